@@ -1,0 +1,1 @@
+"""Trained vocabularies, installed as ``featmatch.data``; README.md says where they come from."""

@@ -1,0 +1,5 @@
+"""``python -m featmatch`` is ``featmatch``."""
+
+from featmatch.cli import main
+
+main()

@@ -1,0 +1,210 @@
+"""Image files -> segments of an index, in parallel, a batch at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import multiprocessing
+import os
+import warnings
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import joblib
+import numpy as np
+
+from featmatch.catalog import Catalog, ImageRecord
+from featmatch.errors import ImageError, Status
+from featmatch.features import FeatureOptions, extract
+from featmatch.segment import IndexedImage, quantised, write_segment
+from featmatch.verification import FEWEST_FEATURES
+from featmatch.vocabulary import Vocabulary
+
+Progress = Callable[[int, int], None]
+
+BATCH_IMAGES = 2000  # in a segment; what a crash can cost is the work on as many
+_FEW_FILES = 24  # starting processes takes longer than indexing so few
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image that was not indexed.
+
+    Attributes:
+        name: the path as given.
+        status: why, as in the JSON output.
+        message: why, in words.
+    """
+
+    name: str
+    status: Status
+    message: str
+
+
+@dataclass(frozen=True)
+class AddReport:
+    """What ``add`` did, by names of images.
+
+    Attributes:
+        added: indexed now, new or changed.
+        skipped: in the index already, and not changed since.
+        failed: not indexed, each with its status.
+    """
+
+    added: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Indexed:
+    """One file, as a worker sends it back."""
+
+    sha256: str
+    bytes: int
+    mtime_ns: int
+    image: IndexedImage
+
+
+def add_files(
+    files: Sequence[str],
+    catalog: Catalog,
+    folder: Path,
+    options: FeatureOptions,
+    vocabulary_size: int,
+    *,
+    jobs: int,
+    text: str | None,
+    progress: Progress,
+) -> AddReport:
+    """Index what is new or changed. The caller holds the writer's lock.
+
+    Each batch becomes a segment and is committed, so whatever ends the run, what was committed stays, and the next run
+    goes on from there. An interrupt commits the unfinished batch first.
+
+    Args:
+        files: paths, in the order in which their images are to be numbered.
+        catalog: of the index.
+        folder: of the index.
+        options: how features are taken.
+        vocabulary_size: number of visual words.
+        jobs: processes; -1: one for each core.
+        text: kept with each image.
+        progress: called with images done and in all.
+    """
+    report = AddReport()
+    pending = _changed(files, catalog, report)
+    batch: list[tuple[str, _Indexed]] = []
+
+    def commit() -> None:
+        if batch:
+            _commit(batch, catalog, folder, vocabulary_size, text)
+            report.added.extend(name for name, _ in batch)
+            batch.clear()
+
+    try:
+        with contextlib.closing(_indexed(pending, folder / "vocabulary.npz", options, jobs)) as results:
+            for done, (name, result) in enumerate(results, 1):
+                if isinstance(result, Failure):
+                    report.failed.append(result)
+                else:
+                    batch.append((name, result))
+                progress(done, len(pending))
+                if len(batch) == BATCH_IMAGES:
+                    commit()
+    except KeyboardInterrupt:
+        commit()
+        raise
+    commit()
+    return report
+
+
+def _changed(files: Sequence[str], catalog: Catalog, report: AddReport) -> list[str]:
+    """The files that are not in the catalogue as they are now, each once; the others are reported as skipped."""
+    stamps = catalog.stamps()
+    pending: list[str] = []
+    for name in dict.fromkeys(files):
+        try:
+            state = os.stat(name)
+            unchanged = stamps.get(name) == (state.st_size, state.st_mtime_ns)
+        except OSError:
+            unchanged = False  # whoever opens it says what is wrong
+        (report.skipped if unchanged else pending).append(name)
+    return pending
+
+
+def _indexed(
+    names: Sequence[str], vocabulary: Path, options: FeatureOptions, jobs: int
+) -> Generator[tuple[str, _Indexed | Failure], None, None]:
+    """Index files in parallel; results come in the order of the names."""
+    if len(names) < _FEW_FILES or jobs == 1:
+        yield from ((name, _index_file(name, vocabulary, options)) for name in names)
+        return
+    results = joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=4, pre_dispatch="4*n_jobs")(
+        joblib.delayed(_index_file)(name, vocabulary, options) for name in names
+    )
+    try:
+        yield from zip(names, results, strict=True)
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # joblib's, of work that an interrupt leaves unused
+            results.close()
+
+
+def _index_file(name: str, vocabulary_path: Path, options: FeatureOptions) -> _Indexed | Failure:
+    if multiprocessing.parent_process() is not None:
+        cv2.setNumThreads(1)  # the processes share the cores already
+    vocabulary = _vocabulary(vocabulary_path)
+    try:
+        features = extract(name, options)
+        if len(features) < FEWEST_FEATURES:
+            return Failure(name, "too_little_detail", f"only {len(features)} features")
+        state = os.stat(name)
+        digest = _sha256(name)
+    except ImageError as error:
+        return Failure(name, error.status, error.message)
+    except OSError as error:
+        return Failure(name, "decode_failed", str(error))
+    words = vocabulary.assign(features.descriptors)
+    postings = quantised(
+        features.keypoints,
+        features.angles,
+        features.sizes,
+        words.signatures[:, 0],
+        max(features.width, features.height),
+    )
+    image = IndexedImage(features.width, features.height, words.ids[:, 0], postings)
+    return _Indexed(digest, state.st_size, state.st_mtime_ns, image)
+
+
+@lru_cache(maxsize=1)
+def _vocabulary(path: Path) -> Vocabulary:
+    return Vocabulary.load(path)
+
+
+def _sha256(name: str) -> str:
+    digest = hashlib.sha256()
+    with open(name, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _commit(
+    batch: Sequence[tuple[str, _Indexed]], catalog: Catalog, folder: Path, vocabulary_size: int, text: str | None
+) -> None:
+    first_id, segment = catalog.next_numbers()
+    images = [indexed.image for _, indexed in batch]
+    ids = range(first_id, first_id + len(batch))
+    write_segment(folder / "segments" / f"{segment:06d}", images, ids, vocabulary_size)
+    records = [
+        ImageRecord(
+            number, name, one.bytes, one.mtime_ns, one.sha256,
+            one.image.width, one.image.height, len(one.image.words), text,
+        )
+        for number, (name, one) in zip(ids, batch, strict=True)
+    ]  # fmt: skip
+    catalog.add(segment, int(np.sum([record.features for record in records])), records)

@@ -1,0 +1,275 @@
+"""What a search or a verification says: matches, relations, regions, and proof."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.errors import Status
+from featmatch.geometry import Fit, Matrix, TentativeMatches, project, turn_at
+from featmatch.probability import probability_of
+from featmatch.symmetry import Variant
+
+if TYPE_CHECKING:
+    from featmatch.image import ImageSource
+
+Kind = Literal["copy", "crop", "contains", "overlap"]
+
+# A claim is made from this probability on.
+PROVEN = 0.5
+_WHOLE = 0.9  # a picture counts as wholly covered from this share of its area on
+
+
+@dataclass(frozen=True)
+class Relation:
+    """What was done to the reference to get the query.
+
+    Attributes:
+        kind: "copy" (each covers the other), "crop" (the query is a part of the reference), "contains" (the reference
+            is a part of the query), or "overlap" (they share a part).
+        rotation_deg: by which the reference was turned, counter-clockwise as seen, in (-180, 180].
+        scale: px of the query for each px of the reference.
+        mirrored: whether it was mirrored left to right (after the turn).
+        negative: whether light and dark were swapped.
+    """
+
+    kind: Kind
+    rotation_deg: float
+    scale: float
+    mirrored: bool
+    negative: bool
+
+    def __str__(self) -> str:
+        words = {"copy": "copy", "crop": "crop of", "contains": "contains", "overlap": "overlaps"}[self.kind]
+        said = [words]
+        if abs(self.rotation_deg) >= 0.5:
+            said.append(f"rotated {self.rotation_deg:.0f}°")
+        if self.mirrored:
+            said.append("mirrored")
+        if self.negative:
+            said.append("negative")
+        if abs(self.scale - 1) >= 0.02:
+            said.append(f"scaled {self.scale:.2g}")
+        return ", ".join(said)
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """One reference image that the query matches, with the proof.
+
+    Attributes:
+        id: the image's number in the index; None from ``verify``.
+        name: the image's name in the index, or what ``verify`` was given.
+        probability: that one is a copy of the other, in whole or in part; 0 to 1.
+        score: minus log10 of how many such agreements chance would make; orders matches, across queries too.
+        inliers: feature pairs that agree with the homography.
+        relation: what was done to the reference to get the query.
+        homography: (3, 3) float64, maps query px to reference px, of the files as displayed.
+        query_region: (M, 2) float64, the polygon of the query that lies in the reference, px.
+        reference_region: (M, 2) float64, the same polygon in the reference, px.
+        query_overlap: share of the query's area within its region; 0 to 1.
+        reference_overlap: share of the reference's area within its region; 0 to 1.
+        query_points: (N, 2) float64, the inliers in the query, px.
+        reference_points: (N, 2) float64, the same inliers in the reference, px.
+    """
+
+    id: int | None
+    name: str
+    probability: float
+    score: float
+    inliers: int
+    relation: Relation
+    homography: Matrix
+    query_region: NDArray[np.float64]
+    reference_region: NDArray[np.float64]
+    query_overlap: float
+    reference_overlap: float
+    query_points: NDArray[np.float64] = field(repr=False)
+    reference_points: NDArray[np.float64] = field(repr=False)
+
+    @property
+    def proven(self) -> bool:
+        """Whether the evidence carries the claim."""
+        return self.probability >= PROVEN
+
+    def to_dict(self) -> dict[str, Any]:
+        """The match object of the JSON output."""
+        relation = self.relation
+        return {
+            "id": self.id,
+            "name": self.name,
+            "probability": round(self.probability, 6),
+            "score": round(self.score, 2),
+            "inliers": self.inliers,
+            "relation": {
+                "kind": relation.kind,
+                "rotation_deg": round(relation.rotation_deg, 2),
+                "scale": round(relation.scale, 4),
+                "mirrored": relation.mirrored,
+                "negative": relation.negative,
+            },
+            "homography": self.homography.tolist(),
+            "query_region": np.round(self.query_region, 2).tolist(),
+            "reference_region": np.round(self.reference_region, 2).tolist(),
+            "query_overlap": round(self.query_overlap, 4),
+            "reference_overlap": round(self.reference_overlap, 4),
+        }
+
+
+class Matches(list[Match]):
+    """The matches of one query, best first, and what became of the query itself.
+
+    Attributes:
+        status: "ok", or "too_little_detail" where the query has too few features to prove anything.
+    """
+
+    def __init__(self, matches: Iterable[Match] = (), status: Status = "ok") -> None:
+        super().__init__(matches)
+        self.status: Status = status
+
+
+@dataclass(frozen=True, eq=False)
+class Verification:
+    """Whether one image is a copy of another, in whole or in part; true or false by itself.
+
+    Attributes:
+        verified: the answer.
+        reason: in words.
+        match: the best evidence found, or None.
+        images: the two images as they were given.
+    """
+
+    verified: bool
+    reason: str
+    match: Match | None
+    images: tuple[ImageSource, ImageSource] = field(repr=False)
+
+    def __bool__(self) -> bool:
+        return self.verified
+
+    @property
+    def probability(self) -> float:
+        """That one is a copy of the other; 0 to 1."""
+        return self.match.probability if self.match else 0.0
+
+    @property
+    def homography(self) -> Matrix | None:
+        """(3, 3) float64, maps px of the first image to px of the second; None if not verified."""
+        return self.match.homography if self.match and self.verified else None
+
+    @property
+    def inliers(self) -> int:
+        """Feature pairs that agree with the homography."""
+        return self.match.inliers if self.match else 0
+
+    def draw(self) -> NDArray[np.uint8]:
+        """Both images side by side with regions and inliers: (H, W, 3) uint8 RGB."""
+        from featmatch.drawing import draw_match
+
+        return draw_match(*self.images, self.match if self.verified else None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object that ``featmatch verify --json`` prints."""
+        found = self.match.to_dict() if self.match else dict.fromkeys(_NOTHING)
+        return {"verified": self.verified, "reason": self.reason, **found}
+
+
+_NOTHING = (
+    "id", "name", "probability", "score", "inliers", "relation", "homography",
+    "query_region", "reference_region", "query_overlap", "reference_overlap",
+)  # fmt: skip
+
+
+def match_from(
+    fit: Fit,
+    matches: TentativeMatches,
+    variant: Variant,
+    query_size: tuple[int, int],
+    reference_size: tuple[int, int],
+    *,
+    detector: str,
+    image_id: int | None,
+    name: str,
+) -> Match:
+    """Put the fit of one variant into the coordinates of the query as it is, and say what it means."""
+    turned = fit.reference_from_query
+    rotation, octaves = turn_at(turned, matches.query[fit.inliers].mean(axis=0))
+    query_points = matches.query[fit.inliers].copy()
+    reference_from_query = turned
+    if variant.mirrored:
+        flip = np.array([[-1.0, 0, query_size[0] - 1], [0, 1, 0], [0, 0, 1]])
+        reference_from_query = turned @ flip
+        query_points[:, 0] = query_size[0] - 1 - query_points[:, 0]
+    query_region = shared_region(reference_from_query, query_size, reference_size)
+    reference_region = project(reference_from_query, query_region)
+    query_overlap = min(_area(query_region) / (query_size[0] * query_size[1]), 1.0)
+    reference_overlap = min(_area(reference_region) / (reference_size[0] * reference_size[1]), 1.0)
+    relation = Relation(
+        kind=_kind(query_overlap, reference_overlap),
+        # y points down, so the growth of angles from query to reference is the turn of the reference as seen.
+        rotation_deg=float(np.degrees(rotation)) if rotation > -np.pi else 180.0,
+        scale=float(2.0**-octaves),
+        mirrored=variant.mirrored,
+        negative=variant.negative,
+    )
+    return Match(
+        id=image_id,
+        name=name,
+        probability=probability_of(fit.score, detector),
+        score=fit.score,
+        inliers=len(fit.inliers),
+        relation=relation,
+        homography=reference_from_query / reference_from_query[2, 2],
+        query_region=query_region,
+        reference_region=reference_region,
+        query_overlap=query_overlap,
+        reference_overlap=reference_overlap,
+        query_points=query_points,
+        reference_points=matches.reference[fit.inliers],
+    )
+
+
+def shared_region(
+    reference_from_query: Matrix, query_size: tuple[int, int], reference_size: tuple[int, int]
+) -> NDArray[np.float64]:
+    """The part of the query that the homography puts inside the reference: an (M, 2) polygon, px.
+
+    Each border of the reference is a half-plane of the query, so the query's rectangle is cut by them in turn
+    (Sutherland and Hodgman, 1974); nothing has to be divided, so nothing runs off to infinity.
+    """
+    x, y, w = reference_from_query
+    width, height = reference_size
+    low, high_x, high_y = -0.5, width - 0.5, height - 0.5
+    polygon = _rectangle(query_size)
+    for half_plane in (w, x - low * w, high_x * w - x, y - low * w, high_y * w - y):
+        sides = polygon @ half_plane[:2] + half_plane[2]
+        kept: list[NDArray[np.float64]] = []
+        for start, end, a, b in zip(polygon, np.roll(polygon, -1, axis=0), sides, np.roll(sides, -1), strict=True):
+            if a >= 0:
+                kept.append(start)
+            if (a >= 0) != (b >= 0):
+                kept.append(start + (end - start) * (a / (a - b)))
+        polygon = np.array(kept).reshape(-1, 2)
+        if len(polygon) == 0:
+            break
+    return polygon
+
+
+def _rectangle(size: tuple[int, int]) -> NDArray[np.float64]:
+    right, bottom = size[0] - 0.5, size[1] - 0.5
+    return np.array([[-0.5, -0.5], [right, -0.5], [right, bottom], [-0.5, bottom]])
+
+
+def _area(polygon: NDArray[np.float64]) -> float:
+    x, y = polygon[:, 0], polygon[:, 1]
+    return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
+
+
+def _kind(query_overlap: float, reference_overlap: float) -> Kind:
+    if query_overlap >= _WHOLE:
+        return "copy" if reference_overlap >= _WHOLE else "crop"
+    return "contains" if reference_overlap >= _WHOLE else "overlap"

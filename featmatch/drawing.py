@@ -1,0 +1,85 @@
+"""A match as a picture: query and reference side by side, the shared region outlined, inliers joined by lines."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.answers import Match
+from featmatch.image import ImageSource, load_display
+
+_HEIGHT_PX = 720
+_GAP_PX = 16
+_REGION = (255, 140, 0)
+_LINE = (60, 200, 90)
+_LINES = 60  # more would hide the pictures
+
+
+def draw_match(query: ImageSource, reference: ImageSource, match: Match | None) -> NDArray[np.uint8]:
+    """Draw two images side by side, with what a match says of them.
+
+    Args:
+        query: the image that was looked for.
+        reference: the image that was found.
+        match: what to draw onto them; None: nothing.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        ImageError: one of them cannot be read.
+    """
+    left, left_scale = _fitted(load_display(query))
+    right, right_scale = _fitted(load_display(reference))
+    height = max(left.shape[0], right.shape[0])
+    offset = left.shape[1] + _GAP_PX
+    canvas = np.full((height, offset + right.shape[1], 3), 255, np.uint8)
+    canvas[: left.shape[0], : left.shape[1]] = left
+    canvas[: right.shape[0], offset:] = right
+    if match is None:
+        return canvas
+    shown = np.unique(np.linspace(0, match.inliers - 1, min(match.inliers, _LINES)).astype(int))
+    starts = _scaled(match.query_points[shown], left_scale, 0)
+    ends = _scaled(match.reference_points[shown], right_scale, offset)
+    for start, end in zip(starts, ends, strict=True):
+        _line(canvas, np.array([start, end]), _LINE, closed=False, thickness=1)
+        for point in (start, end):
+            cv2.circle(canvas, _fixed(point), 4 << _BITS, _LINE, 1, cv2.LINE_AA, _BITS)
+    _line(canvas, _scaled(match.query_region, left_scale, 0), _REGION, closed=True, thickness=3)
+    _line(canvas, _scaled(match.reference_region, right_scale, offset), _REGION, closed=True, thickness=3)
+    return canvas
+
+
+_BITS = 4  # of a pixel's fraction, in OpenCV's fixed-point coordinates
+
+
+def _fitted(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
+    scale = _HEIGHT_PX / picture.shape[0]
+    width = max(round(picture.shape[1] * scale), 1)
+    if width > 2 * _HEIGHT_PX:
+        scale *= 2 * _HEIGHT_PX / width
+    size = (max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return cv2.resize(picture, size, interpolation=interpolation).astype(np.uint8), scale
+
+
+def _scaled(points: NDArray[np.float64], scale: float, offset: int) -> NDArray[np.float64]:
+    return (points + 0.5) * scale - 0.5 + [offset, 0]
+
+
+def _line(
+    canvas: NDArray[np.uint8],
+    points: NDArray[np.float64],
+    colour: tuple[int, int, int],
+    *,
+    closed: bool,
+    thickness: int,
+) -> None:
+    fixed = np.rint(points * (1 << _BITS)).astype(np.int32)
+    cv2.polylines(canvas, [fixed], closed, colour, thickness, cv2.LINE_AA, _BITS)
+
+
+def _fixed(point: NDArray[np.float64]) -> tuple[int, int]:
+    x, y = np.rint(point * (1 << _BITS)).astype(int)
+    return int(x), int(y)

@@ -1,0 +1,230 @@
+"""Grey pixels -> Features: keypoints spread over the picture, and their descriptors."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.errors import MissingFeatureError, UsageError
+from featmatch.image import GreyImage, ImageSource, load_grey
+
+_opencv: Any = cv2  # its type stubs differ from release to release
+
+DETECTORS = ("sift", "akaze", "orb", "brisk", "kaze", "surf")
+
+# RootSIFT values are kept as whole numbers, so that sums of their products are exact in float32 (below 2**24) and
+# every machine finds the same words. Few values pass 255 / 512; they are clipped.
+_ROOTSIFT_UNIT = 512
+
+
+@dataclass(frozen=True)
+class FeatureOptions:
+    """How features are taken from a picture. All of it belongs to the fingerprint of an index."""
+
+    detector: str = "sift"  # one of DETECTORS
+    longest_px: int = 2000  # working size: longer sides above this are scaled down to it; 64 to 10000
+    shortest_px: int = 0  # working size: longer sides below this are scaled up to it; 0 to longest_px
+    features: int = 0  # kept of a picture of 640 px or less; 10 to 100000; 0: the detector's own, see below
+    features_at_longest: int = 0  # kept of one at longest_px, in proportion between; at least features; 0: likewise
+
+    def __post_init__(self) -> None:
+        if self.detector not in DETECTORS:
+            raise UsageError(f"unknown detector {self.detector!r}; one of {', '.join(DETECTORS)}")
+        if not (64 <= self.longest_px <= 10_000 and 0 <= self.shortest_px <= self.longest_px):
+            raise UsageError("longest_px is 64 to 10000, and shortest_px 0 to longest_px")
+        features, features_at_longest = _FEATURES[self.detector]
+        object.__setattr__(self, "features", self.features or features)
+        object.__setattr__(
+            self, "features_at_longest", self.features_at_longest or max(features_at_longest, self.features)
+        )
+        if not 10 <= self.features <= self.features_at_longest <= 100_000:
+            raise UsageError("features is 10 to features_at_longest, and that at most 100000")
+
+    def description(self) -> str:
+        """All options, for a person."""
+        return ", ".join(f"{name} {value}" for name, value in vars(self).items())
+
+    def limit(self, long_side_px: int) -> int:
+        """Number of features to keep of a picture whose working size has this longer side."""
+        share = (long_side_px - 640) / max(self.longest_px - 640, 1)
+        return round(self.features + min(max(share, 0.0), 1.0) * (self.features_at_longest - self.features))
+
+
+@dataclass(frozen=True)
+class Features:
+    """Keypoints and descriptors of one picture, strongest and best spread first.
+
+    Attributes:
+        detector: one of ``DETECTORS``.
+        width: of the picture as displayed, px.
+        height: of the picture as displayed, px.
+        keypoints: (N, 2) float32, x then y, px of the original.
+        sizes: (N,) float32, diameter of each keypoint, px of the original.
+        angles: (N,) float32, radians in [0, 2 pi), from +x towards +y (clockwise as seen).
+        descriptors: (N, D) uint8: SIFT as RootSIFT times 512; binary ones as one 0 or 1 a bit; others times 255,
+            plus 128. In all of them the squared L2 distance is the one to compare.
+    """
+
+    detector: str
+    width: int
+    height: int
+    keypoints: NDArray[np.float32]
+    sizes: NDArray[np.float32]
+    angles: NDArray[np.float32]
+    descriptors: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+
+def extract(image: ImageSource, options: FeatureOptions | None = None) -> Features:
+    """Find the features of an image.
+
+    Args:
+        image: a path, the bytes of a file, an array (H, W), (H, W, 3) or (H, W, 4) uint8, or a PIL image.
+        options: detector, working size and number of features.
+
+    Raises:
+        ImageError: the image cannot be read; its ``status`` says why.
+        MissingFeatureError: the installed OpenCV lacks the detector.
+        UsageError: ``image`` is of no type or shape that is an image.
+    """
+    options = options or FeatureOptions()
+    grey = load_grey(image, longest_px=options.longest_px, shortest_px=options.shortest_px)
+    return extract_grey(grey, options)
+
+
+def extract_grey(grey: GreyImage, options: FeatureOptions) -> Features:
+    """Find the features of a picture that is decoded already."""
+    height, width = grey.pixels.shape
+    limit = options.limit(max(height, width))
+    if min(height, width) < _SMALLEST_PX:
+        keypoints: list[Any] = []
+        raw = None
+    else:
+        keypoints, raw = _CREATE[options.detector](2 * limit).detectAndCompute(grey.pixels, None)
+    if raw is None or not keypoints:
+        empty = np.empty(0, np.float32)
+        descriptors = np.empty((0, DESCRIPTOR_SIZE[options.detector]), np.uint8)
+        return Features(options.detector, grey.width, grey.height, empty.reshape(0, 2), empty, empty, descriptors)
+    table = np.array([(*k.pt, k.size, k.angle, k.response) for k in keypoints], np.float32)
+    kept = spread(table[:, :2], table[:, 4], width, height, limit)
+    table = table[kept]
+    return Features(
+        options.detector,
+        grey.width,
+        grey.height,
+        grey.to_original(table[:, :2]),
+        table[:, 2] * np.float32((grey.scale_x * grey.scale_y) ** 0.5),
+        np.radians(np.mod(table[:, 3], 360.0)),
+        _whole_numbers(raw[kept], options.detector),
+    )
+
+
+def spread(
+    points: NDArray[np.float32], responses: NDArray[np.float32], width: int, height: int, limit: int
+) -> NDArray[np.intp]:
+    """Choose keypoints that cover the picture: the strongest of each grid cell in turn, then the next, and so on.
+
+    Args:
+        points: (N, 2) float32, x then y, px of the working picture.
+        responses: (N,) float32, strength of each.
+        width: of the working picture, px.
+        height: of the working picture, px.
+        limit: how many to choose.
+
+    Returns:
+        (min(N, limit),) indices, in the order of choice.
+    """
+    cell_px = max(np.sqrt(width * height / max(limit / 4, 1)), 1.0)  # about four of those chosen in a cell
+    columns = int(width // cell_px) + 1
+    cells = (points[:, 1] // cell_px).astype(np.int64) * columns + (points[:, 0] // cell_px).astype(np.int64)
+    order = np.lexsort((-responses, cells))
+    sorted_cells = cells[order]
+    turn = np.arange(len(order)) - np.searchsorted(sorted_cells, sorted_cells)
+    by_turn = np.lexsort((order, -responses[order], turn))
+    return order[by_turn[:limit]]
+
+
+def _whole_numbers(raw: NDArray[Any], detector: str) -> NDArray[np.uint8]:
+    if detector == "sift":  # RootSIFT: Arandjelovic and Zisserman, CVPR 2012
+        shares = raw / np.maximum(raw.sum(axis=1, keepdims=True), 1e-12)
+        return np.asarray(np.minimum(np.rint(np.sqrt(shares) * _ROOTSIFT_UNIT), 255), np.uint8)
+    if raw.dtype == np.uint8:
+        return np.asarray(np.unpackbits(raw, axis=1))
+    return np.asarray(np.clip(np.rint(raw * 255) + 128, 0, 255), np.uint8)
+
+
+def _sift(limit: int) -> Any:
+    # A contrast threshold below OpenCV's 0.04 leaves something to choose from where a picture is dull.
+    return _opencv.SIFT_create(nfeatures=limit, contrastThreshold=0.02)
+
+
+def _akaze(limit: int) -> Any:
+    return _moved("AKAZE_create")(threshold=0.0001, max_points=limit)
+
+
+def _orb(limit: int) -> Any:
+    # OpenCV's default keeps 31 px away from each border, which is half of a small crop.
+    return _opencv.ORB_create(nfeatures=limit, fastThreshold=7, edgeThreshold=8)
+
+
+def _brisk(limit: int) -> Any:
+    del limit  # BRISK has no such bound; the spread takes what it keeps
+    if not hasattr(_own, "brisk"):  # it computes its pattern for a tenth of a second
+        _own.brisk = _moved("BRISK_create")(thresh=20)
+    return _own.brisk
+
+
+def _kaze(limit: int) -> Any:
+    del limit
+    return _moved("KAZE_create")(threshold=0.0005)
+
+
+def _surf(limit: int) -> Any:
+    del limit
+    try:
+        return _opencv.xfeatures2d.SURF_create(hessianThreshold=200)
+    except (AttributeError, cv2.error) as error:
+        raise MissingFeatureError(
+            "this OpenCV has no SURF: no wheel on the package index has it; build opencv-contrib with "
+            "-DOPENCV_ENABLE_NONFREE=ON, or use sift"
+        ) from error
+
+
+def _moved(name: str) -> Any:
+    """AKAZE, KAZE and BRISK are in ``cv2`` up to OpenCV 4 and in ``cv2.xfeatures2d`` from 5 on."""
+    return getattr(_opencv, name, None) or getattr(_opencv.xfeatures2d, name)
+
+
+_own = threading.local()  # detectors are not safe to share between threads
+
+_CREATE: dict[str, Callable[[int], Any]] = {
+    "sift": _sift,
+    "akaze": _akaze,
+    "orb": _orb,
+    "brisk": _brisk,
+    "kaze": _kaze,
+    "surf": _surf,
+}
+
+# Features kept of a picture of 640 px, and of one at the largest working size. Those that say less, and cost less, are
+# kept in larger numbers: a tenth of a 480 px photo holds too few of them else.
+_FEATURES = {
+    "sift": (800, 4000),
+    "akaze": (1500, 6000),
+    "orb": (1500, 6000),
+    "brisk": (1500, 6000),
+    "kaze": (800, 4000),
+    "surf": (800, 4000),
+}
+
+DESCRIPTOR_SIZE = {"sift": 128, "akaze": 488, "orb": 256, "brisk": 512, "kaze": 64, "surf": 64}
+
+_SMALLEST_PX = 16  # no detector finds anything in less, and some fail

@@ -1,0 +1,329 @@
+"""Tentative matches -> a homography, its inliers, and how unlikely they are by chance."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.errors import UsageError
+
+Matrix = NDArray[np.float64]
+
+_FEWEST = 4  # matches that agree; three do in any pair of pictures
+_BEYOND_DOUBT = 40.0  # a score at which no other hypothesis is tried
+
+
+@dataclass(frozen=True)
+class GeometryOptions:
+    """What counts as agreement between two pictures."""
+
+    tolerance: float = 0.006  # an inlier lies this near, as a part of the reference's longer side; 0.001 to 0.1
+    angle_deg: float = 30.0  # and its keypoint is turned as the others are, within this; 1 to 180
+    octaves: float = 1.0  # and scaled as the others are, within this; 0.1 to 5
+    hypotheses: int = 150  # single matches that are tried, the surest first; at least 1
+    grid: int = 20  # cells along the longer side in which several inliers count as one; 2 to 200
+
+    def __post_init__(self) -> None:
+        if not (
+            0.001 <= self.tolerance <= 0.1
+            and 1 <= self.angle_deg <= 180
+            and 0.1 <= self.octaves <= 5
+            and self.hypotheses >= 1
+            and 2 <= self.grid <= 200
+        ):
+            raise UsageError(f"geometry options out of range: {self}")
+
+
+@dataclass(frozen=True)
+class TentativeMatches:
+    """Pairs of a query feature and a reference feature that look alike; columns of N rows, the surest first.
+
+    Attributes:
+        query: (N, 2) float64, px.
+        reference: (N, 2) float64, px.
+        rotation: (N,) float64, radians by which the keypoint's angle grows from query to reference.
+        octaves: (N,) float64, log2 of the keypoint's growth from query to reference.
+        costs: (N,) float64, the lower, the more alike.
+        query_rows: (N,) int, number of the feature in the query.
+        reference_rows: (N,) int, number of the feature in the reference.
+    """
+
+    query: NDArray[np.float64]
+    reference: NDArray[np.float64]
+    rotation: NDArray[np.float64]
+    octaves: NDArray[np.float64]
+    costs: NDArray[np.float64]
+    query_rows: NDArray[np.int64]
+    reference_rows: NDArray[np.int64]
+
+    @classmethod
+    def between(
+        cls,
+        query: NDArray[np.floating],
+        query_angles: NDArray[np.floating],
+        query_octaves: NDArray[np.floating],
+        reference: NDArray[np.floating],
+        reference_angles: NDArray[np.floating],
+        reference_octaves: NDArray[np.floating],
+        *,
+        costs: NDArray[np.float64],
+        query_rows: NDArray[np.integer],
+        reference_rows: NDArray[np.integer],
+    ) -> TentativeMatches:
+        """Pair up features given row by row; the caller brings the surest first."""
+        return cls(
+            np.asarray(query, np.float64),
+            np.asarray(reference, np.float64),
+            np.asarray(reference_angles - query_angles, np.float64),
+            np.asarray(reference_octaves - query_octaves, np.float64),
+            costs,
+            np.asarray(query_rows, np.int64),
+            np.asarray(reference_rows, np.int64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.query)
+
+    def __getitem__(self, rows: slice | NDArray[Any]) -> TentativeMatches:
+        return TentativeMatches(
+            self.query[rows], self.reference[rows], self.rotation[rows], self.octaves[rows],
+            self.costs[rows], self.query_rows[rows], self.reference_rows[rows],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A homography and what speaks for it.
+
+    Attributes:
+        reference_from_query: (3, 3) float64.
+        inliers: rows of the tentative matches that agree, one for each feature of either picture.
+        effective: inliers, several in the same grid cell of either picture counted once.
+        score: minus log10 of how many such agreements chance would make (a contrario: Moisan and Stival, IJCV 2004).
+    """
+
+    reference_from_query: Matrix
+    inliers: NDArray[np.intp]
+    effective: int
+    score: float
+
+
+def fit_homography(
+    matches: TentativeMatches, query_size: tuple[int, int], reference_size: tuple[int, int], options: GeometryOptions
+) -> Fit | None:
+    """Find the homography that most tentative matches agree on.
+
+    Every match proposes a similarity by itself, since keypoints carry scale and angle. The best of those grow, by least
+    squares, to affine maps, and where there are inliers enough to a homography (MAGSAC++: Barath et al., CVPR 2020).
+
+    Args:
+        matches: pairs of features.
+        query_size: width and height, px.
+        reference_size: width and height, px.
+        options: the tolerances.
+
+    Returns:
+        The fit, or None where fewer than four matches agree or the map is degenerate. Nothing is random.
+    """
+    if len(matches) < _FEWEST:
+        return None
+    tolerance = options.tolerance * max(reference_size)
+    best: Fit | None = None
+    for rows in _similar(matches, tolerance, options):
+        for model in _models(matches, rows, tolerance):
+            if not _is_sane(model, matches.query[rows]):
+                continue
+            fit = _judged(model, matches, query_size, reference_size, tolerance, options)
+            if fit is not None and (best is None or fit.score > best.score):
+                best = fit
+        if best is not None and best.score > _BEYOND_DOUBT:
+            break
+    return best
+
+
+def project(matrix: Matrix, points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Map (N, 2) points by a (3, 3) homography to (N, 2) float64; what goes to infinity is NaN."""
+    mapped = points @ matrix[:, :2].T + matrix[:, 2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(mapped[:, 2:] > 1e-9, mapped[:, :2] / mapped[:, 2:], np.nan))
+
+
+def _similar(matches: TentativeMatches, tolerance: float, options: GeometryOptions) -> list[NDArray[np.intp]]:
+    """Sets of matches that agree loosely with the similarity of one of them; the largest sets, unlike one another."""
+    query, reference = matches.query @ [1, 1j], matches.reference @ [1, 1j]
+    seeds = slice(0, options.hypotheses)
+    turn = np.exp2(matches.octaves) * np.exp(1j * matches.rotation)
+    shift = reference - turn * query
+    residual = np.abs(turn[seeds, None] * query + shift[seeds, None] - reference)
+    # The scale and angle of one keypoint are rough, so errors grow with the distance from it.
+    near = residual <= 2 * tolerance + 0.2 * np.abs(reference - reference[seeds, None])
+    alike = _turned_alike(matches, matches.rotation[seeds, None], matches.octaves[seeds, None], options)
+    agree = near & alike
+    sets = []
+    weights = agree.sum(axis=1)
+    for _ in range(3):
+        seed = int(weights.argmax())
+        if weights[seed] < _FEWEST:
+            break
+        sets.append(np.flatnonzero(agree[seed]))
+        weights = np.where(agree[:, sets[-1]].sum(axis=1) > weights / 2, 0, weights)
+    return sets
+
+
+def _turned_alike(
+    matches: TentativeMatches,
+    rotation: NDArray[np.float64] | float,
+    octaves: NDArray[np.float64] | float,
+    options: GeometryOptions,
+) -> NDArray[np.bool_]:
+    turned = np.abs((matches.rotation - rotation + np.pi) % (2 * np.pi) - np.pi) <= np.radians(options.angle_deg)
+    return np.asarray(turned & (np.abs(matches.octaves - octaves) <= options.octaves))
+
+
+def _models(matches: TentativeMatches, rows: NDArray[np.intp], tolerance: float) -> list[Matrix]:
+    """An affine map grown from loosely agreeing matches (a similarity where they are few), and a homography."""
+    query, reference = matches.query[rows], matches.reference[rows]
+    model = _similarity(query, reference)
+    inside = np.ones(len(rows), bool)
+    for factor in (6.0, 4.0, 2.0, 1.5, 1.0, 1.0):
+        errors = np.linalg.norm(project(model, query) - reference, axis=1)
+        inside = errors <= factor * tolerance
+        if inside.sum() < 3:
+            nearest = np.argsort(errors, kind="stable")[:3]
+            inside = np.zeros(len(rows), bool)
+            inside[nearest] = True
+        grown = _affine if inside.sum() >= 6 else _similarity
+        model = grown(query[inside], reference[inside])
+    models = [model]
+    if inside.sum() >= 8:
+        wide = np.linalg.norm(project(model, query) - reference, axis=1) <= 10 * tolerance
+        homography = _magsac(query[wide], reference[wide], tolerance)
+        if homography is not None:
+            models.append(homography)
+    return models
+
+
+def _similarity(query: NDArray[np.float64], reference: NDArray[np.float64]) -> Matrix:
+    """Least squares rotation, scale and shift, by complex numbers."""
+    q, r = query @ [1, 1j], reference @ [1, 1j]
+    q_mean, r_mean = q.mean(), r.mean()
+    turn = np.vdot(q - q_mean, r - r_mean) / max(np.vdot(q - q_mean, q - q_mean).real, 1e-9)
+    shift = r_mean - turn * q_mean
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0, 0, 1]])
+
+
+def _affine(query: NDArray[np.float64], reference: NDArray[np.float64]) -> Matrix:
+    """Least squares affine map."""
+    centre = query.mean(axis=0)
+    columns = np.column_stack([query - centre, np.ones(len(query))])
+    solution = np.linalg.lstsq(columns, reference, rcond=None)[0]
+    matrix = np.eye(3)
+    matrix[:2, :2] = solution[:2].T
+    matrix[:2, 2] = solution[2] - matrix[:2, :2] @ centre
+    return matrix
+
+
+def _magsac(query: NDArray[np.float64], reference: NDArray[np.float64], tolerance: float) -> Matrix | None:
+    """OpenCV's USAC with MAGSAC++ scoring and local optimisation, seeded."""
+    parameters = cv2.UsacParams()
+    parameters.score = cv2.SCORE_METHOD_MAGSAC
+    parameters.loMethod = cv2.LOCAL_OPTIM_SIGMA
+    parameters.sampler = cv2.SAMPLING_UNIFORM
+    parameters.threshold = tolerance
+    parameters.maxIterations = 1000
+    parameters.confidence = 0.999
+    parameters.randomGeneratorState = 0
+    parameters.isParallel = False
+    try:
+        matrix, _ = cv2.findHomography(query, reference, parameters)
+    except cv2.error:  # it fails on some degenerate sets
+        return None
+    if matrix is None or not np.isfinite(matrix).all() or abs(matrix[2, 2]) < 1e-12:
+        return None
+    return np.asarray(matrix / matrix[2, 2], np.float64)
+
+
+def _is_sane(matrix: Matrix, support: NDArray[np.float64]) -> bool:
+    """Whether a map could be one picture seen in another: not folded, not mirrored, not absurdly scaled or sheared."""
+    centre = support.mean(axis=0)
+    corners = np.array([support.min(axis=0), support.max(axis=0)])
+    points = np.vstack([centre, corners, [corners[0, 0], corners[1, 1]], [corners[1, 0], corners[0, 1]]])
+    depth = points @ matrix[2, :2] + matrix[2, 2]
+    if depth.min() <= 0 or depth.max() > 4 * depth.min():
+        return False
+    for point in points:
+        jacobian = _jacobian(matrix, point)
+        large, small = np.linalg.svd(jacobian, compute_uv=False)
+        if np.linalg.det(jacobian) <= 0 or large > 4 * small or not 1 / 40 < np.sqrt(large * small) < 40:
+            return False
+    return True
+
+
+def _judged(
+    matrix: Matrix,
+    matches: TentativeMatches,
+    query_size: tuple[int, int],
+    reference_size: tuple[int, int],
+    tolerance: float,
+    options: GeometryOptions,
+) -> Fit | None:
+    """Count who agrees with a map, and weigh that against chance."""
+    errors = np.linalg.norm(project(matrix, matches.query) - matches.reference, axis=1)
+    close = np.flatnonzero(errors <= tolerance)
+    if len(close) < _FEWEST:
+        return None
+    rotation, octaves = turn_at(matrix, matches.query[close].mean(axis=0))
+    close = close[_turned_alike(matches, rotation, octaves, options)[close]]
+    close = close[np.argsort(errors[close], kind="stable")]
+    close = close[_firsts(matches.query_rows[close])]
+    inliers = np.sort(close[_firsts(matches.reference_rows[close])])
+    if len(inliers) < _FEWEST:
+        return None
+    effective = min(
+        _cells(matches.query[inliers], query_size, options.grid),
+        _cells(matches.reference[inliers], reference_size, options.grid),
+    )
+    # Chance: a wrong match ends anywhere in the reference, turned and scaled anyhow (some five octaves).
+    area = reference_size[0] * reference_size[1]
+    chance = np.pi * tolerance**2 / area * (2 * options.angle_deg / 360) * min(2 * options.octaves / 5, 1)
+    tentative = len(np.unique(matches.query_rows))
+    return Fit(matrix, inliers, effective, _meaningfulness(effective, tentative, chance))
+
+
+def turn_at(matrix: Matrix, point: NDArray[np.float64]) -> tuple[float, float]:
+    """Rotation (radians) and growth (octaves) of a map at a point."""
+    jacobian = _jacobian(matrix, point)
+    rotation = np.arctan2(jacobian[1, 0] - jacobian[0, 1], jacobian[0, 0] + jacobian[1, 1])
+    return float(rotation), float(np.log2(max(np.linalg.det(jacobian), 1e-12)) / 2)
+
+
+def _jacobian(matrix: Matrix, point: NDArray[np.float64]) -> Matrix:
+    """(2, 2): how a map acts close to a point."""
+    depth = matrix[2, :2] @ point + matrix[2, 2]
+    mapped = (matrix[:2, :2] @ point + matrix[:2, 2]) / depth
+    return np.asarray((matrix[:2, :2] - np.outer(mapped, matrix[2, :2])) / depth)
+
+
+def _meaningfulness(effective: int, tentative: int, chance: float) -> float:
+    """-log10 of the expected number of maps with as many inliers, if matches were thrown at random.
+
+    One match fixes the map; each of the ``tentative`` ones is tried, and any ``effective - 1`` of the others may agree.
+    """
+    others = max(tentative - 1, effective - 1)
+    combinations = math.lgamma(others + 1) - math.lgamma(effective) - math.lgamma(others - effective + 2)
+    return float(-(np.log(tentative) + combinations + (effective - 1) * np.log(chance)) / np.log(10))
+
+
+def _firsts(values: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Where each distinct value stands first, in order."""
+    return np.sort(np.unique(values, return_index=True)[1])
+
+
+def _cells(points: NDArray[np.float64], size: tuple[int, int], grid: int) -> int:
+    cells = np.floor(points * (grid / max(size))).astype(np.int64)
+    return len(np.unique(cells[:, 0] * 100_003 + cells[:, 1]))

@@ -1,0 +1,234 @@
+"""Image files and arrays -> grey pixels at the working size.
+
+Coordinates, everywhere in featmatch: x to the right, y down, in pixels of the picture *as displayed* (EXIF
+orientation applied); the centre of the top-left pixel is (0, 0), so resizing by s maps x to (x + 0.5) s - 0.5.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from featmatch.errors import ImageError, UsageError
+
+ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | NDArray[np.uint8] | Image.Image"
+
+# Above this Pillow itself refuses to decode (a "decompression bomb"); arrays are held to the same bound.
+MAX_PIXELS = 2 * 89_478_485
+
+SUFFIXES = frozenset(
+    (
+        ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo",
+        ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
+    )
+)  # fmt: skip
+
+_ORIENTATION_TAG = 0x0112
+_TURN_FOR_ORIENTATION = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SWAPPING_TURNS = frozenset(_TURN_FOR_ORIENTATION[orientation] for orientation in (5, 6, 7, 8))
+# Turns after which x (or y) runs against the axis of the file that it comes from.
+_TURNS_OF_X = frozenset(_TURN_FOR_ORIENTATION[orientation] for orientation in (2, 3, 6, 7))
+_TURNS_OF_Y = frozenset(_TURN_FOR_ORIENTATION[orientation] for orientation in (3, 4, 7, 8))
+
+
+@dataclass(frozen=True)
+class GreyImage:
+    """Grey pixels at the working size, and the way back to the original.
+
+    Attributes:
+        pixels: (h, w) uint8, the working picture.
+        width: of the original as displayed, px.
+        height: of the original as displayed, px.
+        scale_x: original px for each working px, along x.
+        scale_y: the same along y.
+        offset_x: original px by which the working picture begins to the right of the original.
+        offset_y: the same downwards.
+    """
+
+    pixels: NDArray[np.uint8]
+    width: int
+    height: int
+    scale_x: float
+    scale_y: float
+    offset_x: float = 0.0
+    offset_y: float = 0.0
+
+    def to_original(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Map working coordinates, (N, 2) float32, to original ones of the same shape."""
+        offset = np.array([self.offset_x, self.offset_y]) - 0.5
+        return np.asarray((points + 0.5) * [self.scale_x, self.scale_y] + offset, np.float32)
+
+
+def load_grey(source: ImageSource, *, longest_px: int, shortest_px: int = 0) -> GreyImage:
+    """Decode an image, turn it upright and bring it to the working size.
+
+    Args:
+        source: a path, the bytes of a file, an array (H, W), (H, W, 3) RGB or (H, W, 4) RGBA uint8, or a PIL image.
+        longest_px: a picture with a longer side above this is scaled down to it.
+        shortest_px: a picture with a longer side below this is scaled up to it.
+
+    Raises:
+        ImageError: the picture cannot be read; its ``status`` says why.
+        UsageError: ``source`` is of no type or shape that is an image.
+    """
+    decoded = _decode(source, longest_px)
+    long_side = max(decoded.width, decoded.height)
+    target = min(max(long_side, shortest_px), longest_px) / long_side
+    width, height = max(1, round(decoded.width * target)), max(1, round(decoded.height * target))
+    decoded_height, decoded_width = decoded.pixels.shape
+    if (width, height) == (decoded_width, decoded_height):
+        return decoded
+    interpolation = cv2.INTER_AREA if width < decoded_width else cv2.INTER_CUBIC
+    return dataclasses.replace(
+        decoded,
+        pixels=np.asarray(cv2.resize(decoded.pixels, (width, height), interpolation=interpolation), np.uint8),
+        scale_x=decoded.scale_x * decoded_width / width,
+        scale_y=decoded.scale_y * decoded_height / height,
+    )
+
+
+def load_display(source: ImageSource) -> NDArray[np.uint8]:
+    """Decode an image for showing: (H, W, 3) uint8 RGB, upright, at full size.
+
+    Raises:
+        ImageError: the picture cannot be read.
+        UsageError: ``source`` is of no type or shape that is an image.
+    """
+    with _opened(source) as image:
+        image.load()
+        turn = _turn(image)
+        upright = image if turn is None else image.transpose(turn)
+        if upright.mode.startswith(("I", "F")) or upright.mode == "LAB" or _is_transparent(upright):
+            upright = Image.fromarray(_to_grey(upright))
+        return np.array(upright.convert("RGB"))
+
+
+def _decode(source: ImageSource, longest_px: int) -> GreyImage:
+    """The picture at the size at which it is decoded."""
+    with _opened(source) as image:
+        width, height = image.size
+        # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size for a fraction of the time; never below the working size.
+        shrink = longest_px / max(width, height)
+        drafted = image.draft("L", (max(1, int(width * shrink)), max(1, int(height * shrink)))) if shrink < 1 else None
+        image.load()  # Pillow turns TIFF files upright by itself here
+        if drafted is None:
+            width, height = image.size
+        scale_x, scale_y = (width / drafted[1][2], height / drafted[1][3]) if drafted else (1.0, 1.0)
+        # A reduced JPEG has a last column that is only partly of the picture; a turn can make it the first.
+        excess_x, excess_y = width - scale_x * image.width, height - scale_y * image.height
+        turn = _turn(image)
+        grey = _to_grey(image if turn is None else image.transpose(turn))
+    if turn in _SWAPPING_TURNS:
+        width, height, scale_x, scale_y, excess_x, excess_y = height, width, scale_y, scale_x, excess_y, excess_x
+    offset_x = excess_x if turn in _TURNS_OF_X else 0.0
+    offset_y = excess_y if turn in _TURNS_OF_Y else 0.0
+    return GreyImage(grey, width, height, scale_x, scale_y, offset_x, offset_y)
+
+
+@contextlib.contextmanager
+def _opened(source: ImageSource) -> Iterator[Image.Image]:
+    """Open any kind of source lazily; whatever goes wrong until it is closed is told as an ImageError."""
+    try:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")  # of odd metadata and large pictures; what matters is raised
+            if isinstance(source, Image.Image):
+                image = source.copy()  # draft and load change an image in place; the caller's stays as it is
+            elif isinstance(source, np.ndarray):
+                image = _from_array(source)
+            elif isinstance(source, (bytes, bytearray)):
+                image = stack.enter_context(Image.open(io.BytesIO(source)))
+            elif isinstance(source, (str, os.PathLike)):
+                image = stack.enter_context(Image.open(stack.enter_context(_open_file(source))))
+            else:
+                raise UsageError(f"not an image: {type(source).__name__} (path, bytes, array or PIL image wanted)")
+            if image.width * image.height > MAX_PIXELS:
+                raise ImageError("too_large", f"{image.width} x {image.height} pixels; {MAX_PIXELS} at most")
+            yield image
+    except (ImageError, UsageError, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError("too_large", f"more than {MAX_PIXELS} pixels") from error
+    except UnidentifiedImageError as error:
+        raise ImageError("decode_failed", "not an image, or of an unknown format") from error
+    except Exception as error:  # decoders answer damaged files with errors of every kind
+        raise ImageError("decode_failed", f"{type(error).__name__}: {error}") from error
+
+
+def _open_file(path: str | os.PathLike[str]) -> IO[bytes]:
+    """Open a regular file; a pipe or a device could block or never end."""
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ImageError("not_found", "no such file") from error
+    if stat.S_ISDIR(mode):
+        raise ImageError("decode_failed", "is a folder")
+    if not stat.S_ISREG(mode):
+        raise ImageError("decode_failed", "not a regular file")
+    return Path(path).open("rb")
+
+
+def _from_array(array: NDArray[np.uint8]) -> Image.Image:
+    if (
+        array.dtype != np.uint8
+        or array.size == 0
+        or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4)))
+    ):
+        raise UsageError(f"an image array is (H, W), (H, W, 3) or (H, W, 4) uint8, not {array.shape} {array.dtype}")
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    try:
+        return _TURN_FOR_ORIENTATION.get(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # damaged metadata is no reason to refuse the picture
+        return None
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
+
+
+def _to_grey(image: Image.Image) -> NDArray[np.uint8]:
+    if image.mode.startswith(("I", "F")):
+        return _narrowed(np.asarray(image))
+    if _is_transparent(image):
+        rgba = image.convert("RGBA")
+        image = Image.new("RGBA", rgba.size, (128, 128, 128, 255))
+        image.alpha_composite(rgba)
+    elif image.mode == "LAB":
+        image = image.getchannel(0)
+    elif image.mode == "CMYK":
+        image = image.convert("RGB")
+    return np.array(image.convert("L"))
+
+
+def _narrowed(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Bring 16-bit, 32-bit and float pixels to 8 bits, by a shift (or a factor) that fits the brightest."""
+    if np.issubdtype(values.dtype, np.integer):
+        whole = np.maximum(values.astype(np.int64), 0)
+        return (whole >> max(int(whole.max()).bit_length() - 8, 0)).astype(np.uint8)
+    real = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
+    low, high = float(real.min()), float(real.max())
+    return ((real - low) * (255.0 / max(high - low, 1e-12))).astype(np.uint8)

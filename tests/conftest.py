@@ -1,0 +1,44 @@
+"""What several test files need: a few photos, and a small vocabulary trained on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+from numpy.typing import NDArray
+from PIL import Image
+
+from featmatch.features import FeatureOptions
+from featmatch.training import train_vocabulary
+from featmatch.vocabulary import Vocabulary
+
+# These come inside the scikit-image wheel; the others would be downloaded.
+PHOTOS = ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "grass", "rocket")
+
+
+@pytest.fixture(scope="session")
+def photos() -> dict[str, NDArray[np.uint8]]:
+    """Name -> (H, W, 3) uint8 RGB. Not to be written to: all tests share them."""
+    pictures = {}
+    for name in PHOTOS:
+        picture = np.asarray(Image.fromarray(getattr(skimage.data, name)()).convert("RGB"))
+        picture.setflags(write=False)
+        pictures[name] = picture
+    return pictures
+
+
+@pytest.fixture(scope="session")
+def photo_folder(photos: dict[str, NDArray[np.uint8]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with each of ``photos`` as NAME.png. Not to be written to."""
+    folder = tmp_path_factory.mktemp("photos")
+    for name, picture in photos.items():
+        Image.fromarray(picture).save(folder / f"{name}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_vocabulary(photo_folder: Path) -> Vocabulary:
+    """A closed SIFT vocabulary of 1024 words."""
+    return train_vocabulary([photo_folder], features=FeatureOptions(longest_px=640), words=1024, jobs=1)

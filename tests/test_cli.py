@@ -1,0 +1,477 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import featmatch
+from featmatch import Index, Vocabulary
+from featmatch.cli import main
+
+Photos = dict[str, NDArray[np.uint8]]
+
+MATCH_KEYS = {
+    "id", "name", "probability", "score", "inliers", "relation", "homography",
+    "query_region", "reference_region", "query_overlap", "reference_overlap",
+}  # fmt: skip
+RELATION_KEYS = {"kind", "rotation_deg", "scale", "mirrored", "negative"}
+ODD_NAMES = ("with space.png", 'it\'s "quoted".png', "two\nlines.png", "日本の写真.png", "-dash, comma.png")
+
+
+@dataclass(frozen=True)
+class Ended:
+    status: int
+    out: str
+    err: str
+
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command line in this process."""
+    monkeypatch.setenv("PYTHONWARNINGS", "ignore")  # main would set it for good
+
+    def run_main(*arguments: str | Path) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["featmatch", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Ended(ended.value.code, captured.out, captured.err)
+
+    return run_main
+
+
+@pytest.fixture(scope="session")
+def pictures(photos: Photos, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Small files: three photos, a crop of one of them, another photo, a blank picture, a text."""
+    folder = tmp_path_factory.mktemp("pictures")
+    files = {}
+
+    def save(name: str, picture: Image.Image, below: str = "") -> None:
+        files[name] = folder / below / f"{name}.png"
+        files[name].parent.mkdir(exist_ok=True)
+        picture.save(files[name])
+
+    small = {name: Image.fromarray(pixels) for name, pixels in photos.items()}
+    for picture in small.values():
+        picture.thumbnail((320, 320))
+    for name in ("astronaut", "chelsea", "coins"):
+        save(name, small[name], "collection")
+    save("crop", small["chelsea"].crop((40, 20, 240, 180)).rotate(90, expand=True))
+    save("stranger", small["rocket"])
+    save("blank", Image.new("RGB", (200, 150), (10, 90, 30)))
+    files["text"] = folder / "text.jpg"
+    files["text"].write_text("this is no image")
+    files["missing"] = folder / "missing.jpg"
+    files["collection"] = folder / "collection"
+    return files
+
+
+@pytest.fixture(scope="session")
+def vocabulary_file(tiny_vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("vocabulary") / "tiny.npz"
+    tiny_vocabulary.save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def index(pictures: dict[str, Path], vocabulary_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index of the collection. Not to be written to."""
+    folder = tmp_path_factory.mktemp("cli") / "photos.fm"
+    Index.open(folder, create=True, vocabulary=vocabulary_file).add([pictures["collection"]], jobs=1)
+    return folder
+
+
+@pytest.fixture
+def own_index(pictures: dict[str, Path], vocabulary_file: Path, tmp_path: Path) -> Path:
+    """An index of one photo, to write to."""
+    folder = tmp_path / "own.fm"
+    Index.open(folder, create=True, vocabulary=vocabulary_file).add([pictures["chelsea"]], jobs=1)
+    return folder
+
+
+# The whole
+
+
+def test_help_names_all_commands(run: Run) -> None:
+    for option in ("--help", "-h"):
+        helped = run(option)
+        assert helped.status == 0
+        for command in ("add", "query", "verify", "remove", "list", "info", "train"):
+            assert f"\n  {command} " in helped.out
+
+
+@pytest.mark.parametrize("command", ["add", "query", "verify", "remove", "list", "info", "train"])
+def test_each_command_explains_itself(run: Run, command: str) -> None:
+    helped = run(command, "--help")
+    assert helped.status == 0
+    assert "Usage: featmatch" in helped.out
+
+
+def test_the_version_is_told(run: Run) -> None:
+    assert featmatch.__version__ in run("--version").out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"], ["query"], ["add", "x.fm"], ["verify", "a.jpg"], ["query", "x.fm", "a.jpg", "--no-such-option"],
+        ["query", "x.fm", "a.jpg", "--limit", "0"], ["query", "x.fm", "a.jpg", "--json", "--csv"],
+        ["add", "x.fm", "a.jpg", "--features", "psychic"],
+    ],
+)  # fmt: skip
+def test_misuse_is_an_error_and_does_nothing(
+    run: Run, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = run(*arguments)
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_importing_featmatch_loads_nothing_heavy() -> None:
+    code = "import featmatch, sys; print(sorted({'cv2', 'numba', 'scipy'} & set(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[]"
+
+
+def test_python_m_featmatch_is_the_same(index: Path, pictures: dict[str, Path]) -> None:
+    command = [sys.executable, "-m", "featmatch", "query", str(index)]
+    for image, status in (("crop", 0), ("missing", 2)):
+        ended = subprocess.run([*command, str(pictures[image]), "--json"], capture_output=True, text=True, check=False)
+        assert ended.returncode == status
+        assert len(ended.stdout.splitlines()) == 1
+        assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("command", [["query", "crop"], ["list"], ["info"], ["remove", "crop"]])
+def test_what_is_no_index_is_an_error(run: Run, command: list[str], pictures: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "diary.txt").write_text("dear diary")
+    for folder in (tmp_path / "nowhere", tmp_path / "other", pictures["text"]):
+        ended = run(command[0], folder, *(pictures[name] for name in command[1:]))
+        assert (ended.status, ended.out) == (2, "")
+        assert ended.err.startswith("featmatch: ")
+        assert len(ended.err.splitlines()) == 1
+    assert not (tmp_path / "nowhere").exists()
+
+
+# add
+
+
+def test_add_makes_an_index_and_skips_what_is_there(
+    run: Run, pictures: dict[str, Path], vocabulary_file: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "new.fm"
+    first = run(
+        "add", target, pictures["collection"], "--vocabulary", vocabulary_file, "--jobs", "1", "--text", "hello"
+    )
+    assert (first.status, first.out) == (0, "")
+    assert "added 3, skipped 0, failed 0" in first.err
+    again = run("add", target, pictures["collection"], "--jobs", "1")
+    assert (again.status, again.out) == (0, "")
+    assert "added 0, skipped 3, failed 0" in again.err
+    assert [record.text for record in Index.open(target).images()] == ["hello"] * 3
+
+
+def test_add_reports_unreadable_images_and_goes_on(run: Run, own_index: Path, pictures: dict[str, Path]) -> None:
+    ended = run("add", own_index, pictures["text"], pictures["missing"], pictures["blank"], pictures["coins"])
+    assert (ended.status, ended.out) == (2, "")
+    for name, status in (("text", "decode_failed"), ("missing", "not_found"), ("blank", "too_little_detail")):
+        assert any(str(pictures[name]) in line and status in line for line in ended.err.splitlines())
+    assert "added 1, skipped 0, failed 3" in ended.err
+    assert len(Index.open(own_index)) == 2
+
+
+def test_add_is_content_with_a_folder_that_holds_a_bad_image_too(
+    run: Run, own_index: Path, pictures: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "mixed").mkdir()
+    (tmp_path / "mixed" / "bad.jpg").write_text("no image")
+    (tmp_path / "mixed" / "good.png").write_bytes(pictures["coins"].read_bytes())
+    ended = run("add", own_index, tmp_path / "mixed")
+    assert ended.status == 0
+    assert "bad.jpg: decode_failed" in ended.err
+
+
+def test_add_refuses_another_vocabulary_or_other_features(
+    run: Run, own_index: Path, pictures: dict[str, Path], tmp_path: Path
+) -> None:
+    assert run("add", own_index, pictures["coins"], "--features", "orb").status == 2
+    assert run("add", own_index, pictures["coins"], "--vocabulary", pictures["text"]).status == 2
+    assert run("add", tmp_path / "fresh.fm", pictures["coins"], "--vocabulary", pictures["missing"]).status == 2
+    assert not (tmp_path / "fresh.fm").exists()
+    assert len(Index.open(own_index)) == 1
+
+
+# query
+
+
+def test_query_prints_a_table_and_says_what_was_found(run: Run, index: Path, pictures: dict[str, Path]) -> None:
+    ended = run("query", index, pictures["crop"], pictures["stranger"], pictures["blank"])
+    assert ended.status == 0
+    assert str(pictures["chelsea"]) in ended.out
+    assert f"{pictures['stranger']}: nothing found" in ended.out
+    assert f"{pictures['blank']}: too_little_detail" in ended.out
+    assert ended.err == ""
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
+def test_query_exits_as_grep_does(run: Run, index: Path, pictures: dict[str, Path], form: list[str]) -> None:
+    assert run("query", index, pictures["crop"], *form).status == 0
+    assert run("query", index, pictures["stranger"], *form).status == 1
+    assert run("query", index, pictures["blank"], *form).status == 1
+    assert run("query", index, pictures["missing"], *form).status == 2
+    assert run("query", index, pictures["stranger"], pictures["crop"], *form).status == 0
+    assert run("query", index, pictures["text"], pictures["crop"], *form).status == 2
+
+
+def test_query_json_is_one_object_a_line_as_promised(run: Run, index: Path, pictures: dict[str, Path]) -> None:
+    names = ("crop", "missing", "text", "blank", "stranger")
+    ended = run("query", index, *(pictures[name] for name in names), "--json")
+    lines = ended.lines()
+    assert [line["query"] for line in lines] == [str(pictures[name]) for name in names]
+    assert [line["status"] for line in lines] == ["ok", "not_found", "decode_failed", "too_little_detail", "ok"]
+    assert all(set(line) == {"query", "status", "matches"} for line in lines)
+    assert [len(line["matches"]) for line in lines] == [1, 0, 0, 0, 0]
+    match = lines[0]["matches"][0]
+    assert set(match) == MATCH_KEYS
+    assert set(match["relation"]) == RELATION_KEYS
+    assert match["name"] == str(pictures["chelsea"])
+    assert match["probability"] > 0.5
+    assert match["relation"]["kind"] == "crop"
+    assert abs(match["relation"]["rotation_deg"] - 90) < 2
+    np.testing.assert_allclose(np.array(match["homography"]) @ [0, 199, 1], [40, 20, 1], atol=3)
+    assert len(ended.err.splitlines()) == 2
+
+
+def test_query_csv_parses_back(run: Run, index: Path, pictures: dict[str, Path]) -> None:
+    names = ("crop", "missing", "stranger")
+    images = [pictures[name] for name in names]
+    rows = list(csv.DictReader(io.StringIO(run("query", index, *images, "--csv").out)))
+    lines = run("query", index, *images, "--json").lines()
+    assert [row["query"] for row in rows] == [str(path) for path in images]
+    assert [row["status"] for row in rows] == ["ok", "not_found", "ok"]
+    match = lines[0]["matches"][0]
+    assert set(rows[0]) == {"query", "status"} | (MATCH_KEYS - {"relation"}) | RELATION_KEYS
+    assert rows[0]["name"] == match["name"]
+    assert float(rows[0]["score"]) == match["score"]
+    assert float(rows[0]["rotation_deg"]) == match["relation"]["rotation_deg"]
+    assert json.loads(rows[0]["homography"]) == match["homography"]
+    assert json.loads(rows[0]["query_region"]) == match["query_region"]
+    assert rows[1]["name"] == rows[2]["name"] == ""
+
+
+def test_query_all_shows_unproven_candidates_and_limit_bounds_them(
+    run: Run, index: Path, pictures: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = tmp_path / "both.png"
+    two = [Image.open(pictures[name]).convert("RGB").resize((300, 300)) for name in ("astronaut", "chelsea")]
+    Image.fromarray(np.hstack([np.asarray(one) for one in two])).save(both)
+
+    def matches(*options: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = run("query", index, both, "--json", *options).lines()[0]["matches"]
+        return found
+
+    assert len(matches()) == 2
+    assert matches("--limit", "1") == matches()[:1]
+    monkeypatch.setattr("featmatch.answers.PROVEN", 1.1)
+    assert matches() == []
+    assert len(matches("--all")) >= 2
+
+
+def test_unproven_candidates_alone_are_nothing_found(run: Run, index: Path, pictures: dict[str, Path]) -> None:
+    assert run("query", index, pictures["stranger"], "--all").status == 1
+
+
+def test_query_draws_each_match(run: Run, index: Path, pictures: dict[str, Path], tmp_path: Path) -> None:
+    ended = run("query", index, pictures["crop"], pictures["stranger"], "--json", "--draw", tmp_path / "new" / "drawn")
+    assert ended.status == 0
+    assert len(ended.lines()) == 2
+    drawn = list((tmp_path / "new" / "drawn").iterdir())
+    assert len(drawn) == 1
+    with Image.open(drawn[0]) as picture:
+        assert min(picture.size) > 100
+
+
+def test_a_place_that_cannot_be_drawn_into_is_an_error(run: Run, index: Path, pictures: dict[str, Path]) -> None:
+    ended = run("query", index, pictures["crop"], "--draw", pictures["text"])
+    assert ended.status == 2
+    assert ended.err.startswith("featmatch: ")
+
+
+def test_odd_names_go_in_and_come_out(
+    run: Run, pictures: dict[str, Path], vocabulary_file: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "odd names"
+    folder.mkdir()
+    paths = [folder / name for name in ODD_NAMES]
+    for path in paths:
+        path.write_bytes(pictures["chelsea"].read_bytes())
+    target = tmp_path / "index 日本"
+    assert run("add", target, folder, "--vocabulary", vocabulary_file, "--jobs", "1").status == 0
+    listed = run("list", target)
+    assert len(listed.out.splitlines()) == len(ODD_NAMES)
+    assert str(folder / "日本の写真.png") in listed.out.splitlines()
+    assert {line["name"] for line in run("list", target, "--json").lines()} == {str(path) for path in paths}
+    lines = run("query", target, *paths, "--json").lines()
+    assert [line["query"] for line in lines] == [str(path) for path in paths]
+    assert all({match["name"] for match in line["matches"]} == {str(path) for path in paths} for line in lines)
+    rows = list(csv.DictReader(io.StringIO(run("query", target, paths[2], "--csv").out, newline="")))
+    assert {row["query"] for row in rows} == {str(paths[2])}
+    assert {row["name"] for row in rows} == {str(path) for path in paths}
+    assert len(run("query", target, paths[2]).out.splitlines()) == 2 + len(ODD_NAMES)
+    drawn = run("query", target, *paths[2:4], "--limit", "1", "--draw", tmp_path / "drawn")
+    assert drawn.status == 0
+    assert len(list((tmp_path / "drawn").iterdir())) == 2
+    assert run("remove", target, *paths).status == 0
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are Unicode there")
+def test_names_that_are_no_utf_8_go_in_and_come_out(own_index: Path, pictures: dict[str, Path], tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    Path(os.fsdecode(path)).write_bytes(pictures["coins"].read_bytes())
+
+    def bare(*arguments: str | bytes | Path) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-m", "featmatch", *arguments]
+        return subprocess.run(command, capture_output=True, check=False)
+
+    assert bare("add", own_index, path).returncode == 0
+    assert path in bare("list", own_index).stdout.splitlines()
+    queried = bare("query", own_index, path, "--json")
+    assert queried.returncode == 0
+    assert os.fsencode(json.loads(queried.stdout)["matches"][0]["name"]) == path
+    assert path in bare("query", own_index, path, "--csv").stdout
+
+
+# verify
+
+
+def test_verify_answers_in_words_and_exit_status(run: Run, pictures: dict[str, Path]) -> None:
+    yes = run("verify", pictures["crop"], pictures["chelsea"])
+    assert (yes.status, yes.err) == (0, "")
+    assert yes.out.startswith("yes")
+    no = run("verify", pictures["crop"], pictures["stranger"])
+    assert (no.status, no.err) == (1, "")
+    assert no.out.startswith("no")
+    assert len(no.out.splitlines()) == 1
+    blank = run("verify", pictures["crop"], pictures["blank"])
+    assert blank.status == 1
+    assert "detail" in blank.out
+
+
+@pytest.mark.parametrize("name", ["missing", "text"])
+def test_verify_of_what_cannot_be_read_is_an_error(run: Run, pictures: dict[str, Path], name: str) -> None:
+    for pair in ((pictures[name], pictures["coins"]), (pictures["coins"], pictures[name])):
+        ended = run("verify", *pair)
+        assert (ended.status, ended.out) == (2, "")
+        assert ended.err.startswith("featmatch: ")
+
+
+def test_verify_json_is_a_match_with_verified_and_reason(run: Run, pictures: dict[str, Path]) -> None:
+    for name, verified in (("chelsea", True), ("stranger", False), ("blank", False)):
+        (found,) = run("verify", pictures["crop"], pictures[name], "--json").lines()
+        assert set(found) == MATCH_KEYS | {"verified", "reason"}
+        assert found["verified"] is verified
+        assert found["reason"]
+    (found,) = run("verify", pictures["crop"], pictures["chelsea"], "--json").lines()
+    assert set(found["relation"]) == RELATION_KEYS
+    assert found["relation"]["kind"] == "crop"
+
+
+def test_verify_takes_other_features(run: Run, pictures: dict[str, Path]) -> None:
+    assert run("verify", pictures["chelsea"], pictures["chelsea"], "--features", "orb").status == 0
+
+
+def test_verify_draws_its_answer(run: Run, pictures: dict[str, Path], tmp_path: Path) -> None:
+    for name, status in (("chelsea", 0), ("stranger", 1)):
+        target = tmp_path / f"{name}.png"
+        assert run("verify", pictures["crop"], pictures[name], "--draw", target).status == status
+        with Image.open(target) as picture:
+            assert picture.mode == "RGB"
+    assert run("verify", pictures["crop"], pictures["chelsea"], "--draw", tmp_path / "no" / "x.png").status == 2
+    assert run("verify", pictures["crop"], pictures["chelsea"], "--draw", tmp_path / "x.nonsense").status == 2
+
+
+# remove, list, info, train
+
+
+def test_remove_takes_images_out_and_says_what_was_not_there(
+    run: Run, own_index: Path, pictures: dict[str, Path]
+) -> None:
+    ended = run("remove", own_index, pictures["chelsea"], "never there.png")
+    assert (ended.status, ended.out) == (0, "")
+    assert "never there.png: not in the index" in ended.err
+    assert "removed 1" in ended.err
+    assert len(Index.open(own_index)) == 0
+    assert pictures["chelsea"].is_file()
+    assert run("remove", own_index, pictures["chelsea"]).status == 1
+
+
+def test_list_prints_names_in_the_order_of_addition(run: Run, index: Path, pictures: dict[str, Path]) -> None:
+    names = [str(pictures[name]) for name in ("astronaut", "chelsea", "coins")]
+    listed = run("list", index)
+    assert (listed.status, listed.err) == (0, "")
+    assert listed.out.splitlines() == names
+    assert [line["name"] for line in run("list", index, "--json").lines()] == names
+
+
+def test_list_of_an_empty_index_is_nothing_found(run: Run, own_index: Path, pictures: dict[str, Path]) -> None:
+    run("remove", own_index, pictures["chelsea"])
+    listed = run("list", own_index)
+    assert (listed.status, listed.out) == (1, "")
+
+
+def test_info_tells_numbers(run: Run, index: Path, tiny_vocabulary: Vocabulary) -> None:
+    plain = run("info", index)
+    assert (plain.status, plain.err) == (0, "")
+    (found,) = run("info", index, "--json").lines()
+    assert (found["images"], found["segments"], found["detector"]) == (3, 1, "sift")
+    assert found["words"] == len(tiny_vocabulary)
+    for name, value in found.items():
+        assert any(name in line and str(value) in line for line in plain.out.splitlines())
+
+
+def test_train_writes_a_vocabulary_that_works(run: Run, pictures: dict[str, Path], tmp_path: Path) -> None:
+    target = tmp_path / "own.npz"
+    ended = run("train", target, pictures["collection"], "--words", "64", "--jobs", "1")
+    assert (ended.status, ended.out) == (0, "")
+    assert len(Vocabulary.load(target)) == 64
+    assert run("add", tmp_path / "own.fm", pictures["chelsea"], "--vocabulary", target).status == 0
+    assert run("query", tmp_path / "own.fm", pictures["crop"]).status == 0
+
+
+def test_train_on_too_little_is_an_error_and_writes_nothing(
+    run: Run, pictures: dict[str, Path], tmp_path: Path
+) -> None:
+    for paths in ([pictures["blank"]], [pictures["missing"]], [pictures["coins"]]):
+        ended = run("train", tmp_path / "own.npz", *paths, "--words", "65536", "--jobs", "1")
+        assert (ended.status, ended.out) == (2, "")
+        assert ended.err.startswith("featmatch: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_train_into_a_folder_that_is_not_there_is_an_error(run: Run, pictures: dict[str, Path], tmp_path: Path) -> None:
+    ended = run("train", tmp_path / "no" / "own.npz", pictures["collection"], "--words", "64", "--jobs", "1")
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith("featmatch: ")

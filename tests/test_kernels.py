@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from featmatch import kernels
+
+
+@dataclass(frozen=True)
+class Scan:
+    offsets: NDArray[np.uint32]
+    images: NDArray[np.uint32]
+    signatures: NDArray[np.uint64]
+    words: NDArray[np.int32]
+    query_signatures: NDArray[np.uint64]
+    weights: NDArray[np.float32]
+    slots: NDArray[np.int32]
+    distance_weights: NDArray[np.float32]
+    votes_shape: tuple[int, int]
+
+    def compiled(self) -> tuple[NDArray[np.float32], list[tuple[int, int, int]]]:
+        votes = np.zeros(self.votes_shape, np.float32)
+        entries, rows, distances = kernels.scan(
+            self.offsets, self.images, self.signatures,
+            self.words, self.query_signatures, self.weights, self.slots, self.distance_weights, votes,
+        )  # fmt: skip
+        assert (entries.dtype, rows.dtype, distances.dtype) == (np.int32, np.int64, np.uint8)
+        return votes, list(zip(entries.tolist(), rows.tolist(), distances.tolist(), strict=True))
+
+    def twin(self) -> tuple[NDArray[np.float64], list[tuple[int, int, int]]]:
+        votes = np.zeros(self.votes_shape)
+        hits = []
+        for entry, word in enumerate(self.words):
+            seen: dict[int, int] = {}
+            for row in range(int(self.offsets[word]), int(self.offsets[word + 1])):
+                distance = (int(self.signatures[row]) ^ int(self.query_signatures[entry])).bit_count()
+                if distance >= len(self.distance_weights):
+                    continue
+                image = int(self.images[row])
+                seen[image] = seen.get(image, 0) + 1
+                share = np.sqrt(seen[image]) - np.sqrt(seen[image] - 1)
+                votes[self.slots[entry], image] += self.weights[entry] * self.distance_weights[distance] * share
+                hits.append((entry, row, distance))
+        return votes, hits
+
+
+def made(seed: int, lists: list[int], queries: int, images: int = 7, limit: int = 22) -> Scan:
+    """Random posting lists of the given lengths; signatures differ in about as many bits as the limit."""
+    random = np.random.default_rng(seed)
+    base = int(random.integers(1 << 63))
+
+    def signatures(count: int) -> NDArray[np.uint64]:
+        flips = random.random((count, 64)) < 0.2
+        return np.array([base ^ sum(1 << int(bit) for bit in np.flatnonzero(row)) for row in flips], np.uint64)
+
+    posting_images = [np.sort(random.integers(images, size=length)) for length in lists]
+    return Scan(
+        offsets=np.cumsum([0, *lists]).astype(np.uint32),
+        images=np.concatenate(posting_images).astype(np.uint32),
+        signatures=signatures(sum(lists)),
+        words=random.integers(len(lists), size=queries).astype(np.int32),
+        query_signatures=signatures(queries),
+        weights=random.uniform(0.1, 9, queries).astype(np.float32),
+        slots=random.integers(4, size=queries).astype(np.int32),
+        distance_weights=np.exp(-((np.arange(limit + 1) / 16) ** 2)).astype(np.float32),
+        votes_shape=(4, images),
+    )
+
+
+def assert_same(scan: Scan) -> list[tuple[int, int, int]]:
+    votes, hits = scan.compiled()
+    expected_votes, expected_hits = scan.twin()
+    assert hits == expected_hits
+    np.testing.assert_allclose(votes, expected_votes, rtol=1e-4, atol=1e-5)
+    return hits
+
+
+@pytest.mark.parametrize(
+    ("lists", "queries"),
+    [([1], 1), ([3, 1, 7], 5), ([13, 64, 1, 65, 17], 31), ([127, 129, 2], 33)],
+)
+@pytest.mark.parametrize("limit", [0, 1, 15, 22, 32])
+def test_scan_equals_its_twin_on_odd_sizes(lists: list[int], queries: int, limit: int) -> None:
+    for seed in range(3):
+        assert_same(made(seed, lists, queries, limit=limit))
+
+
+def test_empty_posting_lists_give_no_hits() -> None:
+    assert assert_same(made(1, [0, 0, 0], 9)) == []
+
+
+def test_empty_lists_between_full_ones_are_passed_over() -> None:
+    assert assert_same(made(2, [0, 11, 0, 0, 5, 0], 40))
+
+
+def test_a_query_without_words_changes_nothing() -> None:
+    assert assert_same(made(3, [5, 9], 0)) == []
+
+
+def test_every_posting_can_be_a_hit() -> None:
+    scan = made(4, [31, 33], 10, limit=64)
+    lengths = np.diff(scan.offsets)[scan.words]
+    assert len(assert_same(scan)) == lengths.sum()
+
+
+def test_limit_zero_takes_equal_signatures_only() -> None:
+    scan = made(5, [21], 1, limit=0)
+    scan.signatures[4] = scan.query_signatures[0]
+    hits = assert_same(scan)
+    assert (0, 4, 0) in hits
+    assert all(distance == 0 for _, _, distance in hits)
+
+
+def test_signatures_that_differ_in_the_highest_bit_only_are_one_bit_apart() -> None:
+    scan = made(6, [3], 1, limit=1)
+    scan.signatures[1] = scan.query_signatures[0] ^ np.uint64(1 << 63)
+    assert (0, 1, 1) in assert_same(scan)
+
+
+def test_hits_beyond_the_first_capacity_are_all_kept() -> None:
+    hits = assert_same(made(7, [500, 700], 12, limit=64))
+    assert len(hits) > 4 * 1024
+
+
+@pytest.mark.parametrize("repeats", [1, 2, 9])
+def test_repeats_in_one_image_count_by_their_square_root(repeats: int) -> None:
+    scan = Scan(
+        offsets=np.array([0, repeats + 1], np.uint32),
+        images=np.array([0] * repeats + [1], np.uint32),
+        signatures=np.zeros(repeats + 1, np.uint64),
+        words=np.zeros(1, np.int32),
+        query_signatures=np.zeros(1, np.uint64),
+        weights=np.ones(1, np.float32),
+        slots=np.zeros(1, np.int32),
+        distance_weights=np.ones(1, np.float32),
+        votes_shape=(1, 2),
+    )
+    assert_same(scan)
+    np.testing.assert_allclose(scan.compiled()[0], [[np.sqrt(repeats), 1]], rtol=1e-6)
+
+
+def test_repeats_are_counted_anew_for_each_query_word() -> None:
+    scan = Scan(
+        offsets=np.array([0, 1], np.uint32),
+        images=np.zeros(1, np.uint32),
+        signatures=np.zeros(1, np.uint64),
+        words=np.zeros(3, np.int32),
+        query_signatures=np.zeros(3, np.uint64),
+        weights=np.ones(3, np.float32),
+        slots=np.zeros(3, np.int32),
+        distance_weights=np.ones(1, np.float32),
+        votes_shape=(1, 1),
+    )
+    assert_same(scan)
+    np.testing.assert_allclose(scan.compiled()[0], [[3]])
+
+
+def test_votes_are_added_to_what_is_there() -> None:
+    scan = made(8, [20], 4)
+    votes = np.full(scan.votes_shape, 5, np.float32)
+    kernels.scan(
+        scan.offsets, scan.images, scan.signatures,
+        scan.words, scan.query_signatures, scan.weights, scan.slots, scan.distance_weights, votes,
+    )  # fmt: skip
+    np.testing.assert_allclose(votes, scan.twin()[0] + 5, rtol=1e-4)
