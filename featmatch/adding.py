@@ -13,7 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import cv2
-import joblib
 import numpy as np
 
 from featmatch.catalog import Catalog, ImageRecord
@@ -143,6 +142,8 @@ def _indexed(
     if len(names) < _FEW_FILES or jobs == 1:
         yield from ((name, _index_file(name, vocabulary, options)) for name in names)
         return
+    import joblib  # a fifth of a second that a query need not wait for
+
     results = joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=4, pre_dispatch="4*n_jobs")(
         joblib.delayed(_index_file)(name, vocabulary, options) for name in names
     )

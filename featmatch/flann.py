@@ -8,8 +8,10 @@ kd-trees stand in. OpenCV crashes when it frees a k-means tree that it loaded, s
 
 from __future__ import annotations
 
+import importlib
 import os
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,15 +21,14 @@ from numpy.typing import NDArray
 
 from featmatch.errors import VocabularyError
 
-try:
-    import pyflann
-except (ImportError, OSError):
-    pyflann = None
-
 _opencv: Any = cv2  # its type stubs lack FLANN
 _SEED = 20120924
 Tree = Literal["kdtree", "kmeans"]
-WORD_TREE: Tree = "kmeans" if pyflann else "kdtree"
+
+
+def word_tree() -> Tree:
+    """The best tree for words that can be built here."""
+    return "kmeans" if _pyflann() else "kdtree"
 
 
 class FlannIndex:
@@ -47,7 +48,7 @@ class FlannIndex:
     ) -> None:
         self._points = np.ascontiguousarray(points, np.float32)  # FLANN keeps a pointer to it
         self._tree = tree
-        self._index: Any = pyflann.FLANN() if tree == "kmeans" else _opencv.flann_Index()
+        self._index: Any = _pyflann().FLANN() if tree == "kmeans" else _opencv.flann_Index()
         if saved is not None:
             self._load(saved)
         elif tree == "kmeans":
@@ -98,3 +99,12 @@ class FlannIndex:
                 self._index.load_index(os.fsencode(path), self._points)
             else:
                 self._index.load(self._points, str(path))
+
+
+@cache
+def _pyflann() -> Any:
+    """The module, or None where its binary does not load; imported when it is needed, which is seldom."""
+    try:
+        return importlib.import_module("pyflann")
+    except (ImportError, OSError):
+        return None

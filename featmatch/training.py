@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 from featmatch.errors import ImageError, UsageError
 from featmatch.features import DESCRIPTOR_SIZE, FeatureOptions, extract_grey
 from featmatch.files import image_files
-from featmatch.flann import WORD_TREE, FlannIndex
+from featmatch.flann import FlannIndex, word_tree
 from featmatch.image import load_grey
 from featmatch.symmetry import SIFT_PERMUTATIONS
 from featmatch.vocabulary import Vocabulary, forms_of, signature_projection
@@ -165,7 +165,7 @@ def _train(
     idf = _idf(vocabulary, descriptors, counts, report)
     tree = None
     if options.search == "flann":
-        tree = FlannIndex(vocabulary.expanded_words().astype(np.float32), WORD_TREE).saved()
+        tree = FlannIndex(vocabulary.expanded_words().astype(np.float32), word_tree()).saved()
     return replace(vocabulary, idf=idf, flann_tree=tree)
 
 

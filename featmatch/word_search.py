@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.flann import WORD_TREE, FlannIndex
+from featmatch.flann import FlannIndex, word_tree
 from featmatch.symmetry import SIFT_PERMUTATIONS
 
 _BATCH = 1024  # descriptors at once: their tables stay in the cache
@@ -146,7 +146,7 @@ class FlannSearch:
     """
 
     def __init__(self, words: NDArray[np.uint8], unit: int, tree: NDArray[np.uint8] | None, checks: int = 256) -> None:
-        self._index = FlannIndex(words.astype(np.float32), WORD_TREE, tree)
+        self._index = FlannIndex(words.astype(np.float32), word_tree(), tree)
         self._unit = np.float32(unit)
         self._checks = checks
 

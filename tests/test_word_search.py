@@ -199,13 +199,13 @@ def test_two_builds_of_kd_trees_agree() -> None:
 
 
 def test_saved_flann_index_finds_the_same() -> None:
-    from featmatch.flann import WORD_TREE
+    from featmatch.flann import word_tree
 
     points = random_words(2000, 32, seed=1).astype(np.float32)
     queries = random_words(300, 32, seed=2).astype(np.float32)
-    built = FlannIndex(points, WORD_TREE)
+    built = FlannIndex(points, word_tree())
     found, squared = built.nearest(queries, 3, 32)
-    loaded = FlannIndex(points, WORD_TREE, built.saved())
+    loaded = FlannIndex(points, word_tree(), built.saved())
     found_again, squared_again = loaded.nearest(queries, 3, 32)
     assert np.array_equal(found, found_again)
     assert np.array_equal(squared, squared_again)
