@@ -24,4 +24,4 @@ def image_files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[str]:
             folders.sort()
             for name in sorted(names):
                 if Path(name).suffix.lower() in SUFFIXES:
-                    yield os.path.join(folder, name)
+                    yield os.path.normpath(os.path.join(folder, name))

@@ -25,7 +25,7 @@ class GeometryOptions:
     tolerance: float = 0.006  # an inlier lies this near, as a part of the reference's longer side; 0.001 to 0.1
     angle_deg: float = 30.0  # and its keypoint is turned as the others are, within this; 1 to 180
     octaves: float = 1.0  # and scaled as the others are, within this; 0.1 to 5
-    hypotheses: int = 150  # single matches that are tried, the surest first; at least 1
+    hypotheses: int = 100  # single matches that are tried, the surest first; at least 1
     grid: int = 20  # cells along the longer side in which several inliers count as one; 2 to 200
 
     def __post_init__(self) -> None:

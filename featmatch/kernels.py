@@ -1,4 +1,4 @@
-"""The hot loops, compiled by numba. Each has a plain NumPy twin in the tests."""
+"""The hot loops, compiled by numba. Each has a plain twin in the tests."""
 
 from __future__ import annotations
 
@@ -44,25 +44,9 @@ def scan(  # type: ignore[no-untyped-def]
     distance_weights,
     votes,
 ):
-    """Scan the posting list of each query word; add up votes and keep the hits.
+    """Scan posting lists, one posting after the other.
 
-    A hit is a posting whose signature differs from the query's in fewer bits than ``distance_weights`` has entries.
-    The k-th hit of one query word in the same image adds sqrt(k) - sqrt(k - 1) of its weight, so that repeated
-    structure counts by its square root (burstiness: Jegou, Douze and Schmid, CVPR 2009).
-
-    Args:
-        offsets: (W + 1,) uint32, posting lists in CSR form.
-        posting_image: (P,) uint32, ordered within each list.
-        posting_signature: (P,) uint64.
-        words: (Q,) int32, query words.
-        signatures: (Q,) uint64, their signatures.
-        weights: (Q,) float32, idf squared.
-        slots: (Q,) int32, the row of ``votes`` that each adds to.
-        distance_weights: (D,) float32, weight of a hit at each Hamming distance.
-        votes: (S, images) float32, changed in place.
-
-    Returns:
-        The hits: entries (H,) int32 into the query, rows (H,) int64 of the postings, distances (H,) uint8.
+    ``featmatch.scanning.scan`` has the arguments and what is returned.
     """
     capacity = 1024
     entries = np.empty(capacity, np.int32)

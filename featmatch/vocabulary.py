@@ -62,7 +62,7 @@ class Vocabulary:
     idf: NDArray[np.float32]
     provenance: dict[str, Any]
     search: str = "two-level"
-    probes: int = 8
+    probes: int = 6
     flann_tree: NDArray[np.uint8] | None = None
 
     @property

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from featmatch.errors import UsageError
 from featmatch.features import Features
 from featmatch.geometry import TentativeMatches
+from featmatch.scanning import Hits, scan
 from featmatch.segment import Segment, restored
 from featmatch.symmetry import Variant
 from featmatch.vocabulary import Vocabulary
@@ -108,8 +109,6 @@ def vote(
         removed: numbers of images that are not to be found.
         options: the limits.
     """
-    from featmatch import kernels  # compiled code: loaded when there is something to scan
-
     if not segments or len(query.ids) == 0:
         return []
     distances = np.arange(options.hamming_limit + 1)
@@ -119,7 +118,7 @@ def vote(
     for segment in segments:
         scores = np.zeros((variants, len(segment.ids)), np.float32)
         hits.append(
-            kernels.scan(
+            scan(
                 segment.offsets, segment.postings.image, segment.postings.signature,
                 query.ids, query.signatures, query.weights, query.variants, distance_weights, scores,
             )
@@ -131,15 +130,12 @@ def vote(
     return _gathered(query, query_features, segments, votes, hits, options.shortlist)
 
 
-_Hits = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.uint8]]
-
-
 def _gathered(
     query: QueryWords,
     query_features: Sequence[Features],
     segments: Sequence[Segment],
     votes: Sequence[NDArray[np.float32]],
-    hits: Sequence[_Hits],
+    hits: Sequence[Hits],
     shortlist: int,
 ) -> list[Candidate]:
     """The pairs of image and variant with the most votes, each with its hits; ties go to the older image."""

@@ -77,31 +77,24 @@ class TwoLevelSearch:
         return np.stack([_take_best(scores)[1] for _ in range(self._probes)], axis=1)
 
     def _nearest(self, descriptors: NDArray[np.uint8], count: int) -> NDArray[np.int32]:
-        probed = self.probe(descriptors)
-        rows = np.repeat(np.arange(len(descriptors)), self._probes)
-        slots = np.tile(np.arange(self._probes), len(descriptors))
-        base_cells, forms = np.divmod(probed.ravel(), self._forms)
-        keys = np.full((len(descriptors), self._probes, count), -_NOTHING)
-        by_cell = np.argsort(base_cells, kind="stable")
-        bounds = np.searchsorted(base_cells[by_cell], np.arange(len(self._offsets)))
-        turned = all_forms(descriptors, self._forms).astype(np.float32)
+        probed = self.probe(descriptors).ravel()
+        by_cell = np.argsort(probed // self._forms, kind="stable")
+        base_cells, forms = np.divmod(probed[by_cell], self._forms)
+        bounds = np.searchsorted(base_cells, np.arange(len(self._offsets)))
+        # Each descriptor once for each cell it is compared with, in that cell's form; those of a cell side by side.
+        turned = all_forms(descriptors, self._forms)[by_cell // self._probes * self._forms + forms].astype(np.float32)
+        keys = np.full((len(probed), count), -_NOTHING)
         for cell in np.flatnonzero(np.diff(bounds)):
-            members = by_cell[bounds[cell] : bounds[cell + 1]]
+            own = slice(bounds[cell], bounds[cell + 1])
             first, last = self._offsets[cell], self._offsets[cell + 1]
-            if first == last:
-                continue
-            member_forms = forms[members]
-            scores = self._scores(
-                turned[rows[members] * self._forms + member_forms],
-                self._words[first:last],
-                self._word_norms[first:last],
-            )
+            scores = self._scores(turned[own], self._words[first:last], self._word_norms[first:last])
             for place in range(min(count, last - first)):
                 best, nearest = _take_best(scores)
-                words = (first + nearest) * self._forms + member_forms
                 # Score and word in one whole number, the lower word first among equals.
-                keys[rows[members], slots[members], place] = (best.astype(np.int64) << _WORD_SHIFT) - words
-        top = np.sort(np.partition(-keys.reshape(len(descriptors), -1), count - 1, axis=1)[:, :count], axis=1)
+                keys[own, place] = (best.astype(np.int64) << _WORD_SHIFT) - (first + nearest) * self._forms - forms[own]
+        found = np.empty_like(keys)
+        found[by_cell] = -keys
+        top = np.sort(np.partition(found.reshape(len(descriptors), -1), count - 1, axis=1)[:, :count], axis=1)
         # Where the probed cells hold too few words, the nearest stands in for those that are missing.
         return (np.where(top == _NOTHING, top[:, :1], top) & _WORD_BITS).astype(np.int32)
 

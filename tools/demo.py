@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -28,7 +29,8 @@ def main() -> int:
         print(f"{len(photos)} photos; the demonstration takes {MOST_PHOTOS} of them")
         photos = photos[:: -(-len(photos) // MOST_PHOTOS)]
     index, query = OUT / "photos.fm", OUT / "query.jpg"
-    original = next((photo for photo in photos[len(photos) // 2 :] if make_query(photo, query)), None)
+    by_size = sorted(photos, key=os.path.getsize, reverse=True)  # the largest file has detail enough, most likely
+    original = next((photo for photo in by_size if make_query(photo, query)), None)
     if original is None:
         print("none of the photos could be opened", file=sys.stderr)
         return 2
@@ -57,7 +59,7 @@ def bundled_photos(folder: Path) -> list[str]:
     folder.mkdir()
     saved = []
     for file in sorted((Path(skimage.__file__).parent / "data").iterdir()):
-        if file.suffix in (".png", ".jpg", ".jpeg", ".gif", ".tif"):
+        if file.suffix in (".png", ".jpg"):
             with Image.open(file) as image:
                 if min(image.size) >= 200:
                     saved.append(str(shutil.copy(file, folder)))

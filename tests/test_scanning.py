@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from featmatch import kernels
+from featmatch import kernels, scanning
+from featmatch.scanning import Hits, scan_with_numpy
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,22 @@ class Scan:
     votes_shape: tuple[int, int]
 
     def compiled(self) -> tuple[NDArray[np.float32], list[tuple[int, int, int]]]:
+        """What the compiled loop finds, which NumPy has to find to the bit."""
+        votes, hits = self.by(kernels.scan)
+        numpy_votes, numpy_hits = self.by(scan_with_numpy)
+        np.testing.assert_array_equal(votes, numpy_votes)
+        assert hits == numpy_hits
+        return votes, hits
+
+    def by(self, scan: Callable[..., Hits]) -> tuple[NDArray[np.float32], list[tuple[int, int, int]]]:
         votes = np.zeros(self.votes_shape, np.float32)
-        entries, rows, distances = kernels.scan(
+        entries, rows, distances = scan(
             self.offsets, self.images, self.signatures,
             self.words, self.query_signatures, self.weights, self.slots, self.distance_weights, votes,
         )  # fmt: skip
-        assert (entries.dtype, rows.dtype, distances.dtype) == (np.int32, np.int64, np.uint8)
+        assert [entries.dtype, rows.dtype, distances.dtype] == [
+            np.dtype(kind) for kind in (np.int32, np.int64, np.uint8)
+        ]
         return votes, list(zip(entries.tolist(), rows.tolist(), distances.tolist(), strict=True))
 
     def twin(self) -> tuple[NDArray[np.float64], list[tuple[int, int, int]]]:
@@ -166,3 +178,18 @@ def test_votes_are_added_to_what_is_there() -> None:
         scan.words, scan.query_signatures, scan.weights, scan.slots, scan.distance_weights, votes,
     )  # fmt: skip
     np.testing.assert_allclose(votes, scan.twin()[0] + 5, rtol=1e-4)
+
+
+def test_a_process_that_scans_much_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(scanning, "_scanned", 0)
+    monkeypatch.setattr(scanning, "_WORTH_COMPILING", 250)
+    monkeypatch.setattr(scanning, "scan_with_numpy", lambda *arguments: calls.append("numpy"))
+    monkeypatch.setattr(kernels, "scan", lambda *arguments: calls.append("compiled"))
+    lists = made(3, [100], 1)
+    for _ in range(4):
+        scanning.scan(
+            lists.offsets, lists.images, lists.signatures, lists.words, lists.query_signatures,
+            lists.weights, lists.slots, lists.distance_weights, np.zeros(lists.votes_shape, np.float32),
+        )  # fmt: skip
+    assert calls == ["numpy", "numpy", "compiled", "compiled"]
