@@ -220,11 +220,13 @@ def _similarity(query: NDArray[np.float64], reference: NDArray[np.float64]) -> M
 def _affine(query: NDArray[np.float64], reference: NDArray[np.float64]) -> Matrix:
     """Least squares affine map."""
     centre = query.mean(axis=0)
-    columns = np.column_stack([query - centre, np.ones(len(query))])
-    solution = np.linalg.lstsq(columns, reference, rcond=None)[0]
+    centred = query - centre
+    # Normal equations of two unknowns an axis: quick, and well conditioned about the mean.
+    spread_of_query = centred.T @ centred
+    spread_of_query += np.eye(2) * (1e-9 * np.trace(spread_of_query) + 1e-12)
     matrix = np.eye(3)
-    matrix[:2, :2] = solution[:2].T
-    matrix[:2, 2] = solution[2] - matrix[:2, :2] @ centre
+    matrix[:2, :2] = np.linalg.solve(spread_of_query, centred.T @ reference).T
+    matrix[:2, 2] = reference.mean(axis=0) - matrix[:2, :2] @ centre
     return matrix
 
 
@@ -256,12 +258,12 @@ def _is_sane(matrix: Matrix, support: NDArray[np.float64]) -> bool:
     depth = points @ matrix[2, :2] + matrix[2, 2]
     if depth.min() <= 0 or depth.max() > 4 * depth.min():
         return False
-    for point in points:
-        jacobian = _jacobian(matrix, point)
-        large, small = np.linalg.svd(jacobian, compute_uv=False)
-        if np.linalg.det(jacobian) <= 0 or large > 4 * small or not 1 / 40 < np.sqrt(large * small) < 40:
-            return False
-    return True
+    # Singular values a >= b of a Jacobian: a b is its determinant, a^2 + b^2 the sum of its squares; a <= 4 b wanted.
+    jacobians = _jacobians(matrix, points)
+    determinants = jacobians[:, 0, 0] * jacobians[:, 1, 1] - jacobians[:, 0, 1] * jacobians[:, 1, 0]
+    squares = (jacobians**2).sum(axis=(1, 2))
+    sheared = squares > (4 + 1 / 4) * determinants
+    return not (sheared.any() or determinants.min() <= 1 / 40**2 or determinants.max() >= 40**2)
 
 
 def _judged(
@@ -297,16 +299,17 @@ def _judged(
 
 def turn_at(matrix: Matrix, point: NDArray[np.float64]) -> tuple[float, float]:
     """Rotation (radians) and growth (octaves) of a map at a point."""
-    jacobian = _jacobian(matrix, point)
+    jacobian = _jacobians(matrix, point[None])[0]
     rotation = np.arctan2(jacobian[1, 0] - jacobian[0, 1], jacobian[0, 0] + jacobian[1, 1])
     return float(rotation), float(np.log2(max(np.linalg.det(jacobian), 1e-12)) / 2)
 
 
-def _jacobian(matrix: Matrix, point: NDArray[np.float64]) -> Matrix:
-    """(2, 2): how a map acts close to a point."""
-    depth = matrix[2, :2] @ point + matrix[2, 2]
-    mapped = (matrix[:2, :2] @ point + matrix[:2, 2]) / depth
-    return np.asarray((matrix[:2, :2] - np.outer(mapped, matrix[2, :2])) / depth)
+def _jacobians(matrix: Matrix, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 2, 2): how a map acts close to each of (N, 2) points."""
+    mapped = points @ matrix[:, :2].T + matrix[:, 2]
+    depths = mapped[:, 2, None]
+    outer = (mapped[:, :2] / depths)[:, :, None] * matrix[2, :2]
+    return np.asarray((matrix[:2, :2] - outer) / depths[:, :, None])
 
 
 def _meaningfulness(effective: int, tentative: int, chance: float) -> float:

@@ -53,10 +53,10 @@ class TwoLevelSearch:
         forms: int,
         probes: int,
     ) -> None:
-        self._words = words.astype(np.float32)
+        self._words = 2 * words.astype(np.float32)
         self._word_norms = squared_norms(words)
         closed = all_forms(cells, forms)
-        self._cells = closed.astype(np.float32)
+        self._cells = 2 * closed.astype(np.float32)
         self._cell_norms = squared_norms(closed)
         self._offsets = cell_offsets
         self._unit = unit
@@ -101,9 +101,10 @@ class TwoLevelSearch:
     def _scores(
         self, descriptors: NDArray[np.generic], centres: NDArray[np.float32], norms: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """(N, D) against (K, D): the larger, the nearer; 2 x.c - c.c."""
+        """(N, D) against (K, D) doubled centres: 2 x.c - c.c, the larger, the nearer."""
         scores = descriptors.astype(np.float32, copy=False) @ centres.T
-        scores *= np.float32(2 * self._unit)
+        if self._unit > 1:
+            scores *= np.float32(self._unit)
         scores -= norms
         return scores
 
