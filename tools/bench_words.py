@@ -75,7 +75,7 @@ def ways(vocabulary: Vocabulary) -> Iterator[tuple[str, Callable[[], Search]]]:
     """Each way by name, and what makes it ready."""
     words, unit = vocabulary.expanded_words(), vocabulary.unit
     yield "exact (matrix product)", lambda: exact(words, unit)
-    for probes in (4, 8, 12, 16, 24):
+    for probes in (4, 6, 8, 12, 16, 24):
         yield f"two-level, {probes} cells", lambda probes=probes: two_level(vocabulary, probes)  # type: ignore[misc]
     trees = [("k-means tree (pyflann)", "kmeans"), ("kd-trees (OpenCV)", "kdtree")]
     for name, tree in trees:
