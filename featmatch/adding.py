@@ -24,7 +24,7 @@ from featmatch.vocabulary import Vocabulary
 
 Progress = Callable[[int, int], None]
 
-BATCH_IMAGES = 2000  # in a segment; what a crash can cost is the work on as many
+BATCH_IMAGES = 5000  # in a segment; what a crash can cost is the work on as many
 _FEW_FILES = 24  # starting processes takes longer than indexing so few
 
 

@@ -181,7 +181,7 @@ def _turned_alike(
     octaves: NDArray[np.float64] | float,
     options: GeometryOptions,
 ) -> NDArray[np.bool_]:
-    turned = np.abs((matches.rotation - rotation + np.pi) % (2 * np.pi) - np.pi) <= np.radians(options.angle_deg)
+    turned = np.cos(matches.rotation - rotation) >= np.cos(np.radians(options.angle_deg))
     return np.asarray(turned & (np.abs(matches.octaves - octaves) <= options.octaves))
 
 
