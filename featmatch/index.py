@@ -13,18 +13,20 @@ from typing import Any
 import filelock
 
 from featmatch.adding import AddReport, Progress, add_files
-from featmatch.answers import Matches
+from featmatch.answers import Match, Matches
 from featmatch.catalog import Catalog, ImageRecord
-from featmatch.errors import StoreError, UsageError, VocabularyError
+from featmatch.errors import ImageError, StoreError, UsageError, VocabularyError
 from featmatch.features import FeatureOptions, extract_grey
 from featmatch.files import image_files
 from featmatch.geometry import GeometryOptions
-from featmatch.image import ImageSource, load_grey
+from featmatch.image import GreyImage, ImageSource, load_grey
 from featmatch.segment import Segment, flush_folder
 from featmatch.symmetry import variants_of
-from featmatch.verification import FEWEST_FEATURES, verify_candidates
+from featmatch.verification import FEWEST_FEATURES, compare_pixels, verify_candidates
 from featmatch.vocabulary import Vocabulary
 from featmatch.voting import QueryWords, VotingOptions, vote
+
+_COMPARED_PX = 512  # longer side at which the pictures of matches are read: their pixels are compared at less
 
 _OWN_FILES = frozenset(("vocabulary.npz", "segments", "writer.lock", "catalog.sqlite.partial"))
 
@@ -226,7 +228,16 @@ class Index:
         candidates = vote(query, seen, snapshot.segments, snapshot.removed, voting)
         names = self.catalog.names([candidate.id for candidate in candidates])
         found = verify_candidates(candidates, names, features, geometry or GeometryOptions())
+        found = compare_pixels(found, grey, self._picture_of, self.options.detector)
         return Matches([match for match in found if unproven or match.proven][:limit])
+
+    def _picture_of(self, match: Match) -> GreyImage | None:
+        """The picture that a match is about, if its file is still there and of the same size."""
+        try:
+            grey = load_grey(match.name, longest_px=_COMPARED_PX)
+        except ImageError:
+            return None
+        return grey if (grey.width, grey.height) == match.reference_size else None
 
     def _segment_folder(self, number: int) -> Path:
         return self._folder / "segments" / f"{number:06d}"
