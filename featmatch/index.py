@@ -22,6 +22,7 @@ from featmatch.geometry import GeometryOptions
 from featmatch.image import ImageSource, load_grey
 from featmatch.segment import Segment, flush_folder
 from featmatch.symmetry import variants_of
+from featmatch.timing import StageClock
 from featmatch.verification import FEWEST_FEATURES, verify_candidates
 from featmatch.vocabulary import Vocabulary
 from featmatch.voting import QueryWords, VotingOptions, vote
@@ -208,7 +209,8 @@ class Index:
             geometry: what counts as agreement.
 
         Returns:
-            The matches, best first; ``.status`` is "too_little_detail" where the image has too few features.
+            The matches, best first; ``.status`` is "too_little_detail" where the image has too few features, and
+            ``.times`` has the milliseconds of each stage.
 
         Raises:
             ImageError: the image cannot be read; its ``status`` says why.
@@ -217,16 +219,21 @@ class Index:
             raise UsageError("limit is 1 or more")
         snapshot = self.snapshot
         voting = voting or VotingOptions()
+        clock = StageClock()
         grey = load_grey(image, longest_px=self.options.longest_px, shortest_px=self.options.shortest_px)
         features = extract_grey(grey, self.options)
         if len(features) < FEWEST_FEATURES:
             return Matches(status="too_little_detail")
         seen = list(variants_of(features, grey, self.options))
+        clock.ended("features")
         query = QueryWords.of(self.vocabulary, seen, voting.words)
+        clock.ended("words")
         candidates = vote(query, seen, snapshot.segments, snapshot.removed, voting)
         names = self.catalog.names([candidate.id for candidate in candidates])
+        clock.ended("votes")
         found = verify_candidates(candidates, names, features, geometry or GeometryOptions())
-        return Matches([match for match in found if unproven or match.proven][:limit])
+        clock.ended("verification")
+        return Matches([match for match in found if unproven or match.proven][:limit], times=clock.times)
 
     def _segment_folder(self, number: int) -> Path:
         return self._folder / "segments" / f"{number:06d}"
