@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import cv2
 
+from featmatch.adding import AddReport
 from featmatch.answers import Match
 from featmatch.features import FeatureOptions
 from featmatch.files import image_files
@@ -117,7 +119,7 @@ def evaluate(
 
     Args:
         paths: files and folders; one half of their photos (by the seed) is indexed, the other held out.
-        workspace: folder for the index and the decorated copies; what is there from a run before is used again.
+        workspace: folder for the indexes and the decorated copies; what is there from a run before is used again.
         options: what is tried.
         distractors: files and folders that are indexed as well.
         features: a detector by name, or options to extract with.
@@ -137,12 +139,12 @@ def evaluate(
     plan = plan_for(list(dict.fromkeys(image_files(paths))), options)
     apart = {*plan.held_out, *plan.decorated}
     wanted = [name for name in dict.fromkeys([*plan.indexed, *image_files(distractors)]) if name not in apart]
-    wanted += write_decorated(plan, workspace)
-    index = Index.open(workspace / "index", create=True, features=features, vocabulary=vocabulary)
-    index.remove({record.name for record in index.images()} - set(wanted))
+    index = Index.open(workspace / _index_name("random"), create=True, features=features, vocabulary=vocabulary)
     began = time.perf_counter()
-    report = index.add(wanted, jobs=jobs, progress=lambda done, total: progress("indexing", done, total))
+    report = _hold(index, wanted, jobs, progress)
     adding_s = time.perf_counter() - began
+    if "hard" in options.suites:
+        _make_hard_index(plan, workspace, wanted, jobs, progress)
     trials = [
         Trial(suite, number, positive)
         for suite in dict.fromkeys(options.suites)
@@ -156,6 +158,24 @@ def evaluate(
         progress("querying", len(records), len(trials))
     failed = [failure.name for failure in report.failed]
     return Evaluation(plan, records, index.info(), len(report.added), adding_s, failed)
+
+
+def _hold(index: Index, names: Sequence[str], jobs: int, progress: Progress) -> AddReport:
+    """Let an index hold these files, and nothing else."""
+    index.remove({record.name for record in index.images()} - set(names))
+    return index.add(names, jobs=jobs, progress=lambda done, total: progress("indexing", done, total))
+
+
+def _make_hard_index(plan: Plan, workspace: Path, names: Sequence[str], jobs: int, progress: Progress) -> None:
+    """The same index with the decorated copies in it, which other suites are not to meet: they draw faces as well."""
+    folder = workspace / _index_name("hard")
+    if not folder.exists():
+        shutil.copytree(workspace / _index_name("random"), folder)
+    _hold(Index.open(folder), [*names, *write_decorated(plan, workspace)], jobs, progress)
+
+
+def _index_name(suite: str) -> str:
+    return "index-hard" if suite == "hard" else "index"
 
 
 def _in_parallel(
@@ -175,7 +195,7 @@ def _in_parallel(
 def run(trial: Trial, plan: Plan, workspace: Path, twins: frozenset[tuple[str, str]] = frozenset()) -> Record:
     """Make a trial's picture, query it, and record what is answered."""
     made = make(trial, plan)
-    index = _index(workspace / "index")
+    index = _index(workspace / _index_name(trial.suite))
     index.refresh()
     found = index.query(made.picture, unproven=True, limit=plan.options.limit)
     shown = {*made.sources, *made.others, made.photo}
@@ -224,7 +244,7 @@ def _told(name: str, workspace: Path) -> str:
     return name.removeprefix(str(workspace) + os.sep)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _index(folder: Path) -> Index:
     """The index, with its kernels compiled by a first query that nobody measures."""
     if multiprocessing.parent_process() is not None:
