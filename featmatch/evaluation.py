@@ -90,6 +90,7 @@ class Evaluation:
         plan: which photo played which part.
         records: one of each trial, suite by suite, the positives first.
         index: what the index holds.
+        vocabulary_bytes: of its bytes, those of the vocabulary, which are there however many images it has.
         added: images that were added for this run (others were there before).
         adding_s: how long that took, seconds.
         failed: names of files that could not be indexed.
@@ -98,6 +99,7 @@ class Evaluation:
     plan: Plan
     records: list[Record]
     index: IndexInfo
+    vocabulary_bytes: int
     added: int
     adding_s: float
     failed: list[str]
@@ -156,8 +158,9 @@ def evaluate(
     for record in _in_parallel(trials, plan, workspace, twin_pairs, jobs):
         records.append(record)
         progress("querying", len(records), len(trials))
+    vocabulary_bytes = (workspace / _index_name("random") / "vocabulary.npz").stat().st_size
     failed = [failure.name for failure in report.failed]
-    return Evaluation(plan, records, index.info(), len(report.added), adding_s, failed)
+    return Evaluation(plan, records, index.info(), vocabulary_bytes, len(report.added), adding_s, failed)
 
 
 def _hold(index: Index, names: Sequence[str], jobs: int, progress: Progress) -> AddReport:

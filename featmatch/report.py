@@ -26,7 +26,8 @@ def report_of(evaluation: Evaluation) -> Figures:
         "options": dataclasses.asdict(options),
         "index": {
             **dataclasses.asdict(index),
-            "bytes_an_image": round(index.bytes / max(index.images, 1)),
+            "vocabulary_bytes": evaluation.vocabulary_bytes,
+            "bytes_an_image": round((index.bytes - evaluation.vocabulary_bytes) / max(index.images, 1)),
             "added": evaluation.added,
             "failed": len(evaluation.failed),
             "images_per_second": evaluation.added / evaluation.adding_s if evaluation.added else None,
@@ -168,7 +169,7 @@ def text_of(report: Figures) -> str:
     rate = index["images_per_second"]
     lines = [
         f"{index['images']} images, {index['features']} features, {index['words']} words ({index['detector']}); "
-        f"{index['bytes_an_image']} bytes an image"
+        f"{index['bytes_an_image']} bytes an image without the vocabulary"
         + (f"; added {index['added']} at {rate:.1f} images/s" if rate else "")
         + (f"; {index['failed']} files failed" if index["failed"] else "")
     ]
