@@ -32,7 +32,7 @@ def crop(picture: Picture, share: float, random: Random) -> Picture:
     """Cut out a rectangle of this share of the area, anywhere, about of the picture's shape."""
     height, width = picture.shape[:2]
     stretch = math.exp(random.uniform(-0.3, 0.3))
-    new_width = _side(width * share**0.5 * stretch, width)
+    new_width = _side(width * max(share**0.5 * stretch, share), width)  # no thinner than the height has room for
     new_height = _side(height * share * width / new_width, height)
     x, y = random.integers(width - new_width + 1), random.integers(height - new_height + 1)
     return picture[y : y + new_height, x : x + new_width].copy()
@@ -156,15 +156,12 @@ def text_over(picture: Picture, share: float, random: Random) -> Picture:
 def stickers_over(picture: Picture, share: float, random: Random) -> Picture:
     """Draw shapes and stickers over it until they cover this share of its area."""
     height, width = picture.shape[:2]
-    image = Image.fromarray(picture)
-    draw = ImageDraw.Draw(image)
-    covered = Image.new("L", image.size)
-    covering = ImageDraw.Draw(covered)
-    while np.asarray(covered).mean() < 255 * share:
+    layer = Image.new("RGBA", (width, height))
+    draw = ImageDraw.Draw(layer)
+    while np.asarray(layer)[..., 3].mean() < 255 * share:
         radius = random.uniform(0.06, 0.16) * (height * width) ** 0.5
         x, y = random.uniform(0, width), random.uniform(0, height)
         box = (x - radius, y - radius, x + radius, y + radius)
-        covering.rectangle(box, fill=255)
         match random.integers(4):
             case 0:
                 draw.rectangle(box, fill=_colour(random), outline=_colour(random), width=round(radius / 6))
@@ -178,7 +175,7 @@ def stickers_over(picture: Picture, share: float, random: Random) -> Picture:
                 draw.polygon(points, fill=_colour(random), outline=(255, 255, 255))
             case _:
                 face_sticker(draw, x, y, radius)
-    return np.array(image)
+    return np.array(Image.alpha_composite(Image.fromarray(picture).convert("RGBA"), layer).convert("RGB"))
 
 
 def paste_in(picture: Picture, share: float, random: Random, others: Others) -> Picture:

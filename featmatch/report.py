@@ -71,23 +71,15 @@ def stage_times(records: Iterable[Record]) -> Figures:
     }
 
 
-def worst_misses(records: Iterable[Record], count: int = 20) -> list[Record]:
-    """Positives whose right answer does not come above every wrong answer of its suite, worst first.
+def worst_misses(records: Iterable[Record], suite: str, count: int = 20) -> list[Record]:
+    """Positives of a suite whose right answer does not come above all its wrong answers, worst first.
 
     Those without any right answer come first, of these the largest pictures: there was the most to find them by.
     """
-    records = list(records)
-    floor = dict.fromkeys((record.suite for record in records), -math.inf)
-    for record in records:
-        for answer in record.answers:
-            if answer.right is False:
-                floor[record.suite] = max(floor[record.suite], answer.score)
-    scored = [
-        (max((answer.score for answer in record.answers if answer.right), default=-math.inf), record)
-        for record in records
-        if record.positive
-    ]
-    missed = [(score, record) for score, record in scored if score <= floor[record.suite]]
+    of_suite = [record for record in records if record.suite == suite]
+    floor = _scores(of_suite, right=False).max(initial=-math.inf)
+    scored = [(_scores([record], right=True).max(initial=-math.inf), record) for record in of_suite if record.positive]
+    missed = [(score, record) for score, record in scored if score <= floor or score == -math.inf]
     missed.sort(key=lambda one: (one[0], -one[1].width * one[1].height, one[1].recipe))
     return [record for _, record in missed[:count]]
 

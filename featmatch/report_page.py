@@ -42,7 +42,10 @@ def page_of(report: Figures, evaluation: Evaluation, workspace: Path) -> str:
         report=report,
         crop_plot=_crop_plot(crops["rows"]) if crops else None,
         plots={suite: _suite_plot(suite, evaluation.records, figures) for suite, figures in report["suites"].items()},
-        misses=[_miss(record, evaluation, workspace) for record in worst_misses(evaluation.records)],
+        misses={
+            suite: [_miss(record, evaluation, workspace) for record in worst_misses(evaluation.records, suite)]
+            for suite in report["suites"]
+        },
     )
 
 
@@ -91,7 +94,7 @@ def _crop_plot(rows: list[Figures]) -> str:
     axes.set_xticks(shares, [f"{share:g}" for share in shares])
     axes.minorticks_off()
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(loc="lower right")
     return _svg(figure)
 
 
@@ -100,11 +103,11 @@ def _suite_plot(suite: str, records: list[Record], figures: Figures) -> str:
     figure = Figure(figsize=(9.6, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     _plot_reliability(left, figures)
-    best = [(record.positive, answer) for record in records if record.suite == suite for answer in record.answers]
+    answers = [(record.positive, answer) for record in records if record.suite == suite for answer in record.answers]
     groups = {
-        "right": [answer.score for _, answer in best if answer.right],
-        "wrong, photo indexed": [answer.score for positive, answer in best if answer.right is False and positive],
-        "wrong, not indexed": [answer.score for positive, answer in best if answer.right is False and not positive],
+        "right": [answer.score for _, answer in answers if answer.right],
+        "wrong, photo indexed": [answer.score for positive, answer in answers if answer.right is False and positive],
+        "wrong, not indexed": [answer.score for positive, answer in answers if answer.right is False and not positive],
     }
     top = max((max(scores) for scores in groups.values() if scores), default=1.0)
     bins = np.linspace(0, max(min(top, 60.0), 1.0), 61)
