@@ -225,7 +225,7 @@ def test_whole_evaluation_through_the_command_line(
         "--vocabulary",
         vocabulary,
     ]
-    files: list[str | Path] = ["--json", json_file, "--html", html_file, "--twins", twins]
+    files: list[str | Path] = ["--vocabulary", vocabulary, "--json", json_file, "--html", html_file, "--twins", twins]
     assert run_main(monkeypatch, "evaluate", folder, *arguments, *files) == 0
     printed = capsys.readouterr().out
     for words in ("random: 7 positives, 7 negatives", "crops: 7 positives", "µAP", "zero false", "verification"):
