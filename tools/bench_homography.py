@@ -60,12 +60,13 @@ def pairs(folder: Path) -> Iterator[tuple[Path, Path, NDArray[np.float64]]]:
 
 
 def corner_error(homography: NDArray[np.float64] | None, truth: NDArray[np.float64], image: Path) -> float:
-    """Mean distance of the four corners, px; infinite where there is no homography."""
+    """Mean distance of the four corners, px; infinite without a homography, and where it sends a corner to infinity."""
     if homography is None:
         return float("inf")
     height, width = _opencv.imread(str(image)).shape[:2]
     corners = np.array([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]], np.float64)
-    return float(np.linalg.norm(project(homography, corners) - project(truth, corners), axis=1).mean())
+    error = float(np.linalg.norm(project(homography, corners) - project(truth, corners), axis=1).mean())
+    return error if np.isfinite(error) else float("inf")  # a corner beyond the horizon
 
 
 def plain_opencv(first: Path, other: Path) -> NDArray[np.float64] | None:
