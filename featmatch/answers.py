@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -132,11 +132,16 @@ class Matches(list[Match]):
 
     Attributes:
         status: "ok", or "too_little_detail" where the query has too few features to prove anything.
+        times: milliseconds of "features" (decoding included), "words", "votes", "verification" and "pixels"; empty
+            where the query ended before them.
     """
 
-    def __init__(self, matches: Iterable[Match] = (), status: Status = "ok") -> None:
+    def __init__(
+        self, matches: Iterable[Match] = (), status: Status = "ok", times: Mapping[str, float] | None = None
+    ) -> None:
         super().__init__(matches)
         self.status: Status = status
+        self.times = dict(times or {})
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ from featmatch.geometry import GeometryOptions
 from featmatch.image import GreyImage, ImageSource, load_grey
 from featmatch.segment import Segment, flush_folder
 from featmatch.symmetry import variants_of
+from featmatch.timing import StageClock
 from featmatch.verification import FEWEST_FEATURES, compare_pixels, verify_candidates
 from featmatch.vocabulary import Vocabulary
 from featmatch.voting import QueryWords, VotingOptions, vote
@@ -210,7 +211,8 @@ class Index:
             geometry: what counts as agreement.
 
         Returns:
-            The matches, best first; ``.status`` is "too_little_detail" where the image has too few features.
+            The matches, best first; ``.status`` is "too_little_detail" where the image has too few features, and
+            ``.times`` has the milliseconds of each stage.
 
         Raises:
             ImageError: the image cannot be read; its ``status`` says why.
@@ -219,17 +221,23 @@ class Index:
             raise UsageError("limit is 1 or more")
         snapshot = self.snapshot
         voting = voting or VotingOptions()
+        clock = StageClock()
         grey = load_grey(image, longest_px=self.options.longest_px, shortest_px=self.options.shortest_px)
         features = extract_grey(grey, self.options)
         if len(features) < FEWEST_FEATURES:
             return Matches(status="too_little_detail")
         seen = list(variants_of(features, grey, self.options))
+        clock.ended("features")
         query = QueryWords.of(self.vocabulary, seen, voting.words)
+        clock.ended("words")
         candidates = vote(query, seen, snapshot.segments, snapshot.removed, voting)
         names = self.catalog.names([candidate.id for candidate in candidates])
+        clock.ended("votes")
         found = verify_candidates(candidates, names, features, geometry or GeometryOptions())
+        clock.ended("verification")
         found = compare_pixels(found, grey, self._picture_of, self.options.detector)
-        return Matches([match for match in found if unproven or match.proven][:limit])
+        clock.ended("pixels")
+        return Matches([match for match in found if unproven or match.proven][:limit], times=clock.times)
 
     def _picture_of(self, match: Match) -> GreyImage | None:
         """The picture that a match is about, if its file is still there and of the same size."""
