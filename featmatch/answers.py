@@ -67,7 +67,7 @@ class Match:
         id: the image's number in the index; None from ``verify``.
         name: the image's name in the index, or what ``verify`` was given.
         probability: that one is a copy of the other, in whole or in part; 0 to 1.
-        score: all evidence in one number; orders matches, across queries too.
+        score: all evidence in one number, log-odds; orders matches, across queries too.
         evidence: what the score is made of.
         inliers: feature pairs that agree with the homography.
         relation: what was done to the reference to get the query.
@@ -228,12 +228,13 @@ def match_from(
         mirrored=variant.mirrored,
         negative=variant.negative,
     )
-    evidence = Evidence(fit.score, evenness(query_points, query.keypoints.astype(np.float64), query_region))
+    even = evenness(query_points, query.keypoints.astype(np.float64), query_region)
+    evidence = Evidence(fit.score, fit.score, even)
     score = score_of(evidence, query.detector)
     return Match(
         id=image_id,
         name=name,
-        probability=probability_of(score, query.detector),
+        probability=probability_of(score),
         score=score,
         evidence=evidence,
         inliers=len(fit.inliers),

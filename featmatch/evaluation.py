@@ -223,6 +223,7 @@ def evidence_of(match: Match) -> dict[str, float | None]:
     """The numbers that a probability can be fitted to, by name."""
     return {
         "geometry": match.evidence.geometry,
+        "distinct": match.evidence.distinct,
         "evenness": match.evidence.evenness,
         "agreement": match.evidence.agreement,
         "inliers": match.inliers,

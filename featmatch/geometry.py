@@ -16,6 +16,7 @@ Matrix = NDArray[np.float64]
 
 _FEWEST = 3  # matches that agree; two do in any pair of pictures
 _KEYPOINT_ERROR = 0.2  # of a keypoint's turn (radians) and growth (as a share)
+_ROW_BITS = 40  # of a reference's row; the query's rows take the others
 _BEYOND_DOUBT = 40.0  # a score at which no other hypothesis is tried
 
 
@@ -285,15 +286,45 @@ def _judged(
     inliers = np.sort(close[_firsts(matches.reference_rows[close])])
     if len(inliers) < _FEWEST:
         return None
+    effective, score = _weighed(matches, inliers, query_size, reference_size, options)
+    return Fit(matrix, inliers, effective, score)
+
+
+def score_of_inliers(
+    matches: TentativeMatches,
+    inliers: NDArray[np.intp],
+    query_size: tuple[int, int],
+    reference_size: tuple[int, int],
+    options: GeometryOptions,
+) -> float:
+    """The score that a fit would have with these of its inliers only; as ``Fit.score``."""
+    return _weighed(matches, inliers, query_size, reference_size, options)[1]
+
+
+def _weighed(
+    matches: TentativeMatches,
+    inliers: NDArray[np.intp],
+    query_size: tuple[int, int],
+    reference_size: tuple[int, int],
+    options: GeometryOptions,
+) -> tuple[int, float]:
+    """Effective inliers, and their score."""
+    # A feature that looks like many of the other picture (tiles, windows) says little about where it belongs.
+    pairs = np.unique(matches.query_rows << _ROW_BITS | matches.reference_rows)
+    weights = 1 / np.maximum(
+        _times(matches.query_rows[inliers], pairs >> _ROW_BITS),
+        _times(matches.reference_rows[inliers], pairs & ((1 << _ROW_BITS) - 1)),
+    )
     effective = min(
-        _cells(matches.query[inliers], query_size, options.grid),
-        _cells(matches.reference[inliers], reference_size, options.grid),
+        _effective(matches.query[inliers], weights, query_size, options.grid),
+        _effective(matches.reference[inliers], weights, reference_size, options.grid),
     )
     # Chance: a wrong match ends anywhere in the reference, turned and scaled anyhow (some five octaves).
+    tolerance = options.tolerance * max(reference_size)
     area = reference_size[0] * reference_size[1]
     chance = np.pi * tolerance**2 / area * (2 * options.angle_deg / 360) * min(2 * options.octaves / 5, 1)
     tentative = len(np.unique(matches.query_rows))
-    return Fit(matrix, inliers, effective, _meaningfulness(effective, tentative, chance))
+    return effective, _meaningfulness(effective, tentative, chance)
 
 
 def turn_at(matrix: Matrix, point: NDArray[np.float64]) -> tuple[float, float]:
@@ -316,6 +347,8 @@ def _meaningfulness(effective: int, tentative: int, chance: float) -> float:
 
     One match fixes the map; each of the ``tentative`` ones is tried, and any ``effective - 1`` of the others may agree.
     """
+    if effective == 0:
+        return 0.0
     others = max(tentative - 1, effective - 1)
     combinations = math.lgamma(others + 1) - math.lgamma(effective) - math.lgamma(others - effective + 2)
     return float(-(np.log(tentative) + combinations + (effective - 1) * np.log(chance)) / np.log(10))
@@ -326,6 +359,15 @@ def _firsts(values: NDArray[np.int64]) -> NDArray[np.intp]:
     return np.sort(np.unique(values, return_index=True)[1])
 
 
-def _cells(points: NDArray[np.float64], size: tuple[int, int], grid: int) -> int:
+def _times(values: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How often each of (N,) values, all of which are there, is among others."""
+    distinct, counts = np.unique(among, return_counts=True)
+    return np.asarray(counts[np.searchsorted(distinct, values)])
+
+
+def _effective(points: NDArray[np.float64], weights: NDArray[np.float64], size: tuple[int, int], grid: int) -> int:
+    """Points of the same cell counted once, by the largest of their weights."""
     cells = np.floor(points * (grid / max(size))).astype(np.int64)
-    return len(np.unique(cells[:, 0] * 100_003 + cells[:, 1]))
+    order = np.argsort(-weights, kind="stable")
+    _, firsts = np.unique(cells[order, 0] * 100_003 + cells[order, 1], return_index=True)
+    return round(float(weights[order][firsts].sum()))

@@ -7,6 +7,10 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import NamedTuple
+
+# Pixels that agree this well over all that two pictures share are a copy, whoever else has a part of it.
+COPY_AGREEMENT = 0.8
 
 
 @dataclass(frozen=True)
@@ -15,36 +19,69 @@ class Evidence:
 
     Attributes:
         geometry: minus log10 of how many such agreements of features chance would make.
+        distinct: the same without places of the query that other images share as well, in a part only.
         evenness: of the inliers among the query's features in the shared region; 0 to 1.
         agreement: correlation of the pixels, one picture laid over the other, 0 to 1; None where it was not looked at.
     """
 
     geometry: float
+    distinct: float
     evenness: float
     agreement: float | None = None
 
+    @property
+    def counted(self) -> float:
+        """The geometry that counts."""
+        return self.geometry if (self.agreement or 0.0) >= COPY_AGREEMENT else self.distinct
+
+
+class Fit(NamedTuple):
+    """Log-odds that a match is no chance, and that the pictures share the whole region and not a logo or a frame in it.
+
+    Attributes:
+        geometry: growth of the first with the geometry that counts.
+        chance_agreement: and with the agreement of pixels; 0 where they were not looked at.
+        chance: its log-odds at 0.
+        evenness: growth of the second with the evenness.
+        part_agreement: and with the agreement of pixels; 0 where they were not looked at.
+        part: its log-odds at 0.
+    """
+
+    geometry: float
+    chance_agreement: float
+    chance: float
+    evenness: float
+    part_agreement: float
+    part: float
+
 
 def score_of(evidence: Evidence, detector: str) -> float:
-    """All evidence in one number, in units of its geometry: the higher, the surer."""
-    return evidence.geometry
+    """All evidence in one number, the log-odds that one picture is a copy of the other: the higher, the surer.
 
-
-def probability_of(score: float, detector: str) -> float:
-    """The probability that so much evidence is no chance: a logistic function of the score.
-
-    Fitted by ``tools/calibrate.py``; its numbers stand in ``data/probability.json``.
-
-    Args:
-        score: of the evidence.
-        detector: whose features agree.
+    There are two ways to be wrong: what agrees does so by chance, or it is only a part, as a logo or a frame. The
+    probability of a copy is the product of those of neither; ``tools/calibrate.py`` fits both at once.
     """
-    midpoint, slope = _fit_of(detector)
-    return 1 / (1 + math.exp(-max(min(slope * (score - midpoint), 50.0), -50.0)))
+    fit = fit_of(detector, with_pixels=evidence.agreement is not None)
+    agreement = evidence.agreement or 0.0
+    no_chance = fit.geometry * evidence.counted + fit.chance_agreement * agreement + fit.chance
+    whole = fit.evenness * evidence.evenness + fit.part_agreement * agreement + fit.part
+    # (1 + e^-a)(1 + e^-b) - 1, the odds against, written so that nothing is lost when both are sure.
+    return -math.log(
+        math.exp(_bounded(-no_chance)) + math.exp(_bounded(-whole)) + math.exp(_bounded(-no_chance - whole))
+    )
+
+
+def probability_of(score: float) -> float:
+    """The probability for these log-odds."""
+    return 1 / (1 + math.exp(_bounded(-score)))
+
+
+def _bounded(exponent: float) -> float:
+    return max(min(exponent, 300.0), -300.0)
 
 
 @cache
-def _fit_of(detector: str) -> tuple[float, float]:
-    """The score at which the probability is one half, and the growth of its log-odds by score."""
+def fit_of(detector: str, *, with_pixels: bool) -> Fit:
+    """The fitted numbers of a detector, from ``data/probability.json``."""
     fits = json.loads((resources.files("featmatch.data") / "probability.json").read_text())
-    fit = fits.get(detector, fits["other"])
-    return float(fit["midpoint"]), float(fit["slope"])
+    return Fit(**fits.get(detector, fits["other"])["with pixels" if with_pixels else "without pixels"])

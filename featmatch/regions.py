@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from featmatch.geometry import Matrix
 
 _GRID = 6  # cells along each side of a region, in which inliers are counted
+_ENOUGH = 3.0  # cells that inliers should be in, before it says something that they are not
 
 
 def shared_region(
@@ -59,7 +60,7 @@ def evenness(inliers: NDArray[np.float64], features: NDArray[np.float64], region
 
     Returns:
         Cells of a grid over the region that hold an inlier, over how many would if the inliers were any features; at
-        most 1.
+        most 1. The same is asked of the cells within the border, and the smaller counts: a frame is even, too.
     """
     inside = features[_inside(region, features)] if len(region) else features[:0]
     if len(inside) == 0 or len(inliers) == 0:
@@ -71,9 +72,16 @@ def evenness(inliers: NDArray[np.float64], features: NDArray[np.float64], region
         columns, rows = np.clip((points - low) * cells_of, 0, _GRID - 1).astype(np.int64).T
         return np.asarray(rows * _GRID + columns)
 
-    shares = np.bincount(cells(inside)) / len(inside)
-    expected = (1 - (1 - shares) ** len(inliers)).sum()
-    return float(min(len(np.unique(cells(inliers))) / expected, 1.0))
+    shares = np.bincount(cells(inside), minlength=_GRID**2) / len(inside)
+    expected = 1 - (1 - shares) ** len(inliers)
+    held = np.zeros(_GRID**2)
+    held[cells(inliers)] = 1
+    within = np.zeros((_GRID, _GRID), bool)
+    within[1:-1, 1:-1] = True
+    ratios = [held.sum() / expected.sum()]
+    if expected[within.ravel()].sum() >= _ENOUGH:
+        ratios.append(held[within.ravel()].sum() / expected[within.ravel()].sum())
+    return float(min(*ratios, 1.0))
 
 
 def _inside(region: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.bool_]:

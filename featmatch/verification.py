@@ -7,14 +7,15 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from featmatch.agreement import pixel_agreement
 from featmatch.answers import Match, Verification, match_from
 from featmatch.features import FeatureOptions, Features, extract_grey
-from featmatch.geometry import GeometryOptions, fit_homography
+from featmatch.geometry import Fit, GeometryOptions, fit_homography, score_of_inliers
 from featmatch.image import GreyImage, ImageSource, load_grey
 from featmatch.matching import DescriptorMatcher, MatchingOptions
-from featmatch.probability import probability_of, score_of
+from featmatch.probability import Evidence, probability_of, score_of
 from featmatch.symmetry import Variant, variants_of
 from featmatch.voting import Candidate
 
@@ -22,7 +23,13 @@ from featmatch.voting import Candidate
 FEWEST_FEATURES = 8
 
 # Matches of a query whose pixels are compared: reading their pictures takes longer than the search.
-_LOOKED_AT = 5
+_LOOKED_AT = 4
+
+# What this many images share with a query, each in a part only, is no copy.
+_SEVERAL = 2
+_EVEN = 0.8  # evenness below this is a part
+_NO_CHANCE = 8.0  # score that chance hardly makes
+_CELLS = 20  # along the longer side of the query, in which places are told apart
 
 
 def verify_candidates(
@@ -39,18 +46,48 @@ def verify_candidates(
         query: features of the query as it is.
         options: the tolerances.
     """
-    best: dict[int, Match] = {}
+    best: dict[int, tuple[Candidate, Fit]] = {}
     query_size = (query.width, query.height)
     for candidate in candidates:
-        reference_size = (candidate.width, candidate.height)
-        fit = fit_homography(candidate.matches, query_size, reference_size, options)
-        if fit is None or (candidate.id in best and best[candidate.id].evidence.geometry >= fit.score):
-            continue
-        best[candidate.id] = match_from(
-            fit, candidate.matches, candidate.variant, query, reference_size,
+        fit = fit_homography(candidate.matches, query_size, (candidate.width, candidate.height), options)
+        if fit is not None and (candidate.id not in best or best[candidate.id][1].score < fit.score):
+            best[candidate.id] = candidate, fit
+    matches = [
+        match_from(
+            fit, candidate.matches, candidate.variant, query, (candidate.width, candidate.height),
             image_id=candidate.id, name=names[candidate.id],
-        )  # fmt: skip
-    return _in_order(best.values())
+        )
+        for candidate, fit in best.values()
+    ]  # fmt: skip
+    partial = [_is_partial(match) for match in matches]
+    recurring = _recurring([_places(match, query_size) for match, part in zip(matches, partial, strict=True) if part])
+    for number, (candidate, fit) in enumerate(best.values()):
+        elsewhere = ~np.isin(_places(matches[number], query_size), recurring)
+        if partial[number] and not elsewhere.all():
+            reference_size = (candidate.width, candidate.height)
+            rest = fit.inliers[elsewhere]
+            score = score_of_inliers(candidate.matches, rest, query_size, reference_size, options)
+            evidence = dataclasses.replace(matches[number].evidence, distinct=score)
+            matches[number] = _with_evidence(matches[number], evidence, query.detector)
+    return _in_order(matches)
+
+
+def _is_partial(match: Match) -> bool:
+    """Whether a match that is no chance lies in a part of what the pictures share, or covers neither of them."""
+    uneven = match.evidence.evenness < _EVEN or match.relation.kind == "overlap"
+    return uneven and match.evidence.geometry > _NO_CHANCE
+
+
+def _places(match: Match, query_size: tuple[int, int]) -> NDArray[np.int64]:
+    """The cell of the query that each inlier lies in."""
+    cells = np.floor(match.query_points * (_CELLS / max(query_size))).astype(np.int64)
+    return np.asarray(cells[:, 0] * (_CELLS + 1) + cells[:, 1])
+
+
+def _recurring(places: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Places of the query that several images share: a logo, a caption, a frame, a pattern."""
+    distinct, counts = np.unique(np.concatenate([np.empty(0, np.int64), *map(np.unique, places)]), return_counts=True)
+    return distinct[counts >= _SEVERAL]
 
 
 def compare_pixels(
@@ -64,9 +101,11 @@ def compare_pixels(
         picture_of: the picture of a match, or None where it is not at hand.
         detector: whose features made the matches.
     """
+    by_geometry = sorted(matches, key=lambda match: -match.evidence.geometry)
+    looked_at = {id(match) for match in [*matches[:_LOOKED_AT], *by_geometry[:_LOOKED_AT]]}
     return _in_order(
-        [_with_agreement(match, query, picture_of(match), detector) for match in matches[:_LOOKED_AT]]
-        + list(matches[_LOOKED_AT:])
+        _with_agreement(match, query, picture_of(match), detector) if id(match) in looked_at else match
+        for match in matches
     )
 
 
@@ -79,9 +118,12 @@ def _with_agreement(match: Match, query: GreyImage, reference: GreyImage | None,
         np.linalg.inv(reference.original_from_working) @ match.homography @ query.original_from_working,
         negative=match.relation.negative,
     )
-    evidence = dataclasses.replace(match.evidence, agreement=agreement)
+    return _with_evidence(match, dataclasses.replace(match.evidence, agreement=agreement), detector)
+
+
+def _with_evidence(match: Match, evidence: Evidence, detector: str) -> Match:
     score = score_of(evidence, detector)
-    return dataclasses.replace(match, evidence=evidence, score=score, probability=probability_of(score, detector))
+    return dataclasses.replace(match, evidence=evidence, score=score, probability=probability_of(score))
 
 
 def _in_order(matches: Iterable[Match]) -> list[Match]:

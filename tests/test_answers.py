@@ -278,7 +278,7 @@ def test_a_claim_is_made_from_evidence_only(score: float, proven: bool) -> None:
 
 
 def test_probabilities_grow_with_the_score_and_stay_within_bounds() -> None:
-    found = [probability_of(score, "sift") for score in (-1e6, -5, 0, 3, 6, 9, 20, 1e6)]
+    found = [probability_of(score) for score in (-1e6, -5, 0, 3, 6, 9, 20, 1e6)]
     assert found == sorted(found)
     assert 0 <= found[0] < found[-1] <= 1
 

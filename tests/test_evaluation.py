@@ -15,6 +15,7 @@ from featmatch.cli import main
 from featmatch.errors import UsageError
 from featmatch.evaluation import Answer, Record, evaluate
 from featmatch.index import Index
+from featmatch.probability import score_of
 from featmatch.report import STAGES, report_of, suite_figures, text_of, worst_misses
 from featmatch.trials import CROP_SHARES, SUITES, EvaluationOptions, Plan, Trial, make, plan_for
 from featmatch.vocabulary import Vocabulary
@@ -245,11 +246,12 @@ def test_whole_evaluation_through_the_command_line(
     for name, value in suite_figures("crops", crops).items():  # all follows from the records
         if name not in ("rows", "reliability"):
             assert value == found["suites"]["crops"][name]
-    assert len(answers_in(json_file, "sift")) == sum(len(one.answers) for one in restored) - sum(
-        each.right is None for one in restored for each in one.answers
-    )
+    evidence, right = answers_in([json_file], "sift")
+    told = [each for one in restored for each in one.answers[:6] if each.right is not None]
+    assert [one.right for one in told] == right.tolist()
+    assert [score_of(one, "sift") for one in evidence] == pytest.approx([one.score for one in told])
     with pytest.raises(SystemExit, match="sift"):
-        answers_in(json_file, "orb")
+        answers_in([json_file], "orb")
     page = html_file.read_text()
     assert page.count("<svg") == 3  # two suites, and the curve of crop sizes
     assert "http" not in re.sub(r"http://(www\.w3\.org|purl\.org|creativecommons\.org)\S*", "", page)  # self-contained

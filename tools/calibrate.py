@@ -1,65 +1,91 @@
-"""Fit the probability of an answer to its score, for one detector, and write it to data/probability.json.
+"""Fit the probability of an answer to its evidence, for one detector, and write it to data/probability.json.
 
-    featmatch evaluate PHOTOS --distractors OTHERS --features sift --suite random --suite single --json sift.json
-    python tools/calibrate.py sift sift.json
+    featmatch evaluate PHOTOS... --features sift --suite random --suite hard --json sift.json
+    python tools/calibrate.py sift sift.json --check other.json
 
-Answers that are known twins of what the query shows count neither way (``featmatch evaluate --twins``).
-
-A logistic function is fitted to right and wrong answers, each kind with half of the weight, with a weak prior (a normal
-distribution of the slope, 1.5 +- 0.5) since the two may not overlap at all.
+Every recorded answer is a row: its evidence, and whether it was right. ``featmatch.probability`` has the model: two
+logistic functions whose product is fitted by maximum likelihood, once with the agreement of pixels and once without.
+What is measured with ``--check`` was not used for the fit.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import log_expit
+
+from featmatch.metrics import calibration_error, reliability
+from featmatch.probability import Evidence, Fit, probability_of, score_of
 
 TARGET = Path(__file__).parent.parent / "data" / "probability.json"
+_PRIOR = 0.02  # of a normal distribution about 0 on every number: keeps what the data do not settle finite
+_ANSWERS = 6  # of each query
 
 
 def main() -> None:
-    """Fit and write."""
+    """Fit and write, and say how well it fits."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("detector")
-    parser.add_argument("reports", nargs="+", type=Path, help="what featmatch evaluate --json wrote")
+    parser.add_argument("reports", nargs="*", type=Path, help="JSON files of featmatch evaluate; none: only check")
+    parser.add_argument("--check", type=Path, action="append", default=[], help="a report to measure the fit on")
     arguments = parser.parse_args()
-    answers = [answer for report in arguments.reports for answer in answers_in(report, arguments.detector)]
-    scores = np.array([answer["score"] for answer in answers])
-    right = np.array([answer["right"] for answer in answers])
-    fit = fitted(scores, right)
-    print(f"{right.sum()} right answers, the lowest {scores[right].min():.1f}; ", end="")
-    print(f"{(~right).sum()} wrong ones, the highest {np.sort(scores[~right])[-3:].round(1)}; {fit}")
-    fits = json.loads(TARGET.read_text()) if TARGET.exists() else {}
-    TARGET.write_text(json.dumps(dict(sorted({**fits, arguments.detector: fit}.items())), indent=1) + "\n")
+    if arguments.reports:
+        evidence, right = answers_in(arguments.reports, arguments.detector)
+        fits = json.loads(TARGET.read_text()) if TARGET.exists() else {}
+        fits[arguments.detector] = {
+            f"{'with' if pixels else 'without'} pixels": fitted(evidence, right, with_pixels=pixels)._asdict()
+            for pixels in (True, False)
+        }
+        print(json.dumps(fits[arguments.detector], indent=1))
+        TARGET.write_text(json.dumps(dict(sorted(fits.items())), indent=1) + "\n")
+    for report in [*arguments.reports, *arguments.check]:
+        evidence, right = answers_in([report], arguments.detector)
+        found = np.array([probability_of(score_of(one, arguments.detector)) for one in evidence])
+        claimed = found >= 0.5
+        print(
+            f"{report}: {len(found)} answers, {right.sum()} right; claimed {claimed.sum()}, of which "
+            f"{(claimed & ~right).sum()} wrong; calibration error {calibration_error(reliability(found, right)):.4f}"
+        )
 
 
-def answers_in(report: Path, detector: str) -> list[dict[str, Any]]:
-    """All answers of a report that are right or wrong."""
-    found = json.loads(report.read_text())
-    if found["index"]["detector"] != detector:
-        raise SystemExit(f"{report} is of {found['index']['detector']}, not of {detector}")
-    answers = [answer for record in found["records"] for answer in record["answers"]]
-    return [answer for answer in answers if answer["right"] is not None]
+def answers_in(reports: Iterable[Path], detector: str) -> tuple[list[Evidence], NDArray[np.bool_]]:
+    """The evidence of all answers that are surely right or wrong, and whether they are right."""
+    rows: list[dict[str, Any]] = []
+    for file in reports:
+        report = json.loads(file.read_text())
+        if report["index"]["detector"] != detector:
+            raise SystemExit(f"{file} is of {report['index']['detector']}, not of {detector}")
+        answers = (answer for record in report["records"] for answer in record["answers"][:_ANSWERS])
+        rows += [answer for answer in answers if answer["right"] is not None]
+    names = Evidence.__dataclass_fields__
+    evidence = [Evidence(**{name: row["evidence"][name] for name in names}) for row in rows]
+    return evidence, np.array([row["right"] for row in rows], bool)
 
 
-def fitted(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> dict[str, float]:
-    """Midpoint and slope."""
-    weights = np.where(right, 0.5 / max(right.sum(), 1), 0.5 / max((~right).sum(), 1)) * len(scores)
-    signs = np.where(right, 1.0, -1.0)
+def fitted(evidence: list[Evidence], right: NDArray[np.bool_], *, with_pixels: bool) -> Fit:
+    """The numbers under which these answers are the most likely."""
+    seen = [one for one in evidence if not with_pixels or one.agreement is not None]
+    right = right[[not with_pixels or one.agreement is not None for one in evidence]]
+    ones = np.ones(len(seen))
+    agreement = np.array([one.agreement or 0.0 for one in seen]) * with_pixels
+    counted = np.array([one.counted if with_pixels else one.distinct for one in seen])
+    chance = np.stack([counted, agreement, ones], axis=1)
+    part = np.stack([np.array([one.evenness for one in seen]), agreement, ones], axis=1)
 
-    def loss(parameters: NDArray[np.float64]) -> float:
-        midpoint, slope = parameters
-        misfit = weights @ np.logaddexp(0, -signs * slope * (scores - midpoint))
-        return float(misfit + ((slope - 1.5) / 0.5) ** 2 / 2)
+    def loss(numbers: NDArray[np.float64]) -> float:
+        log_right = log_expit(chance @ numbers[:3]) + log_expit(part @ numbers[3:])
+        log_wrong = np.log(np.maximum(-np.expm1(log_right), 1e-15))
+        return float(-np.where(right, log_right, log_wrong).sum() + _PRIOR * (numbers**2).sum())
 
-    midpoint, slope = minimize(loss, x0=np.array([12.0, 1.5]), method="Nelder-Mead").x
-    return {"midpoint": round(float(midpoint), 2), "slope": round(float(slope), 3)}
+    start = np.array([0.4, 5.0, -6.0, 5.0, 5.0, -4.0])
+    return Fit(*(round(float(number), 3) for number in minimize(loss, start, method="BFGS").x))
 
 
 if __name__ == "__main__":
