@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import multiprocessing
 import os
-import warnings
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -21,11 +19,12 @@ from featmatch.features import FeatureOptions, extract
 from featmatch.segment import IndexedImage, quantised, write_segment
 from featmatch.verification import FEWEST_FEATURES
 from featmatch.vocabulary import Vocabulary
+from featmatch.workers import Lost, in_order
 
 Progress = Callable[[int, int], None]
 
 BATCH_IMAGES = 5000  # in a segment; what a crash can cost is the work on as many
-_FEW_FILES = 24  # starting processes takes longer than indexing so few
+_FEW_FILES = 12  # starting a process takes longer than indexing so few
 
 
 @dataclass(frozen=True)
@@ -76,6 +75,7 @@ def add_files(
     vocabulary_size: int,
     *,
     jobs: int,
+    seconds: float,
     text: str | None,
     progress: Progress,
 ) -> AddReport:
@@ -91,6 +91,7 @@ def add_files(
         options: how features are taken.
         vocabulary_size: number of visual words.
         jobs: processes; -1: one for each core.
+        seconds: that one image may take.
         text: kept with each image.
         progress: called with images done and in all.
     """
@@ -105,7 +106,7 @@ def add_files(
             batch.clear()
 
     try:
-        with contextlib.closing(_indexed(pending, folder / "vocabulary.npz", options, jobs)) as results:
+        with contextlib.closing(_indexed(pending, folder / "vocabulary.npz", options, jobs, seconds)) as results:
             for done, (name, result) in enumerate(results, 1):
                 if isinstance(result, Failure):
                     report.failed.append(result)
@@ -136,28 +137,19 @@ def _changed(files: Sequence[str], catalog: Catalog, report: AddReport) -> list[
 
 
 def _indexed(
-    names: Sequence[str], vocabulary: Path, options: FeatureOptions, jobs: int
+    names: Sequence[str], vocabulary: Path, options: FeatureOptions, jobs: int, seconds: float
 ) -> Generator[tuple[str, _Indexed | Failure], None, None]:
     """Index files in parallel; results come in the order of the names."""
-    if len(names) < _FEW_FILES or jobs == 1:
-        yield from ((name, _index_file(name, vocabulary, options)) for name in names)
-        return
-    import joblib  # a fifth of a second that a query need not wait for
-
-    results = joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=4, pre_dispatch="4*n_jobs")(
-        joblib.delayed(_index_file)(name, vocabulary, options) for name in names
-    )
-    try:
-        yield from zip(names, results, strict=True)
-    finally:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # joblib's, of work that an interrupt leaves unused
-            results.close()
+    jobs = min(os.cpu_count() or 1 if jobs < 0 else max(jobs, 1), 1 + len(names) // _FEW_FILES)
+    tasks = ((name, vocabulary, options) for name in names)
+    results = in_order(_index_file, tasks, jobs=jobs, seconds=seconds)
+    with contextlib.closing(results):
+        for name, result in zip(names, results, strict=True):
+            yield name, Failure(name, "decode_failed", result.reason) if isinstance(result, Lost) else result
 
 
 def _index_file(name: str, vocabulary_path: Path, options: FeatureOptions) -> _Indexed | Failure:
-    if multiprocessing.parent_process() is not None:
-        cv2.setNumThreads(1)  # the processes share the cores already
+    cv2.setNumThreads(1)  # the processes share the cores already
     vocabulary = _vocabulary(vocabulary_path)
     try:
         features = extract(name, options)

@@ -134,6 +134,7 @@ class Index:
         *,
         jobs: int = -1,
         text: str | None = None,
+        timeout: float = 60.0,
         progress: Progress | None = None,
     ) -> AddReport:
         """Index files and folders (recursively); what is there and unchanged is skipped.
@@ -142,6 +143,7 @@ class Index:
             paths: as given they become part of the images' names.
             jobs: processes to work with; -1: one for each core. The result does not depend on it.
             text: kept with each image that is added.
+            timeout: seconds that one image may take; one that takes longer is reported as failed.
             progress: called with images done and in all.
 
         Raises:
@@ -155,7 +157,7 @@ class Index:
             try:
                 return add_files(
                     files, self.catalog, self._folder, self.options, len(self.vocabulary),
-                    jobs=jobs, text=text, progress=progress or (lambda done, total: None),
+                    jobs=jobs, seconds=timeout, text=text, progress=progress or (lambda done, total: None),
                 )  # fmt: skip
             finally:
                 self.refresh()
