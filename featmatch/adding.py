@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from featmatch.catalog import Catalog, ImageRecord
 from featmatch.errors import ImageError, Status
 from featmatch.features import FeatureOptions, extract
+from featmatch.formats import may_have_pages, page_count, page_name, split_page
 from featmatch.segment import IndexedImage, quantised, write_segment
 from featmatch.verification import FEWEST_FEATURES
 from featmatch.vocabulary import Vocabulary
@@ -76,6 +78,7 @@ def add_files(
     *,
     jobs: int,
     seconds: float,
+    pages: bool,
     text: str | None,
     progress: Progress,
 ) -> AddReport:
@@ -92,11 +95,15 @@ def add_files(
         vocabulary_size: number of visual words.
         jobs: processes; -1: one for each core.
         seconds: that one image may take.
+        pages: index all pages of a file that has several, not the first only. A file of which there are pages in the
+            index already is indexed by pages in any case.
         text: kept with each image.
         progress: called with images done and in all.
     """
     report = AddReport()
-    pending = _changed(files, catalog, report)
+    stamps = catalog.stamps()
+    names, gone = _by_pages(files, stamps, report, pages=pages, jobs=jobs, seconds=seconds)
+    pending = _changed(names, stamps, report)
     batch: list[tuple[str, _Indexed]] = []
 
     def commit() -> None:
@@ -119,16 +126,46 @@ def add_files(
         commit()
         raise
     commit()
+    if gone:
+        catalog.remove(gone)
     return report
 
 
-def _changed(files: Sequence[str], catalog: Catalog, report: AddReport) -> list[str]:
-    """The files that are not in the catalogue as they are now, each once; the others are reported as skipped."""
-    stamps = catalog.stamps()
+def _by_pages(
+    files: Sequence[str],
+    stamps: Mapping[str, tuple[int, int]],
+    report: AddReport,
+    *,
+    pages: bool,
+    jobs: int,
+    seconds: float,
+) -> tuple[list[str], list[str]]:
+    """The names of the images in the files, and those in the catalogue that stood for pages and no longer do."""
+    known: dict[str, list[str]] = {}
+    for name in stamps:
+        file, page = split_page(name)
+        if page is not None:
+            known.setdefault(file, []).append(name)
+    paged = [file for file in dict.fromkeys(files) if file in known or (pages and may_have_pages(file))]
+    names: dict[str, list[str]] = {}
+    for file, count in _in_processes(_count_pages, [(file,) for file in paged], jobs, seconds):
+        if isinstance(count, Failure):
+            report.failed.append(count)
+            names[file] = []
+        else:
+            names[file] = [file] if count == 1 else [page_name(file, page) for page in range(1, count + 1)]
+    gone = [
+        name for file, now in names.items() if now for name in {file, *known.get(file, [])} - {*now} if name in stamps
+    ]
+    return [name for file in files for name in names.get(file, [file])], gone
+
+
+def _changed(names: Sequence[str], stamps: Mapping[str, tuple[int, int]], report: AddReport) -> list[str]:
+    """The images that are not in the catalogue as they are now, each once; the others are reported as skipped."""
     pending: list[str] = []
-    for name in dict.fromkeys(files):
+    for name in dict.fromkeys(names):
         try:
-            state = os.stat(name)
+            state = os.stat(split_page(name)[0])
             unchanged = stamps.get(name) == (state.st_size, state.st_mtime_ns)
         except OSError:
             unchanged = False  # whoever opens it says what is wrong
@@ -140,12 +177,24 @@ def _indexed(
     names: Sequence[str], vocabulary: Path, options: FeatureOptions, jobs: int, seconds: float
 ) -> Generator[tuple[str, _Indexed | Failure], None, None]:
     """Index files in parallel; results come in the order of the names."""
-    jobs = min(os.cpu_count() or 1 if jobs < 0 else max(jobs, 1), 1 + len(names) // _FEW_FILES)
-    tasks = ((name, vocabulary, options) for name in names)
-    results = in_order(_index_file, tasks, jobs=jobs, seconds=seconds)
-    with contextlib.closing(results):
-        for name, result in zip(names, results, strict=True):
+    return _in_processes(_index_file, [(name, vocabulary, options) for name in names], jobs, seconds)
+
+
+def _in_processes(
+    function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], jobs: int, seconds: float
+) -> Generator[tuple[str, Any], None, None]:
+    """Each task's name, which is its first argument, with its result."""
+    jobs = min(os.cpu_count() or 1 if jobs < 0 else max(jobs, 1), 1 + len(tasks) // _FEW_FILES)
+    with contextlib.closing(in_order(function, tasks, jobs=jobs, seconds=seconds)) as results:
+        for (name, *_), result in zip(tasks, results, strict=True):
             yield name, Failure(name, "decode_failed", result.reason) if isinstance(result, Lost) else result
+
+
+def _count_pages(name: str) -> int | Failure:
+    try:
+        return page_count(name)
+    except ImageError as error:
+        return Failure(name, error.status, error.message)
 
 
 def _index_file(name: str, vocabulary_path: Path, options: FeatureOptions) -> _Indexed | Failure:
@@ -155,11 +204,11 @@ def _index_file(name: str, vocabulary_path: Path, options: FeatureOptions) -> _I
         features = extract(name, options)
         if len(features) < FEWEST_FEATURES:
             return Failure(name, "too_little_detail", f"only {len(features)} features")
-        state = os.stat(name)
+        state = os.stat(split_page(name)[0])
         digest = _sha256(name)
     except ImageError as error:
         return Failure(name, error.status, error.message)
-    except OSError as error:
+    except (OSError, cv2.error) as error:
         return Failure(name, "decode_failed", str(error))
     words = vocabulary.assign(features.descriptors)
     postings = quantised(
@@ -179,10 +228,14 @@ def _vocabulary(path: Path) -> Vocabulary:
 
 
 def _sha256(name: str) -> str:
+    """Of the file's content; pages of one file differ in it."""
+    path, page = split_page(name)
     digest = hashlib.sha256()
-    with open(name, "rb") as file:
+    with open(path, "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
+    if page is not None:
+        digest.update(page_name("", page).encode())
     return digest.hexdigest()
 
 
