@@ -113,7 +113,9 @@ def add_files(
             batch.clear()
 
     try:
-        with contextlib.closing(_indexed(pending, folder / "vocabulary.npz", options, jobs, seconds)) as results:
+        with contextlib.closing(
+            _indexed(pending, folder.absolute() / "vocabulary.npz", options, jobs, seconds)
+        ) as results:
             for done, (name, result) in enumerate(results, 1):
                 if isinstance(result, Failure):
                     report.failed.append(result)
@@ -199,7 +201,8 @@ def _count_pages(name: str) -> int | Failure:
 
 def _index_file(name: str, vocabulary_path: Path, options: FeatureOptions) -> _Indexed | Failure:
     cv2.setNumThreads(1)  # the processes share the cores already
-    vocabulary = _vocabulary(vocabulary_path)
+    state = os.stat(vocabulary_path)
+    vocabulary = _vocabulary(vocabulary_path, (state.st_ino, state.st_mtime_ns, state.st_size))
     try:
         features = extract(name, options)
         if len(features) < FEWEST_FEATURES:
@@ -223,7 +226,8 @@ def _index_file(name: str, vocabulary_path: Path, options: FeatureOptions) -> _I
 
 
 @lru_cache(maxsize=1)
-def _vocabulary(path: Path) -> Vocabulary:
+def _vocabulary(path: Path, stamp: tuple[int, ...]) -> Vocabulary:
+    del stamp  # tells one file at this path from the next
     return Vocabulary.load(path)
 
 

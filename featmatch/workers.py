@@ -68,6 +68,7 @@ def in_order(
     """
     busy: set[_Worker] = set()
     ended = False
+    folder = os.getcwd()  # of relative names; a process may have been started in another
 
     def call(task: tuple[Any, ...]) -> Any:
         with _lock:
@@ -78,7 +79,7 @@ def in_order(
                 _idle.append(worker)
                 return None
             busy.add(worker)
-        succeeded, result = worker.call((function, task, memory_bytes), seconds)
+        succeeded, result = worker.call((function, task, memory_bytes, folder), seconds)
         with _lock:
             busy.discard(worker)
             if worker.process.is_alive():
@@ -185,11 +186,12 @@ def _serve(connection: Connection) -> None:
     connection.send(True)
     while True:
         try:
-            function, arguments, memory_bytes = connection.recv()
+            function, arguments, memory_bytes, folder = connection.recv()
         except EOFError:
             return
         _limit_memory(memory_bytes)
         try:
+            os.chdir(folder)
             answer: tuple[bool, Any] = True, function(*arguments)
         except MemoryError:
             answer = True, Lost(f"wants more than {memory_bytes >> 20} MB of memory")

@@ -28,6 +28,8 @@ def task(kind: str, value: int = 0) -> Any:
         raise OSError(value)
     if kind == "process":
         return os.getpid()
+    if kind == "folder":
+        return os.getcwd()
     if kind == "noise":
         return os.write(2, b"from a decoder\n")
     return value
@@ -82,6 +84,12 @@ def test_processes_stay_for_the_next_call() -> None:
     (first,) = results([("process",)], jobs=1)
     assert first != os.getpid()
     assert results([("process",)], jobs=1) == [first]
+
+
+def test_processes_work_where_their_caller_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert results([("folder",)], jobs=1) == [os.getcwd()]
+    monkeypatch.chdir(tmp_path)
+    assert results([("folder",)], jobs=1) == [os.getcwd()] == [str(tmp_path)]
 
 
 def test_tasks_are_taken_as_they_are_needed() -> None:
