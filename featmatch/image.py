@@ -18,6 +18,8 @@ from featmatch.formats import ImageSource, opened
 
 __all__ = ["GreyImage", "ImageSource", "load_display", "load_grey"]
 
+_STRIP_PIXELS = 1 << 24  # converted at once, so that a large picture needs memory for little more than itself
+
 _ORIENTATION_TAG = 0x0112
 _TURN_FOR_ORIENTATION = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -149,6 +151,17 @@ def _is_transparent(image: Image.Image) -> bool:
 def _to_grey(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode.startswith(("I", "F")):
         return _narrowed(np.asarray(image))
+    rows = max(_STRIP_PIXELS // image.width, 1)
+    if image.height <= rows:
+        return _strip_to_grey(image)
+    grey = np.empty((image.height, image.width), np.uint8)
+    for top in range(0, image.height, rows):
+        below = min(top + rows, image.height)
+        grey[top:below] = _strip_to_grey(image.crop((0, top, image.width, below)))
+    return grey
+
+
+def _strip_to_grey(image: Image.Image) -> NDArray[np.uint8]:
     if _is_transparent(image):
         rgba = image.convert("RGBA")
         image = Image.new("RGBA", rgba.size, (128, 128, 128, 255))
@@ -162,12 +175,16 @@ def _to_grey(image: Image.Image) -> NDArray[np.uint8]:
 
 def _narrowed(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     """Bring 16-bit, 32-bit and float pixels to 8 bits, by a shift (or a factor) that fits the brightest."""
+    grey = np.empty(values.shape, np.uint8)
+    rows = max(_STRIP_PIXELS // values.shape[1], 1)
+    strips = [slice(top, top + rows) for top in range(0, len(values), rows)]
     if np.issubdtype(values.dtype, np.integer):
-        whole = np.maximum(values, 0)
-        return np.asarray(whole >> max(int(whole.max()).bit_length() - 8, 0), np.uint8)
-    real = values.astype(np.float64)
-    np.nan_to_num(real, copy=False, posinf=0.0, neginf=0.0)
+        shift = max(max(int(values.max()), 0).bit_length() - 8, 0)
+        for strip in strips:
+            grey[strip] = np.maximum(values[strip], 0) >> shift
+        return grey
+    real = np.nan_to_num(values, posinf=0.0, neginf=0.0)
     low, high = float(real.min()), float(real.max())
-    real -= low  # in place, here and below: a large picture of floats is large
-    real *= 255.0 / max(high - low, 1e-12)
-    return real.astype(np.uint8)
+    for strip in strips:
+        grey[strip] = (real[strip].astype(np.float64) - low) * (255.0 / max(high - low, 1e-12))
+    return grey

@@ -22,7 +22,7 @@ from typing import Any
 
 from featmatch.errors import FeatmatchError
 
-MEMORY_BYTES = 4 << 30  # that one process may take; the largest picture that is decoded wants half of it
+MEMORY_BYTES = 4 << 30  # that one process may take; the largest pictures that are decoded want 2 to 3 GB
 _START_SECONDS = 300.0
 _AHEAD = 32  # tasks for each process that may be done before the first is taken: one slow task stops no other
 
