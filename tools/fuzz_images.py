@@ -208,7 +208,6 @@ def _work(pipe: Connection, suffix: str, numbers: Sequence[int]) -> None:
     os.dup2(silence, 2)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    cv2.setNumThreads(1)
     options = FeatureOptions(longest_px=SIZE_PX, features=100)
     before = _peak()
     for number in numbers:
@@ -241,13 +240,15 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--keep", type=Path, help="write what was found into this folder")
     arguments = parser.parse_args()
+    cv2.setNumThreads(1)  # its threads would not survive a fork
     found = 0
     for suffix in arguments.formats:
         start = time.perf_counter()
         outcome = run(suffix, range(arguments.first, arguments.first + arguments.count))
         found += len(outcome.findings)
         print(
-            f"{suffix}: {outcome.decoded} decoded, {outcome.refused} refused, {len(outcome.findings)} findings; "
+            f"{suffix}: {arguments.count} mutations, {outcome.decoded} decoded, {outcome.refused} refused, "
+            f"{len(outcome.findings)} findings; "
             f"slowest {outcome.slowest_s:.2f} s, peak {outcome.peak_bytes >> 20} MB, "
             f"{time.perf_counter() - start:.0f} s in all",
             flush=True,
