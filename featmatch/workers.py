@@ -71,9 +71,7 @@ def in_order(
     folder = os.getcwd()  # of relative names; a process may have been started in another
 
     def call(task: tuple[Any, ...]) -> Any:
-        with _lock:
-            worker = _idle.pop() if _idle else None
-        worker = worker or _Worker()
+        worker = _take_idle() or _Worker()
         with _lock:
             if ended:
                 _idle.append(worker)
@@ -82,7 +80,7 @@ def in_order(
         succeeded, result = worker.call((function, task, memory_bytes, folder), seconds)
         with _lock:
             busy.discard(worker)
-            if worker.process.is_alive():
+            if not ended and worker.process.is_alive():
                 _idle.append(worker)
         if not succeeded:
             raise result
@@ -108,6 +106,15 @@ def in_order(
         threads.shutdown()
         for worker in spare:
             worker.stop()
+
+
+def _take_idle() -> _Worker | None:
+    with _lock:
+        while _idle:
+            worker = _idle.pop()
+            if worker.process.is_alive():  # somebody may have killed it meanwhile
+                return worker
+    return None
 
 
 class _Worker:

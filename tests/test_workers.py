@@ -86,6 +86,21 @@ def test_processes_stay_for_the_next_call() -> None:
     assert results([("process",)], jobs=1) == [first]
 
 
+def test_a_process_that_is_killed_while_idle_costs_nothing() -> None:
+    (first,) = results([("process",)], jobs=1)
+    os.kill(first, signal.SIGKILL)
+    os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+    (second,) = results([("process",)], jobs=1)
+    assert second not in (first, os.getpid())
+
+
+def test_leaving_early_again_and_again_costs_nothing() -> None:
+    for _ in range(20):
+        running = in_order(task, [("value", number) for number in range(100)], jobs=1, seconds=60.0)
+        assert next(running) == 0
+        running.close()
+
+
 def test_processes_work_where_their_caller_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert results([("folder",)], jobs=1) == [os.getcwd()]
     monkeypatch.chdir(tmp_path)
