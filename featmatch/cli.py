@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
+import io
 import json
 import os
 import sys
@@ -68,7 +70,25 @@ def cli() -> None:
 @click.option("--vocabulary", type=click.Path(), help="Vocabulary file.  [default: the shipped one]")
 @_jobs
 @click.option("--text", help="Kept with each image that is added.")
-def add(index: Path, paths: Sequence[str], features: str | None, vocabulary: str | None, jobs: int, text: str) -> int:
+@click.option("--pages", is_flag=True, help="All pages of TIFF and PDF files, as FILE#page=N, not the first only.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="For each image; one that takes longer has failed.",
+)
+def add(
+    index: Path,
+    paths: Sequence[str],
+    features: str | None,
+    vocabulary: str | None,
+    jobs: int,
+    text: str | None,
+    pages: bool,
+    timeout: float,
+) -> int:
     """Index files and folders (recursively), creating INDEX if needed.
 
     What is there and unchanged is skipped, so running it again resumes.
@@ -77,7 +97,7 @@ def add(index: Path, paths: Sequence[str], features: str | None, vocabulary: str
 
     opened = featmatch.Index.open(index, create=True, features=features, vocabulary=vocabulary)
     with images_bar() as progress:
-        report = opened.add(paths, jobs=jobs, text=text, progress=progress)
+        report = opened.add(paths, jobs=jobs, text=text, pages=pages, timeout=timeout, progress=progress)
     for failure in report.failed:
         _complain(f"{tables.printable(failure.name)}: {failure.status}: {failure.message}")
     click.echo(f"added {len(report.added)}, skipped {len(report.skipped)}, failed {len(report.failed)}", err=True)
@@ -322,9 +342,25 @@ def _complain(message: str) -> None:
     click.echo(f"featmatch: {message}", err=True)
 
 
+def _keep_decoders_quiet() -> None:
+    """Let no library written in C talk of damaged files on standard error; what went wrong is told once, by us."""
+    with contextlib.suppress(OSError, ValueError):  # no standard error, or another object in its place
+        if sys.stderr.fileno() != 2:
+            return
+        spoken = os.dup(2)
+        sys.stderr = io.TextIOWrapper(
+            io.FileIO(spoken, "w"), sys.stderr.encoding, sys.stderr.errors, write_through=True
+        )
+        faulthandler.enable(sys.stderr)  # of the end of this process itself people should hear
+        silence = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silence, 2)
+        os.close(silence)
+
+
 def main() -> None:
     """Run the command line and exit with its status."""
     os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for the processes it starts; results say what went wrong
+    _keep_decoders_quiet()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
     try:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from featmatch.image import SUFFIXES
+from featmatch.formats import SUFFIXES
 
 
 def image_files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[str]:

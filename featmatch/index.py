@@ -137,6 +137,8 @@ class Index:
         *,
         jobs: int = -1,
         text: str | None = None,
+        timeout: float = 60.0,
+        pages: bool = False,
         progress: Progress | None = None,
     ) -> AddReport:
         """Index files and folders (recursively); what is there and unchanged is skipped.
@@ -145,6 +147,9 @@ class Index:
             paths: as given they become part of the images' names.
             jobs: processes to work with; -1: one for each core. The result does not depend on it.
             text: kept with each image that is added.
+            timeout: seconds that one image may take; one that takes longer is reported as failed.
+            pages: index every page of a TIFF or PDF file, as FILE#page=N, not the first only; once a file is in the
+                index by pages, it stays so.
             progress: called with images done and in all.
 
         Raises:
@@ -152,13 +157,16 @@ class Index:
         """
         if isinstance(paths, (str, bytes, os.PathLike)):
             raise UsageError("paths is a list of paths")
+        if not timeout > 0:
+            raise UsageError("timeout is more than 0 seconds")
         with self._writing():
             own = os.path.realpath(self._folder)
             files = [file for file in image_files(paths) if not os.path.realpath(file).startswith(own + os.sep)]
             try:
                 return add_files(
                     files, self.catalog, self._folder, self.options, len(self.vocabulary),
-                    jobs=jobs, text=text, progress=progress or (lambda done, total: None),
+                    jobs=jobs, seconds=timeout, pages=pages, text=text,
+                    progress=progress or (lambda done, total: None),
                 )  # fmt: skip
             finally:
                 self.refresh()

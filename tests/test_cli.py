@@ -475,3 +475,40 @@ def test_train_into_a_folder_that_is_not_there_is_an_error(run: Run, pictures: d
     ended = run("train", tmp_path / "no" / "own.npz", pictures["collection"], "--words", "64", "--jobs", "1")
     assert (ended.status, ended.out) == (2, "")
     assert ended.err.startswith("featmatch: ")
+
+
+def test_add_takes_all_pages_when_asked(run: Run, own_index: Path, pictures: dict[str, Path], tmp_path: Path) -> None:
+    scan = tmp_path / "scan.tif"
+    pages = [Image.open(pictures[name]).convert("RGB") for name in ("astronaut", "stranger")]
+    pages[0].save(scan, save_all=True, append_images=pages[1:])
+    ended = run("add", own_index, scan, "--pages")
+    assert (ended.status, ended.err) == (0, "added 2, skipped 0, failed 0\n")
+    assert run("query", own_index, pictures["stranger"], "--json").lines()[0]["matches"][0]["name"] == f"{scan}#page=2"
+    assert run("remove", own_index, f"{scan}#page=2").status == 0
+
+
+def test_add_gives_up_on_an_image_after_the_timeout(run: Run, own_index: Path, pictures: dict[str, Path]) -> None:
+    ended = run("add", own_index, pictures["coins"], "--timeout", "0.001")
+    assert ended.status == 2
+    assert "decode_failed: took more than 0.001 seconds" in ended.err
+    assert run("add", own_index, pictures["coins"], "--timeout", "0").status == 2
+    assert run("add", own_index, pictures["coins"]).status == 0
+
+
+def test_decoders_do_not_talk_on_standard_error(own_index: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.tif"
+    Image.effect_noise((200, 200), 90).convert("1").save(damaged, compression="group4")
+    content = bytearray(damaged.read_bytes())
+    content[100:400] = bytes(range(1, 101)) * 3
+    damaged.write_bytes(content)
+    for command in ("query", "add"):
+        ended = subprocess.run(
+            [sys.executable, "-m", "featmatch", command, str(own_index), str(damaged)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert all(line.startswith(("featmatch: ", "added ")) for line in ended.stderr.splitlines())
+    raw = subprocess.run(
+        [sys.executable, "-c", "import sys, featmatch; featmatch.extract(sys.argv[1])", str(damaged)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "Fax4Decode" in raw.stderr  # what would be seen otherwise
