@@ -26,6 +26,13 @@ _features = click.option(
 _jobs = click.option(
     "--jobs", type=int, default=-1, metavar="N", help="Processes; -1: one for each core.  [default: -1]"
 )
+_root = click.option(
+    "--root",
+    type=click.Path(),
+    metavar="FOLDER",
+    help="Where the collection is now; names are relative to this folder.  [default: as INDEX keeps it]",
+)
+_wait = click.option("--wait", is_flag=True, help="Wait for another writer to end, rather than failing at once.")
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 _index = click.argument("index", type=click.Path(path_type=Path))
 
@@ -64,19 +71,31 @@ def cli() -> None:
 @click.option("--vocabulary", type=click.Path(), help="Vocabulary file.  [default: the shipped one]")
 @_jobs
 @click.option("--text", help="Kept with each image that is added.")
-def add(index: Path, paths: Sequence[str], features: str | None, vocabulary: str | None, jobs: int, text: str) -> int:
+@_root
+@click.option("--prune", is_flag=True, help="Take out what INDEX has below PATH..., but is no more.")
+@_wait
+def add(
+    index: Path, paths: Sequence[str], features: str | None, vocabulary: str | None, jobs: int, text: str | None,
+    root: str | None, prune: bool, wait: bool,
+) -> int:  # fmt: skip
     """Index files and folders (recursively), creating INDEX if needed.
 
-    What is there and unchanged is skipped, so running it again resumes.
+    What is there and unchanged is skipped, so running it again resumes. With --root, INDEX keeps names relative to that
+    folder: when the collection has moved, say where it is now, once.
     """
     from featmatch.progress import images_bar
 
-    opened = featmatch.Index.open(index, create=True, features=features, vocabulary=vocabulary)
+    opened = featmatch.Index.open(index, create=True, features=features, vocabulary=vocabulary, root=root)
     with images_bar() as progress:
-        report = opened.add(paths, jobs=jobs, text=text, progress=progress)
+        report = opened.add(paths, jobs=jobs, text=text, prune=prune, wait=wait, progress=progress)
     for failure in report.failed:
         _complain(f"{tables.printable(failure.name)}: {failure.status}: {failure.message}")
-    click.echo(f"added {len(report.added)}, skipped {len(report.skipped)}, failed {len(report.failed)}", err=True)
+    for name in report.vanished:
+        _complain(f"{tables.printable(name)}: vanished, taken out")
+    vanished = f", vanished {len(report.vanished)}" if prune else ""
+    click.echo(
+        f"added {len(report.added)}, skipped {len(report.skipped)}, failed {len(report.failed)}{vanished}", err=True
+    )
     asked_for = {os.path.normpath(path) for path in paths}  # what a folder holds beside good images is no error
     return FAILED if any(failure.name in asked_for for failure in report.failed) else FOUND
 
@@ -89,13 +108,15 @@ def add(index: Path, paths: Sequence[str], features: str | None, vocabulary: str
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header.")
 @click.option("--all", "unproven", is_flag=True, help="Show candidates as well that are not proven.")
 @click.option("--draw", type=click.Path(path_type=Path), metavar="DIR", help="Draw each match into this folder.")
+@_root
 def query(
-    index: Path, images: Sequence[str], limit: int, as_json: bool, as_csv: bool, unproven: bool, draw: Path | None
-) -> int:
+    index: Path, images: Sequence[str], limit: int, as_json: bool, as_csv: bool, unproven: bool, draw: Path | None,
+    root: str | None,
+) -> int:  # fmt: skip
     """Find what each IMAGE is a copy of, in whole or in part."""
     if as_json and as_csv:
         raise click.UsageError("--json or --csv, not both")
-    opened = featmatch.Index.open(index)
+    opened = featmatch.Index.open(index, root=root)
     show: Callable[[str, Matches], None] = (
         tables.print_json if as_json else tables.CsvPrinter() if as_csv else tables.print_table
     )
@@ -113,7 +134,7 @@ def query(
         if any(match.proven for match in matches):
             status = FOUND
         if draw is not None:
-            _draw_all(draw, number, name, matches)
+            _draw_all(draw, number, name, matches, opened.path_of)
     return FAILED if failed else status
 
 
@@ -138,12 +159,13 @@ def verify(a: str, b: str, features: str | None, as_json: bool, draw: Path | Non
 @cli.command()
 @_index
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-def remove(index: Path, names: Sequence[str]) -> int:
+@_wait
+def remove(index: Path, names: Sequence[str], wait: bool) -> int:
     """Take images out of INDEX, by their names as `list` prints them. No file is deleted.
 
     A name with a newline in it is printed whole by `list --json`.
     """
-    gone = featmatch.Index.open(index).remove(names)
+    gone = featmatch.Index.open(index).remove(names, wait=wait)
     for name in names:
         if name not in gone:
             _complain(f"{tables.printable(name)}: not in the index")
@@ -181,6 +203,45 @@ def info(index: Path, as_json: bool) -> int:
 
 
 @cli.command()
+@_index
+@_wait
+def compact(index: Path, wait: bool) -> int:
+    """Merge the parts of INDEX, and free what removed images take. Answers stay the same."""
+    opened = featmatch.Index.open(index)
+    before = opened.info()
+    opened.compact(wait=wait)
+    after = opened.info()
+    click.echo(
+        f"segments {before.segments} -> {after.segments}, bytes {before.bytes} -> {after.bytes}, "
+        f"removed images {before.removed} -> {after.removed}",
+        err=True,
+    )
+    return FOUND
+
+
+@cli.command()
+@_index
+@click.option("--repair", is_flag=True, help="Take out what is damaged, and say what was done.")
+@_wait
+def check(index: Path, repair: bool, wait: bool) -> int:
+    """Compare all files of INDEX with their checksums and with one another. Exit status 1: something is wrong.
+
+    --repair takes damaged parts out; the next `add` of the same paths indexes their images anew.
+    """
+    report = featmatch.check(index, repair=repair, wait=wait)
+    for problem in report.problems:
+        click.echo(tables.printable(problem))
+    for done in report.repairs:
+        _complain(tables.printable(done))
+    for leftover in [] if repair else report.leftovers:
+        _complain(f"{tables.printable(leftover)}: of a writer that was interrupted (or is at work); does no harm")
+    if report.queued:
+        _complain(f"{len(report.queued)} images wait to be added again: featmatch add {index} PATH...")
+    _complain("clean" if report else f"{len(report.remaining)} problems")
+    return FOUND if report else NOTHING_FOUND
+
+
+@cli.command()
 @click.argument("out", type=click.Path(path_type=Path))
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @_features
@@ -209,7 +270,7 @@ def train(out: Path, paths: Sequence[str], features: str | None, words: int, wor
     return FOUND
 
 
-def _draw_all(folder: Path, number: int, query_name: str, matches: Matches) -> None:
+def _draw_all(folder: Path, number: int, query_name: str, matches: Matches, path_of: Callable[[str], str]) -> None:
     from featmatch.drawing import draw_match
 
     try:
@@ -219,7 +280,7 @@ def _draw_all(folder: Path, number: int, query_name: str, matches: Matches) -> N
     for place, match in enumerate(matches, 1):
         target = folder / f"{number:04d}-{place:02d}-{Path(query_name).stem[:80]}.jpg"
         try:
-            _save(draw_match(query_name, match.name, match), target)
+            _save(draw_match(query_name, path_of(match.name), match), target)
         except ImageError as error:
             _complain(f"cannot draw {tables.printable(match.name)}: {error}")
         else:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from featmatch.answers import Match, Verification, match_from
 from featmatch.features import FeatureOptions, Features, extract_grey
@@ -19,11 +20,11 @@ FEWEST_FEATURES = 8
 
 def verify_candidates(
     candidates: Iterable[Candidate],
-    names: Mapping[int, str],
+    names: Mapping[int, Sequence[str]],
     query: Features,
     options: GeometryOptions,
 ) -> list[Match]:
-    """The candidates of a search that geometry supports, each image once, best first.
+    """The candidates of a search that geometry supports, best first: each image once under each of its names.
 
     Args:
         candidates: images with their hits; one image may come in several variants.
@@ -40,9 +41,10 @@ def verify_candidates(
             continue
         best[candidate.id] = match_from(
             fit, candidate.matches, candidate.variant, query_size, reference_size,
-            detector=query.detector, image_id=candidate.id, name=names[candidate.id],
+            detector=query.detector, image_id=candidate.id, name="",
         )  # fmt: skip
-    return sorted(best.values(), key=lambda match: (-match.score, match.name))
+    named = (replace(match, name=name) for image, match in best.items() for name in names[image])
+    return sorted(named, key=lambda match: (-match.score, match.name))
 
 
 def verify(

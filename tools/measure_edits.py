@@ -119,9 +119,9 @@ def search(index: featmatch.Index, picture: Image.Image) -> tuple[list[Match], d
     query = QueryWords.of(index.vocabulary, seen, VotingOptions().words)
     lap("words")
     snapshot = index.snapshot
-    candidates = vote(query, seen, snapshot.segments, snapshot.removed, VotingOptions())
+    candidates = vote(query, seen, tuple(snapshot.segments.values()), snapshot.removed, VotingOptions())
     lap("votes")
-    names = index.catalog.names([candidate.id for candidate in candidates])
+    names = index.snapshot.catalog.names_of([candidate.id for candidate in candidates])
     found = verify_candidates(candidates, names, seen[0], GeometryOptions())
     lap("verification")
     times["search"] = times["words"] + times["votes"] + times["verification"]
