@@ -26,6 +26,7 @@ from featmatch.files import flush_folder
 
 FORMAT_VERSION = 1
 MANIFEST = "segment.json"
+MAPPED_BYTES = 1 << 20  # smaller columns are read at once: each mapping holds a file open, and files are few
 
 _ANGLE_STEPS = 256
 _SIZE_STEPS_AN_OCTAVE = 16
@@ -69,7 +70,7 @@ class Segment:
 
     Attributes:
         offsets: (words + 1,) uint32, where the postings of each word begin.
-        postings: the columns, memory-mapped.
+        postings: the columns, memory-mapped where they are large.
         ids: (images,) int64, the catalogue's number of each image.
         widths: (images,) int32, px.
         heights: (images,) int32, px.
@@ -343,7 +344,9 @@ def write_segment(folder: Path, images: Sequence[IndexedImage], ids: Sequence[in
 
 
 def _column(folder: Path, name: str) -> NDArray[Any]:
-    mapped: NDArray[Any] = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-    if mapped.ndim != 1 or mapped.dtype != _DTYPES[name]:
+    path = folder / f"{name}.npy"
+    large = path.stat().st_size >= MAPPED_BYTES
+    column: NDArray[Any] = np.load(path, mmap_mode="r" if large else None, allow_pickle=False)
+    if column.ndim != 1 or column.dtype != _DTYPES[name]:
         raise ValueError(f"{name}.npy has not the shape or type it was written with")
-    return np.asarray(mapped)  # still mapped, but without the cost of np.memmap at each step
+    return np.asarray(column)  # still mapped, but without the cost of np.memmap at each step

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import featmatch
-from featmatch import FeatmatchError, FeatureOptions, Features, Index, Vocabulary, scanning
+from featmatch import FeatmatchError, FeatureOptions, Features, Index, Vocabulary, scanning, segment
 from featmatch import index as facade
 from featmatch.image import GreyImage
 from tools.small_index import draw_pictures, settle, small_index, small_vocabulary
@@ -111,6 +111,7 @@ class Fuzz:
         """One mutated index: opened, queried, checked, and now and then repaired."""
         chance = random.Random(f"{self.seed} {number}")
         path = chance.choice(self._files)
+        segment.MAPPED_BYTES = chance.choice((0, 1 << 20))
         with self._mutated(path, chance) as told:
             name = f"mutation {number} (--seed {self.seed}, {path.relative_to(self._index)}, {told})"
             try:
