@@ -147,17 +147,20 @@ def _examine(folder: Path, catalog: Catalog, found: _Findings) -> None:
                 ]
             except StoreError as error:
                 problems.append(str(error))
+        counts = catalog.rows(_COUNTS, record.id, record.id)
+        if counts != [(record.images, record.features)]:
+            problems.append(f"segment {where}: the catalogue's counts do not fit")
         if problems:
             found.segments[record.id] = problems
 
 
+_COUNTS = """
+    SELECT count(*), coalesce(sum(features), 0) FROM (
+        SELECT features FROM images WHERE segment = ? UNION ALL SELECT features FROM tombstones WHERE segment = ?)"""
+
+
 # What each finds is wrong; the words go before the numbers of the rows.
 _INCONSISTENCIES = {
-    "the counts do not fit of segment": """
-        SELECT id FROM segments WHERE (images, features) IS NOT (
-            SELECT count(*), coalesce(sum(features), 0) FROM (
-                SELECT features FROM images WHERE segment = segments.id
-                UNION ALL SELECT features FROM tombstones WHERE segment = segments.id))""",
     "there is no name of image": "SELECT id FROM images WHERE id NOT IN (SELECT image FROM names)",
     "there is no image of name": "SELECT id FROM names WHERE image NOT IN (SELECT id FROM images)",
     "there is no such segment of image": """

@@ -51,7 +51,7 @@ def all_together(segments: Sequence[SegmentRecord]) -> list[list[int]]:
     bins: list[list[SegmentRecord]] = []
     room = 0
     for segment in segments:
-        if segment.live_features > room:
+        if not bins or segment.live_features > room:
             bins.append([])
             room = _LARGEST_FEATURES
         bins[-1].append(segment)

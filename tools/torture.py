@@ -68,7 +68,10 @@ class Steps:
 
         class Connection(sqlite3.Connection):
             def execute(self, *arguments: Any) -> sqlite3.Cursor:
-                return steps._counted(super().execute)(*arguments)  # type: ignore[no-any-return]
+                try:
+                    return steps._counted(super().execute)(*arguments)  # type: ignore[no-any-return]
+                except OSError as error:
+                    raise sqlite3.OperationalError("disk I/O error") from error
 
         sqlite3.connect = lambda *arguments, **options: connect(  # type: ignore[assignment]
             *arguments, factory=Connection, **options
@@ -315,7 +318,7 @@ class Reader:
 
 def _reads(folder: Path, pictures: list[Path]) -> Iterator[dict[str, Any]]:
     index = Index.open(folder)
-    slowest = 0.0
+    slowest, parent = 0.0, os.getppid()
     for reads in itertools.count(1):
         try:
             started = time.perf_counter()
@@ -324,6 +327,9 @@ def _reads(folder: Path, pictures: list[Path]) -> Iterator[dict[str, Any]]:
             index.query(pictures[reads % len(pictures)], limit=100)
             if reads % 10 == 0:
                 index = Index.open(folder)
+            if os.getppid() != parent:
+                return  # nobody is left to read for
+            time.sleep(0.01)  # the writers are to have the processor too
         except Exception as error:
             yield {"reads": reads, "slowest": slowest, "failure": f"{type(error).__name__}: {error}"}
             return
