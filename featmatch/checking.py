@@ -57,8 +57,8 @@ def check(path: str | os.PathLike[str], *, repair: bool = False, wait: bool = Fa
             cannot be written.
     """
     folder = Path(path)
-    if not (folder / "catalog.sqlite").is_file():
-        raise StoreError(f"{folder} is no featmatch index")
+    if not os.path.isfile(folder / "catalog.sqlite"):
+        raise StoreError(f"{folder} is no featmatch index, or none that may be read")
     if not repair:
         found = _examined(folder)
         return CheckReport(found.problems, [], found.problems, found.queued, found.leftovers)

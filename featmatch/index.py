@@ -27,7 +27,7 @@ from featmatch.vocabulary import Vocabulary
 from featmatch.voting import QueryWords, VotingOptions, vote
 from featmatch.writing import clear_leftovers, writing
 
-_OWN_FILES = frozenset(("vocabulary.npz", "segments", "writer.lock"))
+_OWN_FILES = frozenset(("vocabulary.npz", "segments", "writer.lock", "catalog.sqlite"))
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,9 @@ class Index:
         folder = Path(path)
         wanted = FeatureOptions(detector=features) if isinstance(features, str) else features
         loaded = Vocabulary.load(vocabulary) if isinstance(vocabulary, (str, os.PathLike)) else vocabulary
-        if not (folder / "catalog.sqlite").is_file():
+        if not os.path.isfile(folder / "catalog.sqlite"):
             if not create:
-                raise StoreError(f"{folder} is no featmatch index")
+                raise StoreError(f"{folder} is no featmatch index, or none that may be read")
             _create(folder, wanted, loaded)
         index = cls(folder, root)
         if wanted is not None and wanted != index.options:
