@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import json
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from featmatch import Index, StoreError, Vocabulary, check, compaction
-from featmatch.catalog import SegmentRecord
+from featmatch.catalog import SegmentRecord, changing, create_catalog
 from featmatch.compaction import TIER_SEGMENTS, all_together, due
-from featmatch.segment import Segment, segment_folder
+from featmatch.segment import IndexedImage, Postings, Segment, segment_folder, write_segment
+from featmatch.snapshot import Snapshot
 from tools.small_index import draw_pictures, small_index
 
 
@@ -179,3 +181,32 @@ def test_adding_merges_by_itself(
     assert answers(index, pictures) == answers(one_go, pictures)
     assert check(tmp_path / "index")
     assert len(os.listdir(tmp_path / "index" / "segments")) == counts[-1]
+
+
+def test_memory_does_not_grow_with_the_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(3)
+    words, postings, segments = 500, 100_000, 6
+    create_catalog(tmp_path / "catalog.sqlite", {})
+    for number in range(1, segments + 1):
+        columns = {"signature": np.uint64, "x": np.uint16, "y": np.uint16, "angle": np.uint8, "size": np.uint8}
+        made = {name: random.integers(256, size=postings).astype(kind) for name, kind in columns.items()}
+        image = IndexedImage(
+            10, 10, random.integers(words, size=postings).astype(np.int32),
+            Postings(image=np.zeros(postings, np.uint32), **made),
+        )  # fmt: skip
+        with changing(tmp_path / "catalog.sqlite") as change:
+            change.name(str(number), change.add_image(f"{number:064x}", 1, 10, 10, postings, number), 1)
+            manifest = write_segment(segment_folder(tmp_path, number), [image], [number], words)
+            change.add_segment(number, 1, postings, manifest)
+    monkeypatch.setattr("featmatch.segment.MAPPED_BYTES", 0)
+    monkeypatch.setattr(compaction, "_PART_POSTINGS", 10_000)
+    snapshot = Snapshot.open(tmp_path, words)
+    tracemalloc.start()
+    try:
+        compaction.merge(tmp_path, snapshot, list(snapshot.segments), words)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    (merged,) = Snapshot.open(tmp_path, words).segments.values()
+    assert len(merged.postings.x) == segments * postings
+    assert peak < 4_000_000  # of 11 MB

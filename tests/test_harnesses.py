@@ -19,6 +19,7 @@ def test_killed_and_failing_writers_lose_nothing(small_words: Vocabulary, monkey
     monkeypatch.setattr(adding, "BATCH_IMAGES", adding.BATCH_IMAGES)  # put back afterwards
     with tempfile.TemporaryDirectory() as folder:  # where another user may look into it
         torture = Torture(Path(folder), small_words)
+        torture.creations(range(1, 22, 3))
         for kind, steps in {"add": 90, "remove": 20, "compact": 50}.items():
             for number, step in enumerate(range(1, steps, steps // 6)):
                 torture.strike(torture._prepared(kind), Fault(("before", "after", "EIO")[number % 3], step))

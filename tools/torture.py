@@ -18,6 +18,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import sqlite3
 import sys
@@ -160,6 +161,23 @@ class Torture:
                     if self.strike(operation, Fault(way, step)) < step:
                         break  # it has no such step
 
+    def creations(self, steps: range) -> None:
+        """Kill the creation of an index at some of its steps; another process must then be able to make it."""
+        folder = self.folder / "created"
+        for step in steps:
+            for way in ("before", "after"):
+                ended = self._in_child(lambda: small_index(folder, self.vocabulary), folder, Fault(way, step))
+                self.tally["operations"] += 1
+                self.tally["create"] += 1
+                self.tally["kills"] += ended == "killed"
+                try:
+                    small_index(folder, self.vocabulary).add(self._pool[:1], jobs=1)
+                    if not (report := featmatch.check(folder)) or report.leftovers:
+                        self.failures.append(f"create with {way} at {step}: {report}")
+                except FeatmatchError as error:
+                    self.failures.append(f"create with {way} at {step}: {error}")
+                shutil.rmtree(folder)
+
     def at_random(self, kills: int) -> None:
         """Go on with random operations and faults until there were so many kills."""
         while self.tally["kills"] < kills:
@@ -173,7 +191,7 @@ class Torture:
     def strike(self, operation: Operation, fault: Fault) -> float:
         """Let a writer suffer a fault, then see that all is well; return how many steps it took, if it knew."""
         before, after = self._model, operation.outcome(self._model, self._disk)
-        ended, _, steps = self._in_child(operation, fault).partition(" after ")
+        ended, _, steps = self._operated(operation, fault).partition(" after ")
         self.tally["operations"] += 1
         self.tally[operation.kind] += 1
         told = f"{operation.kind} with {fault.kind or 'no fault'} at {fault.number:g}"
@@ -185,7 +203,7 @@ class Torture:
             self.failures.append(f"{told}: {ended}")
         self._model = self._verified(told, [after] if ended == "done" else _states(operation, before, after))
         if ended != "done":
-            if not self._in_child(operation, Fault()).startswith("done"):
+            if not self._operated(operation, Fault()).startswith("done"):
                 self.failures.append(f"{told}: doing it again does not complete it")
             self._model = self._verified(f"{told}, done again", [after])
             left = featmatch.check(self._index).leftovers
@@ -216,13 +234,16 @@ class Torture:
         Path(name).write_bytes(source.read_bytes())
         self._disk[name] = self._sha_of[source]
 
-    def _in_child(self, operation: Operation, fault: Fault) -> str:
-        """Run an operation in a process of its own; "done after N" steps, "error", "killed", or what else it was."""
+    def _operated(self, operation: Operation, fault: Fault) -> str:
+        return self._in_child(lambda: operation.run(Index.open(self._index)), self._index, fault)
+
+    def _in_child(self, work: Callable[[], object], index: Path, fault: Fault) -> str:
+        """Work on an index in a process of its own: "done after N" steps, "error", "killed", or what else it was."""
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(reading)
-            os.write(writing, _suffered(self._index, operation, fault).encode())
+            os.write(writing, _suffered(work, index, fault).encode())
             os._exit(0)
         os.close(writing)
         if fault.kind == "later":
@@ -269,7 +290,7 @@ def _states(operation: Operation, before: Names, after: Names) -> list[Names]:
     return states
 
 
-def _suffered(index: Path, operation: Operation, fault: Fault) -> str:
+def _suffered(work: Callable[[], object], index: Path, fault: Fault) -> str:
     try:
         steps = Steps(fault)
         steps.watch()
@@ -278,7 +299,7 @@ def _suffered(index: Path, operation: Operation, fault: Fault) -> str:
             resource.setrlimit(resource.RLIMIT_FSIZE, (int(fault.number), resource.RLIM_INFINITY))
         if fault.kind == "read-only":
             os.setuid(_NOBODY) if os.geteuid() == 0 else os.chmod(index, 0o500)
-        operation.run(Index.open(index))
+        work()
         return f"done after {steps.count}"
     except FeatmatchError:
         return "error"
@@ -346,6 +367,7 @@ def main() -> int:
         torture = Torture(Path(folder), small_vocabulary(), arguments.seed)
         reader = Reader(Path(folder) / "index", sorted((Path(folder) / "pool").iterdir()))
         try:
+            torture.creations(range(1, 30))
             torture.every_step()
             torture.at_random(arguments.kills)
         finally:
