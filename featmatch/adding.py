@@ -20,7 +20,6 @@ from featmatch.files import is_below, name_below, path_below, sha256_of
 from featmatch.segment import IndexedImage, quantised, segment_folder, write_segment
 from featmatch.verification import FEWEST_FEATURES
 from featmatch.vocabulary import Vocabulary
-from featmatch.workers import end_with_parent
 
 Progress = Callable[[int, int], None]
 
@@ -217,7 +216,6 @@ def _indexed(
 def _index_file(name: str, vocabulary_path: Path, options: FeatureOptions) -> _Indexed | Failure:
     if multiprocessing.parent_process() is not None:
         cv2.setNumThreads(1)  # the processes share the cores already
-        end_with_parent()
     vocabulary = _vocabulary(vocabulary_path)
     try:
         features = extract(name, options)

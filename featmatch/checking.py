@@ -53,7 +53,7 @@ def check(path: str | os.PathLike[str], *, repair: bool = False, wait: bool = Fa
         wait: for another writer to end before the repair.
 
     Raises:
-        StoreError: there is no index, one of another version, or a catalogue that is beyond repair; or the repair
+        StoreError: there is no index, one of another version, or one whose catalogue cannot be read; or the repair
             cannot be written.
     """
     folder = Path(path)
@@ -109,7 +109,7 @@ def _examined(folder: Path) -> _Findings:
         except StoreError as error:
             if intact:
                 raise  # of another version
-            return _Findings(catalog=[str(error)], readable=False)
+            raise StoreError(f"{folder} is damaged beyond repair; make it anew: {error}") from error
         found = _Findings()
         if not intact:
             found.catalog.append(f"{catalog.path} is not as it was written")
@@ -220,7 +220,7 @@ def _segment_problems(segment: Segment, catalog: Catalog, number: int) -> Iterat
 def _repaired(folder: Path, found: _Findings) -> Iterator[str]:
     """Mend what can be mended; each repair in words."""
     if not found.readable:
-        raise StoreError(f"catalogue {folder / 'catalog.sqlite'} is beyond repair: make the index anew")
+        raise StoreError(f"{folder} is damaged beyond repair; make it anew: {found.catalog[-1]}")
     fresh = _fresh_vocabulary(folder) if found.vocabulary else None
     if fresh is not None:
         fresh.save(folder / "vocabulary.npz")

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 import featmatch
 from featmatch import Index, StoreError, Vocabulary, check
-from featmatch.catalog import DIGEST_BYTES, changing, is_intact
+from featmatch.catalog import DIGEST_BYTES, Catalog, changing, is_intact
 from featmatch.segment import MANIFEST, read_manifest, segment_folder
 from tools.small_index import draw_pictures, small_index
 
@@ -209,7 +209,20 @@ def test_a_damaged_catalogue_that_can_be_read_is_mended_by_content(folder: Path,
 
 def test_a_catalogue_that_cannot_be_read_is_beyond_repair(folder: Path) -> None:
     (folder / "catalog.sqlite").write_bytes(b"nothing of it is left" * 100)
-    assert not check(folder)
+    for repair in (False, True):
+        with pytest.raises(StoreError, match="beyond repair"):
+            check(folder, repair=repair)
+
+
+def test_a_catalogue_with_a_page_that_cannot_be_read_is_named(folder: Path) -> None:
+    catalog = folder / "catalog.sqlite"
+    content = bytearray(catalog.read_bytes())
+    (page,) = (
+        page for page, name in Catalog(catalog).rows("SELECT rootpage, name FROM sqlite_master") if name == "names"
+    )
+    content[(page - 1) * 4096] = 77  # no kind of page
+    catalog.write_bytes(bytes(content))
+    assert any("malformed" in problem for problem in check(folder).problems)
     with pytest.raises(StoreError, match="beyond repair"):
         check(folder, repair=True)
 

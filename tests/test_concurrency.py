@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from featmatch import FeatmatchError, Index, StoreError, Vocabulary, check, workers
+from featmatch import FeatmatchError, Index, StoreError, Vocabulary, check
 from featmatch.catalog import changing
 from tools.small_index import draw_pictures, settle, small_index
 
@@ -195,25 +195,6 @@ def test_two_processes_that_create_an_index_make_one(small_words: Vocabulary, tm
         process.join()
     assert [process.exitcode for process in processes] == [0] * 4
     assert check(tmp_path / "index") and not check(tmp_path / "index").leftovers
-
-
-def test_a_worker_ends_with_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
-    reading, writing = os.pipe()
-
-    def parent() -> None:
-        if os.fork() == 0:  # the worker holds the pipe open until it ends
-            workers.end_with_parent.cache_clear()
-            workers.end_with_parent()
-            os.write(writing, b"started")
-            signal.pause()
-        assert os.read(reading, 7) == b"started"
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    monkeypatch.setattr(workers, "_LOOK_EVERY_S", 0.01)
-    assert in_process(parent) == -signal.SIGKILL
-    os.close(writing)
-    assert os.read(reading, 1) == b""
-    os.close(reading)
 
 
 def test_a_change_of_the_catalogue_needs_no_reader_to_let_go(index: Index) -> None:

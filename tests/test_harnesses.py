@@ -8,15 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from featmatch import Vocabulary, adding
+from featmatch import Vocabulary, adding, index, scanning, segment
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
-def test_killed_and_failing_writers_lose_nothing(small_words: Vocabulary, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def what_harnesses_patch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put it back afterwards."""
+    for module, name in (
+        (adding, "BATCH_IMAGES"), (adding, "_indexed"), (index, "extract_grey"), (scanning, "_WORTH_COMPILING"),
+        (segment, "MAPPED_BYTES"),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, vars(module)[name])
+
+
+def test_killed_and_failing_writers_lose_nothing(small_words: Vocabulary) -> None:
     from tools.torture import Fault, Torture
 
-    monkeypatch.setattr(adding, "BATCH_IMAGES", adding.BATCH_IMAGES)  # put back afterwards
     with tempfile.TemporaryDirectory() as folder:  # where another user may look into it
         torture = Torture(Path(folder), small_words)
         torture.creations(range(1, 22, 3))
@@ -31,12 +40,9 @@ def test_killed_and_failing_writers_lose_nothing(small_words: Vocabulary, monkey
     assert torture.tally["faults"] >= 10
 
 
-def test_a_fault_is_noticed_by_the_harness(
-    small_words: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fault_is_noticed_by_the_harness(small_words: Vocabulary, tmp_path: Path) -> None:
     from tools.torture import Fault, Torture
 
-    monkeypatch.setattr(adding, "BATCH_IMAGES", adding.BATCH_IMAGES)
     torture = Torture(tmp_path, small_words)
     operation = torture._prepared("compact")
     column = next((tmp_path / "index" / "segments").rglob("x.npy"))
@@ -45,15 +51,9 @@ def test_a_fault_is_noticed_by_the_harness(
     assert any("x.npy" in failure for failure in torture.failures)
 
 
-def test_damaged_indexes_neither_crash_nor_hang_nor_go_unseen(
-    small_words: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from featmatch import index, scanning, segment
+def test_damaged_indexes_neither_crash_nor_hang_nor_go_unseen(small_words: Vocabulary, tmp_path: Path) -> None:
     from tools.fuzz_index import Fuzz
 
-    monkeypatch.setattr(index, "extract_grey", vars(index)["extract_grey"])
-    monkeypatch.setattr(scanning, "_WORTH_COMPILING", scanning._WORTH_COMPILING)
-    monkeypatch.setattr(segment, "MAPPED_BYTES", segment.MAPPED_BYTES)
     fuzz = Fuzz(tmp_path, small_words)
     fuzz.run(120)
     assert fuzz.failures == []

@@ -27,7 +27,7 @@ import featmatch
 from featmatch import FeatmatchError, FeatureOptions, Features, Index, Vocabulary, scanning, segment
 from featmatch import index as facade
 from featmatch.image import GreyImage
-from tools.small_index import draw_pictures, settle, small_index, small_vocabulary
+from tools.small_index import draw_pictures, index_in_this_process, settle, small_index, small_vocabulary
 
 SECONDS = 10
 MOST_BYTES = 2 << 30
@@ -55,6 +55,7 @@ class Fuzz:
 
     def __post_init__(self) -> None:
         settle()
+        index_in_this_process()
         self._pictures = draw_pictures(self.folder / "pictures", 12)
         self._index = self.folder / "index"
         index = small_index(self._index, self.vocabulary)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from featmatch import FeatureOptions, Index, Vocabulary, train_vocabulary
+from featmatch import FeatureOptions, Index, Vocabulary, adding, train_vocabulary
 from featmatch.training import TrainingOptions
 
 FEATURES = FeatureOptions(features=60)
@@ -44,6 +46,15 @@ def small_index(folder: Path, vocabulary: Vocabulary) -> Index:
 def settle() -> None:
     """Make this process fit to be forked: no threads of OpenCV's."""
     cv2.setNumThreads(1)
+
+
+def index_in_this_process() -> None:
+    """Let ``add`` extract features in the process that calls it, whatever it does elsewhere: it is forked often."""
+
+    def indexed(names: Sequence[str], vocabulary: Path, options: FeatureOptions, *_: object) -> Iterator[Any]:
+        yield from ((name, adding._index_file(name, vocabulary, options)) for name in names)
+
+    vars(adding)["_indexed"] = indexed
 
 
 def open_handles() -> int:

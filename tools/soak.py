@@ -17,7 +17,15 @@ from pathlib import Path
 
 import featmatch
 from featmatch import Index, Vocabulary
-from tools.small_index import draw_pictures, memory_bytes, open_handles, settle, small_index, small_vocabulary
+from tools.small_index import (
+    draw_pictures,
+    index_in_this_process,
+    memory_bytes,
+    open_handles,
+    settle,
+    small_index,
+    small_vocabulary,
+)
 
 _OPERATIONS = ("add",) * 6 + ("remove",) * 4 + ("refresh",) * 4 + ("query",) * 6
 _COMPACT_EVERY = 200  # operations, about
@@ -46,6 +54,7 @@ class Soak:
 
     def __post_init__(self) -> None:
         settle()
+        index_in_this_process()
         self._random = random.Random(self.seed)
         self._pool = draw_pictures(self.folder / "pool", self.contents)
         (self.folder / "photos").mkdir()

@@ -33,7 +33,7 @@ from typing import Any
 import featmatch
 from featmatch import FeatmatchError, Index, Vocabulary, adding
 from featmatch.files import sha256_of
-from tools.small_index import draw_pictures, settle, small_index, small_vocabulary
+from tools.small_index import draw_pictures, index_in_this_process, settle, small_index, small_vocabulary
 
 Names = dict[str, str]  # name -> SHA-256 of its file
 
@@ -139,6 +139,7 @@ class Torture:
 
     def __post_init__(self) -> None:
         settle()
+        index_in_this_process()
         adding.BATCH_IMAGES = 3  # several commits each time
         self._random = random.Random(self.seed)
         self._pool = draw_pictures(self.folder / "pool", self.contents)
