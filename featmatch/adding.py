@@ -13,10 +13,11 @@ from pathlib import Path
 
 import cv2
 
-from featmatch.catalog import Catalog, changing
+from featmatch.catalog import Catalog
 from featmatch.errors import ImageError, Status
 from featmatch.features import FeatureOptions, extract
 from featmatch.files import is_below, name_below, path_below, sha256_of
+from featmatch.generation import changing
 from featmatch.segment import IndexedImage, quantised, segment_folder, write_segment
 from featmatch.verification import FEWEST_FEATURES
 from featmatch.vocabulary import Vocabulary

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.catalog import SegmentRecord, changing
+from featmatch.catalog import SegmentRecord
 from featmatch.checking import damaged_files
 from featmatch.errors import StoreError
+from featmatch.generation import changing
 from featmatch.segment import Postings, Segment, SegmentWriter, segment_folder
 from featmatch.snapshot import Snapshot
 

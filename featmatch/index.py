@@ -13,11 +13,12 @@ from typing import Any
 
 from featmatch.adding import AddReport, Progress, Target, add_files, remove_vanished
 from featmatch.answers import Matches
-from featmatch.catalog import ImageRecord, changing, create_catalog
+from featmatch.catalog import ImageRecord
 from featmatch.compaction import all_together, due, merge
 from featmatch.errors import StoreError, UsageError, VocabularyError
 from featmatch.features import FeatureOptions, extract_grey
 from featmatch.files import flush_folder, folder_bytes, image_files, name_below, path_below, sha256_of
+from featmatch.generation import changing, create_catalog
 from featmatch.geometry import GeometryOptions
 from featmatch.image import ImageSource, load_grey
 from featmatch.snapshot import Snapshot
@@ -75,7 +76,7 @@ class Index:
             self.options = FeatureOptions(**meta["features"])
         except (KeyError, TypeError, UsageError) as error:
             raise StoreError(f"{folder} is damaged: it does not say what its features are") from error
-        self.root = self.snapshot.catalog.root if root is None else os.path.abspath(root)
+        self._given_root = None if root is None else os.path.abspath(root)
 
     @classmethod
     def open(
@@ -121,6 +122,11 @@ class Index:
         """Number of names that can be found."""
         return self.snapshot.catalog.totals().names
 
+    @property
+    def root(self) -> str | None:
+        """The folder that names are relative to; None: they are as they were given."""
+        return self._given_root or self.snapshot.catalog.root
+
     def refresh(self) -> None:
         """See what was committed since, by this process or another. Where that is nothing, it takes microseconds."""
         with self._refreshing:
@@ -157,9 +163,9 @@ class Index:
         if isinstance(paths, (str, bytes, os.PathLike)):
             raise UsageError("paths is a list of paths")
         given = [os.fspath(path) for path in paths]
-        for path in given:
-            name_below(self.root, path)  # better said before anything is written
         with self._writing(wait):
+            for path in given:
+                name_below(self.root, path)  # better said before anything is written
             target = Target(self._folder, self.root, self.options, len(self.vocabulary))
             own = os.path.realpath(self._folder)
             files = [file for file in image_files(given) if not os.path.realpath(file).startswith(own + os.sep)]

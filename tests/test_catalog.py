@@ -16,12 +16,11 @@ from featmatch.catalog import (
     ImageRecord,
     SegmentRecord,
     Totals,
-    changing,
-    create_catalog,
     is_intact,
     schema_of,
-)  # fmt: skip
+)
 from featmatch.errors import StoreError
+from featmatch.generation import changing, create_catalog
 
 ODD_NAMES = [
     "plain.jpg",

@@ -16,7 +16,8 @@ from filelock import FileLock
 
 import featmatch
 from featmatch import Index, StoreError, Vocabulary, check
-from featmatch.catalog import DIGEST_BYTES, Catalog, changing, is_intact
+from featmatch.catalog import DIGEST_BYTES, Catalog, is_intact
+from featmatch.generation import changing
 from featmatch.segment import MANIFEST, read_manifest, segment_folder
 from tools.small_index import draw_pictures, small_index
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from featmatch import Index, StoreError, Vocabulary, check, compaction
-from featmatch.catalog import SegmentRecord, changing, create_catalog
+from featmatch.catalog import SegmentRecord
 from featmatch.compaction import TIER_SEGMENTS, all_together, due
+from featmatch.generation import changing, create_catalog
 from featmatch.segment import IndexedImage, Postings, Segment, segment_folder, write_segment
 from featmatch.snapshot import Snapshot
 from tools.small_index import draw_pictures, small_index

@@ -15,10 +15,13 @@ import pytest
 from filelock import FileLock
 
 from featmatch import FeatmatchError, Index, StoreError, Vocabulary, check
-from featmatch.catalog import changing
+from featmatch.generation import changing
 from tools.small_index import draw_pictures, settle, small_index
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
+    pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),  # the threads are NumPy's, and idle
+]
 _FORK = multiprocessing.get_context("fork") if hasattr(os, "fork") else multiprocessing.get_context()
 
 

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from featmatch import Index, StoreError, VocabularyError, check
-from featmatch.catalog import FORMAT_VERSION, changing
+from featmatch.catalog import FORMAT_VERSION
+from featmatch.generation import changing
 
 KEPT = sorted((Path(__file__).parent / "indexes").glob("format-*"))
 

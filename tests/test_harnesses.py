@@ -10,7 +10,10 @@ import pytest
 
 from featmatch import Vocabulary, adding, index, scanning, segment
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
+    pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),  # the threads are NumPy's, and idle
+]
 
 
 @pytest.fixture(autouse=True)
