@@ -92,7 +92,15 @@ class Target:
         return self.folder / "catalog.sqlite"
 
 
-def add_files(files: Sequence[str], target: Target, *, jobs: int, text: str | None, progress: Progress) -> AddReport:
+def add_files(
+    files: Sequence[str],
+    target: Target,
+    *,
+    jobs: int,
+    text: str | None,
+    progress: Progress,
+    committed: Callable[[], None],
+) -> AddReport:
     """Index what is new or changed.
 
     Each batch becomes a segment and is committed, so whatever ends the run, what was committed stays, and the next run
@@ -104,6 +112,7 @@ def add_files(files: Sequence[str], target: Target, *, jobs: int, text: str | No
         jobs: processes; -1: one for each core.
         text: kept with each image.
         progress: called with images done and in all.
+        committed: called after each commit.
     """
     report = AddReport()
     pending = _commit_known(files, target, text, report)
@@ -125,10 +134,12 @@ def add_files(files: Sequence[str], target: Target, *, jobs: int, text: str | No
                 progress(done, len(pending))
                 if len(batch) == BATCH_IMAGES:
                     commit()
+                    committed()
     except KeyboardInterrupt:
         commit()
         raise
     commit()
+    committed()
     return report
 
 

@@ -172,13 +172,12 @@ class Index:
             if self.root != self.snapshot.catalog.root:
                 with changing(target.catalog) as change:
                     change.describe("root", self.root)
-            report = add_files(files, target, jobs=jobs, text=text, progress=progress or (lambda done, total: None))
+            report = add_files(
+                files, target, jobs=jobs, text=text, progress=progress or (lambda done, total: None),
+                committed=self._merge_due,
+            )  # fmt: skip
             if prune:
                 report.vanished.extend(remove_vanished(given, target))
-            self.refresh()
-            while numbers := due(self.snapshot.catalog.segments()):
-                merge(self._folder, self.snapshot, numbers, len(self.vocabulary))
-                self.refresh()
             return report
 
     def remove(self, names: Iterable[str], *, wait: bool = False) -> list[str]:
@@ -263,6 +262,12 @@ class Index:
         names = snapshot.catalog.names_of([candidate.id for candidate in candidates])
         found = verify_candidates(candidates, names, features, geometry or GeometryOptions())
         return Matches([match for match in found if unproven or match.proven][:limit])
+
+    def _merge_due(self) -> None:
+        self.refresh()
+        while numbers := due(self.snapshot.catalog.segments()):
+            merge(self._folder, self.snapshot, numbers, len(self.vocabulary))
+            self.refresh()
 
     @contextlib.contextmanager
     def _writing(self, wait: bool) -> Iterator[None]:

@@ -184,6 +184,23 @@ def test_adding_merges_by_itself(
     assert len(os.listdir(tmp_path / "index" / "segments")) == counts[-1]
 
 
+def test_a_long_addition_merges_as_it_goes(
+    index: Index, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "TIER_SEGMENTS", 3)
+    monkeypatch.setattr("featmatch.adding.BATCH_IMAGES", 1)
+    most = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal most
+        most = max(most, len(os.listdir(index._folder / "segments")))
+
+    index.remove([image.name for image in index.images()])
+    assert len(index.add(pictures, jobs=1, progress=progress).added) == len(pictures)
+    assert most <= 4 + 2  # the four that were there before
+    assert index.info().segments < 3
+
+
 def test_memory_does_not_grow_with_the_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(3)
     words, postings, segments = 500, 100_000, 6
