@@ -240,12 +240,12 @@ class Catalog:
 
 def is_intact(path: Path) -> bool:
     """Whether a catalogue is to the byte as it was written."""
-    content_bytes = path.stat().st_size - DIGEST_BYTES
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while content_bytes > 0 and (block := file.read(min(content_bytes, 1 << 20))):
+        left = os.fstat(file.fileno()).st_size - DIGEST_BYTES
+        while left > 0 and (block := file.read(min(left, 1 << 20))):
             digest.update(block)
-            content_bytes -= len(block)
+            left -= len(block)
         return file.read() == digest.digest()
 
 

@@ -38,7 +38,7 @@ def writing(folder: Path, *, wait: bool = False) -> Iterator[None]:
 def leftovers(folder: Path, catalog: Catalog) -> list[Path]:
     """What interrupted writers left: segments that never became live or no longer are, and half-written files."""
     live = {f"{record.id:06d}" for record in catalog.segments()}
-    stale = [entry for entry in (folder / "segments").iterdir() if entry.name not in live]
+    stale = [entry for entry in folder.glob("segments/*") if entry.name not in live]
     return sorted([*stale, *folder.glob("*.partial")])
 
 

@@ -102,6 +102,15 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     assert any(name in problem for problem in check(folder).problems)
 
 
+def test_a_missing_folder_is_named_and_repaired(folder: Path, pictures: list[Path]) -> None:
+    shutil.rmtree(folder / "segments")
+    assert len(check(folder).problems) == 2
+    assert check(folder, repair=True)
+    Index.open(folder).add(pictures[1:6], jobs=1)
+    assert len(names(folder)) == 5
+    assert check(folder)
+
+
 @pytest.mark.parametrize(
     ("name", "place", "value", "told"),
     [
