@@ -22,6 +22,7 @@ from featmatch.errors import StoreError
 
 FORMAT_VERSION = 1
 DIGEST_BYTES = 32
+_MOST_VALUES = 900  # in one statement; SQLite's limit was 999 for long
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -195,9 +196,13 @@ class Catalog:
     def names_of(self, images: Sequence[int]) -> dict[int, list[str]]:
         """The names of images, by number."""
         found: dict[int, list[str]] = {image: [] for image in images}
-        marks = ",".join("?" * len(images))
-        for image, name in self.rows(f"SELECT image, name FROM names WHERE image IN ({marks}) ORDER BY id", *images):
-            found[image].append(_from_sql(name))
+        distinct = list(found)
+        for start in range(0, len(distinct), _MOST_VALUES):
+            some = distinct[start : start + _MOST_VALUES]
+            marks = ",".join("?" * len(some))
+            rows = self.rows(f"SELECT image, name FROM names WHERE image IN ({marks}) ORDER BY id", *some)
+            for image, name in rows:
+                found[image].append(_from_sql(name))
         return found
 
     def image_with(self, sha256: str) -> int | None:

@@ -229,7 +229,11 @@ def test_many_names_are_read_page_by_page(path: Path) -> None:
                 remove(path, "02000.jpg")
             yield image.name
 
+    everything = Catalog(path)
     assert list(changing_meanwhile()) == list(expected)
+    assert everything.names_of(range(1, 40_000)) == {
+        image: [f"{image - 1:05d}.jpg"] if image <= 2500 else [] for image in range(1, 40_000)
+    }
 
 
 def test_a_path_with_odd_characters_can_be_opened(tmp_path: Path) -> None:
