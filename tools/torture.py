@@ -2,9 +2,9 @@
 
     python -m tools.torture --kills 400
 
-A parent keeps a plain model of what is in the index. Again and again a forked child adds, removes or compacts, and is
-killed (SIGKILL) before or after its n-th system call of the commit protocol, or at a random moment, or gets an error
-from that call, or may write no more than so many bytes to a file, or may not write at all. Then: the index opens,
+A parent keeps a plain model of what is in the index. Again and again a forked child adds, removes, compacts or repairs,
+and is killed (SIGKILL) before or after its n-th system call of the commit protocol, or at a random moment, or gets an
+error from that call, or may write no more than so many bytes to a file, or may not write at all. Then: the index opens,
 ``check`` finds nothing, every image is there as before or as after, what was reported done is there, queries find what
 should be found, and doing the same again completes it. All the time another process reads.
 """
@@ -178,6 +178,27 @@ class Torture:
                 except FeatmatchError as error:
                     self.failures.append(f"create with {way} at {step}: {error}")
                 shutil.rmtree(folder)
+
+    def repairs(self, steps: range) -> None:
+        """Kill the repair of a damaged segment at some of its steps; repairing again and adding must complete it."""
+        for step in steps:
+            for way in ("before", "after"):
+                self._prepared("compact")
+                column = self._random.choice(sorted((self._index / "segments").glob("*/size.npy")))
+                content = column.read_bytes()
+                damaged = self.folder / "damaged"
+                damaged.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+                damaged.replace(column)  # at once: somebody reads all the time
+                ended = self._in_child(lambda: featmatch.check(self._index, repair=True), self._index, Fault(way, step))
+                self.tally["operations"] += 1
+                self.tally["repair"] += 1
+                self.tally["kills"] += ended == "killed"
+                try:
+                    featmatch.check(self._index, repair=True)
+                    Index.open(self._index).add(sorted(self._model), jobs=1)
+                except FeatmatchError as error:
+                    self.failures.append(f"repair with {way} at {step}: {error}")
+                self._verified(f"repair with {way} at {step}", [self._model])
 
     def at_random(self, kills: int) -> None:
         """Go on with random operations and faults until there were so many kills."""
@@ -369,6 +390,7 @@ def main() -> int:
         reader = Reader(Path(folder) / "index", sorted((Path(folder) / "pool").iterdir()))
         try:
             torture.creations(range(1, 30))
+            torture.repairs(range(1, 80, 2))
             torture.every_step()
             torture.at_random(arguments.kills)
         finally:
