@@ -27,7 +27,8 @@ def what_harnesses_patch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_killed_and_failing_writers_lose_nothing(small_words: Vocabulary) -> None:
-    from tools.torture import Fault, Torture
+    from tools.faults import Fault
+    from tools.torture import Torture
 
     with tempfile.TemporaryDirectory() as folder:  # where another user may look into it
         torture = Torture(Path(folder), small_words)
@@ -45,7 +46,8 @@ def test_killed_and_failing_writers_lose_nothing(small_words: Vocabulary) -> Non
 
 
 def test_a_fault_is_noticed_by_the_harness(small_words: Vocabulary, tmp_path: Path) -> None:
-    from tools.torture import Fault, Torture
+    from tools.faults import Fault
+    from tools.torture import Torture
 
     torture = Torture(tmp_path, small_words)
     operation = torture._prepared("compact")
