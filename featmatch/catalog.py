@@ -244,14 +244,21 @@ class Catalog:
 
 
 def is_intact(path: Path) -> bool:
-    """Whether a catalogue is to the byte as it was written."""
+    """Whether a catalogue is to the byte as it was written.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        left = os.fstat(file.fileno()).st_size - DIGEST_BYTES
-        while left > 0 and (block := file.read(min(left, 1 << 20))):
-            digest.update(block)
-            left -= len(block)
-        return file.read() == digest.digest()
+    try:
+        with path.open("rb") as file:
+            left = os.fstat(file.fileno()).st_size - DIGEST_BYTES
+            while left > 0 and (block := file.read(min(left, 1 << 20))):
+                digest.update(block)
+                left -= len(block)
+            return file.read() == digest.digest()
+    except OSError as error:
+        raise StoreError(f"cannot read catalogue {path}: {error.strerror}") from error
 
 
 def schema_of(statements: str) -> list[tuple[Any, ...]]:

@@ -88,6 +88,12 @@ class Change:
         self._connection.execute(f"DELETE FROM tombstones WHERE segment IN ({marks})", old)
         self._connection.execute(f"DELETE FROM segments WHERE id IN ({marks})", old)
 
+    def shrink(self) -> None:
+        """Give back the room of rows that are no more."""
+        self._connection.execute("COMMIT")
+        self._connection.execute("VACUUM")
+        self._connection.execute("BEGIN")
+
     def distrust(self) -> None:
         """Mend what does not fit together, and have the next ``add`` compare every file by its content."""
         self._connection.execute("REINDEX")

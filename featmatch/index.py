@@ -196,9 +196,13 @@ class Index:
             StoreError: another writer is at work, or the index cannot be written or is damaged.
         """
         with self._writing(wait):
-            for numbers in all_together(self.snapshot.catalog.segments()):
+            together = all_together(self.snapshot.catalog.segments())
+            for numbers in together:
                 merge(self._folder, self.snapshot, numbers, len(self.vocabulary))
                 self.refresh()
+            if together:
+                with changing(self._folder / "catalog.sqlite") as change:
+                    change.shrink()
 
     def images(self) -> Iterator[ImageRecord]:
         """All images that can be found, in the order in which they were added."""

@@ -236,6 +236,20 @@ def test_many_names_are_read_page_by_page(path: Path) -> None:
     }
 
 
+def test_the_room_of_what_was_removed_is_given_back(path: Path) -> None:
+    empty = path.stat().st_size
+    add(path, {f"{number}.jpg": number for number in range(3000)})
+    full = path.stat().st_size
+    remove(path, *names(path))
+    with changing(path) as change:
+        change.replace_segments([1], None)
+    assert path.stat().st_size >= full
+    with changing(path) as change:
+        change.shrink()
+    assert path.stat().st_size < 1.5 * empty < full
+    assert is_intact(path)
+
+
 def test_a_path_with_odd_characters_can_be_opened(tmp_path: Path) -> None:
     path = tmp_path / "what? 100% #1 日本" / "catalog.sqlite"
     path.parent.mkdir()
