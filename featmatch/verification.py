@@ -70,6 +70,11 @@ def compare_pixels(
     )
 
 
+def under_all_names(matches: Iterable[Match], names_beside: Mapping[str, Sequence[str]]) -> list[Match]:
+    """Each match once under each name of its image, best first; ``names_beside`` has all of them by one."""
+    return _in_order(dataclasses.replace(match, name=name) for match in matches for name in names_beside[match.name])
+
+
 def _with_agreement(match: Match, query: GreyImage, reference: GreyImage | None, detector: str) -> Match:
     if reference is None:
         return match

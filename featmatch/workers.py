@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from featmatch.errors import FeatmatchError
+from featmatch.quiet import silence
 
 MEMORY_BYTES = 4 << 30  # that one process may take; the largest pictures that are decoded want 2 to 3 GB
 _START_SECONDS = 300.0
@@ -183,9 +184,7 @@ def _serve(connection: Connection) -> None:
     """What a process does: answer calls until its parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.disable()
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 2)  # decoders written in C talk of damaged files on standard error
-    os.close(silence)
+    silence()
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("500")  # where memory runs out, this process goes before its parent
     if sys.platform == "linux":
