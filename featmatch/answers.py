@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from featmatch.errors import Status
 from featmatch.geometry import Fit, Matrix, TentativeMatches, project, turn_at
-from featmatch.probability import probability_of
+from featmatch.probability import Evidence, probability_of, score_of
+from featmatch.regions import evenness, polygon_area, shared_region
 from featmatch.symmetry import Variant
 
 if TYPE_CHECKING:
+    from featmatch.features import Features
     from featmatch.image import ImageSource
 
 Kind = Literal["copy", "crop", "contains", "overlap"]
@@ -65,7 +67,8 @@ class Match:
         id: the image's number in the index; None from ``verify``.
         name: the image's name in the index, or what ``verify`` was given.
         probability: that one is a copy of the other, in whole or in part; 0 to 1.
-        score: minus log10 of how many such agreements chance would make; orders matches, across queries too.
+        score: all evidence in one number; orders matches, across queries too.
+        evidence: what the score is made of.
         inliers: feature pairs that agree with the homography.
         relation: what was done to the reference to get the query.
         homography: (3, 3) float64, maps query px to reference px, of the files as displayed.
@@ -73,6 +76,7 @@ class Match:
         reference_region: (M, 2) float64, the same polygon in the reference, px.
         query_overlap: share of the query's area within its region; 0 to 1.
         reference_overlap: share of the reference's area within its region; 0 to 1.
+        reference_size: width and height of the reference, px.
         query_points: (N, 2) float64, the inliers in the query, px.
         reference_points: (N, 2) float64, the same inliers in the reference, px.
     """
@@ -81,6 +85,7 @@ class Match:
     name: str
     probability: float
     score: float
+    evidence: Evidence
     inliers: int
     relation: Relation
     homography: Matrix
@@ -88,6 +93,7 @@ class Match:
     reference_region: NDArray[np.float64]
     query_overlap: float
     reference_overlap: float
+    reference_size: tuple[int, int]
     query_points: NDArray[np.float64] = field(repr=False)
     reference_points: NDArray[np.float64] = field(repr=False)
 
@@ -105,6 +111,7 @@ class Match:
             "probability": round(self.probability, 6),
             "score": round(self.score, 2),
             "inliers": self.inliers,
+            "agreement": None if self.evidence.agreement is None else round(self.evidence.agreement, 4),
             "relation": {
                 "kind": relation.kind,
                 "rotation_deg": round(relation.rotation_deg, 2),
@@ -125,11 +132,16 @@ class Matches(list[Match]):
 
     Attributes:
         status: "ok", or "too_little_detail" where the query has too few features to prove anything.
+        times: milliseconds of "features" (decoding included), "words", "votes", "verification" and "pixels"; empty
+            where the query ended before them.
     """
 
-    def __init__(self, matches: Iterable[Match] = (), status: Status = "ok") -> None:
+    def __init__(
+        self, matches: Iterable[Match] = (), status: Status = "ok", times: Mapping[str, float] | None = None
+    ) -> None:
         super().__init__(matches)
         self.status: Status = status
+        self.times = dict(times or {})
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +191,7 @@ class Verification:
 
 
 _NOTHING = (
-    "id", "name", "probability", "score", "inliers", "relation", "homography",
+    "id", "name", "probability", "score", "inliers", "agreement", "relation", "homography",
     "query_region", "reference_region", "query_overlap", "reference_overlap",
 )  # fmt: skip
 
@@ -188,16 +200,16 @@ def match_from(
     fit: Fit,
     matches: TentativeMatches,
     variant: Variant,
-    query_size: tuple[int, int],
+    query: Features,
     reference_size: tuple[int, int],
     *,
-    detector: str,
     image_id: int | None,
     name: str,
 ) -> Match:
     """Put the fit of one variant into the coordinates of the query as it is, and say what it means."""
     turned = fit.reference_from_query
     rotation, octaves = turn_at(turned, matches.query[fit.inliers].mean(axis=0))
+    query_size = (query.width, query.height)
     query_points = matches.query[fit.inliers].copy()
     reference_from_query = turned
     if variant.mirrored:
@@ -206,8 +218,8 @@ def match_from(
         query_points[:, 0] = query_size[0] - 1 - query_points[:, 0]
     query_region = shared_region(reference_from_query, query_size, reference_size)
     reference_region = project(reference_from_query, query_region)
-    query_overlap = min(_area(query_region) / (query_size[0] * query_size[1]), 1.0)
-    reference_overlap = min(_area(reference_region) / (reference_size[0] * reference_size[1]), 1.0)
+    query_overlap = min(polygon_area(query_region) / (query_size[0] * query_size[1]), 1.0)
+    reference_overlap = min(polygon_area(reference_region) / (reference_size[0] * reference_size[1]), 1.0)
     relation = Relation(
         kind=_kind(query_overlap, reference_overlap),
         # y points down, so the growth of angles from query to reference is the turn of the reference as seen.
@@ -216,11 +228,14 @@ def match_from(
         mirrored=variant.mirrored,
         negative=variant.negative,
     )
+    evidence = Evidence(fit.score, evenness(query_points, query.keypoints.astype(np.float64), query_region))
+    score = score_of(evidence, query.detector)
     return Match(
         id=image_id,
         name=name,
-        probability=probability_of(fit.score, detector),
-        score=fit.score,
+        probability=probability_of(score, query.detector),
+        score=score,
+        evidence=evidence,
         inliers=len(fit.inliers),
         relation=relation,
         homography=reference_from_query / reference_from_query[2, 2],
@@ -228,45 +243,10 @@ def match_from(
         reference_region=reference_region,
         query_overlap=query_overlap,
         reference_overlap=reference_overlap,
+        reference_size=reference_size,
         query_points=query_points,
         reference_points=matches.reference[fit.inliers],
     )
-
-
-def shared_region(
-    reference_from_query: Matrix, query_size: tuple[int, int], reference_size: tuple[int, int]
-) -> NDArray[np.float64]:
-    """The part of the query that the homography puts inside the reference: an (M, 2) polygon, px.
-
-    Each border of the reference is a half-plane of the query, so the query's rectangle is cut by them in turn
-    (Sutherland and Hodgman, 1974); nothing has to be divided, so nothing runs off to infinity.
-    """
-    x, y, w = reference_from_query
-    width, height = reference_size
-    low, high_x, high_y = -0.5, width - 0.5, height - 0.5
-    polygon = _rectangle(query_size)
-    for half_plane in (w, x - low * w, high_x * w - x, y - low * w, high_y * w - y):
-        sides = polygon @ half_plane[:2] + half_plane[2]
-        kept: list[NDArray[np.float64]] = []
-        for start, end, a, b in zip(polygon, np.roll(polygon, -1, axis=0), sides, np.roll(sides, -1), strict=True):
-            if a >= 0:
-                kept.append(start)
-            if (a >= 0) != (b >= 0):
-                kept.append(start + (end - start) * (a / (a - b)))
-        polygon = np.array(kept).reshape(-1, 2)
-        if len(polygon) == 0:
-            break
-    return polygon
-
-
-def _rectangle(size: tuple[int, int]) -> NDArray[np.float64]:
-    right, bottom = size[0] - 0.5, size[1] - 0.5
-    return np.array([[-0.5, -0.5], [right, -0.5], [right, bottom], [-0.5, bottom]])
-
-
-def _area(polygon: NDArray[np.float64]) -> float:
-    x, y = polygon[:, 0], polygon[:, 1]
-    return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
 
 
 def _kind(query_overlap: float, reference_overlap: float) -> Kind:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 FOUND, NOTHING_FOUND, FAILED, INTERRUPTED = 0, 1, 2, 130
 _DETECTORS = ("sift", "akaze", "orb", "brisk", "kaze", "surf")
+_SUITES = ("random", "single", "crops", "hard")
 
 _features = click.option(
     "--features", type=click.Choice(_DETECTORS), default=None, help="Kind of features.  [default: sift]"
@@ -268,6 +272,85 @@ def train(out: Path, paths: Sequence[str], features: str | None, words: int, wor
     vocabulary.save(out)
     click.echo(f"{out}: {len(vocabulary)} words from {vocabulary.provenance['images']} images", err=True)
     return FOUND
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--distractors", type=click.Path(), multiple=True, metavar="PATH", help="Index this as well; repeatable.")
+@_features
+@click.option("--vocabulary", type=click.Path(), help="Vocabulary file.  [default: the shipped one]")
+@click.option(
+    "--suite", "suites", type=click.Choice([*_SUITES, "all"]), multiple=True, default=["random"], show_default=True,
+    help="What is tried: compositions of edits, edits alone, crops, look-alikes; repeatable.",
+)  # fmt: skip
+@click.option("--count", type=click.IntRange(min=1), default=300, show_default=True, help="Positives of each suite.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of all chance.")
+@_jobs
+@click.option("--index", type=click.Path(path_type=Path), metavar="DIR", help="Keep the index here, to use it again.")
+@click.option(
+    "--twins", type=click.Path(path_type=Path), metavar="FILE", help="Known copies: two names a line, a tab between."
+)
+@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write report and records.")
+@click.option("--html", "html_file", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with plots.")
+def evaluate(
+    paths: Sequence[str],
+    distractors: Sequence[str],
+    features: str | None,
+    vocabulary: str | None,
+    suites: Sequence[str],
+    count: int,
+    seed: int,
+    jobs: int,
+    index: Path | None,
+    twins: Path | None,
+    json_file: Path | None,
+    html_file: Path | None,
+) -> int:
+    """Say how well edited copies of the photos at PATH... are found, how fast, and how big it gets.
+
+    One half of the photos is indexed: edited copies of these should be found. Edited copies of the other half, as many,
+    should not. Processes side by side disturb each other's times: use --jobs 1 to measure them.
+    """
+    from featmatch import evaluation, report
+    from featmatch.progress import stages_bar
+    from featmatch.trials import SUITES, EvaluationOptions
+
+    options = EvaluationOptions(SUITES if "all" in suites else tuple(suites), count, seed)
+    pairs = _read_twins(twins) if twins else []
+    with contextlib.ExitStack() as stack:
+        workspace = index or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="featmatch-")))
+        with stages_bar() as progress:
+            done = evaluation.evaluate(
+                paths, workspace, options, distractors=distractors, features=features, vocabulary=vocabulary,
+                twins=pairs, jobs=jobs, progress=progress,
+            )  # fmt: skip
+        found = report.report_of(done)
+        click.echo(report.text_of(found))
+        if json_file is not None:
+            _write(json_file, json.dumps(report.without_nan(found)) + "\n")
+        if html_file is not None:
+            from featmatch.report_page import page_of
+
+            _write(html_file, page_of(found, done, workspace))
+    return FOUND
+
+
+def _read_twins(file: Path) -> list[tuple[str, str]]:
+    try:
+        lines = file.read_text().splitlines()
+    except (OSError, ValueError) as error:
+        raise FeatmatchError(f"cannot read {file}: {error}") from error
+    pairs = [tuple(line.split("\t")) for line in lines if line.strip()]
+    if any(len(pair) != 2 for pair in pairs):
+        raise FeatmatchError(f"{file}: each line is two names with a tab between")
+    return [(pair[0], pair[1]) for pair in pairs]
+
+
+def _write(target: Path, text: str) -> None:
+    try:
+        target.write_text(text, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise FeatmatchError(f"cannot write {target}: {error.strerror}") from error
 
 
 def _draw_all(folder: Path, number: int, query_name: str, matches: Matches, path_of: Callable[[str], str]) -> None:

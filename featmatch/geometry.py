@@ -14,7 +14,8 @@ from featmatch.errors import UsageError
 
 Matrix = NDArray[np.float64]
 
-_FEWEST = 4  # matches that agree; three do in any pair of pictures
+_FEWEST = 3  # matches that agree; two do in any pair of pictures
+_KEYPOINT_ERROR = 0.2  # of a keypoint's turn (radians) and growth (as a share)
 _BEYOND_DOUBT = 40.0  # a score at which no other hypothesis is tried
 
 
@@ -128,7 +129,7 @@ def fit_homography(
         options: the tolerances.
 
     Returns:
-        The fit, or None where fewer than four matches agree or the map is degenerate. Nothing is random.
+        The fit, or None where fewer than three matches agree or the map is degenerate. Nothing is random.
     """
     if len(matches) < _FEWEST:
         return None
@@ -160,8 +161,8 @@ def _similar(matches: TentativeMatches, tolerance: float, options: GeometryOptio
     turn = np.exp2(matches.octaves) * np.exp(1j * matches.rotation)
     shift = reference - turn * query
     residual = np.abs(turn[seeds, None] * query + shift[seeds, None] - reference)
-    # The scale and angle of one keypoint are rough, so errors grow with the distance from it.
-    near = residual <= 2 * tolerance + 0.2 * np.abs(reference - reference[seeds, None])
+    # One keypoint knows its scale and angle roughly, and nothing of stretching: errors grow with the distance from it.
+    near = residual <= 2 * tolerance + 0.35 * np.abs(reference - reference[seeds, None])
     alike = _turned_alike(matches, matches.rotation[seeds, None], matches.octaves[seeds, None], options)
     agree = near & alike
     sets = []
@@ -186,19 +187,18 @@ def _turned_alike(
 
 
 def _models(matches: TentativeMatches, rows: NDArray[np.intp], tolerance: float) -> list[Matrix]:
-    """An affine map grown from loosely agreeing matches (a similarity where they are few), and a homography."""
+    """An affine map grown from loosely agreeing matches, and where they are enough a homography."""
     query, reference = matches.query[rows], matches.reference[rows]
-    model = _similarity(query, reference)
+    turns = np.exp2(matches.octaves[rows]) * np.exp(1j * matches.rotation[rows])
+    model = _affine(query, reference, turns, tolerance)
     inside = np.ones(len(rows), bool)
     for factor in (6.0, 4.0, 2.0, 1.5, 1.0, 1.0):
         errors = np.linalg.norm(project(model, query) - reference, axis=1)
         inside = errors <= factor * tolerance
-        if inside.sum() < 3:
-            nearest = np.argsort(errors, kind="stable")[:3]
+        if inside.sum() < _FEWEST:
             inside = np.zeros(len(rows), bool)
-            inside[nearest] = True
-        grown = _affine if inside.sum() >= 6 else _similarity
-        model = grown(query[inside], reference[inside])
+            inside[np.argsort(errors, kind="stable")[:_FEWEST]] = True
+        model = _affine(query[inside], reference[inside], turns[inside], tolerance)
     models = [model]
     if inside.sum() >= 8:
         wide = np.linalg.norm(project(model, query) - reference, axis=1) <= 10 * tolerance
@@ -208,24 +208,23 @@ def _models(matches: TentativeMatches, rows: NDArray[np.intp], tolerance: float)
     return models
 
 
-def _similarity(query: NDArray[np.float64], reference: NDArray[np.float64]) -> Matrix:
-    """Least squares rotation, scale and shift, by complex numbers."""
-    q, r = query @ [1, 1j], reference @ [1, 1j]
-    q_mean, r_mean = q.mean(), r.mean()
-    turn = np.vdot(q - q_mean, r - r_mean) / max(np.vdot(q - q_mean, q - q_mean).real, 1e-9)
-    shift = r_mean - turn * q_mean
-    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0, 0, 1]])
+def _affine(
+    query: NDArray[np.float64], reference: NDArray[np.float64], turns: NDArray[np.complex128], tolerance: float
+) -> Matrix:
+    """Least squares affine map, in which the turn and growth of each keypoint have a say, by how rough they are.
 
-
-def _affine(query: NDArray[np.float64], reference: NDArray[np.float64]) -> Matrix:
-    """Least squares affine map."""
+    Where the points fix the map well the keypoints' say is nothing; a few points close together lean on it.
+    """
     centre = query.mean(axis=0)
     centred = query - centre
+    turn = turns.mean()
+    # Variance of a position over that of a keypoint's turn and growth: what one keypoint's say is worth, in px squared.
+    weight = len(query) * (tolerance / 2 / (_KEYPOINT_ERROR * np.abs(turns).mean())) ** 2
+    expected = weight * np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
     # Normal equations of two unknowns an axis: quick, and well conditioned about the mean.
-    spread_of_query = centred.T @ centred
-    spread_of_query += np.eye(2) * (1e-9 * np.trace(spread_of_query) + 1e-12)
+    spread_of_query = centred.T @ centred + weight * np.eye(2)
     matrix = np.eye(3)
-    matrix[:2, :2] = np.linalg.solve(spread_of_query, centred.T @ reference).T
+    matrix[:2, :2] = np.linalg.solve(spread_of_query, (reference.T @ centred + expected).T).T
     matrix[:2, 2] = reference.mean(axis=0) - matrix[:2, :2] @ centre
     return matrix
 

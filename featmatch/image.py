@@ -74,6 +74,13 @@ class GreyImage:
     offset_x: float = 0.0
     offset_y: float = 0.0
 
+    @property
+    def original_from_working(self) -> NDArray[np.float64]:
+        """(3, 3): working px to px of the original."""
+        x = [self.scale_x, 0.0, 0.5 * self.scale_x + self.offset_x - 0.5]
+        y = [0.0, self.scale_y, 0.5 * self.scale_y + self.offset_y - 0.5]
+        return np.array([x, y, [0.0, 0.0, 1.0]])
+
     def to_original(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map working coordinates, (N, 2) float32, to original ones of the same shape."""
         offset = np.array([self.offset_x, self.offset_y]) - 0.5

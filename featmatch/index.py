@@ -8,25 +8,29 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from featmatch.adding import AddReport, Progress, Target, add_files, remove_vanished
-from featmatch.answers import Matches
-from featmatch.catalog import ImageRecord
+from featmatch.answers import Match, Matches
+from featmatch.catalog import Catalog, ImageRecord
 from featmatch.compaction import all_together, due, merge
-from featmatch.errors import StoreError, UsageError, VocabularyError
+from featmatch.errors import ImageError, StoreError, UsageError, VocabularyError
 from featmatch.features import FeatureOptions, extract_grey
 from featmatch.files import flush_folder, folder_bytes, image_files, name_below, path_below, sha256_of
 from featmatch.generation import changing, create_catalog
 from featmatch.geometry import GeometryOptions
-from featmatch.image import ImageSource, load_grey
+from featmatch.image import GreyImage, ImageSource, load_grey
 from featmatch.snapshot import Snapshot
 from featmatch.symmetry import variants_of
-from featmatch.verification import FEWEST_FEATURES, verify_candidates
+from featmatch.timing import StageClock
+from featmatch.verification import FEWEST_FEATURES, compare_pixels, named, verify_candidates
 from featmatch.vocabulary import Vocabulary
 from featmatch.voting import QueryWords, VotingOptions, vote
 from featmatch.writing import clear_leftovers, writing
+
+_COMPARED_PX = 512  # longer side at which the pictures of matches are read: their pixels are compared at less
 
 _OWN_FILES = frozenset(("vocabulary.npz", "segments", "writer.lock", "catalog.sqlite"))
 
@@ -247,7 +251,8 @@ class Index:
             geometry: what counts as agreement.
 
         Returns:
-            The matches, best first; ``.status`` is "too_little_detail" where the image has too few features.
+            The matches, best first; ``.status`` is "too_little_detail" where the image has too few features, and
+            ``.times`` has the milliseconds of each stage.
 
         Raises:
             ImageError: the image cannot be read; its ``status`` says why.
@@ -256,16 +261,35 @@ class Index:
             raise UsageError("limit is 1 or more")
         snapshot = self.snapshot
         voting = voting or VotingOptions()
+        clock = StageClock()
         grey = load_grey(image, longest_px=self.options.longest_px, shortest_px=self.options.shortest_px)
         features = extract_grey(grey, self.options)
         if len(features) < FEWEST_FEATURES:
             return Matches(status="too_little_detail")
         seen = list(variants_of(features, grey, self.options))
+        clock.ended("features")
         query = QueryWords.of(self.vocabulary, seen, voting.words)
+        clock.ended("words")
         candidates = vote(query, seen, tuple(snapshot.segments.values()), snapshot.removed, voting)
         names = snapshot.catalog.names_of([candidate.id for candidate in candidates])
-        found = verify_candidates(candidates, names, features, geometry or GeometryOptions())
-        return Matches([match for match in found if unproven or match.proven][:limit])
+        clock.ended("votes")
+        found = verify_candidates(candidates, features, geometry or GeometryOptions())
+        clock.ended("verification")
+        found = compare_pixels(found, grey, partial(self._picture_of, snapshot.catalog), self.options.detector)
+        clock.ended("pixels")
+        return Matches([match for match in named(found, names) if unproven or match.proven][:limit], times=clock.times)
+
+    def _picture_of(self, catalog: Catalog, match: Match) -> GreyImage | None:
+        """The picture that a match is about, if a file of it is still there and as it was indexed."""
+        for name, stamp in catalog.files_of(match.id or 0):
+            path = self.path_of(name)
+            try:
+                state = os.stat(path)
+                if (state.st_size, state.st_mtime_ns) == stamp:
+                    return load_grey(path, longest_px=_COMPARED_PX)
+            except (OSError, ImageError):
+                continue
+        return None
 
     def _merge_due(self) -> None:
         self.refresh()

@@ -1,20 +1,41 @@
-"""Evidence -> probability that one picture is a copy of the other."""
+"""Evidence -> score -> probability that one picture is a copy of the other."""
 
 from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
 
-def probability_of(score: float, detector: str) -> float:
-    """The probability that so unlikely an agreement is no chance: a logistic function of the score.
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for and against a match.
 
-    A first fit, by ``tools/calibrate.py``; its numbers stand in ``data/probability.json``.
+    Attributes:
+        geometry: minus log10 of how many such agreements of features chance would make.
+        evenness: of the inliers among the query's features in the shared region; 0 to 1.
+        agreement: correlation of the pixels, one picture laid over the other, 0 to 1; None where it was not looked at.
+    """
+
+    geometry: float
+    evenness: float
+    agreement: float | None = None
+
+
+def score_of(evidence: Evidence, detector: str) -> float:
+    """All evidence in one number, in units of its geometry: the higher, the surer."""
+    return evidence.geometry
+
+
+def probability_of(score: float, detector: str) -> float:
+    """The probability that so much evidence is no chance: a logistic function of the score.
+
+    Fitted by ``tools/calibrate.py``; its numbers stand in ``data/probability.json``.
 
     Args:
-        score: minus log10 of how many such agreements chance would make.
+        score: of the evidence.
         detector: whose features agree.
     """
     midpoint, slope = _fit_of(detector)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from featmatch.answers import Matches, Verification
 
 _CSV_COLUMNS = (
-    "query", "status", "id", "name", "probability", "score", "inliers", "kind", "rotation_deg", "scale", "mirrored",
-    "negative", "homography", "query_region", "reference_region", "query_overlap", "reference_overlap",
+    "query", "status", "id", "name", "probability", "score", "inliers", "agreement", "kind", "rotation_deg", "scale",
+    "mirrored", "negative", "homography", "query_region", "reference_region", "query_overlap", "reference_overlap",
 )  # fmt: skip
 
 

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import numpy as np
+
+from featmatch.agreement import pixel_agreement
 from featmatch.answers import Match, Verification, match_from
 from featmatch.features import FeatureOptions, Features, extract_grey
 from featmatch.geometry import GeometryOptions, fit_homography
-from featmatch.image import ImageSource, load_grey
+from featmatch.image import GreyImage, ImageSource, load_grey
 from featmatch.matching import DescriptorMatcher, MatchingOptions
+from featmatch.probability import probability_of, score_of
 from featmatch.symmetry import Variant, variants_of
 from featmatch.voting import Candidate
 
 # Fewer features than these cannot prove anything.
 FEWEST_FEATURES = 8
 
+# Matches of a query whose pixels are compared: reading their pictures takes longer than the search.
+_LOOKED_AT = 5
+
 
 def verify_candidates(
     candidates: Iterable[Candidate],
-    names: Mapping[int, Sequence[str]],
     query: Features,
     options: GeometryOptions,
 ) -> list[Match]:
-    """The candidates of a search that geometry supports, best first: each image once under each of its names.
+    """The candidates of a search that geometry supports, each image once and without its name, best first.
 
     Args:
         candidates: images with their hits; one image may come in several variants.
-        names: of the candidates, by number.
         query: features of the query as it is.
         options: the tolerances.
     """
@@ -37,14 +42,54 @@ def verify_candidates(
     for candidate in candidates:
         reference_size = (candidate.width, candidate.height)
         fit = fit_homography(candidate.matches, query_size, reference_size, options)
-        if fit is None or (candidate.id in best and best[candidate.id].score >= fit.score):
+        if fit is None or (candidate.id in best and best[candidate.id].evidence.geometry >= fit.score):
             continue
         best[candidate.id] = match_from(
-            fit, candidate.matches, candidate.variant, query_size, reference_size,
-            detector=query.detector, image_id=candidate.id, name="",
+            fit, candidate.matches, candidate.variant, query, reference_size, image_id=candidate.id, name="",
         )  # fmt: skip
-    named = (replace(match, name=name) for image, match in best.items() for name in names[image])
-    return sorted(named, key=lambda match: (-match.score, match.name))
+    return _in_order(best.values())
+
+
+def compare_pixels(
+    matches: Sequence[Match], query: GreyImage, picture_of: Callable[[Match], GreyImage | None], detector: str
+) -> list[Match]:
+    """Look at the pixels of the best matches, where their pictures are at hand, and put all in order again.
+
+    Args:
+        matches: best first.
+        query: the picture that was looked up.
+        picture_of: the picture of a match, or None where it is not at hand.
+        detector: whose features made the matches.
+    """
+    return _in_order(
+        [_with_agreement(match, query, picture_of(match), detector) for match in matches[:_LOOKED_AT]]
+        + list(matches[_LOOKED_AT:])
+    )
+
+
+def named(matches: Iterable[Match], names: Mapping[int, Sequence[str]]) -> list[Match]:
+    """Each match under each name of its image, best first."""
+    return _in_order(
+        dataclasses.replace(match, name=name) for match in matches if match.id is not None for name in names[match.id]
+    )
+
+
+def _with_agreement(match: Match, query: GreyImage, reference: GreyImage | None, detector: str) -> Match:
+    if reference is None:
+        return match
+    agreement = pixel_agreement(
+        query.pixels,
+        reference.pixels,
+        np.linalg.inv(reference.original_from_working) @ match.homography @ query.original_from_working,
+        negative=match.relation.negative,
+    )
+    evidence = dataclasses.replace(match.evidence, agreement=agreement)
+    score = score_of(evidence, detector)
+    return dataclasses.replace(match, evidence=evidence, score=score, probability=probability_of(score, detector))
+
+
+def _in_order(matches: Iterable[Match]) -> list[Match]:
+    return sorted(matches, key=lambda match: (-match.score, match.name))
 
 
 def verify(
@@ -74,16 +119,17 @@ def verify(
         ImageError: an image cannot be read; its ``status`` says why.
     """
     taking = FeatureOptions(detector=features) if isinstance(features, str) else features
-    grey = load_grey(a, longest_px=taking.longest_px, shortest_px=taking.shortest_px)
-    query = extract_grey(grey, taking)
-    reference = extract_grey(load_grey(b, longest_px=taking.longest_px, shortest_px=taking.shortest_px), taking)
+    grey, other = (load_grey(one, longest_px=taking.longest_px, shortest_px=taking.shortest_px) for one in (a, b))
+    query, reference = extract_grey(grey, taking), extract_grey(other, taking)
     for name, found in (("first", query), ("second", reference)):
         if len(found) < FEWEST_FEATURES:
             return Verification(False, f"too little detail in the {name} image", None, (a, b))
     best = None
     matcher = DescriptorMatcher(reference, matching or MatchingOptions())
     for variant, seen in zip(Variant, variants_of(query, grey, taking), strict=True):
-        match = _verify_variant(seen, variant, matcher, reference, geometry or GeometryOptions(), _name(b))
+        match = _verify_variant(query, seen, variant, matcher, reference, geometry or GeometryOptions(), _name(b))
+        if match is not None:
+            match = _with_agreement(match, grey, other, taking.detector)
         if match is not None and (best is None or match.score > best.score):
             best = match
         if match is not None and match.proven:
@@ -97,22 +143,21 @@ def verify(
 
 def _verify_variant(
     query: Features,
+    seen: Features,
     variant: Variant,
     matcher: DescriptorMatcher,
     reference: Features,
     options: GeometryOptions,
     name: str,
 ) -> Match | None:
-    if len(query) < FEWEST_FEATURES:
+    if len(seen) < FEWEST_FEATURES:
         return None
-    matches = matcher.match(query)
+    matches = matcher.match(seen)
     query_size, reference_size = (query.width, query.height), (reference.width, reference.height)
     fit = fit_homography(matches, query_size, reference_size, options)
     if fit is None:
         return None
-    return match_from(
-        fit, matches, variant, query_size, reference_size, detector=query.detector, image_id=None, name=name
-    )
+    return match_from(fit, matches, variant, query, reference_size, image_id=None, name=name)
 
 
 def _name(source: ImageSource) -> str:

@@ -8,13 +8,15 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from featmatch.answers import PROVEN, Match, Matches, Verification, match_from, shared_region
+from featmatch.answers import PROVEN, Match, Matches, Verification, match_from
+from featmatch.features import Features
 from featmatch.geometry import Fit, Matrix, TentativeMatches
 from featmatch.probability import probability_of
+from featmatch.regions import shared_region
 from featmatch.symmetry import Variant
 
 MATCH_KEYS = {
-    "id", "name", "probability", "score", "inliers", "relation", "homography",
+    "id", "name", "probability", "score", "inliers", "agreement", "relation", "homography",
     "query_region", "reference_region", "query_overlap", "reference_overlap",
 }  # fmt: skip
 RELATION_KEYS = {"kind", "rotation_deg", "scale", "mirrored", "negative"}
@@ -63,7 +65,12 @@ def made_match(
     rows = np.arange(20)
     matches = TentativeMatches(query, mapped(reference_from_seen, query), nothing, nothing, nothing, rows, rows)
     fit = Fit(reference_from_seen, rows, 20, score)
-    return match_from(fit, matches, variant, query_size, reference_size, detector="sift", image_id=7, name="a.jpg")
+    plain = query.copy()
+    if variant.mirrored:
+        plain[:, 0] = query_size[0] - 1 - plain[:, 0]
+    none, descriptors = np.zeros(20, np.float32), np.zeros((20, 128), np.uint8)
+    features = Features("sift", *query_size, plain.astype(np.float32), none, none, descriptors)
+    return match_from(fit, matches, variant, features, reference_size, image_id=7, name="a.jpg")
 
 
 def sampled_shares(matrix: Matrix, query_size: tuple[int, int], reference_size: tuple[int, int]) -> float:

@@ -25,7 +25,7 @@ from featmatch.cli import main
 Photos = dict[str, NDArray[np.uint8]]
 
 MATCH_KEYS = {
-    "id", "name", "probability", "score", "inliers", "relation", "homography",
+    "id", "name", "probability", "score", "inliers", "agreement", "relation", "homography",
     "query_region", "reference_region", "query_overlap", "reference_overlap",
 }  # fmt: skip
 RELATION_KEYS = {"kind", "rotation_deg", "scale", "mirrored", "negative"}

@@ -131,7 +131,7 @@ def test_the_same_matches_give_the_same_fit() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-def test_fewer_than_four_matches_give_nothing(count: int) -> None:
+def test_fewer_than_three_matches_give_nothing(count: int) -> None:
     assert fitted(made_matches(5, np.eye(3), count, 0)) is None
 
 

@@ -1,0 +1,260 @@
+"""How well edited copies of the user's own photos are found: trials are made, queried and recorded."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+
+from featmatch.adding import AddReport
+from featmatch.answers import Match
+from featmatch.features import FeatureOptions
+from featmatch.files import image_files
+from featmatch.index import Index, IndexInfo
+from featmatch.trials import EvaluationOptions, Plan, Trial, make, plan_for, write_decorated
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer to a query.
+
+    Attributes:
+        name: of the image in the index; of a decorated copy "decorated/KIND-DESIGN-COPY.png".
+        probability: as answered.
+        score: as answered; orders answers, across queries too.
+        proven: whether it is claimed.
+        right: whether the query shows that photo; None for a known twin of a photo that it shows.
+        evidence: other numbers of the match, by name.
+    """
+
+    name: str
+    probability: float
+    score: float
+    proven: bool
+    right: bool | None
+    evidence: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One trial with everything that was answered.
+
+    Attributes:
+        suite: one of ``SUITES``.
+        number: in its suite.
+        positive: whether its photo is in the index.
+        photo: that was edited.
+        sources: photos in the index that the query shows; none of a negative.
+        steps: edits and strengths, in the order in which they were applied.
+        recipe: the same as text.
+        width: of the query, px.
+        height: of the query, px.
+        status: of the query.
+        answers: best first.
+        times: milliseconds of each stage.
+    """
+
+    suite: str
+    number: int
+    positive: bool
+    photo: str
+    sources: tuple[str, ...]
+    steps: tuple[tuple[str, float], ...]
+    recipe: str
+    width: int
+    height: int
+    status: str
+    answers: tuple[Answer, ...]
+    times: dict[str, float]
+
+    @property
+    def trial(self) -> Trial:
+        """The trial this is the record of."""
+        return Trial(self.suite, self.number, self.positive)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All records of a run, and the index that it was made with.
+
+    Attributes:
+        plan: which photo played which part.
+        records: one of each trial, suite by suite, the positives first.
+        index: what the index holds.
+        vocabulary_bytes: of its bytes, those of the vocabulary, which are there however many images it has.
+        added: images that were added for this run (others were there before).
+        adding_s: how long that took, seconds.
+        failed: names of files that could not be indexed.
+    """
+
+    plan: Plan
+    records: list[Record]
+    index: IndexInfo
+    vocabulary_bytes: int
+    added: int
+    adding_s: float
+    failed: list[str]
+
+
+def evaluate(
+    paths: Iterable[str | os.PathLike[str]],
+    workspace: Path,
+    options: EvaluationOptions | None = None,
+    *,
+    distractors: Iterable[str | os.PathLike[str]] = (),
+    features: str | FeatureOptions | None = None,
+    vocabulary: str | os.PathLike[str] | None = None,
+    twins: Iterable[tuple[str, str]] = (),
+    jobs: int = -1,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Index one half of the photos, query edited copies of both halves, and record the answers.
+
+    Args:
+        paths: files and folders; one half of their photos (by the seed) is indexed, the other held out.
+        workspace: folder for the indexes and the decorated copies; what is there from a run before is used again.
+        options: what is tried.
+        distractors: files and folders that are indexed as well.
+        features: a detector by name, or options to extract with.
+        vocabulary: file of the vocabulary; the shipped one if None.
+        twins: pairs of names (or the ends of them, from a slash on) that show the same picture: the twin of a photo
+            that a query shows is neither a right nor a wrong answer.
+        jobs: processes; -1: one for each core. Only times depend on it.
+        progress: called with the stage, what is done of it, and all of it.
+
+    Raises:
+        UsageError: there are fewer than ``FEWEST_PHOTOS`` photos.
+        StoreError: the workspace holds an index that was made otherwise.
+    """
+    options = options or EvaluationOptions()
+    progress = progress or (lambda stage, done, total: None)
+    workspace = Path(os.path.abspath(workspace))
+    plan = plan_for(list(dict.fromkeys(image_files(paths))), options)
+    apart = {*plan.held_out, *plan.decorated}
+    wanted = [name for name in dict.fromkeys([*plan.indexed, *image_files(distractors)]) if name not in apart]
+    index = Index.open(workspace / _index_name("random"), create=True, features=features, vocabulary=vocabulary)
+    began = time.perf_counter()
+    report = _hold(index, wanted, jobs, progress)
+    adding_s = time.perf_counter() - began
+    if "hard" in options.suites:
+        _make_hard_index(plan, workspace, wanted, jobs, progress)
+    trials = [
+        Trial(suite, number, positive)
+        for suite in dict.fromkeys(options.suites)
+        for positive in (True, False)
+        for number in range(options.count)
+    ]
+    twin_pairs = frozenset(twins)
+    records = []
+    for record in _in_parallel(trials, plan, workspace, twin_pairs, jobs):
+        records.append(record)
+        progress("querying", len(records), len(trials))
+    vocabulary_bytes = (workspace / _index_name("random") / "vocabulary.npz").stat().st_size
+    failed = [failure.name for failure in report.failed]
+    return Evaluation(plan, records, index.info(), vocabulary_bytes, len(report.added), adding_s, failed)
+
+
+def _hold(index: Index, names: Sequence[str], jobs: int, progress: Progress) -> AddReport:
+    """Let an index hold these files, and nothing else."""
+    index.remove({record.name for record in index.images()} - set(names))
+    return index.add(names, jobs=jobs, progress=lambda done, total: progress("indexing", done, total))
+
+
+def _make_hard_index(plan: Plan, workspace: Path, names: Sequence[str], jobs: int, progress: Progress) -> None:
+    """The same index with the decorated copies in it, which other suites are not to meet: they draw faces as well."""
+    folder = workspace / _index_name("hard")
+    if not folder.exists():
+        shutil.copytree(workspace / _index_name("random"), folder)
+    _hold(Index.open(folder), [*names, *write_decorated(plan, workspace)], jobs, progress)
+
+
+def _index_name(suite: str) -> str:
+    return "index-hard" if suite == "hard" else "index"
+
+
+def _in_parallel(
+    trials: Sequence[Trial], plan: Plan, workspace: Path, twins: frozenset[tuple[str, str]], jobs: int
+) -> Iterator[Record]:
+    """Records, in the order of the trials."""
+    if jobs == 1:
+        yield from (run(trial, plan, workspace, twins) for trial in trials)
+        return
+    import joblib
+
+    yield from joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=4, pre_dispatch="4*n_jobs")(
+        joblib.delayed(run)(trial, plan, workspace, twins) for trial in trials
+    )
+
+
+def run(trial: Trial, plan: Plan, workspace: Path, twins: frozenset[tuple[str, str]] = frozenset()) -> Record:
+    """Make a trial's picture, query it, and record what is answered."""
+    made = make(trial, plan)
+    index = _index(workspace / _index_name(trial.suite))
+    index.refresh()
+    found = index.query(made.picture, unproven=True, limit=plan.options.limit)
+    shown = {*made.sources, *made.others, made.photo}
+    answers = tuple(_answer(match, _told(match.name, workspace), made.sources, shown, twins) for match in found)
+    height, width = made.picture.shape[:2]
+    return Record(
+        trial.suite, trial.number, trial.positive, made.photo, made.sources, made.steps, made.recipe,
+        width, height, found.status, answers, found.times,
+    )  # fmt: skip
+
+
+def _answer(
+    match: Match, name: str, sources: Sequence[str], shown: set[str], twins: frozenset[tuple[str, str]]
+) -> Answer:
+    right: bool | None = name in sources
+    if not right and any(_ends(name, a) and any(_ends(one, b) for one in shown) for a, b in _both_ways(twins)):
+        right = None
+    return Answer(name, match.probability, match.score, match.proven, right, evidence_of(match))
+
+
+def evidence_of(match: Match) -> dict[str, float | None]:
+    """The numbers that a probability can be fitted to, by name."""
+    return {
+        "geometry": match.evidence.geometry,
+        "evenness": match.evidence.evenness,
+        "agreement": match.evidence.agreement,
+        "inliers": match.inliers,
+        "query_overlap": match.query_overlap,
+        "reference_overlap": match.reference_overlap,
+        "scale": match.relation.scale,
+        "rotation_deg": match.relation.rotation_deg,
+        "mirrored": match.relation.mirrored,
+        "negative": match.relation.negative,
+    }
+
+
+def _both_ways(twins: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    for a, b in twins:
+        yield a, b
+        yield b, a
+
+
+def _ends(name: str, end: str) -> bool:
+    return name == end or name.endswith("/" + end)
+
+
+def _told(name: str, workspace: Path) -> str:
+    """The name of an image without the workspace, which may be another each time."""
+    return name.removeprefix(str(workspace) + os.sep)
+
+
+@lru_cache(maxsize=2)
+def _index(folder: Path) -> Index:
+    """The index, with its kernels compiled by a first query that nobody measures."""
+    if multiprocessing.parent_process() is not None:
+        cv2.setNumThreads(1)  # the processes share the cores already
+    index = Index.open(folder)
+    index.query(next(index.images()).name)
+    return index

@@ -1,0 +1,207 @@
+"""The trials of an evaluation: which photo is edited how, and the picture that comes of it.
+
+A trial is settled by the seed, its suite, its number and whether its photo is in the index, so it is the same however
+many others there are, and its picture can be made again when somebody wants to see it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from featmatch.compositions import EDITS, Step, compose
+from featmatch.decorations import DECORATIONS
+from featmatch.edits import SMALLEST_PX, Picture, Random, jpeg, scale
+from featmatch.errors import FeatmatchError, ImageError, UsageError
+from featmatch.image import load_display
+
+SUITES = ("random", "single", "crops", "hard")
+CROP_SHARES = (80.0, 50.0, 30.0, 20.0, 10.0, 5.0, 2.0)  # percent of the area
+FEWEST_PHOTOS = 8
+_LONGEST_PX = 2000  # larger photos are edited at this size, as they are used again; ten times the pixels say no more
+_DECORATED_PHOTOS = 8  # at most; a fifth of those held out otherwise
+
+_SINGLES = [Step(name, strength) for name, edit in EDITS.items() for strength in edit.strengths]
+_KINDS = tuple(DECORATIONS)
+_WITH_PHOTO = tuple(kind for kind in _KINDS if kind != "text page")  # the others have nothing to be found by
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What is tried."""
+
+    suites: tuple[str, ...] = ("random",)  # of SUITES
+    count: int = 300  # positives, and as many negatives, of each suite; 1 or more
+    seed: int = 1  # of all chance; 0 or more
+    limit: int = 20  # answers recorded of each query; 1 or more
+    designs: int = 2  # of each decoration; 1 or more
+    copies: int = 4  # indexed photos that bear one design; 1 or more
+
+    def __post_init__(self) -> None:
+        if not self.suites or not set(self.suites) <= set(SUITES):
+            raise UsageError(f"suites are {', '.join(SUITES)}, not {', '.join(self.suites)}")
+        if min(self.count, self.limit, self.designs, self.copies) < 1 or self.seed < 0:
+            raise UsageError("count, limit, designs and copies are 1 or more, and seed is 0 or more")
+
+
+class Trial(NamedTuple):
+    """One query: the number in its suite, and whether its photo is in the index."""
+
+    suite: str
+    number: int
+    positive: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which photo plays which part.
+
+    Attributes:
+        indexed: photos in the index, in the order in which trials take them.
+        held_out: photos that are not: those of negative trials, and those to paste into.
+        decorated: photos of which the index has decorated copies only; no trial shows them.
+        options: what is tried.
+    """
+
+    indexed: tuple[str, ...]
+    held_out: tuple[str, ...]
+    decorated: tuple[str, ...]
+    options: EvaluationOptions
+
+
+class Made(NamedTuple):
+    """The picture of a trial, and what is in it.
+
+    Attributes:
+        picture: (H, W, 3) uint8 RGB.
+        photo: that was edited.
+        sources: photos in the index that it shows.
+        others: photos beside it that are not in the index.
+        steps: edits or decorations, with their strengths.
+        recipe: the same as text.
+    """
+
+    picture: Picture
+    photo: str
+    sources: tuple[str, ...]
+    others: tuple[str, ...]
+    steps: tuple[tuple[str, float], ...]
+    recipe: str
+
+
+def plan_for(photos: Sequence[str], options: EvaluationOptions) -> Plan:
+    """Divide photos into those that are indexed and those that are held out.
+
+    Raises:
+        UsageError: there are fewer than ``FEWEST_PHOTOS``.
+    """
+    if len(photos) < FEWEST_PHOTOS:
+        raise UsageError(f"{len(photos)} photos are too few to evaluate with; {FEWEST_PHOTOS} at least")
+    shuffled = [photos[place] for place in np.random.default_rng(options.seed).permutation(len(photos))]
+    half = len(photos) // 2
+    kept = min(max((len(photos) - half) // 5, 1), _DECORATED_PHOTOS)
+    return Plan(tuple(shuffled[:half]), tuple(shuffled[half:-kept]), tuple(shuffled[-kept:]), options)
+
+
+def write_decorated(plan: Plan, workspace: Path) -> list[str]:
+    """Write the decorated copies of photos that the index is to hold; return their names."""
+    folder = workspace / "decorated"
+    names = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for kind in _KINDS:
+            for design in range(plan.options.designs):
+                for copy in range(plan.options.copies):
+                    _, photo = _readable(plan.decorated, copy)
+                    own = np.random.default_rng([plan.options.seed, 0, copy])
+                    image = Image.fromarray(DECORATIONS[kind](photo, _design(plan, kind, design), own))
+                    buffer = io.BytesIO()
+                    image.save(buffer, "PNG", compress_level=1)
+                    file = folder / f"{kind.replace(' ', '_')}-{design}-{copy}.png"
+                    if not (file.is_file() and file.read_bytes() == buffer.getvalue()):  # else it is indexed again
+                        file.write_bytes(buffer.getvalue())
+                    names.append(str(file))
+    except OSError as error:
+        raise FeatmatchError(f"cannot write to {folder}: {error.strerror or error}") from error
+    return names
+
+
+def make(trial: Trial, plan: Plan) -> Made:
+    """Make the picture of a trial."""
+    options = plan.options
+    random = np.random.default_rng([options.seed, 1 + SUITES.index(trial.suite), trial.positive, trial.number])
+    pool = plan.indexed if trial.positive else plan.held_out
+    kinds = _WITH_PHOTO if trial.positive else _KINDS
+    # One kind after the other, and the photos in turn; each round through the kinds begins one photo later, or some
+    # kinds would meet some photos only.
+    turns = {"single": len(_SINGLES), "crops": len(CROP_SHARES), "hard": len(kinds)}.get(trial.suite, len(pool))
+    name, photo = _readable(pool, trial.number + trial.number // turns)
+    others = _Others(plan)
+    turn = trial.number % turns
+    if trial.suite == "hard":
+        kind, design = kinds[turn], trial.number // turns % options.designs
+        decorated = DECORATIONS[kind](photo, _design(plan, kind, design), random)
+        factor = random.uniform(0.6, 1)  # saved again, as all that goes round is
+        recipe = f"{kind}, design {design}, scale {factor:.2f}, JPEG 60"
+        picture = jpeg(scale(decorated, factor), 60)
+        return Made(picture, name, (name,) if trial.positive else (), (), ((kind, float(design)),), recipe)
+    if trial.suite == "random":
+        picture, steps = compose(photo, random, others)
+    else:
+        steps = [_SINGLES[turn] if trial.suite == "single" else Step("crop", CROP_SHARES[turn])]
+        ((edit, strength),) = steps
+        if edit == "collage" and trial.positive:
+            others.from_index = round(strength) - 1
+        picture = EDITS[edit].function(photo, strength, random, others)
+    sources = (name, *others.indexed) if trial.positive else ()
+    recipe = ", ".join(map(str, steps)) or "as it is"
+    return Made(
+        picture,
+        name,
+        tuple(dict.fromkeys(sources)),
+        tuple(others.held_out),
+        tuple((step.edit, step.strength) for step in steps),
+        recipe,
+    )
+
+
+class _Others:
+    """Draws photos to show beside the one that is edited, and remembers their names."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self.from_index = 0  # so many of the next ones are from the index
+        self.indexed: list[str] = []
+        self.held_out: list[str] = []
+
+    def __call__(self, random: Random) -> Picture:
+        pool, drawn = (
+            (self._plan.indexed, self.indexed) if self.from_index > 0 else (self._plan.held_out, self.held_out)
+        )
+        self.from_index -= 1
+        name, photo = _readable(pool, int(random.integers(len(pool))))
+        drawn.append(name)
+        return photo
+
+
+def _readable(names: Sequence[str], start: int) -> tuple[str, Picture]:
+    """The first photo from a place on, and round to it again, that can be read and is not too small."""
+    for step in range(len(names)):
+        name = names[(start + step) % len(names)]
+        try:
+            photo = load_display(name)
+        except ImageError:
+            continue
+        if min(photo.shape[:2]) >= 2 * SMALLEST_PX:
+            return name, scale(photo, min(_LONGEST_PX / max(photo.shape[:2]), 1.0))
+    raise UsageError(f"none of {len(names)} photos can be read and has {2 * SMALLEST_PX} px on each side")
+
+
+def _design(plan: Plan, kind: str, design: int) -> Random:
+    return np.random.default_rng([plan.options.seed, 100 + _KINDS.index(kind), design])

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from featmatch import edits
+from featmatch.compositions import EDITS, Step, compose
+from featmatch.decorations import DECORATIONS
+from featmatch.edits import SMALLEST_PX, Picture, Random
+
+Photos = dict[str, NDArray[np.uint8]]
+
+
+@pytest.fixture
+def photo(photos: Photos) -> Picture:
+    return photos["chelsea"]  # 451 x 300
+
+
+@pytest.fixture
+def small(photo: Picture) -> Picture:
+    return edits.scale(photo, 0.6)
+
+
+def red(random: Random) -> Picture:
+    del random
+    return np.full((120, 160, 3), (255, 0, 0), np.uint8)
+
+
+def random(seed: int = 3) -> Random:
+    return np.random.default_rng(seed)
+
+
+def with_own(picture: Picture) -> Picture:
+    return np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)])
+
+
+@pytest.mark.parametrize(("name", "strength"), [(name, s) for name, edit in EDITS.items() for s in edit.strengths])
+def test_every_edit_changes_the_picture_and_repeats_itself(name: str, strength: float, small: Picture) -> None:
+    before = small.copy()
+    edited, again = (EDITS[name].function(small, strength, random(), red) for _ in range(2))
+    assert edited.dtype == np.uint8
+    assert edited.shape[2] == 3
+    assert min(edited.shape[:2]) >= SMALLEST_PX
+    np.testing.assert_array_equal(edited, again)
+    np.testing.assert_array_equal(small, before)
+    assert edited.shape != small.shape or (edited != small).any()
+
+
+@pytest.mark.parametrize("name", [name for name, edit in EDITS.items() if edit.moves])
+def test_edits_that_move_pixels_say_which_are_the_photos_own(name: str, small: Picture) -> None:
+    edit = EDITS[name]
+    strength = edit.strengths[0]
+    edited = edit.function(with_own(small), strength, random(), red)
+    alone = edit.function(small, strength, random(), red)
+    np.testing.assert_allclose(edited[..., :3].astype(int), alone, atol=1)  # OpenCV rounds by the number of channels
+    share = (edited[..., 3] > 127).mean()
+    expected = {"paste-in": 0.5, "collage": 0.25}.get(name)
+    assert share == pytest.approx(expected, abs=0.02) if expected else share > 0.6
+
+
+@pytest.mark.parametrize("share", [0.8, 0.2, 0.05])
+def test_crop_has_its_share_of_the_area(photo: Picture, share: float) -> None:
+    for seed in range(10):
+        piece = edits.crop(photo, share, random(seed))
+        assert piece.shape[0] * piece.shape[1] / (451 * 300) == pytest.approx(share, rel=0.03)
+
+
+def test_crop_is_a_piece_and_no_smaller_than_allowed(photo: Picture) -> None:
+    piece = edits.crop(photo, 0.001, random())
+    assert piece.shape == (SMALLEST_PX, SMALLEST_PX, 3)
+    windows = np.lib.stride_tricks.sliding_window_view(photo[..., 0], piece.shape[:2])
+    assert (windows == piece[..., 0]).all(axis=(2, 3)).any()
+
+
+def test_rotation_turns_counter_clockwise_and_loses_nothing(small: Picture) -> None:
+    np.testing.assert_allclose(edits.rotate(small, 90, random()).astype(int), np.rot90(small), atol=1)
+    np.testing.assert_array_equal(edits.quarter_turn(small, 1), np.rot90(small))
+    turned = edits.rotate(with_own(small), 30, random())
+    assert (turned[..., 3] > 127).sum() == pytest.approx(small.shape[0] * small.shape[1], rel=0.01)
+
+
+def test_mirror_and_negative_undo_themselves(small: Picture) -> None:
+    for edit in (edits.mirror, edits.negative):
+        assert (edit(small) != small).any()
+        np.testing.assert_array_equal(edit(edit(small)), small)
+
+
+def test_lower_quality_and_stronger_noise_are_further_away(small: Picture) -> None:
+    def distance(other: Picture) -> float:
+        return float(np.abs(other.astype(int) - small).mean())
+
+    assert distance(edits.jpeg(small, 5)) > 2 * distance(edits.jpeg(small, 60)) > 0
+    assert distance(edits.noise(small, 40, random())) > 2 * distance(edits.noise(small, 8, random())) > 0
+    flat = np.full((200, 200, 3), 128, np.uint8)
+    assert edits.noise(flat, 8, random()).std() == pytest.approx(8, rel=0.02)
+
+
+def test_blur_has_its_sigma() -> None:
+    dot = np.zeros((41, 41, 3), np.uint8)
+    dot[20] = 255  # a line, whose profile is the Gaussian
+    profile = edits.blur(dot, 2.0)[:, 20, 0].astype(float)
+    offsets = np.arange(41) - 20
+    assert np.sqrt((profile * offsets**2).sum() / profile.sum()) == pytest.approx(2.0, rel=0.05)
+
+
+def test_sizes(small: Picture) -> None:
+    height, width = small.shape[:2]
+    assert edits.scale(small, 0.5).shape[:2] == (round(height / 2), round(width / 2))
+    assert min(edits.scale(small, 0.01).shape[:2]) == SMALLEST_PX
+    assert max(edits.thumbnail(small, 100).shape[:2]) == 100
+    wide = edits.stretch(small, 1.6)
+    assert wide.shape[1] / wide.shape[0] == pytest.approx(1.6 * width / height, rel=0.02)
+    assert edits.border(small, 0.1, random()).shape[:2] == (height + 36, width + 36)
+
+
+def test_colours(small: Picture) -> None:
+    plain = np.full((4, 4, 3), (200, 40, 40), np.uint8)
+    assert edits.hue(plain, 120)[0, 0].tolist() == [40, 200, 40]
+    assert (np.ptp(edits.grey(small), axis=2) == 0).all()
+    assert edits.tone(small, 2.5, random()).mean() < small.mean() < edits.tone(small, 0.4, random()).mean()
+
+
+@pytest.mark.parametrize("share", [0.5, 0.05])
+def test_paste_in_shows_all_of_the_picture_at_its_share(share: float) -> None:
+    for height, width in ((60, 200), (200, 60), (120, 120)):
+        blue = np.full((height, width, 3), (0, 0, 255), np.uint8)
+        pasted = edits.paste_in(blue, share, random(), red)
+        own = pasted[..., 2] > 127
+        rows, columns = own.any(axis=1).sum(), own.any(axis=0).sum()
+        assert own.sum() == rows * columns  # a whole rectangle
+        assert columns / rows == pytest.approx(width / height, rel=0.06)
+        smallest = max(SMALLEST_PX**2 * max(width, height) / min(width, height) / (120 * 160), share)
+        assert own.mean() == pytest.approx(smallest, rel=0.06)
+        assert (pasted[~own] == [255, 0, 0]).all()
+
+
+def test_stickers_cover_what_they_should() -> None:
+    grey = np.full((300, 400, 3), 100, np.uint8)
+    for share in (0.1, 0.4):
+        covered = (edits.stickers_over(grey, share, random()) != grey).any(axis=2).mean()
+        assert share <= covered < share + 0.1
+
+
+def test_text_grows_with_its_share() -> None:
+    grey = np.full((300, 400, 3), 100, np.uint8)
+    little, much = ((edits.text_over(grey, share, random()) != grey).mean() for share in (0.1, 0.6))
+    assert 0.005 < little < much / 2
+
+
+def test_steps_read_well() -> None:
+    steps = [Step("crop", 7.04), Step("rotation", 131.3), Step("JPEG", 12), Step("mirror", 1), Step("scale", 0.456)]
+    assert ", ".join(map(str, steps)) == "crop 7 %, rotation 131°, JPEG 12, mirror, scale 0.46"
+
+
+def test_compositions_are_drawn_as_they_are_said_to_be(small: Picture) -> None:
+    drawn = [compose(small, random(seed), red) for seed in range(400)]
+    counts = Counter(len(steps) for _, steps in drawn)
+    for count, share in ((1, 0.25), (2, 0.35), (3, 0.25), (4, 0.15)):
+        assert counts[count] / 400 == pytest.approx(share, abs=0.07)
+    names = Counter(step.edit for _, steps in drawn for step in steps)
+    assert set(names) == {name for name, edit in EDITS.items() if edit.draw}
+    others = [count for name, count in names.items() if EDITS[name].weight == 1]
+    for name in ("crop", "rotation", "paste-in"):
+        assert names[name] / np.mean(others) == pytest.approx(2, abs=0.6)
+    assert all(len({step.edit for step in steps}) == len(steps) for _, steps in drawn)
+    assert min(min(picture.shape[:2]) for picture, _ in drawn) >= SMALLEST_PX
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [("crop", 4, 80), ("JPEG", 5, 30), ("blur", 0.8, 3.5), ("noise", 8, 40), ("scale", 0.2, 1.8), ("paste-in", 6, 50)],
+)
+def test_strengths_fill_their_ranges(name: str, low: float, high: float) -> None:
+    draw = EDITS[name].draw
+    assert draw is not None
+    source = random()
+    strengths = np.array([draw(source) for _ in range(2000)])
+    assert low <= strengths.min() < low + (high - low) / 20
+    assert high - (high - low) / 20 < strengths.max() <= high
+    middle = (low * high) ** 0.5 if name == "crop" else (low + high) / 2  # crops are drawn by their logarithm
+    assert np.median(strengths) == pytest.approx(middle, rel=0.1)
+
+
+def test_enough_of_the_photo_is_left_in_a_composition() -> None:
+    blue = np.full((100, 150, 3), (0, 0, 255), np.uint8)
+    seen = 0
+    for seed in range(300):
+        picture, steps = compose(blue, random(seed), red)
+        if {step.edit for step in steps} <= {"crop", "paste-in", "mirror", "quarter turn", "collage"} and len(
+            steps
+        ) > 1:
+            seen += 1
+            assert (picture[..., 2] > 127).sum() >= SMALLEST_PX**2
+    assert seen > 10
+
+
+@pytest.mark.parametrize("name", list(DECORATIONS))
+def test_decorations_of_one_design_have_it_in_common(name: str, photos: Photos) -> None:
+    first, second = (edits.scale(photos[photo], 0.5) for photo in ("coffee", "chelsea"))
+    second = np.ascontiguousarray(np.resize(second, first.shape))
+    decorate = DECORATIONS[name]
+    a, b = decorate(first, random(1), random(5)), decorate(second, random(1), random(6))
+    other = decorate(first, random(2), random(5))
+    assert a.dtype == np.uint8
+    assert a.shape == b.shape
+    assert (a != b).any()
+    assert a.shape != other.shape or (a != other).any()
+    if name not in ("halftone", "tiles"):  # those have their pattern in common, not their pixels
+        assert (a == b).all(axis=2).mean() > 0.02
