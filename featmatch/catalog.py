@@ -205,6 +205,15 @@ class Catalog:
                 found[image].append(_from_sql(name))
         return found
 
+    def files_of(self, image: int) -> list[tuple[str, tuple[int, int]]]:
+        """The names of an image, each with size in bytes and time of change (ns) of its file as it was indexed."""
+        rows = self.rows(
+            "SELECT name, bytes, mtime_ns FROM names JOIN images ON images.id = image "
+            "WHERE image = ? ORDER BY names.id",
+            image,
+        )
+        return [(_from_sql(name), (size, mtime)) for name, size, mtime in rows]
+
     def image_with(self, sha256: str) -> int | None:
         """The image of this content, if it can be found."""
         found = self.rows("SELECT id FROM images WHERE sha256 = ? AND segment IS NOT NULL", bytes.fromhex(sha256))

@@ -6,25 +6,27 @@ import contextlib
 import dataclasses
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from featmatch.adding import AddReport, Progress, Target, add_files, remove_vanished
 from featmatch.answers import Match, Matches
-from featmatch.catalog import ImageRecord
+from featmatch.catalog import Catalog, ImageRecord
 from featmatch.compaction import all_together, due, merge
 from featmatch.errors import ImageError, StoreError, UsageError, VocabularyError
 from featmatch.features import FeatureOptions, extract_grey
 from featmatch.files import flush_folder, folder_bytes, image_files, name_below, path_below, sha256_of
+from featmatch.formats import split_page
 from featmatch.generation import changing, create_catalog
 from featmatch.geometry import GeometryOptions
 from featmatch.image import GreyImage, ImageSource, load_grey
 from featmatch.snapshot import Snapshot
 from featmatch.symmetry import variants_of
 from featmatch.timing import StageClock
-from featmatch.verification import FEWEST_FEATURES, compare_pixels, under_all_names, verify_candidates
+from featmatch.verification import FEWEST_FEATURES, compare_pixels, named, verify_candidates
 from featmatch.vocabulary import Vocabulary
 from featmatch.voting import QueryWords, VotingOptions, vote
 from featmatch.writing import clear_leftovers, writing
@@ -279,24 +281,22 @@ class Index:
         candidates = vote(query, seen, tuple(snapshot.segments.values()), snapshot.removed, voting)
         names = snapshot.catalog.names_of([candidate.id for candidate in candidates])
         clock.ended("votes")
-        first = {image: min(known, default="") for image, known in names.items()}
-        names_beside = {first[image]: known for image, known in names.items()}
-        found = verify_candidates(candidates, first, features, geometry or GeometryOptions())
+        found = verify_candidates(candidates, features, geometry or GeometryOptions())
         clock.ended("verification")
-        found = compare_pixels(
-            found, grey, lambda match: self._picture_of(match, names_beside[match.name]), self.options.detector
-        )
+        found = compare_pixels(found, grey, partial(self._picture_of, snapshot.catalog), self.options.detector)
         clock.ended("pixels")
-        found = under_all_names(found, names_beside)
-        return Matches([match for match in found if unproven or match.proven][:limit], times=clock.times)
+        return Matches([match for match in named(found, names) if unproven or match.proven][:limit], times=clock.times)
 
-    def _picture_of(self, match: Match, names: Sequence[str]) -> GreyImage | None:
-        """The picture that a match is about, if under one of its names there still is one of the same size."""
-        for name in names:
-            with contextlib.suppress(ImageError):
-                grey = load_grey(self.path_of(name), longest_px=_COMPARED_PX)
-                if (grey.width, grey.height) == match.reference_size:
-                    return grey
+    def _picture_of(self, catalog: Catalog, match: Match) -> GreyImage | None:
+        """The picture that a match is about, if a file of it is still there and as it was indexed."""
+        for name, stamp in catalog.files_of(match.id or 0):
+            path = self.path_of(name)
+            try:
+                state = os.stat(split_page(path)[0])
+                if (state.st_size, state.st_mtime_ns) == stamp:
+                    return load_grey(path, longest_px=_COMPARED_PX)
+            except (OSError, ImageError):
+                continue
         return None
 
     def _merge_due(self) -> None:

@@ -27,15 +27,13 @@ _LOOKED_AT = 5
 
 def verify_candidates(
     candidates: Iterable[Candidate],
-    names: Mapping[int, str],
     query: Features,
     options: GeometryOptions,
 ) -> list[Match]:
-    """The candidates of a search that geometry supports, each image once, best first.
+    """The candidates of a search that geometry supports, each image once and without its name, best first.
 
     Args:
         candidates: images with their hits; one image may come in several variants.
-        names: of the candidates, by number.
         query: features of the query as it is.
         options: the tolerances.
     """
@@ -47,8 +45,7 @@ def verify_candidates(
         if fit is None or (candidate.id in best and best[candidate.id].evidence.geometry >= fit.score):
             continue
         best[candidate.id] = match_from(
-            fit, candidate.matches, candidate.variant, query, reference_size,
-            image_id=candidate.id, name=names[candidate.id],
+            fit, candidate.matches, candidate.variant, query, reference_size, image_id=candidate.id, name="",
         )  # fmt: skip
     return _in_order(best.values())
 
@@ -70,9 +67,11 @@ def compare_pixels(
     )
 
 
-def under_all_names(matches: Iterable[Match], names_beside: Mapping[str, Sequence[str]]) -> list[Match]:
-    """Each match once under each name of its image, best first; ``names_beside`` has all of them by one."""
-    return _in_order(dataclasses.replace(match, name=name) for match in matches for name in names_beside[match.name])
+def named(matches: Iterable[Match], names: Mapping[int, Sequence[str]]) -> list[Match]:
+    """Each match under each name of its image, best first."""
+    return _in_order(
+        dataclasses.replace(match, name=name) for match in matches if match.id is not None for name in names[match.id]
+    )
 
 
 def _with_agreement(match: Match, query: GreyImage, reference: GreyImage | None, detector: str) -> Match:

@@ -111,6 +111,25 @@ def test_files_that_swap_their_contents_swap_their_names(index: Index, collectio
     assert check(index._folder)
 
 
+def test_pixels_are_compared_with_files_as_they_were_indexed_only(
+    index: Index, collection: Path, pictures: list[Path], tmp_path: Path
+) -> None:
+    one, two = collection / "a.png", collection / "b.png"
+    shutil.copy(one, two)
+    index.add([collection], jobs=1)
+
+    def scores() -> list[float]:
+        return [match.score for match in index.query(pictures[0])]
+
+    whole = scores()
+    one.write_bytes(pictures[3].read_bytes())  # another picture of the same size; the other file still bears witness
+    assert scores() == whole == whole[:1] * 2
+    two.unlink()
+    (less,) = set(scores())
+    shutil.copy(pictures[3], one)
+    assert set(scores()) == {less}
+
+
 # What vanished
 
 

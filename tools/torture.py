@@ -141,8 +141,9 @@ class Torture:
                 self._verified(f"repair with {way} at {step}", [self._model])
 
     def at_random(self, kills: int) -> None:
-        """Go on with random operations and faults until there were so many kills."""
-        while self.tally["kills"] < kills:
+        """Go on with random operations and faults until there were so many more kills."""
+        enough = self.tally["kills"] + kills
+        while self.tally["kills"] < enough:
             kind = self._random.choice(("add", "add", "remove", "compact"))
             way = self._random.choice(("before", "after", "later", "later", "later", "ENOSPC", "full", "read-only"))
             number = {"later": self._random.uniform(0, 0.3), "full": self._random.choice((0, 100, 5000, 20_000))}.get(
@@ -302,7 +303,7 @@ def _reads(folder: Path, pictures: list[Path]) -> Iterator[dict[str, Any]]:
 def main() -> int:
     """Run it and print the figures."""
     parser = argparse.ArgumentParser(description="Kill writers of an index, and see that nothing is lost.")
-    parser.add_argument("--kills", type=int, default=400, help="at least so many")
+    parser.add_argument("--kills", type=int, default=400, help="so many at random, after those at each step")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="featmatch-torture-") as folder:
