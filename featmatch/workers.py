@@ -122,7 +122,8 @@ class _Worker:
     """A process that answers one call after the other."""
 
     def __init__(self) -> None:
-        from joblib.externals.loky.backend import get_context  # starts no second copy of the caller's main module
+        with _lock:  # threads that import at once may see modules half made
+            from joblib.externals.loky.backend import get_context  # starts no second copy of the caller's main module
 
         context: Any = get_context("loky")
         self._connection, theirs = context.Pipe()

@@ -14,13 +14,16 @@ import pytest
 from featmatch.workers import Lost, in_order
 
 
-def task(kind: str, value: int = 0) -> Any:
+def task(kind: str, value: Any = 0) -> Any:
     """What the processes are made to do; it is found by its name."""
     if kind == "exit":
         os._exit(value)
     if kind == "signal":
         os.kill(os.getpid(), value)
     if kind == "hang":
+        signal.pause()
+    if kind == "tell and hang":
+        Path(value).write_text(str(os.getpid()))
         signal.pause()
     if kind == "memory":
         return len(np.ones(value, np.uint8))
@@ -123,9 +126,11 @@ def test_tasks_are_taken_as_they_are_needed() -> None:
     assert taken < 100
 
 
-def test_leaving_early_ends_what_is_at_work() -> None:
-    running = in_order(task, [("process",), ("hang",), ("hang",)], jobs=1, seconds=60.0)
-    process = next(running)
+def test_leaving_early_ends_what_is_at_work(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "told")
+    running = in_order(task, [("value",), ("tell and hang", tmp_path / "told"), ("hang",)], jobs=1, seconds=60.0)
+    next(running)
+    process = int((tmp_path / "told").read_text())
     running.close()
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
@@ -134,6 +139,12 @@ def test_leaving_early_ends_what_is_at_work() -> None:
 def test_what_decoders_print_stays_away_from_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
     assert results([("noise",)]) == [len("from a decoder\n")]
     assert capfd.readouterr().err == ""
+
+
+def test_the_first_processes_of_all_can_be_started_at_once(tmp_path: Path) -> None:
+    script = "from featmatch.workers import in_order; print(*in_order(abs, [(-1,)] * 4, jobs=4, seconds=60.0))"
+    ended = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr) == ("1 1 1 1\n", "")
 
 
 def test_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
