@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import multiprocessing
 import os
 import select
 import signal
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from featmatch.errors import FeatmatchError
+from featmatch.errors import FeatmatchError, UsageError
 from featmatch.quiet import silence
 
 MEMORY_BYTES = 4 << 30  # that one process may take; the largest pictures that are decoded want 2 to 3 GB
@@ -122,6 +123,8 @@ class _Worker:
     """A process that answers one call after the other."""
 
     def __init__(self) -> None:
+        if multiprocessing.current_process().daemon:
+            raise UsageError("a daemonic process of multiprocessing cannot do this: it may start no processes")
         with _lock:  # threads that import at once may see modules half made
             from joblib.externals.loky.backend import get_context  # starts no second copy of the caller's main module
 

@@ -45,6 +45,14 @@ def tiny_vocabulary(photo_folder: Path) -> Vocabulary:
 
 
 @pytest.fixture(scope="session")
+def vocabulary_file(tiny_vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, as a file."""
+    path = tmp_path_factory.mktemp("vocabulary") / "tiny.npz"
+    tiny_vocabulary.save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def small_words() -> Vocabulary:
     """A vocabulary of 256 words for drawn pictures."""
     from tools.small_index import small_vocabulary

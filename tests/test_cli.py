@@ -89,13 +89,6 @@ def pictures(photos: Photos, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 
 @pytest.fixture(scope="session")
-def vocabulary_file(tiny_vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("vocabulary") / "tiny.npz"
-    tiny_vocabulary.save(path)
-    return path
-
-
-@pytest.fixture(scope="session")
 def index(pictures: dict[str, Path], vocabulary_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index of the collection. Not to be written to."""
     folder = tmp_path_factory.mktemp("cli") / "photos.fm"

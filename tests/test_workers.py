@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from featmatch.errors import UsageError
 from featmatch.workers import Lost, in_order
 
 
@@ -145,6 +147,13 @@ def test_the_first_processes_of_all_can_be_started_at_once(tmp_path: Path) -> No
     script = "from featmatch.workers import in_order; print(*in_order(abs, [(-1,)] * 4, jobs=4, seconds=60.0))"
     ended = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (ended.stdout, ended.stderr) == ("1 1 1 1\n", "")
+
+
+def test_a_process_that_may_start_none_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("featmatch.workers._idle", [])
+    monkeypatch.setitem(vars(multiprocessing.current_process())["_config"], "daemon", True)
+    with pytest.raises(UsageError, match="daemonic"):
+        results([("value",)])
 
 
 def test_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
