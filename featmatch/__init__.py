@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from featmatch.answers import Matches as Matches
     from featmatch.answers import Relation as Relation
     from featmatch.answers import Verification as Verification
+    from featmatch.checking import CheckReport as CheckReport
+    from featmatch.checking import check as check
     from featmatch.errors import FeatmatchError as FeatmatchError
     from featmatch.errors import ImageError as ImageError
     from featmatch.errors import MissingFeatureError as MissingFeatureError
@@ -37,6 +39,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "adding": ("AddReport", "Failure"),
     "answers": ("Match", "Matches", "Relation", "Verification"),
+    "checking": ("CheckReport", "check"),
     "errors": (
         "FeatmatchError", "ImageError", "MissingFeatureError", "StoreError", "UsageError", "VocabularyError",
     ),

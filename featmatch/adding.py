@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import multiprocessing
 import os
-import warnings
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import cv2
-import numpy as np
 
-from featmatch.catalog import Catalog, ImageRecord
+from featmatch.catalog import Catalog
 from featmatch.errors import ImageError, Status
 from featmatch.features import FeatureOptions, extract
-from featmatch.segment import IndexedImage, quantised, write_segment
+from featmatch.files import is_below, name_below, path_below, sha256_of
+from featmatch.formats import may_have_pages, page_count, page_name, split_page
+from featmatch.generation import changing
+from featmatch.segment import IndexedImage, quantised, segment_folder, write_segment
 from featmatch.verification import FEWEST_FEATURES
 from featmatch.vocabulary import Vocabulary
+from featmatch.workers import Lost, in_order
 
 Progress = Callable[[int, int], None]
 
 BATCH_IMAGES = 5000  # in a segment; what a crash can cost is the work on as many
-_FEW_FILES = 24  # starting processes takes longer than indexing so few
+_FEW_FILES = 12  # starting a process takes longer than indexing so few
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,13 @@ class AddReport:
         added: indexed now, new or changed.
         skipped: in the index already, and not changed since.
         failed: not indexed, each with its status.
+        vanished: taken out, since their files are no more.
     """
 
     added: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
+    vanished: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -68,107 +72,215 @@ class _Indexed:
     image: IndexedImage
 
 
+@dataclass(frozen=True)
+class Target:
+    """The index that is added to. The caller holds the writer's lock.
+
+    Attributes:
+        folder: of the index.
+        root: the folder that names are relative to, or None.
+        options: how features are taken.
+        vocabulary_size: number of visual words.
+    """
+
+    folder: Path
+    root: str | None
+    options: FeatureOptions
+    vocabulary_size: int
+
+    @property
+    def catalog(self) -> Path:
+        """Where the catalogue is."""
+        return self.folder / "catalog.sqlite"
+
+
 def add_files(
     files: Sequence[str],
-    catalog: Catalog,
-    folder: Path,
-    options: FeatureOptions,
-    vocabulary_size: int,
+    target: Target,
     *,
     jobs: int,
+    seconds: float,
+    pages: bool,
     text: str | None,
     progress: Progress,
+    committed: Callable[[], None],
 ) -> AddReport:
-    """Index what is new or changed. The caller holds the writer's lock.
+    """Index what is new or changed.
 
     Each batch becomes a segment and is committed, so whatever ends the run, what was committed stays, and the next run
     goes on from there. An interrupt commits the unfinished batch first.
 
     Args:
         files: paths, in the order in which their images are to be numbered.
-        catalog: of the index.
-        folder: of the index.
-        options: how features are taken.
-        vocabulary_size: number of visual words.
+        target: where to.
         jobs: processes; -1: one for each core.
+        seconds: that one image may take.
+        pages: index all pages of a file that has several, not the first only. A file of which there are pages in the
+            index already is indexed by pages in any case.
         text: kept with each image.
         progress: called with images done and in all.
+        committed: called after each commit.
     """
     report = AddReport()
-    pending = _changed(files, catalog, report)
+    paths, gone = _by_pages(files, target, report, pages=pages, jobs=jobs, seconds=seconds)
+    pending = _commit_known(paths, target, text, report)
     batch: list[tuple[str, _Indexed]] = []
 
-    def commit() -> None:
-        if batch:
-            _commit(batch, catalog, folder, vocabulary_size, text)
+    def commit(gone: Sequence[str] = ()) -> None:
+        if batch or gone:
+            _commit(batch, target, text, gone)
             report.added.extend(name for name, _ in batch)
             batch.clear()
 
     try:
-        with contextlib.closing(_indexed(pending, folder / "vocabulary.npz", options, jobs)) as results:
-            for done, (name, result) in enumerate(results, 1):
+        vocabulary = target.folder.absolute() / "vocabulary.npz"
+        with contextlib.closing(_indexed(pending, vocabulary, target.options, jobs, seconds)) as results:
+            for done, (path, result) in enumerate(results, 1):
                 if isinstance(result, Failure):
                     report.failed.append(result)
                 else:
-                    batch.append((name, result))
+                    batch.append((name_below(target.root, path), result))
                 progress(done, len(pending))
                 if len(batch) == BATCH_IMAGES:
                     commit()
+                    committed()
     except KeyboardInterrupt:
         commit()
         raise
-    commit()
+    commit(gone)
+    committed()
     return report
 
 
-def _changed(files: Sequence[str], catalog: Catalog, report: AddReport) -> list[str]:
-    """The files that are not in the catalogue as they are now, each once; the others are reported as skipped."""
+def remove_vanished(tops: Sequence[str], target: Target) -> list[str]:
+    """Take out the names below some folders (or equal to some paths) whose files are no more; return them.
+
+    A top that does not exist itself is left alone: its drive may not be mounted.
+    """
+    below = [name_below(target.root, os.path.normpath(top)) for top in tops if os.path.exists(top)]
+    vanished = [
+        name
+        for name in Catalog(target.catalog).names()
+        if any(is_below(top, name) for top in below) and _is_gone(path_below(target.root, name))
+    ]
+    if vanished:
+        with changing(target.catalog) as change:
+            change.remove(vanished)
+    return vanished
+
+
+def _is_gone(path: str) -> bool:
+    try:
+        os.stat(split_page(path)[0])
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False  # it may be there; we cannot see it
+    return False
+
+
+def _by_pages(
+    files: Sequence[str], target: Target, report: AddReport, *, pages: bool, jobs: int, seconds: float
+) -> tuple[list[str], list[str]]:
+    """The images in the files, as paths, and the names in the catalogue that stood for pages and no longer do."""
+    names = Catalog(target.catalog).names()
+    known: dict[str, set[str]] = {}  # by the name of the file
+    for name in names:
+        file, page = split_page(path_below(target.root, name))
+        if page is not None:
+            known.setdefault(name_below(target.root, file), set()).add(name)
+    if not known and not pages:
+        return list(files), []
+    paged = [
+        file
+        for file in dict.fromkeys(files)
+        if name_below(target.root, file) in known or (pages and may_have_pages(file))
+    ]
+    images: dict[str, list[str]] = {}
+    gone: set[str] = set()
+    for file, count in _in_processes(_count_pages, [(file,) for file in paged], jobs, seconds):
+        if isinstance(count, Failure):
+            report.failed.append(count)
+            images[file] = []
+            continue
+        images[file] = [file] if count == 1 else [page_name(file, page) for page in range(1, count + 1)]
+        name = name_below(target.root, file)
+        gone |= {name, *known.get(name, ())} - {name_below(target.root, image) for image in images[file]}
+    return [image for file in files for image in images.get(file, [file])], [name for name in names if name in gone]
+
+
+def _commit_known(files: Sequence[str], target: Target, text: str | None, report: AddReport) -> list[str]:
+    """Deal with files whose content is in the index already, and return the others, each once.
+
+    A file of the size and time that the catalogue has is skipped. One whose content is there under its own name was
+    only touched; one whose content is there under another name gets its own.
+    """
+    catalog = Catalog(target.catalog)
     stamps = catalog.stamps()
+    sizes = {size for size, _ in stamps.values()}
     pending: list[str] = []
-    for name in dict.fromkeys(files):
+    known: list[tuple[str, int, int]] = []
+    for path in dict.fromkeys(files):
+        name = name_below(target.root, path)
         try:
-            state = os.stat(name)
-            unchanged = stamps.get(name) == (state.st_size, state.st_mtime_ns)
+            state = os.stat(split_page(path)[0])
+            if stamps.get(name) == (state.st_size, state.st_mtime_ns):
+                report.skipped.append(name)
+                continue
+            image = catalog.image_with(_content(path)) if state.st_size in sizes else None
         except OSError:
-            unchanged = False  # whoever opens it says what is wrong
-        (report.skipped if unchanged else pending).append(name)
+            image = None  # whoever opens it says what is wrong
+        if image is None:
+            pending.append(path)
+        else:
+            known.append((name, image, state.st_mtime_ns))
+    if known:
+        named = catalog.names_of([image for _, image, _ in known])
+        with changing(target.catalog) as change:
+            for name, image, mtime_ns in known:
+                change.name(name, image, mtime_ns, None if name in named[image] else text)
+        for name, image, _ in known:
+            (report.skipped if name in named[image] else report.added).append(name)
     return pending
 
 
 def _indexed(
-    names: Sequence[str], vocabulary: Path, options: FeatureOptions, jobs: int
+    paths: Sequence[str], vocabulary: Path, options: FeatureOptions, jobs: int, seconds: float
 ) -> Generator[tuple[str, _Indexed | Failure], None, None]:
-    """Index files in parallel; results come in the order of the names."""
-    if len(names) < _FEW_FILES or jobs == 1:
-        yield from ((name, _index_file(name, vocabulary, options)) for name in names)
-        return
-    import joblib  # a fifth of a second that a query need not wait for
+    """Index images in parallel; results come in the order of the paths."""
+    return _in_processes(_index_file, [(path, vocabulary, options) for path in paths], jobs, seconds)
 
-    results = joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=4, pre_dispatch="4*n_jobs")(
-        joblib.delayed(_index_file)(name, vocabulary, options) for name in names
-    )
+
+def _in_processes(
+    function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], jobs: int, seconds: float
+) -> Generator[tuple[str, Any], None, None]:
+    """Each task's path, which is its first argument, with its result."""
+    jobs = min(os.cpu_count() or 1 if jobs < 0 else max(jobs, 1), 1 + len(tasks) // _FEW_FILES)
+    with contextlib.closing(in_order(function, tasks, jobs=jobs, seconds=seconds)) as results:
+        for (path, *_), result in zip(tasks, results, strict=True):
+            yield path, Failure(path, "decode_failed", result.reason) if isinstance(result, Lost) else result
+
+
+def _count_pages(path: str) -> int | Failure:
     try:
-        yield from zip(names, results, strict=True)
-    finally:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # joblib's, of work that an interrupt leaves unused
-            results.close()
-
-
-def _index_file(name: str, vocabulary_path: Path, options: FeatureOptions) -> _Indexed | Failure:
-    if multiprocessing.parent_process() is not None:
-        cv2.setNumThreads(1)  # the processes share the cores already
-    vocabulary = _vocabulary(vocabulary_path)
-    try:
-        features = extract(name, options)
-        if len(features) < FEWEST_FEATURES:
-            return Failure(name, "too_little_detail", f"only {len(features)} features")
-        state = os.stat(name)
-        digest = _sha256(name)
+        return page_count(path)
     except ImageError as error:
-        return Failure(name, error.status, error.message)
-    except OSError as error:
-        return Failure(name, "decode_failed", str(error))
+        return Failure(path, error.status, error.message)
+
+
+def _index_file(path: str, vocabulary_path: Path, options: FeatureOptions) -> _Indexed | Failure:
+    cv2.setNumThreads(1)  # the processes share the cores already
+    vocabulary = _vocabulary(vocabulary_path, _stamp(vocabulary_path))
+    try:
+        features = extract(path, options)
+        if len(features) < FEWEST_FEATURES:
+            return Failure(path, "too_little_detail", f"only {len(features)} features")
+        state = os.stat(split_page(path)[0])
+        digest = _content(path)
+    except ImageError as error:
+        return Failure(path, error.status, error.message)
+    except (OSError, cv2.error) as error:
+        return Failure(path, "decode_failed", str(error))
     words = vocabulary.assign(features.descriptors)
     postings = quantised(
         features.keypoints,
@@ -182,30 +294,48 @@ def _index_file(name: str, vocabulary_path: Path, options: FeatureOptions) -> _I
 
 
 @lru_cache(maxsize=1)
-def _vocabulary(path: Path) -> Vocabulary:
+def _vocabulary(path: Path, stamp: tuple[int, ...]) -> Vocabulary:
+    del stamp  # tells one file at this path from the next
     return Vocabulary.load(path)
 
 
-def _sha256(name: str) -> str:
-    digest = hashlib.sha256()
-    with open(name, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+def _content(path: str) -> str:
+    """SHA-256 of an image's file; of a page of one, another for each page."""
+    file, page = split_page(path)
+    if page is None:
+        return sha256_of(file)
+    return hashlib.sha256(page_name(_file_of_pages(file, _stamp(file)), page).encode()).hexdigest()
 
 
-def _commit(
-    batch: Sequence[tuple[str, _Indexed]], catalog: Catalog, folder: Path, vocabulary_size: int, text: str | None
-) -> None:
-    first_id, segment = catalog.next_numbers()
-    images = [indexed.image for _, indexed in batch]
-    ids = range(first_id, first_id + len(batch))
-    write_segment(folder / "segments" / f"{segment:06d}", images, ids, vocabulary_size)
-    records = [
-        ImageRecord(
-            number, name, one.bytes, one.mtime_ns, one.sha256,
-            one.image.width, one.image.height, len(one.image.words), text,
-        )
-        for number, (name, one) in zip(ids, batch, strict=True)
-    ]  # fmt: skip
-    catalog.add(segment, int(np.sum([record.features for record in records])), records)
+@lru_cache(maxsize=1)
+def _file_of_pages(path: str, stamp: tuple[int, ...]) -> str:
+    del stamp
+    return sha256_of(path)
+
+
+def _stamp(path: str | os.PathLike[str]) -> tuple[int, ...]:
+    state = os.stat(path)
+    return state.st_ino, state.st_mtime_ns, state.st_size
+
+
+def _commit(batch: Sequence[tuple[str, _Indexed]], target: Target, text: str | None, gone: Sequence[str]) -> None:
+    """Make a segment of the contents of a batch that are new, and one generation of the catalogue with their names.
+
+    In the same generation names go that stand for nothing any more.
+    """
+    with changing(target.catalog) as change:
+        segment = change.next_segment()
+        new: dict[int, IndexedImage] = {}
+        for name, one in batch:
+            image = change.image_with(one.sha256)
+            if image is None:
+                width, height, features = one.image.width, one.image.height, len(one.image.words)
+                image = change.add_image(one.sha256, one.bytes, width, height, features, segment)
+                new[image] = one.image
+            change.name(name, image, one.mtime_ns, text)
+        if new:
+            images = [new[image] for image in sorted(new)]
+            folder = segment_folder(target.folder, segment)
+            manifest = write_segment(folder, images, sorted(new), target.vocabulary_size)
+            change.add_segment(segment, len(new), sum(len(image.words) for image in images), manifest)
+        change.remove(gone)

@@ -1,52 +1,71 @@
-"""The catalogue of an index: images, tombstones and live segments, in one SQLite file.
+"""The catalogue of an index: images, their names, tombstones and live segments, in one SQLite file.
 
-Every change is one transaction, so a crash leaves the index as before or as after. Readers open it read-only and
-never wait: they read what was committed.
+The file never changes: a writer puts another in its place, the next generation (``generation.py``). So readers need no
+lock and never wait, each keeps the generation that it opened, and a read-only folder is as good as any.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from featmatch.errors import StoreError
 
 FORMAT_VERSION = 1
+DIGEST_BYTES = 32
+_MOST_VALUES = 900  # in one statement; SQLite's limit was 999 for long
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE segments (id INTEGER PRIMARY KEY AUTOINCREMENT, images INTEGER NOT NULL, features INTEGER NOT NULL);
-CREATE TABLE images (
+CREATE TABLE segments (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    name NOT NULL,               -- text; bytes where the file's name is no UTF-8
-    bytes INTEGER NOT NULL,      -- size of the file
-    mtime_ns INTEGER NOT NULL,
-    sha256 TEXT NOT NULL,        -- of the file
-    width INTEGER NOT NULL,      -- px, as displayed
+    images INTEGER NOT NULL,           -- those with tombstones counted
+    features INTEGER NOT NULL,
+    manifest BLOB NOT NULL             -- SHA-256 of its segment.json
+);
+CREATE TABLE images (                  -- contents of files, each once
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    sha256 BLOB NOT NULL UNIQUE,       -- of the file
+    bytes INTEGER NOT NULL,
+    width INTEGER NOT NULL,            -- px, as displayed
     height INTEGER NOT NULL,
     features INTEGER NOT NULL,
-    text TEXT,
-    segment INTEGER NOT NULL REFERENCES segments (id),
-    removed INTEGER NOT NULL DEFAULT 0
+    segment INTEGER REFERENCES segments (id)  -- null: its features were lost, and it waits to be added again
 );
-CREATE UNIQUE INDEX live_names ON images (name) WHERE removed = 0;
-CREATE INDEX removed_images ON images (segment, id) WHERE removed = 1;
+CREATE TABLE names (                   -- under which they are known
+    id INTEGER PRIMARY KEY,
+    name NOT NULL UNIQUE,              -- text; bytes where the file's name is no UTF-8
+    image INTEGER NOT NULL REFERENCES images (id),
+    mtime_ns INTEGER NOT NULL,         -- of the file; -1: to be compared by content
+    text TEXT
+);
+CREATE INDEX names_of_images ON names (image);
+CREATE TABLE tombstones (              -- of images that are no more, but whose features are still in a segment
+    image INTEGER PRIMARY KEY,
+    segment INTEGER NOT NULL REFERENCES segments (id),
+    features INTEGER NOT NULL
+);
 """
+
+Stamp: TypeAlias = "tuple[int, int, int]"
 
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """What the catalogue knows of one image.
+    """What the catalogue knows of one image under one name.
 
     Attributes:
-        id: its number, never used again for another.
-        name: the path as it was given to ``add``.
+        id: number of the image, never used again for another. Names whose files are the same to the byte share it.
+        name: the path as it was given to ``add``, or relative to the index's root.
         bytes: size of the file.
         mtime_ns: when the file was changed last.
         sha256: of the file, hexadecimal.
@@ -67,154 +86,224 @@ class ImageRecord:
     text: str | None
 
 
-_COLUMNS = "id, name, bytes, mtime_ns, sha256, width, height, features, text"
+@dataclass(frozen=True)
+class SegmentRecord:
+    """What the catalogue knows of one segment.
+
+    Attributes:
+        id: its number, never used again for another.
+        images: how many it was written with.
+        features: how many it was written with.
+        manifest: SHA-256 of its segment.json.
+        removed_features: how many of its features belong to images that were removed since.
+    """
+
+    id: int
+    images: int
+    features: int
+    manifest: bytes
+    removed_features: int
+
+    @property
+    def live_features(self) -> int:
+        """Features of images that can be found."""
+        return self.features - self.removed_features
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Counts of one generation: names, features of their images, images that still take room, and that wait."""
+
+    names: int
+    features: int
+    removed: int
+    queued: int
 
 
 class Catalog:
-    """The SQLite file of an index. Connections live as long as one operation, so threads can share it."""
+    """One generation of the catalogue, open for reading. Safe to share between threads."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-
-    @classmethod
-    def create(cls, path: Path, meta: dict[str, Any]) -> Catalog:
-        """Make the file with its tables and description, in one transaction."""
-        catalog = cls(path)
-        with catalog._writing() as connection:
-            for statement in _SCHEMA.split(";\n"):
-                connection.execute(statement)
-            connection.executemany(
-                "INSERT INTO meta VALUES (?, ?)",
-                [(key, json.dumps(value)) for key, value in {"version": FORMAT_VERSION, **meta}.items()],
-            )
-        return catalog
-
-    def meta(self) -> dict[str, Any]:
-        """The description that the index was made with.
+        """Open the newest generation.
 
         Raises:
             StoreError: it is no catalogue, or one of another version.
         """
-        with self._reading() as connection:
-            rows = connection.execute("SELECT key, value FROM meta").fetchall()
+        self.path = path
+        while True:
+            self._stamp = _stamp(path)
+            self._connection = connected(path, "mode=ro&immutable=1")
+            self.close = weakref.finalize(self, self._connection.close)
+            if _stamp(path) == self._stamp:
+                break
+            self.close()  # replaced meanwhile: it is not known which one was opened
+        self._lock = threading.Lock()
+        self.meta = self._read_meta()
+
+    @property
+    def superseded(self) -> bool:
+        """Whether there is a newer generation."""
+        return _stamp(self.path) != self._stamp
+
+    @property
+    def root(self) -> str | None:
+        """The folder that names are relative to, if the index was given one."""
+        root: str | None = self.meta.get("root")
+        return root
+
+    def segments(self) -> list[SegmentRecord]:
+        """The live segments, in the order of their numbers."""
+        rows = self.rows(
+            "SELECT id, images, features, manifest, "
+            "(SELECT coalesce(sum(features), 0) FROM tombstones WHERE segment = segments.id) FROM segments ORDER BY id"
+        )
+        return [SegmentRecord(*row) for row in rows]
+
+    def removed(self) -> frozenset[int]:
+        """Numbers of images that are still in segments, but not to be found."""
+        return frozenset(image for (image,) in self.rows("SELECT image FROM tombstones"))
+
+    def images(self) -> Iterator[ImageRecord]:
+        """Each name that can be found, in the order in which the names were added."""
+        last = -1
+        while page := self.rows(
+            "SELECT names.id, image, name, bytes, mtime_ns, hex(sha256), width, height, features, text "
+            "FROM names JOIN images ON images.id = image "
+            "WHERE names.id > ? AND segment IS NOT NULL ORDER BY names.id LIMIT 1000",
+            last,
+        ):
+            for last, image, name, size, mtime, sha256, *rest in page:  # noqa: B007  # goes on from the last
+                yield ImageRecord(image, _from_sql(name), size, mtime, sha256.lower(), *rest)
+
+    def stamps(self) -> dict[str, tuple[int, int]]:
+        """Size in bytes and time of change (ns) of each name's file, as it was indexed."""
+        rows = self.rows(
+            "SELECT name, bytes, mtime_ns FROM names JOIN images ON images.id = image WHERE segment IS NOT NULL"
+        )
+        return {_from_sql(name): (size, mtime) for name, size, mtime in rows}
+
+    def queued(self) -> list[str]:
+        """Names of images whose features were lost, and that wait to be added again."""
+        rows = self.rows(
+            "SELECT name FROM names JOIN images ON images.id = image WHERE segment IS NULL ORDER BY names.id"
+        )
+        return [_from_sql(name) for (name,) in rows]
+
+    def names(self) -> list[str]:
+        """All names, also of images that wait to be added again."""
+        return [_from_sql(name) for (name,) in self.rows("SELECT name FROM names ORDER BY id")]
+
+    def names_of(self, images: Sequence[int]) -> dict[int, list[str]]:
+        """The names of images, by number."""
+        found: dict[int, list[str]] = {image: [] for image in images}
+        distinct = list(found)
+        for start in range(0, len(distinct), _MOST_VALUES):
+            some = distinct[start : start + _MOST_VALUES]
+            marks = ",".join("?" * len(some))
+            rows = self.rows(f"SELECT image, name FROM names WHERE image IN ({marks}) ORDER BY id", *some)
+            for image, name in rows:
+                found[image].append(_from_sql(name))
+        return found
+
+    def files_of(self, image: int) -> list[tuple[str, tuple[int, int]]]:
+        """The names of an image, each with size in bytes and time of change (ns) of its file as it was indexed."""
+        rows = self.rows(
+            "SELECT name, bytes, mtime_ns FROM names JOIN images ON images.id = image "
+            "WHERE image = ? ORDER BY names.id",
+            image,
+        )
+        return [(_from_sql(name), (size, mtime)) for name, size, mtime in rows]
+
+    def image_with(self, sha256: str) -> int | None:
+        """The image of this content, if it can be found."""
+        found = self.rows("SELECT id FROM images WHERE sha256 = ? AND segment IS NOT NULL", bytes.fromhex(sha256))
+        return found[0][0] if found else None
+
+    def totals(self) -> Totals:
+        """How much there is."""
+        ((names, features, removed, queued),) = self.rows(
+            "SELECT (SELECT count(*) FROM names JOIN images ON images.id = image WHERE segment IS NOT NULL), "
+            "(SELECT coalesce(sum(features), 0) FROM images WHERE segment IS NOT NULL), "
+            "(SELECT count(*) FROM tombstones), (SELECT count(*) FROM images WHERE segment IS NULL)"
+        )
+        return Totals(names, features, removed, queued)
+
+    def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """All rows that a statement selects.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
         try:
-            meta = {key: json.loads(value) for key, value in rows}
-        except (ValueError, TypeError) as error:
-            raise StoreError(f"catalogue {self._path} is damaged: {error}") from error
+            with self._lock:
+                return self._connection.execute(statement, values).fetchall()
+        except (sqlite3.Error, OverflowError, UnicodeError) as error:
+            raise StoreError(f"catalogue {self.path} is damaged: {error}") from error
+
+    def _read_meta(self) -> dict[str, Any]:
+        try:
+            meta = {key: json.loads(value) for key, value in self.rows("SELECT key, value FROM meta")}
+        except (ValueError, TypeError, RecursionError) as error:
+            raise StoreError(f"catalogue {self.path} is damaged: {error}") from error
         if meta.get("version") != FORMAT_VERSION:
             raise StoreError(
-                f"{self._path.parent} is an index of format {meta.get('version')}; "
-                f"this featmatch reads {FORMAT_VERSION}"
+                f"{self.path.parent} is an index of format {meta.get('version')}; this featmatch reads {FORMAT_VERSION}"
             )
         return meta
 
-    def live(self) -> tuple[list[int], set[int]]:
-        """Live segments and removed images, both by number, as of one moment."""
-        with self._reading() as connection:
-            connection.execute("BEGIN")
-            segments = [row[0] for row in connection.execute("SELECT id FROM segments ORDER BY id")]
-            removed = {row[0] for row in connection.execute("SELECT id FROM images WHERE removed = 1")}
-        return segments, removed
 
-    def next_numbers(self) -> tuple[int, int]:
-        """The first image number and the first segment number that were never used."""
-        with self._reading() as connection:
-            used = dict(connection.execute("SELECT name, seq FROM sqlite_sequence").fetchall())
-        return used.get("images", 0) + 1, used.get("segments", 0) + 1
+def is_intact(path: Path) -> bool:
+    """Whether a catalogue is to the byte as it was written.
 
-    def add(self, segment: int, features: int, images: Sequence[ImageRecord]) -> None:
-        """Make a segment live together with its images; older images of the same names are removed."""
-        with self._writing() as connection:
-            connection.execute("INSERT INTO segments VALUES (?, ?, ?)", (segment, len(images), features))
-            connection.executemany(
-                "UPDATE images SET removed = 1 WHERE name = ? AND removed = 0",
-                [(_to_sql(image.name),) for image in images],
-            )
-            connection.executemany(
-                f"INSERT INTO images ({_COLUMNS}, segment) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        image.id, _to_sql(image.name), image.bytes, image.mtime_ns, image.sha256,
-                        image.width, image.height, image.features, image.text, segment,
-                    )
-                    for image in images
-                ],
-            )  # fmt: skip
-
-    def remove(self, names: Iterable[str]) -> list[str]:
-        """Set tombstones; return those of the names that were live."""
-        with self._writing() as connection:
-            return [
-                name
-                for name in names
-                if connection.execute(
-                    "UPDATE images SET removed = 1 WHERE name = ? AND removed = 0", (_to_sql(name),)
-                ).rowcount
-            ]
-
-    def images(self) -> Iterator[ImageRecord]:
-        """All live images, in the order of their numbers."""
-        with self._reading() as connection:
-            for row in connection.execute(f"SELECT {_COLUMNS} FROM images WHERE removed = 0 ORDER BY id"):
-                yield _record(row)
-
-    def stamps(self) -> dict[str, tuple[int, int]]:
-        """Size in bytes and time of change (ns) of each live image, by name."""
-        with self._reading() as connection:
-            rows = connection.execute("SELECT name, bytes, mtime_ns FROM images WHERE removed = 0")
-            return {_from_sql(name): (size, mtime) for name, size, mtime in rows}
-
-    def names(self, ids: Sequence[int]) -> dict[int, str]:
-        """The names of images, by number."""
-        with self._reading() as connection:
-            marks = ",".join("?" * len(ids))
-            rows = connection.execute(f"SELECT id, name FROM images WHERE id IN ({marks})", list(ids))
-            return {number: _from_sql(name) for number, name in rows}
-
-    def totals(self) -> tuple[int, int, int]:
-        """Numbers of live images, of their features, and of removed images that still take room."""
-        with self._reading() as connection:
-            images, features, removed = connection.execute(
-                "SELECT count(*) FILTER (WHERE removed = 0), "
-                "coalesce(sum(features) FILTER (WHERE removed = 0), 0), count(*) FILTER (WHERE removed = 1) FROM images"
-            ).fetchone()
-        return images, features, removed
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._connected("ro") as connection:
-            yield connection
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._connected("rwc") as connection:
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
-
-    @contextlib.contextmanager
-    def _connected(self, mode: str) -> Iterator[sqlite3.Connection]:
-        uri = f"{self._path.absolute().as_uri()}?mode={mode}"
-        try:
-            connection = sqlite3.connect(uri, uri=True, timeout=30, isolation_level=None)
-            try:
-                yield connection
-            finally:
-                connection.close()
-        except sqlite3.Error as error:
-            raise StoreError(f"catalogue {self._path}: {error}") from error
+    Raises:
+        StoreError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            left = os.fstat(file.fileno()).st_size - DIGEST_BYTES
+            while left > 0 and (block := file.read(min(left, 1 << 20))):
+                digest.update(block)
+                left -= len(block)
+            return file.read() == digest.digest()
+    except OSError as error:
+        raise StoreError(f"cannot read catalogue {path}: {error.strerror}") from error
 
 
-def _record(row: tuple[Any, ...]) -> ImageRecord:
-    return ImageRecord(row[0], _from_sql(row[1]), *row[2:])
+def schema_of(statements: str) -> list[tuple[Any, ...]]:
+    """Names and SQL of what some statements make, as a catalogue's own ``sqlite_master`` has them, by name."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(statements)
+        return connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
 
 
-def _to_sql(name: str) -> str | bytes:
+def _stamp(path: Path) -> Stamp:
+    try:
+        state = os.stat(path)
+    except OSError as error:
+        raise StoreError(f"cannot read catalogue {path}: {error.strerror}") from error
+    return state.st_ino, state.st_size, state.st_mtime_ns
+
+
+def connected(path: Path, how: str) -> sqlite3.Connection:
+    """A connection whose transactions are begun and committed by hand.
+
+    Args:
+        path: of the file.
+        how: query part of SQLite's file name.
+
+    Raises:
+        StoreError: there is none to be had.
+    """
+    try:
+        return sqlite3.connect(
+            f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None, check_same_thread=False
+        )
+    except sqlite3.Error as error:
+        raise StoreError(f"catalogue {path}: {error}") from error
+
+
+def to_sql(name: str) -> str | bytes:
     """Names are text; a file name that is no UTF-8 (Python holds it with surrogates) is kept as its bytes."""
     try:
         name.encode()

@@ -16,6 +16,7 @@ import click
 import featmatch
 from featmatch import tables
 from featmatch.errors import FeatmatchError, ImageError
+from featmatch.quiet import keep_decoders_quiet
 
 if TYPE_CHECKING:
     from featmatch.answers import Matches, Verification
@@ -27,9 +28,17 @@ _SUITES = ("random", "single", "crops", "hard")
 _features = click.option(
     "--features", type=click.Choice(_DETECTORS), default=None, help="Kind of features.  [default: sift]"
 )
+_vocabulary = click.option("--vocabulary", type=click.Path(), help="Vocabulary file.  [default: the shipped one]")
 _jobs = click.option(
     "--jobs", type=int, default=-1, metavar="N", help="Processes; -1: one for each core.  [default: -1]"
 )
+_root = click.option(
+    "--root",
+    type=click.Path(),
+    metavar="FOLDER",
+    help="Where the collection is now; names are relative to this folder.  [default: as INDEX keeps it]",
+)
+_wait = click.option("--wait", is_flag=True, help="Wait for another writer to end, rather than failing at once.")
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 _index = click.argument("index", type=click.Path(path_type=Path))
 
@@ -65,22 +74,41 @@ def cli() -> None:
 @_index
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @_features
-@click.option("--vocabulary", type=click.Path(), help="Vocabulary file.  [default: the shipped one]")
+@_vocabulary
 @_jobs
 @click.option("--text", help="Kept with each image that is added.")
-def add(index: Path, paths: Sequence[str], features: str | None, vocabulary: str | None, jobs: int, text: str) -> int:
+@click.option("--pages", is_flag=True, help="All pages of TIFF and PDF files, as FILE#page=N, not the first only.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True, metavar="SECONDS",
+    help="For each image; one that takes longer has failed.",
+)  # fmt: skip
+@_root
+@click.option("--prune", is_flag=True, help="Take out what INDEX has below PATH..., but is no more.")
+@_wait
+def add(
+    index: Path, paths: Sequence[str], features: str | None, vocabulary: str | None, jobs: int, text: str | None,
+    pages: bool, timeout: float, root: str | None, prune: bool, wait: bool,
+) -> int:  # fmt: skip
     """Index files and folders (recursively), creating INDEX if needed.
 
-    What is there and unchanged is skipped, so running it again resumes.
+    What is there and unchanged is skipped, so running it again resumes. With --root, INDEX keeps names relative to that
+    folder: when the collection has moved, say where it is now, once.
     """
     from featmatch.progress import images_bar
 
-    opened = featmatch.Index.open(index, create=True, features=features, vocabulary=vocabulary)
+    opened = featmatch.Index.open(index, create=True, features=features, vocabulary=vocabulary, root=root)
     with images_bar() as progress:
-        report = opened.add(paths, jobs=jobs, text=text, progress=progress)
+        report = opened.add(
+            paths, jobs=jobs, text=text, timeout=timeout, pages=pages, prune=prune, wait=wait, progress=progress
+        )
     for failure in report.failed:
         _complain(f"{tables.printable(failure.name)}: {failure.status}: {failure.message}")
-    click.echo(f"added {len(report.added)}, skipped {len(report.skipped)}, failed {len(report.failed)}", err=True)
+    for name in report.vanished:
+        _complain(f"{tables.printable(name)}: vanished, taken out")
+    vanished = f", vanished {len(report.vanished)}" if prune else ""
+    click.echo(
+        f"added {len(report.added)}, skipped {len(report.skipped)}, failed {len(report.failed)}{vanished}", err=True
+    )
     asked_for = {os.path.normpath(path) for path in paths}  # what a folder holds beside good images is no error
     return FAILED if any(failure.name in asked_for for failure in report.failed) else FOUND
 
@@ -93,13 +121,15 @@ def add(index: Path, paths: Sequence[str], features: str | None, vocabulary: str
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header.")
 @click.option("--all", "unproven", is_flag=True, help="Show candidates as well that are not proven.")
 @click.option("--draw", type=click.Path(path_type=Path), metavar="DIR", help="Draw each match into this folder.")
+@_root
 def query(
-    index: Path, images: Sequence[str], limit: int, as_json: bool, as_csv: bool, unproven: bool, draw: Path | None
-) -> int:
+    index: Path, images: Sequence[str], limit: int, as_json: bool, as_csv: bool, unproven: bool, draw: Path | None,
+    root: str | None,
+) -> int:  # fmt: skip
     """Find what each IMAGE is a copy of, in whole or in part."""
     if as_json and as_csv:
         raise click.UsageError("--json or --csv, not both")
-    opened = featmatch.Index.open(index)
+    opened = featmatch.Index.open(index, root=root)
     show: Callable[[str, Matches], None] = (
         tables.print_json if as_json else tables.CsvPrinter() if as_csv else tables.print_table
     )
@@ -117,7 +147,7 @@ def query(
         if any(match.proven for match in matches):
             status = FOUND
         if draw is not None:
-            _draw_all(draw, number, name, matches)
+            _draw_all(draw, number, name, matches, opened.path_of)
     return FAILED if failed else status
 
 
@@ -142,12 +172,13 @@ def verify(a: str, b: str, features: str | None, as_json: bool, draw: Path | Non
 @cli.command()
 @_index
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-def remove(index: Path, names: Sequence[str]) -> int:
+@_wait
+def remove(index: Path, names: Sequence[str], wait: bool) -> int:
     """Take images out of INDEX, by their names as `list` prints them. No file is deleted.
 
     A name with a newline in it is printed whole by `list --json`.
     """
-    gone = featmatch.Index.open(index).remove(names)
+    gone = featmatch.Index.open(index).remove(names, wait=wait)
     for name in names:
         if name not in gone:
             _complain(f"{tables.printable(name)}: not in the index")
@@ -185,6 +216,45 @@ def info(index: Path, as_json: bool) -> int:
 
 
 @cli.command()
+@_index
+@_wait
+def compact(index: Path, wait: bool) -> int:
+    """Merge the parts of INDEX, and free what removed images take. Answers stay the same."""
+    opened = featmatch.Index.open(index)
+    before = opened.info()
+    opened.compact(wait=wait)
+    after = opened.info()
+    click.echo(
+        f"segments {before.segments} -> {after.segments}, bytes {before.bytes} -> {after.bytes}, "
+        f"removed images {before.removed} -> {after.removed}",
+        err=True,
+    )
+    return FOUND
+
+
+@cli.command()
+@_index
+@click.option("--repair", is_flag=True, help="Take out what is damaged, and say what was done.")
+@_wait
+def check(index: Path, repair: bool, wait: bool) -> int:
+    """Compare all files of INDEX with their checksums and with one another. Exit status 1: something is wrong.
+
+    --repair takes damaged parts out; the next `add` of the same paths indexes their images anew.
+    """
+    report = featmatch.check(index, repair=repair, wait=wait)
+    for problem in report.problems:
+        click.echo(tables.printable(problem))
+    for done in report.repairs:
+        _complain(tables.printable(done))
+    for leftover in [] if repair else report.leftovers:
+        _complain(f"{tables.printable(leftover)}: of a writer that was interrupted (or is at work); does no harm")
+    if report.queued:
+        _complain(f"{len(report.queued)} images wait to be added again: featmatch add {index} PATH...")
+    _complain("clean" if report else f"{len(report.remaining)} problems")
+    return FOUND if report else NOTHING_FOUND
+
+
+@cli.command()
 @click.argument("out", type=click.Path(path_type=Path))
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @_features
@@ -217,7 +287,7 @@ def train(out: Path, paths: Sequence[str], features: str | None, words: int, wor
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--distractors", type=click.Path(), multiple=True, metavar="PATH", help="Index this as well; repeatable.")
 @_features
-@click.option("--vocabulary", type=click.Path(), help="Vocabulary file.  [default: the shipped one]")
+@_vocabulary
 @click.option(
     "--suite", "suites", type=click.Choice([*_SUITES, "all"]), multiple=True, default=["random"], show_default=True,
     help="What is tried: compositions of edits, edits alone, crops, look-alikes; repeatable.",
@@ -232,19 +302,10 @@ def train(out: Path, paths: Sequence[str], features: str | None, words: int, wor
 @click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write report and records.")
 @click.option("--html", "html_file", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with plots.")
 def evaluate(
-    paths: Sequence[str],
-    distractors: Sequence[str],
-    features: str | None,
-    vocabulary: str | None,
-    suites: Sequence[str],
-    count: int,
-    seed: int,
-    jobs: int,
-    index: Path | None,
-    twins: Path | None,
-    json_file: Path | None,
-    html_file: Path | None,
-) -> int:
+    paths: Sequence[str], distractors: Sequence[str], features: str | None, vocabulary: str | None,
+    suites: Sequence[str], count: int, seed: int, jobs: int, index: Path | None, twins: Path | None,
+    json_file: Path | None, html_file: Path | None,
+) -> int:  # fmt: skip
     """Say how well edited copies of the photos at PATH... are found, how fast, and how big it gets.
 
     One half of the photos is indexed: edited copies of these should be found. Edited copies of the other half, as many,
@@ -252,10 +313,10 @@ def evaluate(
     """
     from featmatch import evaluation, report
     from featmatch.progress import stages_bar
-    from featmatch.trials import SUITES, EvaluationOptions
+    from featmatch.trials import SUITES, EvaluationOptions, read_twins
 
     options = EvaluationOptions(SUITES if "all" in suites else tuple(suites), count, seed)
-    pairs = _read_twins(twins) if twins else []
+    pairs = read_twins(twins) if twins else []
     with contextlib.ExitStack() as stack:
         workspace = index or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="featmatch-")))
         with stages_bar() as progress:
@@ -274,17 +335,6 @@ def evaluate(
     return FOUND
 
 
-def _read_twins(file: Path) -> list[tuple[str, str]]:
-    try:
-        lines = file.read_text().splitlines()
-    except (OSError, ValueError) as error:
-        raise FeatmatchError(f"cannot read {file}: {error}") from error
-    pairs = [tuple(line.split("\t")) for line in lines if line.strip()]
-    if any(len(pair) != 2 for pair in pairs):
-        raise FeatmatchError(f"{file}: each line is two names with a tab between")
-    return [(pair[0], pair[1]) for pair in pairs]
-
-
 def _write(target: Path, text: str) -> None:
     try:
         target.write_text(text, encoding="utf-8", errors="replace")
@@ -292,7 +342,7 @@ def _write(target: Path, text: str) -> None:
         raise FeatmatchError(f"cannot write {target}: {error.strerror}") from error
 
 
-def _draw_all(folder: Path, number: int, query_name: str, matches: Matches) -> None:
+def _draw_all(folder: Path, number: int, query_name: str, matches: Matches, path_of: Callable[[str], str]) -> None:
     from featmatch.drawing import draw_match
 
     try:
@@ -302,7 +352,7 @@ def _draw_all(folder: Path, number: int, query_name: str, matches: Matches) -> N
     for place, match in enumerate(matches, 1):
         target = folder / f"{number:04d}-{place:02d}-{Path(query_name).stem[:80]}.jpg"
         try:
-            _save(draw_match(query_name, match.name, match), target)
+            _save(draw_match(query_name, path_of(match.name), match), target)
         except ImageError as error:
             _complain(f"cannot draw {tables.printable(match.name)}: {error}")
         else:
@@ -325,6 +375,7 @@ def _complain(message: str) -> None:
 def main() -> None:
     """Run the command line and exit with its status."""
     os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for the processes it starts; results say what went wrong
+    keep_decoders_quiet()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
     try:

@@ -1,12 +1,15 @@
-"""Which files of the paths that a user gives are images."""
+"""Files and folders: which of them are images, what is in them, and how they reach the disk."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from featmatch.image import SUFFIXES
+from featmatch.errors import UsageError
+from featmatch.formats import SUFFIXES
 
 
 def image_files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[str]:
@@ -25,3 +28,64 @@ def image_files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[str]:
             for name in sorted(names):
                 if Path(name).suffix.lower() in SUFFIXES:
                     yield os.path.normpath(os.path.join(folder, name))
+
+
+def name_below(root: str | None, path: str) -> str:
+    """What a path is called in an index: the path as it is, or as seen from a root folder.
+
+    Raises:
+        UsageError: it is not below the root.
+    """
+    if root is None:
+        return path
+    try:
+        name = os.path.relpath(path, root)
+    except ValueError:  # on another drive
+        name = os.pardir
+    if name == os.pardir or name.startswith(os.pardir + os.sep):
+        raise UsageError(f"{path} is not below the root {root}")
+    return name
+
+
+def path_below(root: str | None, name: str) -> str:
+    """Where the image of a name is: the inverse of ``name_below``."""
+    return name if root is None else os.path.join(root, name)
+
+
+def is_below(top: str, name: str) -> bool:
+    """Whether a normalised path is ``top`` or lies below it; both relative to one folder, or absolute."""
+    if top == os.curdir:
+        return not os.path.isabs(name) and name.split(os.sep, maxsplit=1)[0] != os.pardir
+    return name == top or name.startswith(top.rstrip(os.sep) + os.sep)
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's content, hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def folder_bytes(folder: Path) -> int:
+    """Size of all files below a folder, which others may delete meanwhile."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            state = path.stat()
+        except OSError:
+            continue
+        total += state.st_size if stat.S_ISREG(state.st_mode) else 0
+    return total
+
+
+def flush_folder(folder: Path) -> None:
+    """Make what was created or renamed in a folder survive a power cut, where the system lets folders be opened."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -6,35 +6,19 @@ orientation applied); the centre of the top-left pixel is (0, 0), so resizing by
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import io
-import os
-import stat
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageChops
 
-from featmatch.errors import ImageError, UsageError
+from featmatch.formats import ImageSource, opened
 
-ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | NDArray[np.uint8] | Image.Image"
+__all__ = ["GreyImage", "ImageSource", "load_display", "load_grey"]
 
-# Above this Pillow itself refuses to decode (a "decompression bomb"); arrays are held to the same bound.
-MAX_PIXELS = 2 * 89_478_485
-
-SUFFIXES = frozenset(
-    (
-        ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo",
-        ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
-    )
-)  # fmt: skip
+_STRIP_PIXELS = 1 << 24  # converted at once, so that a large picture needs memory for little more than itself
 
 _ORIENTATION_TAG = 0x0112
 _TURN_FOR_ORIENTATION = {
@@ -122,10 +106,8 @@ def load_display(source: ImageSource) -> NDArray[np.uint8]:
         ImageError: the picture cannot be read.
         UsageError: ``source`` is of no type or shape that is an image.
     """
-    with _opened(source) as image:
-        image.load()
-        turn = _turn(image)
-        upright = image if turn is None else image.transpose(turn)
+    with opened(source) as image:
+        upright, _ = _upright(image)
         if upright.mode.startswith(("I", "F")) or upright.mode == "LAB" or _is_transparent(upright):
             upright = Image.fromarray(_to_grey(upright))
         return np.array(upright.convert("RGB"))
@@ -133,19 +115,19 @@ def load_display(source: ImageSource) -> NDArray[np.uint8]:
 
 def _decode(source: ImageSource, longest_px: int) -> GreyImage:
     """The picture at the size at which it is decoded."""
-    with _opened(source) as image:
+    with opened(source) as image:
         width, height = image.size
         # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size for a fraction of the time; never below the working size.
         shrink = longest_px / max(width, height)
-        drafted = image.draft("L", (max(1, int(width * shrink)), max(1, int(height * shrink)))) if shrink < 1 else None
-        image.load()  # Pillow turns TIFF files upright by itself here
+        size = (max(1, int(width * shrink)), max(1, int(height * shrink)))
+        drafted = image.draft("L", size) if shrink < 1 and image.format in ("JPEG", "MPO") else None
+        upright, turn = _upright(image)
         if drafted is None:
             width, height = image.size
         scale_x, scale_y = (width / drafted[1][2], height / drafted[1][3]) if drafted else (1.0, 1.0)
         # A reduced JPEG has a last column that is only partly of the picture; a turn can make it the first.
         excess_x, excess_y = width - scale_x * image.width, height - scale_y * image.height
-        turn = _turn(image)
-        grey = _to_grey(image if turn is None else image.transpose(turn))
+        grey = _to_grey(upright)
     if turn in _SWAPPING_TURNS:
         width, height, scale_x, scale_y, excess_x, excess_y = height, width, scale_y, scale_x, excess_y, excess_x
     offset_x = excess_x if turn in _TURNS_OF_X else 0.0
@@ -153,57 +135,13 @@ def _decode(source: ImageSource, longest_px: int) -> GreyImage:
     return GreyImage(grey, width, height, scale_x, scale_y, offset_x, offset_y)
 
 
-@contextlib.contextmanager
-def _opened(source: ImageSource) -> Iterator[Image.Image]:
-    """Open any kind of source lazily; whatever goes wrong until it is closed is told as an ImageError."""
-    try:
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(warnings.catch_warnings())
-            warnings.simplefilter("ignore")  # of odd metadata and large pictures; what matters is raised
-            if isinstance(source, Image.Image):
-                image = source.copy()  # draft and load change an image in place; the caller's stays as it is
-            elif isinstance(source, np.ndarray):
-                image = _from_array(source)
-            elif isinstance(source, (bytes, bytearray)):
-                image = stack.enter_context(Image.open(io.BytesIO(source)))
-            elif isinstance(source, (str, os.PathLike)):
-                image = stack.enter_context(Image.open(stack.enter_context(_open_file(source))))
-            else:
-                raise UsageError(f"not an image: {type(source).__name__} (path, bytes, array or PIL image wanted)")
-            if image.width * image.height > MAX_PIXELS:
-                raise ImageError("too_large", f"{image.width} x {image.height} pixels; {MAX_PIXELS} at most")
-            yield image
-    except (ImageError, UsageError, MemoryError):
-        raise
-    except Image.DecompressionBombError as error:
-        raise ImageError("too_large", f"more than {MAX_PIXELS} pixels") from error
-    except UnidentifiedImageError as error:
-        raise ImageError("decode_failed", "not an image, or of an unknown format") from error
-    except Exception as error:  # decoders answer damaged files with errors of every kind
-        raise ImageError("decode_failed", f"{type(error).__name__}: {error}") from error
-
-
-def _open_file(path: str | os.PathLike[str]) -> IO[bytes]:
-    """Open a regular file; a pipe or a device could block or never end."""
-    try:
-        mode = os.stat(path).st_mode
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ImageError("not_found", "no such file") from error
-    if stat.S_ISDIR(mode):
-        raise ImageError("decode_failed", "is a folder")
-    if not stat.S_ISREG(mode):
-        raise ImageError("decode_failed", "not a regular file")
-    return Path(path).open("rb")
-
-
-def _from_array(array: NDArray[np.uint8]) -> Image.Image:
-    if (
-        array.dtype != np.uint8
-        or array.size == 0
-        or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4)))
-    ):
-        raise UsageError(f"an image array is (H, W), (H, W, 3) or (H, W, 4) uint8, not {array.shape} {array.dtype}")
-    return Image.fromarray(np.ascontiguousarray(array))
+def _upright(image: Image.Image) -> tuple[Image.Image, Image.Transpose | None]:
+    """The decoded picture as displayed, and how it was turned for that."""
+    image.load()  # Pillow turns TIFF files upright by itself here
+    turn = _turn(image)
+    if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
+        image = ImageChops.invert(image)  # Pillow takes every such file for one of Adobe's, whose inks are inverted
+    return (image if turn is None else image.transpose(turn)), turn
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
@@ -220,6 +158,17 @@ def _is_transparent(image: Image.Image) -> bool:
 def _to_grey(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode.startswith(("I", "F")):
         return _narrowed(np.asarray(image))
+    rows = max(_STRIP_PIXELS // image.width, 1)
+    if image.height <= rows:
+        return _strip_to_grey(image)
+    grey = np.empty((image.height, image.width), np.uint8)
+    for top in range(0, image.height, rows):
+        below = min(top + rows, image.height)
+        grey[top:below] = _strip_to_grey(image.crop((0, top, image.width, below)))
+    return grey
+
+
+def _strip_to_grey(image: Image.Image) -> NDArray[np.uint8]:
     if _is_transparent(image):
         rgba = image.convert("RGBA")
         image = Image.new("RGBA", rgba.size, (128, 128, 128, 255))
@@ -233,9 +182,16 @@ def _to_grey(image: Image.Image) -> NDArray[np.uint8]:
 
 def _narrowed(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     """Bring 16-bit, 32-bit and float pixels to 8 bits, by a shift (or a factor) that fits the brightest."""
+    grey = np.empty(values.shape, np.uint8)
+    rows = max(_STRIP_PIXELS // values.shape[1], 1)
+    strips = [slice(top, top + rows) for top in range(0, len(values), rows)]
     if np.issubdtype(values.dtype, np.integer):
-        whole = np.maximum(values.astype(np.int64), 0)
-        return (whole >> max(int(whole.max()).bit_length() - 8, 0)).astype(np.uint8)
-    real = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
+        shift = max(max(int(values.max()), 0).bit_length() - 8, 0)
+        for strip in strips:
+            grey[strip] = np.maximum(values[strip], 0) >> shift
+        return grey
+    real = np.nan_to_num(values, posinf=0.0, neginf=0.0)
     low, high = float(real.min()), float(real.max())
-    return ((real - low) * (255.0 / max(high - low, 1e-12))).astype(np.uint8)
+    for strip in strips:
+        grey[strip] = (real[strip].astype(np.float64) - low) * (255.0 / max(high - low, 1e-12))
+    return grey

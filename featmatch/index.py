@@ -5,31 +5,35 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import filelock
-
-from featmatch.adding import AddReport, Progress, add_files
+from featmatch.adding import AddReport, Progress, Target, add_files, remove_vanished
 from featmatch.answers import Match, Matches
 from featmatch.catalog import Catalog, ImageRecord
+from featmatch.compaction import all_together, due, merge
 from featmatch.errors import ImageError, StoreError, UsageError, VocabularyError
 from featmatch.features import FeatureOptions, extract_grey
-from featmatch.files import image_files
+from featmatch.files import flush_folder, folder_bytes, image_files, name_below, path_below, sha256_of
+from featmatch.formats import split_page
+from featmatch.generation import changing, create_catalog
 from featmatch.geometry import GeometryOptions
 from featmatch.image import GreyImage, ImageSource, load_grey
-from featmatch.segment import Segment, flush_folder
+from featmatch.snapshot import Snapshot
 from featmatch.symmetry import variants_of
 from featmatch.timing import StageClock
-from featmatch.verification import FEWEST_FEATURES, compare_pixels, verify_candidates
+from featmatch.verification import FEWEST_FEATURES, compare_pixels, named, verify_candidates
 from featmatch.vocabulary import Vocabulary
 from featmatch.voting import QueryWords, VotingOptions, vote
+from featmatch.writing import clear_leftovers, writing
 
 _COMPARED_PX = 512  # longer side at which the pictures of matches are read: their pixels are compared at less
 
-_OWN_FILES = frozenset(("vocabulary.npz", "segments", "writer.lock", "catalog.sqlite.partial"))
+_OWN_FILES = frozenset(("vocabulary.npz", "segments", "writer.lock", "catalog.sqlite"))
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,13 @@ class IndexInfo:
     """What an index holds.
 
     Attributes:
-        images: how many can be found.
-        features: of those images.
-        removed: images that were removed or replaced and still take room.
+        images: how many names can be found.
+        features: of their images, each counted once.
+        removed: images that were removed or replaced and still take room, until ``compact``.
+        queued: images whose features were lost (see ``featmatch check``), and that wait to be added again.
         segments: parts of the inverted file.
         bytes: of all files of the index.
+        root: the folder that names are relative to, or None where they are as they were given.
         detector: whose features it holds.
         words: size of its vocabulary.
         vocabulary: fingerprint of it.
@@ -50,35 +56,32 @@ class IndexInfo:
     images: int
     features: int
     removed: int
+    queued: int
     segments: int
     bytes: int
+    root: str | None
     detector: str
     words: int
     vocabulary: str
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """What was live at one moment. Readers take it as a whole, so a writer never disturbs them."""
-
-    segments: tuple[Segment, ...]
-    removed: frozenset[int]
-
-
 class Index:
     """Images that can be found again, whole or in part. Safe to share between threads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, root: str | os.PathLike[str] | None = None) -> None:
         """Use ``Index.open``."""
         self._folder = folder
-        self.catalog = Catalog(folder / "catalog.sqlite")
-        meta = self.catalog.meta()
-        self.options = FeatureOptions(**meta["features"])
+        self._refreshing = threading.Lock()
         self.vocabulary = Vocabulary.load(folder / "vocabulary.npz")
-        if self.vocabulary.fingerprint != meta["vocabulary"]:
+        self.snapshot = Snapshot.open(folder, len(self.vocabulary))
+        meta = self.snapshot.catalog.meta
+        if self.vocabulary.fingerprint != meta.get("vocabulary"):
             raise StoreError(f"{folder} holds another vocabulary than the one it was made with")
-        self._opened: dict[int, Segment] = {}
-        self.refresh()
+        try:
+            self.options = FeatureOptions(**meta["features"])
+        except (KeyError, TypeError, UsageError) as error:
+            raise StoreError(f"{folder} is damaged: it does not say what its features are") from error
+        self._given_root = None if root is None else os.path.abspath(root)
 
     @classmethod
     def open(
@@ -88,6 +91,7 @@ class Index:
         create: bool = False,
         features: str | FeatureOptions | None = None,
         vocabulary: str | os.PathLike[str] | Vocabulary | None = None,
+        root: str | os.PathLike[str] | None = None,
     ) -> Index:
         """Open an index directory.
 
@@ -96,6 +100,8 @@ class Index:
             create: make it, if there is none or an empty one.
             features: a detector by name, or options to extract with; "sift" where nothing says otherwise.
             vocabulary: a vocabulary or its file; the shipped one where nothing is given.
+            root: where the collection is now. Names are then relative to this folder, so that the collection can be
+                moved. ``add`` keeps it; where nothing is given, what was kept.
 
         Raises:
             StoreError: there is no index, a damaged one, one of another version, or one that was made with other
@@ -106,11 +112,11 @@ class Index:
         folder = Path(path)
         wanted = FeatureOptions(detector=features) if isinstance(features, str) else features
         loaded = Vocabulary.load(vocabulary) if isinstance(vocabulary, (str, os.PathLike)) else vocabulary
-        if not (folder / "catalog.sqlite").is_file():
+        if not os.path.isfile(folder / "catalog.sqlite"):
             if not create:
-                raise StoreError(f"{folder} is no featmatch index")
+                raise StoreError(f"{folder} is no featmatch index, or none that may be read")
             _create(folder, wanted, loaded)
-        index = cls(folder)
+        index = cls(folder, root)
         if wanted is not None and wanted != index.options:
             raise StoreError(f"{folder} was made with other features than those: {index.options.description()}")
         if loaded is not None and loaded.fingerprint != index.vocabulary.fingerprint:
@@ -118,18 +124,19 @@ class Index:
         return index
 
     def __len__(self) -> int:
-        """Number of images that can be found."""
-        return self.catalog.totals()[0]
+        """Number of names that can be found."""
+        return self.snapshot.catalog.totals().names
+
+    @property
+    def root(self) -> str | None:
+        """The folder that names are relative to; None: they are as they were given."""
+        return self._given_root or self.snapshot.catalog.root
 
     def refresh(self) -> None:
-        """See what was committed since the index was opened, by this process or another."""
-        segments, removed = self.catalog.live()
-        opened = {
-            number: self._opened.get(number) or Segment.open(self._segment_folder(number), len(self.vocabulary))
-            for number in segments
-        }
-        self._opened = opened
-        self.snapshot = Snapshot(tuple(opened.values()), frozenset(removed))
+        """See what was committed since, by this process or another. Where that is nothing, it takes microseconds."""
+        with self._refreshing:
+            if self.snapshot.catalog.superseded:
+                self.snapshot = Snapshot.open(self._folder, len(self.vocabulary), self.snapshot.segments)
 
     def add(
         self,
@@ -137,56 +144,97 @@ class Index:
         *,
         jobs: int = -1,
         text: str | None = None,
+        timeout: float = 60.0,
+        pages: bool = False,
+        prune: bool = False,
+        wait: bool = False,
         progress: Progress | None = None,
     ) -> AddReport:
         """Index files and folders (recursively); what is there and unchanged is skipped.
 
+        Segments are merged by tiers as they become many.
+
         Args:
-            paths: as given they become part of the images' names.
+            paths: as given they become part of the images' names; with a root, relative to that.
             jobs: processes to work with; -1: one for each core. The result does not depend on it.
             text: kept with each image that is added.
+            timeout: seconds that one image may take; one that takes longer is reported as failed.
+            pages: index every page of a TIFF or PDF file, as FILE#page=N, not the first only; once a file is in the
+                index by pages, it stays so.
+            prune: take out what lies below ``paths`` in the index, but is no more. A path that does not exist itself is
+                left alone: its drive may not be mounted.
+            wait: for another writer to end, rather than failing at once.
             progress: called with images done and in all.
 
         Raises:
-            StoreError: another writer is at work, or the index cannot be written.
+            StoreError: another writer is at work, or the index cannot be written or is damaged.
+            UsageError: a path is not below the root.
         """
         if isinstance(paths, (str, bytes, os.PathLike)):
             raise UsageError("paths is a list of paths")
-        with self._writing():
+        if not timeout > 0:
+            raise UsageError("timeout is more than 0 seconds")
+        given = [os.fspath(path) for path in paths]
+        with self._writing(wait):
+            for path in given:
+                name_below(self.root, path)  # better said before anything is written
+            target = Target(self._folder, self.root, self.options, len(self.vocabulary))
             own = os.path.realpath(self._folder)
-            files = [file for file in image_files(paths) if not os.path.realpath(file).startswith(own + os.sep)]
-            try:
-                return add_files(
-                    files, self.catalog, self._folder, self.options, len(self.vocabulary),
-                    jobs=jobs, text=text, progress=progress or (lambda done, total: None),
-                )  # fmt: skip
-            finally:
-                self.refresh()
+            files = [file for file in image_files(given) if not os.path.realpath(file).startswith(own + os.sep)]
+            if self.root != self.snapshot.catalog.root:
+                with changing(target.catalog) as change:
+                    change.describe("root", self.root)
+            report = add_files(
+                files, target, jobs=jobs, seconds=timeout, pages=pages, text=text,
+                progress=progress or (lambda done, total: None), committed=self._merge_due,
+            )  # fmt: skip
+            if prune:
+                report.vanished.extend(remove_vanished(given, target))
+            return report
 
-    def remove(self, names: Iterable[str]) -> list[str]:
-        """Take images out of the index; return the names that were in it.
+    def remove(self, names: Iterable[str], *, wait: bool = False) -> list[str]:
+        """Take images out of the index, by name; return the names that were in it.
 
         Raises:
             StoreError: another writer is at work, or the index cannot be written.
         """
-        with self._writing():
-            gone = self.catalog.remove(names)
-        self.refresh()
-        return gone
+        with self._writing(wait), changing(self._folder / "catalog.sqlite") as change:
+            return change.remove(names)
+
+    def compact(self, *, wait: bool = False) -> None:
+        """Merge all segments, and drop what was removed. Answers stay the same; readers are not disturbed.
+
+        Raises:
+            StoreError: another writer is at work, or the index cannot be written or is damaged.
+        """
+        with self._writing(wait):
+            together = all_together(self.snapshot.catalog.segments())
+            for numbers in together:
+                merge(self._folder, self.snapshot, numbers, len(self.vocabulary))
+                self.refresh()
+            if together:
+                with changing(self._folder / "catalog.sqlite") as change:
+                    change.shrink()
 
     def images(self) -> Iterator[ImageRecord]:
         """All images that can be found, in the order in which they were added."""
-        return self.catalog.images()
+        return self.snapshot.catalog.images()
+
+    def path_of(self, name: str) -> str:
+        """Where the file of a name is now."""
+        return path_below(self.root, name)
 
     def info(self) -> IndexInfo:
         """What the index holds and how big it is."""
-        images, features, removed = self.catalog.totals()
+        totals = self.snapshot.catalog.totals()
         return IndexInfo(
-            images=images,
-            features=features,
-            removed=removed,
+            images=totals.names,
+            features=totals.features,
+            removed=totals.removed,
+            queued=totals.queued,
             segments=len(self.snapshot.segments),
-            bytes=sum(file.stat().st_size for file in self._folder.rglob("*") if file.is_file()),
+            bytes=folder_bytes(self._folder),
+            root=self.root,
             detector=self.options.detector,
             words=len(self.vocabulary),
             vocabulary=self.vocabulary.fingerprint,
@@ -230,36 +278,43 @@ class Index:
         clock.ended("features")
         query = QueryWords.of(self.vocabulary, seen, voting.words)
         clock.ended("words")
-        candidates = vote(query, seen, snapshot.segments, snapshot.removed, voting)
-        names = self.catalog.names([candidate.id for candidate in candidates])
+        candidates = vote(query, seen, tuple(snapshot.segments.values()), snapshot.removed, voting)
+        names = snapshot.catalog.names_of([candidate.id for candidate in candidates])
         clock.ended("votes")
-        found = verify_candidates(candidates, names, features, geometry or GeometryOptions())
+        found = verify_candidates(candidates, features, geometry or GeometryOptions())
         clock.ended("verification")
-        found = compare_pixels(found, grey, self._picture_of, self.options.detector)
+        found = compare_pixels(found, grey, partial(self._picture_of, snapshot.catalog), self.options.detector)
         clock.ended("pixels")
-        return Matches([match for match in found if unproven or match.proven][:limit], times=clock.times)
+        return Matches([match for match in named(found, names) if unproven or match.proven][:limit], times=clock.times)
 
-    def _picture_of(self, match: Match) -> GreyImage | None:
-        """The picture that a match is about, if its file is still there and of the same size."""
-        try:
-            grey = load_grey(match.name, longest_px=_COMPARED_PX)
-        except ImageError:
-            return None
-        return grey if (grey.width, grey.height) == match.reference_size else None
+    def _picture_of(self, catalog: Catalog, match: Match) -> GreyImage | None:
+        """The picture that a match is about, if a file of it is still there and as it was indexed."""
+        for name, stamp in catalog.files_of(match.id or 0):
+            path = self.path_of(name)
+            try:
+                state = os.stat(split_page(path)[0])
+                if (state.st_size, state.st_mtime_ns) == stamp:
+                    return load_grey(path, longest_px=_COMPARED_PX)
+            except (OSError, ImageError):
+                continue
+        return None
 
-    def _segment_folder(self, number: int) -> Path:
-        return self._folder / "segments" / f"{number:06d}"
+    def _merge_due(self) -> None:
+        self.refresh()
+        while numbers := due(self.snapshot.catalog.segments()):
+            merge(self._folder, self.snapshot, numbers, len(self.vocabulary))
+            self.refresh()
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Hold the one writer's lock; the system lets go of it when the process ends, however it ends."""
-        try:
-            with filelock.FileLock(self._folder / "writer.lock", timeout=0):
+    def _writing(self, wait: bool) -> Iterator[None]:
+        """Be the one writer, from the newest state on; what was committed is seen afterwards."""
+        with writing(self._folder, wait=wait):
+            clear_leftovers(self._folder)
+            self.refresh()
+            try:
                 yield
-        except filelock.Timeout as error:
-            raise StoreError(f"{self._folder} is being written to by another process") from error
-        except OSError as error:
-            raise StoreError(f"cannot write to {self._folder}: {error.strerror or error}") from error
+            finally:
+                self.refresh()
 
 
 def _create(folder: Path, options: FeatureOptions | None, vocabulary: Vocabulary | None) -> None:
@@ -270,15 +325,21 @@ def _create(folder: Path, options: FeatureOptions | None, vocabulary: Vocabulary
     if vocabulary.detector != options.detector:
         raise VocabularyError(f"the vocabulary is for {vocabulary.detector}, not for {options.detector}")
     try:
-        if folder.exists() and not {entry.name for entry in folder.iterdir()} <= _OWN_FILES:
+        if folder.exists() and not all(
+            entry.name in _OWN_FILES or entry.suffix == ".partial" for entry in folder.iterdir()
+        ):
             raise StoreError(f"{folder} holds other things and is no featmatch index")
         (folder / "segments").mkdir(parents=True, exist_ok=True)
-        vocabulary.save(folder / "vocabulary.npz")
-        aside = folder / "catalog.sqlite.partial"
-        aside.unlink(missing_ok=True)
-        meta: dict[str, Any] = {"features": dataclasses.asdict(options), "vocabulary": vocabulary.fingerprint}
-        Catalog.create(aside, meta)
-        os.rename(aside, folder / "catalog.sqlite")
-        flush_folder(folder)
+        flush_folder(folder.absolute().parent)
+        with writing(folder, wait=True):
+            if (folder / "catalog.sqlite").exists():
+                return  # another process was quicker
+            vocabulary.save(folder / "vocabulary.npz")
+            meta: dict[str, Any] = {
+                "features": dataclasses.asdict(options),
+                "vocabulary": vocabulary.fingerprint,
+                "vocabulary_file": sha256_of(folder / "vocabulary.npz"),
+            }
+            create_catalog(folder / "catalog.sqlite", meta)
     except OSError as error:
         raise StoreError(f"cannot make an index in {folder}: {error.strerror or error}") from error

@@ -65,6 +65,8 @@ def scan(  # type: ignore[no-untyped-def]
             if distance >= limit:
                 continue
             image = posting_image[row]
+            if image >= votes.shape[1]:
+                raise IndexError("a posting names an image that is not there")
             repeats = repeats + 1 if image == last_image else 1
             last_image = image
             share = np.float32(np.sqrt(repeats) - np.sqrt(repeats - 1))

@@ -7,6 +7,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.errors import StoreError
+
 Hits: TypeAlias = "tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.uint8]]"
 
 # Loading numba takes as long as NumPy takes for so many postings; a process that has scanned them will scan more.
@@ -46,18 +48,24 @@ def scan(
         The hits: entries (H,) int32 into the query, rows (H,) int64 of the postings, distances (H,) uint8.
 
     Compiled code does it once that is worth loading, until then NumPy; both give the same, to the bit.
+
+    Raises:
+        StoreError: a hit names an image that is not there.
     """
     arguments = (
         offsets, posting_image, posting_signature, words, signatures, weights, slots, distance_weights, votes,
     )  # fmt: skip
     global _scanned  # noqa: PLW0603  # of this process; decides speed alone
     _scanned += int((offsets[words + 1].astype(np.int64) - offsets[words]).sum())
-    if _scanned < _WORTH_COMPILING:
-        return scan_with_numpy(*arguments)
-    from featmatch import kernels
+    try:
+        if _scanned < _WORTH_COMPILING:
+            return scan_with_numpy(*arguments)
+        from featmatch import kernels
 
-    hits: Hits = kernels.scan(*arguments)
-    return hits
+        hits: Hits = kernels.scan(*arguments)
+        return hits
+    except IndexError as error:
+        raise StoreError("the index is damaged: a posting names an image that is not there") from error
 
 
 def scan_with_numpy(

@@ -1,17 +1,20 @@
 """One immutable part of the inverted file: the posting lists of some images, as memory-mapped columns.
 
 A segment is a folder of plain ``.npy`` columns in CSR form: the postings of word w are the rows
-``offsets[w]:offsets[w + 1]`` of the posting columns, ordered by image.
+``offsets[w]:offsets[w + 1]`` of the posting columns, ordered by image. ``segment.json`` has the format's version and
+the size and checksum of each column; the catalogue has the checksum of ``segment.json``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.errors import StoreError
+from featmatch.files import flush_folder
 
 FORMAT_VERSION = 1
+MANIFEST = "segment.json"
+MAPPED_BYTES = 1 << 20  # smaller columns are read at once: each mapping holds a file open, and files are few
 
 _ANGLE_STEPS = 256
 _SIZE_STEPS_AN_OCTAVE = 16
@@ -64,7 +70,7 @@ class Segment:
 
     Attributes:
         offsets: (words + 1,) uint32, where the postings of each word begin.
-        postings: the columns, memory-mapped.
+        postings: the columns, memory-mapped where they are large.
         ids: (images,) int64, the catalogue's number of each image.
         widths: (images,) int32, px.
         heights: (images,) int32, px.
@@ -79,33 +85,86 @@ class Segment:
     features: NDArray[np.int32]
 
     @classmethod
-    def open(cls, folder: Path, vocabulary_size: int) -> Segment:
+    def open(cls, folder: Path, vocabulary_size: int, manifest_sha256: bytes) -> Segment:
         """Map the columns of a segment whose words are below ``vocabulary_size``.
 
+        What is checked here keeps every index into the columns within them, but for ``postings.image``, which is too
+        long to be read at once: whoever uses its numbers compares them with the number of images.
+
         Raises:
-            StoreError: a file is missing, of another version, or not as long as it was written.
+            StoreError: a file is missing, of another version, or not as it was written, as far as its size tells.
         """
         try:
-            manifest = json.loads((folder / "segment.json").read_text())
-            if manifest["version"] != FORMAT_VERSION:
-                raise StoreError(
-                    f"segment {folder} has format {manifest['version']}; this featmatch reads {FORMAT_VERSION}"
-                )
-            for name, entry in manifest["files"].items():
+            for name, entry in read_manifest(folder, manifest_sha256).items():
                 if (folder / name).stat().st_size != entry["bytes"]:
-                    raise StoreError(f"segment {folder} is damaged: {name} has not the size it was written with")
+                    raise ValueError(f"{name} has not the size it was written with")
             segment = cls(
-                postings=Postings(**{field.name: _column(folder, field.name) for field in fields(Postings)}),
+                postings=Postings(**{name: _column(folder, name) for name in _POSTING_COLUMNS}),
                 **{name: _column(folder, name) for name in _TABLE_COLUMNS},
             )
-            if len(segment.offsets) != vocabulary_size + 1 or segment.offsets[-1] != len(segment.postings.image):
-                raise StoreError(f"segment {folder} is damaged: its posting lists do not fit")
+            segment._validate(vocabulary_size)
             return segment
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except StoreError:
+            raise
+        except Exception as error:  # NumPy answers damaged headers with errors of every kind
             raise StoreError(f"segment {folder} is damaged: {error}") from error
 
+    def _validate(self, vocabulary_size: int) -> None:
+        images, postings = len(self.ids), len(self.postings.image)
+        if not all(len(getattr(self.postings, name)) == postings for name in _POSTING_COLUMNS):
+            raise ValueError("its posting columns are not of one length")
+        if not len(self.widths) == len(self.heights) == len(self.features) == images:
+            raise ValueError("its image columns are not of one length")
+        offsets = self.offsets
+        if len(offsets) != vocabulary_size + 1 or offsets[0] != 0 or offsets[-1] != postings:
+            raise ValueError("its posting lists do not fit")
+        if (offsets[1:] < offsets[:-1]).any():
+            raise ValueError("its posting lists overlap")
+        if (self.widths <= 0).any() or (self.heights <= 0).any() or (self.features < 0).any():
+            raise ValueError("an image has no size")
 
-_TABLE_COLUMNS = ("offsets", "ids", "widths", "heights", "features")
+
+_POSTING_COLUMNS: dict[str, np.dtype[Any]] = {
+    "image": np.dtype("<u4"),
+    "signature": np.dtype("<u8"),
+    "x": np.dtype("<u2"),
+    "y": np.dtype("<u2"),
+    "angle": np.dtype("u1"),
+    "size": np.dtype("u1"),
+}
+_TABLE_COLUMNS: dict[str, np.dtype[Any]] = {
+    "offsets": np.dtype("<u4"),
+    "ids": np.dtype("<i8"),
+    "widths": np.dtype("<i4"),
+    "heights": np.dtype("<i4"),
+    "features": np.dtype("<i4"),
+}
+_DTYPES = _POSTING_COLUMNS | _TABLE_COLUMNS
+
+
+def segment_folder(index: Path, number: int) -> Path:
+    """Where a segment of an index is."""
+    return index / "segments" / f"{number:06d}"
+
+
+def read_manifest(folder: Path, sha256: bytes) -> dict[str, dict[str, Any]]:
+    """Size in bytes and SHA-256 of each file of a segment, by its name.
+
+    Raises:
+        StoreError: the manifest is missing, of another version, or not the one of this checksum.
+    """
+    try:
+        content = (folder / MANIFEST).read_bytes()
+        if hashlib.sha256(content).digest() != sha256:
+            raise ValueError(f"{MANIFEST} is not as it was written")
+        manifest = json.loads(content)
+        version = manifest["version"]
+        files: dict[str, dict[str, Any]] = {f"{name}.npy": manifest["files"][f"{name}.npy"] for name in _DTYPES}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"segment {folder} is damaged: {error}") from error
+    if version != FORMAT_VERSION:
+        raise StoreError(f"segment {folder} has format {version}; this featmatch reads {FORMAT_VERSION}")
+    return files
 
 
 def quantised(
@@ -143,58 +202,151 @@ def restored(
     return keypoints, angles, postings.size[rows].astype(np.float64) / _SIZE_STEPS_AN_OCTAVE
 
 
-def write_segment(folder: Path, images: Sequence[IndexedImage], ids: Sequence[int], vocabulary_size: int) -> None:
-    """Write a segment aside, flush it, and rename it into place; it is wholly there, or not at all."""
+class SegmentWriter:
+    """Writes a segment aside, part by part, flushes it, and renames it into place: it is wholly there, or not at all.
+
+    A context manager; when it is left without an error, the segment is in its place.
+
+    Args:
+        folder: where it goes; what a run left there that ended before the catalogue knew of it is replaced.
+        ids: (images,) int64, the catalogue's numbers.
+        widths: (images,) int32, px.
+        heights: (images,) int32, px.
+        features: (images,) int32, how many features each image has.
+        vocabulary_size: number of visual words.
+
+    Attributes:
+        manifest_sha256: of segment.json, which has the checksums of all other files; known at the end.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        ids: NDArray[np.integer],
+        widths: NDArray[np.integer],
+        heights: NDArray[np.integer],
+        features: NDArray[np.integer],
+        vocabulary_size: int,
+    ) -> None:
+        self._folder = folder
+        self._aside = folder.with_name(folder.name + ".partial")
+        self._tables = {"ids": ids, "widths": widths, "heights": heights, "features": features}
+        self._total = int(features.sum(dtype=np.int64))
+        self._list_lengths = np.zeros(vocabulary_size, np.int64)
+        self._columns: dict[str, _ColumnWriter] = {}
+        self.manifest_sha256 = b""
+
+    def __enter__(self) -> SegmentWriter:
+        shutil.rmtree(self._aside, ignore_errors=True)
+        self._aside.mkdir(parents=True)
+        try:
+            for name in _POSTING_COLUMNS:
+                self._columns[name] = _ColumnWriter(self._aside, name, self._total)
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def append(self, words: NDArray[np.integer], postings: Postings) -> None:
+        """Add postings, ordered by word, then by image. No word may be lower than those that came before."""
+        self._list_lengths += np.bincount(words, minlength=len(self._list_lengths))
+        for name, column in self._columns.items():
+            column.append(getattr(postings, name))
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._discard()
+
+    def _finish(self) -> None:
+        offsets = np.concatenate([[0], np.cumsum(self._list_lengths)])
+        if offsets[-1] != self._total:
+            raise StoreError(f"{offsets[-1]} postings were written of {self._total}")
+        for name, values in {"offsets": offsets, **self._tables}.items():
+            self._columns[name] = column = _ColumnWriter(self._aside, name, len(values))
+            column.append(values)
+        files = {f"{name}.npy": column.finished() for name, column in self._columns.items()}
+        manifest = json.dumps({"version": FORMAT_VERSION, "files": files}, indent=1).encode()
+        with (self._aside / MANIFEST).open("wb") as file:
+            file.write(manifest)
+            file.flush()
+            os.fsync(file.fileno())
+        flush_folder(self._aside)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        os.rename(self._aside, self._folder)
+        flush_folder(self._folder.parent)
+        self.manifest_sha256 = hashlib.sha256(manifest).digest()
+
+    def _discard(self) -> None:
+        for column in self._columns.values():
+            column.close()
+        shutil.rmtree(self._aside, ignore_errors=True)
+
+
+class _ColumnWriter:
+    """Writes one ``.npy`` file of a length known beforehand, with its checksum."""
+
+    def __init__(self, folder: Path, name: str, length: int) -> None:
+        self._dtype = _DTYPES[name]
+        self._digest = hashlib.sha256()
+        self._bytes = 0
+        self._file = (folder / f"{name}.npy").open("wb")
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(
+            header, {"descr": self._dtype.str, "fortran_order": False, "shape": (length,)}
+        )
+        self._write(header.getvalue())
+
+    def append(self, values: NDArray[Any]) -> None:
+        self._write(np.ascontiguousarray(values, self._dtype).view(np.uint8).data)
+
+    def finished(self) -> dict[str, int | str]:
+        """Flush and close the file; what the manifest says of it."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        return {"bytes": self._bytes, "sha256": self._digest.hexdigest()}
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # what was not flushed before is of no use
+            self._file.close()
+
+    def _write(self, content: bytes | memoryview) -> None:
+        self._file.write(content)
+        self._digest.update(content)
+        self._bytes += len(content)
+
+
+def write_segment(folder: Path, images: Sequence[IndexedImage], ids: Sequence[int], vocabulary_size: int) -> bytes:
+    """Write a segment, wholly or not at all; return the SHA-256 of its manifest."""
     counts = np.array([len(image.words) for image in images], np.int32)
     words = np.concatenate([image.words for image in images])
     order = np.argsort(words, kind="stable")  # images come in order already
     columns: dict[str, NDArray[Any]] = {
-        field.name: np.concatenate([getattr(image.postings, field.name) for image in images])[order]
-        for field in fields(Postings)
-        if field.name != "image"
+        name: np.concatenate([getattr(image.postings, name) for image in images])[order]
+        for name in _POSTING_COLUMNS
+        if name != "image"
     }
     columns["image"] = np.repeat(np.arange(len(images), dtype=np.uint32), counts)[order]
-    columns["offsets"] = np.searchsorted(words[order], np.arange(vocabulary_size + 1)).astype(np.uint32)
-    columns["ids"] = np.array(ids, np.int64)
-    columns["widths"] = np.array([image.width for image in images], np.int32)
-    columns["heights"] = np.array([image.height for image in images], np.int32)
-    columns["features"] = counts
-    aside = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
-        files: dict[str, dict[str, int | str]] = {}
-        for name, column in columns.items():
-            path = aside / f"{name}.npy"
-            with path.open("wb") as file:
-                np.save(file, column, allow_pickle=False)
-                os.fsync(file.fileno())
-            content = path.read_bytes()
-            files[path.name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        with (aside / "segment.json").open("w") as file:
-            json.dump({"version": FORMAT_VERSION, "files": files}, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        flush_folder(aside)
-        shutil.rmtree(folder, ignore_errors=True)  # left by a run that ended before the catalogue knew of it
-        os.rename(aside, folder)
-        flush_folder(folder.parent)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-
-
-def flush_folder(folder: Path) -> None:
-    """Make what was created or renamed in a folder survive a power cut, where the system lets folders be opened."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    writer = SegmentWriter(
+        folder,
+        np.array(ids, np.int64),
+        np.array([image.width for image in images], np.int32),
+        np.array([image.height for image in images], np.int32),
+        counts,
+        vocabulary_size,
+    )
+    with writer:
+        writer.append(words[order], Postings(**columns))
+    return writer.manifest_sha256
 
 
 def _column(folder: Path, name: str) -> NDArray[Any]:
-    mapped: NDArray[Any] = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-    return np.asarray(mapped)  # still mapped, but without the cost of np.memmap at each step
+    path = folder / f"{name}.npy"
+    large = path.stat().st_size >= MAPPED_BYTES
+    column: NDArray[Any] = np.load(path, mmap_mode="r" if large else None, allow_pickle=False)
+    if column.ndim != 1 or column.dtype != _DTYPES[name]:
+        raise ValueError(f"{name}.npy has not the shape or type it was written with")
+    return np.asarray(column)  # still mapped, but without the cost of np.memmap at each step

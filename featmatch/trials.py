@@ -205,3 +205,19 @@ def _readable(names: Sequence[str], start: int) -> tuple[str, Picture]:
 
 def _design(plan: Plan, kind: str, design: int) -> Random:
     return np.random.default_rng([plan.options.seed, 100 + _KINDS.index(kind), design])
+
+
+def read_twins(file: Path) -> list[tuple[str, str]]:
+    """Pairs of names that show the same picture: two a line, a tab between.
+
+    Raises:
+        FeatmatchError: it cannot be read, or is not such a file.
+    """
+    try:
+        lines = file.read_text().splitlines()
+    except (OSError, ValueError) as error:
+        raise FeatmatchError(f"cannot read {file}: {error}") from error
+    pairs = [tuple(line.split("\t")) for line in lines if line.strip()]
+    if any(len(pair) != 2 for pair in pairs):
+        raise FeatmatchError(f"{file}: each line is two names with a tab between")
+    return [(pair[0], pair[1]) for pair in pairs]

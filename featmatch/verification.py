@@ -34,15 +34,13 @@ _CELLS = 20  # along the longer side of the query, in which places are told apar
 
 def verify_candidates(
     candidates: Iterable[Candidate],
-    names: Mapping[int, str],
     query: Features,
     options: GeometryOptions,
 ) -> list[Match]:
-    """The candidates of a search that geometry supports, each image once, best first.
+    """The candidates of a search that geometry supports, each image once and without its name, best first.
 
     Args:
         candidates: images with their hits; one image may come in several variants.
-        names: of the candidates, by number.
         query: features of the query as it is.
         options: the tolerances.
     """
@@ -55,7 +53,7 @@ def verify_candidates(
     matches = [
         match_from(
             fit, candidate.matches, candidate.variant, query, (candidate.width, candidate.height),
-            image_id=candidate.id, name=names[candidate.id],
+            image_id=candidate.id, name="",
         )
         for candidate, fit in best.values()
     ]  # fmt: skip
@@ -106,6 +104,13 @@ def compare_pixels(
     return _in_order(
         _with_agreement(match, query, picture_of(match), detector) if id(match) in looked_at else match
         for match in matches
+    )
+
+
+def named(matches: Iterable[Match], names: Mapping[int, Sequence[str]]) -> list[Match]:
+    """Each match under each name of its image, best first."""
+    return _in_order(
+        dataclasses.replace(match, name=name) for match in matches if match.id is not None for name in names[match.id]
     )
 
 

@@ -123,7 +123,7 @@ def vote(
                 query.ids, query.signatures, query.weights, query.variants, distance_weights, scores,
             )
         )  # fmt: skip
-        scores /= np.sqrt(segment.features)
+        scores /= np.sqrt(np.maximum(segment.features, 1))
         if removed:
             scores[:, np.isin(segment.ids, np.fromiter(removed, np.int64))] = 0
         votes.append(scores)

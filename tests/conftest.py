@@ -42,3 +42,19 @@ def photo_folder(photos: dict[str, NDArray[np.uint8]], tmp_path_factory: pytest.
 def tiny_vocabulary(photo_folder: Path) -> Vocabulary:
     """A closed SIFT vocabulary of 1024 words."""
     return train_vocabulary([photo_folder], features=FeatureOptions(longest_px=640), words=1024, jobs=1)
+
+
+@pytest.fixture(scope="session")
+def vocabulary_file(tiny_vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, as a file."""
+    path = tmp_path_factory.mktemp("vocabulary") / "tiny.npz"
+    tiny_vocabulary.save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_words() -> Vocabulary:
+    """A vocabulary of 256 words for drawn pictures."""
+    from tools.small_index import small_vocabulary
+
+    return small_vocabulary()

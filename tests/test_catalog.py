@@ -1,13 +1,26 @@
 from __future__ import annotations
 
-import dataclasses
+import os
+import shutil
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from featmatch.catalog import FORMAT_VERSION, Catalog, ImageRecord
+from featmatch.catalog import (
+    DIGEST_BYTES,
+    FORMAT_VERSION,
+    SCHEMA,
+    Catalog,
+    ImageRecord,
+    SegmentRecord,
+    Totals,
+    is_intact,
+    schema_of,
+)
 from featmatch.errors import StoreError
+from featmatch.generation import changing, create_catalog
 
 ODD_NAMES = [
     "plain.jpg",
@@ -24,178 +37,283 @@ ODD_NAMES = [
 ]
 
 
-def record(number: int, name: str, features: int = 10, text: str | None = None) -> ImageRecord:
-    return ImageRecord(
-        number, name, bytes=100 + number, mtime_ns=1_700_000_000_000_000_000 + number, sha256=f"{number:064x}",
-        width=640, height=480, features=features, text=text,
-    )  # fmt: skip
+def sha(content: int) -> str:
+    return f"{content:064x}"
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Catalog:
-    return Catalog.create(tmp_path / "catalog.sqlite", {"features": {"detector": "sift"}, "vocabulary": "abc"})
+def path(tmp_path: Path) -> Path:
+    create_catalog(tmp_path / "catalog.sqlite", {"features": {"detector": "sift"}, "vocabulary": "abc"})
+    return tmp_path / "catalog.sqlite"
 
 
-def state(catalog: Catalog) -> tuple[object, ...]:
-    return list(catalog.images()), catalog.live(), catalog.totals(), catalog.next_numbers(), catalog.meta()
+def add(path: Path, names: dict[str, int], text: str | None = None) -> int:
+    """As ``add`` does it: name -> content; contents that are not there make a segment. Returns its number."""
+    with changing(path) as change:
+        segment = change.next_segment()
+        new = 0
+        for name, content in names.items():
+            image = change.image_with(sha(content))
+            if image is None:
+                image = change.add_image(sha(content), 100 + content, 640, 480, 10, segment)
+                new += 1
+            change.name(name, image, 1_700_000_000_000_000_000 + content, text)
+        if new:
+            change.add_segment(segment, new, 10 * new, bytes(32))
+    return segment
 
 
-def test_a_new_catalogue_is_empty_and_keeps_its_description(catalog: Catalog) -> None:
-    meta = catalog.meta()
-    assert meta["features"] == {"detector": "sift"}
-    assert meta["vocabulary"] == "abc"
-    assert list(catalog.images()) == []
-    assert catalog.live() == ([], set())
-    assert catalog.totals() == (0, 0, 0)
-    assert catalog.next_numbers() == (1, 1)
+def remove(path: Path, *names: str) -> list[str]:
+    with changing(path) as change:
+        return change.remove(names)
+
+
+def record(image: int, name: str, content: int, text: str | None = None) -> ImageRecord:
+    return ImageRecord(
+        image, name, 100 + content, 1_700_000_000_000_000_000 + content, sha(content), 640, 480, 10, text
+    )  # fmt: skip
+
+
+def names(path: Path) -> list[str]:
+    return [image.name for image in Catalog(path).images()]
+
+
+def live(path: Path) -> tuple[list[int], frozenset[int]]:
+    catalog = Catalog(path)
+    return [segment.id for segment in catalog.segments()], catalog.removed()
+
+
+def test_a_new_catalogue_is_empty_and_keeps_its_description(path: Path) -> None:
+    catalog = Catalog(path)
+    assert catalog.meta["features"] == {"detector": "sift"}
+    assert catalog.meta["vocabulary"] == "abc"
+    assert catalog.root is None
+    for nothing in (list(catalog.images()), catalog.names(), catalog.queued(), catalog.segments()):
+        assert not nothing
+    assert catalog.removed() == frozenset()
+    assert catalog.totals() == Totals(0, 0, 0, 0)
     assert catalog.stamps() == {}
+    assert is_intact(path)
 
 
-def test_what_was_added_is_there(catalog: Catalog) -> None:
-    records = [record(1, "a.jpg", 30), record(2, "b.jpg", 12, text="of the sea")]
-    catalog.add(1, 42, records)
-    assert list(catalog.images()) == records
-    assert catalog.live() == ([1], set())
-    assert catalog.totals() == (2, 42, 0)
-    assert catalog.names([2, 1, 77]) == {1: "a.jpg", 2: "b.jpg"}
-    assert catalog.names([]) == {}
-    assert catalog.stamps() == {r.name: (r.bytes, r.mtime_ns) for r in records}
-    assert catalog.next_numbers() == (3, 2)
+def test_what_was_added_is_there(path: Path) -> None:
+    add(path, {"a.jpg": 1, "b.jpg": 2}, text="of the sea")
+    catalog = Catalog(path)
+    expected = [record(1, "a.jpg", 1, "of the sea"), record(2, "b.jpg", 2, "of the sea")]
+    assert list(catalog.images()) == expected
+    assert catalog.segments() == [SegmentRecord(1, 2, 20, bytes(32), 0)]
+    assert catalog.totals() == Totals(2, 20, 0, 0)
+    assert catalog.names_of([2, 1, 77]) == {1: ["a.jpg"], 2: ["b.jpg"], 77: []}
+    assert catalog.names_of([]) == {}
+    assert catalog.stamps() == {r.name: (r.bytes, r.mtime_ns) for r in expected}
+    assert (catalog.image_with(sha(2)), catalog.image_with(sha(3))) == (2, None)
 
 
-def test_an_image_of_the_same_name_replaces_the_older_one(catalog: Catalog) -> None:
-    catalog.add(1, 20, [record(1, "a.jpg"), record(2, "b.jpg")])
-    newer = record(3, "a.jpg", 25)
-    catalog.add(2, 25, [newer])
-    assert list(catalog.images()) == [record(2, "b.jpg"), newer]
-    assert catalog.live() == ([1, 2], {1})
-    assert catalog.totals() == (2, 35, 1)
-    assert catalog.stamps()["a.jpg"] == (newer.bytes, newer.mtime_ns)
+def test_one_content_under_several_names_is_one_image(path: Path) -> None:
+    add(path, {"a.jpg": 1, "b.jpg": 1})
+    add(path, {"c.jpg": 1})
+    catalog = Catalog(path)
+    assert [image.id for image in catalog.images()] == [1, 1, 1]
+    assert catalog.names_of([1]) == {1: ["a.jpg", "b.jpg", "c.jpg"]}
+    assert catalog.totals() == Totals(3, 10, 0, 0)
+    assert live(path) == ([1], frozenset())
+    assert remove(path, "a.jpg", "c.jpg") == ["a.jpg", "c.jpg"]
+    assert live(path) == ([1], frozenset())
+    assert remove(path, "b.jpg") == ["b.jpg"]
+    assert live(path) == ([1], frozenset({1}))
 
 
-def test_removing_returns_the_names_that_were_there(catalog: Catalog) -> None:
-    catalog.add(1, 20, [record(1, "a.jpg"), record(2, "b.jpg")])
-    assert catalog.remove(["b.jpg", "nowhere.jpg", "b.jpg"]) == ["b.jpg"]
-    assert [image.name for image in catalog.images()] == ["a.jpg"]
-    assert catalog.live() == ([1], {2})
-    assert catalog.totals() == (1, 10, 1)
-    assert "b.jpg" not in catalog.stamps()
-    assert catalog.remove(["b.jpg"]) == []
+def test_a_name_that_gets_another_content_replaces_the_older_one(path: Path) -> None:
+    add(path, {"a.jpg": 1, "b.jpg": 2}, text="first")
+    add(path, {"a.jpg": 3})
+    assert list(Catalog(path).images()) == [record(3, "a.jpg", 3, "first"), record(2, "b.jpg", 2, "first")]
+    assert live(path) == ([1, 2], frozenset({1}))
+    assert Catalog(path).totals() == Totals(2, 20, 1, 0)
+    assert [segment.live_features for segment in Catalog(path).segments()] == [10, 10]
 
 
-def test_names_of_removed_images_are_still_known_by_number(catalog: Catalog) -> None:
-    catalog.add(1, 10, [record(1, "a.jpg")])
-    catalog.remove(["a.jpg"])
-    assert catalog.names([1]) == {1: "a.jpg"}
+def test_names_that_swap_their_contents_leave_no_tombstone(path: Path) -> None:
+    add(path, {"a.jpg": 1, "b.jpg": 2})
+    add(path, {"a.jpg": 2, "b.jpg": 1, "c.jpg": 3})
+    assert Catalog(path).names_of([1, 2]) == {1: ["b.jpg"], 2: ["a.jpg"]}
+    assert live(path) == ([1, 2], frozenset())
 
 
-def test_a_removed_image_can_come_back(catalog: Catalog) -> None:
-    catalog.add(1, 10, [record(1, "a.jpg")])
-    catalog.remove(["a.jpg"])
-    catalog.add(2, 10, [record(2, "a.jpg")])
-    assert list(catalog.images()) == [record(2, "a.jpg")]
-    assert catalog.live() == ([1, 2], {1})
+def test_removing_returns_the_names_that_were_there(path: Path) -> None:
+    add(path, {"a.jpg": 1, "b.jpg": 2})
+    assert remove(path, "b.jpg", "nowhere.jpg", "b.jpg") == ["b.jpg"]
+    assert names(path) == ["a.jpg"]
+    assert live(path) == ([1], frozenset({2}))
+    assert Catalog(path).totals() == Totals(1, 10, 1, 0)
+    assert remove(path, "b.jpg") == []
 
 
-def test_numbers_are_never_used_again(catalog: Catalog) -> None:
-    catalog.add(1, 20, [record(1, "a.jpg"), record(2, "b.jpg")])
-    catalog.remove(["a.jpg", "b.jpg"])
-    assert catalog.next_numbers() == (3, 2)
-    with pytest.raises(StoreError):
-        catalog.add(2, 10, [record(2, "c.jpg")])
-    with pytest.raises(StoreError):
-        catalog.add(1, 10, [record(3, "c.jpg")])
+def test_numbers_are_never_used_again(path: Path) -> None:
+    add(path, {"a.jpg": 1, "b.jpg": 2})
+    remove(path, "a.jpg", "b.jpg")
+    with changing(path) as change:
+        change.replace_segments([1], None)
+    assert add(path, {"c.jpg": 1}) == 2
+    assert [image.id for image in Catalog(path).images()] == [3]
 
 
-def test_odd_names_come_back_as_they_were(catalog: Catalog) -> None:
-    catalog.add(1, 10, [record(number, name) for number, name in enumerate(ODD_NAMES, 1)])
-    assert [image.name for image in catalog.images()] == ODD_NAMES
-    assert set(catalog.stamps()) == set(ODD_NAMES)
-    assert catalog.names(range(1, len(ODD_NAMES) + 1)) == dict(enumerate(ODD_NAMES, 1))
+def test_replaced_segments_take_their_images_along(path: Path) -> None:
+    add(path, {"a.jpg": 1, "b.jpg": 2})
+    add(path, {"c.jpg": 3})
+    remove(path, "a.jpg")
+    before = list(Catalog(path).images())
+    with changing(path) as change:
+        change.add_segment(3, 2, 20, bytes(32))
+        change.replace_segments([1, 2], 3)
+    assert live(path) == ([3], frozenset())
+    assert list(Catalog(path).images()) == before
 
 
-@pytest.mark.parametrize("name", ODD_NAMES)
-def test_odd_names_can_be_replaced_and_removed(catalog: Catalog, name: str) -> None:
-    catalog.add(1, 10, [record(1, name), record(2, "other.jpg")])
-    catalog.add(2, 10, [record(3, name)])
-    assert [image.id for image in catalog.images()] == [2, 3]
-    assert catalog.remove([name]) == [name]
-    assert [image.id for image in catalog.images()] == [2]
+def test_images_that_lost_their_segment_wait_and_keep_their_number_and_text(path: Path) -> None:
+    add(path, {"a.jpg": 1, "b.jpg": 2}, text="kept")
+    add(path, {"c.jpg": 3})
+    with changing(path) as change:
+        change.replace_segments([1], None)
+    catalog = Catalog(path)
+    assert names(path) == ["c.jpg"]
+    assert catalog.queued() == ["a.jpg", "b.jpg"]
+    assert catalog.totals() == Totals(1, 10, 0, 2)
+    assert catalog.image_with(sha(1)) is None
+    assert "a.jpg" not in catalog.stamps()
+    add(path, {"a.jpg": 1, "b.jpg": 4})
+    first, second, third = Catalog(path).images()
+    assert (first, third) == (record(1, "a.jpg", 1, "kept"), record(3, "c.jpg", 3))
+    assert (second.id > 3, second.sha256, second.text) == (True, sha(4), "kept")
+    assert Catalog(path).totals() == Totals(3, 30, 0, 0)
 
 
-def test_an_addition_that_fails_changes_nothing(catalog: Catalog) -> None:
-    catalog.add(1, 20, [record(1, "a.jpg"), record(2, "b.jpg")])
-    before = state(catalog)
-    number_used_before = [record(3, "a.jpg"), record(1, "c.jpg")]
-    same_name_twice = [record(3, "a.jpg"), record(4, "c.jpg"), record(5, "c.jpg")]
-    incomplete = [record(3, "a.jpg"), dataclasses.replace(record(4, "c.jpg"), sha256=None)]  # type: ignore[arg-type]
-    for records in (number_used_before, same_name_twice, incomplete):
-        with pytest.raises(StoreError):
-            catalog.add(2, 10, records)
-        assert state(catalog) == before
+def test_odd_names_come_back_as_they_were(path: Path) -> None:
+    add(path, {name: number for number, name in enumerate(ODD_NAMES)})
+    assert names(path) == Catalog(path).names() == ODD_NAMES
+    assert set(Catalog(path).stamps()) == set(ODD_NAMES)
+    for name in ODD_NAMES:
+        assert remove(path, name) == [name]
+    assert names(path) == []
 
 
-def test_a_removal_that_is_interrupted_changes_nothing(catalog: Catalog) -> None:
-    catalog.add(1, 20, [record(1, "a.jpg"), record(2, "b.jpg")])
-    before = state(catalog)
+def test_a_change_that_fails_changes_nothing(path: Path) -> None:
+    add(path, {"a.jpg": 1})
+    before = path.read_bytes()
+    for failure in (KeyboardInterrupt, OSError, StoreError):
+        with pytest.raises(failure), changing(path) as change:
+            change.remove(["a.jpg"])
+            raise failure
+    with pytest.raises(StoreError), changing(path) as change:
+        change.add_segment(1, 1, 1, bytes(32))  # its number was used before
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == ["catalog.sqlite"]
 
-    def names() -> list[str]:
-        raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        catalog.remove(name for part in ("a.jpg", "") for name in ([part] if part else names()))
-    assert state(catalog) == before
+def test_a_reader_keeps_the_generation_it_opened(path: Path) -> None:
+    add(path, {"a.jpg": 1})
+    reader = Catalog(path)
+    assert not reader.superseded
+    add(path, {"b.jpg": 2})
+    assert reader.superseded
+    assert [image.name for image in reader.images()] == ["a.jpg"]
+    assert names(path) == ["a.jpg", "b.jpg"]
 
 
-def test_a_reader_sees_what_was_committed_by_another(catalog: Catalog, tmp_path: Path) -> None:
-    reader = Catalog(tmp_path / "catalog.sqlite")
-    catalog.add(1, 10, [record(1, "a.jpg")])
-    assert list(reader.images()) == [record(1, "a.jpg")]
+def test_many_names_are_read_page_by_page(path: Path) -> None:
+    expected = {f"{number:05d}.jpg": number for number in range(2500)}
+    add(path, expected)
+
+    def changing_meanwhile() -> Iterator[str]:
+        for number, image in enumerate(Catalog(path).images()):
+            if number == 10:
+                remove(path, "02000.jpg")
+            yield image.name
+
+    everything = Catalog(path)
+    assert list(changing_meanwhile()) == list(expected)
+    assert everything.names_of(range(1, 40_000)) == {
+        image: [f"{image - 1:05d}.jpg"] if image <= 2500 else [] for image in range(1, 40_000)
+    }
+
+
+def test_the_room_of_what_was_removed_is_given_back(path: Path) -> None:
+    empty = path.stat().st_size
+    add(path, {f"{number}.jpg": number for number in range(3000)})
+    full = path.stat().st_size
+    remove(path, *names(path))
+    with changing(path) as change:
+        change.replace_segments([1], None)
+    assert path.stat().st_size >= full
+    with changing(path) as change:
+        change.shrink()
+    assert path.stat().st_size < 1.5 * empty < full
+    assert is_intact(path)
 
 
 def test_a_path_with_odd_characters_can_be_opened(tmp_path: Path) -> None:
     path = tmp_path / "what? 100% #1 日本" / "catalog.sqlite"
     path.parent.mkdir()
-    Catalog.create(path, {"vocabulary": "abc"})
+    create_catalog(path, {"vocabulary": "abc"})
     assert path.is_file()
-    assert Catalog(path).meta()["vocabulary"] == "abc"
+    assert Catalog(path).meta["vocabulary"] == "abc"
 
 
 @pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\0" + b"\xff" * 500])
 def test_what_is_no_catalogue_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "catalog.sqlite").write_bytes(content)
     with pytest.raises(StoreError):
-        Catalog(tmp_path / "catalog.sqlite").meta()
+        Catalog(tmp_path / "catalog.sqlite")
     assert (tmp_path / "catalog.sqlite").read_bytes() == content
+    assert not is_intact(tmp_path / "catalog.sqlite")
 
 
-def test_reading_makes_no_file(tmp_path: Path) -> None:
+def test_reading_makes_no_file(tmp_path: Path, path: Path) -> None:
     with pytest.raises(StoreError):
-        Catalog(tmp_path / "catalog.sqlite").meta()
-    assert list(tmp_path.iterdir()) == []
+        Catalog(tmp_path / "nowhere.sqlite")
+    assert names(path) == []
+    assert os.listdir(tmp_path) == ["catalog.sqlite"]
 
 
-def test_another_database_is_refused(tmp_path: Path) -> None:
-    connection = sqlite3.connect(tmp_path / "catalog.sqlite")
-    connection.execute("CREATE TABLE meta (something TEXT)")
-    connection.close()
-    with pytest.raises(StoreError):
-        Catalog(tmp_path / "catalog.sqlite").meta()
-
-
-def test_another_version_is_refused(catalog: Catalog, tmp_path: Path) -> None:
-    connection = sqlite3.connect(tmp_path / "catalog.sqlite")
-    connection.execute("UPDATE meta SET value = ? WHERE key = 'version'", (str(FORMAT_VERSION + 1),))
+def tampered(path: Path, statement: str, *values: object) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute(statement, values)
     connection.commit()
     connection.close()
-    with pytest.raises(StoreError, match=str(FORMAT_VERSION + 1)):
-        catalog.meta()
 
 
-def test_a_description_that_is_no_json_is_refused(catalog: Catalog, tmp_path: Path) -> None:
-    connection = sqlite3.connect(tmp_path / "catalog.sqlite")
-    connection.execute("UPDATE meta SET value = '{' WHERE key = 'vocabulary'")
-    connection.commit()
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("DROP TABLE meta", "meta"),
+        (f"UPDATE meta SET value = '{FORMAT_VERSION + 1}' WHERE key = 'version'", f"format {FORMAT_VERSION + 1}"),
+        ("UPDATE meta SET value = '{' WHERE key = 'vocabulary'", "damaged"),
+        ("UPDATE meta SET value = x'00ff' WHERE key = 'vocabulary'", "damaged"),
+    ],
+)
+def test_another_database_or_version_is_refused(path: Path, statement: str, told: str) -> None:
+    tampered(path, statement)
+    with pytest.raises(StoreError, match=told):
+        Catalog(path)
+
+
+def test_every_byte_is_covered_by_the_digest(path: Path) -> None:
+    add(path, {"a.jpg": 1})
+    content = path.read_bytes()
+    for place in [*range(0, len(content), 997), *range(len(content) - DIGEST_BYTES - 1, len(content))]:
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        assert not is_intact(path)
+    for changed in (content[:-1], content + b"\0", content[:-DIGEST_BYTES]):
+        path.write_bytes(changed)
+        assert not is_intact(path)
+    path.write_bytes(content)
+    assert is_intact(path)
+
+
+def test_other_programs_can_read_it(path: Path, tmp_path: Path) -> None:
+    add(path, {"a.jpg": 1})
+    shutil.copy(path, tmp_path / "copy.sqlite")
+    connection = sqlite3.connect(tmp_path / "copy.sqlite")
+    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert connection.execute("SELECT name FROM names").fetchall() == [("a.jpg",)]
     connection.close()
-    with pytest.raises(StoreError):
-        catalog.meta()
+    assert Catalog(path).rows("SELECT name, sql FROM sqlite_master ORDER BY name") == schema_of(SCHEMA)

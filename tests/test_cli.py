@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -87,13 +89,6 @@ def pictures(photos: Photos, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 
 @pytest.fixture(scope="session")
-def vocabulary_file(tiny_vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("vocabulary") / "tiny.npz"
-    tiny_vocabulary.save(path)
-    return path
-
-
-@pytest.fixture(scope="session")
 def index(pictures: dict[str, Path], vocabulary_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index of the collection. Not to be written to."""
     folder = tmp_path_factory.mktemp("cli") / "photos.fm"
@@ -116,11 +111,11 @@ def test_help_names_all_commands(run: Run) -> None:
     for option in ("--help", "-h"):
         helped = run(option)
         assert helped.status == 0
-        for command in ("add", "query", "verify", "remove", "list", "info", "train"):
+        for command in ("add", "query", "verify", "remove", "list", "info", "compact", "check", "train"):
             assert f"\n  {command} " in helped.out
 
 
-@pytest.mark.parametrize("command", ["add", "query", "verify", "remove", "list", "info", "train"])
+@pytest.mark.parametrize("command", ["add", "query", "verify", "remove", "list", "info", "compact", "check", "train"])
 def test_each_command_explains_itself(run: Run, command: str) -> None:
     helped = run(command, "--help")
     assert helped.status == 0
@@ -164,7 +159,7 @@ def test_python_m_featmatch_is_the_same(index: Path, pictures: dict[str, Path]) 
         assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("command", [["query", "crop"], ["list"], ["info"], ["remove", "crop"]])
+@pytest.mark.parametrize("command", [["query", "crop"], ["list"], ["info"], ["remove", "crop"], ["compact"], ["check"]])
 def test_what_is_no_index_is_an_error(run: Run, command: list[str], pictures: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "diary.txt").write_text("dear diary")
@@ -222,6 +217,41 @@ def test_add_refuses_another_vocabulary_or_other_features(
     assert run("add", tmp_path / "fresh.fm", pictures["coins"], "--vocabulary", pictures["missing"]).status == 2
     assert not (tmp_path / "fresh.fm").exists()
     assert len(Index.open(own_index)) == 1
+
+
+def test_add_prunes_what_vanished(run: Run, own_index: Path, pictures: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in ("coins", "astronaut"):
+        (tmp_path / "photos" / f"{name}.png").write_bytes(pictures[name].read_bytes())
+    assert run("add", own_index, tmp_path / "photos", "--jobs", "1").status == 0
+    (tmp_path / "photos" / "coins.png").unlink()
+    assert "added 0, skipped 1, failed 0\n" in run("add", own_index, tmp_path / "photos", "--jobs", "1").err
+    ended = run("add", own_index, tmp_path / "photos", "--jobs", "1", "--prune")
+    assert ended.status == 0
+    assert f"{tmp_path / 'photos' / 'coins.png'}: vanished" in ended.err
+    assert "added 0, skipped 1, failed 0, vanished 1" in ended.err
+    assert len(Index.open(own_index)) == 2
+
+
+def test_a_collection_with_a_root_can_be_moved(
+    run: Run, pictures: dict[str, Path], vocabulary_file: Path, tmp_path: Path
+) -> None:
+    index, photos, moved = tmp_path / "index", tmp_path / "photos", tmp_path / "moved"
+    photos.mkdir()
+    (photos / "cat.png").write_bytes(pictures["chelsea"].read_bytes())
+    added = run("add", index, photos, "--root", photos, "--vocabulary", vocabulary_file, "--jobs", "1")
+    assert added.status == 0
+    assert run("list", index).out == "cat.png\n"
+    photos.rename(moved)
+    lost = run("query", index, pictures["crop"], "--draw", tmp_path / "drawn")
+    assert "cannot draw cat.png" in lost.err
+    found = run("query", index, pictures["crop"], "--draw", tmp_path / "drawn", "--root", moved, "--json")
+    assert [match["name"] for match in found.lines()[0]["matches"]] == ["cat.png"]
+    assert len(list((tmp_path / "drawn").iterdir())) == 1
+    assert run("add", index, moved, "--jobs", "1").status == 2  # not below the root that it knows
+    assert "skipped 1" in run("add", index, moved, "--root", moved, "--jobs", "1").err
+    assert str(moved) in run("info", index).out
+    assert run("query", index, pictures["crop"], "--draw", tmp_path / "drawn").err.startswith("drawn: ")
 
 
 # query
@@ -452,6 +482,61 @@ def test_info_tells_numbers(run: Run, index: Path, tiny_vocabulary: Vocabulary) 
         assert any(name in line and str(value) in line for line in plain.out.splitlines())
 
 
+def test_compact_says_what_it_did(run: Run, own_index: Path, pictures: dict[str, Path]) -> None:
+    run("add", own_index, pictures["coins"], "--jobs", "1")
+    run("remove", own_index, pictures["chelsea"])
+    ended = run("compact", own_index)
+    assert (ended.status, ended.out) == (0, "")
+    assert "segments 2 -> 1" in ended.err
+    assert "removed images 1 -> 0" in ended.err
+    assert run("query", own_index, pictures["coins"]).status == 0
+
+
+def test_check_names_what_is_wrong_and_repairs_it(run: Run, own_index: Path, pictures: dict[str, Path]) -> None:
+    clean = run("check", own_index)
+    assert (clean.status, clean.out, clean.err) == (0, "", "featmatch: clean\n")
+    column = own_index / "segments" / "000001" / "size.npy"
+    column.write_bytes(column.read_bytes()[:-1] + b"\xff")
+    (own_index / "segments" / "000007").mkdir()
+    wrong = run("check", own_index)
+    assert wrong.status == 1
+    assert "size.npy is not as it was written" in wrong.out
+    assert "000007" in wrong.err
+    repaired = run("check", own_index, "--repair")
+    assert repaired.status == 0
+    assert "size.npy is not as it was written" in repaired.out
+    assert "took segment 000001 out" in repaired.err
+    assert "1 images wait to be added again" in repaired.err
+    assert "queued      1" in run("info", own_index).out
+    assert "added 1" in run("add", own_index, pictures["chelsea"]).err
+    assert run("check", own_index).err == "featmatch: clean\n"
+
+
+def test_a_second_writer_is_refused_at_once_or_waits(run: Run, own_index: Path, pictures: dict[str, Path]) -> None:
+    lock = FileLock(own_index / "writer.lock")
+    commands = (["add", pictures["coins"]], ["remove", pictures["coins"]], ["compact"], ["check", "--repair"])
+    with lock:
+        for command, *arguments in commands:
+            ended = run(command, own_index, *arguments)
+            assert ended.status == 2
+            assert "is being written to by another process" in ended.err
+    for command, *arguments in commands:
+        held, enough = threading.Event(), threading.Event()
+
+        def hold(held: threading.Event = held, enough: threading.Event = enough) -> None:
+            with lock:
+                held.set()
+                enough.wait()
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        held.wait()
+        threading.Timer(0.05, enough.set).start()
+        assert run(command, own_index, *arguments, "--wait").status == 0
+        assert enough.is_set()
+        holder.join()
+
+
 def test_train_writes_a_vocabulary_that_works(run: Run, pictures: dict[str, Path], tmp_path: Path) -> None:
     target = tmp_path / "own.npz"
     ended = run("train", target, pictures["collection"], "--words", "64", "--jobs", "1")
@@ -475,3 +560,40 @@ def test_train_into_a_folder_that_is_not_there_is_an_error(run: Run, pictures: d
     ended = run("train", tmp_path / "no" / "own.npz", pictures["collection"], "--words", "64", "--jobs", "1")
     assert (ended.status, ended.out) == (2, "")
     assert ended.err.startswith("featmatch: ")
+
+
+def test_add_takes_all_pages_when_asked(run: Run, own_index: Path, pictures: dict[str, Path], tmp_path: Path) -> None:
+    scan = tmp_path / "scan.tif"
+    pages = [Image.open(pictures[name]).convert("RGB") for name in ("astronaut", "stranger")]
+    pages[0].save(scan, save_all=True, append_images=pages[1:])
+    ended = run("add", own_index, scan, "--pages")
+    assert (ended.status, ended.err) == (0, "added 2, skipped 0, failed 0\n")
+    assert run("query", own_index, pictures["stranger"], "--json").lines()[0]["matches"][0]["name"] == f"{scan}#page=2"
+    assert run("remove", own_index, f"{scan}#page=2").status == 0
+
+
+def test_add_gives_up_on_an_image_after_the_timeout(run: Run, own_index: Path, pictures: dict[str, Path]) -> None:
+    ended = run("add", own_index, pictures["coins"], "--timeout", "0.001")
+    assert ended.status == 2
+    assert "decode_failed: took more than 0.001 seconds" in ended.err
+    assert run("add", own_index, pictures["coins"], "--timeout", "0").status == 2
+    assert run("add", own_index, pictures["coins"]).status == 0
+
+
+def test_decoders_do_not_talk_on_standard_error(own_index: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.tif"
+    Image.effect_noise((200, 200), 90).convert("1").save(damaged, compression="group4")
+    content = bytearray(damaged.read_bytes())
+    content[100:400] = bytes(range(1, 101)) * 3
+    damaged.write_bytes(content)
+    for command in ("query", "add"):
+        ended = subprocess.run(
+            [sys.executable, "-m", "featmatch", command, str(own_index), str(damaged)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert all(line.startswith(("featmatch: ", "added ")) for line in ended.stderr.splitlines())
+    raw = subprocess.run(
+        [sys.executable, "-c", "import sys, featmatch; featmatch.extract(sys.argv[1])", str(damaged)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "Fax4Decode" in raw.stderr  # what would be seen otherwise

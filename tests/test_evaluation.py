@@ -18,7 +18,6 @@ from featmatch.index import Index
 from featmatch.probability import score_of
 from featmatch.report import STAGES, report_of, suite_figures, text_of, worst_misses
 from featmatch.trials import CROP_SHARES, SUITES, EvaluationOptions, Plan, Trial, make, plan_for
-from featmatch.vocabulary import Vocabulary
 from tools.calibrate import answers_in
 
 SMALL = EvaluationOptions(SUITES, count=3, designs=1, copies=1)
@@ -37,13 +36,6 @@ def folder(photos: dict[str, NDArray[np.uint8]], tmp_path_factory: pytest.TempPa
         image.thumbnail((320, 320))
         image.save(target / f"{name}.png")
     return target
-
-
-@pytest.fixture(scope="module")
-def vocabulary(tiny_vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("vocabulary") / "tiny.npz"
-    tiny_vocabulary.save(file)
-    return file
 
 
 @pytest.fixture(scope="module")
@@ -156,15 +148,17 @@ def test_worst_misses_come_first() -> None:
     assert [miss.number for miss in worst_misses(records, "crops", count=1)] == [3]
 
 
-def test_same_seed_same_answers_however_many_and_used_again(folder: Path, vocabulary: Path, tmp_path: Path) -> None:
+def test_same_seed_same_answers_however_many_and_used_again(
+    folder: Path, vocabulary_file: Path, tmp_path: Path
+) -> None:
     workspace = tmp_path / "kept"
-    few = evaluate([folder], workspace, SMALL, vocabulary=vocabulary, jobs=1)
+    few = evaluate([folder], workspace, SMALL, vocabulary=vocabulary_file, jobs=1)
     assert few.added == len(few.plan.indexed) == few.index.images
     assert (few.added, few.failed) == (5, [])
     assert len(few.records) == 3 * 2 * len(SUITES)
     assert len(Index.open(workspace / "index-hard")) == 5 + 9
     more = EvaluationOptions(("random",), count=4)
-    again = evaluate([folder], workspace, more, vocabulary=vocabulary, jobs=1)
+    again = evaluate([folder], workspace, more, vocabulary=vocabulary_file, jobs=1)
     assert again.added == 0
 
     def told(one: Record) -> Record:
@@ -174,18 +168,18 @@ def test_same_seed_same_answers_however_many_and_used_again(folder: Path, vocabu
     assert [by_trial[one.trial] for one in few.records if one.suite == "random"] == [
         told(one) for one in few.records if one.suite == "random"
     ]
-    other = evaluate([folder], workspace, EvaluationOptions(count=1, seed=5), vocabulary=vocabulary, jobs=1)
+    other = evaluate([folder], workspace, EvaluationOptions(count=1, seed=5), vocabulary=vocabulary_file, jobs=1)
     assert {image.name for image in Index.open(workspace / "index").images()} == set(other.plan.indexed)
 
 
-def test_distractors_and_twins(folder: Path, vocabulary: Path, tmp_path: Path) -> None:
+def test_distractors_and_twins(folder: Path, vocabulary_file: Path, tmp_path: Path) -> None:
     options = EvaluationOptions(("crops",), count=4)
     held_out = plan_for([str(file) for file in sorted(folder.iterdir())], options).held_out
     (tmp_path / "more").mkdir()
     for name in held_out:  # the photos held out are in the index all the same, under other names
         Image.open(name).save(tmp_path / "more" / f"copy_of_{Path(name).name}")
     done = evaluate(
-        [folder], tmp_path / "a", options, distractors=[tmp_path / "more", folder], vocabulary=vocabulary, jobs=1
+        [folder], tmp_path / "a", options, distractors=[tmp_path / "more", folder], vocabulary=vocabulary_file, jobs=1
     )
     assert done.index.images == 5 + 4
     assert report_of(done)["all"]["false_claims"] == 4
@@ -193,15 +187,21 @@ def test_distractors_and_twins(folder: Path, vocabulary: Path, tmp_path: Path) -
     for part, whole in PARTS:
         twins += [(part, whole), (f"copy_of_{part}", whole), (f"copy_of_{whole}", part)]
     known = evaluate(
-        [folder], tmp_path / "a", options, distractors=[tmp_path / "more"], vocabulary=vocabulary, twins=twins, jobs=1
+        [folder],
+        tmp_path / "a",
+        options,
+        distractors=[tmp_path / "more"],
+        vocabulary=vocabulary_file,
+        twins=twins,
+        jobs=1,
     )
     found = report_of(known)
     assert found["all"]["false_claims"] == 0
     assert any(one.right is None and one.proven for record in known.records for one in record.answers)
 
 
-def test_times_of_a_query(folder: Path, vocabulary: Path, tmp_path: Path) -> None:
-    index = Index.open(tmp_path / "index", create=True, vocabulary=vocabulary)
+def test_times_of_a_query(folder: Path, vocabulary_file: Path, tmp_path: Path) -> None:
+    index = Index.open(tmp_path / "index", create=True, vocabulary=vocabulary_file)
     index.add([folder / "coffee.png"])
     found = index.query(str(folder / "coffee.png"))
     assert tuple(found.times) == STAGES
@@ -210,7 +210,11 @@ def test_times_of_a_query(folder: Path, vocabulary: Path, tmp_path: Path) -> Non
 
 
 def test_whole_evaluation_through_the_command_line(
-    folder: Path, vocabulary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    vocabulary_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     json_file, html_file, twins = tmp_path / "r.json", tmp_path / "r.html", tmp_path / "twins.tsv"
     twins.write_text("".join(f"{part}\t{whole}\n" for part, whole in PARTS))
@@ -224,9 +228,18 @@ def test_whole_evaluation_through_the_command_line(
         "--jobs",
         "1",
         "--vocabulary",
-        vocabulary,
+        vocabulary_file,
     ]
-    files: list[str | Path] = ["--vocabulary", vocabulary, "--json", json_file, "--html", html_file, "--twins", twins]
+    files: list[str | Path] = [
+        "--vocabulary",
+        vocabulary_file,
+        "--json",
+        json_file,
+        "--html",
+        html_file,
+        "--twins",
+        twins,
+    ]
     assert run_main(monkeypatch, "evaluate", folder, *arguments, *files) == 0
     printed = capsys.readouterr().out
     for words in ("random: 7 positives, 7 negatives", "crops: 7 positives", "µAP", "zero false", "verification"):
@@ -258,7 +271,7 @@ def test_whole_evaluation_through_the_command_line(
     assert set(re.findall(r'src="(\S{22})', page)) <= {"data:image/jpeg;base64"}
 
 
-def test_page_escapes_names_and_shows_misses(folder: Path, vocabulary: Path, tmp_path: Path) -> None:
+def test_page_escapes_names_and_shows_misses(folder: Path, vocabulary_file: Path, tmp_path: Path) -> None:
     from featmatch.report_page import page_of
 
     odd = tmp_path / "<b>&"
@@ -266,7 +279,7 @@ def test_page_escapes_names_and_shows_misses(folder: Path, vocabulary: Path, tmp
     for file in folder.iterdir():
         (odd / file.name).write_bytes(file.read_bytes())
     options = EvaluationOptions(("crops",), count=14)
-    done = evaluate([odd], tmp_path / "work", options, vocabulary=vocabulary, jobs=1)
+    done = evaluate([odd], tmp_path / "work", options, vocabulary=vocabulary_file, jobs=1)
     page = page_of(report_of(done), done, tmp_path / "work")
     missed = worst_misses(done.records, "crops")
     assert missed  # crops of 2 % of small photos

@@ -1,17 +1,30 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from featmatch.errors import StoreError
-from featmatch.segment import FORMAT_VERSION, IndexedImage, Postings, Segment, quantised, restored, write_segment
+from featmatch.segment import (
+    FORMAT_VERSION,
+    MANIFEST,
+    IndexedImage,
+    Postings,
+    Segment,
+    SegmentWriter,
+    quantised,
+    restored,
+    write_segment,
+)
 
 WORDS = 11
 
@@ -36,6 +49,13 @@ def written(folder: Path, seed: int = 0, counts: tuple[int, ...] = (9, 1, 17)) -
     images = made_images(seed, list(counts))
     write_segment(folder, images, list(range(40, 40 + len(images))), WORDS)
     return images
+
+
+def opened(folder: Path, words: int = WORDS) -> Segment:
+    """As the catalogue would have it opened, whatever its manifest says now."""
+    manifest = folder / MANIFEST
+    sha256 = hashlib.sha256(manifest.read_bytes()).digest() if manifest.is_file() else b""
+    return Segment.open(folder, words, sha256)
 
 
 @pytest.mark.parametrize("long_side", [17, 640, 5001, 60_000])
@@ -75,7 +95,7 @@ def test_an_open_segment_equals_a_plain_inverted_file(tmp_path: Path) -> None:
         for row, word in enumerate(image.words):
             posting = (columns.signature, columns.x, columns.y, columns.angle, columns.size)
             inverted[int(word)].append((number, *(int(column[row]) for column in posting)))
-    segment = Segment.open(tmp_path / "000001", WORDS)
+    segment = opened(tmp_path / "000001")
     names = ("image", "signature", "x", "y", "angle", "size")
     for word in range(WORDS):
         own = slice(int(segment.offsets[word]), int(segment.offsets[word + 1]))
@@ -97,7 +117,7 @@ def test_the_same_images_give_the_same_bytes(tmp_path: Path) -> None:
 
 def test_a_feature_takes_at_most_18_bytes_in_the_posting_columns(tmp_path: Path) -> None:
     written(tmp_path / "000001")
-    postings = Segment.open(tmp_path / "000001", WORDS).postings
+    postings = opened(tmp_path / "000001").postings
     columns = [getattr(postings, field.name) for field in dataclasses.fields(Postings)]
     assert sum(column.dtype.itemsize for column in columns) <= 18
 
@@ -138,7 +158,7 @@ def test_an_orphan_of_the_same_number_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "000001.partial").mkdir()
     (tmp_path / "000001.partial" / "half.npy").write_bytes(b"half")
     written(tmp_path / "000001", seed=2, counts=(7, 8))
-    assert Segment.open(tmp_path / "000001", WORDS).features.tolist() == [7, 8]
+    assert opened(tmp_path / "000001").features.tolist() == [7, 8]
     assert os.listdir(tmp_path) == ["000001"]
     assert not (tmp_path / "000001" / "stray").exists()
 
@@ -171,18 +191,60 @@ def other_version(folder: Path) -> None:
     (folder / "segment.json").write_text(json.dumps({**manifest, "version": FORMAT_VERSION + 1}))
 
 
+def rewrite(folder: Path, name: str, values: NDArray[Any]) -> None:
+    """Another column of the same size in bytes."""
+    with (folder / f"{name}.npy").open("wb") as file:
+        np.save(file, values)
+
+
+def other_type(folder: Path) -> None:
+    rewrite(folder, "signature", np.load(folder / "signature.npy").view(np.int64))
+
+
+def other_shape(folder: Path) -> None:
+    rewrite(folder, "x", np.load(folder / "x.npy")[:, None])
+
+
+def falling_offsets(folder: Path) -> None:
+    offsets = np.load(folder / "offsets.npy")
+    offsets[3] = offsets[-1] + 1
+    rewrite(folder, "offsets", offsets)
+
+
+def late_offsets(folder: Path) -> None:
+    offsets = np.load(folder / "offsets.npy")
+    offsets[0] = 1
+    rewrite(folder, "offsets", offsets)
+
+
+def no_width(folder: Path) -> None:
+    widths = np.load(folder / "widths.npy")
+    widths[1] = 0
+    rewrite(folder, "widths", widths)
+
+
+def negative_features(folder: Path) -> None:
+    features = np.load(folder / "features.npy")
+    features[0] = -1
+    rewrite(folder, "features", features)
+
+
 def no_folder(folder: Path) -> None:
     folder.rename(folder.with_name("elsewhere"))
 
 
 @pytest.mark.parametrize(
-    "damage", [remove_signatures, remove_manifest, cut_short, lengthen, spoil_header, other_version, no_folder]
-)
+    "damage",
+    [
+        remove_signatures, remove_manifest, cut_short, lengthen, spoil_header, other_version, no_folder, other_type,
+        other_shape, falling_offsets, late_offsets, no_width, negative_features,
+    ],
+)  # fmt: skip
 def test_a_damaged_segment_is_refused(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     written(tmp_path / "000001")
     damage(tmp_path / "000001")
     with pytest.raises(StoreError, match="000001"):
-        Segment.open(tmp_path / "000001", WORDS)
+        opened(tmp_path / "000001")
 
 
 @pytest.mark.parametrize(
@@ -192,10 +254,39 @@ def test_a_damaged_manifest_is_refused(tmp_path: Path, manifest: str) -> None:
     written(tmp_path / "000001")
     (tmp_path / "000001" / "segment.json").write_bytes(manifest.encode("latin-1"))
     with pytest.raises(StoreError, match="000001"):
-        Segment.open(tmp_path / "000001", WORDS)
+        opened(tmp_path / "000001")
+
+
+def test_a_manifest_that_is_not_the_catalogues_is_refused(tmp_path: Path) -> None:
+    written(tmp_path / "000001")
+    with pytest.raises(StoreError, match=MANIFEST):
+        Segment.open(tmp_path / "000001", WORDS, bytes(32))
+
+
+def test_a_segment_written_in_parts_is_the_same_to_the_byte(tmp_path: Path) -> None:
+    images = written(tmp_path / "whole")
+    segment = opened(tmp_path / "whole")
+    counts = np.array([len(image.words) for image in images])
+    tables = (segment.ids, segment.widths, segment.heights, counts)
+    with SegmentWriter(tmp_path / "parts", *tables, WORDS) as writer:
+        for first, last in ((0, 4), (4, 5), (5, WORDS)):
+            rows = slice(int(segment.offsets[first]), int(segment.offsets[last]))
+            words = np.repeat(np.arange(first, last), np.diff(segment.offsets[first : last + 1].astype(int)))
+            part = {field.name: getattr(segment.postings, field.name)[rows] for field in dataclasses.fields(Postings)}
+            writer.append(words, Postings(**part))
+    for path in (tmp_path / "whole").iterdir():
+        assert (tmp_path / "parts" / path.name).read_bytes() == path.read_bytes()
+    assert writer.manifest_sha256 == hashlib.sha256((tmp_path / "whole" / MANIFEST).read_bytes()).digest()
+
+
+def test_a_segment_that_lacks_postings_is_not_kept(tmp_path: Path) -> None:
+    one = np.array([5])
+    with pytest.raises(StoreError), SegmentWriter(tmp_path / "000001", one, one, one, one, WORDS):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_segment_of_another_vocabulary_size_is_refused(tmp_path: Path) -> None:
     written(tmp_path / "000001")
     with pytest.raises(StoreError):
-        Segment.open(tmp_path / "000001", WORDS + 1)
+        opened(tmp_path / "000001", WORDS + 1)

@@ -38,8 +38,7 @@ def _points() -> NDArray[np.float64]:
 
 def verified(points: NDArray[np.float64], rows: list[NDArray[np.int64]]) -> dict[int, Match]:
     candidates = [candidate(number, points, one) for number, one in enumerate(rows)]
-    names = {number: str(number) for number in range(len(rows))}
-    found = verify_candidates(candidates, names, features_at(points), GeometryOptions())
+    found = verify_candidates(candidates, features_at(points), GeometryOptions())
     return {match.id: match for match in found if match.id is not None}
 
 

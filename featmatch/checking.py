@@ -1,0 +1,256 @@
+"""Is an index as it was written? What is wrong with it, and what can be done about that."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featmatch.catalog import SCHEMA, Catalog, is_intact, schema_of
+from featmatch.errors import FeatmatchError, StoreError
+from featmatch.files import sha256_of
+from featmatch.generation import changing
+from featmatch.segment import Segment, read_manifest, segment_folder
+from featmatch.vocabulary import Vocabulary
+from featmatch.writing import clear_leftovers, leftovers, writing
+
+_ROWS = 1 << 22  # postings looked at at once
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What is wrong with an index; true where nothing is.
+
+    Attributes:
+        problems: each in words, with the file that it is in.
+        repairs: what was done, in words.
+        remaining: the problems that are left after the repairs.
+        queued: names of images whose features were lost; adding their files again brings them back.
+        leftovers: files of interrupted writers (or of one at work). They do no harm, and the next writer deletes them.
+    """
+
+    problems: list[str]
+    repairs: list[str]
+    remaining: list[str]
+    queued: list[str]
+    leftovers: list[str]
+
+    def __bool__(self) -> bool:
+        return not self.remaining
+
+
+def check(path: str | os.PathLike[str], *, repair: bool = False, wait: bool = False) -> CheckReport:
+    """Compare all files of an index with their checksums, and with one another.
+
+    Args:
+        path: the index.
+        repair: drop what interrupted writers left, and take out segments that are damaged: their images wait to be
+            added again, and the next ``add`` of their files does that. A damaged catalogue that can still be read is
+            written anew, and the next ``add`` compares every file by content. Waits for no reader.
+        wait: for another writer to end before the repair.
+
+    Raises:
+        StoreError: there is no index, one of another version, or one whose catalogue cannot be read; or the repair
+            cannot be written.
+    """
+    folder = Path(path)
+    if not os.path.isfile(folder / "catalog.sqlite"):
+        raise StoreError(f"{folder} is no featmatch index, or none that may be read")
+    if not repair:
+        found = _examined(folder)
+        return CheckReport(found.problems, [], found.problems, found.queued, found.leftovers)
+    with writing(folder, wait=wait):
+        found = _examined(folder)
+        repairs = list(_repaired(folder, found))
+        after = _examined(folder) if repairs else found
+    return CheckReport(found.problems, repairs, after.problems, after.queued, after.leftovers)
+
+
+def damaged_files(folder: Path, manifest_sha256: bytes) -> list[str]:
+    """What is wrong with the files of a segment, compared with their checksums."""
+    problems = []
+    try:
+        for name, entry in read_manifest(folder, manifest_sha256).items():
+            if sha256_of(folder / name) != entry["sha256"]:
+                problems.append(f"segment {folder} is damaged: {name} is not as it was written")
+    except StoreError as error:
+        problems.append(str(error))
+    except (OSError, KeyError, TypeError) as error:
+        problems.append(f"segment {folder} is damaged: {error}")
+    return problems
+
+
+@dataclass
+class _Findings:
+    """What one look at an index found."""
+
+    catalog: list[str] = field(default_factory=list)
+    readable: bool = True
+    vocabulary: list[str] = field(default_factory=list)
+    segments: dict[int, list[str]] = field(default_factory=dict)
+    queued: list[str] = field(default_factory=list)
+    leftovers: list[str] = field(default_factory=list)
+
+    @property
+    def problems(self) -> list[str]:
+        in_segments = [problem for problems in self.segments.values() for problem in problems]
+        return [*self.catalog, *self.vocabulary, *in_segments]
+
+
+def _examined(folder: Path) -> _Findings:
+    """Look at everything; again, where a writer has replaced it meanwhile."""
+    while True:
+        intact = is_intact(folder / "catalog.sqlite")
+        try:
+            catalog = Catalog(folder / "catalog.sqlite")
+        except StoreError as error:
+            if intact:
+                raise  # of another version
+            raise StoreError(f"{folder} is damaged beyond repair; make it anew: {error}") from error
+        found = _Findings()
+        if not intact:
+            found.catalog.append(f"{catalog.path} is not as it was written")
+        try:
+            _examine(folder, catalog, found)
+        except StoreError as error:
+            found.catalog.append(str(error))
+            found.readable = False
+        if not found.problems or not catalog.superseded:
+            return found
+
+
+def _examine(folder: Path, catalog: Catalog, found: _Findings) -> None:
+    found.catalog.extend(f"{catalog.path}: {problem}" for problem in _catalog_problems(catalog))
+    found.queued = catalog.queued()
+    found.leftovers = [str(path) for path in leftovers(folder, catalog)]
+    words = 0
+    try:
+        if sha256_of(folder / "vocabulary.npz") != catalog.meta.get("vocabulary_file"):
+            found.vocabulary.append(f"{folder / 'vocabulary.npz'} is not as it was written")
+        vocabulary = Vocabulary.load(folder / "vocabulary.npz")
+        words = len(vocabulary)
+        if vocabulary.fingerprint != catalog.meta.get("vocabulary"):
+            found.vocabulary.append(f"{folder / 'vocabulary.npz'} is another one than the index was made with")
+    except (FeatmatchError, OSError) as error:
+        found.vocabulary.append(f"{folder / 'vocabulary.npz'}: {error}")
+    for record in catalog.segments():
+        where = segment_folder(folder, record.id)
+        problems = damaged_files(where, record.manifest)
+        if not problems and words:
+            try:
+                segment = Segment.open(where, words, record.manifest)
+                problems += [
+                    f"segment {where}: {problem}" for problem in _segment_problems(segment, catalog, record.id)
+                ]
+            except StoreError as error:
+                problems.append(str(error))
+        counts = catalog.rows(_COUNTS, record.id, record.id)
+        if counts != [(record.images, record.features)]:
+            problems.append(f"segment {where}: the catalogue's counts do not fit")
+        if problems:
+            found.segments[record.id] = problems
+
+
+_COUNTS = """
+    SELECT count(*), coalesce(sum(features), 0) FROM (
+        SELECT features FROM images WHERE segment = ? UNION ALL SELECT features FROM tombstones WHERE segment = ?)"""
+
+
+# What each finds is wrong; the words go before the numbers of the rows.
+_INCONSISTENCIES = {
+    "there is no name of image": "SELECT id FROM images WHERE id NOT IN (SELECT image FROM names)",
+    "there is no image of name": "SELECT id FROM names WHERE image NOT IN (SELECT id FROM images)",
+    "there is no such segment of image": """
+        SELECT id FROM images WHERE segment IS NOT NULL AND segment NOT IN (SELECT id FROM segments)
+        UNION ALL SELECT image FROM tombstones WHERE segment NOT IN (SELECT id FROM segments)""",
+    "both live and removed is image": "SELECT image FROM tombstones WHERE image IN (SELECT id FROM images)",
+}
+
+
+def _catalog_problems(catalog: Catalog) -> Iterator[str]:
+    for (message,) in catalog.rows("PRAGMA integrity_check(20)"):
+        if message != "ok":
+            yield str(message)
+    if catalog.rows("SELECT name, sql FROM sqlite_master ORDER BY name") != schema_of(SCHEMA):
+        yield "its tables are not those of an index"
+    for words, statement in _INCONSISTENCIES.items():
+        for (number,) in catalog.rows(f"{statement} LIMIT 20"):
+            yield f"{words} {number}"
+
+
+def _segment_problems(segment: Segment, catalog: Catalog, number: int) -> Iterator[str]:
+    expected = catalog.rows(
+        "SELECT id, width, height, features FROM images WHERE segment = ? "
+        "UNION ALL SELECT image, NULL, NULL, features FROM tombstones WHERE segment = ?",
+        number, number,
+    )  # fmt: skip
+    columns = (segment.ids, segment.widths, segment.heights, segment.features)
+    there: dict[int, tuple[Any, ...]] = {
+        row[0]: row for row in zip(*(column.tolist() for column in columns), strict=True)
+    }
+    if len(there) != len(segment.ids):
+        yield "an image is in it twice"
+    for row in expected:
+        found = there.pop(row[0], None)
+        if found is None:
+            yield f"image {row[0]} is not in it"
+        elif found != row and (row[1] is not None or found[3] != row[3]):
+            yield f"image {row[0]} is not as the catalogue has it"
+    for image in there:
+        yield f"image {image} is not in the catalogue"
+    counts = np.zeros(len(segment.ids), np.int64)
+    column = segment.postings.image
+    for start in range(0, len(column), _ROWS):
+        part = column[start : start + _ROWS]
+        if (part >= len(counts)).any():
+            yield "a posting names an image that is not there"
+            return
+        counts += np.bincount(part, minlength=len(counts))
+        before = column[max(start - 1, 0) : start + _ROWS]
+        descents = np.flatnonzero(before[1:] < before[:-1]) + max(start, 1)
+        if not np.isin(descents, segment.offsets).all():
+            yield "a posting list is not in order"
+    if (counts != segment.features).any():
+        yield "an image has not as many postings as features"
+
+
+def _repaired(folder: Path, found: _Findings) -> Iterator[str]:
+    """Mend what can be mended; each repair in words."""
+    if not found.readable:
+        raise StoreError(f"{folder} is damaged beyond repair; make it anew: {found.catalog[-1]}")
+    fresh = _fresh_vocabulary(folder) if found.vocabulary else None
+    if fresh is not None:
+        fresh.save(folder / "vocabulary.npz")
+    if found.catalog or found.segments or fresh is not None:
+        with changing(folder / "catalog.sqlite") as change:
+            if found.segments:
+                change.replace_segments(list(found.segments), None)
+            if fresh is not None:
+                change.describe("vocabulary_file", sha256_of(folder / "vocabulary.npz"))
+            if found.catalog:
+                change.distrust()
+    if found.catalog:
+        yield "wrote the catalogue anew; the next add of the same paths compares each file by content"
+    if fresh is not None:
+        yield "wrote the vocabulary anew"
+    for number in found.segments:
+        yield f"took segment {number:06d} out; its images wait to be added again"
+    for path in clear_leftovers(folder):
+        yield f"deleted {path}"
+
+
+def _fresh_vocabulary(folder: Path) -> Vocabulary | None:
+    """The vocabulary of the index, from its own file or from the shipped ones, if it can be had."""
+    meta = Catalog(folder / "catalog.sqlite").meta
+    for source in (folder / "vocabulary.npz", None):
+        try:
+            vocabulary = Vocabulary.load(source) if source else Vocabulary.shipped(meta["features"]["detector"])
+        except FeatmatchError:
+            continue
+        if vocabulary.fingerprint == meta.get("vocabulary"):
+            return vocabulary
+    return None

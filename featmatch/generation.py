@@ -1,0 +1,170 @@
+"""The next generation of the catalogue: how a writer changes it.
+
+A writer changes a copy, appends the SHA-256 of it (SQLite does not look behind its last page), flushes it, and renames
+it into place. That rename is the commit: a crash leaves the index as before or as after.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from featmatch.catalog import DIGEST_BYTES, FORMAT_VERSION, SCHEMA, connected, to_sql
+from featmatch.errors import StoreError
+from featmatch.files import flush_folder, sha256_of
+
+
+class Change:
+    """What a writer does to its copy of the catalogue."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._left: set[int] = set()  # images that lost a name; they may get another before the change is complete
+
+    def describe(self, key: str, value: Any) -> None:
+        """Set one entry of the description."""
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+
+    def next_segment(self) -> int:
+        """The first segment number that was never used."""
+        row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'segments'").fetchone()
+        return row[0] + 1 if row else 1
+
+    def add_segment(self, number: int, images: int, features: int, manifest: bytes) -> None:
+        """Make a segment live."""
+        self._connection.execute("INSERT INTO segments VALUES (?, ?, ?, ?)", (number, images, features, manifest))
+
+    def image_with(self, sha256: str) -> int | None:
+        """The image of this content, if it can be found or is about to be."""
+        row = self._connection.execute(
+            "SELECT id FROM images WHERE sha256 = ? AND segment IS NOT NULL", (bytes.fromhex(sha256),)
+        ).fetchone()
+        return row[0] if row else None
+
+    def add_image(self, sha256: str, size: int, width: int, height: int, features: int, segment: int) -> int:
+        """Make an image live whose features are in a segment; return its number. One that waited keeps its own."""
+        self._connection.execute(
+            "INSERT INTO images (sha256, bytes, width, height, features, segment) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (sha256) DO UPDATE SET bytes = excluded.bytes, width = excluded.width, "
+            "height = excluded.height, features = excluded.features, segment = excluded.segment",
+            (bytes.fromhex(sha256), size, width, height, features, segment),
+        )
+        image = self.image_with(sha256)
+        assert image is not None
+        return image
+
+    def name(self, name: str, image: int, mtime_ns: int, text: str | None = None) -> None:
+        """Let a name stand for an image from now on; what nothing names any more is removed."""
+        before = self._image_named(name)
+        self._connection.execute(
+            "INSERT INTO names (name, image, mtime_ns, text) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE "
+            "SET image = excluded.image, mtime_ns = excluded.mtime_ns, text = coalesce(excluded.text, text)",
+            (to_sql(name), image, mtime_ns, text),
+        )
+        if before is not None and before != image:
+            self._left.add(before)
+
+    def remove(self, names: Iterable[str]) -> list[str]:
+        """Take names out, and images that have none left; return those of the names that were in."""
+        gone = []
+        for name in names:
+            image = self._image_named(name)
+            if image is not None:
+                self._connection.execute("DELETE FROM names WHERE name = ?", (to_sql(name),))
+                self._left.add(image)
+                gone.append(name)
+        return gone
+
+    def replace_segments(self, old: Sequence[int], new: int | None) -> None:
+        """Let the images of old segments be in a new one, and forget the old ones with their tombstones."""
+        marks = ",".join("?" * len(old))
+        self._connection.execute(f"UPDATE images SET segment = ? WHERE segment IN ({marks})", (new, *old))
+        self._connection.execute(f"DELETE FROM tombstones WHERE segment IN ({marks})", old)
+        self._connection.execute(f"DELETE FROM segments WHERE id IN ({marks})", old)
+
+    def shrink(self) -> None:
+        """Give back the room of rows that are no more."""
+        self._connection.execute("COMMIT")
+        self._connection.execute("VACUUM")
+        self._connection.execute("BEGIN")
+
+    def distrust(self) -> None:
+        """Mend what does not fit together, and have the next ``add`` compare every file by its content."""
+        self._connection.execute("REINDEX")
+        self._connection.execute("DELETE FROM names WHERE image NOT IN (SELECT id FROM images)")
+        self._connection.execute("DELETE FROM tombstones WHERE image IN (SELECT id FROM images)")
+        rows = self._connection.execute("SELECT id FROM images WHERE id NOT IN (SELECT image FROM names)")
+        self._left.update(image for (image,) in rows)
+        self._connection.execute("UPDATE images SET segment = NULL WHERE segment NOT IN (SELECT id FROM segments)")
+        self._connection.execute("DELETE FROM tombstones WHERE segment NOT IN (SELECT id FROM segments)")
+        self._connection.execute("UPDATE names SET mtime_ns = -1")
+
+    def _image_named(self, name: str) -> int | None:
+        row = self._connection.execute("SELECT image FROM names WHERE name = ?", (to_sql(name),)).fetchone()
+        return row[0] if row else None
+
+    def complete(self) -> None:
+        """Put tombstones in place of images that have no name left."""
+        for image in sorted(self._left):
+            nameless = "FROM images WHERE id = ? AND NOT EXISTS (SELECT 1 FROM names WHERE image = images.id)"
+            self._connection.execute(
+                f"INSERT INTO tombstones SELECT id, segment, features {nameless} AND segment IS NOT NULL", (image,)
+            )
+            self._connection.execute(f"DELETE {nameless}", (image,))
+
+
+def create_catalog(path: Path, meta: dict[str, Any]) -> None:
+    """Make the first generation."""
+    with _next_generation(path) as change:
+        change._connection.executescript(SCHEMA)
+        change._connection.execute("BEGIN")
+        for key, value in {"version": FORMAT_VERSION, **meta}.items():
+            change.describe(key, value)
+
+
+@contextlib.contextmanager
+def changing(path: Path) -> Iterator[Change]:
+    """Make the next generation; if anything is raised, there is none. The caller holds the writer's lock.
+
+    Raises:
+        StoreError: the catalogue is damaged.
+        OSError: it cannot be written.
+    """
+    with _next_generation(path, path) as change:
+        change._connection.execute("BEGIN")
+        yield change
+
+
+@contextlib.contextmanager
+def _next_generation(path: Path, former: Path | None = None) -> Iterator[Change]:
+    aside = path.with_name(path.name + ".partial")
+    try:
+        aside.unlink(missing_ok=True)
+        if former is not None:
+            shutil.copyfile(former, aside)
+            os.truncate(aside, aside.stat().st_size - DIGEST_BYTES)
+        with contextlib.closing(connected(aside, "mode=rwc")) as connection:
+            connection.execute("PRAGMA journal_mode = OFF")  # nobody else sees it, and it is flushed as a whole below
+            connection.execute("PRAGMA synchronous = OFF")
+            change = Change(connection)
+            yield change
+            change.complete()
+            connection.execute("COMMIT")
+        digest = bytes.fromhex(sha256_of(aside))
+        with aside.open("ab") as file:
+            file.write(digest)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+        flush_folder(path.parent)
+    except sqlite3.Error as error:
+        raise StoreError(f"catalogue {path}: {error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)

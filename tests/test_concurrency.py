@@ -1,0 +1,234 @@
+"""One writer and many readers, in threads and in processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from featmatch import FeatmatchError, Index, StoreError, Vocabulary, check
+from featmatch.generation import changing
+from tools.small_index import draw_pictures, settle, small_index
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
+    pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),  # the threads are NumPy's, and idle
+]
+_FORK = multiprocessing.get_context("fork") if hasattr(os, "fork") else multiprocessing.get_context()
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    settle()
+    return draw_pictures(tmp_path_factory.mktemp("pictures"), 8)
+
+
+@pytest.fixture
+def index(pictures: list[Path], small_words: Vocabulary, tmp_path: Path) -> Index:
+    index = small_index(tmp_path / "index", small_words)
+    index.add(pictures[:2], jobs=1)
+    return index
+
+
+def in_process(task: Callable[[], object]) -> int:
+    """Exit status of a forked process that does it."""
+    process = _FORK.Process(target=task)
+    process.start()
+    process.join()
+    return process.exitcode or 0
+
+
+def write_for_a_while(index: Index, pictures: list[Path]) -> None:
+    for picture in pictures[2:]:
+        index.add([picture], jobs=1)
+    index.remove([str(picture) for picture in pictures[2:5]])
+    index.compact()
+
+
+def read_until(index: Index, pictures: list[Path], done: Callable[[], bool]) -> int:
+    """Each state that is seen is whole: the first two are always there, the others all or nothing."""
+    reads = 0
+    while not done() or reads < 3:
+        index.refresh()
+        names = {record.name for record in index.images()}
+        assert {str(picture) for picture in pictures[:2]} <= names
+        assert len(index) >= 2
+        snapshot = index.snapshot
+        in_segments = [number for segment in snapshot.segments.values() for number in segment.ids.tolist()]
+        assert {record.id for record in snapshot.catalog.images()} <= set(in_segments) - snapshot.removed
+        assert str(pictures[0]) in [match.name for match in index.query(pictures[0])]
+        reads += 1
+    return reads
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_threads_read_while_one_writes(index: Index, pictures: list[Path], shared: bool) -> None:
+    done = threading.Event()
+    with ThreadPoolExecutor(3) as pool:
+        readers = [
+            pool.submit(read_until, index if shared else Index.open(index._folder), pictures, done.is_set)
+            for _ in range(3)
+        ]
+        try:
+            write_for_a_while(index, pictures)
+        finally:
+            done.set()
+        assert all(reader.result() for reader in readers)
+    assert check(index._folder)
+
+
+def test_a_process_reads_while_another_writes(index: Index, pictures: list[Path]) -> None:
+    writer = _FORK.Process(target=write_for_a_while, args=(Index.open(index._folder), pictures))
+    writer.start()
+    assert read_until(Index.open(index._folder), pictures, lambda: not writer.is_alive())
+    writer.join()
+    assert writer.exitcode == 0
+    assert len(Index.open(index._folder)) == 5
+
+
+def test_readers_do_not_wait_for_a_writer_that_stands_still_in_its_commit(index: Index, pictures: list[Path]) -> None:
+    stopped = Index.open(index._folder)
+
+    def stop_at_rename(*arguments: object) -> None:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def write() -> None:
+        os.replace = stop_at_rename  # type: ignore[assignment]
+        stopped.add(pictures[2:3], jobs=1)
+
+    writer = _FORK.Process(target=write)
+    writer.start()
+    os.waitid(os.P_PID, writer.pid or 0, os.WSTOPPED | os.WNOWAIT)
+    try:
+        assert len(Index.open(index._folder)) == 2
+        index.refresh()
+        assert [match.name for match in index.query(pictures[0])] == [str(pictures[0])]
+        with pytest.raises(StoreError, match="being written"):
+            index.add(pictures[3:4], jobs=1)
+    finally:
+        writer.kill()
+        writer.join()
+    assert len(index.add(pictures[2:4], jobs=1).added) == 2
+    assert check(index._folder) and not check(index._folder).leftovers
+
+
+def test_a_writer_that_is_killed_leaves_no_process_behind(index: Index, tmp_path: Path) -> None:
+    new = draw_pictures(tmp_path / "new", 30, seed=2)
+    reading, writing = _FORK.Pipe(duplex=False)
+
+    def stop_with_processes(done: int, total: int) -> None:
+        del total
+        if done == 20:
+            writing.send([process.pid for process in multiprocessing.active_children()])
+            signal.pause()
+
+    writer = _FORK.Process(target=lambda: index.add(new, jobs=2, progress=stop_with_processes))
+    writer.start()
+    workers = reading.recv()
+    writer.kill()
+    writer.join()
+    assert len(workers) == 2
+    for worker in workers:
+        subprocess.run(["tail", f"--pid={worker}", "-f", os.devnull], timeout=60, check=True)
+    assert len(index.add(new).added) == 30
+    assert check(index._folder) and not check(index._folder).leftovers
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda index: index.add([], wait=True),
+        lambda index: index.remove([], wait=True),
+        lambda index: index.compact(wait=True),
+        lambda index: check(index._folder, repair=True, wait=True),
+    ],
+)
+def test_a_second_writer_waits_if_told_so(index: Index, write: Callable[[Index], object]) -> None:
+    lock = FileLock(index._folder / "writer.lock")
+    lock.acquire()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(write, index)
+        assert not waiting.done()
+        lock.release()
+        waiting.result()
+
+
+def test_refresh_of_what_has_not_changed_keeps_the_snapshot(index: Index, pictures: list[Path]) -> None:
+    before = index.snapshot
+    index.refresh()
+    assert index.snapshot is before
+    index.add(pictures[2:3], jobs=1)
+    after = index.snapshot
+    assert after is not before
+    assert after.segments[1] is before.segments[1]  # open already
+
+
+def test_a_reader_lets_go_of_what_it_no_longer_needs(index: Index, pictures: list[Path]) -> None:
+    reader = Index.open(index._folder)
+    catalog = reader.snapshot.catalog
+    index.add(pictures[2:3], jobs=1)
+    reader.refresh()
+    assert catalog.close.alive
+    del catalog
+    if sys.platform == "linux":
+        deleted = [os.readlink(f"/proc/self/fd/{handle}") for handle in os.listdir("/proc/self/fd") if handle != "0"
+                   and os.path.islink(f"/proc/self/fd/{handle}")]  # fmt: skip
+        assert not [target for target in deleted if str(index._folder) in target and "(deleted)" in target]
+
+
+def test_a_folder_of_another_user_can_be_read_but_not_written(index: Index, pictures: list[Path]) -> None:
+    folder = index._folder
+    (folder / "writer.lock").unlink(missing_ok=True)
+
+    def visit() -> None:
+        if os.geteuid() == 0:
+            os.setuid(65534)
+        reader = Index.open(folder)
+        assert [match.name for match in reader.query(pictures[0])] == [str(pictures[0])]
+        assert check(folder)
+        for write in (
+            lambda: reader.add(pictures, jobs=1), lambda: reader.remove([str(pictures[0])]), reader.compact,
+            lambda: check(folder, repair=True),
+        ):  # fmt: skip
+            with pytest.raises(FeatmatchError, match="cannot write"):
+                write()
+
+    parents = [folder, *folder.rglob("*"), *list(folder.parents)[:-2], *list(pictures[0].parents)[:-2]]
+    modes = {path: path.stat().st_mode for path in parents}
+    try:
+        for path in modes:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        assert in_process(visit) == 0
+    finally:
+        for path, mode in modes.items():
+            path.chmod(mode)
+
+
+def test_two_processes_that_create_an_index_make_one(small_words: Vocabulary, tmp_path: Path) -> None:
+    processes = [_FORK.Process(target=small_index, args=(tmp_path / "index", small_words)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 4
+    assert check(tmp_path / "index") and not check(tmp_path / "index").leftovers
+
+
+def test_a_change_of_the_catalogue_needs_no_reader_to_let_go(index: Index) -> None:
+    readers = [Index.open(index._folder) for _ in range(3)]
+    iterators = [reader.images() for reader in readers]
+    for iterator in iterators:
+        next(iterator)
+    with changing(index._folder / "catalog.sqlite") as change:
+        change.describe("root", "/somewhere")
+    assert [reader.root for reader in readers] == [None] * 3
+    assert all(len(list(iterator)) == 1 for iterator in iterators)

@@ -1,0 +1,79 @@
+"""Indexes as each version of the format wrote them, which must open for ever (``tools/make_format_index.py``)."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from featmatch import Index, StoreError, VocabularyError, check
+from featmatch.catalog import FORMAT_VERSION
+from featmatch.generation import changing
+
+KEPT = sorted((Path(__file__).parent / "indexes").glob("format-*"))
+
+
+def test_one_is_kept_of_each_version() -> None:
+    assert [folder.name for folder in KEPT] == [f"format-{version}" for version in range(1, FORMAT_VERSION + 1)]
+    assert all(sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 300_000 for folder in KEPT)
+
+
+@pytest.fixture(params=KEPT, ids=lambda folder: folder.name)
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    shutil.copytree(request.param, tmp_path / "kept")
+    return tmp_path / "kept"
+
+
+def test_it_is_clean_and_holds_what_was_put_in(kept: Path) -> None:
+    report = check(kept / "index")
+    assert report
+    assert not report.leftovers
+    index = Index.open(kept / "index")
+    records = [(record.name, record.text) for record in index.images()]
+    assert records == [
+        ("pictures/000.jpg", "of the first addition"),
+        ("pictures/001.jpg", "of the first addition"),
+        ("pictures/copy.jpg", None),
+        ("pictures/002.jpg", None),
+    ]
+    info = index.info()
+    assert (info.images, info.removed, info.segments, info.detector, info.words) == (4, 1, 2, "sift", 256)
+
+
+def test_it_answers(kept: Path) -> None:
+    index = Index.open(kept / "index")
+    for name, expected in {
+        "000": ["pictures/000.jpg"],
+        "001": ["pictures/001.jpg", "pictures/copy.jpg"],
+        "002": ["pictures/002.jpg"],
+        "003": [],
+    }.items():
+        assert [match.name for match in index.query(kept / "pictures" / f"{name}.jpg")] == expected
+    with Image.open(kept / "pictures" / "002.jpg") as picture:
+        turned = picture.rotate(180)
+    (match,) = index.query(turned)
+    assert abs(abs(match.relation.rotation_deg) - 180) < 2
+    np.testing.assert_allclose(match.homography @ [0, 0, 1], [picture.width - 1, picture.height - 1, 1], atol=2)
+
+
+def test_it_can_be_added_to_and_compacted(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(kept)
+    index = Index.open("index")
+    report = index.add(["pictures"], jobs=1)
+    assert report.added == ["pictures/003.jpg"]
+    assert len(report.skipped) == 4
+    index.compact()
+    assert [match.name for match in index.query("pictures/003.jpg")] == ["pictures/003.jpg"]
+    assert check("index")
+
+
+def test_a_newer_version_is_refused_with_both_numbers(kept: Path) -> None:
+    newer = FORMAT_VERSION + 1
+    with changing(kept / "index" / "catalog.sqlite") as change:
+        change.describe("version", newer)
+    for use in (Index.open, check, lambda folder: Index.open(folder, create=True)):
+        with pytest.raises((StoreError, VocabularyError), match=f"format {newer}.*reads {FORMAT_VERSION}"):
+            use(kept / "index")

@@ -1,0 +1,39 @@
+"""Make the small index that is kept under ``tests/indexes``: one for each version of the format, to open for ever.
+
+    python -m tools.make_format_index tests/indexes/format-1
+
+Made once, when a version of the format is released, and never again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tools.small_index import draw_pictures, small_index, small_vocabulary
+
+
+def main() -> None:
+    """Two segments, a picture under two names, a text, and a tombstone."""
+    parser = argparse.ArgumentParser(description="Make a small index of the present format, with its pictures.")
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    folder.mkdir(parents=True)
+    os.chdir(folder)  # names are to be relative to it
+    for path in draw_pictures(Path("pictures"), 4):
+        cv2.imwrite(str(path.with_suffix(".jpg")), np.asarray(cv2.imread(str(path))))
+        path.unlink()
+    Path("pictures/copy.jpg").write_bytes(Path("pictures/001.jpg").read_bytes())
+    index = small_index(Path("index"), small_vocabulary())
+    index.add(["pictures/000.jpg", "pictures/001.jpg"], jobs=1, text="of the first addition")
+    index.add(["pictures"], jobs=1)
+    index.remove(["pictures/003.jpg"])
+    Path("index/writer.lock").unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main()
