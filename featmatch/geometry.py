@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ Matrix = NDArray[np.float64]
 
 _FEWEST = 3  # matches that agree; two do in any pair of pictures
 _KEYPOINT_ERROR = 0.2  # of a keypoint's turn (radians) and growth (as a share)
+_ENOUGH_TO_REFINE = 12  # matches for eight unknowns
 _ROW_BITS = 40  # of a reference's row; the query's rows take the others
 _BEYOND_DOUBT = 40.0  # a score at which no other hypothesis is tried
 
@@ -145,7 +147,7 @@ def fit_homography(
                 best = fit
         if best is not None and best.score > _BEYOND_DOUBT:
             break
-    return best
+    return best and _refined(best, matches, 0.6 * tolerance)
 
 
 def project(matrix: Matrix, points: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -248,6 +250,25 @@ def _magsac(query: NDArray[np.float64], reference: NDArray[np.float64], toleranc
     if matrix is None or not np.isfinite(matrix).all() or abs(matrix[2, 2]) < 1e-12:
         return None
     return np.asarray(matrix / matrix[2, 2], np.float64)
+
+
+def _refined(fit: Fit, matches: TentativeMatches, tolerance: float) -> Fit:
+    """Where inliers are many, least squares over those within their own scatter, again and again; the claim stays."""
+    matrix = fit.reference_from_query
+    for _ in range(6):
+        errors = np.linalg.norm(project(matrix, matches.query) - matches.reference, axis=1)
+        near = errors < tolerance
+        if near.sum() < _ENOUGH_TO_REFINE:
+            break
+        scatter = 1.4826 * np.median(errors[near])  # of a normal distribution with this median
+        near &= errors < max(2.5 * scatter, 0.1 * tolerance)
+        if near.sum() < _ENOUGH_TO_REFINE:
+            break
+        found, _ = cv2.findHomography(matches.query[near], matches.reference[near], 0)
+        if found is None or not np.isfinite(found).all() or not _is_sane(found, matches.query[fit.inliers]):
+            break
+        matrix = np.asarray(found, np.float64)
+    return dataclasses.replace(fit, reference_from_query=matrix)
 
 
 def _is_sane(matrix: Matrix, support: NDArray[np.float64]) -> bool:

@@ -115,6 +115,16 @@ def test_few_inliers_are_enough_where_there_is_little_else(truth: Matrix) -> Non
         assert is_proven(fit)
 
 
+@pytest.mark.parametrize("truth", TRUTHS.values(), ids=TRUTHS)
+def test_many_inliers_give_a_precise_map_though_some_are_rough(truth: Matrix) -> None:
+    fine, rough = made_matches(2, truth, 200, 0, noise_px=0.3), made_matches(3, truth, 60, 0, noise_px=2.5)
+    both = TentativeMatches(
+        *(np.concatenate([getattr(fine, column), getattr(rough, column)]) for column in vars(fine)),
+    )
+    both = dataclasses.replace(both, query_rows=np.arange(260), reference_rows=np.arange(260))
+    assert corner_error(sure(fitted(both)), truth) < 0.25
+
+
 def test_without_noise_the_map_is_exact() -> None:
     truth = TRUTHS["perspective"]
     fit = sure(fitted(made_matches(3, truth, 80, 0, noise_px=0)))
