@@ -40,18 +40,16 @@ class Fit(NamedTuple):
 
     Attributes:
         geometry: growth of the first with the geometry that counts.
-        chance_agreement: and with the agreement of pixels; 0 where they were not looked at.
+        agreement: and with the agreement of pixels; 0 where they were not looked at.
         chance: its log-odds at 0.
         evenness: growth of the second with the evenness.
-        part_agreement: and with the agreement of pixels; 0 where they were not looked at.
         part: its log-odds at 0.
     """
 
     geometry: float
-    chance_agreement: float
+    agreement: float
     chance: float
     evenness: float
-    part_agreement: float
     part: float
 
 
@@ -62,9 +60,8 @@ def score_of(evidence: Evidence, detector: str) -> float:
     probability of a copy is the product of those of neither; ``tools/calibrate.py`` fits both at once.
     """
     fit = fit_of(detector, with_pixels=evidence.agreement is not None)
-    agreement = evidence.agreement or 0.0
-    no_chance = fit.geometry * evidence.counted + fit.chance_agreement * agreement + fit.chance
-    whole = fit.evenness * evidence.evenness + fit.part_agreement * agreement + fit.part
+    no_chance = fit.geometry * evidence.counted + fit.agreement * (evidence.agreement or 0.0) + fit.chance
+    whole = fit.evenness * evidence.evenness + fit.part
     # (1 + e^-a)(1 + e^-b) - 1, the odds against, written so that nothing is lost when both are sure.
     return -math.log(
         math.exp(_bounded(-no_chance)) + math.exp(_bounded(-whole)) + math.exp(_bounded(-no_chance - whole))

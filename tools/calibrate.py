@@ -26,7 +26,7 @@ from featmatch.probability import Evidence, Fit, probability_of, score_of
 
 TARGET = Path(__file__).parent.parent / "data" / "probability.json"
 _PRIOR = 0.02  # of a normal distribution about 0 on every number: keeps what the data do not settle finite
-_ANSWERS = 6  # of each query
+_ANSWERS = 2  # of each query: those below say little, and are many
 
 
 def main() -> None:
@@ -74,18 +74,21 @@ def fitted(evidence: list[Evidence], right: NDArray[np.bool_], *, with_pixels: b
     seen = [one for one in evidence if not with_pixels or one.agreement is not None]
     right = right[[not with_pixels or one.agreement is not None for one in evidence]]
     ones = np.ones(len(seen))
-    agreement = np.array([one.agreement or 0.0 for one in seen]) * with_pixels
     counted = np.array([one.counted if with_pixels else one.distinct for one in seen])
+    agreement = np.array([one.agreement or 0.0 for one in seen]) * with_pixels
     chance = np.stack([counted, agreement, ones], axis=1)
-    part = np.stack([np.array([one.evenness for one in seen]), agreement, ones], axis=1)
+    part = np.stack([np.array([one.evenness for one in seen]), ones], axis=1)
 
     def loss(numbers: NDArray[np.float64]) -> float:
         log_right = log_expit(chance @ numbers[:3]) + log_expit(part @ numbers[3:])
         log_wrong = np.log(np.maximum(-np.expm1(log_right), 1e-15))
         return float(-np.where(right, log_right, log_wrong).sum() + _PRIOR * (numbers**2).sum())
 
-    start = np.array([0.4, 5.0, -6.0, 5.0, 5.0, -4.0])
-    return Fit(*(round(float(number), 3) for number in minimize(loss, start, method="BFGS").x))
+    start = np.array([0.4, 5.0, -6.0, 5.0, -4.0])
+    # More evidence never makes a match less likely.
+    growths_and_odds = [(0, None), (0, None), (None, None), (0, None), (None, None)]
+    best = minimize(loss, start, method="L-BFGS-B", bounds=growths_and_odds).x
+    return Fit(*(round(float(number), 3) for number in best))
 
 
 if __name__ == "__main__":
