@@ -229,7 +229,7 @@ def match_from(
         negative=variant.negative,
     )
     even = evenness(query_points, query.keypoints.astype(np.float64), query_region)
-    evidence = Evidence(fit.score, fit.score, even)
+    evidence = Evidence(fit.score, fit.score, fit.clarity, even)
     score = score_of(evidence, query.detector)
     return Match(
         id=image_id,

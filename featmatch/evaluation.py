@@ -224,6 +224,7 @@ def evidence_of(match: Match) -> dict[str, float | None]:
     return {
         "geometry": match.evidence.geometry,
         "distinct": match.evidence.distinct,
+        "clarity": match.evidence.clarity,
         "evenness": match.evidence.evenness,
         "agreement": match.evidence.agreement,
         "inliers": match.inliers,

@@ -108,12 +108,15 @@ class Fit:
         reference_from_query: (3, 3) float64.
         inliers: rows of the tentative matches that agree, one for each feature of either picture.
         effective: inliers, several in the same grid cell of either picture counted once.
+        clarity: how clearly an inlier says where it belongs, on average: 1 where no other feature looks like it, near 0
+            in a repeated pattern.
         score: minus log10 of how many such agreements chance would make (a contrario: Moisan and Stival, IJCV 2004).
     """
 
     reference_from_query: Matrix
     inliers: NDArray[np.intp]
     effective: int
+    clarity: float
     score: float
 
 
@@ -307,8 +310,8 @@ def _judged(
     inliers = np.sort(close[_firsts(matches.reference_rows[close])])
     if len(inliers) < _FEWEST:
         return None
-    effective, score = _weighed(matches, inliers, query_size, reference_size, options)
-    return Fit(matrix, inliers, effective, score)
+    effective, clarity, score = _weighed(matches, inliers, query_size, reference_size, options)
+    return Fit(matrix, inliers, effective, clarity, score)
 
 
 def score_of_inliers(
@@ -319,7 +322,7 @@ def score_of_inliers(
     options: GeometryOptions,
 ) -> float:
     """The score that a fit would have with these of its inliers only; as ``Fit.score``."""
-    return _weighed(matches, inliers, query_size, reference_size, options)[1]
+    return _weighed(matches, inliers, query_size, reference_size, options)[2]
 
 
 def _weighed(
@@ -328,8 +331,8 @@ def _weighed(
     query_size: tuple[int, int],
     reference_size: tuple[int, int],
     options: GeometryOptions,
-) -> tuple[int, float]:
-    """Effective inliers, and their score."""
+) -> tuple[int, float, float]:
+    """Effective inliers, how clear they are, and their score."""
     # A feature that looks like many of the other picture (tiles, windows) says little about where it belongs.
     pairs = np.unique(matches.query_rows << _ROW_BITS | matches.reference_rows)
     weights = 1 / np.maximum(
@@ -345,7 +348,8 @@ def _weighed(
     area = reference_size[0] * reference_size[1]
     chance = np.pi * tolerance**2 / area * (2 * options.angle_deg / 360) * min(2 * options.octaves / 5, 1)
     tentative = len(np.unique(matches.query_rows))
-    return effective, _meaningfulness(effective, tentative, chance)
+    clarity = float(weights.mean()) if len(weights) else 0.0
+    return effective, clarity, _meaningfulness(effective, tentative, chance)
 
 
 def turn_at(matrix: Matrix, point: NDArray[np.float64]) -> tuple[float, float]:

@@ -20,12 +20,14 @@ class Evidence:
     Attributes:
         geometry: minus log10 of how many such agreements of features chance would make.
         distinct: the same without places of the query that other images share as well, in a part only.
+        clarity: of the inliers; 1 where none looks like other features, near 0 in a repeated pattern.
         evenness: of the inliers among the query's features in the shared region; 0 to 1.
         agreement: correlation of the pixels, one picture laid over the other, 0 to 1; None where it was not looked at.
     """
 
     geometry: float
     distinct: float
+    clarity: float
     evenness: float
     agreement: float | None = None
 
@@ -34,13 +36,18 @@ class Evidence:
         """The geometry that counts."""
         return self.geometry if (self.agreement or 0.0) >= COPY_AGREEMENT else self.distinct
 
+    @property
+    def clear_agreement(self) -> float:
+        """The agreement that counts: the pixels of a repeated pattern agree in many places."""
+        return self.clarity * (self.agreement or 0.0)
+
 
 class Fit(NamedTuple):
     """Log-odds that a match is no chance, and that the pictures share the whole region and not a logo or a frame in it.
 
     Attributes:
         geometry: growth of the first with the geometry that counts.
-        agreement: and with the agreement of pixels; 0 where they were not looked at.
+        agreement: and with the clear agreement of pixels; 0 where they were not looked at.
         chance: its log-odds at 0.
         evenness: growth of the second with the evenness.
         part: its log-odds at 0.
@@ -60,7 +67,7 @@ def score_of(evidence: Evidence, detector: str) -> float:
     probability of a copy is the product of those of neither; ``tools/calibrate.py`` fits both at once.
     """
     fit = fit_of(detector, with_pixels=evidence.agreement is not None)
-    no_chance = fit.geometry * evidence.counted + fit.agreement * (evidence.agreement or 0.0) + fit.chance
+    no_chance = fit.geometry * evidence.counted + fit.agreement * evidence.clear_agreement + fit.chance
     whole = fit.evenness * evidence.evenness + fit.part
     # (1 + e^-a)(1 + e^-b) - 1, the odds against, written so that nothing is lost when both are sure.
     return -math.log(

@@ -64,7 +64,7 @@ def made_match(
     nothing = np.zeros(20)
     rows = np.arange(20)
     matches = TentativeMatches(query, mapped(reference_from_seen, query), nothing, nothing, nothing, rows, rows)
-    fit = Fit(reference_from_seen, rows, 20, score)
+    fit = Fit(reference_from_seen, rows, 20, 1.0, score)
     plain = query.copy()
     if variant.mirrored:
         plain[:, 0] = query_size[0] - 1 - plain[:, 0]

@@ -75,7 +75,7 @@ def fitted(evidence: list[Evidence], right: NDArray[np.bool_], *, with_pixels: b
     right = right[[not with_pixels or one.agreement is not None for one in evidence]]
     ones = np.ones(len(seen))
     counted = np.array([one.counted if with_pixels else one.distinct for one in seen])
-    agreement = np.array([one.agreement or 0.0 for one in seen]) * with_pixels
+    agreement = np.array([one.clear_agreement for one in seen]) * with_pixels
     chance = np.stack([counted, agreement, ones], axis=1)
     part = np.stack([np.array([one.evenness for one in seen]), ones], axis=1)
 
