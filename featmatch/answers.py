@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Kind = Literal["copy", "crop", "contains", "overlap"]
 
 # A claim is made from this probability on.
-PROVEN = 0.5
+PROVEN = 0.8
 _WHOLE = 0.9  # a picture counts as wholly covered from this share of its area on
 
 

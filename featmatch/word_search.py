@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from featmatch.flann import FlannIndex, word_tree
 from featmatch.symmetry import SIFT_PERMUTATIONS
@@ -66,9 +68,12 @@ class TwoLevelSearch:
     def nearest(self, descriptors: NDArray[np.uint8], count: int) -> NDArray[np.int32]:
         """(N, D) uint8 descriptors to (N, count) int32 words, nearest first."""
         found = np.empty((len(descriptors), count), np.int32)
-        for start in range(0, len(descriptors), _BATCH):
-            stop = start + _BATCH
-            found[start:stop] = self._nearest(descriptors[start:stop], count)
+        # The products are small: sharing them among threads gains little, and where cores are busy the threads wait for
+        # one another at each of them, for ten times as long and more.
+        with _linear_algebra().limit(limits=1, user_api="blas"):
+            for start in range(0, len(descriptors), _BATCH):
+                stop = start + _BATCH
+                found[start:stop] = self._nearest(descriptors[start:stop], count)
         return found
 
     def probe(self, descriptors: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -107,6 +112,12 @@ class TwoLevelSearch:
             scores *= np.float32(self._unit)
         scores -= norms
         return scores
+
+
+@cache
+def _linear_algebra() -> ThreadpoolController:
+    """The libraries that multiply matrices in this process; looking for them takes longer than a search."""
+    return ThreadpoolController()
 
 
 def all_forms(descriptors: NDArray[np.uint8], forms: int) -> NDArray[np.uint8]:

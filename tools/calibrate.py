@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_expit
 
+from featmatch.answers import PROVEN
 from featmatch.metrics import calibration_error, reliability
 from featmatch.probability import Evidence, Fit, probability_of, score_of
 
@@ -48,7 +49,7 @@ def main() -> None:
     for report in [*arguments.reports, *arguments.check]:
         evidence, right = answers_in([report], arguments.detector)
         found = np.array([probability_of(score_of(one, arguments.detector)) for one in evidence])
-        claimed = found >= 0.5
+        claimed = found >= PROVEN
         print(
             f"{report}: {len(found)} answers, {right.sum()} right; claimed {claimed.sum()}, of which "
             f"{(claimed & ~right).sum()} wrong; calibration error {calibration_error(reliability(found, right)):.4f}"
