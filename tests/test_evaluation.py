@@ -18,7 +18,7 @@ from featmatch.index import Index
 from featmatch.probability import score_of
 from featmatch.report import STAGES, report_of, suite_figures, text_of, worst_misses
 from featmatch.trials import CROP_SHARES, SUITES, EvaluationOptions, Plan, Trial, make, plan_for
-from tools.calibrate import answers_in
+from tools.calibrate import ANSWERS, answers_in
 
 SMALL = EvaluationOptions(SUITES, count=3, designs=1, copies=1)
 
@@ -260,7 +260,7 @@ def test_whole_evaluation_through_the_command_line(
         if name not in ("rows", "reliability"):
             assert value == found["suites"]["crops"][name]
     evidence, right = answers_in([json_file], "sift")
-    told = [each for one in restored for each in one.answers[:6] if each.right is not None]
+    told = [each for one in restored for each in one.answers[:ANSWERS] if each.right is not None]
     assert [one.right for one in told] == right.tolist()
     assert [score_of(one, "sift") for one in evidence] == pytest.approx([one.score for one in told])
     with pytest.raises(SystemExit, match="sift"):

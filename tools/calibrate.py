@@ -27,7 +27,7 @@ from featmatch.probability import Evidence, Fit, probability_of, score_of
 
 TARGET = Path(__file__).parent.parent / "data" / "probability.json"
 _PRIOR = 0.02  # of a normal distribution about 0 on every number: keeps what the data do not settle finite
-_ANSWERS = 2  # of each query: those below say little, and are many
+ANSWERS = 2  # of each query: those below say little, and are many
 
 
 def main() -> None:
@@ -63,7 +63,7 @@ def answers_in(reports: Iterable[Path], detector: str) -> tuple[list[Evidence], 
         report = json.loads(file.read_text())
         if report["index"]["detector"] != detector:
             raise SystemExit(f"{file} is of {report['index']['detector']}, not of {detector}")
-        answers = (answer for record in report["records"] for answer in record["answers"][:_ANSWERS])
+        answers = (answer for record in report["records"] for answer in record["answers"][:ANSWERS])
         rows += [answer for answer in answers if answer["right"] is not None]
     names = Evidence.__dataclass_fields__
     evidence = [Evidence(**{name: row["evidence"][name] for name in names}) for row in rows]
