@@ -180,7 +180,7 @@ def verify(
     if best is None:
         return Verification(False, "no geometry agrees", None, (a, b))
     if not best.proven:
-        return Verification(False, f"only {best.inliers} features agree: chance could do that", best, (a, b))
+        return Verification(False, f"{best.inliers} features agree: too few, or too unevenly, to be sure", best, (a, b))
     return Verification(True, f"{best.relation}: {best.inliers} features agree", best, (a, b))
 
 
