@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from featmatch.answers import Matches as Matches
     from featmatch.answers import Relation as Relation
     from featmatch.answers import Verification as Verification
-    from featmatch.checking import CheckReport as CheckReport
-    from featmatch.checking import check as check
     from featmatch.errors import FeatmatchError as FeatmatchError
     from featmatch.errors import ImageError as ImageError
     from featmatch.errors import MissingFeatureError as MissingFeatureError
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
     from featmatch.index import Index as Index
     from featmatch.index import IndexInfo as IndexInfo
     from featmatch.matching import MatchingOptions as MatchingOptions
+    from featmatch.store.checking import CheckReport as CheckReport
+    from featmatch.store.checking import check as check
     from featmatch.training import TrainingOptions as TrainingOptions
     from featmatch.training import train_vocabulary as train_vocabulary
     from featmatch.verification import verify as verify
@@ -39,7 +39,6 @@ __version__ = "0.1.0"
 _HOMES = {
     "adding": ("AddReport", "Failure"),
     "answers": ("Match", "Matches", "Relation", "Verification"),
-    "checking": ("CheckReport", "check"),
     "errors": (
         "FeatmatchError", "ImageError", "MissingFeatureError", "StoreError", "UsageError", "VocabularyError",
     ),
@@ -47,6 +46,7 @@ _HOMES = {
     "geometry": ("GeometryOptions",),
     "index": ("Index", "IndexInfo"),
     "matching": ("MatchingOptions",),
+    "store.checking": ("CheckReport", "check"),
     "training": ("TrainingOptions", "train_vocabulary"),
     "verification": ("verify",),
     "vocabulary": ("Vocabulary",),

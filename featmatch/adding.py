@@ -13,13 +13,13 @@ from typing import Any
 
 import cv2
 
-from featmatch.catalog import Catalog
 from featmatch.errors import ImageError, Status
 from featmatch.features import FeatureOptions, extract
 from featmatch.files import is_below, name_below, path_below, sha256_of
 from featmatch.formats import may_have_pages, page_count, page_name, split_page
-from featmatch.generation import changing
-from featmatch.segment import IndexedImage, quantised, segment_folder, write_segment
+from featmatch.store.catalog import Catalog
+from featmatch.store.generation import changing
+from featmatch.store.segment import IndexedImage, quantised, segment_folder, write_segment
 from featmatch.verification import FEWEST_FEATURES
 from featmatch.vocabulary import Vocabulary
 from featmatch.workers import Lost, in_order

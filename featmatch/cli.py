@@ -311,16 +311,16 @@ def evaluate(
     One half of the photos is indexed: edited copies of these should be found. Edited copies of the other half, as many,
     should not. Processes side by side disturb each other's times: use --jobs 1 to measure them.
     """
-    from featmatch import evaluation, report
+    from featmatch.evaluation import report, running
+    from featmatch.evaluation.trials import SUITES, EvaluationOptions, read_twins
     from featmatch.progress import stages_bar
-    from featmatch.trials import SUITES, EvaluationOptions, read_twins
 
     options = EvaluationOptions(SUITES if "all" in suites else tuple(suites), count, seed)
     pairs = read_twins(twins) if twins else []
     with contextlib.ExitStack() as stack:
         workspace = index or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="featmatch-")))
         with stages_bar() as progress:
-            done = evaluation.evaluate(
+            done = running.evaluate(
                 paths, workspace, options, distractors=distractors, features=features, vocabulary=vocabulary,
                 twins=pairs, jobs=jobs, progress=progress,
             )  # fmt: skip
@@ -329,7 +329,7 @@ def evaluate(
         if json_file is not None:
             _write(json_file, json.dumps(report.without_nan(found)) + "\n")
         if html_file is not None:
-            from featmatch.report_page import page_of
+            from featmatch.evaluation.page import page_of
 
             _write(html_file, page_of(found, done, workspace))
     return FOUND

@@ -14,22 +14,22 @@ from typing import Any
 
 from featmatch.adding import AddReport, Progress, Target, add_files, remove_vanished
 from featmatch.answers import Match, Matches
-from featmatch.catalog import Catalog, ImageRecord
-from featmatch.compaction import all_together, due, merge
 from featmatch.errors import ImageError, StoreError, UsageError, VocabularyError
 from featmatch.features import FeatureOptions, extract_grey
 from featmatch.files import flush_folder, folder_bytes, image_files, name_below, path_below, sha256_of
 from featmatch.formats import split_page
-from featmatch.generation import changing, create_catalog
 from featmatch.geometry import GeometryOptions
 from featmatch.image import GreyImage, ImageSource, load_grey
-from featmatch.snapshot import Snapshot
+from featmatch.store.catalog import Catalog, ImageRecord
+from featmatch.store.compaction import all_together, due, merge
+from featmatch.store.generation import changing, create_catalog
+from featmatch.store.snapshot import Snapshot
+from featmatch.store.writing import clear_leftovers, writing
 from featmatch.symmetry import variants_of
 from featmatch.timing import StageClock
 from featmatch.verification import FEWEST_FEATURES, compare_pixels, named, verify_candidates
 from featmatch.vocabulary import Vocabulary
 from featmatch.voting import QueryWords, VotingOptions, vote
-from featmatch.writing import clear_leftovers, writing
 
 _COMPARED_PX = 512  # longer side at which the pictures of matches are read: their pixels are compared at less
 

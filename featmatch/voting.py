@@ -12,7 +12,7 @@ from featmatch.errors import UsageError
 from featmatch.features import Features
 from featmatch.geometry import TentativeMatches
 from featmatch.scanning import Hits, scan
-from featmatch.segment import Segment, restored
+from featmatch.store.segment import Segment, restored
 from featmatch.symmetry import Variant
 from featmatch.vocabulary import Vocabulary
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from featmatch.catalog import (
+from featmatch.errors import StoreError
+from featmatch.store.catalog import (
     DIGEST_BYTES,
     FORMAT_VERSION,
     SCHEMA,
@@ -19,8 +20,7 @@ from featmatch.catalog import (
     is_intact,
     schema_of,
 )
-from featmatch.errors import StoreError
-from featmatch.generation import changing, create_catalog
+from featmatch.store.generation import changing, create_catalog
 
 ODD_NAMES = [
     "plain.jpg",

@@ -16,9 +16,9 @@ from filelock import FileLock
 
 import featmatch
 from featmatch import Index, StoreError, Vocabulary, check
-from featmatch.catalog import DIGEST_BYTES, Catalog, is_intact
-from featmatch.generation import changing
-from featmatch.segment import MANIFEST, read_manifest, segment_folder
+from featmatch.store.catalog import DIGEST_BYTES, Catalog, is_intact
+from featmatch.store.generation import changing
+from featmatch.store.segment import MANIFEST, read_manifest, segment_folder
 from tools.small_index import draw_pictures, small_index
 
 
@@ -292,7 +292,7 @@ def test_a_check_while_a_writer_merges_looks_again(folder: Path, monkeypatch: py
             Index.open(folder).compact()
         return read_manifest(path, sha256)
 
-    monkeypatch.setattr("featmatch.checking.read_manifest", merged_meanwhile)
+    monkeypatch.setattr("featmatch.store.checking.read_manifest", merged_meanwhile)
     assert check(folder)
     assert calls
     assert os.listdir(folder / "segments") == ["000003"]

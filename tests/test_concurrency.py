@@ -16,7 +16,7 @@ import pytest
 from filelock import FileLock
 
 from featmatch import FeatmatchError, Index, StoreError, Vocabulary, check
-from featmatch.generation import changing
+from featmatch.store.generation import changing
 from tools.small_index import draw_pictures, settle, small_index
 
 pytestmark = [

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from featmatch import edits
-from featmatch.compositions import EDITS, Step, compose
-from featmatch.decorations import DECORATIONS
-from featmatch.edits import SMALLEST_PX, Picture, Random
+from featmatch.evaluation import edits
+from featmatch.evaluation.compositions import EDITS, Step, compose
+from featmatch.evaluation.decorations import DECORATIONS
+from featmatch.evaluation.edits import SMALLEST_PX, Picture, Random
 
 Photos = dict[str, NDArray[np.uint8]]
 

@@ -13,11 +13,11 @@ from PIL import Image
 
 from featmatch.cli import main
 from featmatch.errors import UsageError
-from featmatch.evaluation import Answer, Record, evaluate
+from featmatch.evaluation.report import STAGES, report_of, suite_figures, text_of, worst_misses
+from featmatch.evaluation.running import Answer, Record, evaluate
+from featmatch.evaluation.trials import CROP_SHARES, SUITES, EvaluationOptions, Plan, Trial, make, plan_for
 from featmatch.index import Index
 from featmatch.probability import score_of
-from featmatch.report import STAGES, report_of, suite_figures, text_of, worst_misses
-from featmatch.trials import CROP_SHARES, SUITES, EvaluationOptions, Plan, Trial, make, plan_for
 from tools.calibrate import ANSWERS, answers_in
 
 SMALL = EvaluationOptions(SUITES, count=3, designs=1, copies=1)
@@ -272,7 +272,7 @@ def test_whole_evaluation_through_the_command_line(
 
 
 def test_page_escapes_names_and_shows_misses(folder: Path, vocabulary_file: Path, tmp_path: Path) -> None:
-    from featmatch.report_page import page_of
+    from featmatch.evaluation.page import page_of
 
     odd = tmp_path / "<b>&"
     odd.mkdir()

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from featmatch import Index, StoreError, VocabularyError, check
-from featmatch.catalog import FORMAT_VERSION
-from featmatch.generation import changing
+from featmatch.store.catalog import FORMAT_VERSION
+from featmatch.store.generation import changing
 
 KEPT = sorted((Path(__file__).parent / "indexes").glob("format-*"))
 

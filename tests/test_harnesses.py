@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from featmatch import Vocabulary, adding, index, scanning, segment
+from featmatch import Vocabulary, adding, index, scanning
+from featmatch.store import segment
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from featmatch.metrics import average_precision, calibration_error, recall_at_zero_false, reliability
+from featmatch.evaluation.metrics import average_precision, calibration_error, recall_at_zero_false, reliability
 
 
 def floats(*values: float) -> NDArray[np.float64]:

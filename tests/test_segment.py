@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from featmatch.errors import StoreError
-from featmatch.segment import (
+from featmatch.store.segment import (
     FORMAT_VERSION,
     MANIFEST,
     IndexedImage,
@@ -135,7 +135,7 @@ def test_a_failure_while_writing_leaves_no_segment(
         if calls == call:
             raise failure
 
-    monkeypatch.setattr("featmatch.segment.os.fsync", failing)
+    monkeypatch.setattr("featmatch.store.segment.os.fsync", failing)
     with pytest.raises(type(failure)):
         written(tmp_path / "segments" / "000001")
     assert list((tmp_path / "segments").iterdir()) == []
@@ -146,7 +146,7 @@ def test_a_failing_rename_leaves_no_segment(tmp_path: Path, monkeypatch: pytest.
         raise OSError("no rename today")
 
     with monkeypatch.context() as patch:
-        patch.setattr("featmatch.segment.os.rename", failing)
+        patch.setattr("featmatch.store.segment.os.rename", failing)
         with pytest.raises(OSError, match="no rename"):
             written(tmp_path / "segments" / "000001")
     assert list((tmp_path / "segments").iterdir()) == []

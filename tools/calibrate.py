@@ -22,7 +22,7 @@ from scipy.optimize import minimize
 from scipy.special import log_expit
 
 from featmatch.answers import PROVEN
-from featmatch.metrics import calibration_error, reliability
+from featmatch.evaluation.metrics import calibration_error, reliability
 from featmatch.probability import Evidence, Fit, probability_of, score_of
 
 TARGET = Path(__file__).parent.parent / "data" / "probability.json"

@@ -24,9 +24,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import featmatch
-from featmatch import FeatmatchError, FeatureOptions, Features, Index, Vocabulary, scanning, segment
+from featmatch import FeatmatchError, FeatureOptions, Features, Index, Vocabulary, scanning
 from featmatch import index as facade
 from featmatch.image import GreyImage
+from featmatch.store import segment
 from tools.small_index import draw_pictures, index_in_this_process, settle, small_index, small_vocabulary
 
 SECONDS = 10

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from featmatch.edits import Picture, Random, face_sticker, phrase
+from featmatch.evaluation.edits import Picture, Random, face_sticker, phrase
 
 Decoration = Callable[[Picture, Random, Random], Picture]  # photo, design, what differs -> decorated photo
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from featmatch import edits
-from featmatch.edits import Others, Picture, Random
+from featmatch.evaluation import edits
+from featmatch.evaluation.edits import Others, Picture, Random
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from featmatch.catalog import Catalog
 from featmatch.errors import StoreError
-from featmatch.segment import Segment, segment_folder
+from featmatch.store.catalog import Catalog
+from featmatch.store.segment import Segment, segment_folder
 
 
 @dataclass(frozen=True)

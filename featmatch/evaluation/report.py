@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.compositions import EDITS, Step
-from featmatch.evaluation import Answer, Evaluation, Record
-from featmatch.metrics import average_precision, calibration_error, recall_at_zero_false, reliability
+from featmatch.evaluation.compositions import EDITS, Step
+from featmatch.evaluation.metrics import average_precision, calibration_error, recall_at_zero_false, reliability
+from featmatch.evaluation.running import Answer, Evaluation, Record
 
 STAGES = ("features", "words", "votes", "verification", "pixels")
 Figures = dict[str, Any]

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.catalog import SegmentRecord
-from featmatch.checking import damaged_files
 from featmatch.errors import StoreError
-from featmatch.generation import changing
-from featmatch.segment import Postings, Segment, SegmentWriter, segment_folder
-from featmatch.snapshot import Snapshot
+from featmatch.store.catalog import SegmentRecord
+from featmatch.store.checking import damaged_files
+from featmatch.store.generation import changing
+from featmatch.store.segment import Postings, Segment, SegmentWriter, segment_folder
+from featmatch.store.snapshot import Snapshot
 
 TIER_SEGMENTS = 10  # as many of about one size are merged; 1,000 small additions leave fewer than 20 segments
 _SMALL_FEATURES = 1 << 18  # below this all are of one size: the offsets of a segment are as large as so many features

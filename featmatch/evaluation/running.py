@@ -15,10 +15,10 @@ import cv2
 
 from featmatch.adding import AddReport
 from featmatch.answers import Match
+from featmatch.evaluation.trials import EvaluationOptions, Plan, Trial, make, plan_for, write_decorated
 from featmatch.features import FeatureOptions
 from featmatch.files import image_files
 from featmatch.index import Index, IndexInfo
-from featmatch.trials import EvaluationOptions, Plan, Trial, make, plan_for, write_decorated
 
 Progress = Callable[[str, int, int], None]
 

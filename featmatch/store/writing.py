@@ -10,9 +10,9 @@ from pathlib import Path
 
 import filelock
 
-from featmatch.catalog import Catalog
 from featmatch.errors import StoreError
 from featmatch.files import flush_folder
+from featmatch.store.catalog import Catalog
 
 
 @contextlib.contextmanager

@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from featmatch.compositions import EDITS, Step, compose
-from featmatch.decorations import DECORATIONS
-from featmatch.edits import SMALLEST_PX, Picture, Random, jpeg, scale
 from featmatch.errors import FeatmatchError, ImageError, UsageError
+from featmatch.evaluation.compositions import EDITS, Step, compose
+from featmatch.evaluation.decorations import DECORATIONS
+from featmatch.evaluation.edits import SMALLEST_PX, Picture, Random, jpeg, scale
 from featmatch.image import load_display
 
 SUITES = ("random", "single", "crops", "hard")

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from featmatch.catalog import DIGEST_BYTES, FORMAT_VERSION, SCHEMA, connected, to_sql
 from featmatch.errors import StoreError
 from featmatch.files import flush_folder, sha256_of
+from featmatch.store.catalog import DIGEST_BYTES, FORMAT_VERSION, SCHEMA, connected, to_sql
 
 
 class Change:

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from featmatch.catalog import SCHEMA, Catalog, is_intact, schema_of
 from featmatch.errors import FeatmatchError, StoreError
 from featmatch.files import sha256_of
-from featmatch.generation import changing
-from featmatch.segment import Segment, read_manifest, segment_folder
+from featmatch.store.catalog import SCHEMA, Catalog, is_intact, schema_of
+from featmatch.store.generation import changing
+from featmatch.store.segment import Segment, read_manifest, segment_folder
+from featmatch.store.writing import clear_leftovers, leftovers, writing
 from featmatch.vocabulary import Vocabulary
-from featmatch.writing import clear_leftovers, leftovers, writing
 
 _ROWS = 1 << 22  # postings looked at at once
 

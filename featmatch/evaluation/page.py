@@ -16,12 +16,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from featmatch.edits import Picture
 from featmatch.errors import ImageError
-from featmatch.evaluation import Evaluation, Record
+from featmatch.evaluation.edits import Picture
+from featmatch.evaluation.report import Figures, worst_misses
+from featmatch.evaluation.running import Evaluation, Record
+from featmatch.evaluation.trials import make
 from featmatch.image import load_display
-from featmatch.report import Figures, worst_misses
-from featmatch.trials import make
 
 _THUMBNAIL_PX = 220
 
@@ -36,7 +36,9 @@ def page_of(report: Figures, evaluation: Evaluation, workspace: Path) -> str:
     """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["share"] = lambda value: "" if math.isnan(value) else f"{100 * value:.1f} %"
-    template = environment.from_string((resources.files("featmatch") / "report.html").read_text(encoding="utf-8"))
+    template = environment.from_string(
+        (resources.files("featmatch.evaluation") / "report.html").read_text(encoding="utf-8")
+    )
     crops = report["suites"].get("crops")
     return template.render(
         report=report,

@@ -1,0 +1,1 @@
+"""Edited copies of a user's own photos: made, searched for, and counted."""

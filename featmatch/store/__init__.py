@@ -1,0 +1,1 @@
+"""An index on disk: catalogue, segments, and how they change so that a crash loses nothing."""
