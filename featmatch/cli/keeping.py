@@ -1,0 +1,157 @@
+"""The commands that make an index and look after it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+import featmatch
+from featmatch import tables
+from featmatch.cli.common import (
+    FAILED,
+    FOUND,
+    NOTHING_FOUND,
+    complain,
+    features_option,
+    index_argument,
+    jobs_option,
+    json_option,
+    root_option,
+    vocabulary_option,
+    wait_option,
+)
+
+if TYPE_CHECKING:
+    pass
+
+
+@click.command()
+@index_argument
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@features_option
+@vocabulary_option
+@jobs_option
+@click.option("--text", help="Kept with each image that is added.")
+@click.option("--pages", is_flag=True, help="All pages of TIFF and PDF files, as FILE#page=N, not the first only.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True, metavar="SECONDS",
+    help="For each image; one that takes longer has failed.",
+)  # fmt: skip
+@root_option
+@click.option("--prune", is_flag=True, help="Take out what INDEX has below PATH..., but is no more.")
+@wait_option
+def add(
+    index: Path, paths: Sequence[str], features: str | None, vocabulary: str | None, jobs: int, text: str | None,
+    pages: bool, timeout: float, root: str | None, prune: bool, wait: bool,
+) -> int:  # fmt: skip
+    """Index files and folders (recursively), creating INDEX if needed.
+
+    What is there and unchanged is skipped, so running it again resumes. With --root, INDEX keeps names relative to that
+    folder: when the collection has moved, say where it is now, once.
+    """
+    from featmatch.progress import images_bar
+
+    opened = featmatch.Index.open(index, create=True, features=features, vocabulary=vocabulary, root=root)
+    with images_bar() as progress:
+        report = opened.add(
+            paths, jobs=jobs, text=text, timeout=timeout, pages=pages, prune=prune, wait=wait, progress=progress
+        )
+    for failure in report.failed:
+        complain(f"{tables.printable(failure.name)}: {failure.status}: {failure.message}")
+    for name in report.vanished:
+        complain(f"{tables.printable(name)}: vanished, taken out")
+    vanished = f", vanished {len(report.vanished)}" if prune else ""
+    click.echo(
+        f"added {len(report.added)}, skipped {len(report.skipped)}, failed {len(report.failed)}{vanished}", err=True
+    )
+    asked_for = {os.path.normpath(path) for path in paths}  # what a folder holds beside good images is no error
+    return FAILED if any(failure.name in asked_for for failure in report.failed) else FOUND
+
+
+@click.command()
+@index_argument
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@wait_option
+def remove(index: Path, names: Sequence[str], wait: bool) -> int:
+    """Take images out of INDEX, by their names as `list` prints them. No file is deleted.
+
+    A name with a newline in it is printed whole by `list --json`.
+    """
+    gone = featmatch.Index.open(index).remove(names, wait=wait)
+    for name in names:
+        if name not in gone:
+            complain(f"{tables.printable(name)}: not in the index")
+    click.echo(f"removed {len(gone)}", err=True)
+    return FOUND if gone else NOTHING_FOUND
+
+
+@click.command("list")
+@index_argument
+@json_option
+def list_(index: Path, as_json: bool) -> int:
+    """Print the name of each image in INDEX, one a line."""
+    count = 0
+    for record in featmatch.Index.open(index).images():
+        count += 1
+        if as_json:
+            tables.print_object(vars(record))
+        else:
+            click.echo(tables.printable(record.name))
+    return FOUND if count else NOTHING_FOUND
+
+
+@click.command()
+@index_argument
+@json_option
+def info(index: Path, as_json: bool) -> int:
+    """Say what INDEX holds, and how big it is."""
+    found = featmatch.Index.open(index).info()
+    if as_json:
+        tables.print_object(vars(found))
+    else:
+        for name, value in vars(found).items():
+            click.echo(f"{name:<12}{value}")
+    return FOUND
+
+
+@click.command()
+@index_argument
+@wait_option
+def compact(index: Path, wait: bool) -> int:
+    """Merge the parts of INDEX, and free what removed images take. Answers stay the same."""
+    opened = featmatch.Index.open(index)
+    before = opened.info()
+    opened.compact(wait=wait)
+    after = opened.info()
+    click.echo(
+        f"segments {before.segments} -> {after.segments}, bytes {before.bytes} -> {after.bytes}, "
+        f"removed images {before.removed} -> {after.removed}",
+        err=True,
+    )
+    return FOUND
+
+
+@click.command()
+@index_argument
+@click.option("--repair", is_flag=True, help="Take out what is damaged, and say what was done.")
+@wait_option
+def check(index: Path, repair: bool, wait: bool) -> int:
+    """Compare all files of INDEX with their checksums and with one another. Exit status 1: something is wrong.
+
+    --repair takes damaged parts out; the next `add` of the same paths indexes their images anew.
+    """
+    report = featmatch.check(index, repair=repair, wait=wait)
+    for problem in report.problems:
+        click.echo(tables.printable(problem))
+    for done in report.repairs:
+        complain(tables.printable(done))
+    for leftover in [] if repair else report.leftovers:
+        complain(f"{tables.printable(leftover)}: of a writer that was interrupted (or is at work); does no harm")
+    if report.queued:
+        complain(f"{len(report.queued)} images wait to be added again: featmatch add {index} PATH...")
+    complain("clean" if report else f"{len(report.remaining)} problems")
+    return FOUND if report else NOTHING_FOUND

@@ -1,0 +1,100 @@
+"""The commands that look for copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+import featmatch
+from featmatch import tables
+from featmatch.cli.common import (
+    FAILED,
+    FOUND,
+    NOTHING_FOUND,
+    complain,
+    features_option,
+    index_argument,
+    json_option,
+    root_option,
+    save,
+)
+from featmatch.errors import FeatmatchError, ImageError
+
+if TYPE_CHECKING:
+    from featmatch.answers import Matches, Verification
+
+
+@click.command()
+@index_argument
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Matches for each image.")
+@json_option
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header.")
+@click.option("--all", "unproven", is_flag=True, help="Show candidates as well that are not proven.")
+@click.option("--draw", type=click.Path(path_type=Path), metavar="DIR", help="Draw each match into this folder.")
+@root_option
+def query(
+    index: Path, images: Sequence[str], limit: int, as_json: bool, as_csv: bool, unproven: bool, draw: Path | None,
+    root: str | None,
+) -> int:  # fmt: skip
+    """Find what each IMAGE is a copy of, in whole or in part."""
+    if as_json and as_csv:
+        raise click.UsageError("--json or --csv, not both")
+    opened = featmatch.Index.open(index, root=root)
+    show: Callable[[str, Matches], None] = (
+        tables.print_json if as_json else tables.CsvPrinter() if as_csv else tables.print_table
+    )
+    status = NOTHING_FOUND
+    failed = False
+    for number, name in enumerate(images, 1):
+        try:
+            matches = opened.query(name, limit=limit, unproven=unproven)
+        except ImageError as error:
+            from featmatch.answers import Matches
+
+            complain(f"{tables.printable(name)}: {error.status}: {error}")
+            matches, failed = Matches(status=error.status), True
+        show(name, matches)
+        if any(match.proven for match in matches):
+            status = FOUND
+        if draw is not None:
+            _draw_all(draw, number, name, matches, opened.path_of)
+    return FAILED if failed else status
+
+
+@click.command()
+@click.argument("a", type=click.Path())
+@click.argument("b", type=click.Path())
+@features_option
+@json_option
+@click.option("--draw", type=click.Path(path_type=Path), metavar="FILE", help="Draw the answer into this picture.")
+def verify(a: str, b: str, features: str | None, as_json: bool, draw: Path | None) -> int:
+    """Say whether image A is a copy of image B, in whole or in part."""
+    proof: Verification = featmatch.verify(a, b, features=features or "sift")
+    if as_json:
+        tables.print_object(proof.to_dict())
+    else:
+        click.echo(tables.sentence(a, b, proof))
+    if draw is not None:
+        save(proof.draw(), draw)
+    return FOUND if proof else NOTHING_FOUND
+
+
+def _draw_all(folder: Path, number: int, query_name: str, matches: Matches, path_of: Callable[[str], str]) -> None:
+    from featmatch.drawing import draw_match
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FeatmatchError(f"cannot draw into {folder}: {error.strerror}") from error
+    for place, match in enumerate(matches, 1):
+        target = folder / f"{number:04d}-{place:02d}-{Path(query_name).stem[:80]}.jpg"
+        try:
+            save(draw_match(query_name, path_of(match.name), match), target)
+        except ImageError as error:
+            complain(f"cannot draw {tables.printable(match.name)}: {error}")
+        else:
+            click.echo(f"drawn: {tables.printable(str(target))}", err=True)
