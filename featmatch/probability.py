@@ -50,6 +50,7 @@ class Fit(NamedTuple):
         agreement: and with the clear agreement of pixels; 0 where they were not looked at.
         chance: its log-odds at 0.
         evenness: growth of the second with the evenness.
+        sameness: and with the square of the clear agreement, which only pixels that agree all over make large.
         part: its log-odds at 0.
     """
 
@@ -57,6 +58,7 @@ class Fit(NamedTuple):
     agreement: float
     chance: float
     evenness: float
+    sameness: float
     part: float
 
 
@@ -68,7 +70,7 @@ def score_of(evidence: Evidence, detector: str) -> float:
     """
     fit = fit_of(detector, with_pixels=evidence.agreement is not None)
     no_chance = fit.geometry * evidence.counted + fit.agreement * evidence.clear_agreement + fit.chance
-    whole = fit.evenness * evidence.evenness + fit.part
+    whole = fit.evenness * evidence.evenness + fit.sameness * evidence.clear_agreement**2 + fit.part
     # (1 + e^-a)(1 + e^-b) - 1, the odds against, written so that nothing is lost when both are sure.
     return -math.log(
         math.exp(_bounded(-no_chance)) + math.exp(_bounded(-whole)) + math.exp(_bounded(-no_chance - whole))
