@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from featmatch.agreement import pixel_agreement
 from featmatch.answers import Match, Verification, match_from
 from featmatch.features import FeatureOptions, Features, extract_grey
-from featmatch.geometry import Fit, GeometryOptions, fit_homography, score_of_inliers
+from featmatch.geometry import Fit, GeometryOptions, fit_homography
 from featmatch.image import GreyImage, ImageSource, load_grey
 from featmatch.matching import DescriptorMatcher, MatchingOptions
 from featmatch.probability import Evidence, probability_of, score_of
+from featmatch.significance import weigh
 from featmatch.symmetry import Variant, variants_of
 from featmatch.voting import Candidate
 
@@ -64,7 +65,7 @@ def verify_candidates(
         if partial[number] and not elsewhere.all():
             reference_size = (candidate.width, candidate.height)
             rest = fit.inliers[elsewhere]
-            score = score_of_inliers(candidate.matches, rest, query_size, reference_size, options)
+            score = weigh(candidate.matches, rest, query_size, reference_size, options).score
             evidence = dataclasses.replace(matches[number].evidence, distinct=score)
             matches[number] = _with_evidence(matches[number], evidence, query.detector)
     return _in_order(matches)
