@@ -216,9 +216,18 @@ class Index:
                 with changing(self._folder / "catalog.sqlite") as change:
                     change.shrink()
 
-    def images(self) -> Iterator[ImageRecord]:
-        """All images that can be found, in the order in which they were added."""
-        return self.snapshot.catalog.images()
+    def images(self, match: str | None = None) -> Iterator[ImageRecord]:
+        """All images that can be found, in the order in which they were added.
+
+        Args:
+            match: only those that have all these words, or words that begin so, in their name, text, caption, camera
+                or date taken.
+
+        Raises:
+            UsageError: there is no word in ``match``.
+            MissingFeatureError: Python's SQLite has no FTS5, and words were given.
+        """
+        return self.snapshot.catalog.images(match)
 
     def path_of(self, name: str) -> str:
         """Where the file of a name is now."""
@@ -246,6 +255,7 @@ class Index:
         *,
         limit: int = 10,
         unproven: bool = False,
+        match: str | None = None,
         voting: VotingOptions | None = None,
         geometry: GeometryOptions | None = None,
     ) -> Matches:
@@ -255,6 +265,7 @@ class Index:
             image: a path, bytes, an array (H, W), (H, W, 3) or (H, W, 4) uint8, or a PIL image.
             limit: how many matches to return at most.
             unproven: return candidates as well whose evidence does not carry a claim.
+            match: look only among images that fit these words, as ``images`` does.
             voting: how candidates are found.
             geometry: what counts as agreement.
 
@@ -264,10 +275,12 @@ class Index:
 
         Raises:
             ImageError: the image cannot be read; its ``status`` says why.
+            UsageError, MissingFeatureError: as ``images``.
         """
         if limit < 1:
             raise UsageError("limit is 1 or more")
         snapshot = self.snapshot
+        among = None if match is None else snapshot.catalog.fitting(match)
         voting = voting or VotingOptions()
         clock = StageClock()
         grey = load_grey(image, longest_px=self.options.longest_px, shortest_px=self.options.shortest_px)
@@ -278,14 +291,14 @@ class Index:
         clock.ended("features")
         query = QueryWords.of(self.vocabulary, seen, voting.words)
         clock.ended("words")
-        candidates = vote(query, seen, tuple(snapshot.segments.values()), snapshot.removed, voting)
-        names = snapshot.catalog.names_of([candidate.id for candidate in candidates])
+        candidates = vote(query, seen, tuple(snapshot.segments.values()), snapshot.removed, voting, among)
+        names = snapshot.catalog.names_of([candidate.id for candidate in candidates], match)
         clock.ended("votes")
         found = verify_candidates(candidates, features, geometry or GeometryOptions())
         clock.ended("verification")
         found = compare_pixels(found, grey, partial(self._picture_of, snapshot.catalog), self.options.detector)
         clock.ended("pixels")
-        return Matches([match for match in named(found, names) if unproven or match.proven][:limit], times=clock.times)
+        return Matches([one for one in named(found, names) if unproven or one.proven][:limit], times=clock.times)
 
     def _picture_of(self, catalog: Catalog, match: Match) -> GreyImage | None:
         """The picture that a match is about, if a file of it is still there and as it was indexed."""

@@ -20,6 +20,7 @@ from featmatch.cli.common import (
     index_argument,
     jobs_option,
     json_option,
+    match_option,
     root_option,
     vocabulary_option,
     wait_option,
@@ -91,11 +92,12 @@ def remove(index: Path, names: Sequence[str], wait: bool) -> int:
 
 @click.command("list")
 @index_argument
+@match_option
 @json_option
-def list_(index: Path, as_json: bool) -> int:
+def list_(index: Path, match: str | None, as_json: bool) -> int:
     """Print the name of each image in INDEX, one a line."""
     count = 0
-    for record in featmatch.Index.open(index).images():
+    for record in featmatch.Index.open(index).images(match):
         count += 1
         if as_json:
             tables.print_object(vars(record))

@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from featmatch.errors import StoreError
+from featmatch.errors import MissingFeatureError, StoreError
+from featmatch.store import text_search
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+TEXT_SEARCH = "text_search"  # in the description: whether names can be looked up by their words
 DIGEST_BYTES = 32
 _MOST_VALUES = 900  # in one statement; SQLite's limit was 999 for long
 
@@ -39,7 +41,11 @@ CREATE TABLE images (                  -- contents of files, each once
     width INTEGER NOT NULL,            -- px, as displayed
     height INTEGER NOT NULL,
     features INTEGER NOT NULL,
-    segment INTEGER REFERENCES segments (id)  -- null: its features were lost, and it waits to be added again
+    segment INTEGER REFERENCES segments (id),  -- null: its features were lost, and it waits to be added again
+    format TEXT,                       -- what the file says of itself
+    taken TEXT,                        -- ISO 8601
+    camera TEXT,
+    caption TEXT
 );
 CREATE TABLE names (                   -- under which they are known
     id INTEGER PRIMARY KEY,
@@ -73,6 +79,10 @@ class ImageRecord:
         height: px, as displayed.
         features: how many of its features are in the index.
         text: what ``add`` was told of it, or None.
+        format: of the file, as "JPEG"; None, as those below, where it does not say.
+        taken: when, in ISO 8601, by the camera's own clock.
+        camera: maker and model.
+        caption: from the file.
     """
 
     id: int
@@ -84,6 +94,10 @@ class ImageRecord:
     height: int
     features: int
     text: str | None
+    format: str | None = None
+    taken: str | None = None
+    camera: str | None = None
+    caption: str | None = None
 
 
 @dataclass(frozen=True)
@@ -163,15 +177,21 @@ class Catalog:
         """Numbers of images that are still in segments, but not to be found."""
         return frozenset(image for (image,) in self.rows("SELECT image FROM tombstones"))
 
-    def images(self) -> Iterator[ImageRecord]:
-        """Each name that can be found, in the order in which the names were added."""
+    def images(self, match: str | None = None) -> Iterator[ImageRecord]:
+        """Each name that can be found, in the order in which the names were added; of ``match``, only those that fit.
+
+        Raises:
+            UsageError: there is no word in ``match``.
+            MissingFeatureError: this SQLite, or that of the last writer, has no full-text search.
+        """
         last = -1
+        condition, values = self._fitting(match)
         while page := self.rows(
-            "SELECT names.id, image, name, bytes, mtime_ns, hex(sha256), width, height, features, text "
-            "FROM names JOIN images ON images.id = image "
-            "WHERE names.id > ? AND segment IS NOT NULL ORDER BY names.id LIMIT 1000",
-            last,
-        ):
+            "SELECT names.id, image, name, bytes, mtime_ns, hex(sha256), width, height, features, text, "
+            "format, taken, camera, caption FROM names JOIN images ON images.id = image "
+            f"WHERE names.id > ? AND segment IS NOT NULL {condition} ORDER BY names.id LIMIT 1000",
+            last, *values,
+        ):  # fmt: skip
             for last, image, name, size, mtime, sha256, *rest in page:  # noqa: B007  # goes on from the last
                 yield ImageRecord(image, _from_sql(name), size, mtime, sha256.lower(), *rest)
 
@@ -193,14 +213,23 @@ class Catalog:
         """All names, also of images that wait to be added again."""
         return [_from_sql(name) for (name,) in self.rows("SELECT name FROM names ORDER BY id")]
 
-    def names_of(self, images: Sequence[int]) -> dict[int, list[str]]:
-        """The names of images, by number."""
+    def fitting(self, match: str) -> list[int]:
+        """Numbers of the images that have a name that fits, in order; raises as ``images``."""
+        condition, values = self._fitting(match)
+        rows = self.rows(f"SELECT DISTINCT image FROM names WHERE true {condition} ORDER BY image", *values)
+        return [image for (image,) in rows]
+
+    def names_of(self, images: Sequence[int], match: str | None = None) -> dict[int, list[str]]:
+        """The names of images, by number; of ``match``, only those that fit. Raises as ``images``."""
         found: dict[int, list[str]] = {image: [] for image in images}
         distinct = list(found)
+        condition, values = self._fitting(match)
         for start in range(0, len(distinct), _MOST_VALUES):
             some = distinct[start : start + _MOST_VALUES]
             marks = ",".join("?" * len(some))
-            rows = self.rows(f"SELECT image, name FROM names WHERE image IN ({marks}) ORDER BY id", *some)
+            rows = self.rows(
+                f"SELECT image, name FROM names WHERE image IN ({marks}) {condition} ORDER BY id", *some, *values
+            )
             for image, name in rows:
                 found[image].append(_from_sql(name))
         return found
@@ -227,6 +256,19 @@ class Catalog:
             "(SELECT count(*) FROM tombstones), (SELECT count(*) FROM images WHERE segment IS NULL)"
         )
         return Totals(names, features, removed, queued)
+
+    def _fitting(self, match: str | None) -> tuple[str, tuple[str, ...]]:
+        """What to add to a WHERE clause on names."""
+        if match is None:
+            return "", ()
+        asked = text_search.expression(match)
+        with self._lock:
+            able = text_search.is_available(self._connection)
+        if not able:
+            raise MissingFeatureError("this Python's SQLite was built without FTS5: names cannot be looked up by words")
+        if not self.meta.get(TEXT_SEARCH):
+            raise MissingFeatureError("a Python whose SQLite has no FTS5 wrote the index last; add to it with this one")
+        return f"AND names.id IN (SELECT rowid FROM {text_search.TABLE} WHERE {text_search.TABLE} MATCH ?)", (asked,)
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows that a statement selects.
