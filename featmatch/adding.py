@@ -229,7 +229,7 @@ def _commit_known(files: Sequence[str], target: Target, text: str | None, report
             if stamps.get(name) == (state.st_size, state.st_mtime_ns):
                 report.skipped.append(name)
                 continue
-            image = catalog.image_with(_content(path)) if state.st_size in sizes else None
+            image = catalog.image_with(content_of(path)) if state.st_size in sizes else None
         except OSError:
             image = None  # whoever opens it says what is wrong
         if image is None:
@@ -278,7 +278,7 @@ def _index_file(path: str, vocabulary_path: Path, options: FeatureOptions) -> _I
         if len(features) < FEWEST_FEATURES:
             return Failure(path, "too_little_detail", f"only {len(features)} features")
         state = os.stat(split_page(path)[0])
-        digest = _content(path)
+        digest = content_of(path)
     except ImageError as error:
         return Failure(path, error.status, error.message)
     except (OSError, cv2.error) as error:
@@ -301,8 +301,12 @@ def _vocabulary(path: Path, stamp: tuple[int, ...]) -> Vocabulary:
     return Vocabulary.load(path)
 
 
-def _content(path: str) -> str:
-    """SHA-256 of an image's file; of a page of one, another for each page."""
+def content_of(path: str) -> str:
+    """SHA-256 of an image's file; of a page of one, another for each page.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+    """
     file, page = split_page(path)
     if page is None:
         return sha256_of(file)

@@ -26,7 +26,7 @@ Photos = dict[str, NDArray[np.uint8]]
 
 MATCH_KEYS = {
     "id", "name", "probability", "score", "inliers", "agreement", "relation", "homography",
-    "query_region", "reference_region", "query_overlap", "reference_overlap",
+    "query_region", "reference_region", "query_overlap", "reference_overlap", "verdict",
 }  # fmt: skip
 RELATION_KEYS = {"kind", "rotation_deg", "scale", "mirrored", "negative"}
 ODD_NAMES = ("with space.png", 'it\'s "quoted".png', "two\nlines.png", "日本の写真.png", "-dash, comma.png")

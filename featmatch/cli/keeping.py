@@ -73,6 +73,11 @@ def add(
     return FAILED if any(failure.name in asked_for for failure in report.failed) else FOUND
 
 
+_clear_option = click.option(
+    "--clear", is_flag=True, help="Take back what was said of A and B, be it this or the other."
+)
+
+
 @click.command()
 @index_argument
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
@@ -88,6 +93,42 @@ def remove(index: Path, names: Sequence[str], wait: bool) -> int:
             complain(f"{tables.printable(name)}: not in the index")
     click.echo(f"removed {len(gone)}", err=True)
     return FOUND if gone else NOTHING_FOUND
+
+
+@click.command()
+@index_argument
+@click.argument("a")
+@click.argument("b")
+@_clear_option
+@wait_option
+def reject(index: Path, a: str, b: str, clear: bool, wait: bool) -> int:
+    """Remember that A and B (names in INDEX, or files) are no copies of one another, whatever the evidence says.
+
+    Kept by what is in the files, whatever they are called later.
+    """
+    return _judge(index, a, b, False, clear, wait)
+
+
+@click.command()
+@index_argument
+@click.argument("a")
+@click.argument("b")
+@_clear_option
+@wait_option
+def accept(index: Path, a: str, b: str, clear: bool, wait: bool) -> int:
+    """Remember that A and B (names in INDEX, or files) are copies of one another, however short the evidence is.
+
+    Kept by what is in the files, whatever they are called later.
+    """
+    return _judge(index, a, b, True, clear, wait)
+
+
+def _judge(index: Path, a: str, b: str, is_copy: bool, clear: bool, wait: bool) -> int:
+    opened = featmatch.Index.open(index)
+    if clear:
+        return FOUND if opened.forget(a, b, wait=wait) else NOTHING_FOUND
+    (opened.accept if is_copy else opened.reject)(a, b, wait=wait)
+    return FOUND
 
 
 @click.command("list")

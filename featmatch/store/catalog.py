@@ -15,6 +15,7 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -55,6 +56,14 @@ CREATE TABLE names (                   -- under which they are known
     text TEXT
 );
 CREATE INDEX names_of_images ON names (image);
+CREATE TABLE verdicts (                -- what the user said of pairs of files, in the index or not
+    a BLOB NOT NULL,                   -- SHA-256 of the one
+    b BLOB NOT NULL,                   -- and of the other
+    copy INTEGER NOT NULL,             -- 1: a copy, 0: none
+    PRIMARY KEY (a, b),
+    CHECK (a < b AND copy IN (0, 1))
+) WITHOUT ROWID;
+CREATE INDEX verdicts_by_other ON verdicts (b);
 CREATE TABLE tombstones (              -- of images that are no more, but whose features are still in a segment
     image INTEGER PRIMARY KEY,
     segment INTEGER NOT NULL REFERENCES segments (id),
@@ -126,12 +135,13 @@ class SegmentRecord:
 
 @dataclass(frozen=True)
 class Totals:
-    """Counts of one generation: names, features of their images, images that still take room, and that wait."""
+    """Counts of one generation: names, features of their images, images that still take room, that wait, verdicts."""
 
     names: int
     features: int
     removed: int
     queued: int
+    verdicts: int
 
 
 class Catalog:
@@ -164,6 +174,11 @@ class Catalog:
         """The folder that names are relative to, if the index was given one."""
         root: str | None = self.meta.get("root")
         return root
+
+    @cached_property
+    def has_verdicts(self) -> bool:
+        """Whether anything was said of any pair of images."""
+        return bool(self.rows("SELECT 1 FROM verdicts LIMIT 1"))
 
     def segments(self) -> list[SegmentRecord]:
         """The live segments, in the order of their numbers."""
@@ -248,14 +263,38 @@ class Catalog:
         found = self.rows("SELECT id FROM images WHERE sha256 = ? AND segment IS NOT NULL", bytes.fromhex(sha256))
         return found[0][0] if found else None
 
+    def content_named(self, name: str) -> str | None:
+        """SHA-256 of the file that a name stood for when it was added, hexadecimal."""
+        found = self.rows("SELECT hex(sha256) FROM names JOIN images ON images.id = image WHERE name = ?", to_sql(name))
+        return found[0][0].lower() if found else None
+
+    def verdicts(self) -> dict[tuple[int, int], bool]:
+        """Pairs of images, the older first, of which it was said that they are copies (true) or are not (false)."""
+        rows = self.rows(
+            "SELECT min(one.id, other.id), max(one.id, other.id), copy FROM verdicts "
+            "JOIN images AS one ON one.sha256 = a JOIN images AS other ON other.sha256 = b"
+        )
+        return {(older, newer): bool(is_copy) for older, newer, is_copy in sorted(rows)}
+
+    def verdicts_of(self, sha256: str) -> dict[int, bool]:
+        """Images of which it was said that they are copies of this content (true) or are not (false)."""
+        content = bytes.fromhex(sha256)
+        rows = self.rows(
+            "SELECT id, copy FROM verdicts JOIN images ON sha256 = b WHERE a = ? "
+            "UNION ALL SELECT id, copy FROM verdicts JOIN images ON sha256 = a WHERE b = ?",
+            content, content,
+        )  # fmt: skip
+        return {image: bool(is_copy) for image, is_copy in sorted(rows)}
+
     def totals(self) -> Totals:
         """How much there is."""
-        ((names, features, removed, queued),) = self.rows(
+        ((names, features, removed, queued, verdicts),) = self.rows(
             "SELECT (SELECT count(*) FROM names JOIN images ON images.id = image WHERE segment IS NOT NULL), "
             "(SELECT coalesce(sum(features), 0) FROM images WHERE segment IS NOT NULL), "
-            "(SELECT count(*) FROM tombstones), (SELECT count(*) FROM images WHERE segment IS NULL)"
+            "(SELECT count(*) FROM tombstones), (SELECT count(*) FROM images WHERE segment IS NULL), "
+            "(SELECT count(*) FROM verdicts)"
         )
-        return Totals(names, features, removed, queued)
+        return Totals(names, features, removed, queued, verdicts)
 
     def _fitting(self, match: str | None) -> tuple[str, tuple[str, ...]]:
         """What to add to a WHERE clause on names."""

@@ -99,6 +99,14 @@ class Change:
                 gone.append(name)
         return gone
 
+    def judge(self, a: str, b: str, is_copy: bool | None) -> bool:
+        """Keep whether two contents (SHA-256) are copies, or with None forget it; return whether anything was said."""
+        pair = sorted(map(bytes.fromhex, (a, b)))
+        before = self._connection.execute("DELETE FROM verdicts WHERE a = ? AND b = ?", pair).rowcount
+        if is_copy is not None:
+            self._connection.execute("INSERT INTO verdicts VALUES (?, ?, ?)", (*pair, is_copy))
+        return before > 0
+
     def replace_segments(self, old: Sequence[int], new: int | None) -> None:
         """Let the images of old segments be in a new one, and forget the old ones with their tombstones."""
         marks = ",".join("?" * len(old))
