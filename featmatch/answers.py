@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from featmatch.image import ImageSource
 
 Kind = Literal["copy", "crop", "contains", "overlap"]
+Verdict = Literal["accepted", "rejected"]
 
 # A claim is made from this probability on.
 PROVEN = 0.8
@@ -79,6 +80,7 @@ class Match:
         reference_size: width and height of the reference, px.
         query_points: (N, 2) float64, the inliers in the query, px.
         reference_points: (N, 2) float64, the same inliers in the reference, px.
+        verdict: what the user said of the pair, if anything; goes before the evidence.
     """
 
     id: int | None
@@ -96,11 +98,12 @@ class Match:
     reference_size: tuple[int, int]
     query_points: NDArray[np.float64] = field(repr=False)
     reference_points: NDArray[np.float64] = field(repr=False)
+    verdict: Verdict | None = None
 
     @property
     def proven(self) -> bool:
-        """Whether the evidence carries the claim."""
-        return self.probability >= PROVEN
+        """Whether the claim is made: the evidence carries it, or the user accepted it; never what was rejected."""
+        return self.verdict == "accepted" or (self.verdict is None and self.probability >= PROVEN)
 
     def to_dict(self) -> dict[str, Any]:
         """The match object of the JSON output."""
@@ -124,6 +127,7 @@ class Match:
             "reference_region": np.round(self.reference_region, 2).tolist(),
             "query_overlap": round(self.query_overlap, 4),
             "reference_overlap": round(self.reference_overlap, 4),
+            "verdict": self.verdict,
         }
 
 
@@ -192,7 +196,7 @@ class Verification:
 
 _NOTHING = (
     "id", "name", "probability", "score", "inliers", "agreement", "relation", "homography",
-    "query_region", "reference_region", "query_overlap", "reference_overlap",
+    "query_region", "reference_region", "query_overlap", "reference_overlap", "verdict",
 )  # fmt: skip
 
 

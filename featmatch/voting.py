@@ -99,6 +99,7 @@ def vote(
     segments: Sequence[Segment],
     removed: frozenset[int],
     options: VotingOptions,
+    among: Sequence[int] | None = None,
 ) -> list[Candidate]:
     """Score all images under all variants, and return the best with their hits, best first.
 
@@ -108,6 +109,7 @@ def vote(
         segments: where to look.
         removed: numbers of images that are not to be found.
         options: the limits.
+        among: numbers of the only images that are to be found; None: all.
     """
     if not segments or len(query.ids) == 0:
         return []
@@ -126,6 +128,8 @@ def vote(
         scores /= np.sqrt(np.maximum(segment.features, 1))
         if removed:
             scores[:, np.isin(segment.ids, np.fromiter(removed, np.int64))] = 0
+        if among is not None:
+            scores[:, ~np.isin(segment.ids, np.asarray(among, np.int64))] = 0
         votes.append(scores)
     return _gathered(query, query_features, segments, votes, hits, options.shortlist)
 

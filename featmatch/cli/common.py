@@ -27,6 +27,9 @@ root_option = click.option(
 )
 wait_option = click.option("--wait", is_flag=True, help="Wait for another writer to end, rather than failing at once.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+match_option = click.option(
+    "--match", metavar="WORDS", help="Only images with all these words in name, text, caption, camera or date taken."
+)
 index_argument = click.argument("index", type=click.Path(path_type=Path))
 
 

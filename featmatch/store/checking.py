@@ -12,7 +12,8 @@ import numpy as np
 
 from featmatch.errors import FeatmatchError, StoreError
 from featmatch.files import sha256_of
-from featmatch.store.catalog import SCHEMA, Catalog, is_intact, schema_of
+from featmatch.store import text_search
+from featmatch.store.catalog import SCHEMA, TEXT_SEARCH, Catalog, is_intact, schema_of
 from featmatch.store.generation import changing
 from featmatch.store.segment import Segment, read_manifest, segment_folder
 from featmatch.store.writing import clear_leftovers, leftovers, writing
@@ -175,8 +176,13 @@ def _catalog_problems(catalog: Catalog) -> Iterator[str]:
     for (message,) in catalog.rows("PRAGMA integrity_check(20)"):
         if message != "ok":
             yield str(message)
-    if catalog.rows("SELECT name, sql FROM sqlite_master ORDER BY name") != schema_of(SCHEMA):
+    tables = catalog.rows(
+        f"SELECT name, sql FROM sqlite_master WHERE name NOT GLOB '{text_search.TABLE}*' ORDER BY name"
+    )
+    if tables != schema_of(SCHEMA):
         yield "its tables are not those of an index"
+    if catalog.meta.get(TEXT_SEARCH):
+        yield from text_search.problems(catalog.rows)
     for words, statement in _INCONSISTENCIES.items():
         for (number,) in catalog.rows(f"{statement} LIMIT 20"):
             yield f"{words} {number}"
