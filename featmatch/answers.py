@@ -58,6 +58,16 @@ class Relation:
             said.append(f"scaled {self.scale:.2g}")
         return ", ".join(said)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The relation object of the JSON output."""
+        return {
+            "kind": self.kind,
+            "rotation_deg": round(self.rotation_deg, 2),
+            "scale": round(self.scale, 4),
+            "mirrored": self.mirrored,
+            "negative": self.negative,
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class Match:
@@ -104,7 +114,6 @@ class Match:
 
     def to_dict(self) -> dict[str, Any]:
         """The match object of the JSON output."""
-        relation = self.relation
         return {
             "id": self.id,
             "name": self.name,
@@ -112,13 +121,7 @@ class Match:
             "score": round(self.score, 2),
             "inliers": self.inliers,
             "agreement": None if self.evidence.agreement is None else round(self.evidence.agreement, 4),
-            "relation": {
-                "kind": relation.kind,
-                "rotation_deg": round(relation.rotation_deg, 2),
-                "scale": round(relation.scale, 4),
-                "mirrored": relation.mirrored,
-                "negative": relation.negative,
-            },
+            "relation": self.relation.to_dict(),
             "homography": self.homography.tolist(),
             "query_region": np.round(self.query_region, 2).tolist(),
             "reference_region": np.round(self.reference_region, 2).tolist(),
