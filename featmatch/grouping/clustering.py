@@ -1,11 +1,12 @@
 """Pairs -> groups, each of one picture. Union-find that looks at what it would join.
 
-Pairs are taken in turn, whole copies first, then the surest, as Kruskal takes edges. So the path between two members is
-the strongest that there is. Each group knows its original and how each member lies on it. Two groups become one only if
-the pair's homography puts their originals on one another: at least half of one original must lie in the other. So a
-collage belongs to one of the pictures that it shows, and two pictures that each hold a part of a third stay apart. What
-holds the original as a small part goes with it only if it has no copies of its own, and if not many do: what many
-pictures hold is a stamp, such as a logo. A weak pair joins no two groups, only a single image to one.
+Pairs are taken in turn, as Kruskal takes edges: whole copies first, then those of which most is there in both, weak ones
+last. So the path between two members is the strongest that there is. Each group knows its original, and how each member
+lies on it. Two groups become one only if the pair's homography puts their originals on one another: at least half of one
+must lie in the other. So a collage belongs to one of the pictures that it shows, and two pictures that each hold a part
+of a third stay apart. What holds the original as a small part goes with it only if it has no copies of its own, and if
+not many do: what many pictures hold is a stamp, such as a logo. A weak pair joins no two groups, only a single image to
+one.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from featmatch.grouping.pairs import Pair
 from featmatch.regions import polygon_area, shared_region
 
 _WHOLE = 0.8  # of its features lie in the other: a picture is there as a whole
+_CLEAR = 0.3  # of what both show is there in both: they are surely copies
 _HALF = 0.5  # of an original lies in another, or they are not of one picture
 _STRONG = 0.95  # probability from which a pair joins two groups
 _FINER = 1.2  # times as fine, in px a side, a picture is no crop, but what was put into the other
@@ -134,10 +136,10 @@ class _Joining:
         """The pairs that are proven: whole copies first, then the surest."""
         proven = [key for key, probability in self._probability.items() if probability >= PROVEN]
 
-        def rank(key: tuple[int, int]) -> tuple[bool, float, float, tuple[int, int]]:
+        def rank(key: tuple[int, int]) -> tuple[bool, bool, float, float, tuple[int, int]]:
             pair = self._pairs[key]
-            is_whole = min(pair.in_reference.covered, pair.in_query.covered) >= _WHOLE
-            return not is_whole, -round(self._probability[key], 3), -pair.geometry, key
+            is_whole = min(pair.in_reference.covered, pair.in_query.covered) >= _WHOLE and pair.again >= _CLEAR
+            return self._probability[key] < _STRONG, not is_whole, -pair.again, -pair.geometry, key
 
         return [self._pairs[key] for key in sorted(proven, key=rank)]
 

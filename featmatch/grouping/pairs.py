@@ -14,6 +14,7 @@ from featmatch.geometry import GeometryOptions, Matrix, fit_homography
 from featmatch.grouping.joining import JoiningOptions, StoredImage, partners, stored_images
 from featmatch.grouping.repeating import Repeated, repeated
 from featmatch.probability import fit_of, probability_of
+from featmatch.regions import evenness
 from featmatch.store.segment import Segment
 from featmatch.vocabulary import Vocabulary
 
@@ -21,8 +22,9 @@ _LEAST_GEOMETRY = 8.0  # below it, a pair is not worth to be remembered: chance 
 
 # Log-odds that two pictures share all of what they both show, and not only a sign, a logo or a background: fitted to
 # edited copies and to photos of the same thing (docs/groups.md).
-_WHOLE, _PART = 40.0, -8.6
-_GEOMETRY_AS_REPEATED = 600.0  # so much geometry says as much as all features there again
+_WHOLE, _PART = 40.0, -9.6
+_EVENNESS, _UNEVEN = 15.0, -5.2
+_GEOMETRY_AS_REPEATED = 900.0  # so much geometry says as much as all features there again
 _MOST_GEOMETRY = 200.0
 
 
@@ -38,6 +40,7 @@ class Pair:
         negative: whether one is a negative.
         inliers: feature pairs that agree with the homography.
         geometry: as ``Evidence.geometry``.
+        evenness: as ``Evidence.evenness``, the smaller of both images.
         in_reference: what of the query's features is in the reference.
         in_query: what of the reference's features is in the query.
     """
@@ -49,22 +52,28 @@ class Pair:
     negative: bool
     inliers: int
     geometry: float
+    evenness: float
     in_reference: Repeated
     in_query: Repeated
+
+    @property
+    def again(self) -> float:
+        """How much of what both show is there in both, and how evenly; 0 to 1."""
+        share = max(self.in_reference.share, self.in_query.share)
+        return share * min(self.in_reference.evenness, self.in_query.evenness)
 
     def probability(self, detector: str) -> float:
         """That one is a copy of the other, in whole or in part.
 
         As in ``probability.score_of`` there are two ways to be wrong. Against chance speaks the geometry; that it is
-        more than a part, how large a share of all features is there again, and how evenly. An edit that leaves few
-        features as they were (JPEG at quality 5, waves) leaves many matches instead, so these have a say as well.
+        more than a part, how evenly the matches lie, and how much of all features is there again. An edit that leaves
+        few features as they were (JPEG at quality 5, waves) leaves many matches instead: these have a say as well.
         """
         fit = fit_of(detector, with_pixels=False)
-        share = max(self.in_reference.share, self.in_query.share)
-        evenly = min(self.in_reference.evenness, self.in_query.evenness)
-        there = share * evenly + min(self.geometry, _MOST_GEOMETRY) / _GEOMETRY_AS_REPEATED
+        there = self.again + min(self.geometry, _MOST_GEOMETRY) / _GEOMETRY_AS_REPEATED
         no_chance = fit.geometry * self.geometry + fit.chance
-        return probability_of(no_chance) * probability_of(_WHOLE * there + _PART)
+        even = probability_of(_EVENNESS * self.evenness + _UNEVEN)
+        return probability_of(no_chance) * probability_of(_WHOLE * there + _PART) * even
 
 
 def pairs_of(
@@ -127,7 +136,9 @@ def _pair(image: StoredImage, other: StoredImage, match: Match, geometry: Geomet
     there = repeated(image.features, other.features, match.homography, geometry, negative=relation.negative)
     back_home = np.asarray(np.linalg.inv(match.homography), np.float64)
     back = repeated(other.features, image.features, back_home, geometry, negative=relation.negative)
+    evenly = evenness(match.reference_points, other.features.keypoints.astype(np.float64), match.reference_region)
     return Pair(
         image.id, other.id, match.homography, relation.mirrored, relation.negative, match.inliers,
-        match.evidence.geometry if math.isfinite(match.evidence.geometry) else 0.0, there, back,
+        match.evidence.geometry if math.isfinite(match.evidence.geometry) else 0.0,
+        min(match.evidence.evenness, evenly), there, back,
     )  # fmt: skip

@@ -154,8 +154,9 @@ def _columns(pairs: Sequence[Pair]) -> dict[str, NDArray[Any]]:
         "homography": np.array([pair.homography for pair in pairs], np.float64).reshape(-1, 3, 3),
         "counts": np.array([(pair.mirrored, pair.negative, pair.inliers) for pair in pairs], np.int32).reshape(-1, 3),
         "evidence": np.array(
-            [(pair.geometry, *_values(pair.in_reference), *_values(pair.in_query)) for pair in pairs], np.float64
-        ).reshape(-1, 7),
+            [(pair.geometry, pair.evenness, *_values(pair.in_reference), *_values(pair.in_query)) for pair in pairs],
+            np.float64,
+        ).reshape(-1, 8),
     }
 
 
@@ -166,9 +167,9 @@ def _values(found: Repeated) -> tuple[float, float, float]:
 def _pairs(columns: Mapping[str, NDArray[Any]]) -> Iterator[Pair]:
     rows = (columns[name] for name in ("between", "homography", "counts", "evidence"))
     for between, homography, counts, evidence in zip(*rows, strict=True):
-        geometry, *shares = evidence.tolist()
+        geometry, evenness, *shares = evidence.tolist()
         query, reference = between.tolist()
         yield Pair(
-            query, reference, homography, bool(counts[0]), bool(counts[1]), int(counts[2]), geometry,
+            query, reference, homography, bool(counts[0]), bool(counts[1]), int(counts[2]), geometry, evenness,
             Repeated(*shares[:3]), Repeated(*shares[3:]),
         )  # fmt: skip
