@@ -1,12 +1,12 @@
 """Pairs -> groups, each of one picture. Union-find that looks at what it would join.
 
-Pairs are taken in turn, as Kruskal takes edges: whole copies first, then those of which most is there in both, weak ones
-last. So the path between two members is the strongest that there is. Each group knows its original, and how each member
-lies on it. Two groups become one only if the pair's homography puts their originals on one another: at least half of one
-must lie in the other. So a collage belongs to one of the pictures that it shows, and two pictures that each hold a part
-of a third stay apart. What holds the original as a small part goes with it only if it has no copies of its own, and if
-not many do: what many pictures hold is a stamp, such as a logo. A weak pair joins no two groups, only a single image to
-one.
+Pairs are taken in turn, as Kruskal takes edges: whole copies first, then those of which most is there in both, weak
+ones last. So the path between two members is the strongest that there is. Each group knows its original, and how each
+member lies on it. Two groups become one only if the pair's homography puts their originals on one another: at least
+half of one must lie in the other. So a collage belongs to one of the pictures that it shows, and two pictures that each
+hold a part of a third stay apart. What holds the original as a small part goes with it only if it has no copies of its
+own, and if not many do: what many pictures hold is a stamp, such as a logo. A weak pair joins no two groups, only a
+single image to one.
 """
 
 from __future__ import annotations

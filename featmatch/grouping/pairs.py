@@ -22,9 +22,9 @@ _LEAST_GEOMETRY = 8.0  # below it, a pair is not worth to be remembered: chance 
 
 # Log-odds that two pictures share all of what they both show, and not only a sign, a logo or a background: fitted to
 # edited copies and to photos of the same thing (docs/groups.md).
-_WHOLE, _PART = 40.0, -9.6
-_EVENNESS, _UNEVEN = 15.0, -5.2
-_GEOMETRY_AS_REPEATED = 900.0  # so much geometry says as much as all features there again
+_WHOLE, _PART = 40.0, -8.6
+_EVENNESS, _UNEVEN = 15.0, -4.8
+_GEOMETRY_AS_REPEATED = 1200.0  # so much geometry says as much as all features there again
 _MOST_GEOMETRY = 200.0
 
 
