@@ -59,6 +59,16 @@ class Relation:
             said.append(f"scaled {self.scale:.2g}")
         return ", ".join(said)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The relation object of the JSON output."""
+        return {
+            "kind": self.kind,
+            "rotation_deg": round(self.rotation_deg, 2),
+            "scale": round(self.scale, 4),
+            "mirrored": self.mirrored,
+            "negative": self.negative,
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class Match:
@@ -107,7 +117,6 @@ class Match:
 
     def to_dict(self) -> dict[str, Any]:
         """The match object of the JSON output."""
-        relation = self.relation
         return {
             "id": self.id,
             "name": self.name,
@@ -115,13 +124,7 @@ class Match:
             "score": round(self.score, 2),
             "inliers": self.inliers,
             "agreement": None if self.evidence.agreement is None else round(self.evidence.agreement, 4),
-            "relation": {
-                "kind": relation.kind,
-                "rotation_deg": round(relation.rotation_deg, 2),
-                "scale": round(relation.scale, 4),
-                "mirrored": relation.mirrored,
-                "negative": relation.negative,
-            },
+            "relation": self.relation.to_dict(),
             "homography": self.homography.tolist(),
             "query_region": np.round(self.query_region, 2).tolist(),
             "reference_region": np.round(self.reference_region, 2).tolist(),
@@ -251,6 +254,42 @@ def match_from(
         reference_size=reference_size,
         query_points=query_points,
         reference_points=matches.reference[fit.inliers],
+    )
+
+
+def relation_of(
+    reference_from_query: Matrix,
+    query_size: tuple[int, int],
+    reference_size: tuple[int, int],
+    *,
+    mirrored: bool,
+    negative: bool,
+) -> Relation:
+    """The relation that a homography says, without the inliers that it came from.
+
+    Args:
+        reference_from_query: (3, 3), px to px; turns the orientation if ``mirrored``.
+        query_size: width and height, px.
+        reference_size: width and height, px.
+        mirrored: whether the query is mirrored.
+        negative: whether it is a negative.
+    """
+    region = shared_region(reference_from_query, query_size, reference_size)
+    if len(region) < 3:
+        region = np.array([[0.0, 0], [query_size[0] - 1, 0], [query_size[0] - 1, query_size[1] - 1]])
+    middle, turned = region.mean(axis=0), reference_from_query
+    if mirrored:
+        flip = np.array([[-1.0, 0, query_size[0] - 1], [0, 1, 0], [0, 0, 1]])
+        turned = turned @ flip
+        middle[0] = query_size[0] - 1 - middle[0]
+    rotation, octaves = turn_at(turned, middle)
+    area, mapped = polygon_area(region), polygon_area(project(reference_from_query, region))
+    return Relation(
+        kind=_kind(area / (query_size[0] * query_size[1]), mapped / (reference_size[0] * reference_size[1])),
+        rotation_deg=float(np.degrees(rotation)) if rotation > -np.pi else 180.0,
+        scale=float(2.0**-octaves),
+        mirrored=mirrored,
+        negative=negative,
     )
 
 

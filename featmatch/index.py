@@ -17,6 +17,7 @@ from featmatch.features import FeatureOptions
 from featmatch.files import folder_bytes, image_files, name_below, path_below
 from featmatch.formats import split_page
 from featmatch.geometry import GeometryOptions
+from featmatch.grouping.groups import Groups
 from featmatch.image import GreyImage, ImageSource, load_grey
 from featmatch.searching import Search
 from featmatch.store.catalog import Catalog, ImageRecord
@@ -340,6 +341,37 @@ class Index:
                 raise UsageError(f"{a} and {b} are the same to the byte")
             with changing(self._folder / "catalog.sqlite") as change:
                 return change.judge(one, other, is_copy)
+
+    def groups(
+        self,
+        *,
+        jobs: int = -1,
+        progress: Progress | None = None,
+    ) -> Groups:
+        """Find all groups of images that are copies of one another, in whole or in part, from what ``add`` stored.
+
+        What a person said (``accept``, ``reject``) goes before the evidence. What was found is kept in the index: later
+        only images that are new are looked up. Where it cannot be written, or another writer is at work, the groups are
+        the same, and their ``unremembered`` says why nothing was kept.
+
+        Args:
+            jobs: processes to work with; -1: one for each core. The result does not depend on it.
+            progress: called with images compared and in all.
+
+        Returns:
+            The groups, the largest first; the original of each comes first.
+
+        Raises:
+            StoreError: the index is damaged.
+        """
+        from featmatch.grouping.finding import find_groups
+
+        return find_groups(self, jobs=jobs, progress=progress or (lambda done, total: None))
+
+    @property
+    def folder(self) -> Path:
+        """Where the index is."""
+        return self._folder
 
     def _picture_of(self, catalog: Catalog, match: Match) -> GreyImage | None:
         """The picture that a match is about, if a file of it is still there and as it was indexed."""
