@@ -253,6 +253,42 @@ def match_from(
     )
 
 
+def relation_of(
+    reference_from_query: Matrix,
+    query_size: tuple[int, int],
+    reference_size: tuple[int, int],
+    *,
+    mirrored: bool,
+    negative: bool,
+) -> Relation:
+    """The relation that a homography says, without the inliers that it came from.
+
+    Args:
+        reference_from_query: (3, 3), px to px; turns the orientation if ``mirrored``.
+        query_size: width and height, px.
+        reference_size: width and height, px.
+        mirrored: whether the query is mirrored.
+        negative: whether it is a negative.
+    """
+    region = shared_region(reference_from_query, query_size, reference_size)
+    if len(region) < 3:
+        region = np.array([[0.0, 0], [query_size[0] - 1, 0], [query_size[0] - 1, query_size[1] - 1]])
+    middle, turned = region.mean(axis=0), reference_from_query
+    if mirrored:
+        flip = np.array([[-1.0, 0, query_size[0] - 1], [0, 1, 0], [0, 0, 1]])
+        turned = turned @ flip
+        middle[0] = query_size[0] - 1 - middle[0]
+    rotation, octaves = turn_at(turned, middle)
+    area, mapped = polygon_area(region), polygon_area(project(reference_from_query, region))
+    return Relation(
+        kind=_kind(area / (query_size[0] * query_size[1]), mapped / (reference_size[0] * reference_size[1])),
+        rotation_deg=float(np.degrees(rotation)) if rotation > -np.pi else 180.0,
+        scale=float(2.0**-octaves),
+        mirrored=mirrored,
+        negative=negative,
+    )
+
+
 def _kind(query_overlap: float, reference_overlap: float) -> Kind:
     if query_overlap >= _WHOLE:
         return "copy" if reference_overlap >= _WHOLE else "crop"

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from featmatch.features import FeatureOptions, extract_grey
 from featmatch.files import flush_folder, folder_bytes, image_files, name_below, path_below, sha256_of
 from featmatch.formats import split_page
 from featmatch.geometry import GeometryOptions
+from featmatch.grouping.groups import Groups
 from featmatch.image import GreyImage, ImageSource, load_grey
 from featmatch.store.catalog import Catalog, ImageRecord
 from featmatch.store.compaction import all_together, due, merge
@@ -33,7 +34,7 @@ from featmatch.voting import QueryWords, VotingOptions, vote
 
 _COMPARED_PX = 512  # longer side at which the pictures of matches are read: their pixels are compared at less
 
-_OWN_FILES = frozenset(("vocabulary.npz", "segments", "writer.lock", "catalog.sqlite"))
+_OWN_FILES = frozenset(("vocabulary.npz", "segments", "writer.lock", "catalog.sqlite", "pairs.log"))
 
 
 @dataclass(frozen=True)
@@ -286,6 +287,38 @@ class Index:
         found = compare_pixels(found, grey, partial(self._picture_of, snapshot.catalog), self.options.detector)
         clock.ended("pixels")
         return Matches([match for match in named(found, names) if unproven or match.proven][:limit], times=clock.times)
+
+    def groups(
+        self,
+        *,
+        jobs: int = -1,
+        verdicts: Mapping[tuple[int, int], bool] | None = None,
+        progress: Progress | None = None,
+    ) -> Groups:
+        """Find all groups of images that are copies of one another, in whole or in part, from what ``add`` stored.
+
+        What was found is kept in the index: later only images that are new are looked up. Where it cannot be written,
+        or another writer is at work, the groups are the same, and their ``unremembered`` says why nothing was kept.
+
+        Args:
+            jobs: processes to work with; -1: one for each core. The result does not depend on it.
+            verdicts: what is known of pairs of images, by their numbers, the lower first: whether they are copies.
+            progress: called with images compared and in all.
+
+        Returns:
+            The groups, the largest first; the original of each comes first.
+
+        Raises:
+            StoreError: the index is damaged.
+        """
+        from featmatch.grouping.finding import find_groups
+
+        return find_groups(self, jobs=jobs, verdicts=verdicts or {}, progress=progress or (lambda done, total: None))
+
+    @property
+    def folder(self) -> Path:
+        """Where the index is."""
+        return self._folder
 
     def _picture_of(self, catalog: Catalog, match: Match) -> GreyImage | None:
         """The picture that a match is about, if a file of it is still there and as it was indexed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ class Member:
         probability: that the two are copies of one another, in whole or in part; 1 for the original.
         homography: (3, 3) float64, maps px of this image to px of the original; None for the original.
         inliers: feature pairs that agree with it; 0 for the original.
+        accepted: whether it is here by a person's word alone: then there is no relation, nor a homography.
     """
 
     id: int
@@ -43,12 +45,13 @@ class Member:
     probability: float
     homography: NDArray[np.float64] | None
     inliers: int
+    accepted: bool = False
 
     def description(self) -> str:
-        """The relation in words: "original", "JPEG copy", "same at half size", "mirrored", "crop of, rotated 17°"."""
+        """The relation in words: "JPEG copy", "same at half size", "mirrored", "crop of, rotated 17°", and the like."""
         relation = self.relation
         if relation is None:
-            return "original"
+            return "accepted as a copy" if self.accepted else "original"
         if relation.kind != "copy":
             return str(relation)
         said = []
@@ -103,6 +106,19 @@ class Group:
     def to_dict(self) -> dict[str, Any]:
         """The group object of the JSON output."""
         return {"files": len(self), "members": [member.to_dict() for member in self.members]}
+
+
+class Groups(list[Group]):
+    """The groups of an index, the largest first.
+
+    Attributes:
+        unremembered: why what was found could not be kept in the index, so that it will be looked for again; None: it
+            was kept.
+    """
+
+    def __init__(self, groups: Iterable[Group] = (), unremembered: str | None = None) -> None:
+        super().__init__(groups)
+        self.unremembered = unremembered
 
 
 def _size(scale: float) -> str:
