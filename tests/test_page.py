@@ -15,7 +15,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+import featmatch
 from featmatch.answers import Kind, Relation
+from featmatch.cli import cli
 from featmatch.errors import FeatmatchError
 from featmatch.grouping import page
 from featmatch.grouping.groups import Group, Member
@@ -254,6 +256,26 @@ def test_page_that_is_not_finished_is_not_there(
 def test_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FeatmatchError, match="cannot write"):
         page.write_page(tmp_path / "no" / "a.html", [], path_of=str)
+
+
+def test_command_writes_the_page(
+    photos: dict[str, NDArray[np.uint8]], vocabulary_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in ("coffee", "rocket"):
+        Image.fromarray(photos[name]).save(tmp_path / "photos" / f"{name}.png")
+    Image.fromarray(photos["coffee"][:, ::-1]).save(tmp_path / "photos" / "mirrored.png")
+    index = featmatch.Index.open(tmp_path / "index", create=True, vocabulary=vocabulary_file, root=tmp_path / "photos")
+    index.add([tmp_path / "photos"], jobs=1)
+    (tmp_path / "photos").rename(tmp_path / "moved")
+    command = ["groups", str(tmp_path / "index"), "--jobs", "1", "--html", str(tmp_path / "a.html")]
+    for root, pictures in ((["--root", str(tmp_path / "moved")], 2), ([], 0)):
+        assert cli.main([*command, *root], standalone_mode=False) == 0
+        text = (tmp_path / "a.html").read_text()
+        assert text.count("data:image/jpeg;base64,") == pictures
+        assert "mirrored.png</a>" in text
+        assert "rocket.png" not in text
+        assert ("not shown: no such file" in capfd.readouterr().err) == (pictures == 0)
 
 
 # In a browser
