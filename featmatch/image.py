@@ -99,18 +99,27 @@ def load_grey(source: ImageSource, *, longest_px: int, shortest_px: int = 0) -> 
     )
 
 
-def load_display(source: ImageSource) -> NDArray[np.uint8]:
-    """Decode an image for showing: (H, W, 3) uint8 RGB, upright, at full size.
+def load_display(source: ImageSource, *, longest_px: int | None = None) -> NDArray[np.uint8]:
+    """Decode an image for showing: (H, W, 3) uint8 RGB, upright.
+
+    Args:
+        source: a path, bytes, an array (H, W), (H, W, 3) or (H, W, 4) uint8, or a PIL image.
+        longest_px: a picture with a longer side above this is scaled down to it; None: at full size.
 
     Raises:
         ImageError: the picture cannot be read.
         UsageError: ``source`` is of no type or shape that is an image.
     """
     with opened(source) as image:
+        if longest_px is not None:
+            image.draft(None, (2 * longest_px, 2 * longest_px))  # JPEG only; never below what is wanted
         upright, _ = _upright(image)
         if upright.mode.startswith(("I", "F")) or upright.mode == "LAB" or _is_transparent(upright):
             upright = Image.fromarray(_to_grey(upright))
-        return np.array(upright.convert("RGB"))
+        shown = upright.convert("RGB")
+    if longest_px is not None:
+        shown.thumbnail((longest_px, longest_px), Image.Resampling.LANCZOS)
+    return np.array(shown)
 
 
 def _decode(source: ImageSource, longest_px: int) -> GreyImage:

@@ -13,7 +13,15 @@ import click
 
 import featmatch
 from featmatch import tables
-from featmatch.cli.common import FOUND, NOTHING_FOUND, complain, index_argument, jobs_option, json_option
+from featmatch.cli.common import (
+    FOUND,
+    NOTHING_FOUND,
+    complain,
+    index_argument,
+    jobs_option,
+    json_option,
+    root_option,
+)
 
 if TYPE_CHECKING:
     from featmatch.grouping.groups import Group
@@ -28,8 +36,10 @@ _CSV_COLUMNS = (
 @index_argument
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header, one row a file.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page to look at them.")
 @jobs_option
-def groups(index: Path, as_json: bool, as_csv: bool, jobs: int) -> int:
+@root_option
+def groups(index: Path, as_json: bool, as_csv: bool, html: Path | None, jobs: int, root: str | None) -> int:
     """Group the images of INDEX that are copies of one another, in whole or in part.
 
     Each group begins with its original. Works from what `add` stored; what was found is kept in INDEX, so that running
@@ -40,9 +50,17 @@ def groups(index: Path, as_json: bool, as_csv: bool, jobs: int) -> int:
     if as_json and as_csv:
         raise click.UsageError("--json or --csv, not both")
     with stages_bar(" images") as progress:
-        found = featmatch.Index.open(index).groups(
-            jobs=jobs, progress=lambda done, total: progress("comparing", done, total)
-        )
+        opened = featmatch.Index.open(index, root=root)
+        found = opened.groups(jobs=jobs, progress=lambda done, total: progress("comparing", done, total))
+        if html is not None:
+            from featmatch.grouping.page import write_page
+
+            unseen = write_page(
+                html, found, path_of=opened.path_of, jobs=jobs,
+                progress=lambda done, total: progress("drawing", done, total),
+            )  # fmt: skip
+            for name, reason in unseen.items():
+                complain(f"{tables.printable(name)}: not shown: {reason}")
     if found.unremembered is not None:
         complain(f"what was found is not kept: {found.unremembered}")
     if as_json:
