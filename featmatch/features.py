@@ -17,6 +17,7 @@ from featmatch.image import GreyImage, ImageSource, load_grey
 _opencv: Any = cv2  # its type stubs differ from release to release
 
 DETECTORS = ("sift", "akaze", "orb", "brisk", "kaze", "surf")
+SPEEDS = ("fast", "balanced", "thorough")
 
 # RootSIFT values are kept as whole numbers, so that sums of their products are exact in float32 (below 2**24) and
 # every machine finds the same words. Few values pass 255 / 512; they are clipped.
@@ -45,6 +46,22 @@ class FeatureOptions:
         )
         if not 10 <= self.features <= self.features_at_longest <= 100_000:
             raise UsageError("features is 10 to features_at_longest, and that at most 100000")
+
+    @classmethod
+    def of(cls, detector: str = "sift", speed: str = "balanced") -> FeatureOptions:
+        """The options of a speed, one of ``SPEEDS``; docs/benchmarks.md has what each finds, and in what time.
+
+        Raises:
+            UsageError: there is no such detector, or no such speed.
+        """
+        balanced = cls(detector)
+        if speed not in SPEEDS:
+            raise UsageError(f"unknown speed {speed!r}; one of {', '.join(SPEEDS)}")
+        if speed == "fast":
+            return cls(detector, 640, 0, balanced.features // 2, balanced.features // 2)
+        if speed == "thorough":
+            return cls(detector, 3000, 800, 2 * balanced.features, 2 * balanced.features_at_longest)
+        return balanced
 
     def description(self) -> str:
         """All options, for a person."""
