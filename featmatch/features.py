@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -81,6 +81,15 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.keypoints)
+
+    def __getitem__(self, rows: slice) -> Features:
+        return replace(
+            self,
+            keypoints=self.keypoints[rows],
+            sizes=self.sizes[rows],
+            angles=self.angles[rows],
+            descriptors=self.descriptors[rows],
+        )
 
 
 def extract(image: ImageSource, options: FeatureOptions | None = None) -> Features:

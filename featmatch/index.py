@@ -30,6 +30,8 @@ from featmatch.timing import StageClock
 from featmatch.verification import FEWEST_FEATURES, compare_pixels, named, verify_candidates
 from featmatch.vocabulary import Vocabulary
 from featmatch.voting import QueryWords, VotingOptions, vote
+from featmatch.whole import LEAST_DETAIL, whole_picture
+from featmatch.whole_search import preferred, whole_candidates
 
 _COMPARED_PX = 512  # longer side at which the pictures of matches are read: their pixels are compared at less
 
@@ -259,8 +261,8 @@ class Index:
             geometry: what counts as agreement.
 
         Returns:
-            The matches, best first; ``.status`` is "too_little_detail" where the image has too few features, and
-            ``.times`` has the milliseconds of each stage.
+            The matches, best first; ``.status`` is "too_little_detail" where the image has too few features and is
+            plain as a whole, and ``.times`` has the milliseconds of each stage.
 
         Raises:
             ImageError: the image cannot be read; its ``status`` says why.
@@ -270,20 +272,27 @@ class Index:
         snapshot = self.snapshot
         voting = voting or VotingOptions()
         clock = StageClock()
-        grey = load_grey(image, longest_px=self.options.longest_px, shortest_px=self.options.shortest_px)
-        features = extract_grey(grey, self.options)
+        grey = load_grey(image, longest_px=self.options.longest_px, shortest_px=self.options.shortest_px, colours=True)
+        features, whole = extract_grey(grey, self.options), whole_picture(grey)
         if len(features) < FEWEST_FEATURES:
-            return Matches(status="too_little_detail")
+            if whole.detail < LEAST_DETAIL:
+                return Matches(status="too_little_detail")
+            features = features[:0]
         seen = list(variants_of(features, grey, self.options))
         clock.ended("features")
         query = QueryWords.of(self.vocabulary, seen, voting.words)
         clock.ended("words")
-        candidates = vote(query, seen, tuple(snapshot.segments.values()), snapshot.removed, voting)
-        names = snapshot.catalog.names_of([candidate.id for candidate in candidates])
+        segments = tuple(snapshot.segments.values())
+        candidates = vote(query, seen, segments, snapshot.removed, voting)
+        alike = whole_candidates(whole, grey, len(features), segments, snapshot.removed)
+        ids = {one.id: None for one in candidates} | {match.id: None for match in alike if match.id is not None}
+        names = snapshot.catalog.names_of(list(ids))
         clock.ended("votes")
         found = verify_candidates(candidates, features, geometry or GeometryOptions())
         clock.ended("verification")
-        found = compare_pixels(found, grey, partial(self._picture_of, snapshot.catalog), self.options.detector)
+        picture_of = partial(self._picture_of, snapshot.catalog)
+        found, alike = (compare_pixels(some, grey, picture_of, self.options.detector) for some in (found, alike))
+        found = preferred(found, alike)
         clock.ended("pixels")
         return Matches([match for match in named(found, names) if unproven or match.proven][:limit], times=clock.times)
 
