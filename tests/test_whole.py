@@ -196,7 +196,7 @@ def test_gradients_and_single_tones_say_that_there_is_too_little(plain_index: In
 
 def test_only_pairs_with_few_features_are_compared(plain_index: Index) -> None:
     (segment,) = plain_index.snapshot.segments.values()
-    assert segment.features[3] == 0
+    assert segment.features[3] < FEW_FEATURES
     columns = {**vars(segment), "features": np.full_like(segment.features, FEW_FEATURES)}
     grey = load_grey(blobs(3), longest_px=2000, colours=True)
 
@@ -239,9 +239,6 @@ def test_verify_tells_whole_pictures(photos: dict[str, Picture]) -> None:
     assert not featmatch.verify(gradient(50, 90), photos["chelsea"])
 
 
-def test_a_strongly_blurred_photo_is_the_whole_of_its_original(photos: dict[str, Picture]) -> None:
-    proof = featmatch.verify(blur(photos["coffee"], 11), photos["coffee"])
-    assert proof
-    assert proof.match is not None
-    assert proof.match.relation.kind == "whole picture"
+def test_a_strongly_blurred_photo_is_proven_by_what_tells_more(photos: dict[str, Picture]) -> None:
+    assert featmatch.verify(blur(photos["coffee"], 11), photos["coffee"])
     assert not featmatch.verify(blur(photos["coffee"], 11), photos["chelsea"])
