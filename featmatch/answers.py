@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from featmatch.features import Features
     from featmatch.image import ImageSource
 
-Kind = Literal["copy", "crop", "contains", "overlap"]
+Kind = Literal["copy", "crop", "contains", "overlap", "whole picture"]
 Verdict = Literal["accepted", "rejected"]
 
 # A claim is made from this probability on.
@@ -33,7 +33,8 @@ class Relation:
 
     Attributes:
         kind: "copy" (each covers the other), "crop" (the query is a part of the reference), "contains" (the reference
-            is a part of the query), or "overlap" (they share a part).
+            is a part of the query), "overlap" (they share a part), or "whole picture" (they look the same as a whole;
+            they have too few features to say more).
         rotation_deg: by which the reference was turned, counter-clockwise as seen, in (-180, 180].
         scale: px of the query for each px of the reference.
         mirrored: whether it was mirrored left to right (after the turn).
@@ -47,8 +48,8 @@ class Relation:
     negative: bool
 
     def __str__(self) -> str:
-        words = {"copy": "copy", "crop": "crop of", "contains": "contains", "overlap": "overlaps"}[self.kind]
-        said = [words]
+        words = {"crop": "crop of", "overlap": "overlaps"}
+        said = [words.get(self.kind, self.kind)]
         if abs(self.rotation_deg) >= 0.5:
             said.append(f"rotated {self.rotation_deg:.0f}°")
         if self.mirrored:
@@ -138,7 +139,7 @@ class Matches(list[Match]):
     """The matches of one query, best first, and what became of the query itself.
 
     Attributes:
-        status: "ok", or "too_little_detail" where the query has too few features to prove anything.
+        status: "ok", or "too_little_detail" where neither features nor the whole picture can prove anything.
         times: milliseconds of "features" (decoding included), "words", "votes", "verification" and "pixels"; empty
             where the query ended before them.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -99,6 +99,15 @@ class Features:
     def __len__(self) -> int:
         return len(self.keypoints)
 
+    def __getitem__(self, rows: slice) -> Features:
+        return replace(
+            self,
+            keypoints=self.keypoints[rows],
+            sizes=self.sizes[rows],
+            angles=self.angles[rows],
+            descriptors=self.descriptors[rows],
+        )
+
 
 def extract(image: ImageSource, options: FeatureOptions | None = None) -> Features:
     """Find the features of an image.
@@ -179,8 +188,8 @@ def _whole_numbers(raw: NDArray[Any], detector: str) -> NDArray[np.uint8]:
 
 
 def _sift(limit: int) -> Any:
-    # A contrast threshold below OpenCV's 0.04 leaves something to choose from where a picture is dull.
-    return _opencv.SIFT_create(nfeatures=limit, contrastThreshold=0.02)
+    # A contrast threshold far below OpenCV's 0.04 leaves something to choose from where a picture is dull.
+    return _opencv.SIFT_create(nfeatures=limit, contrastThreshold=0.004)
 
 
 def _akaze(limit: int) -> Any:

@@ -271,8 +271,8 @@ class Index:
             geometry: what counts as agreement.
 
         Returns:
-            The matches, best first; ``.status`` is "too_little_detail" where the image has too few features, and
-            ``.times`` has the milliseconds of each stage.
+            The matches, best first; ``.status`` is "too_little_detail" where the image has too few features and is
+            plain as a whole, and ``.times`` has the milliseconds of each stage.
 
         Raises:
             ImageError: the image cannot be read; its ``status`` says why.
@@ -288,9 +288,9 @@ class Index:
             return Matches(status="too_little_detail")
         verdicts = verdicts_of(image, snapshot.catalog)
         candidates = search.candidates(look, search.words(look), verdicts)
-        names = snapshot.catalog.names_of([candidate.id for candidate in candidates], match)
-        found = named(search.matches(look, candidates, verdicts), names)
-        return Matches([one for one in found if unproven or one.proven][:limit], times=search.clock.times)
+        found = search.matches(look, candidates, verdicts)
+        names = snapshot.catalog.names_of([one.id for one in found if one.id is not None], match)
+        return Matches([one for one in named(found, names) if unproven or one.proven][:limit], times=search.clock.times)
 
     def search(
         self,

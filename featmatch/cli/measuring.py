@@ -26,7 +26,7 @@ from featmatch.errors import FeatmatchError
 if TYPE_CHECKING:
     pass
 
-_SUITES = ("random", "single", "crops", "hard")
+_SUITES = ("random", "single", "crops", "hard", "plain")
 
 
 @click.command()
@@ -66,7 +66,7 @@ def train(out: Path, paths: Sequence[str], features: str | None, words: int, wor
 @vocabulary_option
 @click.option(
     "--suite", "suites", type=click.Choice([*_SUITES, "all"]), multiple=True, default=["random"], show_default=True,
-    help="What is tried: compositions of edits, edits alone, crops, look-alikes; repeatable.",
+    help="What is tried: compositions of edits, edits alone, crops, look-alikes, pictures without detail; repeatable.",
 )  # fmt: skip
 @click.option("--count", type=click.IntRange(min=1), default=300, show_default=True, help="Positives of each suite.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of all chance.")
