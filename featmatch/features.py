@@ -134,7 +134,7 @@ def extract_grey(grey: GreyImage, options: FeatureOptions) -> Features:
         keypoints: list[Any] = []
         raw = None
     else:
-        keypoints, raw = _CREATE[options.detector](2 * limit).detectAndCompute(grey.pixels, None)
+        keypoints, raw = _CREATE[options.detector](limit).detectAndCompute(grey.pixels, None)
     if raw is None or not keypoints:
         empty = np.empty(0, np.float32)
         descriptors = np.empty((0, DESCRIPTOR_SIZE[options.detector]), np.uint8)
@@ -187,18 +187,19 @@ def _whole_numbers(raw: NDArray[Any], detector: str) -> NDArray[np.uint8]:
     return np.asarray(np.clip(np.rint(raw * 255) + 128, 0, 255), np.uint8)
 
 
+# Those that take a bound find more than are kept, so that there is something to spread over the picture.
 def _sift(limit: int) -> Any:
     # A contrast threshold far below OpenCV's 0.04 leaves something to choose from where a picture is dull.
-    return _opencv.SIFT_create(nfeatures=limit, contrastThreshold=0.004)
+    return _opencv.SIFT_create(nfeatures=3 * limit, contrastThreshold=0.004)
 
 
 def _akaze(limit: int) -> Any:
-    return _moved("AKAZE_create")(threshold=0.0001, max_points=limit)
+    return _moved("AKAZE_create")(threshold=0.0001, max_points=2 * limit)
 
 
 def _orb(limit: int) -> Any:
     # OpenCV's default keeps 31 px away from each border, which is half of a small crop.
-    return _opencv.ORB_create(nfeatures=limit, fastThreshold=7, edgeThreshold=8)
+    return _opencv.ORB_create(nfeatures=2 * limit, fastThreshold=7, edgeThreshold=8)
 
 
 def _brisk(limit: int) -> Any:

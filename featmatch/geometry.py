@@ -159,16 +159,20 @@ def project(matrix: Matrix, points: NDArray[np.floating]) -> NDArray[np.float64]
 
 
 def _similar(matches: TentativeMatches, tolerance: float, options: GeometryOptions) -> list[NDArray[np.intp]]:
-    """Sets of matches that agree loosely with the similarity of one of them; the largest sets, unlike one another."""
+    """Sets of matches that agree with the similarity of one of them.
+
+    The largest that agree loosely, unlike one another, and the largest that agrees more closely: in a repeated pattern
+    much agrees loosely with anything.
+    """
     query, reference = matches.query @ [1, 1j], matches.reference @ [1, 1j]
     seeds = slice(0, options.hypotheses)
     turn = np.exp2(matches.octaves) * np.exp(1j * matches.rotation)
     shift = reference - turn * query
     residual = np.abs(turn[seeds, None] * query + shift[seeds, None] - reference)
     # One keypoint knows its scale and angle roughly, and nothing of stretching: errors grow with the distance from it.
-    near = residual <= 2 * tolerance + 0.35 * np.abs(reference - reference[seeds, None])
+    distance = np.abs(reference - reference[seeds, None])
     alike = _turned_alike(matches, matches.rotation[seeds, None], matches.octaves[seeds, None], options)
-    agree = near & alike
+    agree, closely = (alike & (residual <= 2 * tolerance + growth * distance) for growth in (0.35, 0.1))
     sets = []
     weights = agree.sum(axis=1)
     for _ in range(3):
@@ -177,6 +181,9 @@ def _similar(matches: TentativeMatches, tolerance: float, options: GeometryOptio
             break
         sets.append(np.flatnonzero(agree[seed]))
         weights = np.where(agree[:, sets[-1]].sum(axis=1) > weights / 2, 0, weights)
+    closest = closely[closely.sum(axis=1).argmax()]
+    if closest.sum() >= _FEWEST:
+        sets.append(np.flatnonzero(closest))
     return sets
 
 
