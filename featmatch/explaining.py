@@ -1,0 +1,371 @@
+"""Where was a pair of pictures lost, or how was it proven? A search, looked at stage by stage for one image."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.answers import PROVEN, Match
+from featmatch.errors import ImageError
+from featmatch.geometry import GeometryOptions
+from featmatch.image import ImageSource
+from featmatch.searching import Look, Search
+from featmatch.store.segment import Segment
+from featmatch.store.snapshot import Snapshot
+from featmatch.symmetry import Variant
+from featmatch.verdicts import name_known, verdicts_of
+from featmatch.verification import FEWEST_FEATURES, named
+from featmatch.voting import Candidate, QueryWords, VotingOptions
+
+if TYPE_CHECKING:
+    from featmatch.index import Index
+
+Stage = Literal["index", "detail", "words", "votes", "shortlist", "geometry", "verdict", "probability"]
+
+_LOOSER_WORDS, _LOOSER_HAMMING_LIMIT, _LOOSER_TOLERANCE = 8, 26, 0.02
+_ADDING = ("featmatch add",)
+_SHORTLISTS = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A picture as it was looked at: its size in px, and how many features it has."""
+
+    width: int
+    height: int
+    features: int
+
+
+@dataclass(frozen=True)
+class SharedWords:
+    """Visual words of the query that are looked up, and how many of them the image has."""
+
+    looked_up: int
+    common: int
+
+
+@dataclass(frozen=True)
+class Votes:
+    """What the search for candidates says of the image.
+
+    Attributes:
+        variant: how the query is looked at, where the image is most like it.
+        hits: pairs of features that are alike.
+        votes: the sum, normalised.
+        rank: among all pairs of an image and a variant, 1 the best; None: not among the best 10,000.
+        ranked: how many such pairs have any vote, 10,000 at most.
+        shortlist: how many of them are verified.
+    """
+
+    variant: Variant
+    hits: int
+    votes: float
+    rank: int | None
+    ranked: int
+    shortlist: int
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """What verification says of the image, alone where it is not on the shortlist.
+
+    Attributes:
+        matches: hits of which each feature of either picture is in one.
+        match: what geometry and pixels support, exactly as ``query`` has it where the image is on the shortlist.
+        place: among the proven answers to the query, 1 the best; None where it is none.
+        dropped: (2, N, 2) float64, px: matches that do not agree, in the query and in the image.
+    """
+
+    matches: int
+    match: Match | None
+    place: int | None
+    dropped: NDArray[np.float64] = field(repr=False)
+
+    @property
+    def inliers(self) -> int:
+        """How many of the matches agree."""
+        return self.match.inliers if self.match else 0
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """How a query and one image of an index went through the stages; those that were not reached are None.
+
+    Attributes:
+        name: of the image.
+        verdict: where the pair was lost, or how it was proven, in one sentence.
+        lost: the stage at which it was lost, or None.
+        options: what would have let it pass; options of Python were tried.
+        query: the picture that was looked up.
+        image: the one in the index.
+        words: visual words they have in common.
+        votes: the search for candidates.
+        agreement: the verification.
+        files: both, as they can be read.
+    """
+
+    name: str
+    verdict: str
+    lost: Stage | None
+    query: Seen
+    options: tuple[str, ...] = ()
+    image: Seen | None = None
+    words: SharedWords | None = None
+    votes: Votes | None = None
+    agreement: Agreement | None = None
+    files: tuple[ImageSource, ImageSource] = field(repr=False, kw_only=True)
+
+    @property
+    def proven(self) -> bool:
+        """Whether ``query`` gives the image for the query."""
+        return self.lost is None
+
+    def draw(self) -> NDArray[np.uint8]:
+        """Both side by side, with regions, matches that were kept and that were dropped: (H, W, 3) uint8 RGB.
+
+        Raises:
+            ImageError: one of them cannot be read.
+        """
+        from featmatch.drawing import draw_match
+
+        if self.agreement is None:
+            return draw_match(*self.files, None)
+        return draw_match(*self.files, self.agreement.match, self.agreement.dropped)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object that ``featmatch explain --json`` prints."""
+        votes, agreement = self.votes, self.agreement
+        match = agreement.match if agreement else None
+        return {
+            "name": self.name,
+            "proven": self.proven,
+            "lost": self.lost,
+            "verdict": self.verdict,
+            "options": list(self.options),
+            "query_picture": dataclasses.asdict(self.query),
+            "image_picture": self.image and dataclasses.asdict(self.image),
+            "words": self.words and dataclasses.asdict(self.words),
+            "votes": votes
+            and {**dataclasses.asdict(votes), "variant": votes.variant.name.lower(), "votes": round(votes.votes, 4)},
+            "matches": agreement.matches if agreement else None,
+            "inliers": agreement.inliers if agreement else None,
+            "place": agreement.place if agreement else None,
+            "evidence": match and dataclasses.asdict(match.evidence),
+            "match": match and match.to_dict(),
+        }
+
+
+def explain(
+    index: Index,
+    image: ImageSource,
+    name: str,
+    *,
+    voting: VotingOptions | None = None,
+    geometry: GeometryOptions | None = None,
+) -> Explanation:
+    """Say where ``index.query`` loses an image, or how it proves it. See ``Index.explain``."""
+    snapshot = index.snapshot
+    search = index.search(snapshot, voting=voting, geometry=geometry)
+    look = search.look(image)
+    known = name_known(name, snapshot.catalog, index.root)
+    number = known and snapshot.catalog.image_with(snapshot.catalog.content_named(known) or "")
+    told = Explanation(
+        name=known or name, verdict="", lost="index",
+        query=Seen(look.grey.width, look.grey.height, len(look.features)),
+        files=(image, index.path_of(known or name)),
+    )  # fmt: skip
+    if not number:
+        waits = "it waits to be added again, since its features were lost"
+        why, options = (waits, _ADDING) if known else _absence(search, told.files[1])
+        return dataclasses.replace(told, verdict=f"not in the index: {why}", options=options)
+    segment, row = _whereabouts(snapshot, number)
+    told = dataclasses.replace(
+        told, image=Seen(int(segment.widths[row]), int(segment.heights[row]), int(segment.features[row]))
+    )
+    if not look.enough:
+        why = f"too little detail: the query has {len(look.features)} features, and {FEWEST_FEATURES} are needed"
+        return dataclasses.replace(told, verdict=why, lost="detail")
+    pair = _Pair(search, look, search.words(look), number, told.name, verdicts_of(image, snapshot.catalog))
+    return pair.walked(told, segment, row)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A query with detail enough, and an image of the index."""
+
+    search: Search
+    look: Look
+    words: QueryWords
+    image: int
+    name: str
+    verdicts: Mapping[int, bool]
+
+    def walked(self, told: Explanation, segment: Segment, row: int) -> Explanation:
+        """What is told, and what the stages say from the words on."""
+        search, voting = self.search, self.search.voting
+        all_variants = dataclasses.replace(voting, shortlist=len(Variant))
+        alone = search.votes(self.look, self.words, all_variants, [self.image])
+        candidates = search.candidates(self.look, self.words, self.verdicts)
+        found = self._answers(search, candidates)
+        match = next((one for one in found if (one.id, one.name) == (self.image, self.name)), None)
+        tried = {candidate.variant for candidate in candidates if candidate.id == self.image}
+        if match is None or not match.proven:
+            best = next((one for one in self._answers(search, alone) if one.name == self.name), None)
+            if best is not None and _variant(best) not in tried and (match is None or best.proven):
+                match = best  # ``query`` verifies another variant, if any
+        if not alone:
+            common = max((_common(segment, row, self.words, variant) for variant in Variant), key=lambda it: it.common)
+            return self._ended(dataclasses.replace(told, words=common))
+        shown = next((one for one in alone if match is not None and one.variant == _variant(match)), alone[0])
+        everything = dataclasses.replace(voting, shortlist=_SHORTLISTS[-1])
+        ranked = search.votes(self.look, self.words, everything, None)
+        pairs = [(candidate.id, candidate.variant) for candidate in ranked]
+        own = (self.image, shown.variant)
+        dropped = _dropped(shown, match, told.query.width)
+        proven = [(one.id, one.name) for one in found if one.proven]
+        place = proven.index((self.image, self.name)) + 1 if (self.image, self.name) in proven else None
+        told = dataclasses.replace(
+            told,
+            words=_common(segment, row, self.words, shown.variant),
+            votes=Votes(
+                shown.variant, len(shown.matches), shown.votes, pairs.index(own) + 1 if own in pairs else None,
+                len(pairs), voting.shortlist,
+            ),
+            agreement=Agreement(dropped.shape[1] + (match.inliers if match else 0), match, place, dropped),
+        )  # fmt: skip
+        return self._ended(told, on_shortlist=shown.variant in tried)
+
+    def _answers(self, search: Search, candidates: list[Candidate]) -> list[Match]:
+        """As ``query`` has them, unproven ones too."""
+        names = search.snapshot.catalog.names_of([candidate.id for candidate in candidates])
+        return named(search.matches(self.look, candidates, self.verdicts), names)
+
+    def _ended(self, told: Explanation, *, on_shortlist: bool = False) -> Explanation:
+        lost = self._lost(told, on_shortlist)
+        options: list[str] = []
+        if lost == "verdict":
+            options = ["featmatch reject --clear", "featmatch query --all"]
+        elif lost is not None:
+            rank = told.votes.rank if told.votes and not on_shortlist else None
+            options = [text for text, search in self._looser(rank) if self._proves(search)]
+            if lost == "probability":
+                options.insert(0, "featmatch query --all")
+        return dataclasses.replace(told, lost=lost, verdict=_sentence(told, lost), options=tuple(options))
+
+    def _lost(self, told: Explanation, on_shortlist: bool) -> Stage | None:
+        match = told.agreement.match if told.agreement else None
+        if told.agreement is not None and told.agreement.place is not None:
+            return None
+        if told.votes is None:
+            return "votes" if told.words and told.words.common else "words"
+        if self.verdicts.get(self.image) is False:
+            return "verdict"
+        if not on_shortlist:
+            return "shortlist"
+        return "geometry" if match is None else "probability"
+
+    def _looser(self, rank: int | None) -> Iterator[tuple[str, Search]]:
+        """Searches that let more pass, each with what it does."""
+        search, voting, geometry = self.search, self.search.voting, self.search.geometry
+        if rank is not None:
+            enough = next(length for length in _SHORTLISTS if length >= rank)
+            yield f"VotingOptions(shortlist={enough})", _with(search, dataclasses.replace(voting, shortlist=enough))
+        if voting.words < _LOOSER_WORDS:
+            looser = dataclasses.replace(voting, words=_LOOSER_WORDS)
+            yield f"VotingOptions(words={_LOOSER_WORDS})", _with(search, looser)
+        if voting.hamming_limit < _LOOSER_HAMMING_LIMIT:
+            looser = dataclasses.replace(voting, hamming_limit=_LOOSER_HAMMING_LIMIT)
+            yield f"VotingOptions(hamming_limit={_LOOSER_HAMMING_LIMIT})", _with(search, looser)
+        if geometry.tolerance < _LOOSER_TOLERANCE:
+            tolerant = dataclasses.replace(geometry, tolerance=_LOOSER_TOLERANCE)
+            yield f"GeometryOptions(tolerance={_LOOSER_TOLERANCE})", dataclasses.replace(search, geometry=tolerant)
+
+    def _proves(self, search: Search) -> bool:
+        candidates = search.candidates(self.look, search.words(self.look), self.verdicts)
+        return any(one.id == self.image and one.proven for one in self._answers(search, candidates))
+
+
+def _with(search: Search, voting: VotingOptions) -> Search:
+    return dataclasses.replace(search, voting=voting)
+
+
+def _absence(search: Search, file: ImageSource) -> tuple[str, tuple[str, ...]]:
+    """Why an image may not be in the index, and what brings it there."""
+    try:
+        features = len(search.look(file).features)
+    except ImageError as error:
+        return f"it was removed or never added, and its file cannot be read ({error.status})", ()
+    if features < FEWEST_FEATURES:
+        return f"it has {features} features, too little detail to be added", ()
+    return "it was removed, or never added", _ADDING
+
+
+def _whereabouts(snapshot: Snapshot, image: int) -> tuple[Segment, int]:
+    """The segment that an image is in, and its row there."""
+    for segment in snapshot.segments.values():
+        rows = np.flatnonzero(segment.ids == image)
+        if len(rows):
+            return segment, int(rows[0])
+    raise AssertionError("the catalogue has images of live segments only")
+
+
+def _common(segment: Segment, row: int, words: QueryWords, variant: Variant) -> SharedWords:
+    """How many words of one variant have a posting of the image in that row."""
+    distinct = np.unique(words.ids[words.variants == variant])
+    wanted = np.uint32(row)
+    common = 0
+    for start, end in zip(segment.offsets[distinct].tolist(), segment.offsets[distinct + 1].tolist(), strict=True):
+        images = segment.postings.image[start:end]
+        place = int(np.searchsorted(images, wanted))
+        common += place < len(images) and bool(images[place] == wanted)
+    return SharedWords(len(distinct), common)
+
+
+def _variant(match: Match) -> Variant:
+    relation = match.relation
+    return Variant(Variant.MIRRORED * relation.mirrored + Variant.NEGATIVE * relation.negative)
+
+
+def _dropped(candidate: Candidate, match: Match | None, query_width: int) -> NDArray[np.float64]:
+    """(2, N, 2), px: hits beside the inliers, the surest of each place in the query and in the image."""
+    sides = [candidate.matches.query.copy(), candidate.matches.reference]
+    if candidate.variant.mirrored:
+        sides[0][:, 0] = query_width - 1 - sides[0][:, 0]
+    kept = [match.query_points, match.reference_points] if match else [np.empty((0, 2))] * 2
+    taken = [np.isin(side @ [1, 1j], inliers @ [1, 1j]) for side, inliers in zip(sides, kept, strict=True)]
+    rows = np.flatnonzero(~taken[0] & ~taken[1])
+    for side in sides:
+        rows = np.sort(rows[np.unique(side[rows] @ [1, 1j], return_index=True)[1]])
+    return np.stack([side[rows] for side in sides])
+
+
+def _sentence(told: Explanation, lost: Stage | None) -> str:
+    """Where a pair of which all is told but this was lost, or how it was proven."""
+    words, votes, agreement = told.words, told.votes, told.agreement
+    match = agreement.match if agreement else None
+    evidence = "no three matches agree" if match is None else f"{match.inliers} features agree"
+    if match is not None:
+        evidence += f", probability {match.probability:.4f}"
+    if lost is None and match is not None and agreement is not None:
+        how = "accepted by a verdict" if match.verdict else "proven"
+        return f"{how}: {match.relation}; {evidence}; answer {agreement.place} to the query"
+    if votes is None and words is not None:
+        unlike = ", but no two features with them are alike" if words.common else ""
+        return f"lost among the words: {words.common} in common{unlike}"
+    if lost == "verdict":
+        return f"rejected by a verdict; the evidence itself: {evidence}"
+    if votes is not None and lost == "shortlist":
+        rank = votes.rank or f"beyond {_SHORTLISTS[-1]}"
+        return f"lost before verification: rank {rank} by votes, the best {votes.shortlist} go on; alone: {evidence}"
+    if match is None:
+        hits = agreement.matches if agreement else 0
+        return f"lost in geometry: {hits} features look alike, but no three of them agree on one place"
+    why = "too few, or too unevenly, to be sure"
+    if match.evidence.counted < match.evidence.geometry:
+        why = "but other images share the same part"
+    return f"not proven: probability {match.probability:.4f}, below {PROVEN}; {match.inliers} features agree, {why}"
