@@ -13,7 +13,7 @@ _HEIGHT_PX = 720
 _GAP_PX = 16
 _REGION = (255, 140, 0)
 _KEPT = (60, 200, 90)
-_DROPPED = (225, 60, 60)
+_DROPPED = (255, 80, 80)
 _LINES = 60  # more would hide the pictures
 
 

@@ -356,15 +356,15 @@ def _sentence(told: Explanation, lost: Stage | None) -> str:
         return f"{how}: {match.relation}; {evidence}; answer {agreement.place} to the query"
     if votes is None and words is not None:
         unlike = ", but no two features with them are alike" if words.common else ""
-        return f"lost among the words: {words.common} in common{unlike}"
+        return f"lost among the {lost}: {words.common} words in common{unlike}"
     if lost == "verdict":
         return f"rejected by a verdict; the evidence itself: {evidence}"
     if votes is not None and lost == "shortlist":
         rank = votes.rank or f"beyond {_SHORTLISTS[-1]}"
         return f"lost before verification: rank {rank} by votes, the best {votes.shortlist} go on; alone: {evidence}"
     if match is None:
-        hits = agreement.matches if agreement else 0
-        return f"lost in geometry: {hits} features look alike, but no three of them agree on one place"
+        count = agreement.matches if agreement else 0
+        return f"lost in geometry: of {count} matches no three agree on one place"
     why = "too few, or too unevenly, to be sure"
     if match.evidence.counted < match.evidence.geometry:
         why = "but other images share the same part"
