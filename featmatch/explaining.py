@@ -364,7 +364,7 @@ def _sentence(told: Explanation, lost: Stage | None) -> str:
         return f"lost before verification: rank {rank} by votes, the best {votes.shortlist} go on; alone: {evidence}"
     if match is None:
         count = agreement.matches if agreement else 0
-        return f"lost in geometry: of {count} matches no three agree on one place"
+        return f"lost in geometry: no three of the matches ({count}) agree on one place"
     why = "too few, or too unevenly, to be sure"
     if match.evidence.counted < match.evidence.geometry:
         why = "but other images share the same part"
