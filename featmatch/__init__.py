@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from featmatch.errors import StoreError as StoreError
     from featmatch.errors import UsageError as UsageError
     from featmatch.errors import VocabularyError as VocabularyError
-    from featmatch.explaining import Explanation as Explanation
+    from featmatch.explanation import Explanation as Explanation
     from featmatch.features import FeatureOptions as FeatureOptions
     from featmatch.features import Features as Features
     from featmatch.features import extract as extract
@@ -43,7 +43,7 @@ _HOMES = {
     "errors": (
         "FeatmatchError", "ImageError", "MissingFeatureError", "StoreError", "UsageError", "VocabularyError",
     ),
-    "explaining": ("Explanation",),
+    "explanation": ("Explanation",),
     "features": ("FeatureOptions", "Features", "extract"),
     "geometry": ("GeometryOptions",),
     "index": ("Index", "IndexInfo"),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.answers import PROVEN, Match
-from featmatch.errors import ImageError
+from featmatch.answers import Match
+from featmatch.errors import ImageError, StoreError
+from featmatch.explanation import RANKED, Agreement, Explanation, Seen, SharedWords, Stage, Votes, sentence
 from featmatch.geometry import GeometryOptions
 from featmatch.image import ImageSource
 from featmatch.searching import Look, Search
@@ -25,139 +26,9 @@ from featmatch.voting import Candidate, QueryWords, VotingOptions
 if TYPE_CHECKING:
     from featmatch.index import Index
 
-Stage = Literal["index", "detail", "words", "votes", "shortlist", "geometry", "verdict", "probability"]
-
 _LOOSER_WORDS, _LOOSER_HAMMING_LIMIT, _LOOSER_TOLERANCE = 8, 26, 0.02
 _ADDING = ("featmatch add",)
-_SHORTLISTS = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A picture as it was looked at: its size in px, and how many features it has."""
-
-    width: int
-    height: int
-    features: int
-
-
-@dataclass(frozen=True)
-class SharedWords:
-    """Visual words of the query that are looked up, and how many of them the image has."""
-
-    looked_up: int
-    common: int
-
-
-@dataclass(frozen=True)
-class Votes:
-    """What the search for candidates says of the image.
-
-    Attributes:
-        variant: how the query is looked at, where the image is most like it.
-        hits: pairs of features that are alike.
-        votes: the sum, normalised.
-        rank: among all pairs of an image and a variant, 1 the best; None: not among the best 10,000.
-        ranked: how many such pairs have any vote, 10,000 at most.
-        shortlist: how many of them are verified.
-    """
-
-    variant: Variant
-    hits: int
-    votes: float
-    rank: int | None
-    ranked: int
-    shortlist: int
-
-
-@dataclass(frozen=True, eq=False)
-class Agreement:
-    """What verification says of the image, alone where it is not on the shortlist.
-
-    Attributes:
-        matches: hits of which each feature of either picture is in one.
-        match: what geometry and pixels support, exactly as ``query`` has it where the image is on the shortlist.
-        place: among the proven answers to the query, 1 the best; None where it is none.
-        dropped: (2, N, 2) float64, px: matches that do not agree, in the query and in the image.
-    """
-
-    matches: int
-    match: Match | None
-    place: int | None
-    dropped: NDArray[np.float64] = field(repr=False)
-
-    @property
-    def inliers(self) -> int:
-        """How many of the matches agree."""
-        return self.match.inliers if self.match else 0
-
-
-@dataclass(frozen=True, eq=False)
-class Explanation:
-    """How a query and one image of an index went through the stages; those that were not reached are None.
-
-    Attributes:
-        name: of the image.
-        verdict: where the pair was lost, or how it was proven, in one sentence.
-        lost: the stage at which it was lost, or None.
-        options: what would have let it pass; options of Python were tried.
-        query: the picture that was looked up.
-        image: the one in the index.
-        words: visual words they have in common.
-        votes: the search for candidates.
-        agreement: the verification.
-        files: both, as they can be read.
-    """
-
-    name: str
-    verdict: str
-    lost: Stage | None
-    query: Seen
-    options: tuple[str, ...] = ()
-    image: Seen | None = None
-    words: SharedWords | None = None
-    votes: Votes | None = None
-    agreement: Agreement | None = None
-    files: tuple[ImageSource, ImageSource] = field(repr=False, kw_only=True)
-
-    @property
-    def proven(self) -> bool:
-        """Whether ``query`` gives the image for the query."""
-        return self.lost is None
-
-    def draw(self) -> NDArray[np.uint8]:
-        """Both side by side, with regions, matches that were kept and that were dropped: (H, W, 3) uint8 RGB.
-
-        Raises:
-            ImageError: one of them cannot be read.
-        """
-        from featmatch.drawing import draw_match
-
-        if self.agreement is None:
-            return draw_match(*self.files, None)
-        return draw_match(*self.files, self.agreement.match, self.agreement.dropped)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The object that ``featmatch explain --json`` prints."""
-        votes, agreement = self.votes, self.agreement
-        match = agreement.match if agreement else None
-        return {
-            "name": self.name,
-            "proven": self.proven,
-            "lost": self.lost,
-            "verdict": self.verdict,
-            "options": list(self.options),
-            "query_picture": dataclasses.asdict(self.query),
-            "image_picture": self.image and dataclasses.asdict(self.image),
-            "words": self.words and dataclasses.asdict(self.words),
-            "votes": votes
-            and {**dataclasses.asdict(votes), "variant": votes.variant.name.lower(), "votes": round(votes.votes, 4)},
-            "matches": agreement.matches if agreement else None,
-            "inliers": agreement.inliers if agreement else None,
-            "place": agreement.place if agreement else None,
-            "evidence": match and dataclasses.asdict(match.evidence),
-            "match": match and match.to_dict(),
-        }
+_SHORTLISTS = (20, 50, 100, 200, 500, 1000, 2000, 5000, RANKED)
 
 
 def explain(
@@ -222,7 +93,7 @@ class _Pair:
             common = max((_common(segment, row, self.words, variant) for variant in Variant), key=lambda it: it.common)
             return self._ended(dataclasses.replace(told, words=common))
         shown = next((one for one in alone if match is not None and one.variant == _variant(match)), alone[0])
-        everything = dataclasses.replace(voting, shortlist=_SHORTLISTS[-1])
+        everything = dataclasses.replace(voting, shortlist=RANKED)
         ranked = search.votes(self.look, self.words, everything, None)
         pairs = [(candidate.id, candidate.variant) for candidate in ranked]
         own = (self.image, shown.variant)
@@ -255,7 +126,7 @@ class _Pair:
             options = [text for text, search in self._looser(rank) if self._proves(search)]
             if lost == "probability":
                 options.insert(0, "featmatch query --all")
-        return dataclasses.replace(told, lost=lost, verdict=_sentence(told, lost), options=tuple(options))
+        return dataclasses.replace(told, lost=lost, verdict=sentence(told, lost), options=tuple(options))
 
     def _lost(self, told: Explanation, on_shortlist: bool) -> Stage | None:
         match = told.agreement.match if told.agreement else None
@@ -311,7 +182,7 @@ def _whereabouts(snapshot: Snapshot, image: int) -> tuple[Segment, int]:
         rows = np.flatnonzero(segment.ids == image)
         if len(rows):
             return segment, int(rows[0])
-    raise AssertionError("the catalogue has images of live segments only")
+    raise StoreError(f"the index is damaged: image {image} is in no segment")
 
 
 def _common(segment: Segment, row: int, words: QueryWords, variant: Variant) -> SharedWords:
@@ -342,30 +213,3 @@ def _dropped(candidate: Candidate, match: Match | None, query_width: int) -> NDA
     for side in sides:
         rows = np.sort(rows[np.unique(side[rows] @ [1, 1j], return_index=True)[1]])
     return np.stack([side[rows] for side in sides])
-
-
-def _sentence(told: Explanation, lost: Stage | None) -> str:
-    """Where a pair of which all is told but this was lost, or how it was proven."""
-    words, votes, agreement = told.words, told.votes, told.agreement
-    match = agreement.match if agreement else None
-    evidence = "no three matches agree" if match is None else f"{match.inliers} features agree"
-    if match is not None:
-        evidence += f", probability {match.probability:.4f}"
-    if lost is None and match is not None and agreement is not None:
-        how = "accepted by a verdict" if match.verdict else "proven"
-        return f"{how}: {match.relation}; {evidence}; answer {agreement.place} to the query"
-    if votes is None and words is not None:
-        unlike = ", but no two features with them are alike" if words.common else ""
-        return f"lost among the {lost}: {words.common} words in common{unlike}"
-    if lost == "verdict":
-        return f"rejected by a verdict; the evidence itself: {evidence}"
-    if votes is not None and lost == "shortlist":
-        rank = votes.rank or f"beyond {_SHORTLISTS[-1]}"
-        return f"lost before verification: rank {rank} by votes, the best {votes.shortlist} go on; alone: {evidence}"
-    if match is None:
-        count = agreement.matches if agreement else 0
-        return f"lost in geometry: no three of the matches ({count}) agree on one place"
-    why = "too few, or too unevenly, to be sure"
-    if match.evidence.counted < match.evidence.geometry:
-        why = "but other images share the same part"
-    return f"not proven: probability {match.probability:.4f}, below {PROVEN}; {match.inliers} features agree, {why}"

@@ -13,7 +13,8 @@ from pathlib import Path
 from featmatch.adding import AddReport, Progress, Target, add_files, remove_vanished
 from featmatch.answers import Match, Matches
 from featmatch.errors import ImageError, StoreError, UsageError
-from featmatch.explaining import Explanation, explain
+from featmatch.explaining import explain
+from featmatch.explanation import Explanation
 from featmatch.features import FeatureOptions
 from featmatch.files import folder_bytes, image_files, name_below, path_below
 from featmatch.formats import split_page

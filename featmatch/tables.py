@@ -11,7 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from featmatch.answers import Matches, Verification
-    from featmatch.explaining import Explanation
+    from featmatch.explanation import Explanation
 
 _CSV_COLUMNS = (
     "query", "status", "id", "name", "probability", "score", "inliers", "agreement", "kind", "rotation_deg", "scale",

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featmatch import ImageError, Index, Vocabulary, VotingOptions
+from featmatch import ImageError, Index, Vocabulary, VotingOptions, check
 from featmatch.drawing import _DROPPED, _KEPT, draw_match
-from featmatch.explaining import Explanation
+from featmatch.explanation import Explanation
 from featmatch.image import load_display
 from featmatch.symmetry import Variant
 from tools.small_index import draw_pictures, small_index
@@ -144,6 +144,15 @@ def test_what_ends_before_the_votes(folder: Path) -> None:
     assert "removed" in gone.verdict
     with pytest.raises(ImageError):
         index.explain(folder / "none.png", "000.png")
+
+
+def test_what_waits_to_be_added_again_is_said_to(folder: Path) -> None:
+    column = next((folder / "index" / "segments").rglob("x.npy"))
+    column.write_bytes(column.read_bytes()[:-1] + b"?")
+    check(folder / "index", repair=True)
+    told = opened(folder).explain(folder / "half.png", "000.png")
+    assert (told.lost, told.image, told.options) == ("index", None, ("featmatch add",))
+    assert "waits to be added again" in told.verdict
 
 
 def test_verdicts_go_before_the_evidence(folder: Path) -> None:
