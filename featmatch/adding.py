@@ -14,15 +14,17 @@ from typing import Any
 import cv2
 
 from featmatch.errors import ImageError, Status
-from featmatch.features import FeatureOptions, extract
+from featmatch.features import FeatureOptions, extract_grey
 from featmatch.files import is_below, name_below, path_below, sha256_of
 from featmatch.formats import may_have_pages, page_count, page_name, split_page
+from featmatch.image import load_grey
 from featmatch.metadata import Metadata, read_metadata
 from featmatch.store.catalog import Catalog
 from featmatch.store.generation import changing
 from featmatch.store.segment import IndexedImage, quantised, segment_folder, write_segment
 from featmatch.verification import FEWEST_FEATURES
 from featmatch.vocabulary import Vocabulary
+from featmatch.whole import LEAST_DETAIL, whole_picture
 from featmatch.workers import Lost, in_order
 
 Progress = Callable[[int, int], None]
@@ -274,9 +276,12 @@ def _index_file(path: str, vocabulary_path: Path, options: FeatureOptions) -> _I
     cv2.setNumThreads(1)  # the processes share the cores already
     vocabulary = _vocabulary(vocabulary_path, _stamp(vocabulary_path))
     try:
-        features = extract(path, options)
+        grey = load_grey(path, longest_px=options.longest_px, shortest_px=options.shortest_px, colours=True)
+        features, whole = extract_grey(grey, options), whole_picture(grey)
         if len(features) < FEWEST_FEATURES:
-            return Failure(path, "too_little_detail", f"only {len(features)} features")
+            if whole.detail < LEAST_DETAIL:
+                return Failure(path, "too_little_detail", f"only {len(features)} features, and plain as a whole")
+            features = features[:0]
         state = os.stat(split_page(path)[0])
         digest = content_of(path)
     except ImageError as error:
@@ -291,7 +296,7 @@ def _index_file(path: str, vocabulary_path: Path, options: FeatureOptions) -> _I
         words.signatures[:, 0],
         max(features.width, features.height),
     )
-    image = IndexedImage(features.width, features.height, words.ids[:, 0], postings)
+    image = IndexedImage(features.width, features.height, words.ids[:, 0], postings, whole.phashes[0], whole.looks[0])
     return _Indexed(digest, state.st_size, state.st_mtime_ns, image, read_metadata(path))
 
 

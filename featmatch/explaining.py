@@ -59,7 +59,7 @@ def explain(
         told, image=Seen(int(segment.widths[row]), int(segment.heights[row]), int(segment.features[row]))
     )
     if not look.enough:
-        why = f"too little detail: the query has {len(look.features)} features, and {FEWEST_FEATURES} are needed"
+        why = f"too little detail: the query has fewer than {FEWEST_FEATURES} features, and is plain as a whole"
         return dataclasses.replace(told, verdict=why, lost="detail")
     pair = _Pair(search, look, search.words(look), number, told.name, verdicts_of(image, snapshot.catalog))
     return pair.walked(told, segment, row)
@@ -79,27 +79,32 @@ class _Pair:
     def walked(self, told: Explanation, segment: Segment, row: int) -> Explanation:
         """What is told, and what the stages say from the words on."""
         search, voting = self.search, self.search.voting
-        all_variants = dataclasses.replace(voting, shortlist=len(Variant))
-        alone = search.votes(self.look, self.words, all_variants, [self.image])
+        solo = dataclasses.replace(
+            search, voting=dataclasses.replace(voting, shortlist=len(Variant)), among=[self.image]
+        )
+        alone = solo.candidates(self.look, self.words, {})
         candidates = search.candidates(self.look, self.words, self.verdicts)
         found = self._answers(search, candidates)
-        match = next((one for one in found if (one.id, one.name) == (self.image, self.name)), None)
+        given = next((one for one in found if (one.id, one.name) == (self.image, self.name)), None)
         tried = {candidate.variant for candidate in candidates if candidate.id == self.image}
-        if match is None or not match.proven:
-            best = next((one for one in self._answers(search, alone) if one.name == self.name), None)
-            if best is not None and _variant(best) not in tried and (match is None or best.proven):
+        match = given
+        if given is None or not given.proven:
+            best = next((one for one in self._answers(solo, alone) if one.name == self.name), None)
+            missed = best is not None and not _is_whole(best) and _variant(best) not in tried
+            if best is not None and missed and (given is None or best.proven):
                 match = best  # ``query`` verifies another variant, if any
+        proven = [(one.id, one.name) for one in found if one.proven]
+        place = proven.index((self.image, self.name)) + 1 if (self.image, self.name) in proven else None
         if not alone:
             common = max((_common(segment, row, self.words, variant) for variant in Variant), key=lambda it: it.common)
-            return self._ended(dataclasses.replace(told, words=common))
-        shown = next((one for one in alone if match is not None and one.variant == _variant(match)), alone[0])
-        everything = dataclasses.replace(voting, shortlist=RANKED)
-        ranked = search.votes(self.look, self.words, everything, None)
+            whole = None if match is None else Agreement(0, match, place, np.empty((2, 0, 2)))
+            return self._ended(dataclasses.replace(told, words=common, agreement=whole), verified=whole is not None)
+        by_features = match is not None and not _is_whole(match)
+        shown = next((one for one in alone if by_features and match and one.variant == _variant(match)), alone[0])
+        ranked = search.votes(self.look, self.words, dataclasses.replace(voting, shortlist=RANKED), None)
         pairs = [(candidate.id, candidate.variant) for candidate in ranked]
         own = (self.image, shown.variant)
         dropped = _dropped(shown, match, told.query.width)
-        proven = [(one.id, one.name) for one in found if one.proven]
-        place = proven.index((self.image, self.name)) + 1 if (self.image, self.name) in proven else None
         told = dataclasses.replace(
             told,
             words=_common(segment, row, self.words, shown.variant),
@@ -109,34 +114,34 @@ class _Pair:
             ),
             agreement=Agreement(dropped.shape[1] + (match.inliers if match else 0), match, place, dropped),
         )  # fmt: skip
-        return self._ended(told, on_shortlist=shown.variant in tried)
+        return self._ended(told, verified=shown.variant in tried or (match is not None and match is given))
 
     def _answers(self, search: Search, candidates: list[Candidate]) -> list[Match]:
         """As ``query`` has them, unproven ones too."""
-        names = search.snapshot.catalog.names_of([candidate.id for candidate in candidates])
-        return named(search.matches(self.look, candidates, self.verdicts), names)
+        found = search.matches(self.look, candidates, self.verdicts)
+        return named(found, search.snapshot.catalog.names_of([one.id for one in found if one.id is not None]))
 
-    def _ended(self, told: Explanation, *, on_shortlist: bool = False) -> Explanation:
-        lost = self._lost(told, on_shortlist)
+    def _ended(self, told: Explanation, *, verified: bool) -> Explanation:
+        lost = self._lost(told, verified)
         options: list[str] = []
         if lost == "verdict":
             options = ["featmatch reject --clear", "featmatch query --all"]
         elif lost is not None:
-            rank = told.votes.rank if told.votes and not on_shortlist else None
+            rank = told.votes.rank if told.votes and not verified else None
             options = [text for text, search in self._looser(rank) if self._proves(search)]
             if lost == "probability":
                 options.insert(0, "featmatch query --all")
         return dataclasses.replace(told, lost=lost, verdict=sentence(told, lost), options=tuple(options))
 
-    def _lost(self, told: Explanation, on_shortlist: bool) -> Stage | None:
+    def _lost(self, told: Explanation, verified: bool) -> Stage | None:
         match = told.agreement.match if told.agreement else None
         if told.agreement is not None and told.agreement.place is not None:
             return None
-        if told.votes is None:
+        if told.agreement is None:
             return "votes" if told.words and told.words.common else "words"
         if self.verdicts.get(self.image) is False:
             return "verdict"
-        if not on_shortlist:
+        if not verified:
             return "shortlist"
         return "geometry" if match is None else "probability"
 
@@ -168,11 +173,11 @@ def _with(search: Search, voting: VotingOptions) -> Search:
 def _absence(search: Search, file: ImageSource) -> tuple[str, tuple[str, ...]]:
     """Why an image may not be in the index, and what brings it there."""
     try:
-        features = len(search.look(file).features)
+        enough = search.look(file).enough
     except ImageError as error:
         return f"it was removed or never added, and its file cannot be read ({error.status})", ()
-    if features < FEWEST_FEATURES:
-        return f"it has {features} features, too little detail to be added", ()
+    if not enough:
+        return "it has too little detail to be added", ()
     return "it was removed, or never added", _ADDING
 
 
@@ -195,6 +200,10 @@ def _common(segment: Segment, row: int, words: QueryWords, variant: Variant) -> 
         place = int(np.searchsorted(images, wanted))
         common += place < len(images) and bool(images[place] == wanted)
     return SharedWords(len(distinct), common)
+
+
+def _is_whole(match: Match) -> bool:
+    return match.evidence.whole is not None
 
 
 def _variant(match: Match) -> Variant:

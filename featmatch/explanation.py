@@ -150,13 +150,15 @@ def sentence(told: Explanation, lost: Stage | None) -> str:
     """Where a pair of which all is told but this was lost, or how it was proven."""
     words, votes, agreement = told.words, told.votes, told.agreement
     match = agreement.match if agreement else None
-    evidence = "no three matches agree" if match is None else f"{match.inliers} features agree"
-    if match is not None:
-        evidence += f", probability {match.probability:.4f}"
+    if match is None:
+        evidence = "no three matches agree"
+    else:
+        alike = "alike as a whole" if match.evidence.whole else f"{match.inliers} features agree"
+        evidence = f"{alike}, probability {match.probability:.4f}"
     if lost is None and match is not None and agreement is not None:
         how = "accepted by a verdict" if match.verdict else "proven"
         return f"{how}: {match.relation}; {evidence}; answer {agreement.place} to the query"
-    if votes is None and words is not None:
+    if words is not None and lost in ("words", "votes"):
         unlike = ", but no two features with them are alike" if words.common else ""
         return f"lost among the {lost}: {words.common} words in common{unlike}"
     if lost == "verdict":
@@ -167,7 +169,12 @@ def sentence(told: Explanation, lost: Stage | None) -> str:
     if match is None:
         count = agreement.matches if agreement else 0
         return f"lost in geometry: no three of the matches ({count}) agree on one place"
-    why = "too few, or too unevenly, to be sure"
+    return f"not proven: probability {match.probability:.4f}, below {PROVEN}; {_doubt(match)}"
+
+
+def _doubt(match: Match) -> str:
+    if match.evidence.whole:
+        return "not alike enough as a whole"
     if match.evidence.counted < match.evidence.geometry:
-        why = "but other images share the same part"
-    return f"not proven: probability {match.probability:.4f}, below {PROVEN}; {match.inliers} features agree, {why}"
+        return f"{match.inliers} features agree, but other images share the same part"
+    return f"{match.inliers} features agree, too few, or too unevenly, to be sure"

@@ -281,9 +281,9 @@ def _is_sane(matrix: Matrix, support: NDArray[np.float64]) -> bool:
     if depth.min() <= 0 or depth.max() > 4 * depth.min():
         return False
     # Singular values a >= b of a Jacobian: a b is its determinant, a^2 + b^2 the sum of its squares; a <= 4 b wanted.
-    jacobians = _jacobians(matrix, points)
-    determinants = jacobians[:, 0, 0] * jacobians[:, 1, 1] - jacobians[:, 0, 1] * jacobians[:, 1, 0]
-    squares = (jacobians**2).sum(axis=(1, 2))
+    turns = jacobians(matrix, points)
+    determinants = turns[:, 0, 0] * turns[:, 1, 1] - turns[:, 0, 1] * turns[:, 1, 0]
+    squares = (turns**2).sum(axis=(1, 2))
     sheared = squares > (4 + 1 / 4) * determinants
     return not (sheared.any() or determinants.min() <= 1 / 40**2 or determinants.max() >= 40**2)
 
@@ -313,12 +313,12 @@ def _judged(
 
 def turn_at(matrix: Matrix, point: NDArray[np.float64]) -> tuple[float, float]:
     """Rotation (radians) and growth (octaves) of a map at a point."""
-    jacobian = _jacobians(matrix, point[None])[0]
+    jacobian = jacobians(matrix, point[None])[0]
     rotation = np.arctan2(jacobian[1, 0] - jacobian[0, 1], jacobian[0, 0] + jacobian[1, 1])
     return float(rotation), float(np.log2(max(np.linalg.det(jacobian), 1e-12)) / 2)
 
 
-def _jacobians(matrix: Matrix, points: NDArray[np.float64]) -> NDArray[np.float64]:
+def jacobians(matrix: Matrix, points: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, 2, 2): how a map acts close to each of (N, 2) points."""
     mapped = points @ matrix[:, :2].T + matrix[:, 2]
     depths = mapped[:, 2, None]

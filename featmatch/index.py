@@ -19,6 +19,7 @@ from featmatch.features import FeatureOptions
 from featmatch.files import folder_bytes, image_files, name_below, path_below
 from featmatch.formats import split_page
 from featmatch.geometry import GeometryOptions
+from featmatch.grouping.groups import Groups
 from featmatch.image import GreyImage, ImageSource, load_grey
 from featmatch.searching import Search
 from featmatch.store.catalog import Catalog, ImageRecord
@@ -272,8 +273,8 @@ class Index:
             geometry: what counts as agreement.
 
         Returns:
-            The matches, best first; ``.status`` is "too_little_detail" where the image has too few features, and
-            ``.times`` has the milliseconds of each stage.
+            The matches, best first; ``.status`` is "too_little_detail" where the image has too few features and is
+            plain as a whole, and ``.times`` has the milliseconds of each stage.
 
         Raises:
             ImageError: the image cannot be read; its ``status`` says why.
@@ -289,9 +290,9 @@ class Index:
             return Matches(status="too_little_detail")
         verdicts = verdicts_of(image, snapshot.catalog)
         candidates = search.candidates(look, search.words(look), verdicts)
-        names = snapshot.catalog.names_of([candidate.id for candidate in candidates], match)
-        found = named(search.matches(look, candidates, verdicts), names)
-        return Matches([one for one in found if unproven or one.proven][:limit], times=search.clock.times)
+        found = search.matches(look, candidates, verdicts)
+        names = snapshot.catalog.names_of([one.id for one in found if one.id is not None], match)
+        return Matches([one for one in named(found, names) if unproven or one.proven][:limit], times=search.clock.times)
 
     def explain(
         self,
@@ -363,6 +364,37 @@ class Index:
                 raise UsageError(f"{a} and {b} are the same to the byte")
             with changing(self._folder / "catalog.sqlite") as change:
                 return change.judge(one, other, is_copy)
+
+    def groups(
+        self,
+        *,
+        jobs: int = -1,
+        progress: Progress | None = None,
+    ) -> Groups:
+        """Find all groups of images that are copies of one another, in whole or in part, from what ``add`` stored.
+
+        What a person said (``accept``, ``reject``) goes before the evidence. What was found is kept in the index: later
+        only images that are new are looked up. Where it cannot be written, or another writer is at work, the groups are
+        the same, and their ``unremembered`` says why nothing was kept.
+
+        Args:
+            jobs: processes to work with; -1: one for each core. The result does not depend on it.
+            progress: called with images compared and in all.
+
+        Returns:
+            The groups, the largest first; the original of each comes first.
+
+        Raises:
+            StoreError: the index is damaged.
+        """
+        from featmatch.grouping.finding import find_groups
+
+        return find_groups(self, jobs=jobs, progress=progress or (lambda done, total: None))
+
+    @property
+    def folder(self) -> Path:
+        """Where the index is."""
+        return self._folder
 
     def _picture_of(self, catalog: Catalog, match: Match) -> GreyImage | None:
         """The picture that a match is about, if a file of it is still there and as it was indexed."""

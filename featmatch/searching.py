@@ -16,6 +16,8 @@ from featmatch.timing import StageClock
 from featmatch.verification import FEWEST_FEATURES, compare_pixels, verify_candidates
 from featmatch.vocabulary import Vocabulary
 from featmatch.voting import Candidate, QueryWords, VotingOptions, vote
+from featmatch.whole import LEAST_DETAIL, WholePicture, whole_picture
+from featmatch.whole_search import preferred, whole_candidates
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +26,13 @@ class Look:
 
     Attributes:
         grey: the picture.
-        variants: its features under each ``Variant``; the first alone, where they are too few to prove anything.
+        variants: its features under each ``Variant``; none, where they are too few to prove anything.
+        whole: how it looks as a whole.
     """
 
     grey: GreyImage
     variants: Sequence[Features]
+    whole: WholePicture
 
     @property
     def features(self) -> Features:
@@ -37,8 +41,8 @@ class Look:
 
     @property
     def enough(self) -> bool:
-        """Whether there are features enough to prove anything."""
-        return len(self.features) >= FEWEST_FEATURES
+        """Whether there is detail enough to prove anything, by features or as a whole."""
+        return len(self.features) > 0 or self.whole.detail >= LEAST_DETAIL
 
 
 @dataclass(frozen=True)
@@ -67,10 +71,12 @@ class Search:
 
     def look(self, image: ImageSource) -> Look:
         """Decode a picture and find its features."""
-        grey = load_grey(image, longest_px=self.options.longest_px, shortest_px=self.options.shortest_px)
+        longest_px, shortest_px = self.options.longest_px, self.options.shortest_px
+        grey = load_grey(image, longest_px=longest_px, shortest_px=shortest_px, colours=True)
         features = extract_grey(grey, self.options)
-        enough = len(features) >= FEWEST_FEATURES
-        look = Look(grey, list(variants_of(features, grey, self.options)) if enough else [features])
+        if len(features) < FEWEST_FEATURES:
+            features = features[:0]
+        look = Look(grey, list(variants_of(features, grey, self.options)), whole_picture(grey))
         self.clock.ended("features")
         return look
 
@@ -99,11 +105,19 @@ class Search:
         return vote(words, look.variants, segments, self.snapshot.removed, voting, among)
 
     def matches(self, look: Look, candidates: Sequence[Candidate], verdicts: Mapping[int, bool]) -> list[Match]:
-        """What of the candidates geometry supports, with the evidence of pixels and what was said of it; best first."""
+        """What of the candidates geometry supports, and what looks the same as a whole; best first.
+
+        With the evidence of pixels, and what was said of it.
+        """
         found = verify_candidates(candidates, look.features, self.geometry)
+        segments, removed = tuple(self.snapshot.segments.values()), self.snapshot.removed
+        alike = whole_candidates(look.whole, look.grey, len(look.features), segments, removed, self.among)
         self.clock.ended("verification")
-        found = compare_pixels(found, look.grey, self.picture_of, self.options.detector)
+        by_features, as_whole = (
+            compare_pixels(some, look.grey, self.picture_of, self.options.detector) for some in (found, alike)
+        )
         self.clock.ended("pixels")
+        found = preferred(by_features, as_whole)
         return [dataclasses.replace(match, verdict=_VERDICTS[verdicts.get(match.id or 0)]) for match in found]
 
 

@@ -87,7 +87,7 @@ def print_explanation(query: str, explanation: Explanation) -> None:
         lines["hits"] = f"{votes.hits}, with the query {votes.variant.name.lower().replace('_', ' ')}"
         place = f"{votes.rank} of {votes.ranked}" if votes.rank else f"not among the best {votes.ranked}"
         lines["rank"] = f"{place} by votes; the best {votes.shortlist} go on"
-    if agreement is not None:
+    if agreement is not None and agreement.matches:
         lines["matches"] = f"{agreement.matches}, of which {agreement.inliers} agree"
     if agreement is not None and agreement.match is not None:
         pixels = agreement.match.evidence.agreement

@@ -101,7 +101,7 @@ def test_what_was_added_is_there(path: Path) -> None:
     catalog = Catalog(path)
     expected = [record(1, "a.jpg", 1, "of the sea"), record(2, "b.jpg", 2, "of the sea")]
     assert list(catalog.images()) == expected
-    assert catalog.segments() == [SegmentRecord(1, 2, 20, bytes(32), 0)]
+    assert catalog.segments() == [SegmentRecord(1, 2, 20, bytes(32), 0, 0)]
     assert catalog.totals() == Totals(2, 20, 0, 0, 0)
     assert catalog.names_of([2, 1, 77]) == {1: ["a.jpg"], 2: ["b.jpg"], 77: []}
     assert catalog.names_of([]) == {}

@@ -13,6 +13,7 @@ from featmatch.drawing import _DROPPED, _KEPT, draw_match
 from featmatch.explanation import Explanation
 from featmatch.image import load_display
 from featmatch.symmetry import Variant
+from tests.test_whole import blobs
 from tools.small_index import draw_pictures, small_index
 
 
@@ -153,6 +154,26 @@ def test_what_waits_to_be_added_again_is_said_to(folder: Path) -> None:
     told = opened(folder).explain(folder / "half.png", "000.png")
     assert (told.lost, told.image, told.options) == ("index", None, ("featmatch add",))
     assert "waits to be added again" in told.verdict
+
+
+def test_pictures_without_detail_are_explained_as_a_whole(folder: Path) -> None:
+    index = opened(folder)
+    for seed in (1, 2):
+        Image.fromarray(blobs(seed)).save(folder / "photos" / f"blobs{seed}.png")
+    index.add([folder / "photos"], jobs=1)
+    query = blobs(1)[::2, ::2]
+    told = index.explain(query, "blobs1.png")
+    assert told.proven
+    assert told.agreement is not None
+    assert told.agreement.match is not None
+    assert told.agreement.match.to_dict() == index.query(query)[0].to_dict()
+    assert "alike as a whole" in told.verdict
+    json.dumps(told.to_dict(), allow_nan=False)
+    other = index.explain(query, "blobs2.png")
+    assert other.lost in ("words", "probability")
+    index.reject(folder / "photos" / "blobs1.png", folder / "photos" / "blobs2.png")
+    index.remove(["blobs2.png"])
+    assert index.explain(folder / "photos" / "blobs2.png", "blobs1.png").lost in ("verdict", "words")
 
 
 def test_verdicts_go_before_the_evidence(folder: Path) -> None:

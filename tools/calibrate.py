@@ -64,8 +64,12 @@ def answers_in(reports: Iterable[Path], detector: str) -> tuple[list[Evidence], 
         if report["index"]["detector"] != detector:
             raise SystemExit(f"{file} is of {report['index']['detector']}, not of {detector}")
         answers = (answer for record in report["records"] for answer in record["answers"][:ANSWERS])
-        rows += [answer for answer in answers if answer["right"] is not None]
-    names = Evidence.__dataclass_fields__
+        rows += [
+            answer
+            for answer in answers
+            if answer["right"] is not None and answer["evidence"].get("layout") is None  # else a whole picture
+        ]
+    names = [name for name in Evidence.__dataclass_fields__ if name != "whole"]
     evidence = [Evidence(**{name: row["evidence"][name] for name in names}) for row in rows]
     return evidence, np.array([row["right"] for row in rows], bool)
 

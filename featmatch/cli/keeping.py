@@ -22,8 +22,10 @@ from featmatch.cli.common import (
     json_option,
     match_option,
     root_option,
+    speed_option,
     vocabulary_option,
     wait_option,
+    wanted_features,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 @index_argument
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @features_option
+@speed_option
 @vocabulary_option
 @jobs_option
 @click.option("--text", help="Kept with each image that is added.")
@@ -46,8 +49,8 @@ if TYPE_CHECKING:
 @click.option("--prune", is_flag=True, help="Take out what INDEX has below PATH..., but is no more.")
 @wait_option
 def add(
-    index: Path, paths: Sequence[str], features: str | None, vocabulary: str | None, jobs: int, text: str | None,
-    pages: bool, timeout: float, root: str | None, prune: bool, wait: bool,
+    index: Path, paths: Sequence[str], features: str | None, speed: str | None, vocabulary: str | None, jobs: int,
+    text: str | None, pages: bool, timeout: float, root: str | None, prune: bool, wait: bool,
 ) -> int:  # fmt: skip
     """Index files and folders (recursively), creating INDEX if needed.
 
@@ -56,7 +59,8 @@ def add(
     """
     from featmatch.progress import images_bar
 
-    opened = featmatch.Index.open(index, create=True, features=features, vocabulary=vocabulary, root=root)
+    wanted = wanted_features(features, speed)
+    opened = featmatch.Index.open(index, create=True, features=wanted, vocabulary=vocabulary, root=root)
     with images_bar() as progress:
         report = opened.add(
             paths, jobs=jobs, text=text, timeout=timeout, pages=pages, prune=prune, wait=wait, progress=progress

@@ -119,6 +119,7 @@ class SegmentRecord:
         features: how many it was written with.
         manifest: SHA-256 of its segment.json.
         removed_features: how many of its features belong to images that were removed since.
+        removed_images: how many these are; some have no features.
     """
 
     id: int
@@ -126,6 +127,7 @@ class SegmentRecord:
     features: int
     manifest: bytes
     removed_features: int
+    removed_images: int
 
     @property
     def live_features(self) -> int:
@@ -184,7 +186,8 @@ class Catalog:
         """The live segments, in the order of their numbers."""
         rows = self.rows(
             "SELECT id, images, features, manifest, "
-            "(SELECT coalesce(sum(features), 0) FROM tombstones WHERE segment = segments.id) FROM segments ORDER BY id"
+            "(SELECT coalesce(sum(features), 0) FROM tombstones WHERE segment = segments.id), "
+            "(SELECT count(*) FROM tombstones WHERE segment = segments.id) FROM segments ORDER BY id"
         )
         return [SegmentRecord(*row) for row in rows]
 

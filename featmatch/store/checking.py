@@ -90,6 +90,7 @@ class _Findings:
     """What one look at an index found."""
 
     catalog: list[str] = field(default_factory=list)
+    pairs: list[str] = field(default_factory=list)
     readable: bool = True
     vocabulary: list[str] = field(default_factory=list)
     segments: dict[int, list[str]] = field(default_factory=dict)
@@ -99,7 +100,7 @@ class _Findings:
     @property
     def problems(self) -> list[str]:
         in_segments = [problem for problems in self.segments.values() for problem in problems]
-        return [*self.catalog, *self.vocabulary, *in_segments]
+        return [*self.catalog, *self.pairs, *self.vocabulary, *in_segments]
 
 
 def _examined(folder: Path) -> _Findings:
@@ -128,6 +129,10 @@ def _examine(folder: Path, catalog: Catalog, found: _Findings) -> None:
     found.catalog.extend(f"{catalog.path}: {problem}" for problem in _catalog_problems(catalog))
     found.queued = catalog.queued()
     found.leftovers = [str(path) for path in leftovers(folder, catalog)]
+    from featmatch.grouping import remembered
+
+    if remembered.is_damaged(folder):
+        found.pairs.append(f"{folder / remembered.FILE} is not as it was written")
     words = 0
     try:
         if sha256_of(folder / "vocabulary.npz") != catalog.meta.get("vocabulary_file"):
@@ -243,6 +248,11 @@ def _repaired(folder: Path, found: _Findings) -> Iterator[str]:
         yield "wrote the catalogue anew; the next add of the same paths compares each file by content"
     if fresh is not None:
         yield "wrote the vocabulary anew"
+    if found.pairs:
+        from featmatch.grouping import remembered
+
+        (folder / remembered.FILE).unlink()
+        yield f"deleted {folder / remembered.FILE}; the next groups finds its pairs again"
     for number in found.segments:
         yield f"took segment {number:06d} out; its images wait to be added again"
     for path in clear_leftovers(folder):

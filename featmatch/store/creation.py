@@ -13,7 +13,7 @@ from featmatch.store.generation import create_catalog
 from featmatch.store.writing import writing
 from featmatch.vocabulary import Vocabulary
 
-_OWN_FILES = frozenset(("vocabulary.npz", "segments", "writer.lock", "catalog.sqlite"))
+_OWN_FILES = frozenset(("vocabulary.npz", "segments", "writer.lock", "catalog.sqlite", "pairs.log"))
 
 
 def create_index(folder: Path, options: FeatureOptions | None, vocabulary: Vocabulary | None) -> None:
