@@ -87,7 +87,7 @@ class Explanation:
         verdict: where the pair was lost, or how it was proven, in one sentence.
         lost: the stage at which it was lost, or None.
         options: what would have let it pass; options of Python were tried.
-        query: the picture that was looked up.
+        query: the picture that was looked up; without features, where they are too few to prove anything.
         image: the one in the index.
         words: visual words they have in common.
         votes: the search for candidates.
@@ -159,8 +159,10 @@ def sentence(told: Explanation, lost: Stage | None) -> str:
         how = "accepted by a verdict" if match.verdict else "proven"
         return f"{how}: {match.relation}; {evidence}; answer {agreement.place} to the query"
     if words is not None and lost in ("words", "votes"):
-        unlike = ", but no two features with them are alike" if words.common else ""
-        return f"lost among the {lost}: {words.common} words in common{unlike}"
+        why = ", but no two features with them are alike" if words.common else ""
+        if not (told.query.features and told.image and told.image.features):
+            why = ", since there are too few features, and not alike as a whole"
+        return f"lost among the {lost}: {words.common} words in common{why}"
     if lost == "verdict":
         return f"rejected by a verdict; the evidence itself: {evidence}"
     if votes is not None and lost == "shortlist":
