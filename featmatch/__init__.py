@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from featmatch.errors import StoreError as StoreError
     from featmatch.errors import UsageError as UsageError
     from featmatch.errors import VocabularyError as VocabularyError
+    from featmatch.explanation import Explanation as Explanation
     from featmatch.features import FeatureOptions as FeatureOptions
     from featmatch.features import Features as Features
     from featmatch.features import extract as extract
@@ -42,6 +43,7 @@ _HOMES = {
     "errors": (
         "FeatmatchError", "ImageError", "MissingFeatureError", "StoreError", "UsageError", "VocabularyError",
     ),
+    "explanation": ("Explanation",),
     "features": ("FeatureOptions", "Features", "extract"),
     "geometry": ("GeometryOptions",),
     "index": ("Index", "IndexInfo"),

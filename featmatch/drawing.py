@@ -12,17 +12,21 @@ from featmatch.image import ImageSource, load_display
 _HEIGHT_PX = 720
 _GAP_PX = 16
 _REGION = (255, 140, 0)
-_LINE = (60, 200, 90)
+_KEPT = (60, 200, 90)
+_DROPPED = (255, 80, 80)
 _LINES = 60  # more would hide the pictures
 
 
-def draw_match(query: ImageSource, reference: ImageSource, match: Match | None) -> NDArray[np.uint8]:
+def draw_match(
+    query: ImageSource, reference: ImageSource, match: Match | None, dropped: NDArray[np.float64] | None = None
+) -> NDArray[np.uint8]:
     """Draw two images side by side, with what a match says of them.
 
     Args:
         query: the image that was looked for.
         reference: the image that was found.
         match: what to draw onto them; None: nothing.
+        dropped: (2, N, 2) float64, px: matches of query and reference that do not agree, drawn in another colour.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -37,18 +41,31 @@ def draw_match(query: ImageSource, reference: ImageSource, match: Match | None) 
     canvas = np.full((height, offset + right.shape[1], 3), 255, np.uint8)
     canvas[: left.shape[0], : left.shape[1]] = left
     canvas[: right.shape[0], offset:] = right
-    if match is None:
-        return canvas
-    shown = np.unique(np.linspace(0, match.inliers - 1, min(match.inliers, _LINES)).astype(int))
-    starts = _scaled(match.query_points[shown], left_scale, 0)
-    ends = _scaled(match.reference_points[shown], right_scale, offset)
-    for start, end in zip(starts, ends, strict=True):
-        _line(canvas, np.array([start, end]), _LINE, closed=False, thickness=1)
-        for point in (start, end):
-            cv2.circle(canvas, _fixed(point), 4 << _BITS, _LINE, 1, cv2.LINE_AA, _BITS)
-    _line(canvas, _scaled(match.query_region, left_scale, 0), _REGION, closed=True, thickness=3)
-    _line(canvas, _scaled(match.reference_region, right_scale, offset), _REGION, closed=True, thickness=3)
+    scales = (left_scale, right_scale)
+    if dropped is not None:
+        _join(canvas, dropped[0], dropped[1], scales, offset, _DROPPED)
+    if match is not None:
+        _join(canvas, match.query_points, match.reference_points, scales, offset, _KEPT)
+        _line(canvas, _scaled(match.query_region, left_scale, 0), _REGION, closed=True, thickness=3)
+        _line(canvas, _scaled(match.reference_region, right_scale, offset), _REGION, closed=True, thickness=3)
     return canvas
+
+
+def _join(
+    canvas: NDArray[np.uint8],
+    query_points: NDArray[np.float64],
+    reference_points: NDArray[np.float64],
+    scales: tuple[float, float],
+    offset: int,
+    colour: tuple[int, int, int],
+) -> None:
+    shown = np.unique(np.linspace(0, len(query_points) - 1, min(len(query_points), _LINES)).astype(int))
+    starts = _scaled(query_points[shown], scales[0], 0)
+    ends = _scaled(reference_points[shown], scales[1], offset)
+    for start, end in zip(starts, ends, strict=True):
+        _line(canvas, np.array([start, end]), colour, closed=False, thickness=1)
+        for point in (start, end):
+            cv2.circle(canvas, _fixed(point), 4 << _BITS, colour, 1, cv2.LINE_AA, _BITS)
 
 
 _BITS = 4  # of a pixel's fraction, in OpenCV's fixed-point coordinates

@@ -13,6 +13,8 @@ from pathlib import Path
 from featmatch.adding import AddReport, Progress, Target, add_files, remove_vanished
 from featmatch.answers import Match, Matches
 from featmatch.errors import ImageError, StoreError, UsageError
+from featmatch.explaining import explain
+from featmatch.explanation import Explanation
 from featmatch.features import FeatureOptions
 from featmatch.files import folder_bytes, image_files, name_below, path_below
 from featmatch.formats import split_page
@@ -291,6 +293,27 @@ class Index:
         found = search.matches(look, candidates, verdicts)
         names = snapshot.catalog.names_of([one.id for one in found if one.id is not None], match)
         return Matches([one for one in named(found, names) if unproven or one.proven][:limit], times=search.clock.times)
+
+    def explain(
+        self,
+        image: ImageSource,
+        name: str | os.PathLike[str],
+        *,
+        voting: VotingOptions | None = None,
+        geometry: GeometryOptions | None = None,
+    ) -> Explanation:
+        """Say where ``query`` loses one image of the index, or how it proves it, stage by stage.
+
+        Args:
+            image: as for ``query``.
+            name: of the image that it should find, or the path of that.
+            voting: how candidates are found.
+            geometry: what counts as agreement.
+
+        Raises:
+            ImageError: the image cannot be read; its ``status`` says why.
+        """
+        return explain(self, image, os.fspath(name), voting=voting, geometry=geometry)
 
     def search(
         self,

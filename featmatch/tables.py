@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from featmatch.answers import Matches, Verification
+    from featmatch.explanation import Explanation
 
 _CSV_COLUMNS = (
     "query", "status", "id", "name", "probability", "score", "inliers", "agreement", "kind", "rotation_deg", "scale",
@@ -70,6 +71,34 @@ def sentence(a: str, b: str, proof: Verification) -> str:
     """What a verification says, in one line."""
     answer = "yes" if proof else "no"
     return f"{answer}: {printable(a)} / {printable(b)}: {proof.reason} (probability {proof.probability:.4f})"
+
+
+def print_explanation(query: str, explanation: Explanation) -> None:
+    """A line for each stage that was reached, and where it ended."""
+    votes, agreement = explanation.votes, explanation.agreement
+    lines = {
+        title: f"{seen.width} x {seen.height} px, {seen.features} features"
+        for title, seen in (("query", explanation.query), ("image", explanation.image))
+        if seen is not None
+    }
+    if explanation.words is not None:
+        lines["words"] = f"{explanation.words.common} in common of {explanation.words.looked_up} looked up"
+    if votes is not None:
+        lines["hits"] = f"{votes.hits}, with the query {votes.variant.name.lower().replace('_', ' ')}"
+        place = f"{votes.rank} of {votes.ranked}" if votes.rank else f"not among the best {votes.ranked}"
+        lines["rank"] = f"{place} by votes; the best {votes.shortlist} go on"
+    if agreement is not None and agreement.matches:
+        lines["matches"] = f"{agreement.matches}, of which {agreement.inliers} agree"
+    if agreement is not None and agreement.match is not None:
+        pixels = agreement.match.evidence.agreement
+        compared = "pixels not compared" if pixels is None else f"pixels agree to {pixels:.2f}"
+        lines["probability"] = f"{agreement.match.probability:.4f} ({agreement.match.relation}; {compared})"
+    click.echo(f"{printable(query)} / {printable(explanation.name)}:")
+    for title, line in lines.items():
+        click.echo(f"  {title:<12} {line}")
+    click.echo(explanation.verdict)
+    if not explanation.proven:
+        click.echo(f"would let it pass: {', or '.join(explanation.options) or 'no option'}")
 
 
 def printable(name: str) -> str:

@@ -13,19 +13,25 @@ from featmatch.formats import ImageSource
 from featmatch.store.catalog import Catalog
 
 
+def name_known(name: str, catalog: Catalog, root: str | None) -> str | None:
+    """The name as the index has it, where this is one, or the path of one."""
+    if catalog.content_named(name) is not None:
+        return name
+    with contextlib.suppress(UsageError):  # it is not below the root
+        below = name_below(root, os.path.normpath(name))
+        return None if catalog.content_named(below) is None else below
+    return None
+
+
 def content_named(name: str, catalog: Catalog, root: str | None) -> str:
     """The content of a name in the index, or else of a file.
 
     Raises:
         UsageError: it is neither.
     """
-    path = os.path.normpath(name)
-    known = catalog.content_named(name)
-    if known is None:
-        with contextlib.suppress(UsageError):  # it is not below the root
-            known = catalog.content_named(name_below(root, path))
+    known = name_known(name, catalog, root)
     try:
-        return known or content_of(path)
+        return (known is not None and catalog.content_named(known)) or content_of(os.path.normpath(name))
     except OSError as error:
         raise UsageError(f"{name} is no name in the index, and no file: {error.strerror}") from error
 

@@ -34,13 +34,14 @@ def test_killed_and_failing_writers_lose_nothing(small_words: Vocabulary) -> Non
     with tempfile.TemporaryDirectory() as folder:  # where another user may look into it
         torture = Torture(Path(folder), small_words)
         torture.creations(range(1, 22, 3))
-        torture.repairs(range(5, 65, 20))
-        for kind, steps in {"add": 90, "remove": 20, "compact": 50}.items():
+        for kind, steps in {"reject": 30, "add": 90, "remove": 20, "compact": 50, "accept": 30}.items():
             for number, step in enumerate(range(1, steps, steps // 6)):
                 torture.strike(torture._prepared(kind), Fault(("before", "after", "EIO")[number % 3], step))
             torture.strike(torture._prepared(kind), Fault("later", 0.03))
             torture.strike(torture._prepared(kind), Fault("full", 5000))
             torture.strike(torture._prepared(kind), Fault("read-only"))
+        torture.repairs(range(5, 65, 20))
+        assert torture._model.verdicts
     assert torture.failures == []
     assert torture.tally["kills"] >= 10
     assert torture.tally["faults"] >= 10

@@ -2,11 +2,12 @@
 
     python -m tools.torture --kills 400
 
-A parent keeps a plain model of what is in the index. Again and again a forked child adds, removes, compacts or repairs,
-and is killed (SIGKILL) before or after its n-th system call of the commit protocol, or at a random moment, or gets an
-error from that call, or may write no more than so many bytes to a file, or may not write at all. Then: the index opens,
-``check`` finds nothing, every image is there as before or as after, what was reported done is there, queries find what
-should be found, and doing the same again completes it. All the time another process reads.
+A parent keeps a plain model of what is in the index. Again and again a forked child adds, removes, compacts, repairs
+or says that two images are (no) copies, and is killed (SIGKILL) before or after its n-th system call of the commit
+protocol, or at a random moment, or gets an error from that call, or may write no more than so many bytes to a file,
+or may not write at all. Then: the index opens, ``check`` finds nothing, every image and verdict is there as before or
+as after, what was reported done is there, queries find what should be found, and doing the same again completes it.
+All the time another process reads.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,22 @@ from tools.faults import Fault, suffered
 from tools.small_index import draw_pictures, index_in_this_process, settle, small_index, small_vocabulary
 
 Names = dict[str, str]  # name -> SHA-256 of its file
+KINDS = ("add", "remove", "compact", "accept", "reject")
+
+
+@dataclass(frozen=True)
+class State:
+    """What is in an index: its images, and what was said of pairs of contents (SHA-256, the lesser first)."""
+
+    names: Names = field(default_factory=dict)
+    verdicts: dict[tuple[str, str], bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Operation:
     """What a writer is told to do."""
 
-    kind: str  # "add", "remove" or "compact"
+    kind: str  # one of ``KINDS``
     names: tuple[str, ...] = ()
 
     def run(self, index: Index) -> None:
@@ -49,14 +59,21 @@ class Operation:
             index.add(self.names, jobs=1)
         elif self.kind == "remove":
             index.remove(self.names)
-        else:
+        elif self.kind == "compact":
             index.compact()
+        else:
+            (index.accept if self.kind == "accept" else index.reject)(*self.names)
 
-    def outcome(self, before: Names, disk: Names) -> Names:
+    def outcome(self, before: State, disk: Names) -> State:
         """What is in the index when it is done."""
         if self.kind == "add":
-            return before | {name: disk[name] for name in self.names}
-        return {name: sha for name, sha in before.items() if self.kind == "compact" or name not in self.names}
+            return replace(before, names=before.names | {name: disk[name] for name in self.names})
+        if self.kind == "remove":
+            return replace(before, names={name: before.names[name] for name in before.names.keys() - set(self.names)})
+        if self.kind == "compact":
+            return before
+        a, b = sorted(before.names[name] for name in self.names)
+        return replace(before, verdicts=before.verdicts | {(a, b): self.kind == "accept"})
 
 
 @dataclass
@@ -87,7 +104,7 @@ class Torture:
         self._index = self.folder / "index"
         small_index(self._index, self.vocabulary)
         self._disk: Names = {}
-        self._model: Names = {}
+        self._model = State()
         self.folder.chmod(0o755)
         (self.folder / "photos").mkdir()
         for number in range(self.contents):
@@ -95,7 +112,7 @@ class Torture:
 
     def every_step(self) -> None:
         """Kill each kind of operation before and after each of its steps, and let each step fail once."""
-        for kind in ("add", "remove", "compact"):
+        for kind in KINDS:
             for way in ("before", "after", "EIO"):
                 for step in itertools.count(1):
                     operation = self._prepared(kind)
@@ -135,7 +152,7 @@ class Torture:
                 self.tally["kills"] += ended == "killed"
                 try:
                     featmatch.check(self._index, repair=True)
-                    Index.open(self._index).add(sorted(self._model), jobs=1)
+                    Index.open(self._index).add(sorted(self._model.names), jobs=1)
                 except FeatmatchError as error:
                     self.failures.append(f"repair with {way} at {step}: {error}")
                 self._verified(f"repair with {way} at {step}", [self._model])
@@ -144,7 +161,7 @@ class Torture:
         """Go on with random operations and faults until there were so many more kills."""
         enough = self.tally["kills"] + kills
         while self.tally["kills"] < enough:
-            kind = self._random.choice(("add", "add", "remove", "compact"))
+            kind = self._random.choice(("add", *KINDS))
             way = self._random.choice(("before", "after", "later", "later", "later", "ENOSPC", "full", "read-only"))
             number = {"later": self._random.uniform(0, 0.3), "full": self._random.choice((0, 100, 5000, 20_000))}.get(
                 way, self._random.randint(1, 120)
@@ -181,15 +198,17 @@ class Torture:
             for name in names:
                 self._place(name)
             return Operation("add", tuple(names))
-        while len(self._model) < 8 or kind == "compact":
-            missing = sorted(set(self._disk) - set(self._model))[:4] or sorted(self._disk)[:4]
+        while len(self._model.names) < 8 or kind == "compact":
+            missing = sorted(set(self._disk) - set(self._model.names))[:4] or sorted(self._disk)[:4]
             for name in missing:
                 self._place(name)
             Index.open(self._index).add(missing, jobs=1)
-            self._model = self._model | {name: self._disk[name] for name in missing}
+            self._model = Operation("add", tuple(missing)).outcome(self._model, self._disk)
             if kind == "compact":
                 break
-        return Operation(kind, tuple(self._random.sample(sorted(self._model), 3)) if kind == "remove" else ())
+        one_of_each = {sha: name for name, sha in sorted(self._model.names.items())}
+        choices = {"remove": (sorted(self._model.names), 3), "compact": ([], 0)}
+        return Operation(kind, tuple(self._random.sample(*choices.get(kind, (sorted(one_of_each.values()), 2)))))
 
     def _place(self, name: str) -> None:
         """Write another content to a file."""
@@ -217,19 +236,23 @@ class Torture:
         _, status = os.waitpid(child, 0)
         return told or ("killed" if os.WIFSIGNALED(status) else "ended without a word")
 
-    def _verified(self, told: str, allowed: list[Names]) -> Names:
+    def _verified(self, told: str, allowed: list[State]) -> State:
         """See that the index is whole and in one of the states that it may be in; return that state."""
         try:
             report = featmatch.check(self._index)
             if not report:
                 self.failures.append(f"{told}: {report.problems}")
             index = Index.open(self._index)
-            state = {record.name: record.sha256 for record in index.images()}
+            said = index.snapshot.catalog.rows("SELECT lower(hex(a)), lower(hex(b)), copy FROM verdicts")
+            state = State(
+                {record.name: record.sha256 for record in index.images()}, {(a, b): bool(copy) for a, b, copy in said}
+            )
             if state not in allowed:
                 self.failures.append(f"{told}: in a state that is neither before nor after")
             for path in self._random.sample(self._pool, 2):
-                expected = {name for name, sha in state.items() if sha == self._sha_of[path]}
-                if {match.name for match in index.query(path, limit=100)} != expected:
+                expected = {name for name, sha in state.names.items() if sha == self._sha_of[path]}
+                found = index.query(path, limit=100)
+                if {match.name for match in found if match.verdict is None} != expected:
                     self.failures.append(f"{told}: {path} is not found where it should be")
             return state
         except FeatmatchError as error:
@@ -237,7 +260,7 @@ class Torture:
             return self._model
 
 
-def _states(operation: Operation, before: Names, after: Names) -> list[Names]:
+def _states(operation: Operation, before: State, after: State) -> list[State]:
     """What may be in the index when a writer did not end well: an addition is done batch by batch, the rest at once.
 
     What is there already is named first, the rest in batches in order, so each state is a mix of old and new values;
@@ -245,11 +268,11 @@ def _states(operation: Operation, before: Names, after: Names) -> list[Names]:
     """
     if operation.kind != "add":
         return [before, after]
-    changed = [name for name in operation.names if before.get(name) != after[name]]
+    changed = [name for name in operation.names if before.names.get(name) != after.names[name]]
     states = []
     for count in range(len(changed) + 1):
         for new in itertools.combinations(changed, count):
-            states.append(before | {name: after[name] for name in new})
+            states.append(replace(before, names=before.names | {name: after.names[name] for name in new}))
     return states
 
 
@@ -311,8 +334,8 @@ def main() -> int:
         reader = Reader(Path(folder) / "index", sorted((Path(folder) / "pool").iterdir()))
         try:
             torture.creations(range(1, 30))
-            torture.repairs(range(1, 80, 2))
             torture.every_step()
+            torture.repairs(range(1, 80, 2))
             torture.at_random(arguments.kills)
         finally:
             reads = reader.ended()

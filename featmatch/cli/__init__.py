@@ -43,8 +43,8 @@ def cli() -> None:
 
 
 for command in (
-    keeping.add, searching.query, searching.verify, grouping.groups, keeping.remove, keeping.list_, keeping.info,
-    keeping.reject, keeping.accept, keeping.compact, keeping.check, measuring.train, measuring.evaluate,
+    keeping.add, searching.query, searching.verify, searching.explain, grouping.groups, keeping.remove, keeping.list_,
+    keeping.info, keeping.reject, keeping.accept, keeping.compact, keeping.check, measuring.train, measuring.evaluate,
 ):  # fmt: skip
     cli.add_command(command)
 

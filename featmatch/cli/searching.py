@@ -85,6 +85,27 @@ def verify(a: str, b: str, features: str | None, as_json: bool, draw: Path | Non
     return FOUND if proof else NOTHING_FOUND
 
 
+@click.command()
+@index_argument
+@click.argument("query", type=click.Path())
+@click.argument("name")
+@json_option
+@click.option(
+    "--draw", type=click.Path(path_type=Path), metavar="FILE", help="Draw matches, kept and dropped, into this picture."
+)
+@root_option
+def explain(index: Path, query: str, name: str, as_json: bool, draw: Path | None, root: str | None) -> int:
+    """Say where QUERY and the image NAME of INDEX are lost on the way to an answer, or how they are proven."""
+    explanation = featmatch.Index.open(index, root=root).explain(query, name)
+    if as_json:
+        tables.print_object({"query": query, **explanation.to_dict()})
+    else:
+        tables.print_explanation(query, explanation)
+    if draw is not None:
+        save(explanation.draw(), draw)
+    return FOUND if explanation.proven else NOTHING_FOUND
+
+
 def _draw_all(folder: Path, number: int, query_name: str, matches: Matches, path_of: Callable[[str], str]) -> None:
     from featmatch.drawing import draw_match
 
