@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from featmatch.errors import ImageError
 from featmatch.evaluation.report import Figures, worst_misses
-from featmatch.evaluation.running import Evaluation, Record
+from featmatch.evaluation.running import Evaluation, Record, index_of
 from featmatch.evaluation.trials import make
 from featmatch.thumbnails import embedded
 
@@ -49,23 +49,29 @@ def page_of(report: Figures, evaluation: Evaluation, workspace: Path) -> str:
 
 
 def _miss(record: Record, evaluation: Evaluation, workspace: Path) -> dict[str, Any]:
-    """What the template shows of a miss: the query, the photo, and what was answered instead."""
+    """What the template shows of a miss: the query, the photo, why it was missed, and what was answered instead."""
+    picture = make(record.trial, evaluation.plan).picture
     right = next((answer for answer in record.answers if answer.right), None)
     wrong = next((answer for answer in record.answers if answer.right is False), None)
     return {
         "record": record,
-        "query": embedded(make(record.trial, evaluation.plan).picture, _THUMBNAIL_PX),
+        "query": embedded(picture, _THUMBNAIL_PX),
         "photo": embedded(record.photo, _THUMBNAIL_PX),
+        "why": index_of(record.suite, workspace).explain(picture, _file_of(record.sources[0], workspace)).verdict,
         "right": right,
         "wrong": wrong,
         "wrong_photo": _embedded_file(wrong.name, workspace) if wrong else None,
     }
 
 
+def _file_of(name: str, workspace: Path) -> Path:
+    """Where a file is, by the name that records tell."""
+    return workspace.absolute() / name if name.startswith(("decorated/", "plain/")) else Path(name)
+
+
 def _embedded_file(name: str, workspace: Path) -> str | None:
-    file = workspace / name if name.startswith("decorated/") else Path(name)
     try:
-        return embedded(file, _THUMBNAIL_PX)
+        return embedded(_file_of(name, workspace), _THUMBNAIL_PX)
     except ImageError:
         return None  # moved since it was indexed
 

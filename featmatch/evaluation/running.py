@@ -215,7 +215,7 @@ def _in_parallel(
 def run(trial: Trial, plan: Plan, workspace: Path, twins: frozenset[tuple[str, str]] = frozenset()) -> Record:
     """Make a trial's picture, query it, and record what is answered."""
     made = make(trial, plan)
-    index = _index(workspace / _index_name(trial.suite))
+    index = index_of(trial.suite, workspace)
     index.refresh()
     found = index.query(made.picture, unproven=True, limit=plan.options.limit)
     answers = tuple(_answer(match, _told(match.name, workspace), made, twins) for match in found)
@@ -271,10 +271,10 @@ def _told(name: str, workspace: Path) -> str:
 
 
 @lru_cache(maxsize=2)
-def _index(folder: Path) -> Index:
-    """The index, with its kernels compiled by a first query that nobody measures."""
+def index_of(suite: str, workspace: Path) -> Index:
+    """The index that a suite looks in, with its kernels compiled by a first query that nobody measures."""
     if multiprocessing.parent_process() is not None:
         cv2.setNumThreads(1)  # the processes share the cores already
-    index = Index.open(folder)
+    index = Index.open(workspace / _index_name(suite))
     index.query(next(index.images()).name)
     return index
