@@ -32,6 +32,11 @@ def _compiled(function: Any) -> Any:
         return numba.njit(nogil=True)(function)
 
 
+_BLOCK = 1024  # postings at once, a multiple of eight: their distances stay in the nearest cache
+_EACH_BYTE = np.uint64(0x0101010101010101)
+_HIGH_BITS = np.uint64(0x8080808080808080)
+
+
 @_compiled
 def scan(  # type: ignore[no-untyped-def]
     offsets,
@@ -40,47 +45,99 @@ def scan(  # type: ignore[no-untyped-def]
     words,
     signatures,
     weights,
-    slots,
     distance_weights,
     votes,
 ):
-    """Scan posting lists, one posting after the other.
+    """Scan posting lists, block by block: first the distances, many at a time, then which are hits, then their votes.
 
-    ``featmatch.scanning.scan`` has the arguments and what is returned.
+    ``featmatch.scanning.scan`` has the arguments and what is returned. Each loop by itself is one that a compiler knows
+    to spread over a processor's wide registers, or that waits for many places of memory at once.
     """
-    capacity = 1024
+    capacity = 4 * _BLOCK
     entries = np.empty(capacity, np.int32)
     rows = np.empty(capacity, np.int64)
+    images = np.empty(capacity, np.uint32)
     distances = np.empty(capacity, np.uint8)
+    near = np.empty(_BLOCK, np.uint8)
+    near_by_eight = near.view(np.uint64)
     count = 0
-    limit = np.uint64(len(distance_weights))
+    limit = len(distance_weights)
+    limits = np.uint64(limit) * _EACH_BYTE
     for entry in range(len(words)):
         signature = signatures[entry]
-        slot = slots[entry]
         weight = weights[entry]
-        last_image = -1
+        first = np.int64(offsets[words[entry]])
+        end = np.int64(offsets[words[entry] + 1])
+        last_image = np.int64(-1)
         repeats = 0
-        for row in range(offsets[words[entry]], offsets[words[entry] + 1]):
-            distance = _popcount(posting_signature[row] ^ signature)
-            if distance >= limit:
-                continue
-            image = posting_image[row]
-            if image >= votes.shape[1]:
-                raise IndexError("a posting names an image that is not there")
-            repeats = repeats + 1 if image == last_image else 1
-            last_image = image
-            share = np.float32(np.sqrt(repeats) - np.sqrt(repeats - 1))
-            votes[slot, image] += weight * distance_weights[distance] * share
-            if count == capacity:
+        while first < end:
+            block = posting_signature[first : min(first + _BLOCK, end)]
+            size = len(block)
+            for place in range(size):
+                near[place] = _popcount(block[place] ^ signature)
+            eights = (size + 7) // 8
+            near[size : 8 * eights] = 127
+            if count + 8 * eights > capacity:
                 capacity *= 2
                 entries = _grown(entries, capacity)
                 rows = _grown(rows, capacity)
+                images = _grown(images, capacity)
                 distances = _grown(distances, capacity)
-            entries[count] = entry
-            rows[count] = row
-            distances[count] = distance
-            count += 1
-    return entries[:count], rows[:count], distances[:count]
+            found = count
+            for eight in range(eights):
+                # The high bit of a byte stays where its distance, which is at most 64, reaches the limit.
+                if ((near_by_eight[eight] | _HIGH_BITS) - limits) & _HIGH_BITS == _HIGH_BITS:
+                    continue
+                for place in range(8 * eight, 8 * eight + 8):
+                    rows[count] = first + place
+                    distances[count] = near[place]
+                    count += near[place] < limit
+            for hit in range(found, count):
+                images[hit] = posting_image[rows[hit]]
+            for hit in range(found, count):
+                image = np.int64(images[hit])
+                if image >= len(votes):
+                    raise IndexError("a posting names an image that is not there")
+                repeats = repeats + 1 if image == last_image else 1
+                last_image = image
+                share = np.float32(np.sqrt(repeats) - np.sqrt(repeats - 1))
+                votes[image] += weight * distance_weights[distances[hit]] * share
+                entries[hit] = entry
+            first += size
+    return entries[:count], rows[:count], images[:count], distances[:count]
+
+
+@_compiled
+def best(votes, norms, count):  # type: ignore[no-untyped-def]
+    """Divide votes by norms, which are 1 or more, and find the largest; ``featmatch.scanning.best`` says the same."""
+    capacity = 4 * count
+    images = np.empty(capacity, np.int64)
+    scores = np.empty(capacity, np.float32)
+    size = 0
+    floor = np.float32(0)
+    for image in range(len(votes)):
+        if votes[image] < floor or votes[image] == 0:
+            continue
+        score = np.float32(votes[image] / norms[image])
+        if score < floor:
+            continue
+        if size == capacity:
+            floor = np.sort(scores)[-count]
+            kept = np.flatnonzero(scores >= floor)
+            size = len(kept)
+            capacity = max(capacity, 2 * size)
+            images = _grown(images[kept], capacity)
+            scores = _grown(scores[kept], capacity)
+            if score < floor:
+                continue
+        images[size] = image
+        scores[size] = score
+        size += 1
+    images, scores = images[:size], scores[:size]
+    if size > count:
+        kept = np.flatnonzero(scores >= np.sort(scores)[-count])
+        images, scores = images[kept], scores[kept]
+    return images, scores
 
 
 @_compiled

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +14,12 @@ from numpy.typing import NDArray
 from featmatch.errors import UsageError
 from featmatch.features import Features
 from featmatch.geometry import TentativeMatches
-from featmatch.scanning import Hits, scan
+from featmatch.scanning import Hits, best, postings_of, scan
 from featmatch.store.segment import Segment, restored
 from featmatch.symmetry import Variant
 from featmatch.vocabulary import Vocabulary
+
+_WORTH_THREADS = 2_000_000  # postings; fewer are scanned before threads have begun
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ class QueryWords:
         """
         if vocabulary.forms > 1:
             plain = vocabulary.assign(variants[0].descriptors, count)
-            found = [vocabulary.permuted(plain, variant) for variant in Variant]
+            found = [vocabulary.permuted(plain, variant) for variant in list(Variant)[: len(variants)]]
         else:
             found = [vocabulary.assign(features.descriptors, count) for features in variants]
         ids = np.concatenate([words.ids.ravel() for words in found])
@@ -113,67 +118,89 @@ def vote(
         return []
     distances = np.arange(options.hamming_limit + 1)
     distance_weights = np.exp(-((distances / options.sigma) ** 2)).astype(np.float32)
-    variants = len(query_features)
-    votes, hits = [], []
-    for segment in segments:
-        scores = np.zeros((variants, len(segment.ids)), np.float32)
-        hits.append(
-            scan(
-                segment.offsets, segment.postings.image, segment.postings.signature,
-                query.ids, query.signatures, query.weights, query.variants, distance_weights, scores,
-            )
+    bounds = np.searchsorted(query.variants, np.arange(len(query_features) + 1))
+    dead = [_places_of(removed, segment) for segment in segments]
+
+    def tally(part: tuple[int, int]) -> _Tally:
+        number, variant = part
+        segment, own = segments[number], slice(bounds[variant], bounds[variant + 1])
+        votes = np.zeros(len(segment.ids), np.float32)
+        hits = scan(
+            segment.offsets, segment.postings.image, segment.postings.signature,
+            query.ids[own], query.signatures[own], query.weights[own], distance_weights, votes,
         )  # fmt: skip
-        scores /= np.sqrt(np.maximum(segment.features, 1))
-        if removed:
-            scores[:, np.isin(segment.ids, np.fromiter(removed, np.int64))] = 0
-        votes.append(scores)
-    return _gathered(query, query_features, segments, votes, hits, options.shortlist)
+        votes[dead[number]] = 0
+        images, scores = best(votes, segment.norms, options.shortlist)
+        return _Tally(hits._replace(entries=hits.entries + np.int32(own.start)), images, scores)
+
+    parts = [(number, variant) for number in range(len(segments)) for variant in range(len(query_features))]
+    # Votes of a segment and variant are added up by one thread: their sum does not depend on how many there are.
+    threads = _cores() if sum(postings_of(one.offsets, query.ids) for one in segments) > _WORTH_THREADS else 1
+    with ThreadPoolExecutor(threads) as pool:
+        tallies = list(pool.map(tally, parts) if threads > 1 else map(tally, parts))
+    return _gathered(query, query_features, segments, parts, tallies, options.shortlist)
+
+
+class _Tally(NamedTuple):
+    """Hits of one variant in one segment, and the best of its images with their votes, normalised."""
+
+    hits: Hits
+    images: NDArray[np.int64]
+    scores: NDArray[np.float32]
+
+
+def _cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _places_of(removed: frozenset[int], segment: Segment) -> NDArray[np.intp]:
+    """Where in a segment the removed images are."""
+    if not removed:
+        return np.empty(0, np.intp)
+    return np.flatnonzero(np.isin(segment.ids, np.fromiter(removed, np.int64)))
 
 
 def _gathered(
     query: QueryWords,
     query_features: Sequence[Features],
     segments: Sequence[Segment],
-    votes: Sequence[NDArray[np.float32]],
-    hits: Sequence[Hits],
+    parts: Sequence[tuple[int, int]],
+    tallies: Sequence[_Tally],
     shortlist: int,
 ) -> list[Candidate]:
     """The pairs of image and variant with the most votes, each with its hits; ties go to the older image."""
-    bounds = np.cumsum([0] + [len(segment.ids) for segment in segments])
-    flat = np.concatenate(votes, axis=1)
-    images = flat.shape[1]
-    ids = np.concatenate([segment.ids for segment in segments])
-    enough = min(shortlist, flat.size)
-    floor = np.partition(flat.ravel(), flat.size - enough)[flat.size - enough]
-    contenders = np.flatnonzero((flat.ravel() >= floor) & (flat.ravel() > 0))
-    order = np.lexsort((contenders // images, ids[contenders % images], -flat.ravel()[contenders]))
-    chosen = contenders[order][:shortlist]
-    is_chosen = np.zeros(flat.size, bool)
-    is_chosen[chosen] = True
+    origins = np.repeat(np.arange(len(parts)), [len(tally.images) for tally in tallies])
+    images = np.concatenate([tally.images for tally in tallies])
+    scores = np.concatenate([tally.scores for tally in tallies])
+    ids = np.concatenate([segments[number].ids[tally.images] for (number, _), tally in zip(parts, tallies, strict=True)])
+    variants = np.array([variant for _, variant in parts])[origins]
+    order = np.lexsort((variants, ids, -scores))[:shortlist]
     keypoints = np.concatenate([features.keypoints for features in query_features])
     angles = np.concatenate([features.angles for features in query_features])
     octaves = np.log2(np.maximum(np.concatenate([features.sizes for features in query_features]), 1))
-    candidates: dict[int, Candidate] = {}
-    for position, segment in enumerate(segments):
-        entries, rows, distances = hits[position]
-        # One number for each pair of variant and image.
-        pairs = query.variants[entries] * np.int64(images) + segment.postings.image[rows] + bounds[position]
-        wanted = is_chosen[pairs]
-        entries, rows, distances, pairs = entries[wanted], rows[wanted], distances[wanted], pairs[wanted]
-        order = np.lexsort((distances, pairs))
-        entries, rows, distances, pairs = entries[order], rows[order], distances[order], pairs[order]
-        long_sides = np.maximum(segment.widths, segment.heights)[segment.postings.image[rows]]
+    candidates: dict[int, Candidate] = {}  # by place in ``images``
+    for origin in np.unique(origins[order]).tolist():
+        (number, variant), hits = parts[origin], tallies[origin].hits
+        segment = segments[number]
+        chosen = order[origins[order] == origin]
+        place_of = np.full(len(segment.ids), -1, np.int32)
+        place_of[images[chosen]] = chosen
+        places = place_of[hits.images]
+        wanted = np.flatnonzero(places >= 0)
+        wanted = wanted[np.lexsort((hits.distances[wanted], places[wanted]))]
+        entries, rows, places = hits.entries[wanted], hits.rows[wanted], places[wanted]
+        long_sides = np.maximum(segment.widths, segment.heights)[hits.images[wanted]]
         picked = query.features[entries]
         matches = TentativeMatches.between(
             keypoints[picked], angles[picked], octaves[picked], *restored(segment.postings, rows, long_sides),
-            costs=distances.astype(np.float64), query_rows=picked, reference_rows=rows,
+            costs=hits.distances[wanted].astype(np.float64), query_rows=picked, reference_rows=rows,
         )  # fmt: skip
-        for pair in np.unique(pairs).tolist():
-            variant, image = divmod(pair, images)
-            number = image - int(bounds[position])
-            own = slice(*np.searchsorted(pairs, [pair, pair + 1]))
-            candidates[pair] = Candidate(
-                int(segment.ids[number]), int(segment.widths[number]), int(segment.heights[number]),
-                Variant(variant), float(flat[variant, image]), matches[own],
+        for place in chosen.tolist():
+            image = int(images[place])
+            own = slice(*np.searchsorted(places, [place, place + 1]))
+            candidates[place] = Candidate(
+                int(segment.ids[image]), int(segment.widths[image]), int(segment.heights[image]),
+                Variant(variant), float(scores[place]), matches[own],
             )  # fmt: skip
-    return [candidates[pair] for pair in chosen.tolist()]
+    return [candidates[place] for place in order.tolist()]

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from featmatch import kernels, scanning
-from featmatch.scanning import Hits, scan_with_numpy
+from featmatch.scanning import Hits, best_with_numpy, scan_with_numpy
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,8 @@ class Scan:
     words: NDArray[np.int32]
     query_signatures: NDArray[np.uint64]
     weights: NDArray[np.float32]
-    slots: NDArray[np.int32]
     distance_weights: NDArray[np.float32]
-    votes_shape: tuple[int, int]
+    image_count: int
 
     def compiled(self) -> tuple[NDArray[np.float32], list[tuple[int, int, int]]]:
         """What the compiled loop finds, which NumPy has to find to the bit."""
@@ -32,18 +31,19 @@ class Scan:
         return votes, hits
 
     def by(self, scan: Callable[..., Hits]) -> tuple[NDArray[np.float32], list[tuple[int, int, int]]]:
-        votes = np.zeros(self.votes_shape, np.float32)
-        entries, rows, distances = scan(
+        votes = np.zeros(self.image_count, np.float32)
+        entries, rows, images, distances = scan(
             self.offsets, self.images, self.signatures,
-            self.words, self.query_signatures, self.weights, self.slots, self.distance_weights, votes,
+            self.words, self.query_signatures, self.weights, self.distance_weights, votes,
         )  # fmt: skip
-        assert [entries.dtype, rows.dtype, distances.dtype] == [
-            np.dtype(kind) for kind in (np.int32, np.int64, np.uint8)
+        assert [column.dtype for column in (entries, rows, images, distances)] == [
+            np.dtype(kind) for kind in (np.int32, np.int64, np.uint32, np.uint8)
         ]
+        np.testing.assert_array_equal(images, self.images[rows])
         return votes, list(zip(entries.tolist(), rows.tolist(), distances.tolist(), strict=True))
 
     def twin(self) -> tuple[NDArray[np.float64], list[tuple[int, int, int]]]:
-        votes = np.zeros(self.votes_shape)
+        votes = np.zeros(self.image_count)
         hits = []
         for entry, word in enumerate(self.words):
             seen: dict[int, int] = {}
@@ -54,7 +54,7 @@ class Scan:
                 image = int(self.images[row])
                 seen[image] = seen.get(image, 0) + 1
                 share = np.sqrt(seen[image]) - np.sqrt(seen[image] - 1)
-                votes[self.slots[entry], image] += self.weights[entry] * self.distance_weights[distance] * share
+                votes[image] += self.weights[entry] * self.distance_weights[distance] * share
                 hits.append((entry, row, distance))
         return votes, hits
 
@@ -76,9 +76,8 @@ def made(seed: int, lists: list[int], queries: int, images: int = 7, limit: int 
         words=random.integers(len(lists), size=queries).astype(np.int32),
         query_signatures=signatures(queries),
         weights=random.uniform(0.1, 9, queries).astype(np.float32),
-        slots=random.integers(4, size=queries).astype(np.int32),
         distance_weights=np.exp(-((np.arange(limit + 1) / 16) ** 2)).astype(np.float32),
-        votes_shape=(4, images),
+        image_count=images,
     )
 
 
@@ -146,12 +145,11 @@ def test_repeats_in_one_image_count_by_their_square_root(repeats: int) -> None:
         words=np.zeros(1, np.int32),
         query_signatures=np.zeros(1, np.uint64),
         weights=np.ones(1, np.float32),
-        slots=np.zeros(1, np.int32),
         distance_weights=np.ones(1, np.float32),
-        votes_shape=(1, 2),
+        image_count=2,
     )
     assert_same(scan)
-    np.testing.assert_allclose(scan.compiled()[0], [[np.sqrt(repeats), 1]], rtol=1e-6)
+    np.testing.assert_allclose(scan.compiled()[0], [np.sqrt(repeats), 1], rtol=1e-6)
 
 
 def test_repeats_are_counted_anew_for_each_query_word() -> None:
@@ -162,20 +160,19 @@ def test_repeats_are_counted_anew_for_each_query_word() -> None:
         words=np.zeros(3, np.int32),
         query_signatures=np.zeros(3, np.uint64),
         weights=np.ones(3, np.float32),
-        slots=np.zeros(3, np.int32),
         distance_weights=np.ones(1, np.float32),
-        votes_shape=(1, 1),
+        image_count=1,
     )
     assert_same(scan)
-    np.testing.assert_allclose(scan.compiled()[0], [[3]])
+    np.testing.assert_allclose(scan.compiled()[0], [3])
 
 
 def test_votes_are_added_to_what_is_there() -> None:
     scan = made(8, [20], 4)
-    votes = np.full(scan.votes_shape, 5, np.float32)
+    votes = np.full(scan.image_count, 5, np.float32)
     kernels.scan(
         scan.offsets, scan.images, scan.signatures,
-        scan.words, scan.query_signatures, scan.weights, scan.slots, scan.distance_weights, votes,
+        scan.words, scan.query_signatures, scan.weights, scan.distance_weights, votes,
     )  # fmt: skip
     np.testing.assert_allclose(votes, scan.twin()[0] + 5, rtol=1e-4)
 
@@ -185,11 +182,26 @@ def test_a_process_that_scans_much_compiles(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(scanning, "_scanned", 0)
     monkeypatch.setattr(scanning, "_WORTH_COMPILING", 250)
     monkeypatch.setattr(scanning, "scan_with_numpy", lambda *arguments: calls.append("numpy"))
-    monkeypatch.setattr(kernels, "scan", lambda *arguments: calls.append("compiled"))
+    monkeypatch.setattr(kernels, "scan", lambda *arguments: calls.append("compiled") or [np.empty(0)] * 4)
     lists = made(3, [100], 1)
     for _ in range(4):
         scanning.scan(
             lists.offsets, lists.images, lists.signatures, lists.words, lists.query_signatures,
-            lists.weights, lists.slots, lists.distance_weights, np.zeros(lists.votes_shape, np.float32),
+            lists.weights, lists.distance_weights, np.zeros(lists.image_count, np.float32),
         )  # fmt: skip
     assert calls == ["numpy", "numpy", "compiled", "compiled"]
+
+
+@pytest.mark.parametrize("images", [0, 1, 7, 1000])
+@pytest.mark.parametrize("count", [1, 3, 50])
+def test_the_best_are_found_with_all_that_are_as_good_as_the_last(images: int, count: int) -> None:
+    random = np.random.default_rng(images + count)
+    for levels in (2, 5, 1 << 20):  # few levels: many are equally good
+        votes = random.integers(levels, size=images).astype(np.float32) * np.float32(0.37)
+        norms = np.sqrt(random.integers(1, 5, images))
+        found, scores = kernels.best(votes, norms, count)
+        twin_found, twin_scores = best_with_numpy(votes, norms, count)
+        np.testing.assert_array_equal(found, twin_found)
+        np.testing.assert_array_equal(scores, twin_scores)
+        ranked = sorted(((votes / norms).astype(np.float32)).tolist(), reverse=True)[:count]
+        assert sorted(scores.tolist(), reverse=True)[:count] == [score for score in ranked if score > 0]

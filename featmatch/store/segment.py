@@ -15,6 +15,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,11 @@ class Segment:
     widths: NDArray[np.int32]
     heights: NDArray[np.int32]
     features: NDArray[np.int32]
+
+    @cached_property
+    def norms(self) -> NDArray[np.float64]:
+        """(images,) float64: what the votes of each image are divided by, the root of how many features it has."""
+        return np.sqrt(np.maximum(self.features, 1))
 
     @classmethod
     def open(cls, folder: Path, vocabulary_size: int, manifest_sha256: bytes) -> Segment:
