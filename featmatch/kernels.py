@@ -100,7 +100,9 @@ def scan(  # type: ignore[no-untyped-def]
                     raise IndexError("a posting names an image that is not there")
                 repeats = repeats + 1 if image == last_image else 1
                 last_image = image
-                share = np.float32(np.sqrt(repeats) - np.sqrt(repeats - 1))
+                share = np.float32(1)
+                if repeats > 1:  # roots take longer than all else here
+                    share = np.float32(np.sqrt(repeats) - np.sqrt(repeats - 1))
                 votes[image] += weight * distance_weights[distances[hit]] * share
                 entries[hit] = entry
             first += size

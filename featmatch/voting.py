@@ -173,7 +173,9 @@ def _gathered(
     origins = np.repeat(np.arange(len(parts)), [len(tally.images) for tally in tallies])
     images = np.concatenate([tally.images for tally in tallies])
     scores = np.concatenate([tally.scores for tally in tallies])
-    ids = np.concatenate([segments[number].ids[tally.images] for (number, _), tally in zip(parts, tallies, strict=True)])
+    ids = np.concatenate(
+        [segments[number].ids[tally.images] for (number, _), tally in zip(parts, tallies, strict=True)]
+    )
     variants = np.array([variant for _, variant in parts])[origins]
     order = np.lexsort((variants, ids, -scores))[:shortlist]
     keypoints = np.concatenate([features.keypoints for features in query_features])

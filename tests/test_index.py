@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import featmatch
-from featmatch import GeometryOptions, ImageError, Index, StoreError, UsageError, Vocabulary, VotingOptions
+from featmatch import (
+    GeometryOptions,
+    ImageError,
+    Index,
+    StoreError,
+    UsageError,
+    Vocabulary,
+    VotingOptions,
+    scanning,
+    voting,
+)
 from featmatch.errors import VocabularyError
 from featmatch.image import ImageSource
 
@@ -537,3 +547,17 @@ def test_voting_options_reach_the_vote(filled: Index, originals: list[Path]) -> 
 def test_geometry_options_reach_the_verification(filled: Index, originals: list[Path]) -> None:
     coarse = filled.query(originals[0], unproven=True, geometry=GeometryOptions(grid=2))
     assert coarse[0].score < filled.query(originals[0])[0].score
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_answers_do_not_depend_on_the_number_of_threads(
+    filled: Index, originals: list[Path], monkeypatch: pytest.MonkeyPatch, compiled: bool
+) -> None:
+    monkeypatch.setattr(scanning, "_WORTH_COMPILING", 0 if compiled else 1 << 60)
+    monkeypatch.setattr(voting, "_WORTH_THREADS", 0)
+    answers = []
+    for threads in (1, 2, 7):
+        monkeypatch.setattr(voting, "_cores", lambda threads=threads: threads)
+        answers.append([[m.to_dict() for m in filled.query(path, unproven=True)] for path in originals[:2]])
+    assert answers[0] == answers[1] == answers[2]
+    assert answers[0][0]

@@ -179,10 +179,15 @@ def test_votes_are_added_to_what_is_there() -> None:
 
 def test_a_process_that_scans_much_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
+
+    def compiled(*arguments: object) -> list[None]:
+        calls.append("compiled")
+        return [None] * 4
+
     monkeypatch.setattr(scanning, "_scanned", 0)
     monkeypatch.setattr(scanning, "_WORTH_COMPILING", 250)
     monkeypatch.setattr(scanning, "scan_with_numpy", lambda *arguments: calls.append("numpy"))
-    monkeypatch.setattr(kernels, "scan", lambda *arguments: calls.append("compiled") or [np.empty(0)] * 4)
+    monkeypatch.setattr(kernels, "scan", compiled)
     lists = made(3, [100], 1)
     for _ in range(4):
         scanning.scan(

@@ -1,16 +1,16 @@
-"""Measure indexes of up to a million images: how long they take to build and to search, how large they are, what is found.
+"""Measure indexes of up to a million images: how fast they are built and searched, how large they are, what is found.
 
     python -m tools.bench_scale PHOTOS... --images 10000 100000 1000000 --work DIR --json FILE --plot FILE
 
-Most of an index's images are synthetic (``tools/synthetic_images.py`` says how they are made); planted among them, at random
-places, are real photos with their features as they are. All go the way that ``add`` takes after extraction: batches,
-segments, commits, merges. Queries are edited copies of the planted photos, one to four edits at once, as in
+Most of an index's images are synthetic (``tools/synthetic_images.py`` says how they are made); planted among them, at
+random places, are real photos with their features as they are. All go the way that ``add`` takes after extraction:
+batches, segments, commits, merges. Queries are edited copies of the planted photos, one to four edits at once, as in
 ``featmatch evaluate --suite random``. An index that is in DIR already is measured as it is; without photos, those
 bundled with scikit-image are taken.
 
-Times are of searches by ``Index.query``, each right after the extraction of its features (which is not counted), and of
-those queries that have as many features as are kept. "Plain" leaves out the mirrored and negative variants. "Reading" goes
-through the same posting lists, and the image numbers of the same hits, and adds them up.
+Times are of the stages that ``Index.query`` goes through, each search right after the extraction of its features (which
+is not counted), for those queries that have as many features as are kept. "Plain" leaves out the mirrored and negative
+variants. "Reading" goes once through the same posting lists, and the image numbers of the same hits, and adds them up.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ import numpy as np
 from featmatch import FeatureOptions, Index, adding
 from featmatch.evaluation.compositions import compose
 from featmatch.evaluation.edits import Picture, Random
-from featmatch.features import Features, extract_grey
+from featmatch.features import Features, extract, extract_grey
 from featmatch.files import folder_bytes, image_files
 from featmatch.geometry import GeometryOptions
 from featmatch.image import GreyImage, load_display, load_grey
@@ -77,7 +77,7 @@ class PeakMemory:
 
 @dataclass(frozen=True)
 class Photos:
-    """Names of photos: those that are planted, those that queries show beside them, and what synthetic images are of."""
+    """Names of photos: to plant, to show beside those in queries, and to make synthetic images of."""
 
     planted: list[str]
     beside: list[str]
@@ -194,19 +194,19 @@ def measure(folder: Path, photos: Photos, queries: int, steady: int) -> Figures:
         opening.append(time.perf_counter() - began)
     segments = tuple(index.snapshot.segments.values())
     asked = edited_copies(photos, queries)
-    warm = [extract_grey(load_grey(picture), index.options) for _, picture in asked[: queries // 4]]
+    warm = [extract(picture, index.options) for _, picture in asked[: queries // 4]]
     for features in warm:  # compiled code is loaded, and pages are mapped
         searched(index, features, plain=False)
     full: list[dict[str, float]] = []
     plain: list[dict[str, float]] = []
     right = 0
     for name, picture in asked:
-        features = extract_grey(load_grey(picture), index.options)
+        features = extract(picture, index.options)
         first, times, query = searched(index, features, plain=False)
         right += first == name
         if len(features) == index.options.features:
             full.append(times | reading_again(segments, query))
-            extract_grey(load_grey(picture), index.options)  # or what was read is still at hand
+            extract(picture, index.options)  # or what was read is still at hand
             plain.append(searched(index, features, plain=True)[1])
     before = memory_bytes()
     for number in range(steady):
@@ -274,7 +274,7 @@ def reading_again(segments: Sequence[Segment], query: QueryWords) -> dict[str, f
         return {"reading": 1000 * (time.perf_counter() - began)}
 
 
-@numba.njit(nogil=True)  # type: ignore[misc]
+@numba.njit(nogil=True)
 def _read(offsets, posting_image, posting_signature, words, rows):  # type: ignore[no-untyped-def]
     signatures = np.uint64(0)
     for word in words:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,9 @@ class Material:
     postings: Postings
 
     @classmethod
-    def of(cls, photos: Sequence[tuple[GreyImage, Features]], vocabulary: Vocabulary, options: FeatureOptions) -> Material:
+    def of(
+        cls, photos: Sequence[tuple[GreyImage, Features]], vocabulary: Vocabulary, options: FeatureOptions
+    ) -> Material:
         """Find the words of photos and of their variants."""
         random = np.random.default_rng(0)
         parts = []
@@ -89,7 +92,7 @@ class Material:
             own = Postings(**{name: column[first:last] for name, column in columns.items()})
             yield IndexedImage(*_SIZE, words[first:last], own)
 
-    def _jittered(self, rows: NDArray[np.int64], random: np.random.Generator) -> dict[str, NDArray[np.generic]]:
+    def _jittered(self, rows: NDArray[np.int64], random: np.random.Generator) -> dict[str, NDArray[Any]]:
         flips = random.integers(1 << 64, size=(_ANDED, len(rows)), dtype=np.uint64)
         steps = random.integers(-_JITTER, _JITTER + 1, size=(2, len(rows)), dtype=np.int32)
         turns = random.integers(-3, 4, size=(2, len(rows)), dtype=np.int16)
