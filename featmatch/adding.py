@@ -14,14 +14,17 @@ from typing import Any
 import cv2
 
 from featmatch.errors import ImageError, Status
-from featmatch.features import FeatureOptions, extract
+from featmatch.features import FeatureOptions, extract_grey
 from featmatch.files import is_below, name_below, path_below, sha256_of
 from featmatch.formats import may_have_pages, page_count, page_name, split_page
+from featmatch.image import load_grey
+from featmatch.metadata import Metadata, read_metadata
 from featmatch.store.catalog import Catalog
 from featmatch.store.generation import changing
 from featmatch.store.segment import IndexedImage, quantised, segment_folder, write_segment
 from featmatch.verification import FEWEST_FEATURES
 from featmatch.vocabulary import Vocabulary
+from featmatch.whole import LEAST_DETAIL, whole_picture
 from featmatch.workers import Lost, in_order
 
 Progress = Callable[[int, int], None]
@@ -70,6 +73,7 @@ class _Indexed:
     bytes: int
     mtime_ns: int
     image: IndexedImage
+    metadata: Metadata
 
 
 @dataclass(frozen=True)
@@ -227,7 +231,7 @@ def _commit_known(files: Sequence[str], target: Target, text: str | None, report
             if stamps.get(name) == (state.st_size, state.st_mtime_ns):
                 report.skipped.append(name)
                 continue
-            image = catalog.image_with(_content(path)) if state.st_size in sizes else None
+            image = catalog.image_with(content_of(path)) if state.st_size in sizes else None
         except OSError:
             image = None  # whoever opens it says what is wrong
         if image is None:
@@ -272,11 +276,14 @@ def _index_file(path: str, vocabulary_path: Path, options: FeatureOptions) -> _I
     cv2.setNumThreads(1)  # the processes share the cores already
     vocabulary = _vocabulary(vocabulary_path, _stamp(vocabulary_path))
     try:
-        features = extract(path, options)
+        grey = load_grey(path, longest_px=options.longest_px, shortest_px=options.shortest_px, colours=True)
+        features, whole = extract_grey(grey, options), whole_picture(grey)
         if len(features) < FEWEST_FEATURES:
-            return Failure(path, "too_little_detail", f"only {len(features)} features")
+            if whole.detail < LEAST_DETAIL:
+                return Failure(path, "too_little_detail", f"only {len(features)} features, and plain as a whole")
+            features = features[:0]
         state = os.stat(split_page(path)[0])
-        digest = _content(path)
+        digest = content_of(path)
     except ImageError as error:
         return Failure(path, error.status, error.message)
     except (OSError, cv2.error) as error:
@@ -289,8 +296,8 @@ def _index_file(path: str, vocabulary_path: Path, options: FeatureOptions) -> _I
         words.signatures[:, 0],
         max(features.width, features.height),
     )
-    image = IndexedImage(features.width, features.height, words.ids[:, 0], postings)
-    return _Indexed(digest, state.st_size, state.st_mtime_ns, image)
+    image = IndexedImage(features.width, features.height, words.ids[:, 0], postings, whole.phashes[0], whole.looks[0])
+    return _Indexed(digest, state.st_size, state.st_mtime_ns, image, read_metadata(path))
 
 
 @lru_cache(maxsize=1)
@@ -299,8 +306,12 @@ def _vocabulary(path: Path, stamp: tuple[int, ...]) -> Vocabulary:
     return Vocabulary.load(path)
 
 
-def _content(path: str) -> str:
-    """SHA-256 of an image's file; of a page of one, another for each page."""
+def content_of(path: str) -> str:
+    """SHA-256 of an image's file; of a page of one, another for each page.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+    """
     file, page = split_page(path)
     if page is None:
         return sha256_of(file)
@@ -330,7 +341,7 @@ def _commit(batch: Sequence[tuple[str, _Indexed]], target: Target, text: str | N
             image = change.image_with(one.sha256)
             if image is None:
                 width, height, features = one.image.width, one.image.height, len(one.image.words)
-                image = change.add_image(one.sha256, one.bytes, width, height, features, segment)
+                image = change.add_image(one.sha256, one.bytes, width, height, features, segment, one.metadata)
                 new[image] = one.image
             change.name(name, image, one.mtime_ns, text)
         if new:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from featmatch.features import Features
     from featmatch.image import ImageSource
 
-Kind = Literal["copy", "crop", "contains", "overlap"]
+Kind = Literal["copy", "crop", "contains", "overlap", "whole picture"]
+Verdict = Literal["accepted", "rejected"]
 
 # A claim is made from this probability on.
 PROVEN = 0.8
@@ -32,7 +33,8 @@ class Relation:
 
     Attributes:
         kind: "copy" (each covers the other), "crop" (the query is a part of the reference), "contains" (the reference
-            is a part of the query), or "overlap" (they share a part).
+            is a part of the query), "overlap" (they share a part), or "whole picture" (they look the same as a whole;
+            they have too few features to say more).
         rotation_deg: by which the reference was turned, counter-clockwise as seen, in (-180, 180].
         scale: px of the query for each px of the reference.
         mirrored: whether it was mirrored left to right (after the turn).
@@ -46,8 +48,8 @@ class Relation:
     negative: bool
 
     def __str__(self) -> str:
-        words = {"copy": "copy", "crop": "crop of", "contains": "contains", "overlap": "overlaps"}[self.kind]
-        said = [words]
+        words = {"crop": "crop of", "overlap": "overlaps"}
+        said = [words.get(self.kind, self.kind)]
         if abs(self.rotation_deg) >= 0.5:
             said.append(f"rotated {self.rotation_deg:.0f}°")
         if self.mirrored:
@@ -57,6 +59,16 @@ class Relation:
         if abs(self.scale - 1) >= 0.02:
             said.append(f"scaled {self.scale:.2g}")
         return ", ".join(said)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The relation object of the JSON output."""
+        return {
+            "kind": self.kind,
+            "rotation_deg": round(self.rotation_deg, 2),
+            "scale": round(self.scale, 4),
+            "mirrored": self.mirrored,
+            "negative": self.negative,
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +91,7 @@ class Match:
         reference_size: width and height of the reference, px.
         query_points: (N, 2) float64, the inliers in the query, px.
         reference_points: (N, 2) float64, the same inliers in the reference, px.
+        verdict: what the user said of the pair, if anything; goes before the evidence.
     """
 
     id: int | None
@@ -96,15 +109,15 @@ class Match:
     reference_size: tuple[int, int]
     query_points: NDArray[np.float64] = field(repr=False)
     reference_points: NDArray[np.float64] = field(repr=False)
+    verdict: Verdict | None = None
 
     @property
     def proven(self) -> bool:
-        """Whether the evidence carries the claim."""
-        return self.probability >= PROVEN
+        """Whether the claim is made: the evidence carries it, or the user accepted it; never what was rejected."""
+        return self.verdict == "accepted" or (self.verdict is None and self.probability >= PROVEN)
 
     def to_dict(self) -> dict[str, Any]:
         """The match object of the JSON output."""
-        relation = self.relation
         return {
             "id": self.id,
             "name": self.name,
@@ -112,18 +125,13 @@ class Match:
             "score": round(self.score, 2),
             "inliers": self.inliers,
             "agreement": None if self.evidence.agreement is None else round(self.evidence.agreement, 4),
-            "relation": {
-                "kind": relation.kind,
-                "rotation_deg": round(relation.rotation_deg, 2),
-                "scale": round(relation.scale, 4),
-                "mirrored": relation.mirrored,
-                "negative": relation.negative,
-            },
+            "relation": self.relation.to_dict(),
             "homography": self.homography.tolist(),
             "query_region": np.round(self.query_region, 2).tolist(),
             "reference_region": np.round(self.reference_region, 2).tolist(),
             "query_overlap": round(self.query_overlap, 4),
             "reference_overlap": round(self.reference_overlap, 4),
+            "verdict": self.verdict,
         }
 
 
@@ -131,7 +139,7 @@ class Matches(list[Match]):
     """The matches of one query, best first, and what became of the query itself.
 
     Attributes:
-        status: "ok", or "too_little_detail" where the query has too few features to prove anything.
+        status: "ok", or "too_little_detail" where neither features nor the whole picture can prove anything.
         times: milliseconds of "features" (decoding included), "words", "votes", "verification" and "pixels"; empty
             where the query ended before them.
     """
@@ -192,7 +200,7 @@ class Verification:
 
 _NOTHING = (
     "id", "name", "probability", "score", "inliers", "agreement", "relation", "homography",
-    "query_region", "reference_region", "query_overlap", "reference_overlap",
+    "query_region", "reference_region", "query_overlap", "reference_overlap", "verdict",
 )  # fmt: skip
 
 
@@ -247,6 +255,42 @@ def match_from(
         reference_size=reference_size,
         query_points=query_points,
         reference_points=matches.reference[fit.inliers],
+    )
+
+
+def relation_of(
+    reference_from_query: Matrix,
+    query_size: tuple[int, int],
+    reference_size: tuple[int, int],
+    *,
+    mirrored: bool,
+    negative: bool,
+) -> Relation:
+    """The relation that a homography says, without the inliers that it came from.
+
+    Args:
+        reference_from_query: (3, 3), px to px; turns the orientation if ``mirrored``.
+        query_size: width and height, px.
+        reference_size: width and height, px.
+        mirrored: whether the query is mirrored.
+        negative: whether it is a negative.
+    """
+    region = shared_region(reference_from_query, query_size, reference_size)
+    if len(region) < 3:
+        region = np.array([[0.0, 0], [query_size[0] - 1, 0], [query_size[0] - 1, query_size[1] - 1]])
+    middle, turned = region.mean(axis=0), reference_from_query
+    if mirrored:
+        flip = np.array([[-1.0, 0, query_size[0] - 1], [0, 1, 0], [0, 0, 1]])
+        turned = turned @ flip
+        middle[0] = query_size[0] - 1 - middle[0]
+    rotation, octaves = turn_at(turned, middle)
+    area, mapped = polygon_area(region), polygon_area(project(reference_from_query, region))
+    return Relation(
+        kind=_kind(area / (query_size[0] * query_size[1]), mapped / (reference_size[0] * reference_size[1])),
+        rotation_deg=float(np.degrees(rotation)) if rotation > -np.pi else 180.0,
+        scale=float(2.0**-octaves),
+        mirrored=mirrored,
+        negative=negative,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -17,6 +17,7 @@ from featmatch.image import GreyImage, ImageSource, load_grey
 _opencv: Any = cv2  # its type stubs differ from release to release
 
 DETECTORS = ("sift", "akaze", "orb", "brisk", "kaze", "surf")
+SPEEDS = ("fast", "balanced", "thorough")
 
 # RootSIFT values are kept as whole numbers, so that sums of their products are exact in float32 (below 2**24) and
 # every machine finds the same words. Few values pass 255 / 512; they are clipped.
@@ -45,6 +46,22 @@ class FeatureOptions:
         )
         if not 10 <= self.features <= self.features_at_longest <= 100_000:
             raise UsageError("features is 10 to features_at_longest, and that at most 100000")
+
+    @classmethod
+    def of(cls, detector: str = "sift", speed: str = "balanced") -> FeatureOptions:
+        """The options of a speed, one of ``SPEEDS``; docs/benchmarks.md has what each finds, and in what time.
+
+        Raises:
+            UsageError: there is no such detector, or no such speed.
+        """
+        balanced = cls(detector)
+        if speed not in SPEEDS:
+            raise UsageError(f"unknown speed {speed!r}; one of {', '.join(SPEEDS)}")
+        if speed == "fast":
+            return cls(detector, 640, 0, balanced.features // 2, balanced.features // 2)
+        if speed == "thorough":
+            return cls(detector, 3000, 800, 2 * balanced.features, 2 * balanced.features_at_longest)
+        return balanced
 
     def description(self) -> str:
         """All options, for a person."""
@@ -81,6 +98,15 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.keypoints)
+
+    def __getitem__(self, rows: slice) -> Features:
+        return replace(
+            self,
+            keypoints=self.keypoints[rows],
+            sizes=self.sizes[rows],
+            angles=self.angles[rows],
+            descriptors=self.descriptors[rows],
+        )
 
 
 def extract(image: ImageSource, options: FeatureOptions | None = None) -> Features:
@@ -162,8 +188,8 @@ def _whole_numbers(raw: NDArray[Any], detector: str) -> NDArray[np.uint8]:
 
 
 def _sift(limit: int) -> Any:
-    # A contrast threshold below OpenCV's 0.04 leaves something to choose from where a picture is dull.
-    return _opencv.SIFT_create(nfeatures=limit, contrastThreshold=0.02)
+    # A contrast threshold far below OpenCV's 0.04 leaves something to choose from where a picture is dull.
+    return _opencv.SIFT_create(nfeatures=limit, contrastThreshold=0.004)
 
 
 def _akaze(limit: int) -> Any:

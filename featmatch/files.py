@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 from featmatch.errors import UsageError
 from featmatch.formats import SUFFIXES
@@ -78,6 +80,26 @@ def folder_bytes(folder: Path) -> int:
             continue
         total += state.st_size if stat.S_ISREG(state.st_mode) else 0
     return total
+
+
+@contextlib.contextmanager
+def replaced(target: Path) -> Iterator[IO[bytes]]:
+    """Write a file aside, and put it in its place once all of it is on the disk.
+
+    Whatever goes wrong before that, Ctrl-C too, leaves what was there.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    aside = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    try:
+        with aside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, target)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def flush_folder(folder: Path) -> None:

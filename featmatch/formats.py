@@ -128,6 +128,24 @@ def opened(source: ImageSource) -> Iterator[Image.Image]:
 
 
 @contextlib.contextmanager
+def header(path: str) -> Iterator[tuple[str, Image.Image | None, Image.Exif]]:
+    """Open a file for what it says of its picture: its format, the image where it opens without decoding, its EXIF."""
+    with _told(), contextlib.ExitStack() as stack:
+        file, page = split_page(path)
+        handle = stack.enter_context(_open_file(file))
+        kind = _kind(handle)
+        if kind in ("pdf", "raw"):
+            exif = Image.Exif()
+            if handle.read(4) in _TIFF_MAGIC:
+                handle.seek(0)
+                exif.load_from_fp(handle)
+            yield kind.upper(), None, exif
+        else:
+            image = stack.enter_context(_open_any(handle, page or 1))
+            yield image.format or kind.upper(), image, image.getexif()
+
+
+@contextlib.contextmanager
 def _told() -> Iterator[None]:
     try:
         with warnings.catch_warnings():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.errors import UsageError
+from featmatch.significance import weigh
 
 Matrix = NDArray[np.float64]
 
 _FEWEST = 3  # matches that agree; two do in any pair of pictures
 _KEYPOINT_ERROR = 0.2  # of a keypoint's turn (radians) and growth (as a share)
 _ENOUGH_TO_REFINE = 12  # matches for eight unknowns
-_ROW_BITS = 40  # of a reference's row; the query's rows take the others
 _BEYOND_DOUBT = 40.0  # a score at which no other hypothesis is tried
 
 
@@ -107,10 +106,9 @@ class Fit:
     Attributes:
         reference_from_query: (3, 3) float64.
         inliers: rows of the tentative matches that agree, one for each feature of either picture.
-        effective: inliers, several in the same grid cell of either picture counted once.
-        clarity: how clearly an inlier says where it belongs, on average: 1 where no other feature looks like it, near 0
-            in a repeated pattern.
-        score: minus log10 of how many such agreements chance would make (a contrario: Moisan and Stival, IJCV 2004).
+        effective: these, as ``significance.Weight`` has them.
+        clarity: likewise.
+        score: likewise.
     """
 
     reference_from_query: Matrix
@@ -283,9 +281,9 @@ def _is_sane(matrix: Matrix, support: NDArray[np.float64]) -> bool:
     if depth.min() <= 0 or depth.max() > 4 * depth.min():
         return False
     # Singular values a >= b of a Jacobian: a b is its determinant, a^2 + b^2 the sum of its squares; a <= 4 b wanted.
-    jacobians = _jacobians(matrix, points)
-    determinants = jacobians[:, 0, 0] * jacobians[:, 1, 1] - jacobians[:, 0, 1] * jacobians[:, 1, 0]
-    squares = (jacobians**2).sum(axis=(1, 2))
+    turns = jacobians(matrix, points)
+    determinants = turns[:, 0, 0] * turns[:, 1, 1] - turns[:, 0, 1] * turns[:, 1, 0]
+    squares = (turns**2).sum(axis=(1, 2))
     sheared = squares > (4 + 1 / 4) * determinants
     return not (sheared.any() or determinants.min() <= 1 / 40**2 or determinants.max() >= 40**2)
 
@@ -310,56 +308,17 @@ def _judged(
     inliers = np.sort(close[_firsts(matches.reference_rows[close])])
     if len(inliers) < _FEWEST:
         return None
-    effective, clarity, score = _weighed(matches, inliers, query_size, reference_size, options)
-    return Fit(matrix, inliers, effective, clarity, score)
-
-
-def score_of_inliers(
-    matches: TentativeMatches,
-    inliers: NDArray[np.intp],
-    query_size: tuple[int, int],
-    reference_size: tuple[int, int],
-    options: GeometryOptions,
-) -> float:
-    """The score that a fit would have with these of its inliers only; as ``Fit.score``."""
-    return _weighed(matches, inliers, query_size, reference_size, options)[2]
-
-
-def _weighed(
-    matches: TentativeMatches,
-    inliers: NDArray[np.intp],
-    query_size: tuple[int, int],
-    reference_size: tuple[int, int],
-    options: GeometryOptions,
-) -> tuple[int, float, float]:
-    """Effective inliers, how clear they are, and their score."""
-    # A feature that looks like many of the other picture (tiles, windows) says little about where it belongs.
-    pairs = np.unique(matches.query_rows << _ROW_BITS | matches.reference_rows)
-    weights = 1 / np.maximum(
-        _times(matches.query_rows[inliers], pairs >> _ROW_BITS),
-        _times(matches.reference_rows[inliers], pairs & ((1 << _ROW_BITS) - 1)),
-    )
-    effective = min(
-        _effective(matches.query[inliers], weights, query_size, options.grid),
-        _effective(matches.reference[inliers], weights, reference_size, options.grid),
-    )
-    # Chance: a wrong match ends anywhere in the reference, turned and scaled anyhow (some five octaves).
-    tolerance = options.tolerance * max(reference_size)
-    area = reference_size[0] * reference_size[1]
-    chance = np.pi * tolerance**2 / area * (2 * options.angle_deg / 360) * min(2 * options.octaves / 5, 1)
-    tentative = len(np.unique(matches.query_rows))
-    clarity = float(weights.mean()) if len(weights) else 0.0
-    return effective, clarity, _meaningfulness(effective, tentative, chance)
+    return Fit(matrix, inliers, *weigh(matches, inliers, query_size, reference_size, options))
 
 
 def turn_at(matrix: Matrix, point: NDArray[np.float64]) -> tuple[float, float]:
     """Rotation (radians) and growth (octaves) of a map at a point."""
-    jacobian = _jacobians(matrix, point[None])[0]
+    jacobian = jacobians(matrix, point[None])[0]
     rotation = np.arctan2(jacobian[1, 0] - jacobian[0, 1], jacobian[0, 0] + jacobian[1, 1])
     return float(rotation), float(np.log2(max(np.linalg.det(jacobian), 1e-12)) / 2)
 
 
-def _jacobians(matrix: Matrix, points: NDArray[np.float64]) -> NDArray[np.float64]:
+def jacobians(matrix: Matrix, points: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, 2, 2): how a map acts close to each of (N, 2) points."""
     mapped = points @ matrix[:, :2].T + matrix[:, 2]
     depths = mapped[:, 2, None]
@@ -367,32 +326,6 @@ def _jacobians(matrix: Matrix, points: NDArray[np.float64]) -> NDArray[np.float6
     return np.asarray((matrix[:2, :2] - outer) / depths[:, :, None])
 
 
-def _meaningfulness(effective: int, tentative: int, chance: float) -> float:
-    """-log10 of the expected number of maps with as many inliers, if matches were thrown at random.
-
-    One match fixes the map; each of the ``tentative`` ones is tried, and any ``effective - 1`` of the others may agree.
-    """
-    if effective == 0:
-        return 0.0
-    others = max(tentative - 1, effective - 1)
-    combinations = math.lgamma(others + 1) - math.lgamma(effective) - math.lgamma(others - effective + 2)
-    return float(-(np.log(tentative) + combinations + (effective - 1) * np.log(chance)) / np.log(10))
-
-
 def _firsts(values: NDArray[np.int64]) -> NDArray[np.intp]:
     """Where each distinct value stands first, in order."""
     return np.sort(np.unique(values, return_index=True)[1])
-
-
-def _times(values: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How often each of (N,) values, all of which are there, is among others."""
-    distinct, counts = np.unique(among, return_counts=True)
-    return np.asarray(counts[np.searchsorted(distinct, values)])
-
-
-def _effective(points: NDArray[np.float64], weights: NDArray[np.float64], size: tuple[int, int], grid: int) -> int:
-    """Points of the same cell counted once, by the largest of their weights."""
-    cells = np.floor(points * (grid / max(size))).astype(np.int64)
-    order = np.argsort(-weights, kind="stable")
-    _, firsts = np.unique(cells[order, 0] * 100_003 + cells[order, 1], return_index=True)
-    return round(float(weights[order][firsts].sum()))

@@ -19,6 +19,7 @@ from featmatch.formats import ImageSource, opened
 __all__ = ["GreyImage", "ImageSource", "load_display", "load_grey"]
 
 _STRIP_PIXELS = 1 << 24  # converted at once, so that a large picture needs memory for little more than itself
+_POINTS = 64  # along each side of a picture, that its colours are read from
 
 _ORIENTATION_TAG = 0x0112
 _TURN_FOR_ORIENTATION = {
@@ -48,6 +49,7 @@ class GreyImage:
         scale_y: the same along y.
         offset_x: original px by which the working picture begins to the right of the original.
         offset_y: the same downwards.
+        colours: (64, 64, 3) uint8 RGB, points spread evenly over the picture; None where they were not asked for.
     """
 
     pixels: NDArray[np.uint8]
@@ -57,6 +59,7 @@ class GreyImage:
     scale_y: float
     offset_x: float = 0.0
     offset_y: float = 0.0
+    colours: NDArray[np.uint8] | None = None
 
     @property
     def original_from_working(self) -> NDArray[np.float64]:
@@ -71,19 +74,20 @@ class GreyImage:
         return np.asarray((points + 0.5) * [self.scale_x, self.scale_y] + offset, np.float32)
 
 
-def load_grey(source: ImageSource, *, longest_px: int, shortest_px: int = 0) -> GreyImage:
+def load_grey(source: ImageSource, *, longest_px: int, shortest_px: int = 0, colours: bool = False) -> GreyImage:
     """Decode an image, turn it upright and bring it to the working size.
 
     Args:
         source: a path, the bytes of a file, an array (H, W), (H, W, 3) RGB or (H, W, 4) RGBA uint8, or a PIL image.
         longest_px: a picture with a longer side above this is scaled down to it.
         shortest_px: a picture with a longer side below this is scaled up to it.
+        colours: look at the colours as well.
 
     Raises:
         ImageError: the picture cannot be read; its ``status`` says why.
         UsageError: ``source`` is of no type or shape that is an image.
     """
-    decoded = _decode(source, longest_px)
+    decoded = _decode(source, longest_px, colours)
     long_side = max(decoded.width, decoded.height)
     target = min(max(long_side, shortest_px), longest_px) / long_side
     width, height = max(1, round(decoded.width * target)), max(1, round(decoded.height * target))
@@ -99,28 +103,36 @@ def load_grey(source: ImageSource, *, longest_px: int, shortest_px: int = 0) -> 
     )
 
 
-def load_display(source: ImageSource) -> NDArray[np.uint8]:
-    """Decode an image for showing: (H, W, 3) uint8 RGB, upright, at full size.
+def load_display(source: ImageSource, *, longest_px: int | None = None) -> NDArray[np.uint8]:
+    """Decode an image for showing: (H, W, 3) uint8 RGB, upright.
+
+    Args:
+        source: a path, bytes, an array (H, W), (H, W, 3) or (H, W, 4) uint8, or a PIL image.
+        longest_px: a picture with a longer side above this is scaled down to it; None: at full size.
 
     Raises:
         ImageError: the picture cannot be read.
         UsageError: ``source`` is of no type or shape that is an image.
     """
     with opened(source) as image:
+        if longest_px is not None:
+            image.draft(None, (2 * longest_px, 2 * longest_px))  # JPEG only; never below what is wanted
         upright, _ = _upright(image)
-        if upright.mode.startswith(("I", "F")) or upright.mode == "LAB" or _is_transparent(upright):
-            upright = Image.fromarray(_to_grey(upright))
-        return np.array(upright.convert("RGB"))
+        shown = _without_excess(upright).convert("RGB")
+    if longest_px is not None:
+        shown.thumbnail((longest_px, longest_px), Image.Resampling.LANCZOS)
+    return np.array(shown)
 
 
-def _decode(source: ImageSource, longest_px: int) -> GreyImage:
+def _decode(source: ImageSource, longest_px: int, colours: bool) -> GreyImage:
     """The picture at the size at which it is decoded."""
     with opened(source) as image:
         width, height = image.size
         # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size for a fraction of the time; never below the working size.
         shrink = longest_px / max(width, height)
         size = (max(1, int(width * shrink)), max(1, int(height * shrink)))
-        drafted = image.draft("L", size) if shrink < 1 and image.format in ("JPEG", "MPO") else None
+        mode = "YCbCr" if colours else "L"  # Y is the same as L
+        drafted = image.draft(mode, size) if shrink < 1 and image.format in ("JPEG", "MPO") else None
         upright, turn = _upright(image)
         if drafted is None:
             width, height = image.size
@@ -128,11 +140,12 @@ def _decode(source: ImageSource, longest_px: int) -> GreyImage:
         # A reduced JPEG has a last column that is only partly of the picture; a turn can make it the first.
         excess_x, excess_y = width - scale_x * image.width, height - scale_y * image.height
         grey = _to_grey(upright)
+        points = _points(upright) if colours else None
     if turn in _SWAPPING_TURNS:
         width, height, scale_x, scale_y, excess_x, excess_y = height, width, scale_y, scale_x, excess_y, excess_x
     offset_x = excess_x if turn in _TURNS_OF_X else 0.0
     offset_y = excess_y if turn in _TURNS_OF_Y else 0.0
-    return GreyImage(grey, width, height, scale_x, scale_y, offset_x, offset_y)
+    return GreyImage(grey, width, height, scale_x, scale_y, offset_x, offset_y, points)
 
 
 def _upright(image: Image.Image) -> tuple[Image.Image, Image.Transpose | None]:
@@ -149,6 +162,19 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
         return _TURN_FOR_ORIENTATION.get(image.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:  # damaged metadata is no reason to refuse the picture
         return None
+
+
+def _points(image: Image.Image) -> NDArray[np.uint8]:
+    """(64, 64, 3) RGB: single pixels, evenly spread."""
+    few = image.resize((_POINTS, _POINTS), Image.Resampling.NEAREST)
+    return np.array(_without_excess(few).convert("RGB"))
+
+
+def _without_excess(image: Image.Image) -> Image.Image:
+    """The picture without what is more than eight bits of red, green and blue."""
+    if image.mode.startswith(("I", "F")) or image.mode == "LAB" or _is_transparent(image):
+        return Image.fromarray(_to_grey(image))
+    return image
 
 
 def _is_transparent(image: Image.Image) -> bool:

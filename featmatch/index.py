@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from featmatch.adding import AddReport, Progress, Target, add_files, remove_vanished
 from featmatch.answers import Match, Matches
-from featmatch.errors import ImageError, StoreError, UsageError, VocabularyError
-from featmatch.features import FeatureOptions, extract_grey
-from featmatch.files import flush_folder, folder_bytes, image_files, name_below, path_below, sha256_of
+from featmatch.errors import ImageError, StoreError, UsageError
+from featmatch.features import FeatureOptions
+from featmatch.files import folder_bytes, image_files, name_below, path_below
 from featmatch.formats import split_page
 from featmatch.geometry import GeometryOptions
+from featmatch.grouping.groups import Groups
 from featmatch.image import GreyImage, ImageSource, load_grey
+from featmatch.searching import Search
 from featmatch.store.catalog import Catalog, ImageRecord
 from featmatch.store.compaction import all_together, due, merge
-from featmatch.store.generation import changing, create_catalog
+from featmatch.store.creation import create_index
+from featmatch.store.generation import changing
 from featmatch.store.snapshot import Snapshot
 from featmatch.store.writing import clear_leftovers, writing
-from featmatch.symmetry import variants_of
-from featmatch.timing import StageClock
-from featmatch.verification import FEWEST_FEATURES, compare_pixels, named, verify_candidates
+from featmatch.verdicts import content_named, verdicts_of
+from featmatch.verification import named
 from featmatch.vocabulary import Vocabulary
-from featmatch.voting import QueryWords, VotingOptions, vote
+from featmatch.voting import VotingOptions
 
 _COMPARED_PX = 512  # longer side at which the pictures of matches are read: their pixels are compared at less
-
-_OWN_FILES = frozenset(("vocabulary.npz", "segments", "writer.lock", "catalog.sqlite"))
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,7 @@ class IndexInfo:
         features: of their images, each counted once.
         removed: images that were removed or replaced and still take room, until ``compact``.
         queued: images whose features were lost (see ``featmatch check``), and that wait to be added again.
+        verdicts: pairs of images that were accepted or rejected.
         segments: parts of the inverted file.
         bytes: of all files of the index.
         root: the folder that names are relative to, or None where they are as they were given.
@@ -57,6 +56,7 @@ class IndexInfo:
     features: int
     removed: int
     queued: int
+    verdicts: int
     segments: int
     bytes: int
     root: str | None
@@ -115,7 +115,7 @@ class Index:
         if not os.path.isfile(folder / "catalog.sqlite"):
             if not create:
                 raise StoreError(f"{folder} is no featmatch index, or none that may be read")
-            _create(folder, wanted, loaded)
+            create_index(folder, wanted, loaded)
         index = cls(folder, root)
         if wanted is not None and wanted != index.options:
             raise StoreError(f"{folder} was made with other features than those: {index.options.description()}")
@@ -216,9 +216,18 @@ class Index:
                 with changing(self._folder / "catalog.sqlite") as change:
                     change.shrink()
 
-    def images(self) -> Iterator[ImageRecord]:
-        """All images that can be found, in the order in which they were added."""
-        return self.snapshot.catalog.images()
+    def images(self, match: str | None = None) -> Iterator[ImageRecord]:
+        """All images that can be found, in the order in which they were added.
+
+        Args:
+            match: only those that have all these words, or words that begin so, in their name, text, caption, camera
+                or date taken.
+
+        Raises:
+            UsageError: there is no word in ``match``.
+            MissingFeatureError: Python's SQLite has no FTS5, and words were given.
+        """
+        return self.snapshot.catalog.images(match)
 
     def path_of(self, name: str) -> str:
         """Where the file of a name is now."""
@@ -232,6 +241,7 @@ class Index:
             features=totals.features,
             removed=totals.removed,
             queued=totals.queued,
+            verdicts=totals.verdicts,
             segments=len(self.snapshot.segments),
             bytes=folder_bytes(self._folder),
             root=self.root,
@@ -246,6 +256,7 @@ class Index:
         *,
         limit: int = 10,
         unproven: bool = False,
+        match: str | None = None,
         voting: VotingOptions | None = None,
         geometry: GeometryOptions | None = None,
     ) -> Matches:
@@ -255,37 +266,112 @@ class Index:
             image: a path, bytes, an array (H, W), (H, W, 3) or (H, W, 4) uint8, or a PIL image.
             limit: how many matches to return at most.
             unproven: return candidates as well whose evidence does not carry a claim.
+            match: look only among images that fit these words, as ``images`` does.
             voting: how candidates are found.
             geometry: what counts as agreement.
 
         Returns:
-            The matches, best first; ``.status`` is "too_little_detail" where the image has too few features, and
-            ``.times`` has the milliseconds of each stage.
+            The matches, best first; ``.status`` is "too_little_detail" where the image has too few features and is
+            plain as a whole, and ``.times`` has the milliseconds of each stage.
 
         Raises:
             ImageError: the image cannot be read; its ``status`` says why.
+            UsageError, MissingFeatureError: as ``images``.
         """
         if limit < 1:
             raise UsageError("limit is 1 or more")
         snapshot = self.snapshot
-        voting = voting or VotingOptions()
-        clock = StageClock()
-        grey = load_grey(image, longest_px=self.options.longest_px, shortest_px=self.options.shortest_px)
-        features = extract_grey(grey, self.options)
-        if len(features) < FEWEST_FEATURES:
+        among = None if match is None else snapshot.catalog.fitting(match)
+        search = self.search(snapshot, voting=voting, geometry=geometry, among=among)
+        look = search.look(image)
+        if not look.enough:
             return Matches(status="too_little_detail")
-        seen = list(variants_of(features, grey, self.options))
-        clock.ended("features")
-        query = QueryWords.of(self.vocabulary, seen, voting.words)
-        clock.ended("words")
-        candidates = vote(query, seen, tuple(snapshot.segments.values()), snapshot.removed, voting)
-        names = snapshot.catalog.names_of([candidate.id for candidate in candidates])
-        clock.ended("votes")
-        found = verify_candidates(candidates, features, geometry or GeometryOptions())
-        clock.ended("verification")
-        found = compare_pixels(found, grey, partial(self._picture_of, snapshot.catalog), self.options.detector)
-        clock.ended("pixels")
-        return Matches([match for match in named(found, names) if unproven or match.proven][:limit], times=clock.times)
+        verdicts = verdicts_of(image, snapshot.catalog)
+        candidates = search.candidates(look, search.words(look), verdicts)
+        found = search.matches(look, candidates, verdicts)
+        names = snapshot.catalog.names_of([one.id for one in found if one.id is not None], match)
+        return Matches([one for one in named(found, names) if unproven or one.proven][:limit], times=search.clock.times)
+
+    def search(
+        self,
+        snapshot: Snapshot,
+        *,
+        voting: VotingOptions | None = None,
+        geometry: GeometryOptions | None = None,
+        among: Sequence[int] | None = None,
+    ) -> Search:
+        """The stages of ``query``, to be called one by one."""
+        return Search(
+            snapshot, self.vocabulary, self.options, voting or VotingOptions(), geometry or GeometryOptions(),
+            partial(self._picture_of, snapshot.catalog), among,
+        )  # fmt: skip
+
+    def reject(self, a: str | os.PathLike[str], b: str | os.PathLike[str], *, wait: bool = False) -> None:
+        """Remember that two images are no copies of one another, whatever the evidence says.
+
+        ``query`` then gives the one for the other with ``unproven`` only. It is kept by content (SHA-256), whatever the
+        files are called later, also while they are not in the index.
+
+        Args:
+            a: a name in the index, or else a file.
+            b: likewise.
+            wait: for another writer to end, rather than failing at once.
+
+        Raises:
+            UsageError: one of them is neither, or both are the same to the byte.
+            StoreError: another writer is at work, or the index cannot be written.
+        """
+        self._judge(a, b, False, wait)
+
+    def accept(self, a: str | os.PathLike[str], b: str | os.PathLike[str], *, wait: bool = False) -> None:
+        """Remember that two images are copies of one another; as ``reject``.
+
+        ``query`` then gives the one for the other, wherever any geometry is found, however little it proves.
+        """
+        self._judge(a, b, True, wait)
+
+    def forget(self, a: str | os.PathLike[str], b: str | os.PathLike[str], *, wait: bool = False) -> bool:
+        """Take back what was said of two images; return whether anything was. As ``reject``."""
+        return self._judge(a, b, None, wait)
+
+    def _judge(self, a: str | os.PathLike[str], b: str | os.PathLike[str], is_copy: bool | None, wait: bool) -> bool:
+        with self._writing(wait):
+            one, other = (content_named(os.fspath(name), self.snapshot.catalog, self.root) for name in (a, b))
+            if one == other:
+                raise UsageError(f"{a} and {b} are the same to the byte")
+            with changing(self._folder / "catalog.sqlite") as change:
+                return change.judge(one, other, is_copy)
+
+    def groups(
+        self,
+        *,
+        jobs: int = -1,
+        progress: Progress | None = None,
+    ) -> Groups:
+        """Find all groups of images that are copies of one another, in whole or in part, from what ``add`` stored.
+
+        What a person said (``accept``, ``reject``) goes before the evidence. What was found is kept in the index: later
+        only images that are new are looked up. Where it cannot be written, or another writer is at work, the groups are
+        the same, and their ``unremembered`` says why nothing was kept.
+
+        Args:
+            jobs: processes to work with; -1: one for each core. The result does not depend on it.
+            progress: called with images compared and in all.
+
+        Returns:
+            The groups, the largest first; the original of each comes first.
+
+        Raises:
+            StoreError: the index is damaged.
+        """
+        from featmatch.grouping.finding import find_groups
+
+        return find_groups(self, jobs=jobs, progress=progress or (lambda done, total: None))
+
+    @property
+    def folder(self) -> Path:
+        """Where the index is."""
+        return self._folder
 
     def _picture_of(self, catalog: Catalog, match: Match) -> GreyImage | None:
         """The picture that a match is about, if a file of it is still there and as it was indexed."""
@@ -315,31 +401,3 @@ class Index:
                 yield
             finally:
                 self.refresh()
-
-
-def _create(folder: Path, options: FeatureOptions | None, vocabulary: Vocabulary | None) -> None:
-    """Make an empty index; its catalogue comes last, so half of one is no index."""
-    if options is None:
-        options = FeatureOptions(detector=vocabulary.detector if vocabulary else "sift")
-    vocabulary = vocabulary or Vocabulary.shipped(options.detector)
-    if vocabulary.detector != options.detector:
-        raise VocabularyError(f"the vocabulary is for {vocabulary.detector}, not for {options.detector}")
-    try:
-        if folder.exists() and not all(
-            entry.name in _OWN_FILES or entry.suffix == ".partial" for entry in folder.iterdir()
-        ):
-            raise StoreError(f"{folder} holds other things and is no featmatch index")
-        (folder / "segments").mkdir(parents=True, exist_ok=True)
-        flush_folder(folder.absolute().parent)
-        with writing(folder, wait=True):
-            if (folder / "catalog.sqlite").exists():
-                return  # another process was quicker
-            vocabulary.save(folder / "vocabulary.npz")
-            meta: dict[str, Any] = {
-                "features": dataclasses.asdict(options),
-                "vocabulary": vocabulary.fingerprint,
-                "vocabulary_file": sha256_of(folder / "vocabulary.npz"),
-            }
-            create_catalog(folder / "catalog.sqlite", meta)
-    except OSError as error:
-        raise StoreError(f"cannot make an index in {folder}: {error.strerror or error}") from error

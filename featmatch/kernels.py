@@ -46,23 +46,24 @@ def scan(  # type: ignore[no-untyped-def]
     signatures,
     weights,
     distance_weights,
+    limit,
     votes,
 ):
     """Scan posting lists, block by block: first the distances, many at a time, then which are hits, then their votes.
 
-    ``featmatch.scanning.scan`` has the arguments and what is returned. Each loop by itself is one that a compiler knows
-    to spread over a processor's wide registers, or that waits for many places of memory at once.
+    ``featmatch.scanning.scan`` has the arguments and what is returned. A compiler knows to spread the loop of distances
+    over a processor's wide registers; hits are noted one after the other; and of the images, which are anywhere in
+    memory, only those are looked up that get a vote.
     """
     capacity = 4 * _BLOCK
-    entries = np.empty(capacity, np.int32)
-    rows = np.empty(capacity, np.int64)
-    images = np.empty(capacity, np.uint32)
+    bounds = np.zeros(len(words) + 1, np.int64)
+    rows = np.empty(capacity, np.uint32)
     distances = np.empty(capacity, np.uint8)
     near = np.empty(_BLOCK, np.uint8)
     near_by_eight = near.view(np.uint64)
     count = 0
-    limit = len(distance_weights)
-    limits = np.uint64(limit) * _EACH_BYTE
+    voting = len(distance_weights)
+    limits = np.uint64(limit + 1) * _EACH_BYTE
     for entry in range(len(words)):
         signature = signatures[entry]
         weight = weights[entry]
@@ -79,23 +80,21 @@ def scan(  # type: ignore[no-untyped-def]
             near[size : 8 * eights] = 127
             if count + 8 * eights > capacity:
                 capacity *= 2
-                entries = _grown(entries, capacity)
                 rows = _grown(rows, capacity)
-                images = _grown(images, capacity)
                 distances = _grown(distances, capacity)
             found = count
             for eight in range(eights):
-                # The high bit of a byte stays where its distance, which is at most 64, reaches the limit.
+                # The high bit of a byte stays where its distance, which is at most 64, is beyond the limit.
                 if ((near_by_eight[eight] | _HIGH_BITS) - limits) & _HIGH_BITS == _HIGH_BITS:
                     continue
                 for place in range(8 * eight, 8 * eight + 8):
                     rows[count] = first + place
                     distances[count] = near[place]
-                    count += near[place] < limit
+                    count += near[place] <= limit
             for hit in range(found, count):
-                images[hit] = posting_image[rows[hit]]
-            for hit in range(found, count):
-                image = np.int64(images[hit])
+                if distances[hit] >= voting:
+                    continue
+                image = np.int64(posting_image[rows[hit]])
                 if image >= len(votes):
                     raise IndexError("a posting names an image that is not there")
                 repeats = repeats + 1 if image == last_image else 1
@@ -104,9 +103,35 @@ def scan(  # type: ignore[no-untyped-def]
                 if repeats > 1:  # roots take longer than all else here
                     share = np.float32(np.sqrt(repeats) - np.sqrt(repeats - 1))
                 votes[image] += weight * distance_weights[distances[hit]] * share
-                entries[hit] = entry
             first += size
-    return entries[:count], rows[:count], images[:count], distances[:count]
+        bounds[entry + 1] = count
+    return bounds, rows[:count], distances[:count]
+
+
+@_compiled
+def hits_of(bounds, rows, distances, posting_image, chosen):  # type: ignore[no-untyped-def]
+    """Keep the hits of chosen images; ``featmatch.scanning.hits_of`` has the arguments and what is returned."""
+    capacity = _BLOCK
+    entries = np.empty(capacity, np.int32)
+    places = np.empty(capacity, np.int64)
+    count = 0
+    for entry in range(len(bounds) - 1):
+        for first in range(bounds[entry], bounds[entry + 1], _BLOCK):
+            end = min(first + _BLOCK, bounds[entry + 1])
+            if count + end - first > capacity:
+                capacity *= 2
+                entries = _grown(entries, capacity)
+                places = _grown(places, capacity)
+            for hit in range(first, end):
+                image = np.int64(posting_image[rows[hit]])
+                if image >= len(chosen):
+                    raise IndexError("a posting names an image that is not there")
+                entries[count] = entry
+                places[count] = hit
+                count += chosen[image]  # no branch: the next look-ups begin before this one is done
+    places = places[:count]
+    kept = rows[places]
+    return entries[:count], kept.astype(np.int64), posting_image[kept], distances[places]
 
 
 @_compiled

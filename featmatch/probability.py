@@ -13,6 +13,20 @@ from typing import NamedTuple
 COPY_AGREEMENT = 0.8
 
 
+class Likeness(NamedTuple):
+    """How alike two whole pictures are.
+
+    Attributes:
+        layout: see ``featmatch.whole.likeness``; nats.
+        share: the same as a part of what the plainer of the two has to tell it by; at most about 1.
+        colours: see ``featmatch.whole.colour_likeness``; 0 to 1.
+    """
+
+    layout: float
+    share: float
+    colours: float
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What speaks for and against a match.
@@ -23,6 +37,7 @@ class Evidence:
         clarity: of the inliers; 1 where none looks like other features, near 0 in a repeated pattern.
         evenness: of the inliers among the query's features in the shared region; 0 to 1.
         agreement: correlation of the pixels, one picture laid over the other, 0 to 1; None where it was not looked at.
+        whole: what speaks for a match of whole pictures, which has no features; None for all others.
     """
 
     geometry: float
@@ -30,6 +45,7 @@ class Evidence:
     clarity: float
     evenness: float
     agreement: float | None = None
+    whole: Likeness | None = None
 
     @property
     def counted(self) -> float:
@@ -50,6 +66,7 @@ class Fit(NamedTuple):
         agreement: and with the clear agreement of pixels; 0 where they were not looked at.
         chance: its log-odds at 0.
         evenness: growth of the second with the evenness.
+        sameness: and with the square of the clear agreement, which only pixels that agree all over make large.
         part: its log-odds at 0.
     """
 
@@ -57,7 +74,26 @@ class Fit(NamedTuple):
     agreement: float
     chance: float
     evenness: float
+    sameness: float
     part: float
+
+
+class WholeFit(NamedTuple):
+    """Log-odds that two pictures that look alike as a whole are the same.
+
+    Attributes:
+        layout: their growth with each part of the likeness.
+        share: likewise.
+        colours: likewise.
+        agreement: and with the agreement of pixels; 0 where they were not looked at.
+        odds: they at 0.
+    """
+
+    layout: float
+    share: float
+    colours: float
+    agreement: float
+    odds: float
 
 
 def score_of(evidence: Evidence, detector: str) -> float:
@@ -66,9 +102,13 @@ def score_of(evidence: Evidence, detector: str) -> float:
     There are two ways to be wrong: what agrees does so by chance, or it is only a part, as a logo or a frame. The
     probability of a copy is the product of those of neither; ``tools/calibrate.py`` fits both at once.
     """
+    if evidence.whole is not None:
+        numbers = whole_fit(with_pixels=evidence.agreement is not None)
+        terms = (*evidence.whole, evidence.agreement or 0.0, 1.0)
+        return math.fsum(number * term for number, term in zip(numbers, terms, strict=True))
     fit = fit_of(detector, with_pixels=evidence.agreement is not None)
     no_chance = fit.geometry * evidence.counted + fit.agreement * evidence.clear_agreement + fit.chance
-    whole = fit.evenness * evidence.evenness + fit.part
+    whole = fit.evenness * evidence.evenness + fit.sameness * evidence.clear_agreement**2 + fit.part
     # (1 + e^-a)(1 + e^-b) - 1, the odds against, written so that nothing is lost when both are sure.
     return -math.log(
         math.exp(_bounded(-no_chance)) + math.exp(_bounded(-whole)) + math.exp(_bounded(-no_chance - whole))
@@ -82,6 +122,13 @@ def probability_of(score: float) -> float:
 
 def _bounded(exponent: float) -> float:
     return max(min(exponent, 300.0), -300.0)
+
+
+@cache
+def whole_fit(*, with_pixels: bool) -> WholeFit:
+    """The fitted numbers for whole pictures, from ``data/whole.json`` (``tools/calibrate_whole.py``)."""
+    fits = json.loads((resources.files("featmatch.data") / "whole.json").read_text())
+    return WholeFit(**fits["with pixels" if with_pixels else "without pixels"])
 
 
 @cache

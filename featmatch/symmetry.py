@@ -49,18 +49,18 @@ SIFT_PERMUTATIONS = _sift_permutations()
 
 def with_descriptors_of(features: Features, variant: Variant) -> Features:
     """SIFT features as they would be found in the mirrored or negative picture, without looking at it."""
+    return replace(with_places_of(features, variant), descriptors=features.descriptors[:, SIFT_PERMUTATIONS[variant]])
+
+
+def with_places_of(features: Features, variant: Variant) -> Features:
+    """The same for keypoints and angles alone; descriptors, which the index does not keep, stay as they are."""
     keypoints, angles = features.keypoints, features.angles
     if variant.mirrored:
         keypoints = keypoints * np.array([-1, 1], np.float32) + np.array([features.width - 1, 0], np.float32)
         angles = np.pi - angles
     if variant.negative:
         angles = angles + np.pi
-    return replace(
-        features,
-        keypoints=keypoints,
-        angles=np.mod(angles, 2 * np.pi).astype(np.float32),
-        descriptors=features.descriptors[:, SIFT_PERMUTATIONS[variant]],
-    )
+    return replace(features, keypoints=keypoints, angles=np.mod(angles, 2 * np.pi).astype(np.float32))
 
 
 def variants_of(features: Features, grey: GreyImage, options: FeatureOptions) -> Iterator[Features]:

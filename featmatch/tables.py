@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _CSV_COLUMNS = (
     "query", "status", "id", "name", "probability", "score", "inliers", "agreement", "kind", "rotation_deg", "scale",
     "mirrored", "negative", "homography", "query_region", "reference_region", "query_overlap", "reference_overlap",
+    "verdict",
 )  # fmt: skip
 
 
@@ -39,9 +40,10 @@ def print_table(query: str, matches: Matches) -> None:
     click.echo(f"{printable(query)}:")
     click.echo(f"  {'probability':>11}  {'inliers':>7}  {'of query':>8}  {'of image':>8}  name  (relation)")
     for match in matches:
+        said = f"; {match.verdict}" if match.verdict else ""
         click.echo(
             f"  {match.probability:>11.4f}  {match.inliers:>7}  {match.query_overlap:>8.0%}  "
-            f"{match.reference_overlap:>8.0%}  {printable(match.name)}  ({match.relation})"
+            f"{match.reference_overlap:>8.0%}  {printable(match.name)}  ({match.relation}{said})"
         )
 
 

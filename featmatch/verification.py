@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from featmatch.agreement import pixel_agreement
 from featmatch.answers import Match, Verification, match_from
 from featmatch.features import FeatureOptions, Features, extract_grey
-from featmatch.geometry import Fit, GeometryOptions, fit_homography, score_of_inliers
+from featmatch.geometry import Fit, GeometryOptions, fit_homography
 from featmatch.image import GreyImage, ImageSource, load_grey
 from featmatch.matching import DescriptorMatcher, MatchingOptions
 from featmatch.probability import Evidence, probability_of, score_of
+from featmatch.significance import weigh
 from featmatch.symmetry import Variant, variants_of
 from featmatch.voting import Candidate
+from featmatch.whole import LEAST_DETAIL, whole_picture
+from featmatch.whole_search import FEW_FEATURES, whole_match
 
 # Fewer features than these cannot prove anything.
 FEWEST_FEATURES = 8
@@ -64,7 +67,7 @@ def verify_candidates(
         if partial[number] and not elsewhere.all():
             reference_size = (candidate.width, candidate.height)
             rest = fit.inliers[elsewhere]
-            score = score_of_inliers(candidate.matches, rest, query_size, reference_size, options)
+            score = weigh(candidate.matches, rest, query_size, reference_size, options).score
             evidence = dataclasses.replace(matches[number].evidence, distinct=score)
             matches[number] = _with_evidence(matches[number], evidence, query.detector)
     return _in_order(matches)
@@ -162,11 +165,16 @@ def verify(
         ImageError: an image cannot be read; its ``status`` says why.
     """
     taking = FeatureOptions(detector=features) if isinstance(features, str) else features
-    grey, other = (load_grey(one, longest_px=taking.longest_px, shortest_px=taking.shortest_px) for one in (a, b))
+    grey, other = (
+        load_grey(one, longest_px=taking.longest_px, shortest_px=taking.shortest_px, colours=True) for one in (a, b)
+    )
     query, reference = extract_grey(grey, taking), extract_grey(other, taking)
     for name, found in (("first", query), ("second", reference)):
         if len(found) < FEWEST_FEATURES:
-            return Verification(False, f"too little detail in the {name} image", None, (a, b))
+            match = _verify_whole(grey, other, taking.detector, _name(b))
+            if match is None:
+                return Verification(False, f"too little detail in the {name} image", None, (a, b))
+            return Verification(True, f"{match.relation}", match, (a, b))
     best = None
     matcher = DescriptorMatcher(reference, matching or MatchingOptions())
     for variant, seen in zip(Variant, variants_of(query, grey, taking), strict=True):
@@ -177,11 +185,23 @@ def verify(
             best = match
         if match is not None and match.proven:
             break
+    if not (best and best.proven) and min(len(query), len(reference)) < FEW_FEATURES:
+        match = _verify_whole(grey, other, taking.detector, _name(b))
+        if match is not None:
+            return Verification(True, f"{match.relation}", match, (a, b))
     if best is None:
         return Verification(False, "no geometry agrees", None, (a, b))
     if not best.proven:
         return Verification(False, f"{best.inliers} features agree: too few, or too unevenly, to be sure", best, (a, b))
     return Verification(True, f"{best.relation}: {best.inliers} features agree", best, (a, b))
+
+
+def _verify_whole(grey: GreyImage, other: GreyImage, detector: str, name: str) -> Match | None:
+    """The pair as whole pictures, if that proves it."""
+    match = whole_match(whole_picture(grey), grey, whole_picture(other), other, name)
+    match = _with_agreement(match, grey, other, detector)
+    enough = match.evidence.whole is not None and match.evidence.whole.layout >= LEAST_DETAIL
+    return match if match.proven and enough else None
 
 
 def _verify_variant(

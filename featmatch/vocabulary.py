@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.errors import MissingFeatureError, VocabularyError
+from featmatch.files import replaced
 from featmatch.symmetry import SIFT_PERMUTATIONS, Variant
 from featmatch.word_search import FlannSearch, TwoLevelSearch, WordSearch, all_forms
 
@@ -135,17 +136,11 @@ class Vocabulary:
             "provenance": self.provenance,
         }
         target = Path(path)
-        aside = target.with_name(f"{target.name}.{os.getpid()}.partial")
         try:
-            with aside.open("wb") as file:
+            with replaced(target) as file:
                 np.savez(file, allow_pickle=False, meta=_as_bytes(meta), **self._arrays())
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(aside, target)
         except OSError as error:
             raise VocabularyError(f"cannot write {target}: {error.strerror or error}") from error
-        finally:
-            aside.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Vocabulary:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from featmatch.errors import UsageError
 from featmatch.features import Features
 from featmatch.geometry import TentativeMatches
-from featmatch.scanning import Hits, best, postings_of, scan
+from featmatch.scanning import Noted, best, hits_of, postings_of, scan
 from featmatch.store.segment import Segment, restored
 from featmatch.symmetry import Variant
 from featmatch.vocabulary import Vocabulary
@@ -28,13 +29,13 @@ class VotingOptions:
 
     words: int = 3  # nearest words of each query feature that are looked up; 1 to 16
     hamming_limit: int = 22  # a hit differs in at most this many of 64 bits; 0 to 32
+    voting_limit: int = 16  # of the hits, those vote that differ in at most this many; 0 to 32
     sigma: float = 10.0  # bits; a hit at distance d weighs exp(-(d / sigma)^2)
     shortlist: int = 50  # pairs of an image and a variant that go on to verification; 1 to 10000
 
     def __post_init__(self) -> None:
-        if not (
-            1 <= self.words <= 16 and 0 <= self.hamming_limit <= 32 and self.sigma > 0 and 1 <= self.shortlist <= 10_000
-        ):
+        limits_fit = 0 <= self.hamming_limit <= 32 and 0 <= self.voting_limit <= 32
+        if not (1 <= self.words <= 16 and limits_fit and self.sigma > 0 and 1 <= self.shortlist <= 10_000):
             raise UsageError(f"voting options out of range: {self}")
 
 
@@ -68,7 +69,7 @@ class QueryWords:
         signatures: (Q,) uint64.
         weights: (Q,) float32, idf squared.
         variants: (Q,) int32.
-        features: (Q,) int64, number of the feature, counted through all variants.
+        features: (Q,) int64, number of the feature, counted anew in each variant.
     """
 
     ids: NDArray[np.int32]
@@ -94,7 +95,7 @@ class QueryWords:
             signatures=np.concatenate([words.signatures.ravel() for words in found]),
             weights=vocabulary.idf_of(ids) ** 2,
             variants=np.repeat(np.arange(len(found), dtype=np.int32), [words.ids.size for words in found]),
-            features=np.repeat(np.arange(sum(len(words.ids) for words in found)), count),
+            features=np.concatenate([np.repeat(np.arange(len(words.ids)), count) for words in found]),
         )
 
 
@@ -104,6 +105,7 @@ def vote(
     segments: Sequence[Segment],
     removed: frozenset[int],
     options: VotingOptions,
+    among: Sequence[int] | None = None,
 ) -> list[Candidate]:
     """Score all images under all variants, and return the best with their hits, best first.
 
@@ -113,39 +115,56 @@ def vote(
         segments: where to look.
         removed: numbers of images that are not to be found.
         options: the limits.
+        among: numbers of the only images that are to be found; None: all.
     """
+    hidden = [_hidden(segment, removed, among) for segment in segments]
+    return shortlist(query, query_features, segments, hidden, options)
+
+
+def shortlist(
+    query: QueryWords,
+    query_features: Sequence[Features],
+    segments: Sequence[Segment],
+    hidden: Sequence[NDArray[np.bool_]] | Sequence[NDArray[np.intp]],
+    options: VotingOptions,
+) -> list[Candidate]:
+    """What ``vote`` says; ``hidden`` are the images of each segment that are not to be found: places, or a mask."""
     if not segments or len(query.ids) == 0:
         return []
-    distances = np.arange(options.hamming_limit + 1)
+    distances = np.arange(min(options.voting_limit, options.hamming_limit) + 1)
     distance_weights = np.exp(-((distances / options.sigma) ** 2)).astype(np.float32)
-    bounds = np.searchsorted(query.variants, np.arange(len(query_features) + 1))
-    dead = [_places_of(removed, segment) for segment in segments]
 
-    def tally(part: tuple[int, int]) -> _Tally:
+    def tally(part: tuple[int, Variant]) -> _Tally:
         number, variant = part
-        segment, own = segments[number], slice(bounds[variant], bounds[variant + 1])
+        segment = segments[number]
+        own = slice(*np.searchsorted(query.variants, [variant, variant + 1]))
         votes = np.zeros(len(segment.ids), np.float32)
-        hits = scan(
-            segment.offsets, segment.postings.image, segment.postings.signature,
-            query.ids[own], query.signatures[own], query.weights[own], distance_weights, votes,
+        noted = scan(
+            segment.offsets, segment.postings.image, segment.postings.signature, query.ids[own],
+            query.signatures[own], query.weights[own], distance_weights, options.hamming_limit, votes,
         )  # fmt: skip
-        votes[dead[number]] = 0
-        images, scores = best(votes, segment.norms, options.shortlist)
-        return _Tally(hits._replace(entries=hits.entries + np.int32(own.start)), images, scores)
+        votes[hidden[number]] = 0
+        return _Tally(segment, variant, noted, *best(votes, segment.norms, options.shortlist))
 
-    parts = [(number, variant) for number in range(len(segments)) for variant in range(len(query_features))]
+    parts = [(number, variant) for number in range(len(segments)) for variant in list(Variant)[: len(query_features)]]
     # Votes of a segment and variant are added up by one thread: their sum does not depend on how many there are.
     threads = _cores() if sum(postings_of(one.offsets, query.ids) for one in segments) > _WORTH_THREADS else 1
     with ThreadPoolExecutor(threads) as pool:
-        tallies = list(pool.map(tally, parts) if threads > 1 else map(tally, parts))
-    return _gathered(query, query_features, segments, parts, tallies, options.shortlist)
+        each = pool.map if threads > 1 else map
+        tallies = list(each(tally, parts))
+        ranks = _ranks(tallies, options.shortlist)
+        found = each(lambda one, own: _candidates(one, own, query, query_features[one.variant]), tallies, ranks)
+        ranked = [pair for candidates in found for pair in candidates]
+    return [candidate for _, candidate in sorted(ranked, key=itemgetter(0))]
 
 
 class _Tally(NamedTuple):
     """Hits of one variant in one segment, and the best of its images with their votes, normalised."""
 
-    hits: Hits
-    images: NDArray[np.int64]
+    segment: Segment
+    variant: Variant
+    noted: Noted
+    images: NDArray[np.int64]  # ascending
     scores: NDArray[np.float32]
 
 
@@ -154,55 +173,54 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _places_of(removed: frozenset[int], segment: Segment) -> NDArray[np.intp]:
-    """Where in a segment the removed images are."""
-    if not removed:
-        return np.empty(0, np.intp)
-    return np.flatnonzero(np.isin(segment.ids, np.fromiter(removed, np.int64)))
+def _hidden(segment: Segment, removed: frozenset[int], among: Sequence[int] | None) -> NDArray[np.intp]:
+    """Where in a segment the images are that are not to be found."""
+    parts = [np.empty(0, np.intp)]
+    if removed:
+        parts.append(np.flatnonzero(np.isin(segment.ids, np.fromiter(removed, np.int64))))
+    if among is not None:
+        parts.append(np.flatnonzero(np.isin(segment.ids, np.asarray(among, np.int64), invert=True)))
+    return np.concatenate(parts)
 
 
-def _gathered(
-    query: QueryWords,
-    query_features: Sequence[Features],
-    segments: Sequence[Segment],
-    parts: Sequence[tuple[int, int]],
-    tallies: Sequence[_Tally],
-    shortlist: int,
-) -> list[Candidate]:
-    """The pairs of image and variant with the most votes, each with its hits; ties go to the older image."""
-    origins = np.repeat(np.arange(len(parts)), [len(tally.images) for tally in tallies])
-    images = np.concatenate([tally.images for tally in tallies])
-    scores = np.concatenate([tally.scores for tally in tallies])
-    ids = np.concatenate(
-        [segments[number].ids[tally.images] for (number, _), tally in zip(parts, tallies, strict=True)]
-    )
-    variants = np.array([variant for _, variant in parts])[origins]
-    order = np.lexsort((variants, ids, -scores))[:shortlist]
-    keypoints = np.concatenate([features.keypoints for features in query_features])
-    angles = np.concatenate([features.angles for features in query_features])
-    octaves = np.log2(np.maximum(np.concatenate([features.sizes for features in query_features]), 1))
-    candidates: dict[int, Candidate] = {}  # by place in ``images``
-    for origin in np.unique(origins[order]).tolist():
-        (number, variant), hits = parts[origin], tallies[origin].hits
-        segment = segments[number]
-        chosen = order[origins[order] == origin]
-        place_of = np.full(len(segment.ids), -1, np.int32)
-        place_of[images[chosen]] = chosen
-        places = place_of[hits.images]
-        wanted = np.flatnonzero(places >= 0)
-        wanted = wanted[np.lexsort((hits.distances[wanted], places[wanted]))]
-        entries, rows, places = hits.entries[wanted], hits.rows[wanted], places[wanted]
-        long_sides = np.maximum(segment.widths, segment.heights)[hits.images[wanted]]
-        picked = query.features[entries]
-        matches = TentativeMatches.between(
-            keypoints[picked], angles[picked], octaves[picked], *restored(segment.postings, rows, long_sides),
-            costs=hits.distances[wanted].astype(np.float64), query_rows=picked, reference_rows=rows,
-        )  # fmt: skip
-        for place in chosen.tolist():
-            image = int(images[place])
-            own = slice(*np.searchsorted(places, [place, place + 1]))
-            candidates[place] = Candidate(
-                int(segment.ids[image]), int(segment.widths[image]), int(segment.heights[image]),
-                Variant(variant), float(scores[place]), matches[own],
-            )  # fmt: skip
-    return [candidates[place] for place in order.tolist()]
+def _ranks(tallies: Sequence[_Tally], count: int) -> list[NDArray[np.int64]]:
+    """Where each image of each tally comes among all, the most votes first, or -1; ties go to the older image."""
+    scores = np.concatenate([one.scores for one in tallies])
+    ids = np.concatenate([one.segment.ids[one.images] for one in tallies])
+    variants = np.repeat([one.variant for one in tallies], [len(one.images) for one in tallies])
+    order = np.lexsort((variants, ids, -scores))[:count]
+    ranks = np.full(len(scores), -1)
+    ranks[order] = np.arange(len(order))
+    return np.split(ranks, np.cumsum([len(one.images) for one in tallies])[:-1])
+
+
+def _candidates(
+    tally: _Tally, ranks: NDArray[np.int64], query: QueryWords, features: Features
+) -> list[tuple[int, Candidate]]:
+    """The images of a tally that are on the shortlist, each with its rank and its hits, the nearest first."""
+    segment, noted, listed = tally.segment, tally.noted, np.flatnonzero(ranks >= 0)
+    if len(listed) == 0:
+        return []
+    chosen = np.zeros(len(segment.ids), np.bool_)
+    chosen[tally.images[listed]] = True
+    hits = hits_of(noted, segment.postings.image, chosen)
+    order = np.lexsort((hits.distances, hits.images))
+    rows, images, distances = hits.rows[order], hits.images[order], hits.distances[order]
+    own = query.features[np.searchsorted(query.variants, tally.variant) + hits.entries[order]]
+    matches = TentativeMatches.between(
+        features.keypoints[own], features.angles[own], np.log2(np.maximum(features.sizes[own], 1)),
+        *restored(segment.postings, rows, np.maximum(segment.widths[images], segment.heights[images])),
+        costs=distances.astype(np.float64), query_rows=own, reference_rows=rows,
+    )  # fmt: skip
+    numbers = tally.images[listed]
+    bounds = np.stack([np.searchsorted(images, numbers), np.searchsorted(images, numbers, "right")], axis=1)
+    return [
+        (
+            int(ranks[place]),
+            Candidate(
+                int(segment.ids[image]), int(segment.widths[image]), int(segment.heights[image]), tally.variant,
+                float(tally.scores[place]), matches[first:end],
+            ),
+        )
+        for place, image, (first, end) in zip(listed.tolist(), numbers.tolist(), bounds.tolist(), strict=True)
+    ]  # fmt: skip

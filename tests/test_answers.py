@@ -16,7 +16,7 @@ from featmatch.regions import shared_region
 from featmatch.symmetry import Variant
 
 MATCH_KEYS = {
-    "id", "name", "probability", "score", "inliers", "agreement", "relation", "homography",
+    "id", "name", "probability", "score", "inliers", "agreement", "verdict", "relation", "homography",
     "query_region", "reference_region", "query_overlap", "reference_overlap",
 }  # fmt: skip
 RELATION_KEYS = {"kind", "rotation_deg", "scale", "mirrored", "negative"}

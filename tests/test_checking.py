@@ -151,6 +151,9 @@ def test_posting_lists_out_of_order_are_named(folder: Path) -> None:
         ("DELETE FROM images WHERE id = 5", "no image of name 5"),
         ("UPDATE images SET segment = 9 WHERE id = 5", "no such segment of image 5"),
         ("INSERT INTO tombstones VALUES (5, 2, 1)", "both live and removed is image 5"),
+        ("DELETE FROM searched WHERE rowid = 3", "the words are not those of name 3"),
+        ("UPDATE searched SET words = 'others' WHERE rowid = 3", "the words are not those of name 3"),
+        ("INSERT INTO searched (rowid, words) VALUES (9, 'more')", "words, but no name 9"),
         ("CREATE TABLE more (x)", "tables"),
     ],
 )
@@ -174,8 +177,8 @@ def test_what_is_no_index_is_an_error(tmp_path: Path) -> None:
 
 
 def test_another_version_is_an_error(folder: Path) -> None:
-    in_catalog(folder, "UPDATE meta SET value = '2' WHERE key = 'version'")
-    with pytest.raises(StoreError, match="format 2"):
+    in_catalog(folder, "UPDATE meta SET value = '99' WHERE key = 'version'")
+    with pytest.raises(StoreError, match="format 99"):
         check(folder)
 
 
@@ -205,7 +208,7 @@ def test_a_damaged_catalogue_that_can_be_read_is_mended_by_content(folder: Path,
     catalog = folder / "catalog.sqlite"
     content = catalog.read_bytes()
     name = str(pictures[4]).encode()
-    assert content.count(name) == 2  # in the table and in its index
+    assert content.count(name) == 3  # in the table, in its index, and among what can be searched
     catalog.write_bytes(content.replace(name, name[:-1] + b"X"))
     assert not is_intact(catalog)
     report = check(folder, repair=True)

@@ -26,7 +26,7 @@ Photos = dict[str, NDArray[np.uint8]]
 
 MATCH_KEYS = {
     "id", "name", "probability", "score", "inliers", "agreement", "relation", "homography",
-    "query_region", "reference_region", "query_overlap", "reference_overlap",
+    "query_region", "reference_region", "query_overlap", "reference_overlap", "verdict",
 }  # fmt: skip
 RELATION_KEYS = {"kind", "rotation_deg", "scale", "mirrored", "negative"}
 ODD_NAMES = ("with space.png", 'it\'s "quoted".png', "two\nlines.png", "日本の写真.png", "-dash, comma.png")
@@ -464,6 +464,19 @@ def test_list_prints_names_in_the_order_of_addition(run: Run, index: Path, pictu
     assert (listed.status, listed.err) == (0, "")
     assert listed.out.splitlines() == names
     assert [line["name"] for line in run("list", index, "--json").lines()] == names
+
+
+def test_list_and_query_are_restricted_by_match(run: Run, index: Path, pictures: dict[str, Path]) -> None:
+    listed = run("list", index, "--match", "CHEL collection")
+    assert (listed.status, listed.out) == (0, f"{pictures['chelsea']}\n")
+    assert run("list", index, "--match", "no-such-thing").status == 1
+    assert run("list", index, "--match", '"').status == 2
+    (record,) = run("list", index, "--match", "chelsea", "--json").lines()
+    assert (record["format"], record["taken"], record["camera"], record["caption"]) == ("PNG", None, None, None)
+    found = run("query", index, pictures["crop"], "--match", "chelsea", "--json")
+    assert [match["name"] for match in found.lines()[0]["matches"]] == [str(pictures["chelsea"])]
+    assert run("query", index, pictures["crop"], "--match", "astronaut").status == 1
+    assert run("query", index, pictures["crop"], "--match", "☃").status == 2
 
 
 def test_list_of_an_empty_index_is_nothing_found(run: Run, own_index: Path, pictures: dict[str, Path]) -> None:

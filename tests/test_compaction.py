@@ -15,6 +15,7 @@ from featmatch.store.compaction import TIER_SEGMENTS, all_together, due
 from featmatch.store.generation import changing, create_catalog
 from featmatch.store.segment import IndexedImage, Postings, Segment, segment_folder, write_segment
 from featmatch.store.snapshot import Snapshot
+from featmatch.whole import LOOK
 from tools.small_index import draw_pictures, small_index
 
 
@@ -42,7 +43,7 @@ def answers(index: Index, pictures: list[Path]) -> list[str]:
 
 
 def record(number: int, features: int, removed: int = 0) -> SegmentRecord:
-    return SegmentRecord(number, 1, features, bytes(32), removed)
+    return SegmentRecord(number, 1, features, bytes(32), removed, int(removed > 0))
 
 
 def test_few_segments_are_left_alone() -> None:
@@ -211,7 +212,7 @@ def test_memory_does_not_grow_with_the_segments(tmp_path: Path, monkeypatch: pyt
         made = {name: random.integers(256, size=postings).astype(kind) for name, kind in columns.items()}
         image = IndexedImage(
             10, 10, random.integers(words, size=postings).astype(np.int32),
-            Postings(image=np.zeros(postings, np.uint32), **made),
+            Postings(image=np.zeros(postings, np.uint32), **made), np.uint64(number), np.zeros(1, LOOK)[0],
         )  # fmt: skip
         with changing(tmp_path / "catalog.sqlite") as change:
             change.name(str(number), change.add_image(f"{number:064x}", 1, 10, 10, postings, number), 1)

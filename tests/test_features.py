@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from typing import Any
 
@@ -7,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from featmatch.errors import MissingFeatureError, UsageError
 from featmatch.features import (
@@ -19,7 +21,8 @@ from featmatch.features import (
     extract_grey,
     spread,
 )
-from featmatch.image import load_grey
+from featmatch.geometry import project
+from featmatch.image import load_display, load_grey
 
 AVAILABLE = ("sift", "akaze", "orb", "brisk", "kaze")
 BINARY = ("akaze", "orb", "brisk")
@@ -334,3 +337,25 @@ def test_spread_is_deterministic_among_equals() -> None:
 def test_spread_takes_points_on_the_far_edges() -> None:
     points = np.array([[0, 0], [399.9, 0], [0, 299.9], [399.9, 299.9]], np.float32)
     assert sorted(spread(points, np.ones(4, np.float32), 400, 300, 4)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_jpeg_decoded_at_reduced_size_lies_where_the_whole_one_does(photos: Photos, orientation: int) -> None:
+    large = Image.fromarray(photos["coffee"]).resize((2603, 1735), Image.Resampling.BICUBIC)  # no multiple of 4
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = io.BytesIO()
+    large.save(file, "JPEG", quality=95, exif=exif)
+    options = FeatureOptions(longest_px=640)
+    reduced = extract(file.getvalue(), options)
+    whole = extract(load_display(file.getvalue()), options)
+    assert (reduced.width, reduced.height) == (whole.width, whole.height)
+    pairs = cv2.BFMatcher(cv2.NORM_L2, crossCheck=True).match(
+        reduced.descriptors.astype(np.float32), whole.descriptors.astype(np.float32)
+    )
+    source, target = reduced.keypoints[[pair.queryIdx for pair in pairs]], whole.keypoints[[p.trainIdx for p in pairs]]
+    homography, inliers = cv2.findHomography(source, target, cv2.RANSAC, 4.0)
+    assert inliers.sum() > 400
+    corners = np.array([[0, 0], [whole.width - 1, 0], [0, whole.height - 1], [whole.width - 1, whole.height - 1]])
+    moved = project(np.asarray(homography), corners.astype(np.float64)) - corners
+    assert np.abs(moved).max() < 0.5  # an eighth of a working pixel

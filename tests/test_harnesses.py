@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from featmatch import Vocabulary, adding, index, scanning
+from featmatch import Vocabulary, adding, scanning, searching
 from featmatch.store import segment
 
 pytestmark = [
@@ -22,7 +22,7 @@ pytestmark = [
 def what_harnesses_patch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put it back afterwards."""
     for module, name in (
-        (adding, "BATCH_IMAGES"), (adding, "_indexed"), (index, "extract_grey"), (scanning, "_WORTH_COMPILING"),
+        (adding, "BATCH_IMAGES"), (adding, "_indexed"), (searching, "extract_grey"), (scanning, "_WORTH_COMPILING"),
         (segment, "MAPPED_BYTES"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, vars(module)[name])

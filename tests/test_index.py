@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 import featmatch
 from featmatch import (
@@ -77,6 +77,45 @@ def filled(originals: list[Path], tiny_vocabulary: Vocabulary, tmp_path_factory:
 @pytest.fixture
 def empty(tiny_vocabulary: Vocabulary, tmp_path: Path) -> Index:
     return Index.open(tmp_path / "index", create=True, vocabulary=tiny_vocabulary)
+
+
+def test_match_restricts_before_the_shortlist(filled: Index, originals: list[Path]) -> None:
+    few = VotingOptions(shortlist=1)
+    for path in originals:
+        (candidate, *_) = filled.query(originals[0], voting=few, unproven=True, match=path.stem) or [None]
+        assert candidate is None or candidate.name == str(path)
+    assert [match.name for match in filled.query(originals[0], voting=few, match=originals[0].stem)] == [
+        str(originals[0])
+    ]
+    assert filled.query(originals[0], match=originals[1].stem) == []
+    assert filled.query(originals[0], match="nothing has this word") == []
+    with pytest.raises(UsageError):
+        filled.query(originals[0], match="!")
+
+
+def test_names_that_do_not_fit_are_not_given(empty: Index, originals: list[Path], tmp_path: Path) -> None:
+    for name in ("harbour.png", "copy.png"):
+        (tmp_path / name).write_bytes(originals[0].read_bytes())
+    empty.add([tmp_path / "harbour.png", tmp_path / "copy.png"], jobs=1)
+    assert [Path(match.name).name for match in empty.query(originals[0], match="harbour")] == ["harbour.png"]
+
+
+def test_metadata_is_kept_and_comes_back_after_a_repair(empty: Index, photos: Photos, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010E], exif[0x0110] = "Moon over the harbour", "X-T3"
+    Image.fromarray(photos["chelsea"]).save(tmp_path / "a.jpg", exif=exif)
+    empty.add([tmp_path / "a.jpg"], jobs=1, text="of May")
+    before = list(empty.images("moon may x-t3"))
+    (record,) = before
+    assert (record.format, record.camera, record.caption) == ("JPEG", "X-T3", "Moon over the harbour")
+    folder = tmp_path / "index"
+    column = folder / "segments" / "000001" / "x.npy"
+    column.write_bytes(column.read_bytes()[:-1] + b"?")
+    assert featmatch.check(folder, repair=True)
+    again = Index.open(folder)
+    assert list(again.images("moon")) == []
+    again.add([tmp_path / "a.jpg"], jobs=1)
+    assert list(again.images("moon may x-t3")) == before
 
 
 def huge_png() -> bytes:
@@ -542,6 +581,23 @@ def test_voting_options_reach_the_vote(filled: Index, originals: list[Path]) -> 
     tight = filled.query(originals[0], unproven=True, voting=strict)
     assert [match.name for match in tight] == [str(originals[0])]
     assert tight[0].inliers <= filled.query(originals[0])[0].inliers
+
+
+def test_hits_that_do_not_vote_are_matches_of_those_that_were_voted_for(filled: Index, originals: list[Path]) -> None:
+    with Image.open(originals[0]) as picture:
+        smooth = picture.filter(ImageFilter.GaussianBlur(1.5))
+
+    def found(limit: int) -> dict[int, tuple[float, int]]:
+        search = filled.search(filled.snapshot, voting=VotingOptions(voting_limit=limit, shortlist=1000))
+        look = search.look(smooth)
+        candidates = search.candidates(look, search.words(look), {})
+        return {one.id: (one.votes, len(one.matches)) for one in candidates if one.variant == 0}
+
+    every, nearest = found(22), found(8)
+    assert set(nearest) < set(every)
+    for image, (votes, matches) in nearest.items():
+        assert votes < every[image][0]
+        assert matches == every[image][1]
 
 
 def test_geometry_options_reach_the_verification(filled: Index, originals: list[Path]) -> None:

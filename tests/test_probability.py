@@ -53,3 +53,8 @@ def test_the_surest_are_still_told_apart() -> None:
 def test_extremes_are_finite() -> None:
     for geometry in (-1e6, 1e6):
         assert 0 <= probability(Evidence(geometry, geometry, 1.0, 1.0, 1.0)) <= 1
+
+
+def test_pixels_that_agree_all_over_outweigh_uneven_inliers() -> None:
+    uneven = Evidence(geometry=60.0, distinct=60.0, clarity=1.0, evenness=0.32, agreement=0.9)
+    assert probability(uneven) > 0.8 > probability(dataclasses.replace(uneven, agreement=0.6))

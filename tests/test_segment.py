@@ -25,6 +25,7 @@ from featmatch.store.segment import (
     restored,
     write_segment,
 )
+from featmatch.whole import LOOK
 
 WORDS = 11
 
@@ -41,7 +42,9 @@ def made_images(seed: int, counts: list[int]) -> list[IndexedImage]:
             random.integers(1 << 63, size=count).astype(np.uint64),
             max(width, height),
         )
-        images.append(IndexedImage(width, height, random.integers(WORDS, size=count).astype(np.int32), postings))
+        words = random.integers(WORDS, size=count).astype(np.int32)
+        phash, look = random.integers(1 << 63, dtype=np.uint64), np.frombuffer(random.bytes(LOOK.itemsize), LOOK)[0]
+        images.append(IndexedImage(width, height, words, postings, phash, look))
     return images
 
 
@@ -267,7 +270,7 @@ def test_a_segment_written_in_parts_is_the_same_to_the_byte(tmp_path: Path) -> N
     images = written(tmp_path / "whole")
     segment = opened(tmp_path / "whole")
     counts = np.array([len(image.words) for image in images])
-    tables = (segment.ids, segment.widths, segment.heights, counts)
+    tables = (segment.ids, segment.widths, segment.heights, counts, segment.phashes, segment.looks)
     with SegmentWriter(tmp_path / "parts", *tables, WORDS) as writer:
         for first, last in ((0, 4), (4, 5), (5, WORDS)):
             rows = slice(int(segment.offsets[first]), int(segment.offsets[last]))
@@ -281,7 +284,10 @@ def test_a_segment_written_in_parts_is_the_same_to_the_byte(tmp_path: Path) -> N
 
 def test_a_segment_that_lacks_postings_is_not_kept(tmp_path: Path) -> None:
     one = np.array([5])
-    with pytest.raises(StoreError), SegmentWriter(tmp_path / "000001", one, one, one, one, WORDS):
+    with (
+        pytest.raises(StoreError),
+        SegmentWriter(tmp_path / "000001", one, one, one, one, one, np.zeros(1, LOOK), WORDS),
+    ):
         pass
     assert list(tmp_path.iterdir()) == []
 

@@ -56,7 +56,7 @@ def pairs(folder: Path) -> Iterator[tuple[Path, Path, NDArray[np.float64]]]:
         truth = storage.getNode(f"H1{file.stem[4]}").mat()
         (first,) = file.parent.glob("img1.*")
         (other,) = file.parent.glob(f"img{file.stem[4]}.*")
-        yield first, other, truth
+        yield first, other, truth / truth[2, 2]  # some are written with the other sign
 
 
 def corner_error(homography: NDArray[np.float64] | None, truth: NDArray[np.float64], image: Path) -> float:

@@ -40,12 +40,14 @@ from featmatch.features import Features, extract, extract_grey
 from featmatch.files import folder_bytes, image_files
 from featmatch.geometry import GeometryOptions
 from featmatch.image import GreyImage, load_display, load_grey
+from featmatch.metadata import Metadata
 from featmatch.scanning import scan
 from featmatch.store.segment import Segment
 from featmatch.symmetry import Variant, with_descriptors_of
 from featmatch.timing import StageClock
 from featmatch.verification import FEWEST_FEATURES, named, verify_candidates
 from featmatch.voting import QueryWords, VotingOptions, vote
+from featmatch.whole import whole_picture
 from tools.demo import bundled_photos
 from tools.small_index import memory_bytes
 from tools.synthetic_images import Material, as_indexed
@@ -133,8 +135,8 @@ def build(folder: Path, images: int, photos: Photos, options: FeatureOptions) ->
     index = Index.open(folder, create=True, features=options)
     material = Material.of(list(extracted(photos.material, options)), index.vocabulary, options)
     planted = {
-        name: as_indexed(features, index.vocabulary.assign(features.descriptors))
-        for name, (_, features) in zip(photos.planted, extracted(photos.planted, options), strict=True)
+        name: as_indexed(features, index.vocabulary.assign(features.descriptors), whole_picture(grey))
+        for name, (grey, features) in zip(photos.planted, extracted(photos.planted, options), strict=True)
     }
     places = np.sort(np.random.default_rng(_SEED).choice(images, len(planted), replace=False)).tolist()
     at = dict(zip(places, planted, strict=True))
@@ -150,7 +152,7 @@ def build(folder: Path, images: int, photos: Photos, options: FeatureOptions) ->
             making += time.perf_counter() - began
             for path, image in zip(some, made, strict=True):
                 digest = hashlib.sha256(path.encode(errors="surrogateescape")).hexdigest()
-                yield path, adding._Indexed(digest, 100_000, 1, planted.get(path, image))
+                yield path, adding._Indexed(digest, 100_000, 1, planted.get(path, image), Metadata())
 
     before, vars(adding)["_indexed"] = adding._indexed, indexed
     target = adding.Target(folder, None, options, len(index.vocabulary))
@@ -181,7 +183,7 @@ def build(folder: Path, images: int, photos: Photos, options: FeatureOptions) ->
 def extracted(names: Sequence[str], options: FeatureOptions) -> Iterator[tuple[GreyImage, Features]]:
     """Photos and their features."""
     for name in names:
-        grey = load_grey(name, longest_px=options.longest_px, shortest_px=options.shortest_px)
+        grey = load_grey(name, longest_px=options.longest_px, shortest_px=options.shortest_px, colours=True)
         yield grey, extract_grey(grey, options)
 
 
@@ -260,13 +262,13 @@ def searched(index: Index, features: Features, *, plain: bool) -> tuple[str | No
 
 def reading_again(segments: Sequence[Segment], query: QueryWords) -> dict[str, float]:
     """Milliseconds of reading, once each, the signatures and the image numbers that a vote reads, on all cores."""
-    weights = np.ones(VotingOptions().hamming_limit + 1, np.float32)
+    weights, limit = np.ones(1, np.float32), VotingOptions().hamming_limit
     words = np.unique(query.ids)
     tasks = []
     for segment in segments:
         columns = segment.offsets, segment.postings.image, segment.postings.signature
         votes = np.zeros(len(segment.ids), np.float32)
-        rows = scan(*columns, query.ids, query.signatures, query.weights, weights, votes).rows
+        rows = scan(*columns, query.ids, query.signatures, query.weights, weights, limit, votes).rows
         tasks += [(*columns, words[part::READERS], rows[part::READERS]) for part in range(READERS)]
     with ThreadPoolExecutor(READERS) as threads:
         began = time.perf_counter()

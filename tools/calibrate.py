@@ -64,8 +64,12 @@ def answers_in(reports: Iterable[Path], detector: str) -> tuple[list[Evidence], 
         if report["index"]["detector"] != detector:
             raise SystemExit(f"{file} is of {report['index']['detector']}, not of {detector}")
         answers = (answer for record in report["records"] for answer in record["answers"][:ANSWERS])
-        rows += [answer for answer in answers if answer["right"] is not None]
-    names = Evidence.__dataclass_fields__
+        rows += [
+            answer
+            for answer in answers
+            if answer["right"] is not None and answer["evidence"].get("layout") is None  # else a whole picture
+        ]
+    names = [name for name in Evidence.__dataclass_fields__ if name != "whole"]
     evidence = [Evidence(**{name: row["evidence"][name] for name in names}) for row in rows]
     return evidence, np.array([row["right"] for row in rows], bool)
 
@@ -78,16 +82,16 @@ def fitted(evidence: list[Evidence], right: NDArray[np.bool_], *, with_pixels: b
     counted = np.array([one.counted if with_pixels else one.distinct for one in seen])
     agreement = np.array([one.clear_agreement for one in seen]) * with_pixels
     chance = np.stack([counted, agreement, ones], axis=1)
-    part = np.stack([np.array([one.evenness for one in seen]), ones], axis=1)
+    part = np.stack([np.array([one.evenness for one in seen]), agreement**2, ones], axis=1)
 
     def loss(numbers: NDArray[np.float64]) -> float:
         log_right = log_expit(chance @ numbers[:3]) + log_expit(part @ numbers[3:])
         log_wrong = np.log(np.maximum(-np.expm1(log_right), 1e-15))
         return float(-np.where(right, log_right, log_wrong).sum() + _PRIOR * (numbers**2).sum())
 
-    start = np.array([0.4, 5.0, -6.0, 5.0, -4.0])
+    start = np.array([0.4, 5.0, -6.0, 5.0, 1.0, -4.0])
     # More evidence never makes a match less likely.
-    growths_and_odds = [(0, None), (0, None), (None, None), (0, None), (None, None)]
+    growths_and_odds = [(0, None), (0, None), (None, None), (0, None), (0, None), (None, None)]
     best = minimize(loss, start, method="L-BFGS-B", bounds=growths_and_odds).x
     return Fit(*(round(float(number), 3) for number in best))
 

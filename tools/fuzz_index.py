@@ -24,8 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import featmatch
-from featmatch import FeatmatchError, FeatureOptions, Features, Index, Vocabulary, scanning
-from featmatch import index as facade
+from featmatch import FeatmatchError, FeatureOptions, Features, Index, Vocabulary, scanning, searching
 from featmatch.image import GreyImage
 from featmatch.store import segment
 from tools.small_index import draw_pictures, index_in_this_process, settle, small_index, small_vocabulary
@@ -206,7 +205,7 @@ def _extract_once(picture: Path, options: FeatureOptions) -> None:
         del grey, options
         return features
 
-    vars(facade)["extract_grey"] = extracted
+    vars(searching)["extract_grey"] = extracted
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 """Make the small index that is kept under ``tests/indexes``: one for each version of the format, to open for ever.
 
-    python -m tools.make_format_index tests/indexes/format-1
+    python -m tools.make_format_index tests/indexes/format-2
 
 Made once, when a version of the format is released, and never again.
 """

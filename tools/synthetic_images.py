@@ -3,7 +3,8 @@
 A synthetic image has the features of four photos, a quarter from each, every photo in any of its variants: as it is,
 mirrored, as a negative, or both (whose words and signatures follow from the plain ones where the vocabulary is closed).
 In each signature about four of the 64 bits are flipped, and positions, angles and sizes are jittered. So words keep the
-distribution that they have in photos, and signatures theirs within a word, but no synthetic image is a copy.
+distribution that they have in photos, and signatures theirs within a word, but no synthetic image is a copy. As a whole
+it looks like the first of its photos, under a perceptual hash of random bits.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from featmatch.image import GreyImage
 from featmatch.store.segment import IndexedImage, Postings, quantised
 from featmatch.symmetry import Variant, variants_of
 from featmatch.vocabulary import Vocabulary, Words
+from featmatch.whole import Look, WholePicture, whole_picture
 
 PHOTOS_AN_IMAGE = 4
 _SIZE = (640, 480)  # of every synthetic image, px
@@ -27,13 +29,15 @@ _ANDED = 4  # random words; a bit is set in all of them, and flipped, once in si
 _JITTER = 1000  # 65535ths of the longer side
 
 
-def as_indexed(features: Features, words: Words) -> IndexedImage:
+def as_indexed(features: Features, words: Words, whole: WholePicture) -> IndexedImage:
     """What ``add`` keeps of a picture."""
     postings = quantised(
         features.keypoints, features.angles, features.sizes, words.signatures[:, 0],
         max(features.width, features.height),
     )  # fmt: skip
-    return IndexedImage(features.width, features.height, words.ids[:, 0], postings)
+    return IndexedImage(
+        features.width, features.height, words.ids[:, 0], postings, whole.phashes[0], whole.looks[0]
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,13 @@ class Material:
         offsets: (photos * variants + 1,) int64, where those of each begin.
         words: (N,) int32.
         postings: of N rows.
+        looks: (photos * variants,) of ``LOOK``.
     """
 
     offsets: NDArray[np.int64]
     words: NDArray[np.int32]
     postings: Postings
+    looks: Look
 
     @classmethod
     def of(
@@ -58,11 +64,11 @@ class Material:
         random = np.random.default_rng(0)
         parts = []
         for grey, features in photos:
-            plain = vocabulary.assign(features.descriptors)
+            plain, whole = vocabulary.assign(features.descriptors), whole_picture(grey)
             for variant, seen in zip(Variant, variants_of(features, grey, options), strict=True):
                 closed = vocabulary.forms > 1
                 words = vocabulary.permuted(plain, variant) if closed else vocabulary.assign(seen.descriptors)
-                parts.append((random.permutation(len(seen)), as_indexed(seen, words)))
+                parts.append((random.permutation(len(seen)), as_indexed(seen, words, whole)))
         return cls(
             np.cumsum([0, *(len(order) for order, _ in parts)]),
             np.concatenate([part.words[order] for order, part in parts]),
@@ -72,6 +78,7 @@ class Material:
                     for name in Postings.__annotations__
                 }
             ),
+            np.array([part.look for _, part in parts]),
         )
 
     def images(self, count: int, features: int, seed: tuple[int, int]) -> Iterator[IndexedImage]:
@@ -88,9 +95,11 @@ class Material:
         flat = rows.reshape(count, -1)[chosen]
         columns = self._jittered(flat, random)
         words = self.words[flat]
-        for first, last in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True):
-            own = Postings(**{name: column[first:last] for name, column in columns.items()})
-            yield IndexedImage(*_SIZE, words[first:last], own)
+        phashes, looks = random.integers(1 << 64, size=count, dtype=np.uint64), self.looks[sources[:, 0]]
+        for image, last in enumerate(ends.tolist()):
+            one = slice(ends[image - 1] if image else 0, last)
+            own = Postings(**{name: column[one] for name, column in columns.items()})
+            yield IndexedImage(*_SIZE, words[one], own, phashes[image], looks[image])
 
     def _jittered(self, rows: NDArray[np.int64], random: np.random.Generator) -> dict[str, NDArray[Any]]:
         flips = random.integers(1 << 64, size=(_ANDED, len(rows)), dtype=np.uint64)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 import featmatch
-from featmatch.cli import keeping, measuring, searching
+from featmatch.cli import grouping, keeping, measuring, searching
 from featmatch.cli.common import FAILED, INTERRUPTED, complain
 from featmatch.errors import FeatmatchError
 from featmatch.quiet import keep_decoders_quiet
@@ -43,8 +43,8 @@ def cli() -> None:
 
 
 for command in (
-    keeping.add, searching.query, searching.verify, keeping.remove, keeping.list_, keeping.info, keeping.compact,
-    keeping.check, measuring.train, measuring.evaluate,
+    keeping.add, searching.query, searching.verify, grouping.groups, keeping.remove, keeping.list_, keeping.info,
+    keeping.reject, keeping.accept, keeping.compact, keeping.check, measuring.train, measuring.evaluate,
 ):  # fmt: skip
     cli.add_command(command)
 

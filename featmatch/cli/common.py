@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from featmatch.errors import FeatmatchError
 
+if TYPE_CHECKING:
+    from featmatch.features import FeatureOptions
+
 FOUND, NOTHING_FOUND, FAILED, INTERRUPTED = 0, 1, 2, 130
 DETECTORS = ("sift", "akaze", "orb", "brisk", "kaze", "surf")
+SPEEDS = ("fast", "balanced", "thorough")
 
 features_option = click.option(
     "--features", type=click.Choice(DETECTORS), default=None, help="Kind of features.  [default: sift]"
+)
+speed_option = click.option(
+    "--speed",
+    type=click.Choice(SPEEDS),
+    default=None,
+    help="Of extraction, against what is found.  [default: balanced]",
 )
 vocabulary_option = click.option("--vocabulary", type=click.Path(), help="Vocabulary file.  [default: the shipped one]")
 jobs_option = click.option(
@@ -27,7 +37,19 @@ root_option = click.option(
 )
 wait_option = click.option("--wait", is_flag=True, help="Wait for another writer to end, rather than failing at once.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+match_option = click.option(
+    "--match", metavar="WORDS", help="Only images with all these words in name, text, caption, camera or date taken."
+)
 index_argument = click.argument("index", type=click.Path(path_type=Path))
+
+
+def wanted_features(features: str | None, speed: str | None) -> str | FeatureOptions | None:
+    """What --features and --speed ask for; nothing where neither is given."""
+    if speed is None:
+        return features
+    from featmatch.features import FeatureOptions
+
+    return FeatureOptions.of(features or "sift", speed)
 
 
 def complain(message: str) -> None:

@@ -20,9 +20,12 @@ from featmatch.cli.common import (
     index_argument,
     jobs_option,
     json_option,
+    match_option,
     root_option,
+    speed_option,
     vocabulary_option,
     wait_option,
+    wanted_features,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 @index_argument
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @features_option
+@speed_option
 @vocabulary_option
 @jobs_option
 @click.option("--text", help="Kept with each image that is added.")
@@ -45,8 +49,8 @@ if TYPE_CHECKING:
 @click.option("--prune", is_flag=True, help="Take out what INDEX has below PATH..., but is no more.")
 @wait_option
 def add(
-    index: Path, paths: Sequence[str], features: str | None, vocabulary: str | None, jobs: int, text: str | None,
-    pages: bool, timeout: float, root: str | None, prune: bool, wait: bool,
+    index: Path, paths: Sequence[str], features: str | None, speed: str | None, vocabulary: str | None, jobs: int,
+    text: str | None, pages: bool, timeout: float, root: str | None, prune: bool, wait: bool,
 ) -> int:  # fmt: skip
     """Index files and folders (recursively), creating INDEX if needed.
 
@@ -55,7 +59,8 @@ def add(
     """
     from featmatch.progress import images_bar
 
-    opened = featmatch.Index.open(index, create=True, features=features, vocabulary=vocabulary, root=root)
+    wanted = wanted_features(features, speed)
+    opened = featmatch.Index.open(index, create=True, features=wanted, vocabulary=vocabulary, root=root)
     with images_bar() as progress:
         report = opened.add(
             paths, jobs=jobs, text=text, timeout=timeout, pages=pages, prune=prune, wait=wait, progress=progress
@@ -70,6 +75,11 @@ def add(
     )
     asked_for = {os.path.normpath(path) for path in paths}  # what a folder holds beside good images is no error
     return FAILED if any(failure.name in asked_for for failure in report.failed) else FOUND
+
+
+_clear_option = click.option(
+    "--clear", is_flag=True, help="Take back what was said of A and B, be it this or the other."
+)
 
 
 @click.command()
@@ -89,13 +99,50 @@ def remove(index: Path, names: Sequence[str], wait: bool) -> int:
     return FOUND if gone else NOTHING_FOUND
 
 
+@click.command()
+@index_argument
+@click.argument("a")
+@click.argument("b")
+@_clear_option
+@wait_option
+def reject(index: Path, a: str, b: str, clear: bool, wait: bool) -> int:
+    """Remember that A and B (names in INDEX, or files) are no copies of one another, whatever the evidence says.
+
+    Kept by what is in the files, whatever they are called later.
+    """
+    return _judge(index, a, b, False, clear, wait)
+
+
+@click.command()
+@index_argument
+@click.argument("a")
+@click.argument("b")
+@_clear_option
+@wait_option
+def accept(index: Path, a: str, b: str, clear: bool, wait: bool) -> int:
+    """Remember that A and B (names in INDEX, or files) are copies of one another, however short the evidence is.
+
+    Kept by what is in the files, whatever they are called later.
+    """
+    return _judge(index, a, b, True, clear, wait)
+
+
+def _judge(index: Path, a: str, b: str, is_copy: bool, clear: bool, wait: bool) -> int:
+    opened = featmatch.Index.open(index)
+    if clear:
+        return FOUND if opened.forget(a, b, wait=wait) else NOTHING_FOUND
+    (opened.accept if is_copy else opened.reject)(a, b, wait=wait)
+    return FOUND
+
+
 @click.command("list")
 @index_argument
+@match_option
 @json_option
-def list_(index: Path, as_json: bool) -> int:
+def list_(index: Path, match: str | None, as_json: bool) -> int:
     """Print the name of each image in INDEX, one a line."""
     count = 0
-    for record in featmatch.Index.open(index).images():
+    for record in featmatch.Index.open(index).images(match):
         count += 1
         if as_json:
             tables.print_object(vars(record))

@@ -16,7 +16,9 @@ from featmatch.cli.common import (
     FOUND,
     features_option,
     jobs_option,
+    speed_option,
     vocabulary_option,
+    wanted_features,
     write,
 )
 from featmatch.errors import FeatmatchError
@@ -24,7 +26,7 @@ from featmatch.errors import FeatmatchError
 if TYPE_CHECKING:
     pass
 
-_SUITES = ("random", "single", "crops", "hard")
+_SUITES = ("random", "single", "crops", "hard", "plain")
 
 
 @click.command()
@@ -60,10 +62,11 @@ def train(out: Path, paths: Sequence[str], features: str | None, words: int, wor
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--distractors", type=click.Path(), multiple=True, metavar="PATH", help="Index this as well; repeatable.")
 @features_option
+@speed_option
 @vocabulary_option
 @click.option(
     "--suite", "suites", type=click.Choice([*_SUITES, "all"]), multiple=True, default=["random"], show_default=True,
-    help="What is tried: compositions of edits, edits alone, crops, look-alikes; repeatable.",
+    help="What is tried: compositions of edits, edits alone, crops, look-alikes, pictures without detail; repeatable.",
 )  # fmt: skip
 @click.option("--count", type=click.IntRange(min=1), default=300, show_default=True, help="Positives of each suite.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of all chance.")
@@ -75,9 +78,9 @@ def train(out: Path, paths: Sequence[str], features: str | None, words: int, wor
 @click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write report and records.")
 @click.option("--html", "html_file", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with plots.")
 def evaluate(
-    paths: Sequence[str], distractors: Sequence[str], features: str | None, vocabulary: str | None,
-    suites: Sequence[str], count: int, seed: int, jobs: int, index: Path | None, twins: Path | None,
-    json_file: Path | None, html_file: Path | None,
+    paths: Sequence[str], distractors: Sequence[str], features: str | None, speed: str | None,
+    vocabulary: str | None, suites: Sequence[str], count: int, seed: int, jobs: int, index: Path | None,
+    twins: Path | None, json_file: Path | None, html_file: Path | None,
 ) -> int:  # fmt: skip
     """Say how well edited copies of the photos at PATH... are found, how fast, and how big it gets.
 
@@ -94,8 +97,8 @@ def evaluate(
         workspace = index or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="featmatch-")))
         with stages_bar() as progress:
             done = running.evaluate(
-                paths, workspace, options, distractors=distractors, features=features, vocabulary=vocabulary,
-                twins=pairs, jobs=jobs, progress=progress,
+                paths, workspace, options, distractors=distractors, features=wanted_features(features, speed),
+                vocabulary=vocabulary, twins=pairs, jobs=jobs, progress=progress,
             )  # fmt: skip
         found = report.report_of(done)
         click.echo(report.text_of(found))

@@ -18,6 +18,7 @@ from featmatch.cli.common import (
     features_option,
     index_argument,
     json_option,
+    match_option,
     root_option,
     save,
 )
@@ -34,11 +35,12 @@ if TYPE_CHECKING:
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header.")
 @click.option("--all", "unproven", is_flag=True, help="Show candidates as well that are not proven.")
+@match_option
 @click.option("--draw", type=click.Path(path_type=Path), metavar="DIR", help="Draw each match into this folder.")
 @root_option
 def query(
-    index: Path, images: Sequence[str], limit: int, as_json: bool, as_csv: bool, unproven: bool, draw: Path | None,
-    root: str | None,
+    index: Path, images: Sequence[str], limit: int, as_json: bool, as_csv: bool, unproven: bool, match: str | None,
+    draw: Path | None, root: str | None,
 ) -> int:  # fmt: skip
     """Find what each IMAGE is a copy of, in whole or in part."""
     if as_json and as_csv:
@@ -51,14 +53,14 @@ def query(
     failed = False
     for number, name in enumerate(images, 1):
         try:
-            matches = opened.query(name, limit=limit, unproven=unproven)
+            matches = opened.query(name, limit=limit, unproven=unproven, match=match)
         except ImageError as error:
             from featmatch.answers import Matches
 
             complain(f"{tables.printable(name)}: {error.status}: {error}")
             matches, failed = Matches(status=error.status), True
         show(name, matches)
-        if any(match.proven for match in matches):
+        if any(found.proven for found in matches):
             status = FOUND
         if draw is not None:
             _draw_all(draw, number, name, matches, opened.path_of)

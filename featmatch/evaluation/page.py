@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import math
 from importlib import resources
@@ -14,14 +13,12 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
 
 from featmatch.errors import ImageError
-from featmatch.evaluation.edits import Picture
 from featmatch.evaluation.report import Figures, worst_misses
 from featmatch.evaluation.running import Evaluation, Record
 from featmatch.evaluation.trials import make
-from featmatch.image import load_display
+from featmatch.thumbnails import embedded
 
 _THUMBNAIL_PX = 220
 
@@ -57,8 +54,8 @@ def _miss(record: Record, evaluation: Evaluation, workspace: Path) -> dict[str, 
     wrong = next((answer for answer in record.answers if answer.right is False), None)
     return {
         "record": record,
-        "query": _embedded(make(record.trial, evaluation.plan).picture),
-        "photo": _embedded(load_display(record.photo)),
+        "query": embedded(make(record.trial, evaluation.plan).picture, _THUMBNAIL_PX),
+        "photo": embedded(record.photo, _THUMBNAIL_PX),
         "right": right,
         "wrong": wrong,
         "wrong_photo": _embedded_file(wrong.name, workspace) if wrong else None,
@@ -68,18 +65,9 @@ def _miss(record: Record, evaluation: Evaluation, workspace: Path) -> dict[str, 
 def _embedded_file(name: str, workspace: Path) -> str | None:
     file = workspace / name if name.startswith("decorated/") else Path(name)
     try:
-        return _embedded(load_display(file))
+        return embedded(file, _THUMBNAIL_PX)
     except ImageError:
         return None  # moved since it was indexed
-
-
-def _embedded(picture: Picture) -> str:
-    """A thumbnail as the address of an image."""
-    image = Image.fromarray(picture)
-    image.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _crop_plot(rows: list[Figures]) -> str:

@@ -151,7 +151,7 @@ def _rows(suite: str, records: Sequence[Record]) -> Iterator[tuple[str, list[Rec
     labels: dict[str, list[Record]] = {}
     for record in records:
         ((edit, strength),) = record.steps
-        labels.setdefault(edit if suite == "hard" else str(Step(edit, strength)), []).append(record)
+        labels.setdefault(edit if suite in ("hard", "plain") else str(Step(edit, strength)), []).append(record)
     yield from labels.items()
 
 

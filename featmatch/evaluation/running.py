@@ -15,10 +15,20 @@ import cv2
 
 from featmatch.adding import AddReport
 from featmatch.answers import Match
-from featmatch.evaluation.trials import EvaluationOptions, Plan, Trial, make, plan_for, write_decorated
+from featmatch.evaluation.trials import (
+    EvaluationOptions,
+    Made,
+    Plan,
+    Trial,
+    make,
+    plan_for,
+    write_decorated,
+    write_plain,
+)
 from featmatch.features import FeatureOptions
 from featmatch.files import image_files
 from featmatch.index import Index, IndexInfo
+from featmatch.probability import Likeness
 
 Progress = Callable[[str, int, int], None]
 
@@ -145,8 +155,9 @@ def evaluate(
     began = time.perf_counter()
     report = _hold(index, wanted, jobs, progress)
     adding_s = time.perf_counter() - began
-    if "hard" in options.suites:
-        _make_hard_index(plan, workspace, wanted, jobs, progress)
+    for suite, write in _OWN_PICTURES.items():
+        if suite in options.suites:
+            _make_index_with(write(plan, workspace), suite, workspace, wanted, jobs, progress)
     trials = [
         Trial(suite, number, positive)
         for suite in dict.fromkeys(options.suites)
@@ -169,16 +180,22 @@ def _hold(index: Index, names: Sequence[str], jobs: int, progress: Progress) -> 
     return index.add(names, jobs=jobs, progress=lambda done, total: progress("indexing", done, total))
 
 
-def _make_hard_index(plan: Plan, workspace: Path, names: Sequence[str], jobs: int, progress: Progress) -> None:
-    """The same index with the decorated copies in it, which other suites are not to meet: they draw faces as well."""
-    folder = workspace / _index_name("hard")
+# Suites with pictures of their own in the index, which other suites are not to meet: those draw faces as well.
+_OWN_PICTURES: dict[str, Callable[[Plan, Path], list[str]]] = {"hard": write_decorated, "plain": write_plain}
+
+
+def _make_index_with(
+    pictures: Sequence[str], suite: str, workspace: Path, names: Sequence[str], jobs: int, progress: Progress
+) -> None:
+    """The same index with the pictures of a suite in it."""
+    folder = workspace / _index_name(suite)
     if not folder.exists():
         shutil.copytree(workspace / _index_name("random"), folder)
-    _hold(Index.open(folder), [*names, *write_decorated(plan, workspace)], jobs, progress)
+    _hold(Index.open(folder), [*names, *pictures], jobs, progress)
 
 
 def _index_name(suite: str) -> str:
-    return "index-hard" if suite == "hard" else "index"
+    return f"index-{suite}" if suite in _OWN_PICTURES else "index"
 
 
 def _in_parallel(
@@ -201,8 +218,7 @@ def run(trial: Trial, plan: Plan, workspace: Path, twins: frozenset[tuple[str, s
     index = _index(workspace / _index_name(trial.suite))
     index.refresh()
     found = index.query(made.picture, unproven=True, limit=plan.options.limit)
-    shown = {*made.sources, *made.others, made.photo}
-    answers = tuple(_answer(match, _told(match.name, workspace), made.sources, shown, twins) for match in found)
+    answers = tuple(_answer(match, _told(match.name, workspace), made, twins) for match in found)
     height, width = made.picture.shape[:2]
     return Record(
         trial.suite, trial.number, trial.positive, made.photo, made.sources, made.steps, made.recipe,
@@ -210,10 +226,11 @@ def run(trial: Trial, plan: Plan, workspace: Path, twins: frozenset[tuple[str, s
     )  # fmt: skip
 
 
-def _answer(
-    match: Match, name: str, sources: Sequence[str], shown: set[str], twins: frozenset[tuple[str, str]]
-) -> Answer:
-    right: bool | None = name in sources
+def _answer(match: Match, name: str, made: Made, twins: frozenset[tuple[str, str]]) -> Answer:
+    shown = {*made.sources, *made.others, made.photo}
+    right: bool | None = name in made.sources
+    if not right and name in made.kin:
+        right = None
     if not right and any(_ends(name, a) and any(_ends(one, b) for one in shown) for a, b in _both_ways(twins)):
         right = None
     return Answer(name, match.probability, match.score, match.proven, right, evidence_of(match))
@@ -234,6 +251,7 @@ def evidence_of(match: Match) -> dict[str, float | None]:
         "rotation_deg": match.relation.rotation_deg,
         "mirrored": match.relation.mirrored,
         "negative": match.relation.negative,
+        **dict(zip(Likeness._fields, match.evidence.whole or (None, None, None), strict=True)),
     }
 
 

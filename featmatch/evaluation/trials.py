@@ -6,8 +6,9 @@ many others there are, and its picture can be made again when somebody wants to 
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -19,9 +20,10 @@ from featmatch.errors import FeatmatchError, ImageError, UsageError
 from featmatch.evaluation.compositions import EDITS, Step, compose
 from featmatch.evaluation.decorations import DECORATIONS
 from featmatch.evaluation.edits import SMALLEST_PX, Picture, Random, jpeg, scale
+from featmatch.evaluation.plain import PLAIN, mildly_edited
 from featmatch.image import load_display
 
-SUITES = ("random", "single", "crops", "hard")
+SUITES = ("random", "single", "crops", "hard", "plain")
 CROP_SHARES = (80.0, 50.0, 30.0, 20.0, 10.0, 5.0, 2.0)  # percent of the area
 FEWEST_PHOTOS = 8
 _LONGEST_PX = 2000  # larger photos are edited at this size, as they are used again; ten times the pixels say no more
@@ -29,6 +31,9 @@ _DECORATED_PHOTOS = 8  # at most; a fifth of those held out otherwise
 
 _SINGLES = [Step(name, strength) for name, edit in EDITS.items() for strength in edit.strengths]
 _KINDS = tuple(DECORATIONS)
+_PLAIN = tuple(PLAIN)
+_ITSELF = ("64 px",)  # copies of the photo itself, which is in the index as it is
+_SAME = ("blurred",)  # pictures in the index that show the same as the photo
 _WITH_PHOTO = tuple(kind for kind in _KINDS if kind != "text page")  # the others have nothing to be found by
 
 
@@ -85,6 +90,7 @@ class Made(NamedTuple):
         others: photos beside it that are not in the index.
         steps: edits or decorations, with their strengths.
         recipe: the same as text.
+        kin: other images in the index that show the same, but are not asked for.
     """
 
     picture: Picture
@@ -93,6 +99,7 @@ class Made(NamedTuple):
     others: tuple[str, ...]
     steps: tuple[tuple[str, float], ...]
     recipe: str
+    kin: tuple[str, ...] = ()
 
 
 def plan_for(photos: Sequence[str], options: EvaluationOptions) -> Plan:
@@ -113,23 +120,48 @@ def write_decorated(plan: Plan, workspace: Path) -> list[str]:
     """Write the decorated copies of photos that the index is to hold; return their names."""
     folder = workspace / "decorated"
     names = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with _writing_to(folder):
         for kind in _KINDS:
             for design in range(plan.options.designs):
                 for copy in range(plan.options.copies):
                     _, photo = _readable(plan.decorated, copy)
                     own = np.random.default_rng([plan.options.seed, 0, copy])
-                    image = Image.fromarray(DECORATIONS[kind](photo, _design(plan, kind, design), own))
-                    buffer = io.BytesIO()
-                    image.save(buffer, "PNG", compress_level=1)
-                    file = folder / f"{kind.replace(' ', '_')}-{design}-{copy}.png"
-                    if not (file.is_file() and file.read_bytes() == buffer.getvalue()):  # else it is indexed again
-                        file.write_bytes(buffer.getvalue())
-                    names.append(str(file))
+                    picture = DECORATIONS[kind](photo, _design(plan, kind, design), own)
+                    names.append(_written(picture, folder / f"{kind.replace(' ', '_')}-{design}-{copy}.png"))
+    return names
+
+
+def write_plain(plan: Plan, workspace: Path) -> list[str]:
+    """Write the pictures without detail that the index is to hold, one of each kind for each photo of it."""
+    folder = workspace / "plain"
+    names = []
+    with _writing_to(folder):
+        for kind in _PLAIN:
+            for place in range(len(plan.indexed)):
+                name, photo = _readable(plan.indexed, place)
+                if kind not in _ITSELF and name == plan.indexed[place]:
+                    names.append(
+                        _written(_plain(plan, kind, name, photo, 0), workspace / _plain_name(plan, kind, name))
+                    )
+    return names
+
+
+@contextlib.contextmanager
+def _writing_to(folder: Path) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
         raise FeatmatchError(f"cannot write to {folder}: {error.strerror or error}") from error
-    return names
+
+
+def _written(picture: Picture, file: Path) -> str:
+    """Write a PNG file, if it is not there as it is to be; return its name."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", compress_level=1)
+    if not (file.is_file() and file.read_bytes() == buffer.getvalue()):  # else it is indexed again
+        file.write_bytes(buffer.getvalue())
+    return str(file)
 
 
 def make(trial: Trial, plan: Plan) -> Made:
@@ -140,10 +172,14 @@ def make(trial: Trial, plan: Plan) -> Made:
     kinds = _WITH_PHOTO if trial.positive else _KINDS
     # One kind after the other, and the photos in turn; each round through the kinds begins one photo later, or some
     # kinds would meet some photos only.
-    turns = {"single": len(_SINGLES), "crops": len(CROP_SHARES), "hard": len(kinds)}.get(trial.suite, len(pool))
+    turns = {"single": len(_SINGLES), "crops": len(CROP_SHARES), "hard": len(kinds), "plain": len(_PLAIN)}.get(
+        trial.suite, len(pool)
+    )
     name, photo = _readable(pool, trial.number + trial.number // turns)
     others = _Others(plan)
     turn = trial.number % turns
+    if trial.suite == "plain":
+        return _made_plain(trial, plan, _PLAIN[turn], name, photo, random)
     if trial.suite == "hard":
         kind, design = kinds[turn], trial.number // turns % options.designs
         decorated = DECORATIONS[kind](photo, _design(plan, kind, design), random)
@@ -169,6 +205,27 @@ def make(trial: Trial, plan: Plan) -> Made:
         tuple((step.edit, step.strength) for step in steps),
         recipe,
     )
+
+
+def _made_plain(trial: Trial, plan: Plan, kind: str, name: str, photo: Picture, random: Random) -> Made:
+    """A mild edit of a picture without detail: of one in the index, or of one that is nowhere else."""
+    picture, edits = mildly_edited(_plain(plan, kind, name, photo, 0 if trial.positive else 1 + trial.number), random)
+    recipe = ", ".join([kind, *edits])
+    if not trial.positive:
+        return Made(picture, name, (), (), ((kind, 1.0),), recipe)
+    source = name if kind in _ITSELF else _plain_name(plan, kind, name)
+    kin = (name, *(_plain_name(plan, one, name) for one in _SAME)) if kind in (*_SAME, *_ITSELF) else ()
+    return Made(picture, name, (source,), (), ((kind, 1.0),), recipe, kin)
+
+
+def _plain(plan: Plan, kind: str, name: str, photo: Picture, draw: int) -> Picture:
+    place = (plan.indexed + plan.held_out).index(name)
+    return PLAIN[kind](photo, np.random.default_rng([plan.options.seed, 200 + _PLAIN.index(kind), place, draw]))
+
+
+def _plain_name(plan: Plan, kind: str, name: str) -> str:
+    """In the workspace."""
+    return f"plain/{kind}-{plan.indexed.index(name)}.png"
 
 
 class _Others:

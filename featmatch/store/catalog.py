@@ -15,12 +15,15 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from featmatch.errors import StoreError
+from featmatch.errors import MissingFeatureError, StoreError
+from featmatch.store import text_search
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+TEXT_SEARCH = "text_search"  # in the description: whether names can be looked up by their words
 DIGEST_BYTES = 32
 _MOST_VALUES = 900  # in one statement; SQLite's limit was 999 for long
 
@@ -39,7 +42,11 @@ CREATE TABLE images (                  -- contents of files, each once
     width INTEGER NOT NULL,            -- px, as displayed
     height INTEGER NOT NULL,
     features INTEGER NOT NULL,
-    segment INTEGER REFERENCES segments (id)  -- null: its features were lost, and it waits to be added again
+    segment INTEGER REFERENCES segments (id),  -- null: its features were lost, and it waits to be added again
+    format TEXT,                       -- what the file says of itself
+    taken TEXT,                        -- ISO 8601
+    camera TEXT,
+    caption TEXT
 );
 CREATE TABLE names (                   -- under which they are known
     id INTEGER PRIMARY KEY,
@@ -49,6 +56,14 @@ CREATE TABLE names (                   -- under which they are known
     text TEXT
 );
 CREATE INDEX names_of_images ON names (image);
+CREATE TABLE verdicts (                -- what the user said of pairs of files, in the index or not
+    a BLOB NOT NULL,                   -- SHA-256 of the one
+    b BLOB NOT NULL,                   -- and of the other
+    copy INTEGER NOT NULL,             -- 1: a copy, 0: none
+    PRIMARY KEY (a, b),
+    CHECK (a < b AND copy IN (0, 1))
+) WITHOUT ROWID;
+CREATE INDEX verdicts_by_other ON verdicts (b);
 CREATE TABLE tombstones (              -- of images that are no more, but whose features are still in a segment
     image INTEGER PRIMARY KEY,
     segment INTEGER NOT NULL REFERENCES segments (id),
@@ -73,6 +88,10 @@ class ImageRecord:
         height: px, as displayed.
         features: how many of its features are in the index.
         text: what ``add`` was told of it, or None.
+        format: of the file, as "JPEG"; None, as those below, where it does not say.
+        taken: when, in ISO 8601, by the camera's own clock.
+        camera: maker and model.
+        caption: from the file.
     """
 
     id: int
@@ -84,6 +103,10 @@ class ImageRecord:
     height: int
     features: int
     text: str | None
+    format: str | None = None
+    taken: str | None = None
+    camera: str | None = None
+    caption: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +119,7 @@ class SegmentRecord:
         features: how many it was written with.
         manifest: SHA-256 of its segment.json.
         removed_features: how many of its features belong to images that were removed since.
+        removed_images: how many these are; some have no features.
     """
 
     id: int
@@ -103,6 +127,7 @@ class SegmentRecord:
     features: int
     manifest: bytes
     removed_features: int
+    removed_images: int
 
     @property
     def live_features(self) -> int:
@@ -112,12 +137,13 @@ class SegmentRecord:
 
 @dataclass(frozen=True)
 class Totals:
-    """Counts of one generation: names, features of their images, images that still take room, and that wait."""
+    """Counts of one generation: names, features of their images, images that still take room, that wait, verdicts."""
 
     names: int
     features: int
     removed: int
     queued: int
+    verdicts: int
 
 
 class Catalog:
@@ -151,11 +177,17 @@ class Catalog:
         root: str | None = self.meta.get("root")
         return root
 
+    @cached_property
+    def has_verdicts(self) -> bool:
+        """Whether anything was said of any pair of images."""
+        return bool(self.rows("SELECT 1 FROM verdicts LIMIT 1"))
+
     def segments(self) -> list[SegmentRecord]:
         """The live segments, in the order of their numbers."""
         rows = self.rows(
             "SELECT id, images, features, manifest, "
-            "(SELECT coalesce(sum(features), 0) FROM tombstones WHERE segment = segments.id) FROM segments ORDER BY id"
+            "(SELECT coalesce(sum(features), 0) FROM tombstones WHERE segment = segments.id), "
+            "(SELECT count(*) FROM tombstones WHERE segment = segments.id) FROM segments ORDER BY id"
         )
         return [SegmentRecord(*row) for row in rows]
 
@@ -163,15 +195,21 @@ class Catalog:
         """Numbers of images that are still in segments, but not to be found."""
         return frozenset(image for (image,) in self.rows("SELECT image FROM tombstones"))
 
-    def images(self) -> Iterator[ImageRecord]:
-        """Each name that can be found, in the order in which the names were added."""
+    def images(self, match: str | None = None) -> Iterator[ImageRecord]:
+        """Each name that can be found, in the order in which the names were added; of ``match``, only those that fit.
+
+        Raises:
+            UsageError: there is no word in ``match``.
+            MissingFeatureError: this SQLite, or that of the last writer, has no full-text search.
+        """
         last = -1
+        condition, values = self._fitting(match)
         while page := self.rows(
-            "SELECT names.id, image, name, bytes, mtime_ns, hex(sha256), width, height, features, text "
-            "FROM names JOIN images ON images.id = image "
-            "WHERE names.id > ? AND segment IS NOT NULL ORDER BY names.id LIMIT 1000",
-            last,
-        ):
+            "SELECT names.id, image, name, bytes, mtime_ns, hex(sha256), width, height, features, text, "
+            "format, taken, camera, caption FROM names JOIN images ON images.id = image "
+            f"WHERE names.id > ? AND segment IS NOT NULL {condition} ORDER BY names.id LIMIT 1000",
+            last, *values,
+        ):  # fmt: skip
             for last, image, name, size, mtime, sha256, *rest in page:  # noqa: B007  # goes on from the last
                 yield ImageRecord(image, _from_sql(name), size, mtime, sha256.lower(), *rest)
 
@@ -193,14 +231,23 @@ class Catalog:
         """All names, also of images that wait to be added again."""
         return [_from_sql(name) for (name,) in self.rows("SELECT name FROM names ORDER BY id")]
 
-    def names_of(self, images: Sequence[int]) -> dict[int, list[str]]:
-        """The names of images, by number."""
+    def fitting(self, match: str) -> list[int]:
+        """Numbers of the images that have a name that fits, in order; raises as ``images``."""
+        condition, values = self._fitting(match)
+        rows = self.rows(f"SELECT DISTINCT image FROM names WHERE true {condition} ORDER BY image", *values)
+        return [image for (image,) in rows]
+
+    def names_of(self, images: Sequence[int], match: str | None = None) -> dict[int, list[str]]:
+        """The names of images, by number; of ``match``, only those that fit. Raises as ``images``."""
         found: dict[int, list[str]] = {image: [] for image in images}
         distinct = list(found)
+        condition, values = self._fitting(match)
         for start in range(0, len(distinct), _MOST_VALUES):
             some = distinct[start : start + _MOST_VALUES]
             marks = ",".join("?" * len(some))
-            rows = self.rows(f"SELECT image, name FROM names WHERE image IN ({marks}) ORDER BY id", *some)
+            rows = self.rows(
+                f"SELECT image, name FROM names WHERE image IN ({marks}) {condition} ORDER BY id", *some, *values
+            )
             for image, name in rows:
                 found[image].append(_from_sql(name))
         return found
@@ -219,14 +266,51 @@ class Catalog:
         found = self.rows("SELECT id FROM images WHERE sha256 = ? AND segment IS NOT NULL", bytes.fromhex(sha256))
         return found[0][0] if found else None
 
+    def content_named(self, name: str) -> str | None:
+        """SHA-256 of the file that a name stood for when it was added, hexadecimal."""
+        found = self.rows("SELECT hex(sha256) FROM names JOIN images ON images.id = image WHERE name = ?", to_sql(name))
+        return found[0][0].lower() if found else None
+
+    def verdicts(self) -> dict[tuple[int, int], bool]:
+        """Pairs of images, the older first, of which it was said that they are copies (true) or are not (false)."""
+        rows = self.rows(
+            "SELECT min(one.id, other.id), max(one.id, other.id), copy FROM verdicts "
+            "JOIN images AS one ON one.sha256 = a JOIN images AS other ON other.sha256 = b"
+        )
+        return {(older, newer): bool(is_copy) for older, newer, is_copy in sorted(rows)}
+
+    def verdicts_of(self, sha256: str) -> dict[int, bool]:
+        """Images of which it was said that they are copies of this content (true) or are not (false)."""
+        content = bytes.fromhex(sha256)
+        rows = self.rows(
+            "SELECT id, copy FROM verdicts JOIN images ON sha256 = b WHERE a = ? "
+            "UNION ALL SELECT id, copy FROM verdicts JOIN images ON sha256 = a WHERE b = ?",
+            content, content,
+        )  # fmt: skip
+        return {image: bool(is_copy) for image, is_copy in sorted(rows)}
+
     def totals(self) -> Totals:
         """How much there is."""
-        ((names, features, removed, queued),) = self.rows(
+        ((names, features, removed, queued, verdicts),) = self.rows(
             "SELECT (SELECT count(*) FROM names JOIN images ON images.id = image WHERE segment IS NOT NULL), "
             "(SELECT coalesce(sum(features), 0) FROM images WHERE segment IS NOT NULL), "
-            "(SELECT count(*) FROM tombstones), (SELECT count(*) FROM images WHERE segment IS NULL)"
+            "(SELECT count(*) FROM tombstones), (SELECT count(*) FROM images WHERE segment IS NULL), "
+            "(SELECT count(*) FROM verdicts)"
         )
-        return Totals(names, features, removed, queued)
+        return Totals(names, features, removed, queued, verdicts)
+
+    def _fitting(self, match: str | None) -> tuple[str, tuple[str, ...]]:
+        """What to add to a WHERE clause on names."""
+        if match is None:
+            return "", ()
+        asked = text_search.expression(match)
+        with self._lock:
+            able = text_search.is_available(self._connection)
+        if not able:
+            raise MissingFeatureError("this Python's SQLite was built without FTS5: names cannot be looked up by words")
+        if not self.meta.get(TEXT_SEARCH):
+            raise MissingFeatureError("a Python whose SQLite has no FTS5 wrote the index last; add to it with this one")
+        return f"AND names.id IN (SELECT rowid FROM {text_search.TABLE} WHERE {text_search.TABLE} MATCH ?)", (asked,)
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows that a statement selects.

@@ -12,7 +12,8 @@ import numpy as np
 
 from featmatch.errors import FeatmatchError, StoreError
 from featmatch.files import sha256_of
-from featmatch.store.catalog import SCHEMA, Catalog, is_intact, schema_of
+from featmatch.store import text_search
+from featmatch.store.catalog import SCHEMA, TEXT_SEARCH, Catalog, is_intact, schema_of
 from featmatch.store.generation import changing
 from featmatch.store.segment import Segment, read_manifest, segment_folder
 from featmatch.store.writing import clear_leftovers, leftovers, writing
@@ -89,6 +90,7 @@ class _Findings:
     """What one look at an index found."""
 
     catalog: list[str] = field(default_factory=list)
+    pairs: list[str] = field(default_factory=list)
     readable: bool = True
     vocabulary: list[str] = field(default_factory=list)
     segments: dict[int, list[str]] = field(default_factory=dict)
@@ -98,7 +100,7 @@ class _Findings:
     @property
     def problems(self) -> list[str]:
         in_segments = [problem for problems in self.segments.values() for problem in problems]
-        return [*self.catalog, *self.vocabulary, *in_segments]
+        return [*self.catalog, *self.pairs, *self.vocabulary, *in_segments]
 
 
 def _examined(folder: Path) -> _Findings:
@@ -127,6 +129,10 @@ def _examine(folder: Path, catalog: Catalog, found: _Findings) -> None:
     found.catalog.extend(f"{catalog.path}: {problem}" for problem in _catalog_problems(catalog))
     found.queued = catalog.queued()
     found.leftovers = [str(path) for path in leftovers(folder, catalog)]
+    from featmatch.grouping import remembered
+
+    if remembered.is_damaged(folder):
+        found.pairs.append(f"{folder / remembered.FILE} is not as it was written")
     words = 0
     try:
         if sha256_of(folder / "vocabulary.npz") != catalog.meta.get("vocabulary_file"):
@@ -175,8 +181,13 @@ def _catalog_problems(catalog: Catalog) -> Iterator[str]:
     for (message,) in catalog.rows("PRAGMA integrity_check(20)"):
         if message != "ok":
             yield str(message)
-    if catalog.rows("SELECT name, sql FROM sqlite_master ORDER BY name") != schema_of(SCHEMA):
+    tables = catalog.rows(
+        f"SELECT name, sql FROM sqlite_master WHERE name NOT GLOB '{text_search.TABLE}*' ORDER BY name"
+    )
+    if tables != schema_of(SCHEMA):
         yield "its tables are not those of an index"
+    if catalog.meta.get(TEXT_SEARCH):
+        yield from text_search.problems(catalog.rows)
     for words, statement in _INCONSISTENCIES.items():
         for (number,) in catalog.rows(f"{statement} LIMIT 20"):
             yield f"{words} {number}"
@@ -237,6 +248,11 @@ def _repaired(folder: Path, found: _Findings) -> Iterator[str]:
         yield "wrote the catalogue anew; the next add of the same paths compares each file by content"
     if fresh is not None:
         yield "wrote the vocabulary anew"
+    if found.pairs:
+        from featmatch.grouping import remembered
+
+        (folder / remembered.FILE).unlink()
+        yield f"deleted {folder / remembered.FILE}; the next groups finds its pairs again"
     for number in found.segments:
         yield f"took segment {number:06d} out; its images wait to be added again"
     for path in clear_leftovers(folder):

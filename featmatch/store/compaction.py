@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ def all_together(segments: Sequence[SegmentRecord]) -> list[list[int]]:
             room = _LARGEST_FEATURES
         bins[-1].append(segment)
         room -= segment.live_features
-    return [[segment.id for segment in members] for members in bins if len(members) > 1 or members[0].removed_features]
+    return [[segment.id for segment in members] for members in bins if len(members) > 1 or members[0].removed_images]
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def merge(folder: Path, snapshot: Snapshot, numbers: Sequence[int], vocabulary_s
         if new is not None:
             writer = SegmentWriter(
                 segment_folder(folder, new), _of_images(sources, "ids"), _of_images(sources, "widths"),
-                _of_images(sources, "heights"), features := _of_images(sources, "features"), vocabulary_size,
+                _of_images(sources, "heights"), features := _of_images(sources, "features"),
+                _of_images(sources, "phashes"), _of_images(sources, "looks"), vocabulary_size,
             )  # fmt: skip
             with writer:
                 for first, last in _parts(sources, vocabulary_size):
@@ -106,7 +108,7 @@ def merge(folder: Path, snapshot: Snapshot, numbers: Sequence[int], vocabulary_s
         shutil.rmtree(segment_folder(folder, number), ignore_errors=True)
 
 
-def _of_images(sources: Sequence[_Source], column: str) -> NDArray[np.integer]:
+def _of_images(sources: Sequence[_Source], column: str) -> NDArray[Any]:
     return np.concatenate([getattr(source.segment, column)[source.renumbered >= 0] for source in sources])
 
 

@@ -13,11 +13,15 @@ import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from featmatch.errors import StoreError
 from featmatch.files import flush_folder, sha256_of
-from featmatch.store.catalog import DIGEST_BYTES, FORMAT_VERSION, SCHEMA, connected, to_sql
+from featmatch.store import text_search
+from featmatch.store.catalog import DIGEST_BYTES, FORMAT_VERSION, SCHEMA, TEXT_SEARCH, connected, to_sql
+
+if TYPE_CHECKING:
+    from featmatch.metadata import Metadata
 
 
 class Change:
@@ -26,6 +30,7 @@ class Change:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._left: set[int] = set()  # images that lost a name; they may get another before the change is complete
+        self._reworded: set[int] | None = set()  # names whose words may be others now; None: all
 
     def describe(self, key: str, value: Any) -> None:
         """Set one entry of the description."""
@@ -47,16 +52,27 @@ class Change:
         ).fetchone()
         return row[0] if row else None
 
-    def add_image(self, sha256: str, size: int, width: int, height: int, features: int, segment: int) -> int:
+    def add_image(
+        self,
+        sha256: str,
+        size: int,
+        width: int,
+        height: int,
+        features: int,
+        segment: int,
+        metadata: Metadata | None = None,
+    ) -> int:
         """Make an image live whose features are in a segment; return its number. One that waited keeps its own."""
+        row = {"bytes": size, "width": width, "height": height, "features": features, "segment": segment}
+        row |= vars(metadata) if metadata else {}
         self._connection.execute(
-            "INSERT INTO images (sha256, bytes, width, height, features, segment) VALUES (?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (sha256) DO UPDATE SET bytes = excluded.bytes, width = excluded.width, "
-            "height = excluded.height, features = excluded.features, segment = excluded.segment",
-            (bytes.fromhex(sha256), size, width, height, features, segment),
+            f"INSERT INTO images (sha256, {', '.join(row)}) VALUES (?{', ?' * len(row)}) "
+            f"ON CONFLICT (sha256) DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in row)}",
+            (bytes.fromhex(sha256), *row.values()),
         )
         image = self.image_with(sha256)
         assert image is not None
+        self._reword("image = ?", image)
         return image
 
     def name(self, name: str, image: int, mtime_ns: int, text: str | None = None) -> None:
@@ -67,6 +83,7 @@ class Change:
             "SET image = excluded.image, mtime_ns = excluded.mtime_ns, text = coalesce(excluded.text, text)",
             (to_sql(name), image, mtime_ns, text),
         )
+        self._reword("name = ?", to_sql(name))
         if before is not None and before != image:
             self._left.add(before)
 
@@ -76,10 +93,19 @@ class Change:
         for name in names:
             image = self._image_named(name)
             if image is not None:
+                self._reword("name = ?", to_sql(name))
                 self._connection.execute("DELETE FROM names WHERE name = ?", (to_sql(name),))
                 self._left.add(image)
                 gone.append(name)
         return gone
+
+    def judge(self, a: str, b: str, is_copy: bool | None) -> bool:
+        """Keep whether two contents (SHA-256) are copies, or with None forget it; return whether anything was said."""
+        pair = sorted(map(bytes.fromhex, (a, b)))
+        before = self._connection.execute("DELETE FROM verdicts WHERE a = ? AND b = ?", pair).rowcount
+        if is_copy is not None:
+            self._connection.execute("INSERT INTO verdicts VALUES (?, ?, ?)", (*pair, is_copy))
+        return before > 0
 
     def replace_segments(self, old: Sequence[int], new: int | None) -> None:
         """Let the images of old segments be in a new one, and forget the old ones with their tombstones."""
@@ -90,6 +116,8 @@ class Change:
 
     def shrink(self) -> None:
         """Give back the room of rows that are no more."""
+        self._reworded = None
+        self.complete()
         self._connection.execute("COMMIT")
         self._connection.execute("VACUUM")
         self._connection.execute("BEGIN")
@@ -104,6 +132,7 @@ class Change:
         self._connection.execute("UPDATE images SET segment = NULL WHERE segment NOT IN (SELECT id FROM segments)")
         self._connection.execute("DELETE FROM tombstones WHERE segment NOT IN (SELECT id FROM segments)")
         self._connection.execute("UPDATE names SET mtime_ns = -1")
+        self._reworded = None
 
     def _image_named(self, name: str) -> int | None:
         row = self._connection.execute("SELECT image FROM names WHERE name = ?", (to_sql(name),)).fetchone()
@@ -117,6 +146,24 @@ class Change:
                 f"INSERT INTO tombstones SELECT id, segment, features {nameless} AND segment IS NOT NULL", (image,)
             )
             self._connection.execute(f"DELETE {nameless}", (image,))
+        self._update_text_search()
+
+    def _reword(self, condition: str, value: Any) -> None:
+        if self._reworded is not None:
+            rows = self._connection.execute(f"SELECT id FROM names WHERE {condition}", (value,))
+            self._reworded.update(number for (number,) in rows)
+
+    def _update_text_search(self) -> None:
+        """Keep the words of the names in step, where this SQLite can; the next writer that can catches up."""
+        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (TEXT_SEARCH,)).fetchone()
+        able, in_step = text_search.is_available(self._connection), row is not None and json.loads(row[0])
+        if able and (self._reworded is None or not in_step):
+            text_search.write_all(self._connection)
+        elif able:
+            text_search.write(self._connection, self._reworded or ())
+        if able != in_step and (able or self._reworded != set()):
+            self.describe(TEXT_SEARCH, able)
+        self._reworded = set()
 
 
 def create_catalog(path: Path, meta: dict[str, Any]) -> None:

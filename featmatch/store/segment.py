@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from featmatch.errors import StoreError
 from featmatch.files import flush_folder
+from featmatch.whole import LOOK, Look
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "segment.json"
 MAPPED_BYTES = 1 << 20  # smaller columns are read at once: each mapping holds a file open, and files are few
 
@@ -63,6 +64,8 @@ class IndexedImage:
     height: int
     words: NDArray[np.int32]
     postings: Postings
+    phash: np.uint64
+    look: np.void
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ class Segment:
         widths: (images,) int32, px.
         heights: (images,) int32, px.
         features: (images,) int32, how many features each image has.
+        phashes: (images,) uint64, perceptual hash of each image as a whole.
+        looks: (images,) of ``LOOK``, what else there is to tell it by as a whole.
     """
 
     offsets: NDArray[np.uint32]
@@ -84,6 +89,8 @@ class Segment:
     widths: NDArray[np.int32]
     heights: NDArray[np.int32]
     features: NDArray[np.int32]
+    phashes: NDArray[np.uint64]
+    looks: Look
 
     @cached_property
     def norms(self) -> NDArray[np.float64]:
@@ -119,7 +126,8 @@ class Segment:
         images, postings = len(self.ids), len(self.postings.image)
         if not all(len(getattr(self.postings, name)) == postings for name in _POSTING_COLUMNS):
             raise ValueError("its posting columns are not of one length")
-        if not len(self.widths) == len(self.heights) == len(self.features) == images:
+        tables = (self.widths, self.heights, self.features, self.phashes, self.looks)
+        if not all(len(table) == images for table in tables):
             raise ValueError("its image columns are not of one length")
         offsets = self.offsets
         if len(offsets) != vocabulary_size + 1 or offsets[0] != 0 or offsets[-1] != postings:
@@ -144,6 +152,8 @@ _TABLE_COLUMNS: dict[str, np.dtype[Any]] = {
     "widths": np.dtype("<i4"),
     "heights": np.dtype("<i4"),
     "features": np.dtype("<i4"),
+    "phashes": np.dtype("<u8"),
+    "looks": LOOK,
 }
 _DTYPES = _POSTING_COLUMNS | _TABLE_COLUMNS
 
@@ -219,6 +229,8 @@ class SegmentWriter:
         widths: (images,) int32, px.
         heights: (images,) int32, px.
         features: (images,) int32, how many features each image has.
+        phashes: (images,) uint64.
+        looks: (images,) of ``LOOK``.
         vocabulary_size: number of visual words.
 
     Attributes:
@@ -232,11 +244,15 @@ class SegmentWriter:
         widths: NDArray[np.integer],
         heights: NDArray[np.integer],
         features: NDArray[np.integer],
+        phashes: NDArray[np.integer],
+        looks: Look,
         vocabulary_size: int,
     ) -> None:
         self._folder = folder
         self._aside = folder.with_name(folder.name + ".partial")
-        self._tables = {"ids": ids, "widths": widths, "heights": heights, "features": features}
+        self._tables: dict[str, NDArray[Any]] = {
+            "ids": ids, "widths": widths, "heights": heights, "features": features, "phashes": phashes, "looks": looks,
+        }  # fmt: skip
         self._total = int(features.sum(dtype=np.int64))
         self._list_lengths = np.zeros(vocabulary_size, np.int64)
         self._columns: dict[str, _ColumnWriter] = {}
@@ -301,7 +317,7 @@ class _ColumnWriter:
         self._file = (folder / f"{name}.npy").open("wb")
         header = io.BytesIO()
         np.lib.format.write_array_header_1_0(
-            header, {"descr": self._dtype.str, "fortran_order": False, "shape": (length,)}
+            header, {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": (length,)}
         )
         self._write(header.getvalue())
 
@@ -342,6 +358,8 @@ def write_segment(folder: Path, images: Sequence[IndexedImage], ids: Sequence[in
         np.array([image.width for image in images], np.int32),
         np.array([image.height for image in images], np.int32),
         counts,
+        np.array([image.phash for image in images], np.uint64),
+        np.array([image.look for image in images], LOOK),
         vocabulary_size,
     )
     with writer:

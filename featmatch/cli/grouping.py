@@ -1,0 +1,103 @@
+"""The command that groups copies."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+import featmatch
+from featmatch import tables
+from featmatch.cli.common import (
+    FOUND,
+    NOTHING_FOUND,
+    complain,
+    index_argument,
+    jobs_option,
+    json_option,
+    root_option,
+)
+
+if TYPE_CHECKING:
+    from featmatch.grouping.groups import Group
+
+_CSV_COLUMNS = (
+    "group", "original", "id", "name", "width", "height", "bytes", "description", "probability", "inliers", "kind",
+    "rotation_deg", "scale", "mirrored", "negative", "homography",
+)  # fmt: skip
+
+
+@click.command()
+@index_argument
+@json_option
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header, one row a file.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page to look at them.")
+@jobs_option
+@root_option
+def groups(index: Path, as_json: bool, as_csv: bool, html: Path | None, jobs: int, root: str | None) -> int:
+    """Group the images of INDEX that are copies of one another, in whole or in part.
+
+    Each group begins with its original. Works from what `add` stored; what was found is kept in INDEX, so that running
+    it again goes on, and later only new images are looked up. No file is deleted.
+    """
+    from featmatch.progress import stages_bar
+
+    if as_json and as_csv:
+        raise click.UsageError("--json or --csv, not both")
+    with stages_bar(" images") as progress:
+        opened = featmatch.Index.open(index, root=root)
+        found = opened.groups(jobs=jobs, progress=lambda done, total: progress("comparing", done, total))
+        if html is not None:
+            from featmatch.grouping.page import write_page
+
+            unseen = write_page(
+                html, found, path_of=opened.path_of, jobs=jobs,
+                progress=lambda done, total: progress("drawing", done, total),
+            )  # fmt: skip
+            for name, reason in unseen.items():
+                complain(f"{tables.printable(name)}: not shown: {reason}")
+    if found.unremembered is not None:
+        complain(f"what was found is not kept: {found.unremembered}")
+    if as_json:
+        for number, group in enumerate(found, 1):
+            tables.print_object({"group": number, **group.to_dict()})
+    elif as_csv:
+        _print_csv(found)
+    else:
+        _print_table(found)
+    return FOUND if found else NOTHING_FOUND
+
+
+def _print_table(found: Iterable[Group]) -> None:
+    """A heading for each group, and a line for each file."""
+    for number, group in enumerate(found, 1):
+        click.echo(f"group {number}, {len(group)} files:")
+        click.echo(f"  {'probability':>11}  {'inliers':>7}  {'size':>11}  {'bytes':>10}  name  (relation)")
+        for member in group.members:
+            size = f"{member.width}x{member.height}"
+            for place, name in enumerate(member.names):
+                said = member.description() if place == 0 else "identical bytes"
+                click.echo(
+                    f"  {member.probability:>11.4f}  {member.inliers:>7}  {size:>11}  {member.bytes:>10}  "
+                    f"{tables.printable(name)}  ({said})"
+                )
+
+
+def _print_csv(found: Iterable[Group]) -> None:
+    writer = csv.DictWriter(sys.stdout, _CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for number, group in enumerate(found, 1):
+        for member in group.members:
+            row = member.to_dict()
+            row |= row.pop("relation") or {}
+            row["homography"] = "" if row["homography"] is None else json.dumps(row["homography"])
+            for place, name in enumerate(row.pop("names")):
+                said = row["description"] if place == 0 else "identical bytes"
+                writer.writerow(
+                    {"group": number, "original": group.original.names[0], "name": name, **row, "description": said}
+                )

@@ -1,0 +1,175 @@
+"""An index -> its groups: what is new is compared, a block of images after the other, remembered, and joined."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.answers import Relation, relation_of
+from featmatch.errors import FeatmatchError, StoreError
+from featmatch.geometry import GeometryOptions
+from featmatch.grouping.clustering import Cluster, ImageSize, Placed, cluster
+from featmatch.grouping.groups import Group, Groups, Member
+from featmatch.grouping.joining import JoiningOptions, stored_images
+from featmatch.grouping.pairs import Pair, pairs_of
+from featmatch.grouping.remembered import Remembered, recall, remember
+from featmatch.store.writing import writing
+from featmatch.workers import Lost, in_order
+
+if TYPE_CHECKING:
+    from featmatch.index import Index
+
+Progress = Callable[[int, int], None]
+
+_BLOCK_IMAGES = 100  # compared as one task, and remembered as one record
+_FEW_IMAGES = 200  # starting a process takes longer than comparing so few
+_BLOCK_SECONDS = 3600.0
+
+
+def find_groups(
+    index: Index,
+    *,
+    jobs: int,
+    progress: Progress,
+) -> Groups:
+    """All groups of an index, the largest first; ``Index.groups`` has the arguments."""
+    index.refresh()
+    folder, catalog = index.folder, index.snapshot.catalog
+    names: dict[int, list[str]] = {}
+    sizes: dict[int, ImageSize] = {}
+    digests: dict[int, int] = {}
+    for record in catalog.images():
+        names.setdefault(record.id, []).append(record.name)
+        sizes[record.id] = ImageSize(record.width, record.height, record.bytes)
+        digests[record.id] = int(record.sha256[:16], 16)
+    known = recall(folder, digests)
+    unremembered = _compare_new(index, known, digests, jobs, progress)
+    clusters = cluster(sizes, known.pairs, index.options.detector, catalog.verdicts())
+    joined = {image for found in clusters for image in found.members}
+    groups = [_group(found, sizes, names) for found in clusters]
+    groups += [
+        Group((_original(image, sizes[image], own),))
+        for image, own in names.items()
+        if len(own) > 1 and image not in joined
+    ]
+    return Groups(sorted(groups, key=lambda group: (-len(group), group.original.id)), unremembered)
+
+
+def _compare_new(
+    index: Index, known: Remembered, digests: Mapping[int, int], jobs: int, progress: Progress
+) -> str | None:
+    """Compare what was not compared before; the reason for which that could not be remembered, if any."""
+    new = sorted(digests.keys() - known.compared)
+    done, kept = len(digests) - len(new), 0
+    progress(done, len(digests))
+    waiting: list[tuple[list[int], list[Pair]]] = []
+    reason: str | None = None
+
+    def keep() -> None:
+        nonlocal reason
+        if not waiting:
+            return
+        try:
+            with writing(index.folder):
+                images = [image for block, _ in waiting for image in block]
+                remember(index.folder, images, [pair for _, pairs in waiting for pair in pairs], digests)
+            waiting.clear()
+            reason = None
+        except StoreError as error:
+            reason = str(error)
+
+    try:
+        with contextlib.closing(_compared(index, new, known, jobs)) as results:
+            for block, pairs in results:
+                known.add(block, pairs)
+                waiting.append((block, pairs))
+                kept += len(block)
+                keep()
+                progress(done + kept, len(digests))
+    finally:
+        keep()  # another writer may have ended meanwhile
+    return reason
+
+
+def _compared(
+    index: Index, new: Sequence[int], known: Remembered, jobs: int
+) -> Generator[tuple[list[int], list[Pair]], None, None]:
+    """Blocks of new images with the pairs that they make, in order."""
+    blocks = [list(new[start : start + _BLOCK_IMAGES]) for start in range(0, len(new), _BLOCK_IMAGES)]
+    # Nearly always all numbers are higher than those compared before; those that are not come before all others, too.
+    earlier = np.array(sorted(image for image in known.compared if new and image > new[0]), np.int64)
+    if jobs == 1 or len(new) <= _FEW_IMAGES:
+        for block in blocks:
+            yield block, compare_block(index, block, earlier)
+        return
+    import joblib
+
+    tasks = ((str(index.folder.absolute()), block, earlier) for block in blocks)
+    processes = jobs if jobs > 0 else max(joblib.cpu_count() + 1 + jobs, 1)
+    results = in_order(_compare_in_process, tasks, jobs=processes, seconds=_BLOCK_SECONDS)
+    with contextlib.closing(results):
+        for block, pairs in zip(blocks, results, strict=True):
+            if isinstance(pairs, Lost):
+                raise FeatmatchError(f"a process that compared images was lost: {pairs.reason}")
+            yield block, pairs
+
+
+def compare_block(index: Index, block: Sequence[int], earlier: NDArray[np.int64]) -> list[Pair]:
+    """The pairs that some images make with those of lower numbers, and with ``earlier``."""
+    snapshot = index.snapshot
+    segments = tuple(snapshot.segments.values())
+    removed = np.fromiter(snapshot.removed, np.int64)
+    live = [~np.isin(segment.ids, removed) for segment in segments]
+    images = sorted(stored_images(segments, block, index.options.detector), key=lambda image: image.id)
+    return pairs_of(images, segments, live, earlier, index.vocabulary, JoiningOptions(), GeometryOptions())
+
+
+def _compare_in_process(folder: str, block: Sequence[int], earlier: NDArray[np.int64]) -> list[Pair]:
+    index = _index(folder)
+    index.refresh()
+    return compare_block(index, block, earlier)
+
+
+@lru_cache(maxsize=1)
+def _index(folder: str) -> Index:
+    import cv2
+
+    from featmatch.index import Index
+
+    cv2.setNumThreads(1)  # the processes share the cores already
+    return Index.open(Path(folder))
+
+
+def _group(found: Cluster, sizes: Mapping[int, ImageSize], names: Mapping[int, Sequence[str]]) -> Group:
+    original = sizes[found.original]
+    others = [
+        _member(image, sizes[image], names[image], placed, original)
+        for image, placed in sorted(found.members.items())
+        if image != found.original
+    ]
+    return Group((_original(found.original, original, names[found.original]), *others))
+
+
+def _original(image: int, size: ImageSize, names: Sequence[str]) -> Member:
+    return Member(image, tuple(names), size.width, size.height, size.bytes, None, 1.0, None, 0)
+
+
+def _member(image: int, size: ImageSize, names: Sequence[str], placed: Placed, original: ImageSize) -> Member:
+    relation: Relation | None = None
+    homography = placed.homography
+    if homography is not None:
+        homography = homography / homography[2, 2]
+        relation = relation_of(
+            homography, (size.width, size.height), (original.width, original.height),
+            mirrored=placed.mirrored, negative=placed.negative,
+        )  # fmt: skip
+    return Member(
+        image, tuple(names), size.width, size.height, size.bytes, relation, placed.probability, homography,
+        placed.inliers, accepted=homography is None,
+    )  # fmt: skip

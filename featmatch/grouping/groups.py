@@ -1,0 +1,128 @@
+"""What grouping says: groups of images that are copies of one another, each with its original first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.formats import split_page
+
+if TYPE_CHECKING:
+    from featmatch.answers import Relation
+
+_AS_IT_IS = 0.02  # scales nearer to 1 than this are the same size
+_SIZES = {0.25: "a quarter of the size", 0.5: "half size", 2.0: "double size"}
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One image of a group: files that are the same to the byte are one image under several names.
+
+    Attributes:
+        id: the image's number in the index.
+        names: all its names in the index; one at least.
+        width: px, as displayed.
+        height: px, as displayed.
+        bytes: size of the file.
+        relation: what was done to the group's original to get this image; None for the original.
+        probability: that the two are copies of one another, in whole or in part; 1 for the original.
+        homography: (3, 3) float64, maps px of this image to px of the original; None for the original.
+        inliers: feature pairs that agree with it; 0 for the original.
+        accepted: whether it is here by a person's word alone: then there is no relation, nor a homography.
+    """
+
+    id: int
+    names: tuple[str, ...]
+    width: int
+    height: int
+    bytes: int
+    relation: Relation | None
+    probability: float
+    homography: NDArray[np.float64] | None
+    inliers: int
+    accepted: bool = False
+
+    def description(self) -> str:
+        """The relation in words: "JPEG copy", "same at half size", "mirrored", "crop of, rotated 17°", and the like."""
+        relation = self.relation
+        if relation is None:
+            return "accepted as a copy" if self.accepted else "original"
+        if relation.kind != "copy":
+            return str(relation)
+        said = []
+        if abs(relation.rotation_deg) >= 0.5:
+            said.append(f"rotated {relation.rotation_deg:.0f}°")
+        if relation.mirrored:
+            said.append("mirrored")
+        if relation.negative:
+            said.append("negative")
+        if abs(relation.scale - 1) >= _AS_IT_IS:
+            said.append(f"same at {_size(relation.scale)}")
+        if said:
+            return ", ".join(said)
+        suffix = PurePath(split_page(self.names[0])[0]).suffix.lower()
+        return "JPEG copy" if suffix in (".jpg", ".jpeg") else "copy"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The member object of the JSON output."""
+        return {
+            "id": self.id,
+            "names": list(self.names),
+            "width": self.width,
+            "height": self.height,
+            "bytes": self.bytes,
+            "description": self.description(),
+            "relation": None if self.relation is None else self.relation.to_dict(),
+            "probability": round(self.probability, 6),
+            "inliers": self.inliers,
+            "homography": None if self.homography is None else self.homography.tolist(),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Images that are copies of one another, in whole or in part.
+
+    Attributes:
+        members: the original first, then by id. A single one has several names: the same bytes in several files.
+    """
+
+    members: tuple[Member, ...]
+
+    @property
+    def original(self) -> Member:
+        """The largest, least compressed image, of which the others are copies and crops."""
+        return self.members[0]
+
+    def __len__(self) -> int:
+        """Number of files: names, identical ones counted each."""
+        return sum(len(member.names) for member in self.members)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The group object of the JSON output."""
+        return {"files": len(self), "members": [member.to_dict() for member in self.members]}
+
+
+class Groups(list[Group]):
+    """The groups of an index, the largest first.
+
+    Attributes:
+        unremembered: why what was found could not be kept in the index, so that it will be looked for again; None: it
+            was kept.
+    """
+
+    def __init__(self, groups: Iterable[Group] = (), unremembered: str | None = None) -> None:
+        super().__init__(groups)
+        self.unremembered = unremembered
+
+
+def _size(scale: float) -> str:
+    for known, words in _SIZES.items():
+        if abs(scale / known - 1) < _AS_IT_IS:
+            return words
+    return f"{scale:.0%} of the size"

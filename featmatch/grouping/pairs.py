@@ -1,0 +1,144 @@
+"""Two images of an index -> whether they are copies of one another, from what is stored of both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.answers import Match, match_from
+from featmatch.geometry import GeometryOptions, Matrix, fit_homography
+from featmatch.grouping.joining import JoiningOptions, StoredImage, partners, stored_images
+from featmatch.grouping.repeating import Repeated, repeated
+from featmatch.probability import fit_of, probability_of
+from featmatch.regions import evenness
+from featmatch.store.segment import Segment
+from featmatch.vocabulary import Vocabulary
+
+_LEAST_GEOMETRY = 8.0  # below it, a pair is not worth to be remembered: chance has done as much
+
+# Log-odds that two pictures share all of what they both show, and not only a sign, a logo or a background: fitted to
+# edited copies and to photos of the same thing (docs/groups.md).
+_WHOLE, _PART = 40.0, -8.6
+_EVENNESS, _UNEVEN = 15.0, -4.8
+_GEOMETRY_AS_REPEATED = 1200.0  # so much geometry says as much as all features there again
+_MOST_GEOMETRY = 200.0
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two images that geometry puts on one another. The query is the one that was added later.
+
+    Attributes:
+        query: its number.
+        reference: its number.
+        homography: (3, 3) float64, query px to reference px.
+        mirrored: whether one is mirrored.
+        negative: whether one is a negative.
+        inliers: feature pairs that agree with the homography.
+        geometry: as ``Evidence.geometry``.
+        evenness: as ``Evidence.evenness``, the smaller of both images.
+        in_reference: what of the query's features is in the reference.
+        in_query: what of the reference's features is in the query.
+    """
+
+    query: int
+    reference: int
+    homography: Matrix
+    mirrored: bool
+    negative: bool
+    inliers: int
+    geometry: float
+    evenness: float
+    in_reference: Repeated
+    in_query: Repeated
+
+    @property
+    def again(self) -> float:
+        """How much of what both show is there in both, and how evenly; 0 to 1."""
+        share = max(self.in_reference.share, self.in_query.share)
+        return share * min(self.in_reference.evenness, self.in_query.evenness)
+
+    def probability(self, detector: str) -> float:
+        """That one is a copy of the other, in whole or in part.
+
+        As in ``probability.score_of`` there are two ways to be wrong. Against chance speaks the geometry; that it is
+        more than a part, how evenly the matches lie, and how much of all features is there again. An edit that leaves
+        few features as they were (JPEG at quality 5, waves) leaves many matches instead: these have a say as well.
+        """
+        fit = fit_of(detector, with_pixels=False)
+        there = self.again + min(self.geometry, _MOST_GEOMETRY) / _GEOMETRY_AS_REPEATED
+        no_chance = fit.geometry * self.geometry + fit.chance
+        even = probability_of(_EVENNESS * self.evenness + _UNEVEN)
+        return probability_of(no_chance) * probability_of(_WHOLE * there + _PART) * even
+
+
+def pairs_of(
+    images: Sequence[StoredImage],
+    segments: Sequence[Segment],
+    live: Sequence[NDArray[np.bool_]],
+    compared: NDArray[np.int64],
+    vocabulary: Vocabulary,
+    joining: JoiningOptions,
+    geometry: GeometryOptions,
+) -> list[Pair]:
+    """All pairs that some images make with those that come before them.
+
+    Args:
+        images: that are looked up.
+        segments: where to look.
+        live: (images,) bool for each segment, which of its images can be found.
+        compared: sorted numbers of images that come before all of ``images``, whatever their numbers.
+        vocabulary: of the index.
+        joining: how partners are found.
+        geometry: what counts as agreement.
+    """
+    before = [np.isin(segment.ids, compared) for segment in segments]
+    matches: list[tuple[StoredImage, Match]] = []
+    for image in images:
+        among = [
+            alive & (first | (segment.ids < image.id)) & (segment.ids != image.id)
+            for segment, alive, first in zip(segments, live, before, strict=True)
+        ]
+        matches += [(image, match) for match in _agreeing(image, segments, among, vocabulary, joining, geometry)]
+    wanted = {match.id for _, match in matches if match.id is not None}
+    others = {other.id: other for other in stored_images(segments, sorted(wanted), vocabulary.detector)}
+    return [_pair(image, others[match.id], match, geometry) for image, match in matches if match.id is not None]
+
+
+def _agreeing(
+    image: StoredImage,
+    segments: Sequence[Segment],
+    among: Sequence[NDArray[np.bool_]],
+    vocabulary: Vocabulary,
+    joining: JoiningOptions,
+    geometry: GeometryOptions,
+) -> list[Match]:
+    """The best match with each partner that geometry supports, older ones first."""
+    query = image.features
+    best: dict[int, Match] = {}
+    for candidate in partners(image, segments, among, vocabulary, joining):
+        size = (candidate.width, candidate.height)
+        fit = fit_homography(candidate.matches, (query.width, query.height), size, geometry)
+        if fit is None or fit.score < _LEAST_GEOMETRY:
+            continue
+        match = match_from(fit, candidate.matches, candidate.variant, query, size, image_id=candidate.id, name="")
+        if candidate.id not in best or best[candidate.id].evidence.geometry < match.evidence.geometry:
+            best[candidate.id] = match
+    return [best[other] for other in sorted(best)]
+
+
+def _pair(image: StoredImage, other: StoredImage, match: Match, geometry: GeometryOptions) -> Pair:
+    relation = match.relation
+    there = repeated(image.features, other.features, match.homography, geometry, negative=relation.negative)
+    back_home = np.asarray(np.linalg.inv(match.homography), np.float64)
+    back = repeated(other.features, image.features, back_home, geometry, negative=relation.negative)
+    evenly = evenness(match.reference_points, other.features.keypoints.astype(np.float64), match.reference_region)
+    return Pair(
+        image.id, other.id, match.homography, relation.mirrored, relation.negative, match.inliers,
+        match.evidence.geometry if math.isfinite(match.evidence.geometry) else 0.0,
+        min(match.evidence.evenness, evenly), there, back,
+    )  # fmt: skip

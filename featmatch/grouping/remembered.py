@@ -1,0 +1,175 @@
+"""The pairs that were found before, in a file of the index: ``pairs.log``.
+
+All in it can be found again, so the file may be lost, and what is damaged in it is not believed. It only grows: a run
+appends one record after the other, each with a checksum, so that whatever ends the run, the records before stay. With
+each image the first bytes of its file's checksum are kept: a number means another image in another index.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.errors import StoreError
+from featmatch.files import flush_folder
+from featmatch.grouping.pairs import Pair
+from featmatch.grouping.repeating import Repeated
+
+FILE = "pairs.log"
+_MAGIC = b"featmatch pairs 1\n"
+_HEAD = struct.Struct("<Q32s32s")  # length of what follows, its SHA-256, and that of these two
+_MOST_BYTES = 1 << 32
+
+
+@dataclass
+class Remembered:
+    """What is known of the images of an index.
+
+    Attributes:
+        compared: numbers of the images that were compared with all that were compared before them.
+        pairs: that they make, by both numbers, the lower first.
+    """
+
+    compared: set[int] = field(default_factory=set)
+    pairs: dict[tuple[int, int], Pair] = field(default_factory=dict)
+
+    def add(self, images: Sequence[int], pairs: Sequence[Pair]) -> None:
+        """Learn what more images make."""
+        self.compared.update(images)
+        for pair in pairs:
+            self.pairs[min(pair.query, pair.reference), max(pair.query, pair.reference)] = pair
+
+
+def recall(folder: Path, digests: Mapping[int, int]) -> Remembered:
+    """Read what was found before.
+
+    Args:
+        folder: of the index.
+        digests: of the images that are in it now, by number; pairs of others are left out.
+    """
+    known = Remembered()
+    meant: dict[int, int] = {}
+    try:
+        with (folder / FILE).open("rb") as file:
+            for content in _records(file):
+                _take(content, digests, meant, known)
+    except OSError:
+        return known
+    return known
+
+
+def _take(content: bytes, digests: Mapping[int, int], meant: dict[int, int], known: Remembered) -> None:
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        columns = {name: archive[name] for name in archive.files}
+    meant.update(zip(columns["images"].tolist(), columns["digests"].tolist(), strict=True))
+
+    def is_meant(image: int) -> bool:
+        return image in digests and meant.get(image) == digests[image]
+
+    pairs = [pair for pair in _pairs(columns) if is_meant(pair.query) and is_meant(pair.reference)]
+    known.add([image for image in columns["images"].tolist() if is_meant(image)], pairs)
+
+
+def remember(folder: Path, images: Sequence[int], pairs: Sequence[Pair], digests: Mapping[int, int]) -> None:
+    """Append one record; the caller holds the writer's lock.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    content = io.BytesIO()
+    numbers = np.array(images, np.int64)
+    own = np.array([digests[image] for image in images], np.uint64)
+    np.savez(content, allow_pickle=False, images=numbers, digests=own, **_columns(pairs))
+    body = content.getvalue()
+    head = struct.pack("<Q32s", len(body), hashlib.sha256(body).digest())
+    path = folder / FILE
+    try:
+        is_new = not path.exists()
+        with path.open("r+b" if not is_new else "w+b") as file:
+            for _ in _records(file):
+                pass  # to the end of what is whole
+            if file.tell() < len(_MAGIC):
+                file.seek(0)
+                file.write(_MAGIC)
+            file.truncate()
+            file.write(head + hashlib.sha256(head).digest() + body)
+            file.flush()
+            os.fsync(file.fileno())
+        if is_new:
+            flush_folder(folder)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def is_damaged(folder: Path) -> bool:
+    """Whether something is not as it was written; the unfinished end of a run that was killed is no damage."""
+    path = folder / FILE
+    if not path.exists():
+        return False
+    try:
+        with path.open("rb") as file:
+            for _ in _records(file):
+                pass
+            good = file.tell()
+            rest = file.read()
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+    if good < len(_MAGIC):
+        return not _MAGIC.startswith(rest)
+    if len(rest) < _HEAD.size:
+        return False
+    length, _, checksum = _HEAD.unpack(rest[: _HEAD.size])
+    return bool(hashlib.sha256(rest[: _HEAD.size - 32]).digest() != checksum) or len(rest) >= _HEAD.size + length
+
+
+def _records(file: BinaryIO) -> Iterator[bytes]:
+    """The whole records from the start; the file is left where they end."""
+    end = 0
+    if file.read(len(_MAGIC)) == _MAGIC:
+        end = len(_MAGIC)
+        while len(head := file.read(_HEAD.size)) == _HEAD.size:
+            length, checksum, of_head = _HEAD.unpack(head)
+            if hashlib.sha256(head[:-32]).digest() != of_head or length > _MOST_BYTES:
+                break
+            content = file.read(length)
+            if len(content) < length or hashlib.sha256(content).digest() != checksum:
+                break
+            end = file.tell()
+            yield content
+    file.seek(end)
+
+
+def _columns(pairs: Sequence[Pair]) -> dict[str, NDArray[Any]]:
+    return {
+        "between": np.array([(pair.query, pair.reference) for pair in pairs], np.int64).reshape(-1, 2),
+        "homography": np.array([pair.homography for pair in pairs], np.float64).reshape(-1, 3, 3),
+        "counts": np.array([(pair.mirrored, pair.negative, pair.inliers) for pair in pairs], np.int32).reshape(-1, 3),
+        "evidence": np.array(
+            [(pair.geometry, pair.evenness, *_values(pair.in_reference), *_values(pair.in_query)) for pair in pairs],
+            np.float64,
+        ).reshape(-1, 8),
+    }
+
+
+def _values(found: Repeated) -> tuple[float, float, float]:
+    return found.covered, found.share, found.evenness
+
+
+def _pairs(columns: Mapping[str, NDArray[Any]]) -> Iterator[Pair]:
+    rows = (columns[name] for name in ("between", "homography", "counts", "evidence"))
+    for between, homography, counts, evidence in zip(*rows, strict=True):
+        geometry, evenness, *shares = evidence.tolist()
+        query, reference = between.tolist()
+        yield Pair(
+            query, reference, homography, bool(counts[0]), bool(counts[1]), int(counts[2]), geometry, evenness,
+            Repeated(*shares[:3]), Repeated(*shares[3:]),
+        )  # fmt: skip

@@ -1,0 +1,49 @@
+"""Making an empty index."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from featmatch.errors import StoreError, VocabularyError
+from featmatch.features import FeatureOptions
+from featmatch.files import flush_folder, sha256_of
+from featmatch.store.generation import create_catalog
+from featmatch.store.writing import writing
+from featmatch.vocabulary import Vocabulary
+
+_OWN_FILES = frozenset(("vocabulary.npz", "segments", "writer.lock", "catalog.sqlite", "pairs.log"))
+
+
+def create_index(folder: Path, options: FeatureOptions | None, vocabulary: Vocabulary | None) -> None:
+    """Make an empty index; its catalogue comes last, so half of one is no index.
+
+    Raises:
+        StoreError: it cannot be made there.
+        VocabularyError: the vocabulary is for another detector.
+    """
+    if options is None:
+        options = FeatureOptions(detector=vocabulary.detector if vocabulary else "sift")
+    vocabulary = vocabulary or Vocabulary.shipped(options.detector)
+    if vocabulary.detector != options.detector:
+        raise VocabularyError(f"the vocabulary is for {vocabulary.detector}, not for {options.detector}")
+    try:
+        if folder.exists() and not all(
+            entry.name in _OWN_FILES or entry.suffix == ".partial" for entry in folder.iterdir()
+        ):
+            raise StoreError(f"{folder} holds other things and is no featmatch index")
+        (folder / "segments").mkdir(parents=True, exist_ok=True)
+        flush_folder(folder.absolute().parent)
+        with writing(folder, wait=True):
+            if (folder / "catalog.sqlite").exists():
+                return  # another process was quicker
+            vocabulary.save(folder / "vocabulary.npz")
+            meta: dict[str, Any] = {
+                "features": dataclasses.asdict(options),
+                "vocabulary": vocabulary.fingerprint,
+                "vocabulary_file": sha256_of(folder / "vocabulary.npz"),
+            }
+            create_catalog(folder / "catalog.sqlite", meta)
+    except OSError as error:
+        raise StoreError(f"cannot make an index in {folder}: {error.strerror or error}") from error

@@ -1,0 +1,96 @@
+"""Looking names up by their words: a full-text table (SQLite's FTS5) within the catalogue.
+
+Words are what letters and digits make, so "harbour" is in "photos/Harbour_2019.jpg"; case and diacritics do not count.
+Where a script has no spaces between words, each of its characters is one, and several in a row are looked for as such.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from featmatch.errors import UsageError
+
+TABLE = "searched"  # rows have the numbers of names
+_SCHEMA = f"""CREATE VIRTUAL TABLE {TABLE} USING fts5 (words, columnsize=0, tokenize="unicode61 remove_diacritics 2")"""
+
+# Thai and Lao, kana and Chinese characters
+_WITHOUT_SPACES = re.compile(
+    "([\u0e00-\u0eff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
+)
+
+_SELECT = "SELECT names.id, name, text, taken, camera, caption FROM names JOIN images ON images.id = image"
+# What FTS5 keeps of each row is a plain table, which can be read without it.
+_STALE = f"""
+SELECT names.id, name, text, taken, camera, caption, c0 FROM names JOIN images ON images.id = image
+LEFT JOIN {TABLE}_content AS kept ON kept.id = names.id WHERE names.id > ? ORDER BY names.id LIMIT 1000"""
+_NAMELESS = f"SELECT id FROM {TABLE}_content WHERE id NOT IN (SELECT id FROM names) LIMIT 20"
+
+
+def is_available(connection: sqlite3.Connection) -> bool:
+    """Whether this SQLite was built with FTS5, as nearly all are."""
+    return bool(connection.execute("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").fetchall())
+
+
+def expression(match: str) -> str:
+    """What FTS5 is asked for: each word of ``match`` must be there, as a whole word or the beginning of one.
+
+    Raises:
+        UsageError: there is no word in it.
+    """
+    parts = [part for part in re.sub('["\\0]', " ", _plain(match)).split() if any(map(_is_of_a_word, part))]
+    if not parts:
+        raise UsageError(f"there is no word to look for in {match!r}")
+    # In quotes nothing is an operator; what FTS5 takes apart within them must stand in a row.
+    return " ".join(f'"{_taken_apart(part)}"*' for part in parts)
+
+
+def write_all(connection: sqlite3.Connection) -> None:
+    """Make the table anew, of all names."""
+    connection.execute(f"DROP TABLE IF EXISTS {TABLE}")
+    connection.execute(_SCHEMA)
+    for row in connection.execute(_SELECT):
+        _insert(connection, row)
+
+
+def write(connection: sqlite3.Connection, names: Iterable[int]) -> None:
+    """Bring the rows of some names up to date; those of names that are no more go."""
+    for name in names:
+        connection.execute(f"DELETE FROM {TABLE} WHERE rowid = ?", (name,))
+        for row in connection.execute(f"{_SELECT} WHERE names.id = ?", (name,)).fetchall():
+            _insert(connection, row)
+
+
+def problems(rows: Callable[..., list[tuple[Any, ...]]]) -> Iterator[str]:
+    """Where the table is not in step with the names; ``rows`` selects from the catalogue."""
+    for (number,) in rows(_NAMELESS):
+        yield f"there are words, but no name {number}"
+    last = -1
+    while page := rows(_STALE, last):
+        yield from (f"the words are not those of name {row[0]}" for row in page if _words_of(*row[1:-1]) != row[-1])
+        last = page[-1][0]
+
+
+def _insert(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+    connection.execute(f"INSERT INTO {TABLE} (rowid, words) VALUES (?, ?)", (row[0], _words_of(*row[1:])))
+
+
+def _words_of(name: str | bytes, *others: str | None) -> str:
+    told = name if isinstance(name, str) else name.decode(errors="replace")
+    return _taken_apart(_plain("\n".join([told, *filter(None, others)])))
+
+
+def _plain(text: str) -> str:
+    """One way to write each character, and no case; what is no UTF-8 separates words."""
+    return unicodedata.normalize("NFKC", text.encode(errors="replace").decode()).casefold()
+
+
+def _taken_apart(text: str) -> str:
+    return _WITHOUT_SPACES.sub(r" \1 ", text).strip()
+
+
+def _is_of_a_word(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LN"

@@ -1,0 +1,139 @@
+"""Images that look the same as a whole: the answer where features are too few to give one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.answers import Match, Relation
+from featmatch.geometry import project
+from featmatch.image import GreyImage
+from featmatch.probability import Evidence, Likeness, probability_of, score_of
+from featmatch.regions import shared_region
+from featmatch.store.segment import Segment
+from featmatch.whole import FORMS, LEAST_DETAIL, Look, WholePicture, colour_likeness, likeness, original_from_undone
+
+# A pair of pictures is compared as a whole where one of them has fewer features than this: copies of others are proven
+# by features, which say more.
+FEW_FEATURES = 200
+
+_HASH_LIMIT = 20  # of 64 bits: perceptual hashes of unlike pictures differ in 32, give or take 4
+_SHORTLIST = 200  # pairs of an image and a form that are compared closely
+_MOST = 4  # matches; each costs a look at a file
+_NOTHING = Likeness(0.0, 0.0, 0.0)
+_STRETCH = 0.1  # by which the shapes of two frames may differ, as the logarithm of a ratio
+
+
+def whole_candidates(
+    query: WholePicture,
+    grey: GreyImage,
+    features: int,
+    segments: Sequence[Segment],
+    removed: frozenset[int],
+    among: Sequence[int] | None = None,
+) -> list[Match]:
+    """The images that are the most like a query as a whole, each once and without its name, best first.
+
+    Args:
+        query: as a whole.
+        grey: the same picture.
+        features: how many the query has.
+        segments: where to look.
+        removed: numbers of images that are not to be found.
+        among: numbers of the only images that are to be found; None: all.
+    """
+    gone = np.fromiter(removed, np.int64)
+    found: list[tuple[int, int, int, int, int]] = []  # distance, image's number, form, segment, row
+    for number, segment in enumerate(segments):
+        asked = np.flatnonzero((segment.features < FEW_FEATURES) | (features < FEW_FEATURES))
+        if len(gone):
+            asked = asked[~np.isin(segment.ids[asked], gone)]
+        if among is not None:
+            asked = asked[np.isin(segment.ids[asked], among)]
+        distances = np.bitwise_count(query.phashes[:, None] ^ segment.phashes[asked])
+        shapes = np.log(segment.widths[asked] / segment.heights[asked])
+        own = np.log(grey.width / grey.height) * np.where(np.arange(FORMS) % 2, -1, 1)
+        fits = (distances <= _HASH_LIMIT) & (np.abs(shapes - own[:, None]) <= _STRETCH)
+        forms, places = np.nonzero(fits)
+        rows = asked[places]
+        pairs = zip(distances[fits].tolist(), segment.ids[rows].tolist(), forms.tolist(), rows.tolist(), strict=True)
+        found += sorted((distance, image, form, number, row) for distance, image, form, row in pairs)[:_SHORTLIST]
+    nearest = sorted(found)[:_SHORTLIST]
+    if not nearest:
+        return []
+    _, ids, forms, numbers, rows = (np.array(column) for column in zip(*nearest, strict=True))
+    others = np.array([segments[number].looks[row] for number, row in zip(numbers, rows, strict=True)])
+    evidence = _evidence(query.looks[forms], others)
+    best: dict[int, Match] = {}
+    for place, (image, form) in enumerate(zip(ids.tolist(), forms.tolist(), strict=True)):
+        segment, row = segments[numbers[place]], rows[place]
+        size = int(segment.widths[row]), int(segment.heights[row])
+        if (evidence[place].whole or _NOTHING).layout < LEAST_DETAIL:
+            continue
+        match = _match(evidence[place], form, grey, size, image, "")
+        if image not in best or best[image].score < match.score:
+            best[image] = match
+    return sorted(best.values(), key=lambda match: (-match.score, match.id))[:_MOST]
+
+
+def whole_match(query: WholePicture, grey: GreyImage, other: WholePicture, other_grey: GreyImage, name: str) -> Match:
+    """How alike two pictures are as a whole, in the form in which they are the most alike."""
+    evidence = _evidence(query.looks, np.repeat(other.looks[:1], FORMS))
+    size = other_grey.width, other_grey.height
+    matches = [_match(one, form, grey, size, None, name) for form, one in enumerate(evidence)]
+    return max(matches, key=lambda match: match.score)
+
+
+def _evidence(looks: Look, others: Look) -> list[Evidence]:
+    layout = likeness(looks, others)
+    most = np.minimum(likeness(looks, looks), likeness(others, others))
+    table: NDArray[np.float64] = np.stack(
+        [layout, layout / np.maximum(most, 1e-9), colour_likeness(looks, others)], axis=1
+    )
+    return [Evidence(0.0, 0.0, 0.0, 0.0, whole=Likeness(*row)) for row in table.tolist()]
+
+
+def _match(
+    evidence: Evidence, form: int, grey: GreyImage, size: tuple[int, int], image_id: int | None, name: str
+) -> Match:
+    """A match in which the frames of both pictures lie on one another."""
+    undone_from_query, (width, height) = original_from_undone(form, grey.width, grey.height)
+    x, y = size[0] / width, size[1] / height
+    homography = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]]) @ undone_from_query
+    region = shared_region(homography, (grey.width, grey.height), size)
+    score = score_of(evidence, "")
+    return Match(
+        id=image_id,
+        name=name,
+        probability=probability_of(score),
+        score=score,
+        evidence=evidence,
+        inliers=0,
+        relation=Relation(
+            kind="whole picture",
+            rotation_deg=(0.0, 90.0, 180.0, -90.0)[form % 4],
+            scale=(x * y) ** -0.5,
+            mirrored=form >= 4,
+            negative=False,
+        ),
+        homography=homography,
+        query_region=region,
+        reference_region=project(homography, region),
+        query_overlap=1.0,
+        reference_overlap=1.0,
+        reference_size=size,
+        query_points=np.empty((0, 2)),
+        reference_points=np.empty((0, 2)),
+    )
+
+
+def preferred(by_features: Iterable[Match], as_whole: Iterable[Match]) -> list[Match]:
+    """Each image once: by its features where they prove it, else by what is surer."""
+    best = {match.id: match for match in by_features}
+    for match in as_whole:
+        other = best.get(match.id)
+        if other is None or (not other.proven and other.score < match.score):
+            best[match.id] = match
+    return sorted(best.values(), key=lambda match: -match.score)

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from featmatch import Index, UsageError, Vocabulary, VotingOptions, check
+from featmatch.store.catalog import Catalog
+from tools.small_index import draw_pictures, small_index
+
+
+@pytest.fixture(scope="module")
+def built(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four pictures, the names relative to their folder, and a half of the first beside. Not to be written to."""
+    folder = tmp_path_factory.mktemp("verdicts")
+    pictures = draw_pictures(folder / "photos", 4)
+    half = np.asarray(Image.open(pictures[0]))[:, :70]
+    Image.fromarray(half).save(folder / "half.png")
+    small_index(folder / "index", small_words)
+    Index.open(folder / "index", root=folder / "photos").add([folder / "photos"], jobs=1)
+    return folder
+
+
+@pytest.fixture
+def folder(built: Path, tmp_path: Path) -> Path:
+    shutil.copytree(built, tmp_path / "moved")
+    return tmp_path / "moved"
+
+
+def opened(folder: Path) -> Index:
+    return Index.open(folder / "index", root=folder / "photos")
+
+
+def found(folder: Path, *, unproven: bool = False) -> list[tuple[str, str | None, bool]]:
+    matches = opened(folder).query(folder / "half.png", unproven=unproven)
+    return [(match.name, match.verdict, match.proven) for match in matches]
+
+
+def test_a_rejected_pair_is_not_claimed_but_shown_with_all(folder: Path) -> None:
+    assert found(folder) == [("000.png", None, True)]
+    before = opened(folder).query(folder / "half.png")[0]
+    opened(folder).reject(folder / "half.png", "000.png")
+    assert found(folder) == []
+    assert ("000.png", "rejected", False) in found(folder, unproven=True)
+    after = opened(folder).query((folder / "half.png").read_bytes(), unproven=True)[0]
+    assert (after.probability, after.to_dict()["verdict"]) == (before.probability, "rejected")
+    assert opened(folder).query(np.asarray(Image.open(folder / "half.png")))[0].verdict is None  # it is no file
+
+
+def test_the_later_word_counts_and_can_be_taken_back(folder: Path) -> None:
+    index = opened(folder)
+    index.reject("000.png", folder / "half.png")
+    index.accept(folder / "half.png", "000.png")
+    assert index.info().verdicts == 1
+    assert found(folder) == [("000.png", "accepted", True)]
+    assert index.forget("000.png", folder / "half.png")
+    assert not index.forget("000.png", folder / "half.png")
+    assert found(folder) == [("000.png", None, True)]
+    assert check(folder / "index")
+
+
+def test_an_accepted_pair_is_given_however_short_the_evidence_and_far_the_rank(folder: Path) -> None:
+    index = opened(folder)
+    weak = [match for match in index.query(folder / "half.png", unproven=True) if not match.proven]
+    for match in weak[:1]:
+        index.accept(folder / "half.png", match.name)
+        (given,) = (one for one in index.query(folder / "half.png") if one.name == match.name)
+        assert (given.verdict, given.probability) == ("accepted", match.probability)
+    index.accept("001.png", "000.png")
+    few = VotingOptions(shortlist=1)
+    assert [one.name for one in index.query(folder / "half.png", voting=few)] == ["000.png"]
+    index.accept(folder / "half.png", "000.png")
+    Path(folder / "both.png").write_bytes((folder / "half.png").read_bytes())
+    assert [one.name for one in index.query(folder / "both.png", voting=few, match="000")] == ["000.png"]
+
+
+def test_a_verdict_goes_with_the_content(folder: Path, tmp_path: Path) -> None:
+    index = opened(folder)
+    index.reject("000.png", "001.png")
+    index.reject(folder / "half.png", "000.png")
+    catalog = Catalog(folder / "index" / "catalog.sqlite")
+    assert catalog.verdicts() == {(1, 2): False}
+    index.remove(["000.png"])
+    index.compact()
+    assert index.info().verdicts == 2
+    (folder / "photos" / "000.png").rename(folder / "photos" / "new.png")
+    index.add([folder / "photos"], jobs=1)
+    assert ("new.png", "rejected", False) in found(folder, unproven=True)
+    assert list(Catalog(folder / "index" / "catalog.sqlite").verdicts().values()) == [False]
+    column = next((folder / "index" / "segments").rglob("x.npy"))
+    column.write_bytes(column.read_bytes()[:-1] + b"?")
+    assert check(folder / "index", repair=True)
+    assert opened(folder).info().verdicts == 2
+
+
+def test_what_is_no_pair_is_a_usage_error(folder: Path) -> None:
+    index = opened(folder)
+    shutil.copy(folder / "photos" / "000.png", folder / "same.png")
+    for a, b in (
+        ("000.png", "none.png"),
+        ("000.png", "000.png"),
+        (folder / "same.png", "000.png"),
+        (folder, "000.png"),
+    ):
+        for say in (index.reject, index.accept, index.forget):
+            with pytest.raises(UsageError):
+                say(a, b)
+    assert index.info().verdicts == 0
+
+
+def test_on_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from featmatch.cli import cli
+
+    def run(*arguments: str) -> int:
+        return int(cli([*arguments], standalone_mode=False))
+
+    index, half, photos = str(folder / "index"), str(folder / "half.png"), str(folder / "photos")
+    query = ("query", index, half, "--root", photos)
+    assert run(*query) == 0
+    assert run("reject", index, half, "000.png") == 0
+    assert run(*query) == 1
+    capsys.readouterr()
+    assert run(*query, "--all") == 1
+    assert "; rejected)" in capsys.readouterr().out
+    assert run(*query, "--all", "--json") == 1
+    assert json.loads(capsys.readouterr().out)["matches"][0]["verdict"] == "rejected"
+    assert run(*query, "--all", "--csv") == 1
+    assert "rejected" in capsys.readouterr().out
+    assert run("accept", index, half, "000.png", "--clear") == 0
+    assert run("accept", index, half, "000.png", "--clear") == 1
+    assert run(*query) == 0
+    assert run("accept", index, half, "000.png") == 0
+    assert run("info", index, "--json") == 0
