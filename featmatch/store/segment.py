@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from featmatch.errors import StoreError
 from featmatch.files import flush_folder
-from featmatch.whole import LOOK, Look
+from featmatch.whole import FEW_FEATURES, LOOK, Look
 
 FORMAT_VERSION = 2
 MANIFEST = "segment.json"
@@ -96,6 +96,11 @@ class Segment:
     def norms(self) -> NDArray[np.float64]:
         """(images,) float64: what the votes of each image are divided by, the root of how many features it has."""
         return np.sqrt(np.maximum(self.features, 1))
+
+    @cached_property
+    def plain(self) -> NDArray[np.intp]:
+        """Which images have so few features that they are looked up as a whole too; ascending."""
+        return np.flatnonzero(self.features < FEW_FEATURES)
 
     @classmethod
     def open(cls, folder: Path, vocabulary_size: int, manifest_sha256: bytes) -> Segment:
