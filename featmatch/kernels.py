@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import numba
 import numpy as np
 from numba import types
+from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
 
@@ -24,12 +28,21 @@ def _count_bits(typing_context: Any, value: Any) -> Any:
 _popcount: Any = intrinsic(_count_bits)
 
 
+class _Kept(FunctionCache):
+    """Machine code in a folder. Where that cannot be read or written, or is full, compiling anew costs time only."""
+
+    @contextlib.contextmanager
+    def _guard_against_spurious_io_errors(self) -> Iterator[None]:
+        with contextlib.suppress(OSError, EOFError, pickle.UnpicklingError):
+            yield
+
+
 def _compiled(function: Any) -> Any:
     """Compile at first use and keep the machine code, where there is a folder to keep it in."""
-    try:
-        return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # nowhere to write: compiling anew costs time, nothing else
-        return numba.njit(nogil=True)(function)
+    compiled: Any = numba.njit(nogil=True)(function)
+    with contextlib.suppress(RuntimeError):  # there is none
+        compiled._cache = _Kept(function)  # type: ignore[no-untyped-call]
+    return compiled
 
 
 _BLOCK = 1024  # postings at once, a multiple of eight: their distances stay in the nearest cache

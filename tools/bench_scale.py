@@ -16,6 +16,7 @@ variants. "Reading" goes once through the same posting lists, and the image numb
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import os
@@ -36,17 +37,15 @@ import numpy as np
 from featmatch import FeatureOptions, Index, adding
 from featmatch.evaluation.compositions import compose
 from featmatch.evaluation.edits import Picture, Random
-from featmatch.features import Features, extract, extract_grey
+from featmatch.features import Features, extract_grey
 from featmatch.files import folder_bytes, image_files
-from featmatch.geometry import GeometryOptions
 from featmatch.image import GreyImage, load_display, load_grey
 from featmatch.metadata import Metadata
 from featmatch.scanning import scan
+from featmatch.searching import Look
 from featmatch.store.segment import Segment
-from featmatch.symmetry import Variant, with_descriptors_of
-from featmatch.timing import StageClock
-from featmatch.verification import FEWEST_FEATURES, named, verify_candidates
-from featmatch.voting import QueryWords, VotingOptions, vote
+from featmatch.verification import named
+from featmatch.voting import QueryWords, VotingOptions
 from featmatch.whole import whole_picture
 from tools.demo import bundled_photos
 from tools.small_index import memory_bytes
@@ -196,20 +195,21 @@ def measure(folder: Path, photos: Photos, queries: int, steady: int) -> Figures:
         opening.append(time.perf_counter() - began)
     segments = tuple(index.snapshot.segments.values())
     asked = edited_copies(photos, queries)
-    warm = [extract(picture, index.options) for _, picture in asked[: queries // 4]]
-    for features in warm:  # compiled code is loaded, and pages are mapped
-        searched(index, features, plain=False)
+    look = index.search(index.snapshot).look
+    warm = [look(picture) for _, picture in asked[: queries // 4]]
+    for one in warm:  # compiled code is loaded, and pages are mapped
+        searched(index, one, plain=False)
     full: list[dict[str, float]] = []
     plain: list[dict[str, float]] = []
     right = 0
     for name, picture in asked:
-        features = extract(picture, index.options)
-        first, times, query = searched(index, features, plain=False)
+        one = look(picture)
+        first, times, query = searched(index, one, plain=False)
         right += first == name
-        if len(features) == index.options.features:
+        if len(one.features) == index.options.features:
             full.append(times | reading_again(segments, query))
-            extract(picture, index.options)  # or what was read is still at hand
-            plain.append(searched(index, features, plain=True)[1])
+            look(picture)  # or what was read is still at hand
+            plain.append(searched(index, one, plain=True)[1])
     before = memory_bytes()
     for number in range(steady):
         searched(index, warm[number % len(warm)], plain=False)
@@ -242,22 +242,21 @@ def edited_copies(photos: Photos, count: int) -> list[tuple[str, Picture]]:
     ]
 
 
-def searched(index: Index, features: Features, *, plain: bool) -> tuple[str | None, dict[str, float], QueryWords]:
-    """The name of the best answer, milliseconds of each stage and of all, and the words: as ``Index.query`` does it."""
-    snapshot, options = index.snapshot, VotingOptions()
-    if len(features) < FEWEST_FEATURES:
-        return None, {}, QueryWords.of(index.vocabulary, [features], options.words)
-    clock = StageClock()
-    seen = [features] if plain else [with_descriptors_of(features, variant) for variant in Variant]
-    query = QueryWords.of(index.vocabulary, seen, options.words)
-    clock.ended("words")
-    candidates = vote(query, seen, tuple(snapshot.segments.values()), snapshot.removed, options)
-    names = snapshot.catalog.names_of([candidate.id for candidate in candidates])
-    clock.ended("votes")
-    found = named(verify_candidates(candidates, features, GeometryOptions()), names)
-    clock.ended("verification")
-    times = clock.times | {"search": sum(clock.times.values())}
-    return found[0].name if found else None, times, query
+def searched(index: Index, look: Look, *, plain: bool) -> tuple[str | None, dict[str, float], QueryWords]:
+    """The name of the best answer, milliseconds of each stage and of all, and the words: as ``Index.query`` does it.
+
+    But for the pictures of matches: they are not those that were planted, by the times of their files.
+    """
+    if plain:
+        look = dataclasses.replace(look, variants=look.variants[:1])
+    search = index.search(index.snapshot)
+    query = search.words(look)
+    candidates = search.candidates(look, query, {})
+    found = search.matches(look, candidates, {})
+    times = {stage: milliseconds for stage, milliseconds in search.clock.times.items() if stage in STAGES}
+    names = index.snapshot.catalog.names_of([one.id for one in found[:1] if one.id is not None])
+    first = [one.name for one in named(found[:1], names)]
+    return first[0] if first else None, times | {"search": sum(times.values())}, query
 
 
 def reading_again(segments: Sequence[Segment], query: QueryWords) -> dict[str, float]:
