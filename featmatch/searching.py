@@ -93,7 +93,8 @@ class Search:
         if self.among is not None:
             accepted &= set(self.among)
         if accepted:
-            found += self.votes(look, words, self.voting, sorted(accepted))
+            every_hit = dataclasses.replace(self.voting, voting_limit=self.voting.hamming_limit)
+            found += self.votes(look, words, every_hit, sorted(accepted))
         self.clock.ended("votes")
         return found
 

@@ -19,8 +19,8 @@ from featmatch.probability import Evidence, probability_of, score_of
 from featmatch.significance import weigh
 from featmatch.symmetry import Variant, variants_of
 from featmatch.voting import Candidate
-from featmatch.whole import LEAST_DETAIL, whole_picture
-from featmatch.whole_search import FEW_FEATURES, whole_match
+from featmatch.whole import FEW_FEATURES, LEAST_DETAIL, whole_picture
+from featmatch.whole_search import whole_match
 
 # Fewer features than these cannot prove anything.
 FEWEST_FEATURES = 8

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +15,12 @@ from numpy.typing import NDArray
 from featmatch.errors import UsageError
 from featmatch.features import Features
 from featmatch.geometry import TentativeMatches
-from featmatch.scanning import Hits, scan
+from featmatch.scanning import Noted, best, hits_of, postings_of, scan
 from featmatch.store.segment import Segment, restored
 from featmatch.symmetry import Variant
 from featmatch.vocabulary import Vocabulary
+
+_WORTH_THREADS = 2_000_000  # postings; fewer are scanned before threads have begun
 
 
 @dataclass(frozen=True)
@@ -23,13 +29,13 @@ class VotingOptions:
 
     words: int = 3  # nearest words of each query feature that are looked up; 1 to 16
     hamming_limit: int = 22  # a hit differs in at most this many of 64 bits; 0 to 32
+    voting_limit: int = 16  # of the hits, those vote that differ in at most this many; 0 to 32
     sigma: float = 10.0  # bits; a hit at distance d weighs exp(-(d / sigma)^2)
     shortlist: int = 50  # pairs of an image and a variant that go on to verification; 1 to 10000
 
     def __post_init__(self) -> None:
-        if not (
-            1 <= self.words <= 16 and 0 <= self.hamming_limit <= 32 and self.sigma > 0 and 1 <= self.shortlist <= 10_000
-        ):
+        limits_fit = 0 <= self.hamming_limit <= 32 and 0 <= self.voting_limit <= 32
+        if not (1 <= self.words <= 16 and limits_fit and self.sigma > 0 and 1 <= self.shortlist <= 10_000):
             raise UsageError(f"voting options out of range: {self}")
 
 
@@ -63,7 +69,7 @@ class QueryWords:
         signatures: (Q,) uint64.
         weights: (Q,) float32, idf squared.
         variants: (Q,) int32.
-        features: (Q,) int64, number of the feature, counted through all variants.
+        features: (Q,) int64, number of the feature, counted anew in each variant.
     """
 
     ids: NDArray[np.int32]
@@ -80,7 +86,7 @@ class QueryWords:
         """
         if vocabulary.forms > 1:
             plain = vocabulary.assign(variants[0].descriptors, count)
-            found = [vocabulary.permuted(plain, variant) for variant in Variant]
+            found = [vocabulary.permuted(plain, variant) for variant in list(Variant)[: len(variants)]]
         else:
             found = [vocabulary.assign(features.descriptors, count) for features in variants]
         ids = np.concatenate([words.ids.ravel() for words in found])
@@ -89,7 +95,7 @@ class QueryWords:
             signatures=np.concatenate([words.signatures.ravel() for words in found]),
             weights=vocabulary.idf_of(ids) ** 2,
             variants=np.repeat(np.arange(len(found), dtype=np.int32), [words.ids.size for words in found]),
-            features=np.repeat(np.arange(sum(len(words.ids) for words in found)), count),
+            features=np.concatenate([np.repeat(np.arange(len(words.ids)), count) for words in found]),
         )
 
 
@@ -111,73 +117,110 @@ def vote(
         options: the limits.
         among: numbers of the only images that are to be found; None: all.
     """
-    if not segments or len(query.ids) == 0:
-        return []
-    distances = np.arange(options.hamming_limit + 1)
-    distance_weights = np.exp(-((distances / options.sigma) ** 2)).astype(np.float32)
-    variants = len(query_features)
-    votes, hits = [], []
-    for segment in segments:
-        scores = np.zeros((variants, len(segment.ids)), np.float32)
-        hits.append(
-            scan(
-                segment.offsets, segment.postings.image, segment.postings.signature,
-                query.ids, query.signatures, query.weights, query.variants, distance_weights, scores,
-            )
-        )  # fmt: skip
-        scores /= np.sqrt(np.maximum(segment.features, 1))
-        if removed:
-            scores[:, np.isin(segment.ids, np.fromiter(removed, np.int64))] = 0
-        if among is not None:
-            scores[:, ~np.isin(segment.ids, np.asarray(among, np.int64))] = 0
-        votes.append(scores)
-    return _gathered(query, query_features, segments, votes, hits, options.shortlist)
+    hidden = [_hidden(segment, removed, among) for segment in segments]
+    return shortlist(query, query_features, segments, hidden, options)
 
 
-def _gathered(
+def shortlist(
     query: QueryWords,
     query_features: Sequence[Features],
     segments: Sequence[Segment],
-    votes: Sequence[NDArray[np.float32]],
-    hits: Sequence[Hits],
-    shortlist: int,
+    hidden: Sequence[NDArray[np.bool_]] | Sequence[NDArray[np.intp]],
+    options: VotingOptions,
 ) -> list[Candidate]:
-    """The pairs of image and variant with the most votes, each with its hits; ties go to the older image."""
-    bounds = np.cumsum([0] + [len(segment.ids) for segment in segments])
-    flat = np.concatenate(votes, axis=1)
-    images = flat.shape[1]
-    ids = np.concatenate([segment.ids for segment in segments])
-    enough = min(shortlist, flat.size)
-    floor = np.partition(flat.ravel(), flat.size - enough)[flat.size - enough]
-    contenders = np.flatnonzero((flat.ravel() >= floor) & (flat.ravel() > 0))
-    order = np.lexsort((contenders // images, ids[contenders % images], -flat.ravel()[contenders]))
-    chosen = contenders[order][:shortlist]
-    is_chosen = np.zeros(flat.size, bool)
-    is_chosen[chosen] = True
-    keypoints = np.concatenate([features.keypoints for features in query_features])
-    angles = np.concatenate([features.angles for features in query_features])
-    octaves = np.log2(np.maximum(np.concatenate([features.sizes for features in query_features]), 1))
-    candidates: dict[int, Candidate] = {}
-    for position, segment in enumerate(segments):
-        entries, rows, distances = hits[position]
-        # One number for each pair of variant and image.
-        pairs = query.variants[entries] * np.int64(images) + segment.postings.image[rows] + bounds[position]
-        wanted = is_chosen[pairs]
-        entries, rows, distances, pairs = entries[wanted], rows[wanted], distances[wanted], pairs[wanted]
-        order = np.lexsort((distances, pairs))
-        entries, rows, distances, pairs = entries[order], rows[order], distances[order], pairs[order]
-        long_sides = np.maximum(segment.widths, segment.heights)[segment.postings.image[rows]]
-        picked = query.features[entries]
-        matches = TentativeMatches.between(
-            keypoints[picked], angles[picked], octaves[picked], *restored(segment.postings, rows, long_sides),
-            costs=distances.astype(np.float64), query_rows=picked, reference_rows=rows,
+    """What ``vote`` says; ``hidden`` are the images of each segment that are not to be found: places, or a mask."""
+    if not segments or len(query.ids) == 0:
+        return []
+    distances = np.arange(min(options.voting_limit, options.hamming_limit) + 1)
+    distance_weights = np.exp(-((distances / options.sigma) ** 2)).astype(np.float32)
+
+    def tally(part: tuple[int, Variant]) -> _Tally:
+        number, variant = part
+        segment = segments[number]
+        own = slice(*np.searchsorted(query.variants, [variant, variant + 1]))
+        votes = np.zeros(len(segment.ids), np.float32)
+        noted = scan(
+            segment.offsets, segment.postings.image, segment.postings.signature, query.ids[own],
+            query.signatures[own], query.weights[own], distance_weights, options.hamming_limit, votes,
         )  # fmt: skip
-        for pair in np.unique(pairs).tolist():
-            variant, image = divmod(pair, images)
-            number = image - int(bounds[position])
-            own = slice(*np.searchsorted(pairs, [pair, pair + 1]))
-            candidates[pair] = Candidate(
-                int(segment.ids[number]), int(segment.widths[number]), int(segment.heights[number]),
-                Variant(variant), float(flat[variant, image]), matches[own],
-            )  # fmt: skip
-    return [candidates[pair] for pair in chosen.tolist()]
+        votes[hidden[number]] = 0
+        return _Tally(segment, variant, noted, *best(votes, segment.norms, options.shortlist))
+
+    parts = [(number, variant) for number in range(len(segments)) for variant in list(Variant)[: len(query_features)]]
+    # Votes of a segment and variant are added up by one thread: their sum does not depend on how many there are.
+    threads = _cores() if sum(postings_of(one.offsets, query.ids) for one in segments) > _WORTH_THREADS else 1
+    with ThreadPoolExecutor(threads) as pool:
+        each = pool.map if threads > 1 else map
+        tallies = list(each(tally, parts))
+        ranks = _ranks(tallies, options.shortlist)
+        found = each(lambda one, own: _candidates(one, own, query, query_features[one.variant]), tallies, ranks)
+        ranked = [pair for candidates in found for pair in candidates]
+    return [candidate for _, candidate in sorted(ranked, key=itemgetter(0))]
+
+
+class _Tally(NamedTuple):
+    """Hits of one variant in one segment, and the best of its images with their votes, normalised."""
+
+    segment: Segment
+    variant: Variant
+    noted: Noted
+    images: NDArray[np.int64]  # ascending
+    scores: NDArray[np.float32]
+
+
+def _cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _hidden(segment: Segment, removed: frozenset[int], among: Sequence[int] | None) -> NDArray[np.intp]:
+    """Where in a segment the images are that are not to be found."""
+    parts = [np.empty(0, np.intp)]
+    if removed:
+        parts.append(np.flatnonzero(np.isin(segment.ids, np.fromiter(removed, np.int64))))
+    if among is not None:
+        parts.append(np.flatnonzero(np.isin(segment.ids, np.asarray(among, np.int64), invert=True)))
+    return np.concatenate(parts)
+
+
+def _ranks(tallies: Sequence[_Tally], count: int) -> list[NDArray[np.int64]]:
+    """Where each image of each tally comes among all, the most votes first, or -1; ties go to the older image."""
+    scores = np.concatenate([one.scores for one in tallies])
+    ids = np.concatenate([one.segment.ids[one.images] for one in tallies])
+    variants = np.repeat([one.variant for one in tallies], [len(one.images) for one in tallies])
+    order = np.lexsort((variants, ids, -scores))[:count]
+    ranks = np.full(len(scores), -1)
+    ranks[order] = np.arange(len(order))
+    return np.split(ranks, np.cumsum([len(one.images) for one in tallies])[:-1])
+
+
+def _candidates(
+    tally: _Tally, ranks: NDArray[np.int64], query: QueryWords, features: Features
+) -> list[tuple[int, Candidate]]:
+    """The images of a tally that are on the shortlist, each with its rank and its hits, the nearest first."""
+    segment, noted, listed = tally.segment, tally.noted, np.flatnonzero(ranks >= 0)
+    if len(listed) == 0:
+        return []
+    chosen = np.zeros(len(segment.ids), np.bool_)
+    chosen[tally.images[listed]] = True
+    hits = hits_of(noted, segment.postings.image, chosen)
+    order = np.lexsort((hits.distances, hits.images))
+    rows, images, distances = hits.rows[order], hits.images[order], hits.distances[order]
+    own = query.features[np.searchsorted(query.variants, tally.variant) + hits.entries[order]]
+    matches = TentativeMatches.between(
+        features.keypoints[own], features.angles[own], np.log2(np.maximum(features.sizes[own], 1)),
+        *restored(segment.postings, rows, np.maximum(segment.widths[images], segment.heights[images])),
+        costs=distances.astype(np.float64), query_rows=own, reference_rows=rows,
+    )  # fmt: skip
+    numbers = tally.images[listed]
+    bounds = np.stack([np.searchsorted(images, numbers), np.searchsorted(images, numbers, "right")], axis=1)
+    return [
+        (
+            int(ranks[place]),
+            Candidate(
+                int(segment.ids[image]), int(segment.widths[image]), int(segment.heights[image]), tally.variant,
+                float(tally.scores[place]), matches[first:end],
+            ),
+        )
+        for place, image, (first, end) in zip(listed.tolist(), numbers.tolist(), bounds.tolist(), strict=True)
+    ]  # fmt: skip

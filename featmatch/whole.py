@@ -18,6 +18,11 @@ from featmatch.image import GreyImage
 _opencv: Any = cv2  # its type stubs differ from release to release
 
 FORMS = 8  # quarter turns of a picture, and of its mirror image
+
+# A pair of pictures is compared as a whole where one of them has fewer features than this: copies of others are proven
+# by features, which say more.
+FEW_FEATURES = 200
+
 _SIDE = 32
 _WAVES = 8  # of the cosine transform, along each side
 _COLOUR_STEPS = 3  # of red, green and blue

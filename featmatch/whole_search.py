@@ -13,11 +13,16 @@ from featmatch.image import GreyImage
 from featmatch.probability import Evidence, Likeness, probability_of, score_of
 from featmatch.regions import shared_region
 from featmatch.store.segment import Segment
-from featmatch.whole import FORMS, LEAST_DETAIL, Look, WholePicture, colour_likeness, likeness, original_from_undone
-
-# A pair of pictures is compared as a whole where one of them has fewer features than this: copies of others are proven
-# by features, which say more.
-FEW_FEATURES = 200
+from featmatch.whole import (
+    FEW_FEATURES,
+    FORMS,
+    LEAST_DETAIL,
+    Look,
+    WholePicture,
+    colour_likeness,
+    likeness,
+    original_from_undone,
+)
 
 _HASH_LIMIT = 20  # of 64 bits: perceptual hashes of unlike pictures differ in 32, give or take 4
 _SHORTLIST = 200  # pairs of an image and a form that are compared closely
@@ -44,38 +49,54 @@ def whole_candidates(
         removed: numbers of images that are not to be found.
         among: numbers of the only images that are to be found; None: all.
     """
-    gone = np.fromiter(removed, np.int64)
-    found: list[tuple[int, int, int, int, int]] = []  # distance, image's number, form, segment, row
-    for number, segment in enumerate(segments):
-        asked = np.flatnonzero((segment.features < FEW_FEATURES) | (features < FEW_FEATURES))
-        if len(gone):
-            asked = asked[~np.isin(segment.ids[asked], gone)]
-        if among is not None:
-            asked = asked[np.isin(segment.ids[asked], among)]
-        distances = np.bitwise_count(query.phashes[:, None] ^ segment.phashes[asked])
-        shapes = np.log(segment.widths[asked] / segment.heights[asked])
-        own = np.log(grey.width / grey.height) * np.where(np.arange(FORMS) % 2, -1, 1)
-        fits = (distances <= _HASH_LIMIT) & (np.abs(shapes - own[:, None]) <= _STRETCH)
-        forms, places = np.nonzero(fits)
-        rows = asked[places]
-        pairs = zip(distances[fits].tolist(), segment.ids[rows].tolist(), forms.tolist(), rows.tolist(), strict=True)
-        found += sorted((distance, image, form, number, row) for distance, image, form, row in pairs)[:_SHORTLIST]
-    nearest = sorted(found)[:_SHORTLIST]
-    if not nearest:
+    forms, numbers, rows = _nearest(query, grey.width / grey.height, features, segments, removed, among)
+    if len(rows) == 0:
         return []
-    _, ids, forms, numbers, rows = (np.array(column) for column in zip(*nearest, strict=True))
+    ids = [int(segments[number].ids[row]) for number, row in zip(numbers, rows, strict=True)]
     others = np.array([segments[number].looks[row] for number, row in zip(numbers, rows, strict=True)])
     evidence = _evidence(query.looks[forms], others)
-    best: dict[int, Match] = {}
-    for place, (image, form) in enumerate(zip(ids.tolist(), forms.tolist(), strict=True)):
-        segment, row = segments[numbers[place]], rows[place]
-        size = int(segment.widths[row]), int(segment.heights[row])
-        if (evidence[place].whole or _NOTHING).layout < LEAST_DETAIL:
-            continue
-        match = _match(evidence[place], form, grey, size, image, "")
-        if image not in best or best[image].score < match.score:
-            best[image] = match
-    return sorted(best.values(), key=lambda match: (-match.score, match.id))[:_MOST]
+    scores = [score_of(one, "") for one in evidence]
+    matches: dict[int, Match] = {}
+    for place in sorted(range(len(ids)), key=lambda place: (-scores[place], ids[place])):
+        if len(matches) < _MOST and ids[place] not in matches and _detail(evidence[place]) >= LEAST_DETAIL:
+            segment, row = segments[numbers[place]], rows[place]
+            size = int(segment.widths[row]), int(segment.heights[row])
+            matches[ids[place]] = _match(evidence[place], int(forms[place]), grey, size, ids[place], "")
+    return list(matches.values())
+
+
+def _nearest(
+    query: WholePicture,
+    shape: float,
+    features: int,
+    segments: Sequence[Segment],
+    removed: frozenset[int],
+    among: Sequence[int] | None,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Form, segment and row of the images whose hashes are the nearest and whose shapes fit, nearest first."""
+    own = np.log(shape) * np.where(np.arange(FORMS) % 2, -1, 1)
+    gone = np.fromiter(removed, np.int64)
+    parts = []
+    for number, segment in enumerate(segments):
+        hashes = segment.phashes if features < FEW_FEATURES else segment.phashes[segment.plain]
+        for form, phash in enumerate(query.phashes):
+            distances = np.bitwise_count(phash ^ hashes)
+            places = np.flatnonzero(distances <= _HASH_LIMIT)
+            rows = places if features < FEW_FEATURES else segment.plain[places]
+            ids = segment.ids[rows]
+            fits = np.abs(np.log(segment.widths[rows] / segment.heights[rows]) - own[form]) <= _STRETCH
+            fits &= ~np.isin(ids, gone)
+            if among is not None:
+                fits &= np.isin(ids, np.asarray(among, np.int64))
+            constant = np.full((2, len(rows)), [[form], [number]])
+            parts.append(np.stack([distances[places], ids, *constant, rows])[:, fits])
+    distances, ids, forms, numbers, rows = np.concatenate(parts or [np.empty((5, 0), np.int64)], axis=1)
+    order = np.lexsort((forms, ids, distances))[:_SHORTLIST]
+    return forms[order], numbers[order], rows[order]
+
+
+def _detail(evidence: Evidence) -> float:
+    return (evidence.whole or _NOTHING).layout
 
 
 def whole_match(query: WholePicture, grey: GreyImage, other: WholePicture, other_grey: GreyImage, name: str) -> Match:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -78,3 +79,25 @@ def test_long_use_gives_the_answers_of_a_plain_dict_and_grows_nothing(small_word
     soak.run(160)
     assert soak.failures == []
     assert {"add", "remove", "refresh", "query"} <= set(soak.tally)
+
+
+def test_an_index_of_synthetic_images_gives_back_what_was_planted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], photo_folder: Path, tmp_path: Path
+) -> None:
+    from tools import bench_scale
+
+    results = tmp_path / "results.json"
+    monkeypatch.setattr(
+        "sys.argv",
+        [
+            "bench_scale", str(photo_folder), "--images", "20", "40", "--features", "100", "--queries", "4", "--steady",
+            "2", "--work", str(tmp_path / "work"), "--json", str(results), "--plot", str(tmp_path / "plot.svg"),
+        ],
+    )  # fmt: skip
+    assert bench_scale.main() == 0
+    rows = json.loads(results.read_text())
+    assert [row["images"] for row in rows] == [20, 40]
+    assert all(row["recall"] >= 0.5 and row["bytes_an_image"] > 1800 for row in rows)
+    assert all(row["search_ms"]["votes"]["p50"] > 0 and row["build_images_per_s"] > 0 for row in rows)
+    assert (tmp_path / "plot.svg").stat().st_size > 1000
+    assert "| 20 | 40 |" in capsys.readouterr().out

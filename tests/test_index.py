@@ -12,10 +12,20 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 import featmatch
-from featmatch import GeometryOptions, ImageError, Index, StoreError, UsageError, Vocabulary, VotingOptions
+from featmatch import (
+    GeometryOptions,
+    ImageError,
+    Index,
+    StoreError,
+    UsageError,
+    Vocabulary,
+    VotingOptions,
+    scanning,
+    voting,
+)
 from featmatch.errors import VocabularyError
 from featmatch.image import ImageSource
 
@@ -573,6 +583,37 @@ def test_voting_options_reach_the_vote(filled: Index, originals: list[Path]) -> 
     assert tight[0].inliers <= filled.query(originals[0])[0].inliers
 
 
+def test_hits_that_do_not_vote_are_matches_of_those_that_were_voted_for(filled: Index, originals: list[Path]) -> None:
+    with Image.open(originals[0]) as picture:
+        smooth = picture.filter(ImageFilter.GaussianBlur(1.5))
+
+    def found(limit: int) -> dict[int, tuple[float, int]]:
+        search = filled.search(filled.snapshot, voting=VotingOptions(voting_limit=limit, shortlist=1000))
+        look = search.look(smooth)
+        candidates = search.candidates(look, search.words(look), {})
+        return {one.id: (one.votes, len(one.matches)) for one in candidates if one.variant == 0}
+
+    every, nearest = found(22), found(8)
+    assert set(nearest) < set(every)
+    for image, (votes, matches) in nearest.items():
+        assert votes < every[image][0]
+        assert matches == every[image][1]
+
+
 def test_geometry_options_reach_the_verification(filled: Index, originals: list[Path]) -> None:
     coarse = filled.query(originals[0], unproven=True, geometry=GeometryOptions(grid=2))
     assert coarse[0].score < filled.query(originals[0])[0].score
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_answers_do_not_depend_on_the_number_of_threads(
+    filled: Index, originals: list[Path], monkeypatch: pytest.MonkeyPatch, compiled: bool
+) -> None:
+    monkeypatch.setattr(scanning, "_WORTH_COMPILING", 0 if compiled else 1 << 60)
+    monkeypatch.setattr(voting, "_WORTH_THREADS", 0)
+    answers = []
+    for threads in (1, 2, 7):
+        monkeypatch.setattr(voting, "_cores", lambda threads=threads: threads)
+        answers.append([[m.to_dict() for m in filled.query(path, unproven=True)] for path in originals[:2]])
+    assert answers[0] == answers[1] == answers[2]
+    assert answers[0][0]

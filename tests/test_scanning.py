@@ -8,7 +8,14 @@ import pytest
 from numpy.typing import NDArray
 
 from featmatch import kernels, scanning
-from featmatch.scanning import Hits, scan_with_numpy
+from featmatch.errors import StoreError
+from featmatch.scanning import Hits, Noted, best_with_numpy, hits_of, hits_of_with_numpy, scan_with_numpy
+
+Hit = tuple[int, int, int]  # entry, row, distance
+
+
+def compiled_hits_of(noted: Noted, images: NDArray[np.uint32], chosen: NDArray[np.bool_]) -> Hits:
+    return Hits(*kernels.hits_of(*noted, images, chosen))
 
 
 @dataclass(frozen=True)
@@ -19,47 +26,59 @@ class Scan:
     words: NDArray[np.int32]
     query_signatures: NDArray[np.uint64]
     weights: NDArray[np.float32]
-    slots: NDArray[np.int32]
     distance_weights: NDArray[np.float32]
-    votes_shape: tuple[int, int]
+    limit: int
+    image_count: int
 
-    def compiled(self) -> tuple[NDArray[np.float32], list[tuple[int, int, int]]]:
+    def compiled(self) -> tuple[NDArray[np.float32], list[Hit]]:
         """What the compiled loop finds, which NumPy has to find to the bit."""
-        votes, hits = self.by(kernels.scan)
-        numpy_votes, numpy_hits = self.by(scan_with_numpy)
+        votes, hits = self.by(lambda *arguments: Noted(*kernels.scan(*arguments)), compiled_hits_of)
+        numpy_votes, numpy_hits = self.by(scan_with_numpy, hits_of_with_numpy)
         np.testing.assert_array_equal(votes, numpy_votes)
         assert hits == numpy_hits
         return votes, hits
 
-    def by(self, scan: Callable[..., Hits]) -> tuple[NDArray[np.float32], list[tuple[int, int, int]]]:
-        votes = np.zeros(self.votes_shape, np.float32)
-        entries, rows, distances = scan(
-            self.offsets, self.images, self.signatures,
-            self.words, self.query_signatures, self.weights, self.slots, self.distance_weights, votes,
+    def by(self, scan: Callable[..., Noted], hits_of: Callable[..., Hits]) -> tuple[NDArray[np.float32], list[Hit]]:
+        votes = np.zeros(self.image_count, np.float32)
+        noted = scan(
+            self.offsets, self.images, self.signatures, self.words, self.query_signatures, self.weights,
+            self.distance_weights, self.limit, votes,
         )  # fmt: skip
-        assert [entries.dtype, rows.dtype, distances.dtype] == [
-            np.dtype(kind) for kind in (np.int32, np.int64, np.uint8)
+        assert [column.dtype for column in noted] == [np.dtype(kind) for kind in (np.int64, np.uint32, np.uint8)]
+        hits = Hits(*hits_of(noted, self.images, np.ones(self.image_count, np.bool_)))
+        assert [column.dtype for column in hits] == [
+            np.dtype(kind) for kind in (np.int32, np.int64, np.uint32, np.uint8)
         ]
-        return votes, list(zip(entries.tolist(), rows.tolist(), distances.tolist(), strict=True))
+        np.testing.assert_array_equal(hits.images, self.images[hits.rows])
+        np.testing.assert_array_equal(hits.rows, noted.rows)
+        np.testing.assert_array_equal(hits.distances, noted.distances)
+        for image in range(self.image_count):
+            own = hits.images == image
+            chosen = Hits(*hits_of(noted, self.images, np.equal(np.arange(self.image_count), image)))
+            np.testing.assert_array_equal(chosen.entries, hits.entries[own])
+            np.testing.assert_array_equal(chosen.rows, hits.rows[own])
+        return votes, list(zip(hits.entries.tolist(), hits.rows.tolist(), hits.distances.tolist(), strict=True))
 
-    def twin(self) -> tuple[NDArray[np.float64], list[tuple[int, int, int]]]:
-        votes = np.zeros(self.votes_shape)
+    def twin(self) -> tuple[NDArray[np.float64], list[Hit]]:
+        votes = np.zeros(self.image_count)
         hits = []
         for entry, word in enumerate(self.words):
             seen: dict[int, int] = {}
             for row in range(int(self.offsets[word]), int(self.offsets[word + 1])):
                 distance = (int(self.signatures[row]) ^ int(self.query_signatures[entry])).bit_count()
+                if distance > self.limit:
+                    continue
+                hits.append((entry, row, distance))
                 if distance >= len(self.distance_weights):
                     continue
                 image = int(self.images[row])
                 seen[image] = seen.get(image, 0) + 1
                 share = np.sqrt(seen[image]) - np.sqrt(seen[image] - 1)
-                votes[self.slots[entry], image] += self.weights[entry] * self.distance_weights[distance] * share
-                hits.append((entry, row, distance))
+                votes[image] += self.weights[entry] * self.distance_weights[distance] * share
         return votes, hits
 
 
-def made(seed: int, lists: list[int], queries: int, images: int = 7, limit: int = 22) -> Scan:
+def made(seed: int, lists: list[int], queries: int, images: int = 7, limit: int = 22, voting: int = 64) -> Scan:
     """Random posting lists of the given lengths; signatures differ in about as many bits as the limit."""
     random = np.random.default_rng(seed)
     base = int(random.integers(1 << 63))
@@ -76,9 +95,9 @@ def made(seed: int, lists: list[int], queries: int, images: int = 7, limit: int 
         words=random.integers(len(lists), size=queries).astype(np.int32),
         query_signatures=signatures(queries),
         weights=random.uniform(0.1, 9, queries).astype(np.float32),
-        slots=random.integers(4, size=queries).astype(np.int32),
-        distance_weights=np.exp(-((np.arange(limit + 1) / 16) ** 2)).astype(np.float32),
-        votes_shape=(4, images),
+        distance_weights=np.exp(-((np.arange(min(limit, voting) + 1) / 16) ** 2)).astype(np.float32),
+        limit=limit,
+        image_count=images,
     )
 
 
@@ -95,9 +114,10 @@ def assert_same(scan: Scan) -> list[tuple[int, int, int]]:
     [([1], 1), ([3, 1, 7], 5), ([13, 64, 1, 65, 17], 31), ([127, 129, 2], 33)],
 )
 @pytest.mark.parametrize("limit", [0, 1, 15, 22, 32])
-def test_scan_equals_its_twin_on_odd_sizes(lists: list[int], queries: int, limit: int) -> None:
+@pytest.mark.parametrize("voting", [0, 12, 17, 64])
+def test_scan_equals_its_twin_on_odd_sizes(lists: list[int], queries: int, limit: int, voting: int) -> None:
     for seed in range(3):
-        assert_same(made(seed, lists, queries, limit=limit))
+        assert_same(made(seed, lists, queries, limit=limit, voting=voting))
 
 
 def test_empty_posting_lists_give_no_hits() -> None:
@@ -146,12 +166,36 @@ def test_repeats_in_one_image_count_by_their_square_root(repeats: int) -> None:
         words=np.zeros(1, np.int32),
         query_signatures=np.zeros(1, np.uint64),
         weights=np.ones(1, np.float32),
-        slots=np.zeros(1, np.int32),
         distance_weights=np.ones(1, np.float32),
-        votes_shape=(1, 2),
+        limit=0,
+        image_count=2,
     )
     assert_same(scan)
-    np.testing.assert_allclose(scan.compiled()[0], [[np.sqrt(repeats), 1]], rtol=1e-6)
+    np.testing.assert_allclose(scan.compiled()[0], [np.sqrt(repeats), 1], rtol=1e-6)
+
+
+def test_hits_that_do_not_vote_are_no_repeats() -> None:
+    scan = Scan(
+        offsets=np.array([0, 4], np.uint32),
+        images=np.zeros(4, np.uint32),
+        signatures=np.array([0b111, 0, 0b1111, 1], np.uint64),
+        words=np.zeros(1, np.int32),
+        query_signatures=np.zeros(1, np.uint64),
+        weights=np.ones(1, np.float32),
+        distance_weights=np.ones(2, np.float32),
+        limit=3,
+        image_count=1,
+    )
+    assert assert_same(scan) == [(0, 0, 3), (0, 1, 0), (0, 3, 1)]
+    np.testing.assert_allclose(scan.compiled()[0], [np.sqrt(2)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("threshold", [0, 1 << 60])
+def test_a_hit_of_an_image_that_is_not_there_is_damage(monkeypatch: pytest.MonkeyPatch, threshold: int) -> None:
+    monkeypatch.setattr(scanning, "_WORTH_COMPILING", threshold)
+    noted = Noted(np.array([0, 1]), np.zeros(1, np.uint32), np.zeros(1, np.uint8))
+    with pytest.raises(StoreError, match="an image that is not there"):
+        hits_of(noted, np.array([5], np.uint32), np.ones(5, np.bool_))
 
 
 def test_repeats_are_counted_anew_for_each_query_word() -> None:
@@ -162,34 +206,54 @@ def test_repeats_are_counted_anew_for_each_query_word() -> None:
         words=np.zeros(3, np.int32),
         query_signatures=np.zeros(3, np.uint64),
         weights=np.ones(3, np.float32),
-        slots=np.zeros(3, np.int32),
         distance_weights=np.ones(1, np.float32),
-        votes_shape=(1, 1),
+        limit=0,
+        image_count=1,
     )
     assert_same(scan)
-    np.testing.assert_allclose(scan.compiled()[0], [[3]])
+    np.testing.assert_allclose(scan.compiled()[0], [3])
 
 
 def test_votes_are_added_to_what_is_there() -> None:
     scan = made(8, [20], 4)
-    votes = np.full(scan.votes_shape, 5, np.float32)
+    votes = np.full(scan.image_count, 5, np.float32)
     kernels.scan(
         scan.offsets, scan.images, scan.signatures,
-        scan.words, scan.query_signatures, scan.weights, scan.slots, scan.distance_weights, votes,
+        scan.words, scan.query_signatures, scan.weights, scan.distance_weights, scan.limit, votes,
     )  # fmt: skip
     np.testing.assert_allclose(votes, scan.twin()[0] + 5, rtol=1e-4)
 
 
 def test_a_process_that_scans_much_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
+
+    def compiled(*arguments: object) -> list[None]:
+        calls.append("compiled")
+        return [None] * 3
+
     monkeypatch.setattr(scanning, "_scanned", 0)
     monkeypatch.setattr(scanning, "_WORTH_COMPILING", 250)
     monkeypatch.setattr(scanning, "scan_with_numpy", lambda *arguments: calls.append("numpy"))
-    monkeypatch.setattr(kernels, "scan", lambda *arguments: calls.append("compiled"))
+    monkeypatch.setattr(kernels, "scan", compiled)
     lists = made(3, [100], 1)
     for _ in range(4):
         scanning.scan(
             lists.offsets, lists.images, lists.signatures, lists.words, lists.query_signatures,
-            lists.weights, lists.slots, lists.distance_weights, np.zeros(lists.votes_shape, np.float32),
+            lists.weights, lists.distance_weights, lists.limit, np.zeros(lists.image_count, np.float32),
         )  # fmt: skip
     assert calls == ["numpy", "numpy", "compiled", "compiled"]
+
+
+@pytest.mark.parametrize("images", [0, 1, 7, 1000])
+@pytest.mark.parametrize("count", [1, 3, 50])
+def test_the_best_are_found_with_all_that_are_as_good_as_the_last(images: int, count: int) -> None:
+    random = np.random.default_rng(images + count)
+    for levels in (2, 5, 1 << 20):  # few levels: many are equally good
+        votes = random.integers(levels, size=images).astype(np.float32) * np.float32(0.37)
+        norms = np.sqrt(random.integers(1, 5, images))
+        found, scores = kernels.best(votes, norms, count)
+        twin_found, twin_scores = best_with_numpy(votes, norms, count)
+        np.testing.assert_array_equal(found, twin_found)
+        np.testing.assert_array_equal(scores, twin_scores)
+        ranked = sorted(((votes / norms).astype(np.float32)).tolist(), reverse=True)[:count]
+        assert sorted(scores.tolist(), reverse=True)[:count] == [score for score in ranked if score > 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ from featmatch.image import load_grey
 from featmatch.probability import Evidence, Likeness, score_of
 from featmatch.store.segment import Segment
 from featmatch.whole import (
+    FEW_FEATURES,
     FORMS,
     LEAST_DETAIL,
     LOOK,
@@ -28,7 +30,7 @@ from featmatch.whole import (
     undone,
     whole_picture,
 )
-from featmatch.whole_search import FEW_FEATURES, whole_candidates
+from featmatch.whole_search import whole_candidates
 
 Picture = NDArray[np.uint8]
 
@@ -197,14 +199,14 @@ def test_gradients_and_single_tones_say_that_there_is_too_little(plain_index: In
 def test_only_pairs_with_few_features_are_compared(plain_index: Index) -> None:
     (segment,) = plain_index.snapshot.segments.values()
     assert segment.features[3] < FEW_FEATURES
-    columns = {**vars(segment), "features": np.full_like(segment.features, FEW_FEATURES)}
+    rich = dataclasses.replace(segment, features=np.full_like(segment.features, FEW_FEATURES))
     grey = load_grey(blobs(3), longest_px=2000, colours=True)
 
     def found(segment: Segment, features: int, removed: frozenset[int] = frozenset()) -> list[int | None]:
         return [match.id for match in whole_candidates(whole_picture(grey), grey, features, [segment], removed)][:1]
 
-    assert found(segment, FEW_FEATURES) == found(Segment(**columns), FEW_FEATURES - 1) != []
-    assert found(Segment(**columns), FEW_FEATURES) == []
+    assert found(segment, FEW_FEATURES) == found(rich, FEW_FEATURES - 1) != []
+    assert found(rich, FEW_FEATURES) == []
     assert found(segment, 0, frozenset(segment.ids.tolist())) == []
 
 

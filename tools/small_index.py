@@ -65,10 +65,10 @@ def open_handles() -> int:
         return 0
 
 
-def memory_bytes() -> int:
-    """What this process has in memory, mapped files not counted; 0 where the system does not say."""
+def memory_bytes(kind: str = "RssAnon") -> int:
+    """What this process has in memory: of its own, or of mapped files ("RssFile"); 0 where the system does not say."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
         return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(kind))

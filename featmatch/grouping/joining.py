@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 
 from featmatch.errors import UsageError
 from featmatch.features import DESCRIPTOR_SIZE, Features
-from featmatch.geometry import TentativeMatches
-from featmatch.scanning import scan
 from featmatch.store.segment import Segment, restored
 from featmatch.symmetry import Variant, with_places_of
 from featmatch.vocabulary import Vocabulary, Words
-from featmatch.voting import Candidate
+from featmatch.voting import Candidate, QueryWords, VotingOptions, shortlist
 
 _ROWS = 1 << 22  # postings looked at at once
 
@@ -108,64 +106,20 @@ def partners(
     variants = list(Variant)[: vocabulary.forms]
     words = [vocabulary.permuted(image.words, variant) if variant else image.words for variant in variants]
     ids = np.concatenate([seen.ids[:, 0] for seen in words])
-    signatures = np.concatenate([seen.signatures[:, 0] for seen in words])
     lengths = sum(segment.offsets[ids + 1].astype(np.int64) - segment.offsets[ids] for segment in segments)
     looked_up = np.flatnonzero(lengths <= options.longest_list)
-    weights = vocabulary.idf_of(ids) ** 2
-    slots = np.repeat(np.arange(len(variants), dtype=np.int32), len(image.words.ids))
-    distances = np.arange(options.hamming_limit + 1)
-    distance_weights = np.exp(-((distances / options.sigma) ** 2)).astype(np.float32)
-    votes, hits = [], []
-    for segment, open_ in zip(segments, among, strict=True):
-        scores = np.zeros((len(variants), len(segment.ids)), np.float32)
-        entries, rows, found = scan(
-            segment.offsets, segment.postings.image, segment.postings.signature, ids[looked_up],
-            signatures[looked_up], weights[looked_up], slots[looked_up], distance_weights, scores,
-        )  # fmt: skip
-        scores /= np.sqrt(np.maximum(segment.features, 1))
-        scores[:, ~open_] = 0
-        votes.append(scores)
-        hits.append((looked_up[entries], rows, found))
+    query = QueryWords(
+        ids=ids[looked_up],
+        signatures=np.concatenate([seen.signatures[:, 0] for seen in words])[looked_up],
+        weights=vocabulary.idf_of(ids[looked_up]) ** 2,
+        variants=(looked_up // len(image.words.ids)).astype(np.int32),
+        features=looked_up % len(image.words.ids),
+    )
+    voting = VotingOptions(
+        hamming_limit=options.hamming_limit,
+        voting_limit=options.hamming_limit,
+        sigma=options.sigma,
+        shortlist=options.partners,
+    )
     seen = [with_places_of(image.features, variant) for variant in variants]
-    return [
-        _candidate(segments[number], image_number, variants[variant], score, seen[variant], slots, hits[number])
-        for score, number, variant, image_number in _best(votes, segments, options.partners)
-    ]
-
-
-def _best(
-    votes: Sequence[NDArray[np.float32]], segments: Sequence[Segment], count: int
-) -> list[tuple[float, int, int, int]]:
-    """Votes, segment, variant and number of the images with the most votes."""
-    found: list[tuple[float, int, int, int, int]] = []
-    for number, scores in enumerate(votes):
-        flat = scores.ravel()
-        enough = min(count, flat.size)
-        floor = np.partition(flat, flat.size - enough)[flat.size - enough] if enough else 0
-        variant, image = np.nonzero((scores >= floor) & (scores > 0))
-        ids = segments[number].ids[image]
-        found += zip((-scores[variant, image]).tolist(), ids.tolist(), variant.tolist(), [number] * len(ids),
-                     image.tolist(), strict=True)  # fmt: skip
-    return [(-score, number, variant, image) for score, _, variant, number, image in sorted(found)[:count]]
-
-
-def _candidate(
-    segment: Segment,
-    image: int,
-    variant: Variant,
-    votes: float,
-    seen: Features,
-    slots: NDArray[np.int32],
-    hits: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]],
-) -> Candidate:
-    entries, rows, distances = hits
-    own = np.flatnonzero((segment.postings.image[rows] == image) & (slots[entries] == variant))
-    own = own[np.argsort(distances[own], kind="stable")]
-    width, height = int(segment.widths[image]), int(segment.heights[image])
-    picked = entries[own] % len(seen)
-    matches = TentativeMatches.between(
-        seen.keypoints[picked], seen.angles[picked], np.log2(np.maximum(seen.sizes[picked], 1)),
-        *restored(segment.postings, rows[own], np.full(len(own), max(width, height), np.int32)),
-        costs=distances[own].astype(np.float64), query_rows=picked, reference_rows=rows[own],
-    )  # fmt: skip
-    return Candidate(int(segment.ids[image]), width, height, variant, votes, matches)
+    return shortlist(query, seen, segments, [~open_ for open_ in among], voting)

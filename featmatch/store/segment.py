@@ -15,6 +15,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from featmatch.errors import StoreError
 from featmatch.files import flush_folder
-from featmatch.whole import LOOK, Look
+from featmatch.whole import FEW_FEATURES, LOOK, Look
 
 FORMAT_VERSION = 2
 MANIFEST = "segment.json"
@@ -90,6 +91,16 @@ class Segment:
     features: NDArray[np.int32]
     phashes: NDArray[np.uint64]
     looks: Look
+
+    @cached_property
+    def norms(self) -> NDArray[np.float64]:
+        """(images,) float64: what the votes of each image are divided by, the root of how many features it has."""
+        return np.sqrt(np.maximum(self.features, 1))
+
+    @cached_property
+    def plain(self) -> NDArray[np.intp]:
+        """Which images have so few features that they are looked up as a whole too; ascending."""
+        return np.flatnonzero(self.features < FEW_FEATURES)
 
     @classmethod
     def open(cls, folder: Path, vocabulary_size: int, manifest_sha256: bytes) -> Segment:

@@ -1,0 +1,346 @@
+"""Measure indexes of up to a million images: how fast they are built and searched, how large they are, what is found.
+
+    python -m tools.bench_scale PHOTOS... --images 10000 100000 1000000 --work DIR --json FILE --plot FILE
+
+Most of an index's images are synthetic (``tools/synthetic_images.py`` says how they are made); planted among them, at
+random places, are real photos with their features as they are. All go the way that ``add`` takes after extraction:
+batches, segments, commits, merges. Queries are edited copies of the planted photos, one to four edits at once, as in
+``featmatch evaluate --suite random``. An index that is in DIR already is measured as it is; without photos, those
+bundled with scikit-image are taken.
+
+Times are of the stages that ``Index.query`` goes through, each search right after the extraction of its features (which
+is not counted), for those queries that have as many features as are kept. "Plain" leaves out the mirrored and negative
+variants. "Reading" goes once through the same posting lists, and the image numbers of the same hits, and adds them up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numba
+import numpy as np
+
+from featmatch import FeatureOptions, Index, adding
+from featmatch.evaluation.compositions import compose
+from featmatch.evaluation.edits import Picture, Random
+from featmatch.features import Features, extract_grey
+from featmatch.files import folder_bytes, image_files
+from featmatch.image import GreyImage, load_display, load_grey
+from featmatch.metadata import Metadata
+from featmatch.scanning import scan
+from featmatch.searching import Look
+from featmatch.store.segment import Segment
+from featmatch.verification import named
+from featmatch.voting import QueryWords, VotingOptions
+from featmatch.whole import whole_picture
+from tools.demo import bundled_photos
+from tools.small_index import memory_bytes
+from tools.synthetic_images import Material, as_indexed
+
+STAGES = ("words", "votes", "verification")
+READERS = os.cpu_count() or 1
+_SEED = 1
+Figures = dict[str, Any]
+
+
+class PeakMemory:
+    """The most memory of its own (mapped files not counted) that this process has within a ``with`` block, bytes."""
+
+    def __enter__(self) -> PeakMemory:
+        self.peak = 0
+        self._ended = threading.Event()
+        self._watcher = threading.Thread(target=self._watch)
+        self._watcher.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._ended.set()
+        self._watcher.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.02):
+            self.peak = max(self.peak, memory_bytes())
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Names of photos: to plant, to show beside those in queries, and to make synthetic images of."""
+
+    planted: list[str]
+    beside: list[str]
+    material: list[str]
+
+
+def main() -> int:
+    """Build, measure, and print a Markdown table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("photos", nargs="*", help="files and folders")
+    parser.add_argument("--images", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--features", type=int, default=500, help="an image and a query")
+    parser.add_argument("--planted", type=int, default=100, help="photos that are looked for, at most")
+    parser.add_argument("--material", type=int, default=800, help="photos that synthetic images are made of, at most")
+    parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--steady", type=int, default=0, help="so many more searches, to see whether memory grows")
+    parser.add_argument("--work", type=Path, help="folder of the indexes; they are kept there")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path, help="cost against the number of images, .svg or .png")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        names = list(image_files(arguments.photos)) or bundled_photos(Path(temporary) / "photos")
+        photos = divided(names, arguments.planted, arguments.material)
+        options = FeatureOptions(features=arguments.features, features_at_longest=arguments.features)
+        rows = []
+        for images in arguments.images:
+            folder = (arguments.work or Path(temporary)) / f"{images}.fm"
+            built = folder.with_suffix(".json")
+            if not built.is_file():
+                built.parent.mkdir(parents=True, exist_ok=True)
+                built.write_text(json.dumps(build(folder, images, photos, options)))
+            figures = json.loads(built.read_text())
+            rows.append(figures | measure(folder, photos, arguments.queries, arguments.steady))
+            print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=1))
+    if arguments.plot:
+        draw(rows, arguments.plot)
+    print(table(rows))
+    return 0
+
+
+def divided(names: Sequence[str], planted: int, material: int) -> Photos:
+    """Divide photos at random among their parts."""
+    shuffled = [names[place] for place in np.random.default_rng(_SEED).permutation(len(names))]
+    first = min(planted, len(shuffled) // 3)
+    second = first + min(planted // 2, len(shuffled) // 6)
+    return Photos(shuffled[:first], shuffled[first:second], shuffled[second : second + material])
+
+
+def build(folder: Path, images: int, photos: Photos, options: FeatureOptions) -> Figures:
+    """Make an index as ``add`` does, but for the extraction."""
+    index = Index.open(folder, create=True, features=options)
+    material = Material.of(list(extracted(photos.material, options)), index.vocabulary, options)
+    planted = {
+        name: as_indexed(features, index.vocabulary.assign(features.descriptors), whole_picture(grey))
+        for name, (grey, features) in zip(photos.planted, extracted(photos.planted, options), strict=True)
+    }
+    places = np.sort(np.random.default_rng(_SEED).choice(images, len(planted), replace=False)).tolist()
+    at = dict(zip(places, planted, strict=True))
+    names = [at.get(number, f"synthetic/{number // 1000:04d}/{number:07d}.jpg") for number in range(images)]
+    making = 0.0
+
+    def indexed(paths: Sequence[str], *_: object) -> Iterator[tuple[str, adding._Indexed]]:
+        nonlocal making
+        for first in range(0, len(paths), adding.BATCH_IMAGES):
+            began = time.perf_counter()
+            some = paths[first : first + adding.BATCH_IMAGES]
+            made = list(material.images(len(some), options.features, (_SEED, first)))
+            making += time.perf_counter() - began
+            for path, image in zip(some, made, strict=True):
+                digest = hashlib.sha256(path.encode(errors="surrogateescape")).hexdigest()
+                yield path, adding._Indexed(digest, 100_000, 1, planted.get(path, image), Metadata())
+
+    before, vars(adding)["_indexed"] = adding._indexed, indexed
+    target = adding.Target(folder, None, options, len(index.vocabulary))
+    tenths: list[float] = []
+
+    def progress(done: int, total: int) -> None:
+        if done * 10 // total > len(tenths):
+            tenths.append(time.perf_counter() - began - making)
+
+    try:
+        with PeakMemory() as memory, index._writing(wait=False):
+            began = time.perf_counter()
+            adding.add_files(
+                names, target, jobs=1, seconds=60, pages=False, text=None, progress=progress, committed=index._merge_due
+            )
+            took = time.perf_counter() - began - making
+    finally:
+        vars(adding)["_indexed"] = before
+    return {
+        "images": images,
+        "build_s": took,
+        "build_images_per_s": images / took,
+        "build_peak_mb": memory.peak / 1e6,
+        "build_s_a_tenth": np.diff([0, *tenths]).tolist(),
+    }
+
+
+def extracted(names: Sequence[str], options: FeatureOptions) -> Iterator[tuple[GreyImage, Features]]:
+    """Photos and their features."""
+    for name in names:
+        grey = load_grey(name, longest_px=options.longest_px, shortest_px=options.shortest_px, colours=True)
+        yield grey, extract_grey(grey, options)
+
+
+def measure(folder: Path, photos: Photos, queries: int, steady: int) -> Figures:
+    """Search an index for edited copies of what was planted in it."""
+    opening = []
+    for _ in range(5):
+        began = time.perf_counter()
+        index = Index.open(folder)
+        opening.append(time.perf_counter() - began)
+    segments = tuple(index.snapshot.segments.values())
+    asked = edited_copies(photos, queries)
+    look = index.search(index.snapshot).look
+    warm = [look(picture) for _, picture in asked[: queries // 4]]
+    for one in warm:  # compiled code is loaded, and pages are mapped
+        searched(index, one, plain=False)
+    full: list[dict[str, float]] = []
+    plain: list[dict[str, float]] = []
+    right = 0
+    for name, picture in asked:
+        one = look(picture)
+        first, times, query = searched(index, one, plain=False)
+        right += first == name
+        if len(one.features) == index.options.features:
+            full.append(times | reading_again(segments, query))
+            look(picture)  # or what was read is still at hand
+            plain.append(searched(index, one, plain=True)[1])
+    before = memory_bytes()
+    for number in range(steady):
+        searched(index, warm[number % len(warm)], plain=False)
+    return {
+        "images": len(index),
+        "segments": len(segments),
+        "bytes_an_image": folder_bytes(folder) / len(index),
+        "open_ms": 1000 * float(np.median(opening)),
+        "own_memory_mb": memory_bytes() / 1e6,
+        "mapped_memory_mb": memory_bytes("RssFile") / 1e6,
+        "grown_mb_by_steady_use": (memory_bytes() - before) / 1e6,
+        "recall": right / len(asked),
+        "queries": len(asked),
+        "timed_queries": len(full),
+        "search_ms": quantiles(full),
+        "plain_search_ms": quantiles(plain),
+    }
+
+
+def edited_copies(photos: Photos, count: int) -> list[tuple[str, Picture]]:
+    """Names of planted photos in turn, each with a copy under one to four edits."""
+
+    def beside(random: Random) -> Picture:
+        return load_display(photos.beside[int(random.integers(len(photos.beside)))])
+
+    names = [photos.planted[number % len(photos.planted)] for number in range(count)]
+    return [
+        (name, compose(load_display(name), np.random.default_rng((_SEED, number)), beside)[0])
+        for number, name in enumerate(names)
+    ]
+
+
+def searched(index: Index, look: Look, *, plain: bool) -> tuple[str | None, dict[str, float], QueryWords]:
+    """The name of the best answer, milliseconds of each stage and of all, and the words: as ``Index.query`` does it.
+
+    But for the pictures of matches: they are not those that were planted, by the times of their files.
+    """
+    if plain:
+        look = dataclasses.replace(look, variants=look.variants[:1])
+    search = index.search(index.snapshot)
+    query = search.words(look)
+    candidates = search.candidates(look, query, {})
+    found = search.matches(look, candidates, {})
+    times = {stage: milliseconds for stage, milliseconds in search.clock.times.items() if stage in STAGES}
+    names = index.snapshot.catalog.names_of([one.id for one in found[:1] if one.id is not None])
+    first = [one.name for one in named(found[:1], names)]
+    return first[0] if first else None, times | {"search": sum(times.values())}, query
+
+
+def reading_again(segments: Sequence[Segment], query: QueryWords) -> dict[str, float]:
+    """Milliseconds of reading, once each, the signatures and the image numbers that a vote reads, on all cores."""
+    weights, limit = np.ones(1, np.float32), VotingOptions().hamming_limit
+    words = np.unique(query.ids)
+    tasks = []
+    for segment in segments:
+        columns = segment.offsets, segment.postings.image, segment.postings.signature
+        votes = np.zeros(len(segment.ids), np.float32)
+        rows = scan(*columns, query.ids, query.signatures, query.weights, weights, limit, votes).rows
+        tasks += [(*columns, words[part::READERS], rows[part::READERS]) for part in range(READERS)]
+    with ThreadPoolExecutor(READERS) as threads:
+        began = time.perf_counter()
+        list(threads.map(lambda task: _read(*task), tasks))
+        return {"reading": 1000 * (time.perf_counter() - began)}
+
+
+@numba.njit(nogil=True)
+def _read(offsets, posting_image, posting_signature, words, rows):  # type: ignore[no-untyped-def]
+    signatures = np.uint64(0)
+    for word in words:
+        for row in range(offsets[word], offsets[word + 1]):
+            signatures ^= posting_signature[row]
+    images = np.uint64(0)
+    for row in rows:
+        images += posting_image[row]
+    return signatures + images
+
+
+def quantiles(times: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Median and 95th percentile of each stage."""
+    return {
+        stage: {f"p{q}": float(np.percentile([one[stage] for one in times], q)) for q in (50, 95)}
+        for stage in (times[0] if times else ())
+    }
+
+
+def table(rows: Sequence[Figures]) -> str:
+    """The figures as Markdown, a column for each size."""
+
+    def of(kind: str, stage: str) -> Callable[[Figures], str]:
+        return lambda row: "{p50:.1f}, {p95:.1f}".format(**row[kind][stage]) if stage in row[kind] else ""
+
+    lines: dict[str, Callable[[Figures], str]] = {
+        "build, images/s": lambda row: f"{row['build_images_per_s']:,.0f}",
+        "most memory of its own while building, MB": lambda row: f"{row['build_peak_mb']:.0f}",
+        "bytes an image": lambda row: f"{row['bytes_an_image']:,.0f}",
+        "segments": lambda row: str(row["segments"]),
+        "opening, ms": lambda row: f"{row['open_ms']:.1f}",
+        "memory of its own when searching, MB": lambda row: f"{row['own_memory_mb']:.0f}",
+        "mapped, and so in the page cache, MB": lambda row: f"{row['mapped_memory_mb']:,.0f}",
+        "originals first": lambda row: f"{row['recall']:.1%} of {row['queries']}",
+        "words, ms (p50, p95)": of("search_ms", "words"),
+        "votes": of("search_ms", "votes"),
+        "reading the same bytes": of("search_ms", "reading"),
+        "verification": of("search_ms", "verification"),
+        "whole search": of("search_ms", "search"),
+        "votes, plain": of("plain_search_ms", "votes"),
+        "whole search, plain": of("plain_search_ms", "search"),
+    }
+    head = ["", *(f"{row['images']:,}" for row in rows)]
+    body = [[name, *map(value, rows)] for name, value in lines.items()]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---", *["---:"] * len(rows)], *body])
+
+
+def draw(rows: Sequence[Figures], path: Path) -> None:
+    """Plot the milliseconds of each stage against the number of images."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6, 3.6), layout="constrained")
+    images = [row["images"] for row in rows]
+    for stage in ("search", "votes", "reading", *STAGES[::2]):
+        values = [row["search_ms"][stage]["p50"] for row in rows]
+        axes.plot(images, values, marker="o", linestyle=":" if stage == "reading" else "-", label=stage)
+    axes.set(xscale="log", yscale="log", xlabel="images", ylabel="ms (median)")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path)
+    pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
