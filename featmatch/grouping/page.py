@@ -32,8 +32,8 @@ _SECONDS = 60.0  # for each image
 
 _KINDS = {
     "identical": "identical bytes", "copy": "copy of the whole", "crop": "crop of", "contains": "contains",
-    "overlap": "overlaps", "resized": "of another size", "rotated": "rotated", "mirrored": "mirrored",
-    "negative": "negative",
+    "overlap": "overlaps", "whole picture": "alike as a whole", "resized": "of another size",
+    "rotated": "rotated", "mirrored": "mirrored", "negative": "negative",
 }  # fmt: skip
 
 
