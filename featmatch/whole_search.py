@@ -54,7 +54,7 @@ def whole_candidates(
         return []
     ids = [int(segments[number].ids[row]) for number, row in zip(numbers, rows, strict=True)]
     others = np.array([segments[number].looks[row] for number, row in zip(numbers, rows, strict=True)])
-    evidence = _evidence(query.looks[forms], others)
+    evidence = evidence_of_looks(query.looks[forms], others)
     scores = [score_of(one, "") for one in evidence]
     matches: dict[int, Match] = {}
     for place in sorted(range(len(ids)), key=lambda place: (-scores[place], ids[place])):
@@ -101,13 +101,14 @@ def _detail(evidence: Evidence) -> float:
 
 def whole_match(query: WholePicture, grey: GreyImage, other: WholePicture, other_grey: GreyImage, name: str) -> Match:
     """How alike two pictures are as a whole, in the form in which they are the most alike."""
-    evidence = _evidence(query.looks, np.repeat(other.looks[:1], FORMS))
+    evidence = evidence_of_looks(query.looks, np.repeat(other.looks[:1], FORMS))
     size = other_grey.width, other_grey.height
     matches = [_match(one, form, grey, size, None, name) for form, one in enumerate(evidence)]
     return max(matches, key=lambda match: match.score)
 
 
-def _evidence(looks: Look, others: Look) -> list[Evidence]:
+def evidence_of_looks(looks: Look, others: Look) -> list[Evidence]:
+    """How alike (N,) pairs of looks are."""
     layout = likeness(looks, others)
     most = np.minimum(likeness(looks, looks), likeness(others, others))
     table: NDArray[np.float64] = np.stack(

@@ -16,7 +16,7 @@ from PIL import Image
 from featmatch import Index, Vocabulary, check
 from featmatch.answers import Relation
 from featmatch.cli import cli
-from featmatch.grouping import finding
+from featmatch.grouping import finding, pairs
 from featmatch.grouping.clustering import ImageSize, cluster
 from featmatch.grouping.groups import Group, Member
 from featmatch.grouping.pairs import Pair
@@ -70,10 +70,10 @@ def pair(a: int, b: int, homography: NDArray[np.float64], covered_a: float = 1.0
 
 
 def joined(
-    count: int, *pairs: Pair, verdicts: dict[tuple[int, int], bool] | None = None, size: tuple[int, int] = (400, 300)
+    count: int, *given: Pair, verdicts: dict[tuple[int, int], bool] | None = None, size: tuple[int, int] = (400, 300)
 ) -> list[list[int]]:
     images = {number: ImageSize(*size, 40_000) for number in range(count)}
-    keyed = {(min(one.query, one.reference), max(one.query, one.reference)): one for one in pairs}
+    keyed = {(min(one.query, one.reference), max(one.query, one.reference)): one for one in given}
     return [sorted(found.members) for found in cluster(images, keyed, "sift", verdicts or {})]
 
 
@@ -126,7 +126,7 @@ def test_each_kind_of_evidence_has_a_say(part: str) -> None:
     assert good.probability("sift") > 0.99
     none = Repeated(1.0, 0.02, 1.0)
     worse = {
-        "geometry": dataclasses.replace(good, geometry=8.5),
+        "geometry": dataclasses.replace(good, geometry=2.0),
         "evenness": dataclasses.replace(good, evenness=0.2),
         "share": dataclasses.replace(good, in_reference=none, in_query=none),
     }[part]
@@ -264,3 +264,34 @@ def test_check_sees_a_changed_byte_and_mends_it(copies: Path, tiny_vocabulary: V
     file.write_bytes(content)
     assert check(tmp_path / "index", repair=True)
     assert [group.to_dict() for group in index.groups(jobs=1)] == expected
+
+
+def test_pictures_with_few_features_are_joined_by_their_looks(
+    tiny_vocabulary: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairs, "_LEAST_GEOMETRY", np.inf)  # soft blobs have some, too
+    random = np.random.default_rng(4)
+    for name in ("a", "b", "c"):
+        blobs = Image.fromarray(random.integers(0, 256, (6, 8, 3)).astype(np.uint8))
+        blobs.resize((320, 240), Image.Resampling.BICUBIC).save(tmp_path / f"{name}.png")
+    Image.open(tmp_path / "a.png").resize((96, 72)).save(tmp_path / "a-small.png")
+    index = Index.open(tmp_path / "index", create=True, vocabulary=tiny_vocabulary)
+    index.add([tmp_path / name for name in ("a.png", "b.png", "c.png", "a-small.png")], jobs=1)
+    found = index.groups(jobs=1)
+    assert told(found) == {"a.png": "original", "a-small.png": "whole picture, scaled 0.3"}
+    assert found[0].members[1].homography is not None
+    np.testing.assert_allclose(found[0].members[1].homography @ [95, 71, 1], [317.83, 237.83, 1], atol=0.1)
+    assert [group.to_dict() for group in index.groups(jobs=1)] == [group.to_dict() for group in found]
+
+
+@pytest.mark.parametrize(("alike", "least", "most"), [(-np.inf, 0.0, 0.001), (0.0, 0.49, 0.51), (4.0, 0.98, 0.99)])
+def test_looks_may_prove_what_features_do_not(alike: float, least: float, most: float) -> None:
+    nothing = Repeated(1.0, 0.0, 0.0)
+    weak = dataclasses.replace(pair(0, 1, np.eye(3)), geometry=0.0, in_reference=nothing, in_query=nothing, alike=alike)
+    assert least <= weak.probability("sift") <= most
+
+
+def test_features_that_are_there_again_speak_against_chance() -> None:
+    few = dataclasses.replace(pair(0, 1, np.eye(3)), geometry=5.0)
+    again = [dataclasses.replace(few, in_reference=part, in_query=part) for part in (few.in_query, Repeated(1, 0.9, 1))]
+    assert again[0].probability("sift") + 0.1 < again[1].probability("sift")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from featmatch import Vocabulary, adding, scanning, searching
+from featmatch.grouping import finding
 from featmatch.store import segment
 
 pytestmark = [
@@ -23,7 +24,7 @@ def what_harnesses_patch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put it back afterwards."""
     for module, name in (
         (adding, "BATCH_IMAGES"), (adding, "_indexed"), (searching, "extract_grey"), (scanning, "_WORTH_COMPILING"),
-        (segment, "MAPPED_BYTES"),
+        (segment, "MAPPED_BYTES"), (finding, "_BLOCK_IMAGES"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, vars(module)[name])
 
@@ -35,6 +36,7 @@ def test_killed_and_failing_writers_lose_nothing(small_words: Vocabulary) -> Non
     with tempfile.TemporaryDirectory() as folder:  # where another user may look into it
         torture = Torture(Path(folder), small_words)
         torture.creations(range(1, 22, 3))
+        torture.groupings(range(2, 40, 9))
         for kind, steps in {"reject": 30, "add": 90, "remove": 20, "compact": 50, "accept": 30}.items():
             for number, step in enumerate(range(1, steps, steps // 6)):
                 torture.strike(torture._prepared(kind), Fault(("before", "after", "EIO")[number % 3], step))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 import featmatch
 from featmatch.answers import Kind, Relation
@@ -276,6 +276,24 @@ def test_command_writes_the_page(
         assert "mirrored.png</a>" in text
         assert "rocket.png" not in text
         assert ("not shown: no such file" in capfd.readouterr().err) == (pictures == 0)
+
+
+def test_command_shows_when_photos_were_taken(
+    photos: dict[str, NDArray[np.uint8]], tiny_vocabulary: featmatch.Vocabulary, tmp_path: Path
+) -> None:
+    photo = Image.fromarray(photos["coffee"])
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "2003:04:05 06:07:08"
+    photo.save(tmp_path / "coffee.jpg", exif=exif.tobytes())
+    photo.resize((300, 200)).save(tmp_path / "half.png")
+    os.utime(tmp_path / "half.png", (1.5e9, 1.5e9))
+    index = featmatch.Index.open(tmp_path / "index", create=True, vocabulary=tiny_vocabulary)
+    index.add([tmp_path / "coffee.jpg", tmp_path / "half.png"], jobs=1)
+    command = ["groups", str(tmp_path / "index"), "--jobs", "1", "--html", str(tmp_path / "a.html")]
+    assert cli.main(command, standalone_mode=False) == 0
+    text = (tmp_path / "a.html").read_text()
+    assert re.findall(r"taken (.*?)<", text) == ["2003-04-05 06:07"]
+    assert "2017-07-14" in text
 
 
 # In a browser

@@ -28,9 +28,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 import featmatch
 from featmatch import FeatmatchError, Index, Vocabulary, adding
 from featmatch.files import sha256_of
+from featmatch.grouping import finding
 from tools.faults import Fault, suffered
 from tools.small_index import draw_pictures, index_in_this_process, settle, small_index, small_vocabulary
 
@@ -157,6 +160,40 @@ class Torture:
                     self.failures.append(f"repair with {way} at {step}: {error}")
                 self._verified(f"repair with {way} at {step}", [self._model])
 
+    def groupings(self, steps: range) -> None:
+        """Let the search for groups suffer all faults; then and afterwards they must be those of a run without any."""
+        finding._BLOCK_IMAGES = 3  # several records each time
+        folder = self.folder / "grouped"
+        copies = self.folder / "copies"
+        copies.mkdir()
+        for path in self._pool[:6]:
+            Image.open(path).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(copies / Path(path).name)
+        small_index(folder, self.vocabulary).add([*self._pool[:9], copies], jobs=1)
+        expected = _groups(folder)
+        if len(expected) != 6:
+            self.failures.append(f"{len(expected)} groups of 6")
+
+        def group() -> None:
+            if _groups(folder) != expected:
+                raise AssertionError("other groups")
+
+        faults = [Fault(way, step) for step in steps for way in ("before", "after", "ENOSPC", "EIO")]
+        faults += [Fault("full", size) for size in (0, 10, 100, 5000)] + [Fault("later", 0.05), Fault("read-only")]
+        for fault in faults:
+            (folder / "pairs.log").unlink(missing_ok=True)
+            ended = self._in_child(group, folder, fault).partition(" after ")[0]
+            self.tally["operations"] += 1
+            self.tally["groups"] += 1
+            self.tally["kills"] += ended == "killed"
+            if ended not in ("done", "killed", "error"):
+                self.failures.append(f"groups with {fault.kind} at {fault.number:g}: {ended}")
+            if (
+                not featmatch.check(folder)
+                or _groups(folder) != expected
+                or len(expected) != len(list(copies.iterdir()))
+            ):
+                self.failures.append(f"groups with {fault.kind} at {fault.number:g}: not the same afterwards")
+
     def at_random(self, kills: int) -> None:
         """Go on with random operations and faults until there were so many more kills."""
         enough = self.tally["kills"] + kills
@@ -260,6 +297,10 @@ class Torture:
             return self._model
 
 
+def _groups(folder: Path) -> list[dict[str, Any]]:
+    return [group.to_dict() for group in Index.open(folder).groups(jobs=1)]
+
+
 def _states(operation: Operation, before: State, after: State) -> list[State]:
     """What may be in the index when a writer did not end well: an addition is done batch by batch, the rest at once.
 
@@ -334,6 +375,7 @@ def main() -> int:
         reader = Reader(Path(folder) / "index", sorted((Path(folder) / "pool").iterdir()))
         try:
             torture.creations(range(1, 30))
+            torture.groupings(range(1, 60))
             torture.every_step()
             torture.repairs(range(1, 80, 2))
             torture.at_random(arguments.kills)

@@ -55,8 +55,9 @@ def groups(index: Path, as_json: bool, as_csv: bool, html: Path | None, jobs: in
         if html is not None:
             from featmatch.grouping.page import write_page
 
+            dates = {record.name: record.taken for record in opened.images() if record.taken is not None}
             unseen = write_page(
-                html, found, path_of=opened.path_of, jobs=jobs,
+                html, found, path_of=opened.path_of, dates=dates, jobs=jobs,
                 progress=lambda done, total: progress("drawing", done, total),
             )  # fmt: skip
             for name, reason in unseen.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -169,6 +170,8 @@ def _member(image: int, size: ImageSize, names: Sequence[str], placed: Placed, o
             homography, (size.width, size.height), (original.width, original.height),
             mirrored=placed.mirrored, negative=placed.negative,
         )  # fmt: skip
+        if placed.inliers == 0:  # no features say so
+            relation = replace(relation, kind="whole picture")
     return Member(
         image, tuple(names), size.width, size.height, size.bytes, relation, placed.probability, homography,
         placed.inliers, accepted=homography is None,

@@ -32,8 +32,8 @@ _SECONDS = 60.0  # for each image
 
 _KINDS = {
     "identical": "identical bytes", "copy": "copy of the whole", "crop": "crop of", "contains": "contains",
-    "overlap": "overlaps", "resized": "of another size", "rotated": "rotated", "mirrored": "mirrored",
-    "negative": "negative",
+    "overlap": "overlaps", "whole picture": "alike as a whole", "resized": "of another size",
+    "rotated": "rotated", "mirrored": "mirrored", "negative": "negative",
 }  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def write_page(
         target: the file to write.
         groups: of one index.
         path_of: where the file of a name is.
-        dates: of names, when they were taken; other files have the date of their last change.
+        dates: of names, when they were taken, in ISO 8601; other files have the date of their last change.
         jobs: processes that make thumbnails; -1: one for each core.
         progress: called with images done and in all.
 
@@ -185,7 +185,7 @@ def _shown_file(name: str, path: str, dates: Mapping[str, str]) -> dict[str, str
         date = f"{datetime.fromtimestamp(os.stat(file).st_mtime):%Y-%m-%d %H:%M}"
     except (OSError, ValueError, OverflowError):
         date = "not there"
-    taken = dates.get(name)
+    taken = dates.get(name, "")[: len("2019-05-03T10:20")].replace("T", " ")
     return {
         "name": printable(content.decode(errors="backslashreplace")),
         "value": base64.b64encode(content).decode(),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from featmatch.answers import Match, match_from
 from featmatch.geometry import GeometryOptions, Matrix, fit_homography
+from featmatch.grouping.alike import Looks
 from featmatch.grouping.joining import JoiningOptions, StoredImage, partners, stored_images
 from featmatch.grouping.repeating import Repeated, repeated
 from featmatch.probability import fit_of, probability_of
@@ -26,6 +27,9 @@ _WHOLE, _PART = 40.0, -8.6
 _EVENNESS, _UNEVEN = 15.0, -4.8
 _GEOMETRY_AS_REPEATED = 1200.0  # so much geometry says as much as all features there again
 _MOST_GEOMETRY = 200.0
+_REPEATED_AS_GEOMETRY = 10.0  # all features there again speak against chance as so much geometry
+_WHOLE_PICTURE = 0.8  # of the features of each lie in the other: their frames lie on one another
+_NOTHING_SAID = -math.inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +47,7 @@ class Pair:
         evenness: as ``Evidence.evenness``, the smaller of both images.
         in_reference: what of the query's features is in the reference.
         in_query: what of the reference's features is in the query.
+        alike: log-odds that they are the same picture as a whole, whatever their features say.
     """
 
     query: int
@@ -55,6 +60,7 @@ class Pair:
     evenness: float
     in_reference: Repeated
     in_query: Repeated
+    alike: float = _NOTHING_SAID
 
     @property
     def again(self) -> float:
@@ -68,12 +74,14 @@ class Pair:
         As in ``probability.score_of`` there are two ways to be wrong. Against chance speaks the geometry; that it is
         more than a part, how evenly the matches lie, and how much of all features is there again. An edit that leaves
         few features as they were (JPEG at quality 5, waves) leaves many matches instead: these have a say as well.
+        Pictures that lie on one another as a whole may be proven by their looks instead.
         """
         fit = fit_of(detector, with_pixels=False)
         there = self.again + min(self.geometry, _MOST_GEOMETRY) / _GEOMETRY_AS_REPEATED
-        no_chance = fit.geometry * self.geometry + fit.chance
+        no_chance = fit.geometry * (self.geometry + _REPEATED_AS_GEOMETRY * self.again) + fit.chance
         even = probability_of(_EVENNESS * self.evenness + _UNEVEN)
-        return probability_of(no_chance) * probability_of(_WHOLE * there + _PART) * even
+        by_features = probability_of(no_chance) * probability_of(_WHOLE * there + _PART) * even
+        return 1 - (1 - by_features) * (1 - probability_of(self.alike))
 
 
 def pairs_of(
@@ -97,16 +105,26 @@ def pairs_of(
         geometry: what counts as agreement.
     """
     before = [np.isin(segment.ids, compared) for segment in segments]
+    looks = Looks.of(segments, live)
     matches: list[tuple[StoredImage, Match]] = []
+    pairs: list[Pair] = []
     for image in images:
         among = [
             alive & (first | (segment.ids < image.id)) & (segment.ids != image.id)
             for segment, alive, first in zip(segments, live, before, strict=True)
         ]
-        matches += [(image, match) for match in _agreeing(image, segments, among, vocabulary, joining, geometry)]
+        agreeing = _agreeing(image, segments, among, vocabulary, joining, geometry)
+        matches += [(image, match) for match in agreeing]
+        found = {match.id for match in agreeing}
+        pairs += [
+            _by_looks(image.id, other, looks) for other in looks.nearest(image.id, compared) if other not in found
+        ]
     wanted = {match.id for _, match in matches if match.id is not None}
     others = {other.id: other for other in stored_images(segments, sorted(wanted), vocabulary.detector)}
-    return [_pair(image, others[match.id], match, geometry) for image, match in matches if match.id is not None]
+    pairs += [
+        _pair(image, others[match.id], match, looks, geometry) for image, match in matches if match.id is not None
+    ]
+    return [pair for pair in pairs if pair.inliers or pair.alike > 0]
 
 
 def _agreeing(
@@ -131,14 +149,23 @@ def _agreeing(
     return [best[other] for other in sorted(best)]
 
 
-def _pair(image: StoredImage, other: StoredImage, match: Match, geometry: GeometryOptions) -> Pair:
+def _by_looks(image: int, other: int, looks: Looks) -> Pair:
+    """Two images of which only their looks speak."""
+    nothing = Repeated(1.0, 0.0, 0.0)
+    score = looks.score(image, other)
+    return Pair(image, other, looks.homography(image, other), False, False, 0, 0.0, 0.0, nothing, nothing, score)
+
+
+def _pair(image: StoredImage, other: StoredImage, match: Match, looks: Looks, geometry: GeometryOptions) -> Pair:
     relation = match.relation
     there = repeated(image.features, other.features, match.homography, geometry, negative=relation.negative)
     back_home = np.asarray(np.linalg.inv(match.homography), np.float64)
     back = repeated(other.features, image.features, back_home, geometry, negative=relation.negative)
     evenly = evenness(match.reference_points, other.features.keypoints.astype(np.float64), match.reference_region)
+    is_whole = min(there.covered, back.covered) >= _WHOLE_PICTURE
     return Pair(
         image.id, other.id, match.homography, relation.mirrored, relation.negative, match.inliers,
         match.evidence.geometry if math.isfinite(match.evidence.geometry) else 0.0,
         min(match.evidence.evenness, evenly), there, back,
+        looks.score(image.id, other.id) if is_whole else _NOTHING_SAID,
     )  # fmt: skip

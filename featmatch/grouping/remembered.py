@@ -25,7 +25,7 @@ from featmatch.grouping.pairs import Pair
 from featmatch.grouping.repeating import Repeated
 
 FILE = "pairs.log"
-_MAGIC = b"featmatch pairs 1\n"
+_MAGIC = b"featmatch pairs 2\n"
 _HEAD = struct.Struct("<Q32s32s")  # length of what follows, its SHA-256, and that of these two
 _MOST_BYTES = 1 << 32
 
@@ -154,9 +154,12 @@ def _columns(pairs: Sequence[Pair]) -> dict[str, NDArray[Any]]:
         "homography": np.array([pair.homography for pair in pairs], np.float64).reshape(-1, 3, 3),
         "counts": np.array([(pair.mirrored, pair.negative, pair.inliers) for pair in pairs], np.int32).reshape(-1, 3),
         "evidence": np.array(
-            [(pair.geometry, pair.evenness, *_values(pair.in_reference), *_values(pair.in_query)) for pair in pairs],
+            [
+                (pair.geometry, pair.evenness, pair.alike, *_values(pair.in_reference), *_values(pair.in_query))
+                for pair in pairs
+            ],
             np.float64,
-        ).reshape(-1, 8),
+        ).reshape(-1, 9),
     }
 
 
@@ -167,9 +170,9 @@ def _values(found: Repeated) -> tuple[float, float, float]:
 def _pairs(columns: Mapping[str, NDArray[Any]]) -> Iterator[Pair]:
     rows = (columns[name] for name in ("between", "homography", "counts", "evidence"))
     for between, homography, counts, evidence in zip(*rows, strict=True):
-        geometry, evenness, *shares = evidence.tolist()
+        geometry, evenness, alike, *shares = evidence.tolist()
         query, reference = between.tolist()
         yield Pair(
             query, reference, homography, bool(counts[0]), bool(counts[1]), int(counts[2]), geometry, evenness,
-            Repeated(*shares[:3]), Repeated(*shares[3:]),
+            Repeated(*shares[:3]), Repeated(*shares[3:]), alike,
         )  # fmt: skip
