@@ -38,6 +38,7 @@ class Evidence:
         evenness: of the inliers among the query's features in the shared region; 0 to 1.
         agreement: correlation of the pixels, one picture laid over the other, 0 to 1; None where it was not looked at.
         whole: what speaks for a match of whole pictures, which has no features; None for all others.
+        detail: what the agreement has to go by, 0 to 1: see ``featmatch.agreement.Agreement``.
     """
 
     geometry: float
@@ -46,6 +47,7 @@ class Evidence:
     evenness: float
     agreement: float | None = None
     whole: Likeness | None = None
+    detail: float = 1.0
 
     @property
     def counted(self) -> float:
@@ -54,8 +56,8 @@ class Evidence:
 
     @property
     def clear_agreement(self) -> float:
-        """The agreement that counts: the pixels of a repeated pattern agree in many places."""
-        return self.clarity * (self.agreement or 0.0)
+        """The agreement that counts: pixels of a repeated pattern agree in many places, those of flat shapes often."""
+        return self.clarity * self.detail * (self.agreement or 0.0)
 
 
 class Fit(NamedTuple):
