@@ -87,10 +87,11 @@ def test_trials_repeat_themselves_and_differ(suite: str, plan: Plan) -> None:
     np.testing.assert_array_equal(first.picture, again.picture)
     assert first.recipe == again.recipe
     assert first.picture.shape != second.picture.shape or (first.picture != second.picture).any()
-    assert first.photo in plan.indexed
-    assert first.sources[0] == first.photo
+    drawn = suite == "plain"  # in part
+    assert drawn or first.photo in plan.indexed
+    assert drawn or first.sources[0] == first.photo
     negative = make(Trial(suite, 4, False), plan)
-    assert negative.photo in plan.held_out
+    assert drawn or negative.photo in plan.held_out
     assert negative.sources == ()
     assert {*first.others, *negative.others} <= set(plan.held_out)
 
