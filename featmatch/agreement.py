@@ -17,7 +17,21 @@ _SIDE_PX = 96.0  # the shared region is compared at about this size: a homograph
 _SMALLEST_PX = 12  # a region with less than this along a side says nothing
 _WINDOW_PX = 3.0  # sigma of the window in which mean and contrast are made equal
 _NOISE = 3.0  # grey levels; contrast well below is none
+_ENOUGH_WINDOWS = 18.0  # with contrast: in fewer, one edge or corner agrees with any other
 _FARTHEST = 0.2  # by which the alignment may move a corner, as a part of the region
+
+
+class Agreement(NamedTuple):
+    """How well two pictures agree where one lies over the other.
+
+    Attributes:
+        correlation: of their pixels, 0 to 1.
+        detail: how many windows have contrast, in effect, as a part of what is enough; 0 to 1. Near 0 where all there
+            is to agree is the outline of a flat shape.
+    """
+
+    correlation: float
+    detail: float
 
 
 class _Frame(NamedTuple):
@@ -30,7 +44,7 @@ class _Frame(NamedTuple):
 
 def pixel_agreement(
     query: NDArray[np.uint8], reference: NDArray[np.uint8], reference_from_query: Matrix, *, negative: bool
-) -> float | None:
+) -> Agreement | None:
     """Lay one picture over the other, and correlate what they show.
 
     Mean and contrast are made equal in small windows first, so tones, colours and light do not matter. The homography
@@ -43,18 +57,15 @@ def pixel_agreement(
         negative: whether light and dark are swapped in the query.
 
     Returns:
-        The correlation, 0 to 1, or None where the shared region is too small or too plain to tell.
+        The agreement, or None where the shared region is too small or too plain to tell.
     """
     frame = _common_frame(query, reference, reference_from_query)
     if frame is None:
         return None
     if negative:
         frame = frame._replace(query=255 - frame.query)
-    found = _correlation(frame)
-    refined = _aligned(frame)
-    if refined is not None:
-        found = max((value for value in (found, _correlation(refined)) if value is not None), default=None)
-    return None if found is None else min(max(found, 0.0), 1.0)
+    frames = [frame, _aligned(frame)]
+    return max((_correlation(one) for one in frames if one is not None), key=lambda found: found or (-1.0,))
 
 
 def _common_frame(
@@ -105,13 +116,19 @@ def _seen(frame: _Frame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return picture, _opencv.erode(mask, np.ones((3, 3)), borderType=cv2.BORDER_CONSTANT, borderValue=0)
 
 
-def _correlation(frame: _Frame) -> float | None:
+def _correlation(frame: _Frame) -> Agreement | None:
     picture, mask = _seen(frame)
     if mask.sum() < _SMALLEST_PX**2 / 2:
         return None
     a, b = _normalised(frame.query, mask), _normalised(picture, mask)
     energy = float((a * a).sum()) * float((b * b).sum())
-    return float((a * b).sum()) / energy**0.5 if energy > 1 else None
+    if energy <= 1:
+        return None
+    correlation = min(max(float((a * b).sum()) / energy**0.5, 0.0), 1.0)
+    contrast = np.minimum(_smooth(a * a, _WINDOW_PX), _smooth(b * b, _WINDOW_PX))
+    # The participation ratio: of pixels of one contrast it is their number, others count less.
+    windows = float(contrast.sum()) ** 2 / max(float((contrast * contrast).sum()), 1e-9) / (4 * np.pi * _WINDOW_PX**2)
+    return Agreement(correlation, min(windows / _ENOUGH_WINDOWS, 1.0))
 
 
 def _normalised(picture: NDArray[np.float32], mask: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,13 +12,16 @@ from typing import NamedTuple
 # Pixels that agree this well over all that two pictures share are a copy, whoever else has a part of it.
 COPY_AGREEMENT = 0.8
 
+# Log-odds that whole pictures lose where their pixels show nothing but the outline of a flat shape; set by hand.
+_OUTLINE = 4.0
+
 
 class Likeness(NamedTuple):
     """How alike two whole pictures are.
 
     Attributes:
         layout: see ``featmatch.whole.likeness``; nats.
-        share: the same as a part of what the plainer of the two has to tell it by; at most about 1.
+        share: the same as a part of what the plainer of the two has to tell it by; at most 1.
         colours: see ``featmatch.whole.colour_likeness``; 0 to 1.
     """
 
@@ -38,6 +41,7 @@ class Evidence:
         evenness: of the inliers among the query's features in the shared region; 0 to 1.
         agreement: correlation of the pixels, one picture laid over the other, 0 to 1; None where it was not looked at.
         whole: what speaks for a match of whole pictures, which has no features; None for all others.
+        detail: what the agreement has to go by, 0 to 1: see ``featmatch.agreement.Agreement``.
     """
 
     geometry: float
@@ -46,6 +50,7 @@ class Evidence:
     evenness: float
     agreement: float | None = None
     whole: Likeness | None = None
+    detail: float = 1.0
 
     @property
     def counted(self) -> float:
@@ -54,8 +59,8 @@ class Evidence:
 
     @property
     def clear_agreement(self) -> float:
-        """The agreement that counts: the pixels of a repeated pattern agree in many places."""
-        return self.clarity * (self.agreement or 0.0)
+        """The agreement that counts: pixels of a repeated pattern agree in many places, those of flat shapes often."""
+        return self.clarity * self.detail * (self.agreement or 0.0)
 
 
 class Fit(NamedTuple):
@@ -105,7 +110,8 @@ def score_of(evidence: Evidence, detector: str) -> float:
     if evidence.whole is not None:
         numbers = whole_fit(with_pixels=evidence.agreement is not None)
         terms = (*evidence.whole, evidence.agreement or 0.0, 1.0)
-        return math.fsum(number * term for number, term in zip(numbers, terms, strict=True))
+        odds = math.fsum(number * term for number, term in zip(numbers, terms, strict=True))
+        return odds - _OUTLINE * (1 - evidence.detail)
     fit = fit_of(detector, with_pixels=evidence.agreement is not None)
     no_chance = fit.geometry * evidence.counted + fit.agreement * evidence.clear_agreement + fit.chance
     whole = fit.evenness * evidence.evenness + fit.sameness * evidence.clear_agreement**2 + fit.part

@@ -120,13 +120,16 @@ def named(matches: Iterable[Match], names: Mapping[int, Sequence[str]]) -> list[
 def _with_agreement(match: Match, query: GreyImage, reference: GreyImage | None, detector: str) -> Match:
     if reference is None:
         return match
-    agreement = pixel_agreement(
+    found = pixel_agreement(
         query.pixels,
         reference.pixels,
         np.linalg.inv(reference.original_from_working) @ match.homography @ query.original_from_working,
         negative=match.relation.negative,
     )
-    return _with_evidence(match, dataclasses.replace(match.evidence, agreement=agreement), detector)
+    if found is None:
+        return match
+    evidence = dataclasses.replace(match.evidence, agreement=found.correlation, detail=found.detail)
+    return _with_evidence(match, evidence, detector)
 
 
 def _with_evidence(match: Match, evidence: Evidence, detector: str) -> Match:

@@ -112,7 +112,7 @@ def evidence_of_looks(looks: Look, others: Look) -> list[Evidence]:
     layout = likeness(looks, others)
     most = np.minimum(likeness(looks, looks), likeness(others, others))
     table: NDArray[np.float64] = np.stack(
-        [layout, layout / np.maximum(most, 1e-9), colour_likeness(looks, others)], axis=1
+        [layout, np.minimum(layout / np.maximum(most, 1e-9), 1.0), colour_likeness(looks, others)], axis=1
     )
     return [Evidence(0.0, 0.0, 0.0, 0.0, whole=Likeness(*row)) for row in table.tolist()]
 

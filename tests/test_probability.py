@@ -45,6 +45,13 @@ def test_pixels_of_a_repeated_pattern_say_little() -> None:
     assert probability(clear) > 0.5 > probability(dataclasses.replace(clear, clarity=0.1))
 
 
+def test_pixels_of_a_flat_shape_say_little() -> None:
+    clear = Evidence(geometry=9.0, distinct=9.0, clarity=1.0, evenness=1.0, agreement=0.99)
+    assert probability(clear) > 0.8
+    assert probability(dataclasses.replace(clear, detail=0.25)) < 0.5
+    assert probability(dataclasses.replace(SURE, detail=0.25)) > 0.95  # features enough
+
+
 def test_the_surest_are_still_told_apart() -> None:
     scores = [score_of(Evidence(g, g, 1.0, e, a), "sift") for g, e, a in ((50, 0.8, 0.8), (90, 0.9, 0.9), (400, 1, 1))]
     assert scores == sorted(set(scores))

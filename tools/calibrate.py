@@ -70,7 +70,8 @@ def answers_in(reports: Iterable[Path], detector: str) -> tuple[list[Evidence], 
             if answer["right"] is not None and answer["evidence"].get("layout") is None  # else a whole picture
         ]
     names = [name for name in Evidence.__dataclass_fields__ if name != "whole"]
-    evidence = [Evidence(**{name: row["evidence"][name] for name in names}) for row in rows]
+    # A report of an earlier release has not all of it.
+    evidence = [Evidence(**{name: row["evidence"][name] for name in names if name in row["evidence"]}) for row in rows]
     return evidence, np.array([row["right"] for row in rows], bool)
 
 

@@ -66,6 +66,7 @@ def whole_answers(reports: Iterable[Path]) -> tuple[list[Evidence], NDArray[np.b
         Evidence(
             0.0, 0.0, 0.0, 0.0,
             row["evidence"]["agreement"], Likeness(*(row["evidence"][name] for name in Likeness._fields)),
+            row["evidence"].get("detail", 1.0),
         )
         for row in rows
     ]  # fmt: skip

@@ -81,7 +81,9 @@ def icon(photo: Picture, random: Random) -> Picture:
                 turn = random.uniform(0, 360)
                 draw.regular_polygon((x, y, radius), int(random.integers(3, 7)), rotation=turn, fill=ink)
             case _:
-                draw.arc((x - radius, y - radius, x + radius, y + radius), 0, 300, fill=ink, width=round(thin / 2) + 4)
+                start, span = random.uniform(0, 360), random.uniform(90, 330)
+                box = (x - radius, y - radius, x + radius, y + radius)
+                draw.arc(box, start, start + span, fill=ink, width=round(thin / 2) + 4)
     return np.asarray(image.resize((side, side), Image.Resampling.LANCZOS))
 
 

@@ -244,6 +244,7 @@ def evidence_of(match: Match) -> dict[str, float | None]:
         "clarity": match.evidence.clarity,
         "evenness": match.evidence.evenness,
         "agreement": match.evidence.agreement,
+        "detail": match.evidence.detail,
         "inliers": match.inliers,
         "query_overlap": match.query_overlap,
         "reference_overlap": match.reference_overlap,
