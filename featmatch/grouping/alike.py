@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from featmatch.probability import score_of
 from featmatch.store.segment import Segment
-from featmatch.whole import Look
-from featmatch.whole_search import FEW_FEATURES, evidence_of_looks
+from featmatch.whole import FEW_FEATURES, Look
+from featmatch.whole_search import evidence_of_looks
 
 _HASH_LIMIT = 10  # of 64 bits: there are no pixels to look at, so less than for queries
 _NEAREST = 100  # images of the nearest hashes that are compared closely
