@@ -17,7 +17,7 @@ from featmatch.evaluation.running import evaluate
 from featmatch.evaluation.trials import EvaluationOptions, Plan, Trial, make, plan_for, write_plain
 from featmatch.features import extract
 from featmatch.probability import Evidence, Likeness, score_of
-from featmatch.whole_search import FEW_FEATURES
+from featmatch.whole import FEW_FEATURES
 from tools import calibrate_whole
 
 OPTIONS = EvaluationOptions(("plain",), count=10)
