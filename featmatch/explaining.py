@@ -155,8 +155,9 @@ class _Pair:
             looser = dataclasses.replace(voting, words=_LOOSER_WORDS)
             yield f"VotingOptions(words={_LOOSER_WORDS})", _with(search, looser)
         if voting.hamming_limit < _LOOSER_HAMMING_LIMIT:
-            looser = dataclasses.replace(voting, hamming_limit=_LOOSER_HAMMING_LIMIT)
-            yield f"VotingOptions(hamming_limit={_LOOSER_HAMMING_LIMIT})", _with(search, looser)
+            limit = _LOOSER_HAMMING_LIMIT
+            looser = dataclasses.replace(voting, hamming_limit=limit, voting_limit=limit)
+            yield f"VotingOptions(hamming_limit={limit}, voting_limit={limit})", _with(search, looser)
         if geometry.tolerance < _LOOSER_TOLERANCE:
             tolerant = dataclasses.replace(geometry, tolerance=_LOOSER_TOLERANCE)
             yield f"GeometryOptions(tolerance={_LOOSER_TOLERANCE})", dataclasses.replace(search, geometry=tolerant)

@@ -71,7 +71,7 @@ def test_a_proven_pair_has_every_stage_as_the_query_has_it(built: Path) -> None:
 
 
 def test_what_is_not_proven_has_the_probability_of_the_query(built: Path) -> None:
-    index, loose = opened(built), VotingOptions(words=8, hamming_limit=30)
+    index, loose = opened(built), VotingOptions(words=8, hamming_limit=30, voting_limit=30)
     found = {match.name: match for match in index.query(built / "half.png", unproven=True, voting=loose)}
     lost = {}
     for record in index.images():
