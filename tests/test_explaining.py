@@ -106,7 +106,7 @@ def test_a_pair_below_the_shortlist_is_verified_alone_and_gets_in_with_a_longer_
 def test_without_hits_the_words_in_common_are_told(built: Path) -> None:
     strict = VotingOptions(words=1, hamming_limit=0)
     corner = half(built / "photos" / "000.png")[:40]
-    for name, options in {"000.png": ("VotingOptions(hamming_limit=26)",), "003.png": ()}.items():
+    for name, options in {"000.png": ("VotingOptions(hamming_limit=26, voting_limit=26)",), "003.png": ()}.items():
         told = opened(built).explain(corner, name, voting=strict)
         assert (told.lost, told.votes, told.agreement) == ("votes", None, None)
         assert told.words is not None
