@@ -29,7 +29,7 @@ class VotingOptions:
 
     words: int = 3  # nearest words of each query feature that are looked up; 1 to 16
     hamming_limit: int = 22  # a hit differs in at most this many of 64 bits; 0 to 32
-    voting_limit: int = 16  # of the hits, those vote that differ in at most this many; 0 to 32
+    voting_limit: int = 19  # of the hits, those vote that differ in at most this many; 0 to 32
     sigma: float = 10.0  # bits; a hit at distance d weighs exp(-(d / sigma)^2)
     shortlist: int = 50  # pairs of an image and a variant that go on to verification; 1 to 10000
 
