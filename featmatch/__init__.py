@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from featmatch.features import extract as extract
     from featmatch.geometry import GeometryOptions as GeometryOptions
     from featmatch.index import Index as Index
-    from featmatch.index import IndexInfo as IndexInfo
+    from featmatch.info import IndexInfo as IndexInfo
     from featmatch.matching import MatchingOptions as MatchingOptions
     from featmatch.store.checking import CheckReport as CheckReport
     from featmatch.store.checking import check as check
@@ -46,7 +46,8 @@ _HOMES = {
     "explanation": ("Explanation",),
     "features": ("FeatureOptions", "Features", "extract"),
     "geometry": ("GeometryOptions",),
-    "index": ("Index", "IndexInfo"),
+    "index": ("Index",),
+    "info": ("IndexInfo",),
     "matching": ("MatchingOptions",),
     "store.checking": ("CheckReport", "check"),
     "training": ("TrainingOptions", "train_vocabulary"),

@@ -6,7 +6,6 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from featmatch.formats import split_page
 from featmatch.geometry import GeometryOptions
 from featmatch.grouping.groups import Groups
 from featmatch.image import GreyImage, ImageSource, load_grey
+from featmatch.info import IndexInfo
 from featmatch.searching import Search
 from featmatch.store.catalog import Catalog, ImageRecord
 from featmatch.store.compaction import all_together, due, merge
@@ -34,37 +34,6 @@ from featmatch.vocabulary import Vocabulary
 from featmatch.voting import VotingOptions
 
 _COMPARED_PX = 512  # longer side at which the pictures of matches are read: their pixels are compared at less
-
-
-@dataclass(frozen=True)
-class IndexInfo:
-    """What an index holds.
-
-    Attributes:
-        images: how many names can be found.
-        features: of their images, each counted once.
-        removed: images that were removed or replaced and still take room, until ``compact``.
-        queued: images whose features were lost (see ``featmatch check``), and that wait to be added again.
-        verdicts: pairs of images that were accepted or rejected.
-        segments: parts of the inverted file.
-        bytes: of all files of the index.
-        root: the folder that names are relative to, or None where they are as they were given.
-        detector: whose features it holds.
-        words: size of its vocabulary.
-        vocabulary: fingerprint of it.
-    """
-
-    images: int
-    features: int
-    removed: int
-    queued: int
-    verdicts: int
-    segments: int
-    bytes: int
-    root: str | None
-    detector: str
-    words: int
-    vocabulary: str
 
 
 class Index:

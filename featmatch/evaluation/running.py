@@ -27,7 +27,8 @@ from featmatch.evaluation.trials import (
 )
 from featmatch.features import FeatureOptions
 from featmatch.files import image_files
-from featmatch.index import Index, IndexInfo
+from featmatch.index import Index
+from featmatch.info import IndexInfo
 from featmatch.probability import Likeness
 
 Progress = Callable[[str, int, int], None]
