@@ -9,6 +9,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
@@ -28,6 +29,53 @@ def _count_bits(typing_context: Any, value: Any) -> Any:
 _popcount: Any = intrinsic(_count_bits)
 
 
+def _compare_eight(typing_context: Any, signatures: Any, row: Any, signature: Any, limit: Any) -> Any:
+    """Which of eight signatures from a row on differ from one in at most ``limit`` bits: a bit of a uint8 for each."""
+    del typing_context, row, signature, limit
+    eight = ir.VectorType(ir.IntType(64), 8)
+
+    def generate(context: Any, builder: Any, types_of: Any, arguments: Any) -> Any:
+        column = context.make_array(types_of.args[0])(context, builder, arguments[0])
+        place = builder.bitcast(builder.gep(column.data, [arguments[1]]), eight.as_pointer())
+        differing = builder.xor(builder.load(place, align=8), _in_each_lane(builder, arguments[2], eight))
+        count_bits = builder.module.declare_intrinsic("llvm.ctpop.v8i64", (), ir.FunctionType(eight, [eight]))
+        distances = builder.call(count_bits, [differing])
+        near = builder.icmp_unsigned("<=", distances, _in_each_lane(builder, arguments[3], eight))
+        return builder.bitcast(near, ir.IntType(8))
+
+    return types.uint8(signatures, types.int64, types.uint64, types.uint64), generate
+
+
+def _ask_for(typing_context: Any, column: Any, row: Any) -> Any:
+    """Have a row of a column brought into the cache, which may lie beyond its end."""
+    del typing_context, row
+
+    def generate(context: Any, builder: Any, types_of: Any, arguments: Any) -> Any:
+        values = context.make_array(types_of.args[0])(context, builder, arguments[0])
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        place = builder.bitcast(builder.gep(values.data, [arguments[1]]), byte)
+        prefetch = builder.module.declare_intrinsic(
+            "llvm.prefetch.p0", (), ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        )
+        read, near, data = number(0), number(3), number(1)
+        builder.call(prefetch, [place, read, near, data])
+        return context.get_dummy_value()
+
+    return types.void(column, types.int64), generate
+
+
+_prefetch: Any = intrinsic(_ask_for)
+
+
+def _in_each_lane(builder: Any, value: Any, vector: Any) -> Any:
+    first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+    lanes = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
+    return builder.shuffle_vector(first, first, lanes)
+
+
+_near_of_eight: Any = intrinsic(_compare_eight)
+
+
 class _Kept(FunctionCache):
     """Machine code in a folder. Where that cannot be read or written, or is full, compiling anew costs time only."""
 
@@ -45,68 +93,50 @@ def _compiled(function: Any) -> Any:
     return compiled
 
 
-_BLOCK = 1024  # postings at once, a multiple of eight: their distances stay in the nearest cache
-_EACH_BYTE = np.uint64(0x0101010101010101)
-_HIGH_BITS = np.uint64(0x8080808080808080)
+_BLOCK = 4096  # postings at once: which of them are hits stays in the nearest cache
+_AHEAD = 256  # postings; a processor itself does not look beyond a page
+_LISTS = 32  # posting lists that are bisected side by side
+_SCORED = 64  # images whose scores are looked at together
+_LEAST = np.float32(1e-45)  # there is nothing between this and 0
 
 
 @_compiled
 def scan(  # type: ignore[no-untyped-def]
-    offsets,
-    posting_image,
-    posting_signature,
-    words,
-    signatures,
-    weights,
-    distance_weights,
-    limit,
-    votes,
+    offsets, posting_image, posting_signature, words, signatures, weights, distance_weights, votes
 ):
-    """Scan posting lists, block by block: first the distances, many at a time, then which are hits, then their votes.
+    """Add up votes, block by block: first find the hits, eight postings at a time, then look up their images.
 
-    ``featmatch.scanning.scan`` has the arguments and what is returned. A compiler knows to spread the loop of distances
-    over a processor's wide registers; hits are noted one after the other; and of the images, which are anywhere in
-    memory, only those are looked up that get a vote.
+    ``featmatch.scanning.scan`` has the arguments. Signatures lie side by side, and a processor compares several at
+    once; images are anywhere in memory, so only those of hits are looked up, many on their way at the same time.
     """
-    capacity = 4 * _BLOCK
-    bounds = np.zeros(len(words) + 1, np.int64)
-    rows = np.empty(capacity, np.uint32)
-    distances = np.empty(capacity, np.uint8)
-    near = np.empty(_BLOCK, np.uint8)
-    near_by_eight = near.view(np.uint64)
-    count = 0
-    voting = len(distance_weights)
-    limits = np.uint64(limit + 1) * _EACH_BYTE
+    rows = np.empty(_BLOCK, np.int64)
+    limit = np.uint64(len(distance_weights) - 1)
     for entry in range(len(words)):
         signature = signatures[entry]
         weight = weights[entry]
-        first = np.int64(offsets[words[entry]])
-        end = np.int64(offsets[words[entry] + 1])
+        end: Any = np.int64(offsets[words[entry] + 1])
+        following: Any = np.int64(offsets[words[entry + 1]]) if entry + 1 < len(words) else end
         last_image = np.int64(-1)
         repeats = 0
-        while first < end:
-            block = posting_signature[first : min(first + _BLOCK, end)]
-            size = len(block)
-            for place in range(size):
-                near[place] = _popcount(block[place] ^ signature)
-            eights = (size + 7) // 8
-            near[size : 8 * eights] = 127
-            if count + 8 * eights > capacity:
-                capacity *= 2
-                rows = _grown(rows, capacity)
-                distances = _grown(distances, capacity)
-            found = count
-            for eight in range(eights):
-                # The high bit of a byte stays where its distance, which is at most 64, is beyond the limit.
-                if ((near_by_eight[eight] | _HIGH_BITS) - limits) & _HIGH_BITS == _HIGH_BITS:
-                    continue
-                for place in range(8 * eight, 8 * eight + 8):
-                    rows[count] = first + place
-                    distances[count] = near[place]
-                    count += near[place] <= limit
-            for hit in range(found, count):
-                if distances[hit] >= voting:
-                    continue
+        for first in range(offsets[words[entry]], end, _BLOCK):
+            stop = end if end - first < _BLOCK else first + _BLOCK
+            found = 0
+            rest = first
+            while rest + 8 <= stop:
+                ahead = rest + _AHEAD
+                _prefetch(posting_signature, ahead if ahead < end else ahead - end + following)
+                near = np.int64(_near_of_eight(posting_signature, rest, signature, limit))
+                if near:
+                    _prefetch(posting_image, rest)
+                    for place in range(8):
+                        rows[found] = rest + place
+                        found += int((near >> place) & 1)  # no branch
+                rest += 8
+            while rest < stop:
+                rows[found] = rest
+                found += _popcount(posting_signature[rest] ^ signature) <= limit
+                rest += 1
+            for hit in range(found):
                 image = np.int64(posting_image[rows[hit]])
                 if image >= len(votes):
                     raise IndexError("a posting names an image that is not there")
@@ -115,64 +145,97 @@ def scan(  # type: ignore[no-untyped-def]
                 share = np.float32(1)
                 if repeats > 1:  # roots take longer than all else here
                     share = np.float32(np.sqrt(repeats) - np.sqrt(repeats - 1))
-                votes[image] += weight * distance_weights[distances[hit]] * share
-            first += size
-        bounds[entry + 1] = count
-    return bounds, rows[:count], distances[:count]
+                distance = _popcount(posting_signature[rows[hit]] ^ signature)
+                votes[image] += weight * distance_weights[distance] * share
 
 
 @_compiled
-def hits_of(bounds, rows, distances, posting_image, chosen):  # type: ignore[no-untyped-def]
-    """Keep the hits of chosen images; ``featmatch.scanning.hits_of`` has the arguments and what is returned."""
+def hits_of(  # type: ignore[no-untyped-def]
+    offsets, posting_image, posting_signature, words, signatures, limit, images
+):
+    """Look images up in posting lists; ``featmatch.scanning.hits_of`` has the arguments and what is returned."""
     capacity = _BLOCK
     entries = np.empty(capacity, np.int32)
-    places = np.empty(capacity, np.int64)
+    rows = np.empty(capacity, np.int64)
+    distances = np.empty(capacity, np.uint8)
+    starts = np.empty((_LISTS, len(images)), np.int64)
+    lengths = np.empty(_LISTS, np.int64)
     count = 0
-    for entry in range(len(bounds) - 1):
-        for first in range(bounds[entry], bounds[entry + 1], _BLOCK):
-            end = min(first + _BLOCK, bounds[entry + 1])
-            if count + end - first > capacity:
-                capacity *= 2
-                entries = _grown(entries, capacity)
-                places = _grown(places, capacity)
-            for hit in range(first, end):
-                image = np.int64(posting_image[rows[hit]])
-                if image >= len(chosen):
-                    raise IndexError("a posting names an image that is not there")
-                entries[count] = entry
-                places[count] = hit
-                count += chosen[image]  # no branch: the next look-ups begin before this one is done
-    places = places[:count]
-    kept = rows[places]
-    return entries[:count], kept.astype(np.int64), posting_image[kept], distances[places]
+    for first in range(0, len(words), _LISTS):
+        lists = _LISTS if len(words) - first > _LISTS else len(words) - first
+        for own in range(lists):
+            starts[own] = offsets[words[first + own]]
+            lengths[own] = np.int64(offsets[words[first + own] + 1]) - np.int64(offsets[words[first + own]])
+        _bisect(posting_image, starts[:lists], lengths[:lists], images)
+        for own in range(lists):
+            entry = first + own
+            end: Any = np.int64(offsets[words[entry] + 1])
+            for place in range(len(images)):
+                for row in range(starts[own, place], end):
+                    if posting_image[row] != images[place]:
+                        break
+                    distance = _popcount(posting_signature[row] ^ signatures[entry])
+                    if distance > limit:
+                        continue
+                    if count == capacity:
+                        capacity *= 2
+                        entries = _grown(entries, capacity)
+                        rows = _grown(rows, capacity)
+                        distances = _grown(distances, capacity)
+                    entries[count] = entry
+                    rows[count] = row
+                    distances[count] = distance
+                    count += 1
+    rows = rows[:count]
+    return entries[:count], rows, posting_image[rows], distances[:count]
 
 
 @_compiled
-def best(votes, norms, count):  # type: ignore[no-untyped-def]
-    """Divide votes by norms, which are 1 or more, and find the largest; ``featmatch.scanning.best`` says the same."""
+def _bisect(posting_image, starts, lengths, images):  # type: ignore[no-untyped-def]
+    """Move the start for each list and image on to the first row with that image or a later one.
+
+    One step of all before the next of any: their look-ups, far apart in memory, do not wait for one another.
+    """
+    while lengths.any():
+        for own in range(len(lengths)):
+            if lengths[own] == 0:
+                continue
+            half = (lengths[own] + 1) // 2
+            for place in range(len(images)):
+                starts[own, place] += half * (posting_image[starts[own, place] + half - 1] < images[place])
+            lengths[own] -= half
+
+
+@_compiled
+def best(votes, weights, count):  # type: ignore[no-untyped-def]
+    """Weigh votes and find the largest; ``featmatch.scanning.best`` says the same."""
     capacity = 4 * count
     images = np.empty(capacity, np.int64)
     scores = np.empty(capacity, np.float32)
     size = 0
-    floor = np.float32(0)
-    for image in range(len(votes)):
-        if votes[image] < floor or votes[image] == 0:
+    floor = _LEAST
+    for first in range(0, len(votes), _SCORED):
+        above = 0
+        for image in range(first, min(first + _SCORED, len(votes))):  # no branch, so many at a time
+            above += votes[image] * weights[image] >= floor
+        if above == 0:
             continue
-        score = np.float32(votes[image] / norms[image])
-        if score < floor:
-            continue
-        if size == capacity:
-            floor = np.sort(scores)[-count]
-            kept = np.flatnonzero(scores >= floor)
-            size = len(kept)
-            capacity = max(capacity, 2 * size)
-            images = _grown(images[kept], capacity)
-            scores = _grown(scores[kept], capacity)
+        for image in range(first, min(first + _SCORED, len(votes))):
+            score = votes[image] * weights[image]
             if score < floor:
                 continue
-        images[size] = image
-        scores[size] = score
-        size += 1
+            if size == capacity:
+                floor = max(np.sort(scores)[-count], _LEAST)
+                kept = np.flatnonzero(scores >= floor)
+                size = len(kept)
+                capacity = max(capacity, 2 * size)
+                images = _grown(images[kept], capacity)
+                scores = _grown(scores[kept], capacity)
+                if score < floor:
+                    continue
+            images[size] = image
+            scores[size] = score
+            size += 1
     images, scores = images[:size], scores[:size]
     if size > count:
         kept = np.flatnonzero(scores >= np.sort(scores)[-count])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from featmatch.errors import UsageError
 from featmatch.features import Features
 from featmatch.geometry import TentativeMatches
-from featmatch.scanning import Noted, best, hits_of, postings_of, scan
+from featmatch.scanning import best, hits_of, postings_of, scan
 from featmatch.store.segment import Segment, restored
 from featmatch.symmetry import Variant
 from featmatch.vocabulary import Vocabulary
@@ -29,7 +29,7 @@ class VotingOptions:
 
     words: int = 3  # nearest words of each query feature that are looked up; 1 to 16
     hamming_limit: int = 22  # a hit differs in at most this many of 64 bits; 0 to 32
-    voting_limit: int = 19  # of the hits, those vote that differ in at most this many; 0 to 32
+    voting_limit: int = 19  # hits that differ in at most this many vote; the others only match; 0 to 32
     sigma: float = 10.0  # bits; a hit at distance d weighs exp(-(d / sigma)^2)
     shortlist: int = 50  # pairs of an image and a variant that go on to verification; 1 to 10000
 
@@ -98,6 +98,10 @@ class QueryWords:
             features=np.concatenate([np.repeat(np.arange(len(words.ids)), count) for words in found]),
         )
 
+    def of_variant(self, variant: Variant) -> slice:
+        """Where the rows of one variant are."""
+        return slice(*np.searchsorted(self.variants, [variant, variant + 1]).tolist())
+
 
 def vote(
     query: QueryWords,
@@ -137,14 +141,14 @@ def shortlist(
     def tally(part: tuple[int, Variant]) -> _Tally:
         number, variant = part
         segment = segments[number]
-        own = slice(*np.searchsorted(query.variants, [variant, variant + 1]))
+        own = query.of_variant(variant)
         votes = np.zeros(len(segment.ids), np.float32)
-        noted = scan(
+        scan(
             segment.offsets, segment.postings.image, segment.postings.signature, query.ids[own],
-            query.signatures[own], query.weights[own], distance_weights, options.hamming_limit, votes,
+            query.signatures[own], query.weights[own], distance_weights, votes,
         )  # fmt: skip
         votes[hidden[number]] = 0
-        return _Tally(segment, variant, noted, *best(votes, segment.norms, options.shortlist))
+        return _Tally(segment, variant, *best(votes, segment.weights, options.shortlist))
 
     parts = [(number, variant) for number in range(len(segments)) for variant in list(Variant)[: len(query_features)]]
     # Votes of a segment and variant are added up by one thread: their sum does not depend on how many there are.
@@ -153,17 +157,19 @@ def shortlist(
         each = pool.map if threads > 1 else map
         tallies = list(each(tally, parts))
         ranks = _ranks(tallies, options.shortlist)
-        found = each(lambda one, own: _candidates(one, own, query, query_features[one.variant]), tallies, ranks)
+        found = each(
+            lambda one, own: _candidates(one, own, query, query_features[one.variant], options.hamming_limit),
+            tallies, ranks,
+        )  # fmt: skip
         ranked = [pair for candidates in found for pair in candidates]
     return [candidate for _, candidate in sorted(ranked, key=itemgetter(0))]
 
 
 class _Tally(NamedTuple):
-    """Hits of one variant in one segment, and the best of its images with their votes, normalised."""
+    """The best images of one segment for one variant, with their votes, normalised."""
 
     segment: Segment
     variant: Variant
-    noted: Noted
     images: NDArray[np.int64]  # ascending
     scores: NDArray[np.float32]
 
@@ -195,24 +201,25 @@ def _ranks(tallies: Sequence[_Tally], count: int) -> list[NDArray[np.int64]]:
 
 
 def _candidates(
-    tally: _Tally, ranks: NDArray[np.int64], query: QueryWords, features: Features
+    tally: _Tally, ranks: NDArray[np.int64], query: QueryWords, features: Features, limit: int
 ) -> list[tuple[int, Candidate]]:
     """The images of a tally that are on the shortlist, each with its rank and its hits, the nearest first."""
-    segment, noted, listed = tally.segment, tally.noted, np.flatnonzero(ranks >= 0)
+    segment, listed = tally.segment, np.flatnonzero(ranks >= 0)
     if len(listed) == 0:
         return []
-    chosen = np.zeros(len(segment.ids), np.bool_)
-    chosen[tally.images[listed]] = True
-    hits = hits_of(noted, segment.postings.image, chosen)
+    numbers, looked_up = tally.images[listed], query.of_variant(tally.variant)
+    hits = hits_of(
+        segment.offsets, segment.postings.image, segment.postings.signature, query.ids[looked_up],
+        query.signatures[looked_up], limit, numbers.astype(np.uint32),
+    )  # fmt: skip
     order = np.lexsort((hits.distances, hits.images))
     rows, images, distances = hits.rows[order], hits.images[order], hits.distances[order]
-    own = query.features[np.searchsorted(query.variants, tally.variant) + hits.entries[order]]
+    own = query.features[looked_up][hits.entries[order]]
     matches = TentativeMatches.between(
         features.keypoints[own], features.angles[own], np.log2(np.maximum(features.sizes[own], 1)),
         *restored(segment.postings, rows, np.maximum(segment.widths[images], segment.heights[images])),
         costs=distances.astype(np.float64), query_rows=own, reference_rows=rows,
     )  # fmt: skip
-    numbers = tally.images[listed]
     bounds = np.stack([np.searchsorted(images, numbers), np.searchsorted(images, numbers, "right")], axis=1)
     return [
         (

@@ -9,13 +9,9 @@ from numpy.typing import NDArray
 
 from featmatch import kernels, scanning
 from featmatch.errors import StoreError
-from featmatch.scanning import Hits, Noted, best_with_numpy, hits_of, hits_of_with_numpy, scan_with_numpy
+from featmatch.scanning import Hits, best_with_numpy, hits_of_with_numpy, scan_with_numpy
 
 Hit = tuple[int, int, int]  # entry, row, distance
-
-
-def compiled_hits_of(noted: Noted, images: NDArray[np.uint32], chosen: NDArray[np.bool_]) -> Hits:
-    return Hits(*kernels.hits_of(*noted, images, chosen))
 
 
 @dataclass(frozen=True)
@@ -31,33 +27,33 @@ class Scan:
     image_count: int
 
     def compiled(self) -> tuple[NDArray[np.float32], list[Hit]]:
-        """What the compiled loop finds, which NumPy has to find to the bit."""
-        votes, hits = self.by(lambda *arguments: Noted(*kernels.scan(*arguments)), compiled_hits_of)
-        numpy_votes, numpy_hits = self.by(scan_with_numpy, hits_of_with_numpy)
-        np.testing.assert_array_equal(votes, numpy_votes)
-        assert hits == numpy_hits
+        """What the compiled loops find, which NumPy has to find to the bit."""
+        votes = self.votes_by(kernels.scan)
+        np.testing.assert_array_equal(votes, self.votes_by(scan_with_numpy))
+        everything = np.arange(self.image_count, dtype=np.uint32)
+        hits = self.hits_by(kernels.hits_of, everything)
+        for some in (everything, everything[:0], everything[::3], everything[-1:], everything + np.uint32(1 << 20)):
+            for find in (kernels.hits_of, hits_of_with_numpy):
+                assert self.hits_by(find, some) == [hit for hit in hits if self.images[hit[1]] in some]
         return votes, hits
 
-    def by(self, scan: Callable[..., Noted], hits_of: Callable[..., Hits]) -> tuple[NDArray[np.float32], list[Hit]]:
+    def votes_by(self, scan: Callable[..., None]) -> NDArray[np.float32]:
         votes = np.zeros(self.image_count, np.float32)
-        noted = scan(
+        scan(
             self.offsets, self.images, self.signatures, self.words, self.query_signatures, self.weights,
-            self.distance_weights, self.limit, votes,
+            self.distance_weights, votes,
         )  # fmt: skip
-        assert [column.dtype for column in noted] == [np.dtype(kind) for kind in (np.int64, np.uint32, np.uint8)]
-        hits = Hits(*hits_of(noted, self.images, np.ones(self.image_count, np.bool_)))
+        return votes
+
+    def hits_by(self, hits_of: Callable[..., Hits], images: NDArray[np.uint32]) -> list[Hit]:
+        hits = Hits(
+            *hits_of(self.offsets, self.images, self.signatures, self.words, self.query_signatures, self.limit, images)
+        )
         assert [column.dtype for column in hits] == [
             np.dtype(kind) for kind in (np.int32, np.int64, np.uint32, np.uint8)
         ]
         np.testing.assert_array_equal(hits.images, self.images[hits.rows])
-        np.testing.assert_array_equal(hits.rows, noted.rows)
-        np.testing.assert_array_equal(hits.distances, noted.distances)
-        for image in range(self.image_count):
-            own = hits.images == image
-            chosen = Hits(*hits_of(noted, self.images, np.equal(np.arange(self.image_count), image)))
-            np.testing.assert_array_equal(chosen.entries, hits.entries[own])
-            np.testing.assert_array_equal(chosen.rows, hits.rows[own])
-        return votes, list(zip(hits.entries.tolist(), hits.rows.tolist(), hits.distances.tolist(), strict=True))
+        return list(zip(hits.entries.tolist(), hits.rows.tolist(), hits.distances.tolist(), strict=True))
 
     def twin(self) -> tuple[NDArray[np.float64], list[Hit]]:
         votes = np.zeros(self.image_count)
@@ -66,9 +62,8 @@ class Scan:
             seen: dict[int, int] = {}
             for row in range(int(self.offsets[word]), int(self.offsets[word + 1])):
                 distance = (int(self.signatures[row]) ^ int(self.query_signatures[entry])).bit_count()
-                if distance > self.limit:
-                    continue
-                hits.append((entry, row, distance))
+                if distance <= self.limit:
+                    hits.append((entry, row, distance))
                 if distance >= len(self.distance_weights):
                     continue
                 image = int(self.images[row])
@@ -154,7 +149,16 @@ def test_signatures_that_differ_in_the_highest_bit_only_are_one_bit_apart() -> N
 
 def test_hits_beyond_the_first_capacity_are_all_kept() -> None:
     hits = assert_same(made(7, [500, 700], 12, limit=64))
-    assert len(hits) > 4 * 1024
+    assert len(hits) > kernels._BLOCK
+
+
+@pytest.mark.parametrize("beyond", [-1, 0, 1, 9])
+def test_lists_longer_than_a_block_are_scanned_to_their_end(beyond: int) -> None:
+    assert assert_same(made(9, [3, kernels._BLOCK + beyond, 2], 4, images=60))
+
+
+def test_more_lists_than_are_bisected_at_once_are_all_looked_at() -> None:
+    assert assert_same(made(10, [5, 0, 40, 1] * 20, 2 * kernels._LISTS + 3, images=30))
 
 
 @pytest.mark.parametrize("repeats", [1, 2, 9])
@@ -191,11 +195,12 @@ def test_hits_that_do_not_vote_are_no_repeats() -> None:
 
 
 @pytest.mark.parametrize("threshold", [0, 1 << 60])
-def test_a_hit_of_an_image_that_is_not_there_is_damage(monkeypatch: pytest.MonkeyPatch, threshold: int) -> None:
+def test_a_vote_for_an_image_that_is_not_there_is_damage(monkeypatch: pytest.MonkeyPatch, threshold: int) -> None:
     monkeypatch.setattr(scanning, "_WORTH_COMPILING", threshold)
-    noted = Noted(np.array([0, 1]), np.zeros(1, np.uint32), np.zeros(1, np.uint8))
+    lists = made(11, [40], 4, limit=64)
+    lists.images[-1] = lists.image_count
     with pytest.raises(StoreError, match="an image that is not there"):
-        hits_of(noted, np.array([5], np.uint32), np.ones(5, np.bool_))
+        lists.votes_by(scanning.scan)
 
 
 def test_repeats_are_counted_anew_for_each_query_word() -> None:
@@ -219,7 +224,7 @@ def test_votes_are_added_to_what_is_there() -> None:
     votes = np.full(scan.image_count, 5, np.float32)
     kernels.scan(
         scan.offsets, scan.images, scan.signatures,
-        scan.words, scan.query_signatures, scan.weights, scan.distance_weights, scan.limit, votes,
+        scan.words, scan.query_signatures, scan.weights, scan.distance_weights, votes,
     )  # fmt: skip
     np.testing.assert_allclose(votes, scan.twin()[0] + 5, rtol=1e-4)
 
@@ -227,19 +232,15 @@ def test_votes_are_added_to_what_is_there() -> None:
 def test_a_process_that_scans_much_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def compiled(*arguments: object) -> list[None]:
-        calls.append("compiled")
-        return [None] * 3
-
     monkeypatch.setattr(scanning, "_scanned", 0)
     monkeypatch.setattr(scanning, "_WORTH_COMPILING", 250)
     monkeypatch.setattr(scanning, "scan_with_numpy", lambda *arguments: calls.append("numpy"))
-    monkeypatch.setattr(kernels, "scan", compiled)
+    monkeypatch.setattr(kernels, "scan", lambda *arguments: calls.append("compiled"))
     lists = made(3, [100], 1)
     for _ in range(4):
         scanning.scan(
             lists.offsets, lists.images, lists.signatures, lists.words, lists.query_signatures,
-            lists.weights, lists.distance_weights, lists.limit, np.zeros(lists.image_count, np.float32),
+            lists.weights, lists.distance_weights, np.zeros(lists.image_count, np.float32),
         )  # fmt: skip
     assert calls == ["numpy", "numpy", "compiled", "compiled"]
 
@@ -250,10 +251,10 @@ def test_the_best_are_found_with_all_that_are_as_good_as_the_last(images: int, c
     random = np.random.default_rng(images + count)
     for levels in (2, 5, 1 << 20):  # few levels: many are equally good
         votes = random.integers(levels, size=images).astype(np.float32) * np.float32(0.37)
-        norms = np.sqrt(random.integers(1, 5, images))
-        found, scores = kernels.best(votes, norms, count)
-        twin_found, twin_scores = best_with_numpy(votes, norms, count)
+        weights = (1 / np.sqrt(random.integers(1, 5, images))).astype(np.float32)
+        found, scores = kernels.best(votes, weights, count)
+        twin_found, twin_scores = best_with_numpy(votes, weights, count)
         np.testing.assert_array_equal(found, twin_found)
         np.testing.assert_array_equal(scores, twin_scores)
-        ranked = sorted(((votes / norms).astype(np.float32)).tolist(), reverse=True)[:count]
+        ranked = sorted((votes * weights).tolist(), reverse=True)[:count]
         assert sorted(scores.tolist(), reverse=True)[:count] == [score for score in ranked if score > 0]

@@ -33,6 +33,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from featmatch import FeatureOptions, Index, adding
 from featmatch.evaluation.compositions import compose
@@ -41,7 +42,6 @@ from featmatch.features import Features, extract_grey
 from featmatch.files import folder_bytes, image_files
 from featmatch.image import GreyImage, load_display, load_grey
 from featmatch.metadata import Metadata
-from featmatch.scanning import scan
 from featmatch.searching import Look
 from featmatch.store.segment import Segment
 from featmatch.verification import named
@@ -261,18 +261,26 @@ def searched(index: Index, look: Look, *, plain: bool) -> tuple[str | None, dict
 
 def reading_again(segments: Sequence[Segment], query: QueryWords) -> dict[str, float]:
     """Milliseconds of reading, once each, the signatures and the image numbers that a vote reads, on all cores."""
-    weights, limit = np.ones(1, np.float32), VotingOptions().hamming_limit
     words = np.unique(query.ids)
     tasks = []
     for segment in segments:
         columns = segment.offsets, segment.postings.image, segment.postings.signature
-        votes = np.zeros(len(segment.ids), np.float32)
-        rows = scan(*columns, query.ids, query.signatures, query.weights, weights, limit, votes).rows
+        rows = voting_rows(segment, query, VotingOptions().voting_limit)
         tasks += [(*columns, words[part::READERS], rows[part::READERS]) for part in range(READERS)]
     with ThreadPoolExecutor(READERS) as threads:
         began = time.perf_counter()
         list(threads.map(lambda task: _read(*task), tasks))
         return {"reading": 1000 * (time.perf_counter() - began)}
+
+
+def voting_rows(segment: Segment, query: QueryWords, limit: int) -> NDArray[np.int64]:
+    """The postings that vote, in the order in which they do."""
+    rows = [np.empty(0, np.int64)]
+    for word, signature in zip(query.ids.tolist(), query.signatures, strict=True):
+        first, end = segment.offsets[word : word + 2].tolist()
+        distances = np.bitwise_count(segment.postings.signature[first:end] ^ signature)
+        rows.append(first + np.flatnonzero(distances <= limit))
+    return np.concatenate(rows)
 
 
 @numba.njit(nogil=True)

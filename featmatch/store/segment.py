@@ -93,9 +93,9 @@ class Segment:
     looks: Look
 
     @cached_property
-    def norms(self) -> NDArray[np.float64]:
-        """(images,) float64: what the votes of each image are divided by, the root of how many features it has."""
-        return np.sqrt(np.maximum(self.features, 1))
+    def weights(self) -> NDArray[np.float32]:
+        """(images,) float32: what the votes for each image count, one by the root of how many features it has."""
+        return np.asarray(1 / np.sqrt(np.maximum(self.features, 1)), np.float32)
 
     @cached_property
     def plain(self) -> NDArray[np.intp]:
