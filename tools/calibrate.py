@@ -5,14 +5,14 @@
 
 Every recorded answer is a row: its evidence, and whether it was right. ``featmatch.probability`` has the model: two
 logistic functions whose product is fitted by maximum likelihood, once with the agreement of pixels and once without.
-What is measured with ``--check`` was not used for the fit.
+What is measured with ``--check`` are queries made of other photos than those of the fit.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("detector")
     parser.add_argument("reports", nargs="*", type=Path, help="JSON files of featmatch evaluate; none: only check")
-    parser.add_argument("--check", type=Path, action="append", default=[], help="a report to measure the fit on")
+    parser.add_argument(
+        "--check", type=Path, action="append", default=[],
+        help="a report to measure on: with other reports, queries of photos that those do not have",
+    )  # fmt: skip
     arguments = parser.parse_args()
     if arguments.reports:
         evidence, right = answers_in(arguments.reports, arguments.detector)
@@ -46,8 +49,9 @@ def main() -> None:
         }
         print(json.dumps(fits[arguments.detector], indent=1))
         TARGET.write_text(json.dumps(dict(sorted(fits.items())), indent=1) + "\n")
+    seen = photos_in(arguments.reports)
     for report in [*arguments.reports, *arguments.check]:
-        evidence, right = answers_in([report], arguments.detector)
+        evidence, right = answers_in([report], arguments.detector, seen if report in arguments.check else frozenset())
         found = np.array([probability_of(score_of(one, arguments.detector)) for one in evidence])
         claimed = found >= PROVEN
         print(
@@ -56,14 +60,26 @@ def main() -> None:
         )
 
 
-def answers_in(reports: Iterable[Path], detector: str) -> tuple[list[Evidence], NDArray[np.bool_]]:
-    """The evidence of all answers that are surely right or wrong, and whether they are right."""
+def photos_in(reports: Iterable[Path]) -> frozenset[str]:
+    """The photos that queries were made of, and those that they show beside."""
+    records = (record for file in reports for record in json.loads(file.read_text())["records"])
+    return frozenset(photo for record in records for photo in (record["photo"], *record["sources"]))
+
+
+def answers_in(
+    reports: Iterable[Path], detector: str, without: Collection[str] = ()
+) -> tuple[list[Evidence], NDArray[np.bool_]]:
+    """The evidence of all answers that are surely right or wrong, and whether they are right.
+
+    Queries made of the photos ``without`` are left out.
+    """
     rows: list[dict[str, Any]] = []
     for file in reports:
         report = json.loads(file.read_text())
         if report["index"]["detector"] != detector:
             raise SystemExit(f"{file} is of {report['index']['detector']}, not of {detector}")
-        answers = (answer for record in report["records"] for answer in record["answers"][:ANSWERS])
+        records = [record for record in report["records"] if record["photo"] not in without]
+        answers = (answer for record in records for answer in record["answers"][:ANSWERS])
         rows += [
             answer
             for answer in answers
