@@ -1,12 +1,13 @@
 """Measure `featmatch groups` on a collection with planted copies.
 
-    python -m tools.bench_groups PHOTOS... [--workspace DIR] [--decorated 300] [--twins FILE] [--jobs N]
+    python -m tools.bench_groups PHOTOS... [--workspace DIR] [--decorated 300] [--halves] [--twins FILE] [--jobs N]
 
 Of the photos, 2,000 are the collection. 400 copies of 133 of them are put beside it, in groups of 2 to 6: each edit of
 `featmatch evaluate --suite single` at each of its strengths in turn, and identical files. What is pasted into, or shown
 beside, are photos that the collection has not. Then all are indexed and grouped, and each pair of files counts: it is
 right in one group where both show one photo. What the photos themselves have twice is named in --twins FILE, two names
-a line, a tab between; such pairs do not count.
+a line, a tab between; such pairs do not count. With --halves each photo is cut in two, a left and a right one, which
+show different things: twice as many photos, where there are too few to measure how long a large collection takes.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from featmatch.evaluation.trials import read_twins
 from featmatch.files import image_files
 from featmatch.grouping.groups import Group
 from featmatch.image import load_display
+from tools.small_index import memory_bytes
 
 IDENTICAL = "identical bytes"
 _SINGLES = [Step(name, strength) for name, edit in EDITS.items() for strength in edit.strengths]
@@ -59,6 +61,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=2000, help="photos of the collection")
     parser.add_argument("--copies", type=int, default=400)
     parser.add_argument("--decorated", type=int, default=0, help="photos that bear the same logo, caption, or both")
+    parser.add_argument("--halves", action="store_true", help="cut each photo in two")
     parser.add_argument("--features", default="sift")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=-1)
@@ -68,8 +71,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="featmatch-") as temporary:
         folder = Path(os.path.abspath(arguments.workspace or temporary)) / "collection"
         shutil.rmtree(folder, ignore_errors=True)
+        photos = list(image_files(arguments.photos))
+        if arguments.halves:
+            photos = halved(photos, folder.parent / "halves")
         collection = make(
-            list(image_files(arguments.photos)), folder,
+            photos, folder,
             count=arguments.count, copies=arguments.copies, decorated=arguments.decorated, seed=arguments.seed,
         )  # fmt: skip
         index = Index.open(folder.parent / "index", create=True, features=arguments.features)
@@ -81,7 +87,8 @@ def main() -> None:
         again = index.groups(jobs=arguments.jobs)
         print(
             f"{len(index)} of {len(collection.shows)} files added in {added - begin:.0f} s, "
-            f"{len(groups)} groups in {grouped - added:.1f} s, again in {time.perf_counter() - grouped:.1f} s\n"
+            f"{len(groups)} groups in {grouped - added:.1f} s, again in {time.perf_counter() - grouped:.1f} s; "
+            f"{memory_bytes() / 1e6:.0f} MB of memory\n"
         )
         assert [group.to_dict() for group in again] == [group.to_dict() for group in groups]
         indexed = {record.name for record in index.images()}
@@ -132,6 +139,20 @@ def make(photos: Sequence[str], folder: Path, *, count: int, copies: int, decora
             group, wanted = group + 1, wanted % 5 + 1
             left = wanted
     return collection
+
+
+def halved(photos: Sequence[str], folder: Path) -> list[str]:
+    """Write the left and the right half of each photo, and return their names."""
+    names = []
+    for photo in photos:
+        picture = load_display(photo)
+        middle = picture.shape[1] // 2
+        for side, half in (("left", picture[:, :middle]), ("right", picture[:, middle:])):
+            name = folder / Path(photo).parts[-2] / f"{Path(photo).stem}-{side}.png"
+            name.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(half).save(name, compress_level=1)
+            names.append(str(name))
+    return names
 
 
 def _decorated(photo: Picture, kind: str, seed: int) -> Picture:

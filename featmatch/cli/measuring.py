@@ -7,7 +7,6 @@ import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -22,9 +21,6 @@ from featmatch.cli.common import (
     write,
 )
 from featmatch.errors import FeatmatchError
-
-if TYPE_CHECKING:
-    pass
 
 _SUITES = ("random", "single", "crops", "hard", "plain")
 
