@@ -1,4 +1,7 @@
-"""The hot loops, compiled by numba. Each has a plain twin in the tests."""
+"""The hot loops, compiled by numba, and the machine instructions that they need. Each has a plain twin in the tests.
+
+All in one file: the machine code that is kept is made anew when this file changes, and only then.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,12 @@ def _count_bits(typing_context: Any, value: Any) -> Any:
 _popcount: Any = intrinsic(_count_bits)
 
 
+def _in_each_lane(builder: Any, value: Any, vector: Any) -> Any:
+    first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+    lanes = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
+    return builder.shuffle_vector(first, first, lanes)
+
+
 def _compare_eight(typing_context: Any, signatures: Any, row: Any, signature: Any, limit: Any) -> Any:
     """Which of eight signatures from a row on differ from one in at most ``limit`` bits: a bit of a uint8 for each."""
     del typing_context, row, signature, limit
@@ -44,6 +53,9 @@ def _compare_eight(typing_context: Any, signatures: Any, row: Any, signature: An
         return builder.bitcast(near, ir.IntType(8))
 
     return types.uint8(signatures, types.int64, types.uint64, types.uint64), generate
+
+
+_near_of_eight: Any = intrinsic(_compare_eight)
 
 
 def _ask_for(typing_context: Any, column: Any, row: Any) -> Any:
@@ -65,15 +77,6 @@ def _ask_for(typing_context: Any, column: Any, row: Any) -> Any:
 
 
 _prefetch: Any = intrinsic(_ask_for)
-
-
-def _in_each_lane(builder: Any, value: Any, vector: Any) -> Any:
-    first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-    lanes = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
-    return builder.shuffle_vector(first, first, lanes)
-
-
-_near_of_eight: Any = intrinsic(_compare_eight)
 
 
 class _Kept(FunctionCache):
