@@ -14,8 +14,11 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
+
+from featmatch.word_search import LANES, NO_KEY, WORD_BITS, WORD_SHIFT
 
 
 def _count_bits(typing_context: Any, value: Any) -> Any:
@@ -56,6 +59,55 @@ def _compare_eight(typing_context: Any, signatures: Any, row: Any, signature: An
 
 
 _near_of_eight: Any = intrinsic(_compare_eight)
+
+
+def _multiply_four(typing_context: Any, descriptors: Any, row: Any, centres: Any, first: Any, products: Any) -> Any:
+    """Set ``products`` to those of one descriptor with four centres from a row on: the sums of their int16 in int32."""
+    del typing_context, row, first
+    number, place = ir.IntType(32), ir.IntType(64)
+    many = ir.VectorType(ir.IntType(16), LANES)
+    wide, half = ir.VectorType(number, LANES), ir.VectorType(number, LANES // 2)
+
+    def chosen(builder: Any, one: Any, other: Any, lanes: list[int]) -> Any:
+        return builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(number, len(lanes)), lanes))
+
+    def pairs_added(builder: Any, one: Any, other: Any, even: list[int]) -> Any:
+        odd = [lane + 1 for lane in even]
+        return builder.add(chosen(builder, one, other, even), chosen(builder, one, other, odd))
+
+    def generate(context: Any, builder: Any, types_of: Any, arguments: Any) -> Any:
+        def array(number: int) -> Any:
+            return context.make_array(types_of.args[number])(context, builder, arguments[number])
+
+        def loaded(data: Any, at: Any) -> Any:
+            values = builder.bitcast(builder.gep(data, [at]), many.as_pointer())
+            return builder.sext(builder.load(values, align=2), wide)
+
+        size = builder.extract_value(array(0).shape, 1)
+        descriptor, centre = (builder.mul(arguments[which], size) for which in (1, 3))
+        new_total: Any = cgutils.alloca_once_value
+        sums = [new_total(builder, ir.Constant(half, None)) for _ in range(4)]
+        with cgutils.for_range_slice(builder, place(0), size, place(LANES), intp=place) as (column, _):
+            own = loaded(array(0).data, builder.add(descriptor, column))
+            at = builder.add(centre, column)
+            for total in sums:
+                multiplied = builder.mul(own, loaded(array(2).data, at))
+                added = pairs_added(builder, multiplied, multiplied, list(range(0, LANES, 2)))
+                builder.store(builder.add(builder.load(total), added), total)
+                at = builder.add(at, size)
+        side_by_side = [0, 2, 8, 10, 4, 6, 12, 14]  # as processors add neighbours: in each half of a register
+        one, two, three, four = (builder.load(total) for total in sums)
+        first_two, last_two = (pairs_added(builder, *both, side_by_side) for both in ((one, two), (three, four)))
+        halves = pairs_added(builder, first_two, last_two, side_by_side)
+        low, high = (chosen(builder, halves, halves, list(range(start, start + 4))) for start in (0, 4))
+        found = builder.add(low, high)
+        builder.store(found, builder.bitcast(array(4).data, found.type.as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    return types.void(descriptors, types.int64, centres, types.int64, products), generate
+
+
+_products_of_four: Any = intrinsic(_multiply_four)
 
 
 def _ask_for(typing_context: Any, column: Any, row: Any) -> Any:
@@ -251,3 +303,73 @@ def _grown(column, capacity):  # type: ignore[no-untyped-def]
     larger = np.empty(capacity, column.dtype)
     larger[: len(column)] = column
     return larger
+
+
+@_compiled
+def nearest_words(  # type: ignore[no-untyped-def]
+    descriptors, forms, cells, cell_norms, words, word_norms, offsets, unit, probes, count
+):
+    """Search in two levels, as ``featmatch.word_search.TwoLevelSearch`` does with matrix products.
+
+    Args:
+        descriptors: (N * forms, D) int16, each in its forms; D is a multiple of ``LANES``.
+        forms: of each word and cell.
+        cells: (C * forms + 3, D) int16; the last three rows are padding.
+        cell_norms: (C * forms,) float32, squared.
+        words: (K + 3, D) int16, base words, ordered by base cell, and padding.
+        word_norms: (K,) float32, squared.
+        offsets: (C + 1,) int64, where the words of each base cell begin.
+        unit: float32, what one step of a descriptor is in words.
+        probes: cells to look into.
+        count: words to find.
+
+    Returns:
+        (N, count) int64 keys, the best first; ``NO_KEY``, where the cells hold too few words.
+    """
+    number = len(descriptors) // forms
+    products = np.empty(4, np.int32)
+    probed = np.full((number, probes), NO_KEY, np.int64)
+    starts = np.zeros(len(offsets) + 1, np.int64)
+    for one in range(number):
+        _keep_best(
+            probed[one], descriptors, one * forms, cells, cell_norms, 0, len(cell_norms), unit, 1, 0, products
+        )  # fmt: skip
+        for probe in range(probes):
+            probed[one, probe] = -probed[one, probe] & WORD_BITS
+            starts[probed[one, probe] // forms + 1] += 1
+    # Each descriptor once for each cell it looks into, those of a cell side by side: its words stay in the cache.
+    starts = np.cumsum(starts)
+    filled = starts.copy()
+    by_cell = np.empty(number * probes, np.int64)
+    for pair in range(number * probes):
+        cell = probed[pair // probes, pair % probes] // forms
+        by_cell[filled[cell]] = pair
+        filled[cell] += 1
+    found = np.full((number, count), NO_KEY, np.int64)
+    for cell in range(len(offsets) - 1):
+        for pair in by_cell[starts[cell] : starts[cell + 1]]:
+            one = pair // probes
+            form = probed[one, pair % probes] % forms
+            _keep_best(
+                found[one], descriptors, one * forms + form, words, word_norms, offsets[cell], offsets[cell + 1],
+                unit, forms, form, products,
+            )  # fmt: skip
+    return found
+
+
+@_compiled
+def _keep_best(  # type: ignore[no-untyped-def]
+    best, descriptors, row, centres, norms, first, last, unit, forms, form, products
+):
+    """Compare a descriptor with centres; keep the best of these and of what is there, the lower centre of equals."""
+    for four in range(first, last, 4):
+        _products_of_four(descriptors, row, centres, four, products)
+        for centre in range(four, min(four + 4, last)):
+            score = np.float32(2 * products[centre - four]) * unit - norms[centre]
+            key = (np.int64(score) << WORD_SHIFT) - (centre * forms + form)
+            if key > best[-1]:
+                place = len(best) - 1
+                while place > 0 and best[place - 1] < key:
+                    best[place] = best[place - 1]
+                    place -= 1
+                best[place] = key

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 from typing import Protocol
 
 import numpy as np
@@ -13,9 +13,18 @@ from featmatch.flann import FlannIndex, word_tree
 from featmatch.symmetry import SIFT_PERMUTATIONS
 
 _BATCH = 1024  # descriptors at once: their tables stay in the cache
-_WORD_SHIFT = 24
-_NOTHING = np.int64(1 << 62)
-_WORD_BITS = (1 << _WORD_SHIFT) - 1
+
+# A key is a score and a word in one whole number: the score shifted, less the word. The larger key is the nearer word,
+# and the lower one among equals.
+WORD_SHIFT = 24
+WORD_BITS = (1 << WORD_SHIFT) - 1
+NO_KEY = -(1 << 62)
+
+LANES = 16  # numbers that compiled code multiplies at once
+
+# Loading numba takes as long as NumPy takes for so many descriptors; a process that has searched them will search more.
+_WORTH_COMPILING = 30_000
+_searched = 0
 
 
 class WordSearch(Protocol):
@@ -27,7 +36,9 @@ class WordSearch(Protocol):
 
 
 class TwoLevelSearch:
-    """Hierarchical k-means, two levels deep, several cells probed, as plain matrix products.
+    """Hierarchical k-means, two levels deep, several cells probed.
+
+    As plain matrix products at first, and by compiled code once that is worth loading; both find the same words.
 
     Nister and Stewenius, CVPR 2006; Philbin et al., CVPR 2007. Words and descriptors are whole numbers whose products
     add up exactly in float32, in whatever order, and ties go to the lower word, so every machine finds the same words.
@@ -67,13 +78,17 @@ class TwoLevelSearch:
 
     def nearest(self, descriptors: NDArray[np.uint8], count: int) -> NDArray[np.int32]:
         """(N, D) uint8 descriptors to (N, count) int32 words, nearest first."""
+        global _searched  # noqa: PLW0603  # by this process; decides speed alone
+        _searched += len(descriptors)
+        find = self.keys if _searched < _WORTH_COMPILING else self.keys_compiled
         found = np.empty((len(descriptors), count), np.int32)
         # The products are small: sharing them among threads gains little, and where cores are busy the threads wait for
         # one another at each of them, for ten times as long and more.
         with _linear_algebra().limit(limits=1, user_api="blas"):
             for start in range(0, len(descriptors), _BATCH):
-                stop = start + _BATCH
-                found[start:stop] = self._nearest(descriptors[start:stop], count)
+                keys = find(descriptors[start : start + _BATCH], count)
+                # Where the probed cells hold too few words, the nearest stands in for those that are missing.
+                found[start : start + _BATCH] = -np.where(keys == NO_KEY, keys[:, :1], keys) & WORD_BITS
         return found
 
     def probe(self, descriptors: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -81,27 +96,42 @@ class TwoLevelSearch:
         scores = self._scores(descriptors, self._cells, self._cell_norms)
         return np.stack([_take_best(scores)[1] for _ in range(self._probes)], axis=1)
 
-    def _nearest(self, descriptors: NDArray[np.uint8], count: int) -> NDArray[np.int32]:
+    def keys(self, descriptors: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
+        """(N, D) uint8 descriptors to (N, count) int64 keys of the nearest words, nearest first; at most a batch."""
         probed = self.probe(descriptors).ravel()
         by_cell = np.argsort(probed // self._forms, kind="stable")
         base_cells, forms = np.divmod(probed[by_cell], self._forms)
         bounds = np.searchsorted(base_cells, np.arange(len(self._offsets)))
         # Each descriptor once for each cell it is compared with, in that cell's form; those of a cell side by side.
         turned = all_forms(descriptors, self._forms)[by_cell // self._probes * self._forms + forms].astype(np.float32)
-        keys = np.full((len(probed), count), -_NOTHING)
+        keys = np.full((len(probed), count), NO_KEY)
         for cell in np.flatnonzero(np.diff(bounds)):
             own = slice(bounds[cell], bounds[cell + 1])
             first, last = self._offsets[cell], self._offsets[cell + 1]
             scores = self._scores(turned[own], self._words[first:last], self._word_norms[first:last])
             for place in range(min(count, last - first)):
                 best, nearest = _take_best(scores)
-                # Score and word in one whole number, the lower word first among equals.
-                keys[own, place] = (best.astype(np.int64) << _WORD_SHIFT) - (first + nearest) * self._forms - forms[own]
+                keys[own, place] = (best.astype(np.int64) << WORD_SHIFT) - (first + nearest) * self._forms - forms[own]
         found = np.empty_like(keys)
         found[by_cell] = -keys
-        top = np.sort(np.partition(found.reshape(len(descriptors), -1), count - 1, axis=1)[:, :count], axis=1)
-        # Where the probed cells hold too few words, the nearest stands in for those that are missing.
-        return (np.where(top == _NOTHING, top[:, :1], top) & _WORD_BITS).astype(np.int32)
+        return -np.sort(np.partition(found.reshape(len(descriptors), -1), count - 1, axis=1)[:, :count], axis=1)
+
+    def keys_compiled(self, descriptors: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
+        """What ``keys`` says."""
+        from featmatch import kernels
+
+        cells, words = self._padded
+        turned = _padded(all_forms(descriptors, self._forms), 0)
+        found: NDArray[np.int64] = kernels.nearest_words(
+            turned, self._forms, cells, self._cell_norms, words, self._word_norms, self._offsets,
+            np.float32(self._unit), self._probes, count,
+        )  # fmt: skip
+        return found
+
+    @cached_property
+    def _padded(self) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+        """Cells and words for compiled code, which takes four at a time: three rows may be read beyond the last."""
+        return _padded(self._cells / 2, 3), _padded(self._words / 2, 3)
 
     def _scores(
         self, descriptors: NDArray[np.generic], centres: NDArray[np.float32], norms: NDArray[np.float32]
@@ -125,6 +155,13 @@ def all_forms(descriptors: NDArray[np.uint8], forms: int) -> NDArray[np.uint8]:
     if forms == 1:
         return descriptors
     return descriptors[:, SIFT_PERMUTATIONS].reshape(-1, descriptors.shape[1])
+
+
+def _padded(rows: NDArray[np.generic], more: int) -> NDArray[np.int16]:
+    """(N, D) to (N + more, D rounded up to ``LANES``) int16, with zeros."""
+    padded = np.zeros((len(rows) + more, -(-rows.shape[1] // LANES) * LANES), np.int16)
+    padded[: len(rows), : rows.shape[1]] = rows
+    return padded
 
 
 def _take_best(scores: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:

@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from featmatch import word_search
 from featmatch.errors import VocabularyError
 from featmatch.flann import FlannIndex
 from featmatch.symmetry import SIFT_PERMUTATIONS, Variant
 from featmatch.word_search import FlannSearch, TwoLevelSearch, all_forms, squared_norms
+
+
+@pytest.fixture(params=[True, False], ids=["compiled", "numpy"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways have to find the same."""
+    monkeypatch.setattr(word_search, "_WORTH_COMPILING", 0 if request.param else 1 << 60)
 
 
 def nearest_by_brute_force(
@@ -171,6 +178,37 @@ def test_squared_norms() -> None:
     centres = random_words(5, 40, seed=1)
     assert squared_norms(centres).tolist() == [sum(int(value) ** 2 for value in row) for row in centres]
     assert squared_norms(np.empty((0, 8), np.uint8)).shape == (0,)
+
+
+def test_a_process_that_searches_much_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    search, descriptors = search_all_cells(random_words(20, 16, seed=1)), random_words(60, 16, seed=2)
+    monkeypatch.setattr(word_search, "_searched", 0)
+    monkeypatch.setattr(word_search, "_WORTH_COMPILING", 150)
+    calls, keys = [], search.keys
+
+    def by_numpy(descriptors: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
+        calls.append("keys")
+        return keys(descriptors, count)
+
+    def compiled(descriptors: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
+        calls.append("keys_compiled")
+        return keys(descriptors, count)
+
+    monkeypatch.setattr(search, "keys", by_numpy)
+    monkeypatch.setattr(search, "keys_compiled", compiled)
+    for _ in range(3):
+        search.nearest(descriptors, 2)
+    assert calls == ["keys", "keys", "keys_compiled"]
+
+
+@pytest.mark.parametrize(("size", "unit", "forms"), [(128, 1, 4), (488, 255, 1), (20, 255, 1)])
+@pytest.mark.parametrize("count", [1, 3, 40])
+def test_keys_are_the_same_compiled(size: int, unit: int, forms: int, count: int) -> None:
+    words, cells = random_words(61, size, seed=1), random_words(5, size, seed=2)
+    offsets = np.array([0, 3, 3, 30, 59, 61])
+    search = TwoLevelSearch(words, cells, offsets, unit=unit, forms=forms, probes=2)
+    descriptors = bits(333, size, seed=3) if unit == 255 else random_words(333, size, seed=3)
+    np.testing.assert_array_equal(search.keys(descriptors, count), search.keys_compiled(descriptors, count))
 
 
 # FLANN
