@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch import word_search
 from featmatch.features import FeatureOptions, extract
 from featmatch.files import image_files
 from featmatch.flann import FlannIndex
@@ -75,8 +76,9 @@ def ways(vocabulary: Vocabulary) -> Iterator[tuple[str, Callable[[], Search]]]:
     """Each way by name, and what makes it ready."""
     words, unit = vocabulary.expanded_words(), vocabulary.unit
     yield "exact (matrix product)", lambda: exact(words, unit)
-    for probes in (4, 6, 8, 12, 16, 24):
-        yield f"two-level, {probes} cells", lambda probes=probes: two_level(vocabulary, probes)  # type: ignore[misc]
+    for way in ("matrix products", "compiled"):
+        for probes in (4, 6, 8, 12, 16, 24):
+            yield f"two-level, {probes} cells, {way}", lambda w=way, p=probes: two_level(vocabulary, p, w)  # type: ignore[misc]
     trees = [("k-means tree (pyflann)", "kmeans"), ("kd-trees (OpenCV)", "kdtree")]
     for name, tree in trees:
         index: list[FlannIndex] = []
@@ -107,12 +109,18 @@ def exact(words: NDArray[np.uint8], unit: int) -> Search:
     return search
 
 
-def two_level(vocabulary: Vocabulary, probes: int) -> Search:
-    """Look into the nearest cells, as featmatch does by itself."""
-    return TwoLevelSearch(
+def two_level(vocabulary: Vocabulary, probes: int, way: str) -> Search:
+    """Look into the nearest cells, as featmatch does by itself: compiled, once a process has searched enough."""
+    search = TwoLevelSearch(
         vocabulary.words, vocabulary.cells, vocabulary.cell_offsets,
         unit=vocabulary.unit, forms=vocabulary.forms, probes=probes,
-    ).nearest  # fmt: skip
+    )  # fmt: skip
+
+    def nearest(descriptors: NDArray[np.uint8], count: int) -> NDArray[np.int32]:
+        word_search._searched = 1 << 62 if way == "compiled" else 0
+        return search.nearest(descriptors, count)
+
+    return nearest
 
 
 def flann(words: NDArray[np.uint8], unit: int, tree: Any, checks: int, kept: list[FlannIndex]) -> Search:

@@ -274,7 +274,7 @@ def _told(name: str, workspace: Path) -> str:
 
 @lru_cache(maxsize=2)
 def index_of(suite: str, workspace: Path) -> Index:
-    """The index that a suite looks in, with its kernels compiled by a first query that nobody measures."""
+    """The index that a suite looks in, with what is loaded at first use loaded by a query that nobody measures."""
     if multiprocessing.parent_process() is not None:
         cv2.setNumThreads(1)  # the processes share the cores already
     index = Index.open(workspace / _index_name(suite))
