@@ -216,10 +216,12 @@ def report(
 
 
 def _twin_photos(collection: Collection, twins: Sequence[tuple[str, str]]) -> set[frozenset[str]]:
-    """Pairs of photos of the collection that are known to show the same."""
-    stems = {Path(photo).stem: photo for photo in collection.shows.values()}
-    named = [[stems.get("-".join(Path(name).with_suffix("").parts[-2:])) for name in pair] for pair in twins]
-    return {frozenset((a, b)) for a, b in named if a is not None and b is not None}
+    """Pairs of photos of the collection, or of halves of photos, that are known to show the same."""
+    named = defaultdict(set)
+    for photo in collection.shows.values():
+        named[Path(photo).stem.removesuffix("-left").removesuffix("-right")].add(photo)
+    stems = [["-".join(Path(name).with_suffix("").parts[-2:]) for name in pair] for pair in twins]
+    return {frozenset((a, b)) for one, other in stems for a in named[one] for b in named[other]}
 
 
 def _told(name: str, collection: Collection) -> str:
