@@ -120,7 +120,7 @@ class TwoLevelSearch:
         """What ``keys`` says."""
         from featmatch import kernels
 
-        cells, words = self._padded
+        cells, words = self._whole_numbers
         turned = _padded(all_forms(descriptors, self._forms), 0)
         found: NDArray[np.int64] = kernels.nearest_words(
             turned, self._forms, cells, self._cell_norms, words, self._word_norms, self._offsets,
@@ -129,7 +129,7 @@ class TwoLevelSearch:
         return found
 
     @cached_property
-    def _padded(self) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    def _whole_numbers(self) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
         """Cells and words for compiled code, which takes four at a time: three rows may be read beyond the last."""
         return _padded(self._cells / 2, 3), _padded(self._words / 2, 3)
 
