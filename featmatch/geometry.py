@@ -54,6 +54,8 @@ class TentativeMatches:
         costs: (N,) float64, the lower, the more alike.
         query_rows: (N,) int, number of the feature in the query.
         reference_rows: (N,) int, number of the feature in the reference.
+        rivals: (N,) int64, how many matches there were of the feature of either picture, of the one with more, where
+            these are not all that were found; None: these are all.
     """
 
     query: NDArray[np.float64]
@@ -63,6 +65,7 @@ class TentativeMatches:
     costs: NDArray[np.float64]
     query_rows: NDArray[np.int64]
     reference_rows: NDArray[np.int64]
+    rivals: NDArray[np.int64] | None = None
 
     @classmethod
     def between(
@@ -77,6 +80,7 @@ class TentativeMatches:
         costs: NDArray[np.float64],
         query_rows: NDArray[np.integer],
         reference_rows: NDArray[np.integer],
+        rivals: NDArray[np.int64] | None = None,
     ) -> TentativeMatches:
         """Pair up features given row by row; the caller brings the surest first."""
         return cls(
@@ -87,6 +91,7 @@ class TentativeMatches:
             costs,
             np.asarray(query_rows, np.int64),
             np.asarray(reference_rows, np.int64),
+            rivals,
         )
 
     def __len__(self) -> int:
@@ -96,6 +101,7 @@ class TentativeMatches:
         return TentativeMatches(
             self.query[rows], self.reference[rows], self.rotation[rows], self.octaves[rows],
             self.costs[rows], self.query_rows[rows], self.reference_rows[rows],
+            None if self.rivals is None else self.rivals[rows],
         )  # fmt: skip
 
 
@@ -171,8 +177,10 @@ def _similar(matches: TentativeMatches, tolerance: float, options: GeometryOptio
     residual = np.abs(turn[seeds, None] * query + shift[seeds, None] - reference)
     # One keypoint knows its scale and angle roughly, and nothing of stretching: errors grow with the distance from it.
     distance = np.abs(reference - reference[seeds, None])
-    alike = _turned_alike(matches, matches.rotation[seeds, None], matches.octaves[seeds, None], options)
-    agree, closely = (alike & (residual <= 2 * tolerance + growth * distance) for growth in (0.35, 0.1))
+    agree = residual <= 2 * tolerance + 0.35 * distance
+    rows, columns = np.nonzero(agree)  # few: of these alone the angles are looked at, which takes longer
+    agree[rows, columns] = _turned_alike(matches[columns], matches.rotation[rows], matches.octaves[rows], options)
+    closely = agree & (residual <= 2 * tolerance + 0.1 * distance)
     sets = []
     weights = agree.sum(axis=1)
     for _ in range(3):

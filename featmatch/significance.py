@@ -46,11 +46,7 @@ def weigh(
         options: the tolerances that they agree within.
     """
     # A feature that looks like many of the other picture (tiles, windows) says little about where it belongs.
-    pairs = np.unique(matches.query_rows << _ROW_BITS | matches.reference_rows)
-    weights = 1 / np.maximum(
-        _times(matches.query_rows[inliers], pairs >> _ROW_BITS),
-        _times(matches.reference_rows[inliers], pairs & ((1 << _ROW_BITS) - 1)),
-    )
+    weights = 1 / (_rivals(matches, inliers) if matches.rivals is None else matches.rivals[inliers])
     effective = min(
         _effective(matches.query[inliers], weights, query_size, options.grid),
         _effective(matches.reference[inliers], weights, reference_size, options.grid),
@@ -74,6 +70,15 @@ def _meaningfulness(effective: int, tentative: int, chance: float) -> float:
     others = max(tentative - 1, effective - 1)
     combinations = math.lgamma(others + 1) - math.lgamma(effective) - math.lgamma(others - effective + 2)
     return float(-(np.log(tentative) + combinations + (effective - 1) * np.log(chance)) / np.log(10))
+
+
+def _rivals(matches: TentativeMatches, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+    """How many of the matches have the same feature of either picture, of the one with more; for chosen rows."""
+    pairs = np.unique(matches.query_rows << _ROW_BITS | matches.reference_rows)
+    return np.maximum(
+        _times(matches.query_rows[rows], pairs >> _ROW_BITS),
+        _times(matches.reference_rows[rows], pairs & ((1 << _ROW_BITS) - 1)),
+    )
 
 
 def _times(values: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.int64]:

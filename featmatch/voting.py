@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.crowding import MOST_OF_WORD, first_of_each, thinned
 from featmatch.errors import UsageError
 from featmatch.features import Features
 from featmatch.geometry import TentativeMatches
@@ -20,6 +23,7 @@ from featmatch.store.segment import Segment, restored
 from featmatch.symmetry import Variant
 from featmatch.vocabulary import Vocabulary
 
+_HITS_AT_ONCE = 1 << 20  # in memory, some 25 bytes each
 _WORTH_THREADS = 2_000_000  # postings; fewer are scanned before threads have begun
 
 
@@ -89,13 +93,16 @@ class QueryWords:
             found = [vocabulary.permuted(plain, variant) for variant in list(Variant)[: len(variants)]]
         else:
             found = [vocabulary.assign(features.descriptors, count) for features in variants]
-        ids = np.concatenate([words.ids.ravel() for words in found])
+        looked_up = [first_of_each(words.ids.ravel(), MOST_OF_WORD) for words in found]
+        ids = np.concatenate([words.ids.ravel()[rows] for words, rows in zip(found, looked_up, strict=True)])
         return cls(
             ids=ids,
-            signatures=np.concatenate([words.signatures.ravel() for words in found]),
+            signatures=np.concatenate(
+                [words.signatures.ravel()[rows] for words, rows in zip(found, looked_up, strict=True)]
+            ),
             weights=vocabulary.idf_of(ids) ** 2,
-            variants=np.repeat(np.arange(len(found), dtype=np.int32), [words.ids.size for words in found]),
-            features=np.concatenate([np.repeat(np.arange(len(words.ids)), count) for words in found]),
+            variants=np.repeat(np.arange(len(found), dtype=np.int32), [len(rows) for rows in looked_up]),
+            features=np.concatenate(looked_up) // count,
         )
 
     def of_variant(self, variant: Variant) -> slice:
@@ -135,6 +142,52 @@ def shortlist(
     """What ``vote`` says; ``hidden`` are the images of each segment that are not to be found: places, or a mask."""
     if not segments or len(query.ids) == 0:
         return []
+    with _threads(query, segments) as each:
+        tallies = _tallied(query, len(query_features), segments, hidden, options, each)
+        ranks = _ranks(tallies, options.shortlist)
+        found = each(
+            lambda one, own: _candidates(one, own, query, query_features[one.variant], options.hamming_limit),
+            tallies, ranks,
+        )  # fmt: skip
+        ranked = [pair for candidates in found for pair in candidates]
+    return [candidate for _, candidate in sorted(ranked, key=itemgetter(0))]
+
+
+def ranking(
+    query: QueryWords, variants: int, segments: Sequence[Segment], removed: frozenset[int], options: VotingOptions
+) -> list[tuple[int, Variant]]:
+    """The images of ``vote``, without their hits: the number of each and its variant, best first."""
+    if not segments or len(query.ids) == 0:
+        return []
+    hidden = [_hidden(segment, removed, None) for segment in segments]
+    with _threads(query, segments) as each:
+        tallies = _tallied(query, variants, segments, hidden, options, each)
+    places: dict[int, tuple[int, Variant]] = {}
+    for tally, ranks in zip(tallies, _ranks(tallies, options.shortlist), strict=True):
+        for image, rank in zip(tally.segment.ids[tally.images].tolist(), ranks.tolist(), strict=True):
+            places[rank] = image, tally.variant
+    return [places[rank] for rank in sorted(places) if rank >= 0]
+
+
+@contextlib.contextmanager
+def _threads(query: QueryWords, segments: Sequence[Segment]) -> Iterator[Callable[..., Iterator[Any]]]:
+    """A ``map`` that works in threads where there is enough to scan."""
+    if sum(postings_of(one.offsets, query.ids) for one in segments) <= _WORTH_THREADS or _cores() == 1:
+        yield map
+        return
+    with ThreadPoolExecutor(_cores()) as pool:
+        yield pool.map
+
+
+def _tallied(
+    query: QueryWords,
+    variants: int,
+    segments: Sequence[Segment],
+    hidden: Sequence[NDArray[np.bool_]] | Sequence[NDArray[np.intp]],
+    options: VotingOptions,
+    each: Callable[..., Iterator[Any]],
+) -> list[_Tally]:
+    """The best images of each segment for each variant."""
     distances = np.arange(min(options.voting_limit, options.hamming_limit) + 1)
     distance_weights = np.exp(-((distances / options.sigma) ** 2)).astype(np.float32)
 
@@ -150,19 +203,10 @@ def shortlist(
         votes[hidden[number]] = 0
         return _Tally(segment, variant, *best(votes, segment.weights, options.shortlist))
 
-    parts = [(number, variant) for number in range(len(segments)) for variant in list(Variant)[: len(query_features)]]
     # Votes of a segment and variant are added up by one thread: their sum does not depend on how many there are.
-    threads = _cores() if sum(postings_of(one.offsets, query.ids) for one in segments) > _WORTH_THREADS else 1
-    with ThreadPoolExecutor(threads) as pool:
-        each = pool.map if threads > 1 else map
-        tallies = list(each(tally, parts))
-        ranks = _ranks(tallies, options.shortlist)
-        found = each(
-            lambda one, own: _candidates(one, own, query, query_features[one.variant], options.hamming_limit),
-            tallies, ranks,
-        )  # fmt: skip
-        ranked = [pair for candidates in found for pair in candidates]
-    return [candidate for _, candidate in sorted(ranked, key=itemgetter(0))]
+    return list(
+        each(tally, [(number, variant) for number in range(len(segments)) for variant in list(Variant)[:variants]])
+    )
 
 
 class _Tally(NamedTuple):
@@ -204,30 +248,38 @@ def _candidates(
     tally: _Tally, ranks: NDArray[np.int64], query: QueryWords, features: Features, limit: int
 ) -> list[tuple[int, Candidate]]:
     """The images of a tally that are on the shortlist, each with its rank and its hits, the nearest first."""
-    segment, listed = tally.segment, np.flatnonzero(ranks >= 0)
-    if len(listed) == 0:
-        return []
-    numbers, looked_up = tally.images[listed], query.of_variant(tally.variant)
+    listed = np.flatnonzero(ranks >= 0)
+    # A posting is hit by each entry of its word at most, so this bounds the hits, and the memory that they take.
+    bounds = np.cumsum(tally.segment.features[tally.images[listed]], dtype=np.int64) * MOST_OF_WORD
+    parts = np.split(listed, np.flatnonzero(np.diff(bounds // _HITS_AT_ONCE)) + 1)
+    return [found for part in parts if len(part) for found in _with_hits(tally, part, ranks, query, features, limit)]
+
+
+def _with_hits(
+    tally: _Tally, listed: NDArray[np.intp], ranks: NDArray[np.int64], query: QueryWords, features: Features, limit: int
+) -> Iterator[tuple[int, Candidate]]:
+    """What ``_candidates`` says, of some places in a tally."""
+    segment, numbers, looked_up = tally.segment, tally.images[listed], query.of_variant(tally.variant)
     hits = hits_of(
         segment.offsets, segment.postings.image, segment.postings.signature, query.ids[looked_up],
         query.signatures[looked_up], limit, numbers.astype(np.uint32),
     )  # fmt: skip
-    order = np.lexsort((hits.distances, hits.images))
-    rows, images, distances = hits.rows[order], hits.images[order], hits.distances[order]
-    own = query.features[looked_up][hits.entries[order]]
+    places, own = np.searchsorted(numbers, hits.images), query.features[looked_up][hits.entries]
+    kept, rivals = thinned(places, own, hits.rows, hits.distances)
+    rows, own, places = hits.rows[kept], own[kept], places[kept]
+    images = numbers[places]
     matches = TentativeMatches.between(
         features.keypoints[own], features.angles[own], np.log2(np.maximum(features.sizes[own], 1)),
         *restored(segment.postings, rows, np.maximum(segment.widths[images], segment.heights[images])),
-        costs=distances.astype(np.float64), query_rows=own, reference_rows=rows,
+        costs=hits.distances[kept].astype(np.float64), query_rows=own, reference_rows=rows, rivals=rivals,
     )  # fmt: skip
-    bounds = np.stack([np.searchsorted(images, numbers), np.searchsorted(images, numbers, "right")], axis=1)
-    return [
-        (
-            int(ranks[place]),
-            Candidate(
-                int(segment.ids[image]), int(segment.widths[image]), int(segment.heights[image]), tally.variant,
-                float(tally.scores[place]), matches[first:end],
-            ),
-        )
-        for place, image, (first, end) in zip(listed.tolist(), numbers.tolist(), bounds.tolist(), strict=True)
-    ]  # fmt: skip
+    bounds = np.searchsorted(places, np.arange(len(numbers) + 1))
+    for place, image, first, end in zip(listed.tolist(), numbers.tolist(), bounds[:-1], bounds[1:], strict=True):
+        of_image = matches[first:end]
+        if not rivals[first:end].any():
+            of_image = dataclasses.replace(of_image, rivals=None)
+        candidate = Candidate(
+            int(segment.ids[image]), int(segment.widths[image]), int(segment.heights[image]), tally.variant,
+            float(tally.scores[place]), of_image,
+        )  # fmt: skip
+        yield int(ranks[place]), candidate

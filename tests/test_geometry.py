@@ -77,6 +77,11 @@ def made_matches(
     )  # fmt: skip
 
 
+def joined(one: TentativeMatches, other: TentativeMatches) -> TentativeMatches:
+    columns = [column for column in vars(one) if column != "rivals"]
+    return TentativeMatches(**{name: np.concatenate([getattr(one, name), getattr(other, name)]) for name in columns})
+
+
 def fitted(matches: TentativeMatches, **options: float) -> Fit | None:
     return fit_homography(matches, SIZE, SIZE, dataclasses.replace(OPTIONS, **options))  # type: ignore[arg-type]
 
@@ -118,10 +123,7 @@ def test_few_inliers_are_enough_where_there_is_little_else(truth: Matrix) -> Non
 @pytest.mark.parametrize("truth", TRUTHS.values(), ids=TRUTHS)
 def test_many_inliers_give_a_precise_map_though_some_are_rough(truth: Matrix) -> None:
     fine, rough = made_matches(2, truth, 200, 0, noise_px=0.3), made_matches(3, truth, 60, 0, noise_px=2.5)
-    both = TentativeMatches(
-        *(np.concatenate([getattr(fine, column), getattr(rough, column)]) for column in vars(fine)),
-    )
-    both = dataclasses.replace(both, query_rows=np.arange(260), reference_rows=np.arange(260))
+    both = dataclasses.replace(joined(fine, rough), query_rows=np.arange(260), reference_rows=np.arange(260))
     assert corner_error(sure(fitted(both)), truth) < 0.25
 
 
@@ -182,12 +184,7 @@ def test_a_feature_with_several_matches_counts_once() -> None:
 
 def test_a_feature_matched_right_and_wrong_keeps_the_right_match() -> None:
     right, wrong = made_matches(10, np.eye(3), 40, 0), made_matches(11, np.eye(3), 0, 40)
-    both = TentativeMatches(
-        *(
-            np.concatenate([getattr(right, field.name), getattr(wrong, field.name)])
-            for field in dataclasses.fields(TentativeMatches)
-        )
-    )
+    both = joined(right, wrong)
     fit = sure(fitted(both))
     assert corner_error(fit, np.eye(3)) < 6
     assert (fit.inliers < 40).mean() > 0.9
