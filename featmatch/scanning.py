@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from featmatch.errors import StoreError
 # Loading numba takes as long as NumPy takes for so many postings; a process that has scanned them will scan more.
 _WORTH_COMPILING = 10_000_000
 _scanned = 0
+_AT_ONCE = 1 << 20  # postings that NumPy looks at, some 40 bytes each; a longer list is looked at as a whole
 
 
 class Hits(NamedTuple):
@@ -123,17 +125,17 @@ def scan_with_numpy(
     distance_weights: NDArray[np.float32],
     votes: NDArray[np.float32],
 ) -> None:
-    """What ``scan`` says, all lists at once."""
-    entries, rows = _postings(offsets, words)
-    distances = np.bitwise_count(posting_signature[rows] ^ signatures[entries])
-    hit = distances < len(distance_weights)
-    entries, images, distances = entries[hit], posting_image[rows[hit]], distances[hit]
-    new = np.ones(len(images), bool)
-    new[1:] = (entries[1:] != entries[:-1]) | (images[1:] != images[:-1])
-    places = np.arange(len(images))
-    repeats = places - np.maximum.accumulate(np.where(new, places, 0)) + 1
-    shares = (np.sqrt(repeats) - np.sqrt(repeats - 1)).astype(np.float32)
-    np.add.at(votes, images, weights[entries] * distance_weights[distances] * shares)
+    """What ``scan`` says, many lists at once."""
+    for entries, rows in _postings(offsets, words):
+        distances = np.bitwise_count(posting_signature[rows] ^ signatures[entries])
+        hit = distances < len(distance_weights)
+        own, images, distances = entries[hit], posting_image[rows[hit]], distances[hit]
+        new = np.ones(len(images), bool)
+        new[1:] = (own[1:] != own[:-1]) | (images[1:] != images[:-1])
+        places = np.arange(len(images))
+        repeats = places - np.maximum.accumulate(np.where(new, places, 0)) + 1
+        shares = (np.sqrt(repeats) - np.sqrt(repeats - 1)).astype(np.float32)
+        np.add.at(votes, images, weights[own] * distance_weights[distances] * shares)
 
 
 def hits_of_with_numpy(
@@ -145,22 +147,32 @@ def hits_of_with_numpy(
     limit: int,
     images: NDArray[np.uint32],
 ) -> Hits:
-    """What ``hits_of`` says, all lists at once."""
-    entries, rows = _postings(offsets, words)
-    wanted = np.isin(posting_image[rows], images)
-    entries, rows = entries[wanted], rows[wanted]
-    distances = np.bitwise_count(posting_signature[rows] ^ signatures[entries])
-    near = distances <= limit
-    return Hits(entries[near], rows[near], posting_image[rows[near]], distances[near])
+    """What ``hits_of`` says, many lists at once."""
+    found = [Hits(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.uint32), np.empty(0, np.uint8))]
+    for entries, rows in _postings(offsets, words):
+        wanted = np.isin(posting_image[rows], images)
+        own, rows_wanted = entries[wanted], rows[wanted]
+        distances = np.bitwise_count(posting_signature[rows_wanted] ^ signatures[own])
+        near = distances <= limit
+        found.append(Hits(own[near], rows_wanted[near], posting_image[rows_wanted[near]], distances[near]))
+    entries, rows, of_images, distances = (np.concatenate(column) for column in zip(*found, strict=True))
+    return Hits(entries, rows, of_images, distances)
 
 
-def _postings(offsets: NDArray[np.uint32], words: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """All postings of query words: which of the words, and which of the postings."""
+def _postings(
+    offsets: NDArray[np.uint32], words: NDArray[np.int32]
+) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
+    """All postings of query words, some words after the other: which of the words, and which of the postings."""
     starts = offsets[words].astype(np.int64)
     lengths = offsets[words + 1].astype(np.int64) - starts
     ends = np.cumsum(lengths)
-    rows = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
-    return np.repeat(np.arange(len(words), dtype=np.int32), lengths), rows
+    blocks = np.flatnonzero(np.diff(ends // _AT_ONCE)) + 1
+    for entries in np.split(np.arange(len(words), dtype=np.int32), blocks):
+        before = starts[entries] - np.cumsum(lengths[entries]) + lengths[entries]
+        yield (
+            np.repeat(entries, lengths[entries]),
+            np.arange(lengths[entries].sum()) + np.repeat(before, lengths[entries]),
+        )
 
 
 def best(

@@ -104,6 +104,11 @@ def assert_same(scan: Scan) -> list[tuple[int, int, int]]:
     return hits
 
 
+@pytest.fixture(autouse=True, params=[50, scanning._AT_ONCE], ids=["few at once", "many at once"])
+def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanning, "_AT_ONCE", request.param)
+
+
 @pytest.mark.parametrize(
     ("lists", "queries"),
     [([1], 1), ([3, 1, 7], 5), ([13, 64, 1, 65, 17], 31), ([127, 129, 2], 33)],
