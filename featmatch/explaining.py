@@ -21,7 +21,7 @@ from featmatch.store.snapshot import Snapshot
 from featmatch.symmetry import Variant
 from featmatch.verdicts import name_known, verdicts_of
 from featmatch.verification import FEWEST_FEATURES, named
-from featmatch.voting import Candidate, QueryWords, VotingOptions
+from featmatch.voting import Candidate, QueryWords, VotingOptions, ranking
 
 if TYPE_CHECKING:
     from featmatch.index import Index
@@ -101,8 +101,9 @@ class _Pair:
             return self._ended(dataclasses.replace(told, words=common, agreement=whole), verified=whole is not None)
         by_features = match is not None and not _is_whole(match)
         shown = next((one for one in alone if by_features and match and one.variant == _variant(match)), alone[0])
-        ranked = search.votes(self.look, self.words, dataclasses.replace(voting, shortlist=RANKED), None)
-        pairs = [(candidate.id, candidate.variant) for candidate in ranked]
+        segments, removed = tuple(search.snapshot.segments.values()), search.snapshot.removed
+        longest = dataclasses.replace(voting, shortlist=RANKED)
+        pairs = ranking(self.words, len(self.look.variants), segments, removed, longest)
         own = (self.image, shown.variant)
         dropped = _dropped(shown, match, told.query.width)
         told = dataclasses.replace(
@@ -163,8 +164,14 @@ class _Pair:
             yield f"GeometryOptions(tolerance={_LOOSER_TOLERANCE})", dataclasses.replace(search, geometry=tolerant)
 
     def _proves(self, search: Search) -> bool:
-        candidates = search.candidates(self.look, search.words(self.look), self.verdicts)
-        return any(one.id == self.image and one.proven for one in self._answers(search, candidates))
+        words = self.words if search.voting.words == self.search.voting.words else search.words(self.look)
+        # What other images share with the query speaks against this one: if it is not proven alone, that is the answer.
+        alone = dataclasses.replace(search, among=[self.image])
+        for one in (alone, search):
+            found = self._answers(one, one.candidates(self.look, words, self.verdicts))
+            if not any(match.id == self.image and match.proven for match in found):
+                return False
+        return True
 
 
 def _with(search: Search, voting: VotingOptions) -> Search:
