@@ -15,10 +15,11 @@ import cv2
 
 from featmatch.errors import ImageError, Status
 from featmatch.features import FeatureOptions, extract_grey
-from featmatch.files import is_below, name_below, path_below, sha256_of
-from featmatch.formats import may_have_pages, page_count, page_name, split_page
+from featmatch.files import absolute, is_below, sha256_of
+from featmatch.formats import may_have_pages, page_count, page_name, page_of, split_page
 from featmatch.image import load_grey
 from featmatch.metadata import Metadata, read_metadata
+from featmatch.places import Naming
 from featmatch.store.catalog import Catalog
 from featmatch.store.generation import changing
 from featmatch.store.segment import IndexedImage, quantised, segment_folder, write_segment
@@ -82,13 +83,13 @@ class Target:
 
     Attributes:
         folder: of the index.
-        root: the folder that names are relative to, or None.
+        naming: how files are called in it.
         options: how features are taken.
         vocabulary_size: number of visual words.
     """
 
     folder: Path
-    root: str | None
+    naming: Naming
     options: FeatureOptions
     vocabulary_size: int
 
@@ -143,7 +144,7 @@ def add_files(
                 if isinstance(result, Failure):
                     report.failed.append(result)
                 else:
-                    batch.append((name_below(target.root, path), result))
+                    batch.append((target.naming.name_of(path), result))
                 progress(done, len(pending))
                 if len(batch) == BATCH_IMAGES:
                     commit()
@@ -159,14 +160,12 @@ def add_files(
 def remove_vanished(tops: Sequence[str], target: Target) -> list[str]:
     """Take out the names below some folders (or equal to some paths) whose files are no more; return them.
 
-    A top that does not exist itself is left alone: its drive may not be mounted.
+    A top that does not exist itself is left alone: its drive may not be mounted. Names that lead elsewhere, whatever
+    they say, are not looked at.
     """
-    below = [name_below(target.root, os.path.normpath(top)) for top in tops if os.path.exists(top)]
-    vanished = [
-        name
-        for name in Catalog(target.catalog).names()
-        if any(is_below(top, name) for top in below) and _is_gone(path_below(target.root, name))
-    ]
+    there = [absolute(top) for top in tops if os.path.exists(top)]
+    paths = ((name, target.naming.path_of(name)) for name in Catalog(target.catalog).names())
+    vanished = [name for name, path in paths if any(is_below(top, path) for top in there) and _is_gone(path)]
     if vanished:
         with changing(target.catalog) as change:
             change.remove(vanished)
@@ -187,19 +186,18 @@ def _by_pages(
     files: Sequence[str], target: Target, report: AddReport, *, pages: bool, jobs: int, seconds: float
 ) -> tuple[list[str], list[str]]:
     """The images in the files, as paths, and the names in the catalogue that stood for pages and no longer do."""
+    name_of = target.naming.name_of
     names = Catalog(target.catalog).names()
+    files = list(dict.fromkeys(files))
+    given = {name_of(file): file for file in files}
     known: dict[str, set[str]] = {}  # by the name of the file
     for name in names:
-        file, page = split_page(path_below(target.root, name))
-        if page is not None:
-            known.setdefault(name_below(target.root, file), set()).add(name)
+        file, page = page_of(name) or (name, 0)
+        if page and file in given and not os.path.exists(page_name(given[file], page)):
+            known.setdefault(file, set()).add(name)
     if not known and not pages:
         return list(files), []
-    paged = [
-        file
-        for file in dict.fromkeys(files)
-        if name_below(target.root, file) in known or (pages and may_have_pages(file))
-    ]
+    paged = [file for file in files if name_of(file) in known or (pages and may_have_pages(file))]
     images: dict[str, list[str]] = {}
     gone: set[str] = set()
     for file, count in _in_processes(_count_pages, [(file,) for file in paged], jobs, seconds):
@@ -208,8 +206,8 @@ def _by_pages(
             images[file] = []
             continue
         images[file] = [file] if count == 1 else [page_name(file, page) for page in range(1, count + 1)]
-        name = name_below(target.root, file)
-        gone |= {name, *known.get(name, ())} - {name_below(target.root, image) for image in images[file]}
+        name = name_of(file)
+        gone |= {name, *known.get(name, ())} - {name_of(image) for image in images[file]}
     return [image for file in files for image in images.get(file, [file])], [name for name in names if name in gone]
 
 
@@ -225,7 +223,7 @@ def _commit_known(files: Sequence[str], target: Target, text: str | None, report
     pending: list[str] = []
     known: list[tuple[str, int, int]] = []
     for path in dict.fromkeys(files):
-        name = name_below(target.root, path)
+        name = target.naming.name_of(path)
         try:
             state = os.stat(split_page(path)[0])
             if stamps.get(name) == (state.st_size, state.st_mtime_ns):

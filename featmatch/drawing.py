@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.answers import Match
+from featmatch.errors import ImageError
 from featmatch.image import ImageSource, load_display
 
 _HEIGHT_PX = 720
@@ -18,13 +19,13 @@ _LINES = 60  # more would hide the pictures
 
 
 def draw_match(
-    query: ImageSource, reference: ImageSource, match: Match | None, dropped: NDArray[np.float64] | None = None
+    query: ImageSource, reference: ImageSource | None, match: Match | None, dropped: NDArray[np.float64] | None = None
 ) -> NDArray[np.uint8]:
     """Draw two images side by side, with what a match says of them.
 
     Args:
         query: the image that was looked for.
-        reference: the image that was found.
+        reference: the image that was found; None: no file of it is at hand.
         match: what to draw onto them; None: nothing.
         dropped: (2, N, 2) float64, px: matches of query and reference that do not agree, drawn in another colour.
 
@@ -34,6 +35,8 @@ def draw_match(
     Raises:
         ImageError: one of them cannot be read.
     """
+    if reference is None:
+        raise ImageError("not_found", "its file is not at hand: say where it is with --root")
     left, left_scale = _fitted(load_display(query))
     right, right_scale = _fitted(load_display(reference))
     height = max(left.shape[0], right.shape[0])

@@ -43,16 +43,16 @@ def explain(
     snapshot = index.snapshot
     search = index.search(snapshot, voting=voting, geometry=geometry)
     look = search.look(image)
-    known = name_known(name, snapshot.catalog, index.root)
+    known = name_known(name, snapshot.catalog, index.places)
     number = known and snapshot.catalog.image_with(snapshot.catalog.content_named(known) or "")
     told = Explanation(
         name=known or name, verdict="", lost="index",
         query=Seen(look.grey.width, look.grey.height, len(look.features)),
-        files=(image, index.path_of(known or name)),
+        files=(image, index.path_of(known or name) or (None if known else name)),
     )  # fmt: skip
     if not number:
         waits = "it waits to be added again, since its features were lost"
-        why, options = (waits, _ADDING) if known else _absence(search, told.files[1])
+        why, options = (waits, _ADDING) if known else _absence(search, told.files[1] or name)
         return dataclasses.replace(told, verdict=f"not in the index: {why}", options=options)
     segment, row = _whereabouts(snapshot, number)
     told = dataclasses.replace(

@@ -92,7 +92,7 @@ class Explanation:
         words: visual words they have in common.
         votes: the search for candidates.
         agreement: the verification.
-        files: both, as they can be read.
+        files: both, as they can be read; None: the one in the index is not at hand.
     """
 
     name: str
@@ -104,7 +104,7 @@ class Explanation:
     words: SharedWords | None = None
     votes: Votes | None = None
     agreement: Agreement | None = None
-    files: tuple[ImageSource, ImageSource] = field(repr=False, kw_only=True)
+    files: tuple[ImageSource, ImageSource | None] = field(repr=False, kw_only=True)
 
     @property
     def proven(self) -> bool:

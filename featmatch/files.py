@@ -32,26 +32,33 @@ def image_files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[str]:
                     yield os.path.normpath(os.path.join(folder, name))
 
 
-def name_below(root: str | None, path: str) -> str:
-    """What a path is called in an index: the path as it is, or as seen from a root folder.
+def absolute(path: str) -> str:
+    """A path from the top, normalised.
 
     Raises:
-        UsageError: it is not below the root.
+        UsageError: it is relative, and the working directory is no more.
     """
-    if root is None:
-        return path
     try:
-        name = os.path.relpath(path, root)
-    except ValueError:  # on another drive
+        return os.path.abspath(path)
+    except FileNotFoundError as error:
+        raise UsageError(f"{path} is a relative path, and the working directory is no more") from error
+
+
+def name_below(root: str, path: str) -> str:
+    """A path as seen from a root folder.
+
+    Raises:
+        UsageError: it is not below the root, or it is relative and the working directory is no more.
+    """
+    try:
+        name = os.path.relpath(absolute(path), absolute(root))
+    except ValueError as error:  # on another drive
+        if isinstance(error, UsageError):
+            raise
         name = os.pardir
     if name == os.pardir or name.startswith(os.pardir + os.sep):
         raise UsageError(f"{path} is not below the root {root}")
     return name
-
-
-def path_below(root: str | None, name: str) -> str:
-    """Where the image of a name is: the inverse of ``name_below``."""
-    return name if root is None else os.path.join(root, name)
 
 
 def is_below(top: str, name: str) -> bool:

@@ -67,10 +67,16 @@ def page_name(file: str, page: int) -> str:
     return f"{file}#page={page}"
 
 
+def page_of(name: str) -> tuple[str, int] | None:
+    """The file and the page that a name says by its spelling; nothing is looked up on disk."""
+    found = _PAGE.fullmatch(name)
+    return (found[1], int(found[2])) if found else None
+
+
 def split_page(name: str) -> tuple[str, int | None]:
     """The file of an image's name, and its page; no page where the name is just a file's, or such a file exists."""
-    found = _PAGE.fullmatch(name)
-    return (found[1], int(found[2])) if found and not os.path.exists(name) else (name, None)
+    paged = page_of(name)
+    return paged if paged and not os.path.exists(name) else (name, None)
 
 
 def page_count(path: str) -> int:

@@ -6,34 +6,33 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 from featmatch.adding import AddReport, Progress, Target, add_files, remove_vanished
-from featmatch.answers import Match, Matches
-from featmatch.errors import ImageError, StoreError, UsageError
+from featmatch.answers import Matches
+from featmatch.errors import StoreError, UsageError
 from featmatch.explaining import explain
 from featmatch.explanation import Explanation
 from featmatch.features import FeatureOptions
-from featmatch.files import folder_bytes, image_files, name_below, path_below
-from featmatch.formats import split_page
+from featmatch.files import absolute, folder_bytes
 from featmatch.geometry import GeometryOptions
 from featmatch.grouping.groups import Groups
-from featmatch.image import GreyImage, ImageSource, load_grey
+from featmatch.image import ImageSource
 from featmatch.info import IndexInfo
+from featmatch.pictures import Pictures
+from featmatch.places import Places
 from featmatch.searching import Search
-from featmatch.store.catalog import Catalog, ImageRecord
+from featmatch.store.catalog import ImageRecord
 from featmatch.store.compaction import all_together, due, merge
 from featmatch.store.creation import create_index
 from featmatch.store.generation import changing
 from featmatch.store.snapshot import Snapshot
 from featmatch.store.writing import clear_leftovers, writing
-from featmatch.verdicts import content_named, verdicts_of
+from featmatch.verdicts import content_named, name_known, verdicts_of
 from featmatch.verification import named
 from featmatch.vocabulary import Vocabulary
 from featmatch.voting import VotingOptions
-
-_COMPARED_PX = 512  # longer side at which the pictures of matches are read: their pixels are compared at less
+from featmatch.whereabouts import Whereabouts
 
 
 class Index:
@@ -41,7 +40,7 @@ class Index:
 
     def __init__(self, folder: Path, root: str | os.PathLike[str] | None = None) -> None:
         """Use ``Index.open``."""
-        self._folder = folder
+        self._folder = folder.absolute()
         self._refreshing = threading.Lock()
         self.vocabulary = Vocabulary.load(folder / "vocabulary.npz")
         self.snapshot = Snapshot.open(folder, len(self.vocabulary))
@@ -52,7 +51,7 @@ class Index:
             self.options = FeatureOptions(**meta["features"])
         except (KeyError, TypeError, UsageError) as error:
             raise StoreError(f"{folder} is damaged: it does not say what its features are") from error
-        self._given_root = None if root is None else os.path.abspath(root)
+        self._whereabouts = Whereabouts(self._folder, None if root is None else absolute(os.fspath(root)))
 
     @classmethod
     def open(
@@ -72,7 +71,8 @@ class Index:
             features: a detector by name, or options to extract with; "sift" where nothing says otherwise.
             vocabulary: a vocabulary or its file; the shipped one where nothing is given.
             root: where the collection is now. Names are then relative to this folder, so that the collection can be
-                moved. ``add`` keeps it; where nothing is given, what was kept.
+                moved. ``add`` keeps it; where nothing is given, what was kept. Without any, relative names are as seen
+                from where the first ``add`` of a relative path ran.
 
         Raises:
             StoreError: there is no index, a damaged one, one of another version, or one that was made with other
@@ -101,7 +101,7 @@ class Index:
     @property
     def root(self) -> str | None:
         """The folder that names are relative to; None: they are as they were given."""
-        return self._given_root or self.snapshot.catalog.root
+        return self._whereabouts.given or self.snapshot.catalog.root
 
     def refresh(self) -> None:
         """See what was committed since, by this process or another. Where that is nothing, it takes microseconds."""
@@ -126,7 +126,9 @@ class Index:
         Segments are merged by tiers as they become many.
 
         Args:
-            paths: as given they become part of the images' names; with a root, relative to that.
+            paths: as given they become part of the images' names; with a root, relative to that. Relative ones that
+                are given from another working directory than the first are called as seen from that, where they lie
+                below it, else by their absolute path.
             jobs: processes to work with; -1: one for each core. The result does not depend on it.
             text: kept with each image that is added.
             timeout: seconds that one image may take; one that takes longer is reported as failed.
@@ -139,7 +141,7 @@ class Index:
 
         Raises:
             StoreError: another writer is at work, or the index cannot be written or is damaged.
-            UsageError: a path is not below the root.
+            UsageError: a path is not below the root, or relative though the working directory is no more.
         """
         if isinstance(paths, (str, bytes, os.PathLike)):
             raise UsageError("paths is a list of paths")
@@ -147,14 +149,8 @@ class Index:
             raise UsageError("timeout is more than 0 seconds")
         given = [os.fspath(path) for path in paths]
         with self._writing(wait):
-            for path in given:
-                name_below(self.root, path)  # better said before anything is written
-            target = Target(self._folder, self.root, self.options, len(self.vocabulary))
-            own = os.path.realpath(self._folder)
-            files = [file for file in image_files(given) if not os.path.realpath(file).startswith(own + os.sep)]
-            if self.root != self.snapshot.catalog.root:
-                with changing(target.catalog) as change:
-                    change.describe("root", self.root)
+            naming, files = self._whereabouts.of_addition(given, self.snapshot.catalog)
+            target = Target(self._folder, naming, self.options, len(self.vocabulary))
             report = add_files(
                 files, target, jobs=jobs, seconds=timeout, pages=pages, text=text,
                 progress=progress or (lambda done, total: None), committed=self._merge_due,
@@ -164,13 +160,15 @@ class Index:
             return report
 
     def remove(self, names: Iterable[str], *, wait: bool = False) -> list[str]:
-        """Take images out of the index, by name; return the names that were in it.
+        """Take images out of the index, by name or by the path of the file; return those that were in it.
 
         Raises:
             StoreError: another writer is at work, or the index cannot be written.
         """
         with self._writing(wait), changing(self._folder / "catalog.sqlite") as change:
-            return change.remove(names)
+            known = {name: name_known(name, self.snapshot.catalog, self.places) for name in names}
+            gone = set(change.remove(dict.fromkeys(one for one in known.values() if one is not None)))
+            return [name for name, one in known.items() if one in gone]
 
     def compact(self, *, wait: bool = False) -> None:
         """Merge all segments, and drop what was removed. Answers stay the same; readers are not disturbed.
@@ -200,9 +198,23 @@ class Index:
         """
         return self.snapshot.catalog.images(match)
 
-    def path_of(self, name: str) -> str:
-        """Where the file of a name is now."""
-        return path_below(self.root, name)
+    @property
+    def places(self) -> Places:
+        """Where the files are, by the newest state that was seen."""
+        return self._whereabouts.places(self.snapshot.catalog)
+
+    @property
+    def trust_problem(self) -> str | None:
+        """Why the record of what this user added cannot be used, if it was needed (``docs/reliability.md``)."""
+        return self._whereabouts.problem
+
+    def path_of(self, name: str) -> str | None:
+        """Where the file of a name is now, if it is at hand and may be read.
+
+        An index that came from elsewhere may lead to files beside itself only, and to what this user's own ``add`` or
+        ``root`` named.
+        """
+        return next(self.places.paths_of(name), None)
 
     def info(self) -> IndexInfo:
         """What the index holds and how big it is."""
@@ -295,7 +307,7 @@ class Index:
         """The stages of ``query``, to be called one by one."""
         return Search(
             snapshot, self.vocabulary, self.options, voting or VotingOptions(), geometry or GeometryOptions(),
-            partial(self._picture_of, snapshot.catalog), among,
+            Pictures(snapshot.catalog, self.places), among,
         )  # fmt: skip
 
     def reject(self, a: str | os.PathLike[str], b: str | os.PathLike[str], *, wait: bool = False) -> None:
@@ -328,7 +340,7 @@ class Index:
 
     def _judge(self, a: str | os.PathLike[str], b: str | os.PathLike[str], is_copy: bool | None, wait: bool) -> bool:
         with self._writing(wait):
-            one, other = (content_named(os.fspath(name), self.snapshot.catalog, self.root) for name in (a, b))
+            one, other = (content_named(os.fspath(name), self.snapshot.catalog, self.places) for name in (a, b))
             if one == other:
                 raise UsageError(f"{a} and {b} are the same to the byte")
             with changing(self._folder / "catalog.sqlite") as change:
@@ -364,18 +376,6 @@ class Index:
     def folder(self) -> Path:
         """Where the index is."""
         return self._folder
-
-    def _picture_of(self, catalog: Catalog, match: Match) -> GreyImage | None:
-        """The picture that a match is about, if a file of it is still there and as it was indexed."""
-        for name, stamp in catalog.files_of(match.id or 0):
-            path = self.path_of(name)
-            try:
-                state = os.stat(split_page(path)[0])
-                if (state.st_size, state.st_mtime_ns) == stamp:
-                    return load_grey(path, longest_px=_COMPARED_PX)
-            except (OSError, ImageError):
-                continue
-        return None
 
     def _merge_due(self) -> None:
         self.refresh()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from featmatch.answers import Match, Verdict
 from featmatch.features import FeatureOptions, Features, extract_grey
 from featmatch.geometry import GeometryOptions
 from featmatch.image import GreyImage, ImageSource, load_grey
+from featmatch.pictures import Pictures
 from featmatch.store.snapshot import Snapshot
 from featmatch.symmetry import variants_of
 from featmatch.timing import StageClock
@@ -55,7 +56,7 @@ class Search:
         options: how features are taken.
         voting: how candidates are found.
         geometry: what counts as agreement.
-        picture_of: the picture of a match, or None where it is not at hand.
+        pictures: of matches, where they are at hand.
         among: numbers of the only images that are to be found; None: all.
         clock: times the stages.
     """
@@ -65,7 +66,7 @@ class Search:
     options: FeatureOptions
     voting: VotingOptions
     geometry: GeometryOptions
-    picture_of: Callable[[Match], GreyImage | None]
+    pictures: Pictures
     among: Sequence[int] | None = None
     clock: StageClock = dataclasses.field(default_factory=StageClock)
 
@@ -115,7 +116,7 @@ class Search:
         alike = whole_candidates(look.whole, look.grey, len(look.features), segments, removed, self.among)
         self.clock.ended("verification")
         by_features, as_whole = (
-            compare_pixels(some, look.grey, self.picture_of, self.options.detector) for some in (found, alike)
+            compare_pixels(some, look.grey, self.pictures.of, self.options.detector) for some in (found, alike)
         )
         self.clock.ended("pixels")
         found = preferred(by_features, as_whole)

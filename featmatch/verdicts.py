@@ -8,28 +8,23 @@ import os
 
 from featmatch.adding import content_of
 from featmatch.errors import UsageError
-from featmatch.files import name_below
 from featmatch.formats import ImageSource
+from featmatch.places import Places
 from featmatch.store.catalog import Catalog
 
 
-def name_known(name: str, catalog: Catalog, root: str | None) -> str | None:
-    """The name as the index has it, where this is one, or the path of one."""
-    if catalog.content_named(name) is not None:
-        return name
-    with contextlib.suppress(UsageError):  # it is not below the root
-        below = name_below(root, os.path.normpath(name))
-        return None if catalog.content_named(below) is None else below
-    return None
+def name_known(name: str, catalog: Catalog, places: Places) -> str | None:
+    """The name as the index has it, where this is one, or the path of the file of one."""
+    return next((one for one in places.names_of(name) if catalog.content_named(one) is not None), None)
 
 
-def content_named(name: str, catalog: Catalog, root: str | None) -> str:
+def content_named(name: str, catalog: Catalog, places: Places) -> str:
     """The content of a name in the index, or else of a file.
 
     Raises:
         UsageError: it is neither.
     """
-    known = name_known(name, catalog, root)
+    known = name_known(name, catalog, places)
     try:
         return (known is not None and catalog.content_named(known)) or content_of(os.path.normpath(name))
     except OSError as error:

@@ -275,7 +275,7 @@ def test_command_writes_the_page(
         assert text.count("data:image/jpeg;base64,") == pictures
         assert "mirrored.png</a>" in text
         assert "rocket.png" not in text
-        assert ("not shown: no such file" in capfd.readouterr().err) == (pictures == 0)
+        assert ("the files of 2 images are not at hand" in capfd.readouterr().err) == (pictures == 0)
 
 
 def test_command_shows_when_photos_were_taken(

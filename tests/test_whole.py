@@ -16,6 +16,7 @@ from featmatch import Index, Vocabulary
 from featmatch.evaluation.edits import blur, jpeg, scale
 from featmatch.geometry import project
 from featmatch.image import load_grey
+from featmatch.pictures import Pictures
 from featmatch.probability import Evidence, Likeness, score_of
 from featmatch.store.segment import Segment
 from featmatch.whole import (
@@ -173,7 +174,7 @@ def test_a_picture_without_features_is_found_in_every_form(plain_index: Index, f
 
 
 def test_it_is_found_without_its_file_too(plain_index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Index, "_picture_of", lambda *_: None)
+    monkeypatch.setattr(Pictures, "of", lambda *_: None)
     (match,) = plain_index.query(blur(blobs(3), 2))
     assert Path(match.name).name == "03.png"
     assert match.evidence.agreement is None

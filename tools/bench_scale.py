@@ -42,6 +42,7 @@ from featmatch.features import Features, extract_grey
 from featmatch.files import folder_bytes, image_files
 from featmatch.image import GreyImage, load_display, load_grey
 from featmatch.metadata import Metadata
+from featmatch.places import Naming
 from featmatch.searching import Look
 from featmatch.store.segment import Segment
 from featmatch.verification import named
@@ -154,7 +155,7 @@ def build(folder: Path, images: int, photos: Photos, options: FeatureOptions) ->
                 yield path, adding._Indexed(digest, 100_000, 1, planted.get(path, image), Metadata())
 
     before, vars(adding)["_indexed"] = adding._indexed, indexed
-    target = adding.Target(folder, None, options, len(index.vocabulary))
+    target = adding.Target(folder, Naming(os.getcwd()), options, len(index.vocabulary))
     tenths: list[float] = []
 
     def progress(done: int, total: int) -> None:

@@ -10,6 +10,7 @@ import click
 from featmatch.errors import FeatmatchError
 
 if TYPE_CHECKING:
+    from featmatch import Index
     from featmatch.features import FeatureOptions
 
 FOUND, NOTHING_FOUND, FAILED, INTERRUPTED = 0, 1, 2, 130
@@ -55,6 +56,15 @@ def wanted_features(features: str | None, speed: str | None) -> str | FeatureOpt
 def complain(message: str) -> None:
     """Say on standard error what went wrong."""
     click.echo(f"featmatch: {message}", err=True)
+
+
+def complain_of_files(index: Index, images: int, so: str) -> None:
+    """Say once a run how many images have no file at hand, what that means, and why the index may not know of them."""
+    if images:
+        count = "1 image" if images == 1 else f"{images} images"
+        complain(f"the files of {count} are not at hand as they were added, so {so}; --root FOLDER says where they are")
+    if index.trust_problem is not None:
+        complain(index.trust_problem)
 
 
 def write(target: Path, text: str) -> None:

@@ -17,6 +17,7 @@ from featmatch.cli.common import (
     FOUND,
     NOTHING_FOUND,
     complain,
+    complain_of_files,
     index_argument,
     jobs_option,
     json_option,
@@ -53,15 +54,18 @@ def groups(index: Path, as_json: bool, as_csv: bool, html: Path | None, jobs: in
         opened = featmatch.Index.open(index, root=root)
         found = opened.groups(jobs=jobs, progress=lambda done, total: progress("comparing", done, total))
         if html is not None:
-            from featmatch.grouping.page import write_page
+            from featmatch.grouping.page import NOT_AT_HAND, write_page
 
             dates = {record.name: record.taken for record in opened.images() if record.taken is not None}
             unseen = write_page(
                 html, found, path_of=opened.path_of, dates=dates, jobs=jobs,
                 progress=lambda done, total: progress("drawing", done, total),
             )  # fmt: skip
+            away = sum(reason == NOT_AT_HAND for reason in unseen.values())
             for name, reason in unseen.items():
-                complain(f"{tables.printable(name)}: not shown: {reason}")
+                if reason != NOT_AT_HAND:
+                    complain(f"{tables.printable(name)}: not shown: {reason}")
+            complain_of_files(opened, away, "they are not shown")
     if found.unremembered is not None:
         complain(f"what was found is not kept: {found.unremembered}")
     if as_json:

@@ -106,7 +106,9 @@ def explain(index: Path, query: str, name: str, as_json: bool, draw: Path | None
     return FOUND if explanation.proven else NOTHING_FOUND
 
 
-def _draw_all(folder: Path, number: int, query_name: str, matches: Matches, path_of: Callable[[str], str]) -> None:
+def _draw_all(
+    folder: Path, number: int, query_name: str, matches: Matches, path_of: Callable[[str], str | None]
+) -> None:
     from featmatch.drawing import draw_match
 
     try:

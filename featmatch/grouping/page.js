@@ -154,8 +154,8 @@ function show(image, figure) {
     const same = file.naturalWidth === Number(figure.dataset.width) && file.naturalHeight === Number(figure.dataset.height);
     if (same && image.wanted === wanted) image.src = file.src;
   };
-  const address = figure.querySelector(".file a").href;
-  if (location.protocol === "file:") file.src = address;
+  const link = figure.querySelector(".file a[href]");
+  if (link && location.protocol === "file:") file.src = link.href;
 }
 
 /** Where the unit homography takes a point of the unit square. */

@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -30,6 +30,8 @@ _SMALL_THUMBNAIL_PX = 160
 _MANY = 5000  # images; from here on the small ones do, or browsers take long to open the page
 _SECONDS = 60.0  # for each image
 
+NOT_AT_HAND = "not at hand"  # why an image is not shown
+
 _KINDS = {
     "identical": "identical bytes", "copy": "copy of the whole", "crop": "crop of", "contains": "contains",
     "overlap": "overlaps", "whole picture": "alike as a whole", "resized": "of another size",
@@ -41,7 +43,7 @@ def write_page(
     target: Path,
     groups: Sequence[Group],
     *,
-    path_of: Callable[[str], str],
+    path_of: Callable[[str], str | None],
     dates: Mapping[str, str] | None = None,
     jobs: int = -1,
     progress: Callable[[int, int], None] | None = None,
@@ -53,7 +55,7 @@ def write_page(
     Args:
         target: the file to write.
         groups: of one index.
-        path_of: where the file of a name is.
+        path_of: where the file of a name is; None: it is not at hand.
         dates: of names, when they were taken, in ISO 8601; other files have the date of their last change.
         jobs: processes that make thumbnails; -1: one for each core.
         progress: called with images done and in all.
@@ -67,7 +69,7 @@ def write_page(
     images = sum(len(group.members) for group in groups)
     longest_px = _THUMBNAIL_PX if images <= _MANY else _SMALL_THUMBNAIL_PX
     looks = (
-        ([path_of(name) for name in member.names], member.bytes, longest_px)
+        ([path for name in member.names if (path := path_of(name)) is not None], member.bytes, longest_px)
         for group in groups
         for member in group.members
     )
@@ -139,7 +141,7 @@ def _look(paths: Sequence[str], size: int, longest_px: int) -> tuple[str | None,
         except (ImageError, OSError, ValueError) as error:
             missing = isinstance(error, FileNotFoundError)
             reasons.append("no such file" if missing else getattr(error, "strerror", None) or str(error))
-    return None, reasons[0]
+    return None, reasons[0] if reasons else NOT_AT_HAND
 
 
 def _counted(
@@ -154,7 +156,7 @@ def _counted(
 def _shown_group(
     group: Group,
     pictures: Iterator[tuple[str | None, str]],
-    path_of: Callable[[str], str],
+    path_of: Callable[[str], str | None],
     dates: Mapping[str, str],
     unseen: dict[str, str],
 ) -> dict[str, Any]:
@@ -177,19 +179,20 @@ def _shown_group(
     return {"files": len(group), "members": members}
 
 
-def _shown_file(name: str, path: str, dates: Mapping[str, str]) -> dict[str, str]:
+def _shown_file(name: str, path: str | None, dates: Mapping[str, str]) -> dict[str, str]:
     """What the template shows of a name; ``value`` is its bytes, exactly, as base64."""
     content = os.fsencode(name)
-    file = split_page(path)[0]
-    try:
-        date = f"{datetime.fromtimestamp(os.stat(file).st_mtime):%Y-%m-%d %H:%M}"
-    except (OSError, ValueError, OverflowError):
-        date = "not there"
+    href, date = "", "not there"
+    if path is not None:
+        file = split_page(path)[0]
+        href = Path(os.path.abspath(file)).as_uri()
+        with suppress(OSError, ValueError, OverflowError):
+            date = f"{datetime.fromtimestamp(os.stat(file).st_mtime):%Y-%m-%d %H:%M}"
     taken = dates.get(name, "")[: len("2019-05-03T10:20")].replace("T", " ")
     return {
         "name": printable(content.decode(errors="backslashreplace")),
         "value": base64.b64encode(content).decode(),
-        "href": Path(os.path.abspath(file)).as_uri(),
+        "href": href,
         "date": f"taken {taken}" if taken and date != "not there" else date,
     }
 

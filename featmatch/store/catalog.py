@@ -174,8 +174,12 @@ class Catalog:
     @property
     def root(self) -> str | None:
         """The folder that names are relative to, if the index was given one."""
-        root: str | None = self.meta.get("root")
-        return root
+        return self.folder("root")
+
+    def folder(self, key: str) -> str | None:
+        """A folder that the description names: an absolute path, or None."""
+        path = self.meta.get(key)
+        return path if isinstance(path, str) and os.path.isabs(path) and "\0" not in path else None
 
     @cached_property
     def has_verdicts(self) -> bool:

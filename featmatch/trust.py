@@ -1,0 +1,115 @@
+"""Which files of this machine an index may lead to. Kept for each user, outside of any index.
+
+An index can come from a stranger, who may write any name into it. So what it says counts only where this user's own
+``add`` or ``--root`` named the folder; else only what lies beside the index.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+from featmatch.errors import StoreError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS trusted (
+    place BLOB NOT NULL,       -- real path of an index
+    made INTEGER NOT NULL,     -- when it was made: another index at the same path inherits nothing
+    path BLOB NOT NULL,        -- of a folder or a file that it may lead to
+    PRIMARY KEY (place, made, path)
+) WITHOUT ROWID
+"""
+_WAIT_SECONDS = 30.0  # for another process that writes
+
+
+def covers(trusted: Collection[str], path: str) -> bool:
+    """Whether an absolute, normalised path is one of those trusted or lies below one. Nothing is looked up on disk."""
+    while path not in trusted:
+        above = os.path.dirname(path)
+        if above == path:
+            return False
+        path = above
+    return True
+
+
+def spellings(path: str) -> set[str]:
+    """An absolute path as it is spelled, and where it really is."""
+    return {os.path.normpath(path), os.path.realpath(path)}
+
+
+def trusted_paths(index: Path) -> frozenset[str]:
+    """The folders and files that this user's own ``add`` named to an index.
+
+    Raises:
+        StoreError: the record of them cannot be read.
+    """
+    with _told():
+        file = _file()
+        if not file.exists():
+            return frozenset()
+        with contextlib.closing(sqlite3.connect(file, timeout=_WAIT_SECONDS)) as connection:
+            rows = connection.execute("SELECT path FROM trusted WHERE place = ? AND made = ?", _key(index))
+            return frozenset(os.fsdecode(path) for (path,) in rows)
+
+
+def trust(index: Path, paths: Iterable[str]) -> None:
+    """Remember folders and files that this user named to an index.
+
+    Raises:
+        StoreError: they cannot be remembered.
+    """
+    with _told(), _changing() as connection:
+        place, made = _key(index)
+        connection.execute("DELETE FROM trusted WHERE place = ? AND made != ?", (place, made))
+        rows = ((place, made, os.fsencode(path)) for path in paths)
+        connection.executemany("INSERT OR IGNORE INTO trusted VALUES (?, ?, ?)", rows)
+
+
+def forget_below(folder: Path) -> None:
+    """Forget what was remembered of the indexes in a folder.
+
+    Raises:
+        StoreError: the record cannot be changed.
+    """
+    with _told():
+        if not _file().exists():
+            return
+        start = os.fsencode(os.path.join(os.path.realpath(folder), ""))
+        with _changing() as connection:
+            connection.execute("DELETE FROM trusted WHERE substr(place, 1, ?) = ?", (len(start), start))
+
+
+def _file() -> Path:
+    from platformdirs import user_state_path
+
+    folder = user_state_path("featmatch")
+    if not folder.is_absolute():
+        raise StoreError("this user has no folder to keep it in")
+    return folder / "trusted.sqlite"
+
+
+def _key(index: Path) -> tuple[bytes, int]:
+    """What an index is known by: its real path, and when its vocabulary was written, which never changes."""
+    return os.fsencode(os.path.realpath(index)), os.stat(index / "vocabulary.npz").st_mtime_ns
+
+
+@contextlib.contextmanager
+def _changing() -> Iterator[sqlite3.Connection]:
+    file = _file()
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.closing(sqlite3.connect(file, timeout=_WAIT_SECONDS, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")  # two processes at once: the one waits for the other
+        connection.execute(_SCHEMA)
+        yield connection
+        connection.execute("COMMIT")
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.Error, ValueError, TypeError) as error:
+        raise StoreError(f"cannot use the record of what you added, {_file()}: {error}") from error
