@@ -142,14 +142,21 @@ class Matches(list[Match]):
         status: "ok", or "too_little_detail" where neither features nor the whole picture can prove anything.
         times: milliseconds of "features" (decoding included), "words", "votes", "verification" and "pixels"; empty
             where the query ended before them.
+        not_at_hand: names whose pixels were to be compared, but whose files are not at hand as they were added, best
+            first; of answers that are not given, too: with their pixels they might be.
     """
 
     def __init__(
-        self, matches: Iterable[Match] = (), status: Status = "ok", times: Mapping[str, float] | None = None
+        self,
+        matches: Iterable[Match] = (),
+        status: Status = "ok",
+        times: Mapping[str, float] | None = None,
+        not_at_hand: Iterable[str] = (),
     ) -> None:
         super().__init__(matches)
         self.status: Status = status
         self.times = dict(times or {})
+        self.not_at_hand = list(not_at_hand)
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,7 +62,8 @@ def explain(
         why = f"too little detail: the query has fewer than {FEWEST_FEATURES} features, and is plain as a whole"
         return dataclasses.replace(told, verdict=why, lost="detail")
     pair = _Pair(search, look, search.words(look), number, told.name, verdicts_of(image, snapshot.catalog))
-    return pair.walked(told, segment, row)
+    told = pair.walked(told, segment, row)
+    return dataclasses.replace(told, not_at_hand=number in search.pictures.missing)
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ class Explanation:
         words: visual words they have in common.
         votes: the search for candidates.
         agreement: the verification.
+        not_at_hand: whether its pixels were to be compared, but no file of it is at hand as it was added.
         files: both, as they can be read; None: the one in the index is not at hand.
     """
 
@@ -104,6 +105,7 @@ class Explanation:
     words: SharedWords | None = None
     votes: Votes | None = None
     agreement: Agreement | None = None
+    not_at_hand: bool = False
     files: tuple[ImageSource, ImageSource | None] = field(repr=False, kw_only=True)
 
     @property

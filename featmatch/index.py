@@ -40,7 +40,8 @@ class Index:
 
     def __init__(self, folder: Path, root: str | os.PathLike[str] | None = None) -> None:
         """Use ``Index.open``."""
-        self._folder = folder.absolute()
+        folder = folder.absolute()  # whoever holds it may go elsewhere
+        self._folder = folder
         self._refreshing = threading.Lock()
         self.vocabulary = Vocabulary.load(folder / "vocabulary.npz")
         self.snapshot = Snapshot.open(folder, len(self.vocabulary))
@@ -71,8 +72,7 @@ class Index:
             features: a detector by name, or options to extract with; "sift" where nothing says otherwise.
             vocabulary: a vocabulary or its file; the shipped one where nothing is given.
             root: where the collection is now. Names are then relative to this folder, so that the collection can be
-                moved. ``add`` keeps it; where nothing is given, what was kept. Without any, relative names are as seen
-                from where the first ``add`` of a relative path ran.
+                moved. ``add`` keeps it; where nothing is given, what was kept.
 
         Raises:
             StoreError: there is no index, a damaged one, one of another version, or one that was made with other
@@ -126,9 +126,8 @@ class Index:
         Segments are merged by tiers as they become many.
 
         Args:
-            paths: as given they become part of the images' names; with a root, relative to that. Relative ones that
-                are given from another working directory than the first are called as seen from that, where they lie
-                below it, else by their absolute path.
+            paths: as given they become part of the images' names; with a root, relative to that. Without, relative ones
+                are as seen from where the first ``add`` ran; those that do not lie below it get their absolute path.
             jobs: processes to work with; -1: one for each core. The result does not depend on it.
             text: kept with each image that is added.
             timeout: seconds that one image may take; one that takes longer is reported as failed.
@@ -209,10 +208,9 @@ class Index:
         return self._whereabouts.problem
 
     def path_of(self, name: str) -> str | None:
-        """Where the file of a name is now, if it is at hand and may be read.
+        """Where the file of a name is now; None where it is not at hand.
 
-        An index that came from elsewhere may lead to files beside itself only, and to what this user's own ``add`` or
-        ``root`` named.
+        Only files beside the index, and those that this user's own ``add`` or ``root`` named, are looked at.
         """
         return next(self.places.paths_of(name), None)
 
@@ -228,6 +226,7 @@ class Index:
             segments=len(self.snapshot.segments),
             bytes=folder_bytes(self._folder),
             root=self.root,
+            base=self.snapshot.catalog.folder("base"),
             detector=self.options.detector,
             words=len(self.vocabulary),
             vocabulary=self.vocabulary.fingerprint,
@@ -255,7 +254,8 @@ class Index:
 
         Returns:
             The matches, best first; ``.status`` is "too_little_detail" where the image has too few features and is
-            plain as a whole, and ``.times`` has the milliseconds of each stage.
+            plain as a whole, ``.not_at_hand`` names those whose pixels could not be compared, and ``.times`` has the
+            milliseconds of each stage.
 
         Raises:
             ImageError: the image cannot be read; its ``status`` says why.
@@ -273,7 +273,11 @@ class Index:
         candidates = search.candidates(look, search.words(look), verdicts)
         found = search.matches(look, candidates, verdicts)
         names = snapshot.catalog.names_of([one.id for one in found if one.id is not None], match)
-        return Matches([one for one in named(found, names) if unproven or one.proven][:limit], times=search.clock.times)
+        answers = named(found, names)
+        return Matches(
+            [one for one in answers if unproven or one.proven][:limit], times=search.clock.times,
+            not_at_hand=[one.name for one in answers if one.id in search.pictures.missing],
+        )  # fmt: skip
 
     def explain(
         self,

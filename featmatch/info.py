@@ -17,7 +17,8 @@ class IndexInfo:
         verdicts: pairs of images that were accepted or rejected.
         segments: parts of the inverted file.
         bytes: of all files of the index.
-        root: the folder that names are relative to, or None where they are as they were given.
+        root: the folder that names are relative to, if one was given.
+        base: else the folder that relative names are relative to, if there are any: where the first ``add`` ran.
         detector: whose features it holds.
         words: size of its vocabulary.
         vocabulary: fingerprint of it.
@@ -31,6 +32,7 @@ class IndexInfo:
     segments: int
     bytes: int
     root: str | None
+    base: str | None
     detector: str
     words: int
     vocabulary: str

@@ -55,7 +55,7 @@ class Places:
         given: the folder that names are relative to, by this run's own word.
         root: the same, as the catalogue keeps it.
         base: where the first relative path was given from, as the catalogue keeps it.
-        home: the folder that held the index when files were added last, likewise.
+        home: the folder that held the index when that was kept.
         beside: the folder that holds the index now.
         trusted: files and folders that may be read (``trust.py``).
     """

@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS trusted (
 ) WITHOUT ROWID
 """
 _WAIT_SECONDS = 30.0  # for another process that writes
+_SO = "of the files of an index, later commands read only those beside it, or below --root"
 
 
 def covers(trusted: Collection[str], path: str) -> bool:
@@ -69,12 +70,8 @@ def trust(index: Path, paths: Iterable[str]) -> None:
 
 
 def forget_below(folder: Path) -> None:
-    """Forget what was remembered of the indexes in a folder.
-
-    Raises:
-        StoreError: the record cannot be changed.
-    """
-    with _told():
+    """Forget what was remembered of the indexes in a folder, if the record can be changed."""
+    with contextlib.suppress(StoreError), _told():
         if not _file().exists():
             return
         start = os.fsencode(os.path.join(os.path.realpath(folder), ""))
@@ -87,7 +84,7 @@ def _file() -> Path:
 
     folder = user_state_path("featmatch")
     if not folder.is_absolute():
-        raise StoreError("this user has no folder to keep it in")
+        raise StoreError(f"there is no folder to keep what you add in: {_SO}")
     return folder / "trusted.sqlite"
 
 
@@ -112,4 +109,4 @@ def _told() -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error, ValueError, TypeError) as error:
-        raise StoreError(f"cannot use the record of what you added, {_file()}: {error}") from error
+        raise StoreError(f"cannot use the record of what you added ({_file()}: {error}): {_SO}") from error

@@ -72,12 +72,10 @@ class Whereabouts:
         self._known = None
 
     def _keep(self, naming: Naming, catalog: Catalog) -> None:
-        """Remember in the index what its names are relative to, and where it is itself."""
-        now = {"home": os.path.dirname(os.path.realpath(self._index))}
-        if naming.folder is not None:
-            now["root" if naming.is_root else "base"] = naming.folder
-        new = {key: folder for key, folder in now.items() if folder != catalog.folder(key)}
-        if new:
+        """Remember in the index what its names are relative to, and where it was itself at that time."""
+        key = "root" if naming.is_root else "base"
+        if catalog.folder("home") is None or naming.folder not in (None, catalog.folder(key)):
             with changing(catalog.path) as change:
-                for key, folder in new.items():
-                    change.describe(key, folder)
+                change.describe("home", os.path.dirname(os.path.realpath(self._index)))
+                if naming.folder is not None:
+                    change.describe(key, naming.folder)

@@ -70,7 +70,7 @@ def in_order(
     """
     busy: set[_Worker] = set()
     ended = False
-    folder = os.getcwd()  # of relative names; a process may have been started in another
+    folder = _working_folder()  # of relative names; a process may have been started in another
 
     def call(task: tuple[Any, ...]) -> Any:
         worker = _take_idle() or _Worker()
@@ -108,6 +108,13 @@ def in_order(
         threads.shutdown()
         for worker in spare:
             worker.stop()
+
+
+def _working_folder() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # it is no more, and no relative name leads anywhere
+        return os.sep
 
 
 def _take_idle() -> _Worker | None:

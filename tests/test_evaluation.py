@@ -173,6 +173,25 @@ def test_same_seed_same_answers_however_many_and_used_again(
     assert {image.name for image in Index.open(workspace / "index").images()} == set(other.plan.indexed)
 
 
+def test_an_index_that_was_kept_serves_from_another_working_directory(
+    folder: Path, vocabulary_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = EvaluationOptions(("single",), count=2)
+    done = []
+    for place, photos in ((folder.parent, folder.name), (folder, ".")):
+        monkeypatch.chdir(place)
+        done.append(evaluate([photos], tmp_path / "kept", options, vocabulary=vocabulary_file, jobs=1))
+    here, there = done
+    assert (here.added, there.added) == (5, 0)
+    assert (here.unseen, there.unseen) == (None, None)
+    assert any(answer.right and answer.evidence["agreement"] for record in here.records for answer in record.answers)
+
+    def told(one: Record) -> list[tuple[float, bool | None]]:
+        return [(answer.score, answer.right) for answer in one.answers]
+
+    assert list(map(told, here.records)) == list(map(told, there.records))
+
+
 def test_distractors_and_twins(folder: Path, vocabulary_file: Path, tmp_path: Path) -> None:
     options = EvaluationOptions(("crops",), count=4)
     held_out = plan_for([str(file) for file in sorted(folder.iterdir())], options).held_out

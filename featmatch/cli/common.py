@@ -58,8 +58,8 @@ def complain(message: str) -> None:
     click.echo(f"featmatch: {message}", err=True)
 
 
-def complain_of_files(index: Index, images: int, so: str) -> None:
-    """Say once a run how many images have no file at hand, what that means, and why the index may not know of them."""
+def complain_of_files(index: Index, images: int = 0, so: str = "") -> None:
+    """Say, once a run, how many images have no file at hand and what that means, and what is wrong with the record."""
     if images:
         count = "1 image" if images == 1 else f"{images} images"
         complain(f"the files of {count} are not at hand as they were added, so {so}; --root FOLDER says where they are")

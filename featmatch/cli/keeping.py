@@ -16,6 +16,7 @@ from featmatch.cli.common import (
     FOUND,
     NOTHING_FOUND,
     complain,
+    complain_of_files,
     features_option,
     index_argument,
     jobs_option,
@@ -55,7 +56,8 @@ def add(
     """Index files and folders (recursively), creating INDEX if needed.
 
     What is there and unchanged is skipped, so running it again resumes. With --root, INDEX keeps names relative to that
-    folder: when the collection has moved, say where it is now, once.
+    folder: when the collection has moved, say where it is now, once. Without, names are the paths as given; relative
+    ones as seen from where the first `add` ran.
     """
     from featmatch.progress import images_bar
 
@@ -69,6 +71,7 @@ def add(
         complain(f"{tables.printable(failure.name)}: {failure.status}: {failure.message}")
     for name in report.vanished:
         complain(f"{tables.printable(name)}: vanished, taken out")
+    complain_of_files(opened)
     vanished = f", vanished {len(report.vanished)}" if prune else ""
     click.echo(
         f"added {len(report.added)}, skipped {len(report.skipped)}, failed {len(report.failed)}{vanished}", err=True
@@ -87,7 +90,7 @@ _clear_option = click.option(
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @wait_option
 def remove(index: Path, names: Sequence[str], wait: bool) -> int:
-    """Take images out of INDEX, by their names as `list` prints them. No file is deleted.
+    """Take images out of INDEX, by their names as `list` prints them, or by their paths. No file is deleted.
 
     A name with a newline in it is printed whole by `list --json`.
     """

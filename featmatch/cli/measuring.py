@@ -13,6 +13,7 @@ import click
 import featmatch
 from featmatch.cli.common import (
     FOUND,
+    complain,
     features_option,
     jobs_option,
     speed_option,
@@ -86,16 +87,21 @@ def evaluate(
     from featmatch.evaluation import report, running
     from featmatch.evaluation.trials import SUITES, EvaluationOptions, read_twins
     from featmatch.progress import stages_bar
+    from featmatch.trust import forget_below
 
     options = EvaluationOptions(SUITES if "all" in suites else tuple(suites), count, seed)
     pairs = read_twins(twins) if twins else []
     with contextlib.ExitStack() as stack:
         workspace = index or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="featmatch-")))
+        if index is None:
+            stack.callback(forget_below, workspace)
         with stages_bar() as progress:
             done = running.evaluate(
                 paths, workspace, options, distractors=distractors, features=wanted_features(features, speed),
                 vocabulary=vocabulary, twins=pairs, jobs=jobs, progress=progress,
             )  # fmt: skip
+        if done.unseen is not None:
+            complain(done.unseen)
         found = report.report_of(done)
         click.echo(report.text_of(found))
         if json_file is not None:

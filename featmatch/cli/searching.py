@@ -15,6 +15,7 @@ from featmatch.cli.common import (
     FOUND,
     NOTHING_FOUND,
     complain,
+    complain_of_files,
     features_option,
     index_argument,
     json_option,
@@ -51,6 +52,7 @@ def query(
     )
     status = NOTHING_FOUND
     failed = False
+    away: set[str] = set()
     for number, name in enumerate(images, 1):
         try:
             matches = opened.query(name, limit=limit, unproven=unproven, match=match)
@@ -60,10 +62,12 @@ def query(
             complain(f"{tables.printable(name)}: {error.status}: {error}")
             matches, failed = Matches(status=error.status), True
         show(name, matches)
+        away.update(matches.not_at_hand)
         if any(found.proven for found in matches):
             status = FOUND
         if draw is not None:
             _draw_all(draw, number, name, matches, opened.path_of)
+    complain_of_files(opened, len(away), "their pixels were not compared")
     return FAILED if failed else status
 
 
@@ -96,13 +100,18 @@ def verify(a: str, b: str, features: str | None, as_json: bool, draw: Path | Non
 @root_option
 def explain(index: Path, query: str, name: str, as_json: bool, draw: Path | None, root: str | None) -> int:
     """Say where QUERY and the image NAME of INDEX are lost on the way to an answer, or how they are proven."""
-    explanation = featmatch.Index.open(index, root=root).explain(query, name)
+    opened = featmatch.Index.open(index, root=root)
+    explanation = opened.explain(query, name)
     if as_json:
         tables.print_object({"query": query, **explanation.to_dict()})
     else:
         tables.print_explanation(query, explanation)
+    complain_of_files(opened, int(explanation.not_at_hand), "its pixels were not compared")
     if draw is not None:
-        save(explanation.draw(), draw)
+        try:
+            save(explanation.draw(), draw)
+        except ImageError as error:
+            raise FeatmatchError(f"cannot draw {tables.printable(explanation.name)}: {error}") from error
     return FOUND if explanation.proven else NOTHING_FOUND
 
 

@@ -105,6 +105,7 @@ class Evaluation:
         added: images that were added for this run (others were there before).
         adding_s: how long that took, seconds.
         failed: names of files that could not be indexed.
+        unseen: why the pixels of the photos could not be compared, if so.
     """
 
     plan: Plan
@@ -114,6 +115,7 @@ class Evaluation:
     added: int
     adding_s: float
     failed: list[str]
+    unseen: str | None
 
 
 def evaluate(
@@ -172,12 +174,15 @@ def evaluate(
         progress("querying", len(records), len(trials))
     vocabulary_bytes = (workspace / _index_name("random") / "vocabulary.npz").stat().st_size
     failed = [failure.name for failure in report.failed]
-    return Evaluation(plan, records, index.info(), vocabulary_bytes, len(report.added), adding_s, failed)
+    return Evaluation(
+        plan, records, index.info(), vocabulary_bytes, len(report.added), adding_s, failed, index.trust_problem
+    )
 
 
 def _hold(index: Index, names: Sequence[str], jobs: int, progress: Progress) -> AddReport:
     """Let an index hold these files, and nothing else."""
-    index.remove({record.name for record in index.images()} - set(names))
+    name_of = index.places.naming(names).name_of
+    index.remove({record.name for record in index.images()}.difference(map(name_of, names)))
     return index.add(names, jobs=jobs, progress=lambda done, total: progress("indexing", done, total))
 
 
@@ -219,7 +224,10 @@ def run(trial: Trial, plan: Plan, workspace: Path, twins: frozenset[tuple[str, s
     index = index_of(trial.suite, workspace)
     index.refresh()
     found = index.query(made.picture, unproven=True, limit=plan.options.limit)
-    answers = tuple(_answer(match, _told(match.name, workspace), made, twins) for match in found)
+    name_of = index.places.naming([]).name_of  # the index may have been made from another working directory
+    given = {name_of(photo): photo for photo in (made.photo, *made.sources, *made.others, *made.kin)}
+    names = [_told(given.get(match.name, match.name), workspace) for match in found]
+    answers = tuple(_answer(match, name, made, twins) for match, name in zip(found, names, strict=True))
     height, width = made.picture.shape[:2]
     return Record(
         trial.suite, trial.number, trial.positive, made.photo, made.sources, made.steps, made.recipe,
@@ -278,5 +286,7 @@ def index_of(suite: str, workspace: Path) -> Index:
     if multiprocessing.parent_process() is not None:
         cv2.setNumThreads(1)  # the processes share the cores already
     index = Index.open(workspace / _index_name(suite))
-    index.query(next(index.images()).name)
+    first = index.path_of(next(index.images()).name)
+    if first is not None:
+        index.query(first)
     return index
