@@ -23,6 +23,7 @@ from featmatch.places import Naming
 from featmatch.store.catalog import Catalog
 from featmatch.store.generation import changing
 from featmatch.store.segment import IndexedImage, quantised, segment_folder, write_segment
+from featmatch.trust import spellings
 from featmatch.verification import FEWEST_FEATURES
 from featmatch.vocabulary import Vocabulary
 from featmatch.whole import LEAST_DETAIL, whole_picture
@@ -163,7 +164,7 @@ def remove_vanished(tops: Sequence[str], target: Target) -> list[str]:
     A top that does not exist itself is left alone: its drive may not be mounted. Names that lead elsewhere, whatever
     they say, are not looked at.
     """
-    there = [absolute(top) for top in tops if os.path.exists(top)]
+    there = {spelled for top in tops if os.path.exists(top) for spelled in spellings(absolute(top))}
     paths = ((name, target.naming.path_of(name)) for name in Catalog(target.catalog).names())
     vanished = [name for name, path in paths if any(is_below(top, path) for top in there) and _is_gone(path)]
     if vanished:

@@ -311,7 +311,7 @@ class Index:
         """The stages of ``query``, to be called one by one."""
         return Search(
             snapshot, self.vocabulary, self.options, voting or VotingOptions(), geometry or GeometryOptions(),
-            Pictures(snapshot.catalog, self.places), among,
+            Pictures(snapshot.catalog, self._whereabouts.places(snapshot.catalog)), among,
         )  # fmt: skip
 
     def reject(self, a: str | os.PathLike[str], b: str | os.PathLike[str], *, wait: bool = False) -> None:

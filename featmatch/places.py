@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from featmatch.files import absolute, is_below, name_below
 from featmatch.formats import page_of
 from featmatch.store.catalog import Catalog
-from featmatch.trust import covers, spellings
+from featmatch.trust import covers
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,10 @@ class Places:
         Args:
             catalog: of the index.
             given: the root that this run was given.
-            trusted: what this user named to the index.
+            trusted: what it may lead to.
         """
         beside = os.path.dirname(os.path.realpath(catalog.path.parent))
-        also = set() if given is None else spellings(given)
-        if os.path.dirname(beside) != beside:  # an index at the very top is no leave to read everything
-            also.add(beside)
-        return cls(given, catalog.root, catalog.folder("base"), catalog.folder("home"), beside, trusted | also)
+        return cls(given, catalog.root, catalog.folder("base"), catalog.folder("home"), beside, trusted)
 
     def paths_of(self, name: str) -> Iterator[str]:
         """Where there is a file for a name that may be read; the first one is meant, others are copies of it.
@@ -114,9 +111,10 @@ class Places:
         yield os.path.normpath(path)
         with contextlib.suppress(ValueError):  # the working directory is no more, or it is on another drive
             whole = absolute(path)
-            yield whole
-            for folder in self._folders():
-                yield os.path.relpath(whole, folder)
+            real = os.path.join(os.path.realpath(os.path.dirname(whole)), os.path.basename(whole))
+            for one in dict.fromkeys((whole, real)):
+                yield one
+                yield from (os.path.relpath(one, folder) for folder in self._folders())
 
     def _folders(self) -> Iterator[str]:
         """What relative names may be relative to, best first."""
@@ -130,8 +128,7 @@ class Places:
 
     def _candidates(self, name: str) -> Iterator[str]:
         for folder in self._folders():
-            path = os.path.normpath(os.path.join(folder, name))
-            yield path
+            yield os.path.normpath(os.path.join(folder, name))
         if os.path.isabs(name) and (moved := self._moved(name)) is not None:
             yield moved
 

@@ -41,6 +41,12 @@ def spellings(path: str) -> set[str]:
     return {os.path.normpath(path), os.path.realpath(path)}
 
 
+def beside(index: Path) -> frozenset[str]:
+    """The folder that holds an index: a collection is one with it. Not the top of all, or it could lead anywhere."""
+    folder = os.path.dirname(os.path.realpath(index))
+    return frozenset() if os.path.dirname(folder) == folder else frozenset((folder,))
+
+
 def trusted_paths(index: Path) -> frozenset[str]:
     """The folders and files that this user's own ``add`` named to an index.
 

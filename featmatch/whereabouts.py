@@ -12,7 +12,7 @@ from featmatch.formats import split_page
 from featmatch.places import Naming, Places
 from featmatch.store.catalog import Catalog
 from featmatch.store.generation import changing
-from featmatch.trust import covers, spellings, trust, trusted_paths
+from featmatch.trust import beside, covers, spellings, trust, trusted_paths
 
 
 class Whereabouts:
@@ -39,7 +39,8 @@ class Whereabouts:
                 trusted = trusted_paths(self._index)
             except StoreError as error:
                 trusted, self.problem = frozenset(), str(error)
-            known = self._known = catalog, Places.of(catalog, self.given, trusted | self._named)
+            trusted |= beside(self._index) | self._named
+            known = self._known = catalog, Places.of(catalog, self.given, trusted)
         return known[1]
 
     def of_addition(self, paths: Sequence[str], catalog: Catalog) -> tuple[Naming, list[str]]:
@@ -65,8 +66,10 @@ class Whereabouts:
         """Remember what the user named, outside the index."""
         self._named |= {path for path in paths if os.path.exists(path)}
         try:
-            if not self._named <= trusted_paths(self._index):
-                trust(self._index, self._named)
+            known = trusted_paths(self._index) | beside(self._index)
+            new = {path for path in self._named if not covers(known, path)}
+            if new:
+                trust(self._index, new)
         except StoreError as error:
             self.problem = str(error)
         self._known = None

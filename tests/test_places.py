@@ -16,6 +16,7 @@ from PIL import Image
 from featmatch import Index, UsageError, Vocabulary, cli
 from featmatch.places import Naming
 from featmatch.store.generation import changing
+from featmatch.trust import trusted_paths
 from tools.small_index import draw_pictures, small_index
 
 
@@ -106,6 +107,15 @@ def test_prune_meets_all_spellings_of_what_was_given(index: Path, home: Path, mo
     monkeypatch.chdir(home.parent)
     assert Index.open(index).add(["photos"], jobs=1, prune=True).vanished == []  # HOME/../photos is another
     assert Index.open(index).add([home / "photos"], jobs=1, prune=True).vanished == ["photos/000.png", "photos/001.png"]
+
+
+def test_a_folder_is_the_same_through_a_link(index: Path, home: Path, tmp_path: Path) -> None:
+    Index.open(index).add(["photos"], jobs=1)
+    link = tmp_path / "link"
+    link.symlink_to(home)
+    assert Index.open(index).remove([str(link / "photos" / "001.png")]) == [str(link / "photos" / "001.png")]
+    (home / "photos" / "000.png").unlink()
+    assert Index.open(index).add([link / "photos"], jobs=1, prune=True).vanished == ["photos/000.png"]
 
 
 def test_pages_are_known_from_elsewhere_too(index: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,8 +300,8 @@ def test_an_index_that_moves_alone_keeps_what_its_names_mean(
     index: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Index.open(index).add(["photos"], jobs=1)
-    moved = tmp_path / "backup" / "i.fm"
-    moved.parent.mkdir()
+    moved = tmp_path / "deep" / "backup" / "i.fm"
+    moved.parent.mkdir(parents=True)
     index.rename(moved)
     assert Index.open(moved).path_of("photos/000.png") is None  # nobody says so of an index at that place
     assert len(Index.open(moved).add(["photos"], jobs=1).skipped) == 4
@@ -308,6 +318,17 @@ def test_of_two_copies_the_one_that_did_not_change_is_compared(index: Path, home
     assert whole[0]["agreement"] is not None
     shutil.rmtree(index.parent / "photos")
     assert Index.open(index).query(home / "part.png").not_at_hand[0] == "photos/000.png"
+
+
+def test_only_what_lies_elsewhere_is_put_on_record(home: Path, small_words: Vocabulary, tmp_path: Path) -> None:
+    index = small_index(home / "i.fm", small_words).folder
+    Index.open(index).add(["photos"], jobs=1)
+    assert not (tmp_path / "state").exists()
+    (tmp_path / "more").mkdir()
+    Index.open(index).add([home / "part.png", tmp_path / "more"], jobs=1)
+    assert trusted_paths(index) == {str(tmp_path / "more")}
+    Index.open(index, root=tmp_path).add([tmp_path / "more"], jobs=1)
+    assert trusted_paths(index) == {str(tmp_path / "more"), str(tmp_path)}
 
 
 def test_links_that_add_followed_are_followed_later(index: Path, home: Path, tmp_path: Path) -> None:
