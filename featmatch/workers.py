@@ -140,7 +140,11 @@ class _Worker:
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self.process = context.Process(target=_serve, args=(theirs,), daemon=True, env=one_thread)
         with _interrupts_held():
-            self.process.start()
+            try:
+                self.process.start()
+            except FileNotFoundError:
+                with _at_the_top():
+                    self.process.start()
         theirs.close()
         try:
             if self._connection.poll(_START_SECONDS) and self._connection.recv():
@@ -176,6 +180,19 @@ def _how(exitcode: int) -> str:
     with contextlib.suppress(ValueError):
         return signal.Signals(-exitcode).name
     return f"signal {-exitcode}"
+
+
+@contextlib.contextmanager
+def _at_the_top() -> Generator[None, None, None]:
+    """No process can be started from a working directory that is no more."""
+    with _lock:
+        before = os.open(os.curdir, os.O_RDONLY)
+        try:
+            os.chdir(os.sep)
+            yield
+        finally:
+            os.fchdir(before)
+            os.close(before)
 
 
 @contextlib.contextmanager

@@ -112,6 +112,16 @@ def test_processes_work_where_their_caller_is(tmp_path: Path, monkeypatch: pytes
     assert results([("folder",)], jobs=1) == [os.getcwd()] == [str(tmp_path)]
 
 
+def test_processes_start_where_there_is_no_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("featmatch.workers._take_idle", lambda: None)
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert results([("value", number) for number in range(4)], jobs=2) == [0, 1, 2, 3]
+    with pytest.raises(FileNotFoundError):
+        os.getcwd()  # as it was
+
+
 def test_tasks_are_taken_as_they_are_needed() -> None:
     taken = 0
 
