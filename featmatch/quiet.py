@@ -9,11 +9,22 @@ import os
 import sys
 
 
-def silence() -> None:
-    """Let nothing more come out of the system's standard error, whoever writes to it."""
+def silence(descriptor: int = 2) -> None:
+    """Let nothing more come out of the system's standard error (or another), whoever writes to it."""
     nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 2)
+    os.dup2(nothing, descriptor)
     os.close(nothing)
+
+
+def keep_streams_open() -> None:
+    """Put nothing in the place of standard streams that are closed, or the next file that is opened takes it."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  # as long as the process
 
 
 def keep_decoders_quiet() -> None:

@@ -13,21 +13,24 @@ import click
 import featmatch
 from featmatch.cli.common import (
     FOUND,
+    PathArgument,
     features_option,
     jobs_option,
     speed_option,
+    tell,
     vocabulary_option,
     wanted_features,
     write,
 )
 from featmatch.errors import FeatmatchError
+from featmatch.tables import say
 
 _SUITES = ("random", "single", "crops", "hard", "plain")
 
 
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path))
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=PathArgument(), metavar="PATH...")
 @features_option
 @click.option("--words", type=int, default=65_536, show_default=True, help="Number of visual words.")
 @click.option(
@@ -50,13 +53,15 @@ def train(out: Path, paths: Sequence[str], features: str | None, words: int, wor
             paths, features=features or "sift", options=options, jobs=jobs, progress=progress
         )
     vocabulary.save(out)
-    click.echo(f"{out}: {len(vocabulary)} words from {vocabulary.provenance['images']} images", err=True)
+    tell(f"{out}: {len(vocabulary)} words from {vocabulary.provenance['images']} images")
     return FOUND
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--distractors", type=click.Path(), multiple=True, metavar="PATH", help="Index this as well; repeatable.")
+@click.argument("paths", nargs=-1, required=True, type=PathArgument(), metavar="PATH...")
+@click.option(
+    "--distractors", type=PathArgument(), multiple=True, metavar="PATH", help="Index this as well; repeatable."
+)
 @features_option
 @speed_option
 @vocabulary_option
@@ -97,7 +102,8 @@ def evaluate(
                 vocabulary=vocabulary, twins=pairs, jobs=jobs, progress=progress,
             )  # fmt: skip
         found = report.report_of(done)
-        click.echo(report.text_of(found))
+        for line in report.text_of(found).split("\n"):
+            say(line)
         if json_file is not None:
             write(json_file, json.dumps(report.without_nan(found)) + "\n")
         if html_file is not None:
