@@ -11,10 +11,11 @@ from pathlib import Path
 
 from featmatch.adding import AddReport, Progress, Target, add_files, remove_vanished
 from featmatch.answers import Match, Matches
+from featmatch.arguments import check_kind, check_number, check_run, check_seconds, checked_path, checked_paths
 from featmatch.errors import ImageError, StoreError, UsageError
 from featmatch.explaining import explain
 from featmatch.explanation import Explanation
-from featmatch.features import FeatureOptions
+from featmatch.features import FeatureOptions, features_wanted
 from featmatch.files import folder_bytes, image_files, name_below, path_below
 from featmatch.formats import split_page
 from featmatch.geometry import GeometryOptions
@@ -52,7 +53,7 @@ class Index:
             self.options = FeatureOptions(**meta["features"])
         except (KeyError, TypeError, UsageError) as error:
             raise StoreError(f"{folder} is damaged: it does not say what its features are") from error
-        self._given_root = None if root is None else os.path.abspath(root)
+        self._given_root = None if root is None else os.path.abspath(checked_path(root, "root"))
 
     @classmethod
     def open(
@@ -80,8 +81,9 @@ class Index:
             VocabularyError: the vocabulary cannot be read or is for another detector.
             MissingFeatureError: no vocabulary is shipped for the detector.
         """
-        folder = Path(path)
-        wanted = FeatureOptions(detector=features) if isinstance(features, str) else features
+        folder = Path(checked_path(path, "path"))
+        check_kind(vocabulary, "vocabulary", str, os.PathLike, Vocabulary)
+        wanted = None if features is None else features_wanted(features)
         loaded = Vocabulary.load(vocabulary) if isinstance(vocabulary, (str, os.PathLike)) else vocabulary
         if not os.path.isfile(folder / "catalog.sqlite"):
             if not create:
@@ -139,13 +141,12 @@ class Index:
 
         Raises:
             StoreError: another writer is at work, or the index cannot be written or is damaged.
-            UsageError: a path is not below the root.
+            UsageError: a path is not below the root; an argument cannot be meant.
         """
-        if isinstance(paths, (str, bytes, os.PathLike)):
-            raise UsageError("paths is a list of paths")
-        if not timeout > 0:
-            raise UsageError("timeout is more than 0 seconds")
-        given = [os.fspath(path) for path in paths]
+        given = checked_paths(paths, "paths")
+        check_run(jobs, progress)
+        check_kind(text, "text", str)
+        check_seconds(timeout, "timeout")
         with self._writing(wait):
             for path in given:
                 name_below(self.root, path)  # better said before anything is written
@@ -163,14 +164,15 @@ class Index:
                 report.vanished.extend(remove_vanished(given, target))
             return report
 
-    def remove(self, names: Iterable[str], *, wait: bool = False) -> list[str]:
+    def remove(self, names: Iterable[str | os.PathLike[str]], *, wait: bool = False) -> list[str]:
         """Take images out of the index, by name; return the names that were in it.
 
         Raises:
             StoreError: another writer is at work, or the index cannot be written.
+            UsageError: ``names`` is no list of names.
         """
         with self._writing(wait), changing(self._folder / "catalog.sqlite") as change:
-            return change.remove(names)
+            return change.remove(checked_paths(names, "names"))
 
     def compact(self, *, wait: bool = False) -> None:
         """Merge all segments, and drop what was removed. Answers stay the same; readers are not disturbed.
@@ -198,11 +200,12 @@ class Index:
             UsageError: there is no word in ``match``.
             MissingFeatureError: Python's SQLite has no FTS5, and words were given.
         """
+        check_kind(match, "match", str)
         return self.snapshot.catalog.images(match)
 
     def path_of(self, name: str) -> str:
         """Where the file of a name is now."""
-        return path_below(self.root, name)
+        return path_below(self.root, checked_path(name, "name"))
 
     def info(self) -> IndexInfo:
         """What the index holds and how big it is."""
@@ -247,10 +250,11 @@ class Index:
 
         Raises:
             ImageError: the image cannot be read; its ``status`` says why.
-            UsageError, MissingFeatureError: as ``images``.
+            UsageError: an argument cannot be meant, or there is no word in ``match``.
+            MissingFeatureError: as ``images``.
         """
-        if limit < 1:
-            raise UsageError("limit is 1 or more")
+        check_number(limit, "limit", 1)
+        check_kind(match, "match", str)
         snapshot = self.snapshot
         among = None if match is None else snapshot.catalog.fitting(match)
         search = self.search(snapshot, voting=voting, geometry=geometry, among=among)
@@ -282,7 +286,7 @@ class Index:
         Raises:
             ImageError: the image cannot be read; its ``status`` says why.
         """
-        return explain(self, image, os.fspath(name), voting=voting, geometry=geometry)
+        return explain(self, image, checked_path(name, "name"), voting=voting, geometry=geometry)
 
     def search(
         self,
@@ -328,7 +332,8 @@ class Index:
 
     def _judge(self, a: str | os.PathLike[str], b: str | os.PathLike[str], is_copy: bool | None, wait: bool) -> bool:
         with self._writing(wait):
-            one, other = (content_named(os.fspath(name), self.snapshot.catalog, self.root) for name in (a, b))
+            names = checked_path(a, "a"), checked_path(b, "b")
+            one, other = (content_named(name, self.snapshot.catalog, self.root) for name in names)
             if one == other:
                 raise UsageError(f"{a} and {b} are the same to the byte")
             with changing(self._folder / "catalog.sqlite") as change:
@@ -358,6 +363,7 @@ class Index:
         """
         from featmatch.grouping.finding import find_groups
 
+        check_run(jobs, progress)
         return find_groups(self, jobs=jobs, progress=progress or (lambda done, total: None))
 
     @property

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from featmatch.arguments import check_kind, check_options, check_run, checked_paths
 from featmatch.errors import ImageError, UsageError
-from featmatch.features import DESCRIPTOR_SIZE, FeatureOptions, extract_grey
+from featmatch.features import DESCRIPTOR_SIZE, FeatureOptions, extract_grey, features_wanted
 from featmatch.files import image_files
 from featmatch.flann import FlannIndex, word_tree
 from featmatch.image import load_grey
@@ -37,6 +38,7 @@ class TrainingOptions:
     seed: int = 20120924
 
     def __post_init__(self) -> None:
+        check_options(self)
         if not 4 <= self.words <= 1 << 22:
             raise UsageError("words is 4 to 4194304")
         if not 0 <= self.cells <= self.words:
@@ -70,11 +72,13 @@ def train_vocabulary(
         progress: called with a stage, what is done, and the total.
 
     Raises:
-        UsageError: there are fewer descriptors than words.
+        UsageError: there are fewer descriptors than words; an argument cannot be meant.
     """
+    check_kind(options, "options", TrainingOptions)
+    check_run(jobs, progress)
     options = options or TrainingOptions(words=words)
-    taking = FeatureOptions(detector=features) if isinstance(features, str) else features
-    files = [str(file) for file in image_files(paths)]
+    taking = features_wanted(features)
+    files = list(image_files(checked_paths(paths, "paths")))
     report = progress or (lambda stage, done, total: None)
     size = DESCRIPTOR_SIZE[taking.detector]
     forms = forms_of(taking.detector)

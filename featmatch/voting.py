@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.arguments import check_options
 from featmatch.errors import UsageError
 from featmatch.features import Features
 from featmatch.geometry import TentativeMatches
@@ -34,6 +35,7 @@ class VotingOptions:
     shortlist: int = 50  # pairs of an image and a variant that go on to verification; 1 to 10000
 
     def __post_init__(self) -> None:
+        check_options(self)
         limits_fit = 0 <= self.hamming_limit <= 32 and 0 <= self.voting_limit <= 32
         if not (1 <= self.words <= 16 and limits_fit and self.sigma > 0 and 1 <= self.shortlist <= 10_000):
             raise UsageError(f"voting options out of range: {self}")

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 import featmatch
+from featmatch import opencv
 from featmatch.cli.common import (
     FOUND,
     PathArgument,
@@ -88,6 +89,7 @@ def evaluate(
     One half of the photos is indexed: edited copies of these should be found. Edited copies of the other half, as many,
     should not. Processes side by side disturb each other's times: use --jobs 1 to measure them.
     """
+    opencv.require()
     from featmatch.evaluation import report, running
     from featmatch.evaluation.trials import SUITES, EvaluationOptions, read_twins
     from featmatch.progress import stages_bar
