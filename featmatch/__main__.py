@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 from featmatch import ending
 
 
 def main() -> None:
     """Run the command line and exit with its status."""
     ending.at_once()
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # of libraries: what went wrong is told in our own words
     from featmatch.cli import main
 
     main()

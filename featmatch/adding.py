@@ -148,10 +148,10 @@ def add_files(
                 if len(batch) == BATCH_IMAGES:
                     commit()
                     committed()
+        commit(gone)
     except BaseException:
         commit()
         raise
-    commit(gone)
     committed()
     return report
 

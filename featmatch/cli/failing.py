@@ -52,7 +52,7 @@ def let_go_of_output() -> None:
 def _ended_by(number: int) -> int:
     if number != BROKEN_PIPE:  # that nobody reads on is no failure; other tools die of it without a word
         what = _ENDED_BY[signal.Signals(number).name]
-        complain(f"{what}; what was committed stays, and running it again goes on")
+        complain(f"{what}; what was committed stays")
     return 128 + number
 
 
