@@ -9,6 +9,9 @@ _BUILDS = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", _
 # Of each part of it that is used, something; where that is there, so is the rest.
 _NEEDED = ("SIFT_create", "ORB_create", "findHomography", "USAC_MAGSAC", "flann", "resize", "imencode")
 
+# What loaders say of a whole library where memory runs out.
+_NO_MEMORY = ("failed to map segment", "cannot allocate memory", "Cannot allocate memory")
+
 
 def require() -> None:
     """Import OpenCV.
@@ -19,6 +22,8 @@ def require() -> None:
     try:
         import cv2
     except Exception as error:  # of two builds, one may call functions that the other has not
+        if any(said in str(error) for said in _NO_MEMORY):
+            raise MemoryError from error
         raise MissingFeatureError(f"OpenCV cannot be imported ({error}); {remedy()}") from error
     lacking = [name for name in _NEEDED if not hasattr(cv2, name)]
     if lacking:

@@ -17,14 +17,17 @@ def silence(descriptor: int = 2) -> None:
 
 
 def keep_streams_open() -> None:
-    """Put nothing in the place of standard streams that are closed, or the next file that is opened takes it."""
-    for descriptor in range(3):
+    """Put something in the place of standard streams that are closed, or the next file that is opened takes it.
+
+    To write results is then an error, as it is for other tools; what is said beside them is not heard.
+    """
+    for descriptor, how in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  # as long as the process
+            os.open(os.devnull, how)  # gets the lowest number that is free
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115  # as long as the process
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def keep_decoders_quiet() -> None:

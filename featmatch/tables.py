@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +35,6 @@ def say(line: str) -> None:
         Ended: nobody reads them any more.
         FeatmatchError: they cannot be written.
     """
-    if sys.stdout is None:
-        raise FeatmatchError("cannot write to standard output: it is closed")
     try:
         click.echo(plain(line))
     except BrokenPipeError as error:

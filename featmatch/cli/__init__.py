@@ -11,7 +11,8 @@ import click
 import featmatch
 from featmatch import ending
 from featmatch.cli import grouping, keeping, measuring, searching
-from featmatch.cli.failing import let_go_of_output, status_of
+from featmatch.cli.failing import check_memory, let_go_of_output, status_of
+from featmatch.errors import FeatmatchError
 from featmatch.quiet import keep_decoders_quiet, keep_streams_open
 
 
@@ -20,8 +21,9 @@ class _Commands(click.Group):
 
     def invoke(self, context: click.Context) -> Any:
         try:
+            check_memory()
             return super().invoke(context)
-        except (EOFError, OSError, KeyboardInterrupt) as error:  # which click would deal with in its own way
+        except (FeatmatchError, EOFError, OSError, KeyboardInterrupt) as error:  # click has its own way with some
             context.exit(status_of(error))
 
     def list_commands(self, context: click.Context) -> list[str]:
@@ -53,8 +55,7 @@ def main() -> None:
     keep_streams_open()
     keep_decoders_quiet()
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     with ending.raised():
         try:
             status = cli(standalone_mode=False, prog_name="featmatch")

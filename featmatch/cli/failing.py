@@ -16,6 +16,7 @@ from featmatch.ending import BROKEN_PIPE, INTERRUPT
 from featmatch.errors import FeatmatchError
 from featmatch.quiet import silence
 
+_LEAST_BYTES = 1 << 30
 _ENDED_BY = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
 
 
@@ -40,13 +41,29 @@ def status_of(error: BaseException) -> int:
     return FAILED
 
 
+def check_memory() -> None:
+    """Refuse to begin where libraries in C would crash for want of memory.
+
+    Raises:
+        FeatmatchError: this process may not have enough.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if allowed not in (resource.RLIM_INFINITY, -1) and allowed < _LEAST_BYTES:
+        raise FeatmatchError(
+            f"needs {_LEAST_BYTES >> 10} KB of address space to begin with; the limit (ulimit -v) is {allowed >> 10}"
+        )
+
+
 def let_go_of_output() -> None:
     """Forget what standard output did not take: that was told, and Python would say it again in its own way."""
-    if sys.stdout is not None:
-        try:
-            sys.stdout.flush()
-        except OSError:
-            silence(sys.stdout.fileno())
+    try:
+        sys.stdout.flush()
+    except OSError:
+        silence(sys.stdout.fileno())
 
 
 def _ended_by(number: int) -> int:
