@@ -73,9 +73,9 @@ def train(out: Path, paths: Sequence[str], features: str | None, words: int, wor
 @click.option("--count", type=click.IntRange(min=1), default=300, show_default=True, help="Positives of each suite.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of all chance.")
 @jobs_option
-@click.option("--index", type=click.Path(path_type=Path), metavar="DIR", help="Keep the index here, to use it again.")
+@click.option("--index", type=PathArgument(path_type=Path), metavar="DIR", help="Keep the index here, to use it again.")
 @click.option(
-    "--twins", type=click.Path(path_type=Path), metavar="FILE", help="Known copies: two names a line, a tab between."
+    "--twins", type=PathArgument(path_type=Path), metavar="FILE", help="Known copies: two names a line, a tab between."
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write report and records.")
 @click.option("--html", "html_file", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with plots.")
