@@ -125,7 +125,7 @@ class Index:
     ) -> AddReport:
         """Index files and folders (recursively); what is there and unchanged is skipped.
 
-        Segments are merged by tiers as they become many.
+        Segments are merged by tiers as they become many. Whatever ends it, what was done is committed first.
 
         Args:
             paths: as given they become part of the images' names; with a root, relative to that.
@@ -331,8 +331,8 @@ class Index:
         return self._judge(a, b, None, wait)
 
     def _judge(self, a: str | os.PathLike[str], b: str | os.PathLike[str], is_copy: bool | None, wait: bool) -> bool:
+        names = [checked_path(name, "each of a and b") for name in (a, b)]
         with self._writing(wait):
-            names = checked_path(a, "a"), checked_path(b, "b")
             one, other = (content_named(name, self.snapshot.catalog, self.root) for name in names)
             if one == other:
                 raise UsageError(f"{a} and {b} are the same to the byte")
@@ -392,10 +392,8 @@ class Index:
     @contextlib.contextmanager
     def _writing(self, wait: bool) -> Iterator[None]:
         """Be the one writer, from the newest state on; what was committed is seen afterwards."""
-        with writing(self._folder, wait=wait):
+        with writing(self._folder, wait=wait), contextlib.ExitStack() as stack:
             clear_leftovers(self._folder)
             self.refresh()
-            try:
-                yield
-            finally:
-                self.refresh()
+            stack.callback(self.refresh)
+            yield

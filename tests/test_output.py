@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import unicodedata
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import featmatch
-from featmatch import Index, Vocabulary
+from featmatch import Index, Matches, Vocabulary
 from featmatch.__main__ import main as started_main
 from featmatch.cli import main
 from featmatch.names import printable, quoted, unquoted
@@ -58,7 +59,7 @@ def hostile(photos: Photos, tiny_vocabulary: Vocabulary, tmp_path_factory: pytes
     folder = tmp_path_factory.mktemp("hostile")
     names = [*HOSTILE, *(map(os.fsdecode, BYTES) if sys.platform == "linux" else ())]
     for number, name in enumerate(names):
-        picture = Image.fromarray(photos["chelsea"][number * 3 :, :300])
+        picture = Image.fromarray(photos["chelsea"][number : number + 200, 60:300])
         exif = Image.Exif()
         exif[0x010E] = "\x1b[31mcaption\u202e"
         exif[0x0110] = "=camera\x1b[31m"
@@ -97,15 +98,28 @@ def test_no_printer_lets_a_stranger_command_the_terminal(run: Run, hostile: Path
         assert out.isascii()
 
 
-def test_names_of_a_list_are_understood_by_each_command(run: Run, hostile: Path) -> None:
+def test_names_of_a_list_are_understood_by_each_command(
+    run: Run, hostile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def query(index: Index, image: object, **options: object) -> Matches:
+        asked.append(image)
+        return Matches()
+
     _, listed, _ = run("list", hostile / "i.fm")
+    lines = listed.split("\n")[:-1]
     names = [record.name for record in Index.open(hostile / "i.fm").images()]
-    assert listed.split("\n")[:-1] == [printable(name) for name in names]
-    for name, line in zip(names, listed.splitlines(), strict=True):
-        status, out, _ = run("explain", "--json", "--", hostile / "i.fm", hostile / name, line)
-        assert (status, json.loads(out)["name"]) == (0, name)
+    assert lines == [printable(name) for name in names]
+    monkeypatch.setattr(Index, "query", query)
     _, out, _ = run("query", hostile / "i.fm", *(quoted(str(hostile / name)) for name in names), "--json")
-    assert [json.loads(line)["query"] for line in out.splitlines()] == [str(hostile / name) for name in names]
+    assert [json.loads(line)["query"] for line in out.splitlines()] == [str(hostile / name) for name in names] == asked
+    status, out, _ = run("explain", "--json", hostile / "i.fm", hostile / names[-1], lines[-1])
+    assert (status, json.loads(out)["name"]) == (0, names[-1])
+    shutil.copytree(hostile / "i.fm", tmp_path / "i.fm")
+    assert run("accept", "--", tmp_path / "i.fm", lines[0], lines[1])[0] == 0
+    assert run("reject", "--clear", "--", tmp_path / "i.fm", lines[0], lines[1])[0] == 0
+    assert run("remove", "--", tmp_path / "i.fm", *lines) == (0, "", f"removed {len(names)}\n")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are Unicode there")
