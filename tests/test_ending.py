@@ -157,6 +157,44 @@ def test_a_signal_that_is_ignored_at_the_start_stays_so(
     assert len(names(index)) == len(parts)
 
 
+def test_a_terminal_that_is_gone_takes_nothing_with_it(
+    parts: list[Path], vocabulary_file: Path, tmp_path: Path
+) -> None:
+    index = tmp_path / "i.fm"
+    Index.open(index, create=True, vocabulary=vocabulary_file)
+    program = f"""{HEARING}
+import contextlib, os, sys
+from featmatch import progress
+stop, images_bar = int(sys.argv.pop(1)), progress.images_bar
+
+@contextlib.contextmanager
+def bar():
+    with images_bar() as drawn:
+        def both(done, total):
+            drawn(done, total)
+            if done == stop:
+                os.write(1, b"here\\n")
+                sys.stdin.readline()
+        yield both
+
+progress.images_bar = bar
+from featmatch.__main__ import main
+main()
+"""
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "5", "add", str(index), *map(str, parts), "--jobs", "1"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=theirs,
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"here\n"
+        os.close(ours)  # from here on, to draw a bar is an error
+        process.send_signal(signal.SIGHUP)
+        assert process.wait() == 129
+    assert len(names(index)) == 5
+
+
 def test_signals_that_come_while_it_ends_change_nothing(
     parts: list[Path], vocabulary_file: Path, tmp_path: Path
 ) -> None:
