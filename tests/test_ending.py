@@ -201,7 +201,7 @@ def test_signals_that_come_while_it_ends_change_nothing(
     index = tmp_path / "i.fm"
     Index.open(index, create=True, vocabulary=vocabulary_file)
     impatient = HEARING + STOPPING.replace(
-        "from featmatch.cli import main",
+        "from featmatch.__main__ import main",
         """
 from featmatch import adding
 from featmatch.__main__ import main
