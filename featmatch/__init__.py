@@ -55,6 +55,7 @@ _HOMES = {
     "vocabulary": ("Vocabulary",),
     "voting": ("VotingOptions",),
 }  # fmt: skip
+_WITHOUT_OPENCV = ("errors", "info")
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = tuple(_HOME_OF)
@@ -63,7 +64,10 @@ __all__ = tuple(_HOME_OF)
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'featmatch' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"featmatch.{_HOME_OF[name]}"), name)
+    home = _HOME_OF[name]
+    if home not in _WITHOUT_OPENCV:
+        importlib.import_module("featmatch.opencv").require()
+    value = getattr(importlib.import_module(f"featmatch.{home}"), name)
     globals()[name] = value
     return value
 

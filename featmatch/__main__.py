@@ -1,5 +1,22 @@
-"""``python -m featmatch`` is ``featmatch``."""
+"""``featmatch``, which ``python -m featmatch`` is too. Ctrl-C is quiet from here on, while all else is imported."""
 
-from featmatch.cli import main
+from __future__ import annotations
 
-main()
+import sys
+import warnings
+
+from featmatch import ending
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    ending.at_once()
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # of libraries: what went wrong is told in our own words
+    from featmatch.cli import main
+
+    main()
+
+
+if __name__ == "__main__":
+    main()

@@ -113,8 +113,8 @@ def add_files(
 ) -> AddReport:
     """Index what is new or changed.
 
-    Each batch becomes a segment and is committed, so whatever ends the run, what was committed stays, and the next run
-    goes on from there. An interrupt commits the unfinished batch first.
+    Each batch becomes a segment and is committed; so is the unfinished one, whatever ends the run, before that goes on.
+    The next run goes on from there.
 
     Args:
         files: paths, in the order in which their images are to be numbered.
@@ -150,10 +150,10 @@ def add_files(
                 if len(batch) == BATCH_IMAGES:
                     commit()
                     committed()
-    except KeyboardInterrupt:
+        commit(gone)
+    except BaseException:
         commit()
         raise
-    commit(gone)
     committed()
     return report
 

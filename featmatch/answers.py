@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,9 +101,9 @@ class Match:
     evidence: Evidence
     inliers: int
     relation: Relation
-    homography: Matrix
-    query_region: NDArray[np.float64]
-    reference_region: NDArray[np.float64]
+    homography: Matrix = field(repr=False)
+    query_region: NDArray[np.float64] = field(repr=False)
+    reference_region: NDArray[np.float64] = field(repr=False)
     query_overlap: float
     reference_overlap: float
     reference_size: tuple[int, int]
@@ -138,6 +138,9 @@ class Match:
 class Matches(list[Match]):
     """The matches of one query, best first, and what became of the query itself.
 
+    A list: a part of it (``matches[:3]``), a copy, or it with others behind (``matches + others``) tells the same of
+    the query. ``sorted`` makes a plain list of it, as of any.
+
     Attributes:
         status: "ok", or "too_little_detail" where neither features nor the whole picture can prove anything.
         times: milliseconds of "features" (decoding included), "words", "votes", "verification" and "pixels"; empty
@@ -157,6 +160,28 @@ class Matches(list[Match]):
         self.status: Status = status
         self.times = dict(times or {})
         self.not_at_hand = list(not_at_hand)
+
+    @overload
+    def __getitem__(self, place: SupportsIndex, /) -> Match: ...
+
+    @overload
+    def __getitem__(self, place: slice, /) -> Matches: ...
+
+    def __getitem__(self, place: SupportsIndex | slice, /) -> Match | Matches:
+        return self._of_the_same(super().__getitem__(place)) if isinstance(place, slice) else super().__getitem__(place)
+
+    def __add__(self, others: list[Any], /) -> Matches:  # type: ignore[override]  # of matches only
+        return self._of_the_same(super().__add__(others))
+
+    def copy(self) -> Matches:
+        """The same matches of the same query, in another list."""
+        return self._of_the_same(self)
+
+    def _of_the_same(self, matches: Iterable[Match]) -> Matches:
+        """Matches of the same query: all that is told of it is told of these."""
+        others = Matches(matches)
+        vars(others).update(vars(self))
+        return others
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.arguments import check_kind, check_options
 from featmatch.errors import MissingFeatureError, UsageError
 from featmatch.image import GreyImage, ImageSource, load_grey
+from featmatch.opencv import remedy
 
 _opencv: Any = cv2  # its type stubs differ from release to release
 
@@ -35,6 +37,7 @@ class FeatureOptions:
     features_at_longest: int = 0  # kept of one at longest_px, in proportion between; at least features; 0: likewise
 
     def __post_init__(self) -> None:
+        check_options(self)
         if self.detector not in DETECTORS:
             raise UsageError(f"unknown detector {self.detector!r}; one of {', '.join(DETECTORS)}")
         if not (64 <= self.longest_px <= 10_000 and 0 <= self.shortest_px <= self.longest_px):
@@ -73,7 +76,7 @@ class FeatureOptions:
         return round(self.features + min(max(share, 0.0), 1.0) * (self.features_at_longest - self.features))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Features:
     """Keypoints and descriptors of one picture, strongest and best spread first.
 
@@ -96,6 +99,9 @@ class Features:
     angles: NDArray[np.float32]
     descriptors: NDArray[np.uint8]
 
+    def __repr__(self) -> str:
+        return f"Features({len(self)} of {self.detector}, {self.width} x {self.height} px)"
+
     def __len__(self) -> int:
         return len(self.keypoints)
 
@@ -107,6 +113,16 @@ class Features:
             angles=self.angles[rows],
             descriptors=self.descriptors[rows],
         )
+
+
+def features_wanted(features: object) -> FeatureOptions:
+    """Options to extract with, or those of a detector that is named.
+
+    Raises:
+        UsageError: they are neither, or there is no such detector.
+    """
+    check_kind(features, "features", str, FeatureOptions, none=False)
+    return features if isinstance(features, FeatureOptions) else FeatureOptions(detector=str(features))
 
 
 def extract(image: ImageSource, options: FeatureOptions | None = None) -> Features:
@@ -121,6 +137,7 @@ def extract(image: ImageSource, options: FeatureOptions | None = None) -> Featur
         MissingFeatureError: the installed OpenCV lacks the detector.
         UsageError: ``image`` is of no type or shape that is an image.
     """
+    check_kind(options, "options", FeatureOptions)
     options = options or FeatureOptions()
     grey = load_grey(image, longest_px=options.longest_px, shortest_px=options.shortest_px)
     return extract_grey(grey, options)
@@ -227,7 +244,10 @@ def _surf(limit: int) -> Any:
 
 def _moved(name: str) -> Any:
     """AKAZE, KAZE and BRISK are in ``cv2`` up to OpenCV 4 and in ``cv2.xfeatures2d`` from 5 on."""
-    return getattr(_opencv, name, None) or getattr(_opencv.xfeatures2d, name)
+    found = getattr(_opencv, name, None) or getattr(getattr(_opencv, "xfeatures2d", None), name, None)
+    if found is None:
+        raise MissingFeatureError(f"this OpenCV has no {name}; {remedy()}")
+    return found
 
 
 _own = threading.local()  # detectors are not safe to share between threads

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -96,8 +97,10 @@ def replaced(target: Path) -> Iterator[IO[bytes]]:
     Whatever goes wrong before that, Ctrl-C too, leaves what was there.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: it cannot be written, or is a device or a pipe, which is not to be replaced by a file.
     """
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        raise OSError(errno.EINVAL, "is a device or a pipe", str(target))
     aside = target.with_name(f"{target.name}.{os.getpid()}.partial")
     try:
         with aside.open("wb") as file:

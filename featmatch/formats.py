@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
-from featmatch.errors import ImageError, UsageError
+from featmatch.errors import ImageError, UsageError, naming
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | NDArray[np.uint8] | Image.Image"
 
@@ -85,7 +85,7 @@ def page_count(path: str) -> int:
     Raises:
         ImageError: it cannot be read, or has too many pages.
     """
-    with _told(), contextlib.ExitStack() as stack:
+    with naming(path), _told(), contextlib.ExitStack() as stack:
         file = stack.enter_context(_open_file(path))
         kind = _kind(file)
         if kind == "pdf":
@@ -116,7 +116,7 @@ def opened(source: ImageSource) -> Iterator[Image.Image]:
 
     Of a file with several pages or frames it is the first, but for a path that ends in ``#page=N``.
     """
-    with _told(), contextlib.ExitStack() as stack:
+    with naming(source), _told(), contextlib.ExitStack() as stack:
         if isinstance(source, Image.Image):
             _bound(*source.size)
             image = source.copy()  # draft and load change an image in place; the caller's stays as it is

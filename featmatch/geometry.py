@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.arguments import check_options
 from featmatch.errors import UsageError
 from featmatch.significance import weigh
 
@@ -32,6 +33,7 @@ class GeometryOptions:
     grid: int = 20  # cells along the longer side in which several inliers count as one; 2 to 200
 
     def __post_init__(self) -> None:
+        check_options(self)
         if not (
             0.001 <= self.tolerance <= 0.1
             and 1 <= self.angle_deg <= 180

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from featmatch.adding import AddReport, Progress, Target, add_files, remove_vanished
 from featmatch.answers import Matches
+from featmatch.arguments import check_kind, check_number, check_run, check_seconds, checked_path, checked_paths
 from featmatch.errors import StoreError, UsageError
 from featmatch.explaining import explain
 from featmatch.explanation import Explanation
-from featmatch.features import FeatureOptions
+from featmatch.features import FeatureOptions, features_wanted
 from featmatch.files import absolute, folder_bytes
 from featmatch.geometry import GeometryOptions
 from featmatch.grouping.groups import Groups
@@ -52,7 +53,7 @@ class Index:
             self.options = FeatureOptions(**meta["features"])
         except (KeyError, TypeError, UsageError) as error:
             raise StoreError(f"{folder} is damaged: it does not say what its features are") from error
-        self._whereabouts = Whereabouts(self._folder, None if root is None else absolute(os.fspath(root)))
+        self._whereabouts = Whereabouts(self._folder, None if root is None else absolute(checked_path(root, "root")))
 
     @classmethod
     def open(
@@ -80,8 +81,9 @@ class Index:
             VocabularyError: the vocabulary cannot be read or is for another detector.
             MissingFeatureError: no vocabulary is shipped for the detector.
         """
-        folder = Path(path)
-        wanted = FeatureOptions(detector=features) if isinstance(features, str) else features
+        folder = Path(checked_path(path, "path"))
+        check_kind(vocabulary, "vocabulary", str, os.PathLike, Vocabulary)
+        wanted = None if features is None else features_wanted(features)
         loaded = Vocabulary.load(vocabulary) if isinstance(vocabulary, (str, os.PathLike)) else vocabulary
         if not os.path.isfile(folder / "catalog.sqlite"):
             if not create:
@@ -123,7 +125,7 @@ class Index:
     ) -> AddReport:
         """Index files and folders (recursively); what is there and unchanged is skipped.
 
-        Segments are merged by tiers as they become many.
+        Segments are merged by tiers as they become many. Whatever ends it, what was done is committed first.
 
         Args:
             paths: as given they become part of the images' names; with a root, relative to that. Without, relative ones
@@ -140,13 +142,13 @@ class Index:
 
         Raises:
             StoreError: another writer is at work, or the index cannot be written or is damaged.
-            UsageError: a path is not below the root, or relative though the working directory is no more.
+            UsageError: a path is not below the root, or relative though the working directory is no more; an argument
+                cannot be meant.
         """
-        if isinstance(paths, (str, bytes, os.PathLike)):
-            raise UsageError("paths is a list of paths")
-        if not timeout > 0:
-            raise UsageError("timeout is more than 0 seconds")
-        given = [os.fspath(path) for path in paths]
+        given = checked_paths(paths, "paths")
+        check_run(jobs, progress)
+        check_kind(text, "text", str)
+        check_seconds(timeout, "timeout")
         with self._writing(wait):
             naming, files = self._whereabouts.of_addition(given, self.snapshot.catalog)
             target = Target(self._folder, naming, self.options, len(self.vocabulary))
@@ -158,14 +160,16 @@ class Index:
                 report.vanished.extend(remove_vanished(given, target))
             return report
 
-    def remove(self, names: Iterable[str], *, wait: bool = False) -> list[str]:
+    def remove(self, names: Iterable[str | os.PathLike[str]], *, wait: bool = False) -> list[str]:
         """Take images out of the index, by name or by the path of the file; return those that were in it.
 
         Raises:
             StoreError: another writer is at work, or the index cannot be written.
+            UsageError: ``names`` is no list of names.
         """
         with self._writing(wait), changing(self._folder / "catalog.sqlite") as change:
-            known = {name: name_known(name, self.snapshot.catalog, self.places) for name in names}
+            meant = checked_paths(names, "names")
+            known = {name: name_known(name, self.snapshot.catalog, self.places) for name in meant}
             gone = set(change.remove(dict.fromkeys(one for one in known.values() if one is not None)))
             return [name for name, one in known.items() if one in gone]
 
@@ -195,6 +199,7 @@ class Index:
             UsageError: there is no word in ``match``.
             MissingFeatureError: Python's SQLite has no FTS5, and words were given.
         """
+        check_kind(match, "match", str)
         return self.snapshot.catalog.images(match)
 
     @property
@@ -212,6 +217,7 @@ class Index:
 
         Only files beside the index, and those that this user's own ``add`` or ``root`` named, are looked at.
         """
+        check_kind(name, "name", str, none=False)
         return next(self.places.paths_of(name), None)
 
     def info(self) -> IndexInfo:
@@ -259,10 +265,11 @@ class Index:
 
         Raises:
             ImageError: the image cannot be read; its ``status`` says why.
-            UsageError, MissingFeatureError: as ``images``.
+            UsageError: an argument cannot be meant, or there is no word in ``match``.
+            MissingFeatureError: as ``images``.
         """
-        if limit < 1:
-            raise UsageError("limit is 1 or more")
+        check_number(limit, "limit", 1)
+        check_kind(match, "match", str)
         snapshot = self.snapshot
         among = None if match is None else snapshot.catalog.fitting(match)
         search = self.search(snapshot, voting=voting, geometry=geometry, among=among)
@@ -298,7 +305,7 @@ class Index:
         Raises:
             ImageError: the image cannot be read; its ``status`` says why.
         """
-        return explain(self, image, os.fspath(name), voting=voting, geometry=geometry)
+        return explain(self, image, checked_path(name, "name"), voting=voting, geometry=geometry)
 
     def search(
         self,
@@ -343,8 +350,9 @@ class Index:
         return self._judge(a, b, None, wait)
 
     def _judge(self, a: str | os.PathLike[str], b: str | os.PathLike[str], is_copy: bool | None, wait: bool) -> bool:
+        names = [checked_path(name, "each of a and b") for name in (a, b)]
         with self._writing(wait):
-            one, other = (content_named(os.fspath(name), self.snapshot.catalog, self.places) for name in (a, b))
+            one, other = (content_named(name, self.snapshot.catalog, self.places) for name in names)
             if one == other:
                 raise UsageError(f"{a} and {b} are the same to the byte")
             with changing(self._folder / "catalog.sqlite") as change:
@@ -374,6 +382,7 @@ class Index:
         """
         from featmatch.grouping.finding import find_groups
 
+        check_run(jobs, progress)
         return find_groups(self, jobs=jobs, progress=progress or (lambda done, total: None))
 
     @property
@@ -390,10 +399,8 @@ class Index:
     @contextlib.contextmanager
     def _writing(self, wait: bool) -> Iterator[None]:
         """Be the one writer, from the newest state on; what was committed is seen afterwards."""
-        with writing(self._folder, wait=wait):
+        with writing(self._folder, wait=wait), contextlib.ExitStack() as stack:
             clear_leftovers(self._folder)
             self.refresh()
-            try:
-                yield
-            finally:
-                self.refresh()
+            stack.callback(self.refresh)
+            yield

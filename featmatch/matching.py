@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.arguments import check_options
 from featmatch.errors import UsageError
 from featmatch.features import Features
 from featmatch.flann import FlannIndex
@@ -21,6 +22,7 @@ class MatchingOptions:
     checks: int = 128  # leaves that FLANN looks at; 1 to 100000
 
     def __post_init__(self) -> None:
+        check_options(self)
         if not (0.1 <= self.ratio <= 1 and 1 <= self.checks <= 100_000):
             raise UsageError(f"matching options out of range: {self}")
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from featmatch.answers import Match, Verdict
+from featmatch.arguments import check_kind
 from featmatch.features import FeatureOptions, Features, extract_grey
 from featmatch.geometry import GeometryOptions
 from featmatch.image import GreyImage, ImageSource, load_grey
@@ -69,6 +70,10 @@ class Search:
     pictures: Pictures
     among: Sequence[int] | None = None
     clock: StageClock = dataclasses.field(default_factory=StageClock)
+
+    def __post_init__(self) -> None:
+        check_kind(self.voting, "voting", VotingOptions, none=False)
+        check_kind(self.geometry, "geometry", GeometryOptions, none=False)
 
     def look(self, image: ImageSource) -> Look:
         """Decode a picture and find its features."""

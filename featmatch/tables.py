@@ -1,28 +1,109 @@
-"""Answers as text: a table for a person, JSON and CSV for a program."""
+"""Answers as text: a table for a person, JSON and CSV for a program. All of it goes through ``say``."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
-import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from featmatch.ending import BROKEN_PIPE, Ended
+from featmatch.errors import FeatmatchError
+from featmatch.names import is_unicode, plain, printable, quoted
 
 if TYPE_CHECKING:
     from featmatch.answers import Matches, Verification
     from featmatch.explanation import Explanation
 
-_CSV_COLUMNS = (
+_QUERY_COLUMNS = (
     "query", "status", "id", "name", "probability", "score", "inliers", "agreement", "kind", "rotation_deg", "scale",
     "mirrored", "negative", "homography", "query_region", "reference_region", "query_overlap", "reference_overlap",
     "verdict",
 )  # fmt: skip
+# Spreadsheets take a cell that begins so for a formula (OWASP, "CSV Injection"); the apostrophe is among them so that
+# one can always be taken away again.
+_FORMULA = tuple("=+-@'\uff1d\uff0b\uff0d\uff20")
 
 
-def print_object(values: dict[str, Any]) -> None:
+def say(line: str) -> None:
+    """Print a line of results.
+
+    Raises:
+        Ended: nobody reads them any more.
+        FeatmatchError: they cannot be written.
+    """
+    try:
+        click.echo(plain(line))
+    except BrokenPipeError as error:
+        raise Ended(BROKEN_PIPE) from error
+    except OSError as error:
+        raise FeatmatchError(f"cannot write to standard output: {error.strerror}") from error
+
+
+def print_object(values: Mapping[str, Any]) -> None:
     """One JSON object on a line of its own; ASCII, so that any name survives any terminal."""
-    click.echo(json.dumps(values))
+    say(json.dumps(_with_quoted(values)))
+
+
+def _with_quoted(value: Any) -> Any:
+    """The same, where names that are no UTF-8, which not every reader of JSON keeps, stand in quotes beside."""
+    if isinstance(value, Mapping):
+        found = {}
+        for key, inner in value.items():
+            found[key] = _with_quoted(inner)
+            texts = inner if isinstance(inner, list) else [inner]
+            if any(isinstance(text, str) and not is_unicode(text) for text in texts):
+                said = [quoted(text) if isinstance(text, str) else text for text in texts]
+                found[f"{key}_quoted"] = said if isinstance(inner, list) else said[0]
+        return found
+    return [_with_quoted(inner) for inner in value] if isinstance(value, list) else value
+
+
+class CsvPrinter:
+    """Rows of CSV below a header. Texts are as in tables, and none of them is a formula to a spreadsheet."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._line = io.StringIO()
+        self._writer = csv.DictWriter(self._line, columns, lineterminator="")
+        self._writer.writeheader()
+        self._end_line()
+
+    def print_row(self, row: Mapping[str, Any]) -> None:
+        """Print a row; columns that it lacks are empty."""
+        self._writer.writerow({column: _cell(value) for column, value in row.items()})
+        self._end_line()
+
+    def _end_line(self) -> None:
+        say(self._line.getvalue())
+        self._line.seek(0)
+        self._line.truncate()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, (list, dict)):
+        return json.dumps(value)
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+class QueryCsv(CsvPrinter):
+    """A row for each match of a query; a query without any has one row with its status."""
+
+    def __init__(self) -> None:
+        super().__init__(_QUERY_COLUMNS)
+
+    def __call__(self, query: str, matches: Matches) -> None:
+        """Print the rows of one query."""
+        for match in matches:
+            row = match.to_dict()
+            self.print_row({"query": query, "status": matches.status, **row.pop("relation"), **row})
+        if not matches:
+            self.print_row({"query": query, "status": matches.status})
 
 
 def print_json(query: str, matches: Matches) -> None:
@@ -33,38 +114,19 @@ def print_json(query: str, matches: Matches) -> None:
 def print_table(query: str, matches: Matches) -> None:
     """A heading for one query, and a line for each match."""
     if matches.status != "ok":
-        click.echo(f"{printable(query)}: {matches.status}")
+        say(f"{printable(query)}: {matches.status}")
         return
     if not matches:
-        click.echo(f"{printable(query)}: nothing found")
+        say(f"{printable(query)}: nothing found")
         return
-    click.echo(f"{printable(query)}:")
-    click.echo(f"  {'probability':>11}  {'inliers':>7}  {'of query':>8}  {'of image':>8}  name  (relation)")
+    say(f"{printable(query)}:")
+    say(f"  {'probability':>11}  {'inliers':>7}  {'of query':>8}  {'of image':>8}  name  (relation)")
     for match in matches:
         said = f"; {match.verdict}" if match.verdict else ""
-        click.echo(
+        say(
             f"  {match.probability:>11.4f}  {match.inliers:>7}  {match.query_overlap:>8.0%}  "
             f"{match.reference_overlap:>8.0%}  {printable(match.name)}  ({match.relation}{said})"
         )
-
-
-class CsvPrinter:
-    """CSV rows, one for each match; a query without any has one row with its status."""
-
-    def __init__(self) -> None:
-        self._writer = csv.DictWriter(sys.stdout, _CSV_COLUMNS, lineterminator="\n")
-        self._writer.writeheader()
-
-    def __call__(self, query: str, matches: Matches) -> None:
-        """Print the rows of one query."""
-        for match in matches:
-            row = match.to_dict()
-            row |= row.pop("relation")
-            for nested in ("homography", "query_region", "reference_region"):
-                row[nested] = json.dumps(row[nested])
-            self._writer.writerow({"query": query, "status": matches.status, **row})
-        if not matches:
-            self._writer.writerow({"query": query, "status": matches.status})
 
 
 def sentence(a: str, b: str, proof: Verification) -> str:
@@ -93,17 +155,9 @@ def print_explanation(query: str, explanation: Explanation) -> None:
         pixels = agreement.match.evidence.agreement
         compared = "pixels not compared" if pixels is None else f"pixels agree to {pixels:.2f}"
         lines["probability"] = f"{agreement.match.probability:.4f} ({agreement.match.relation}; {compared})"
-    click.echo(f"{printable(query)} / {printable(explanation.name)}:")
+    say(f"{printable(query)} / {printable(explanation.name)}:")
     for title, line in lines.items():
-        click.echo(f"  {title:<12} {line}")
-    click.echo(explanation.verdict)
+        say(f"  {title:<12} {line}")
+    say(explanation.verdict)
     if not explanation.proven:
-        click.echo(f"would let it pass: {', or '.join(explanation.options) or 'no option'}")
-
-
-def printable(name: str) -> str:
-    """A name on one line: control characters escaped, the rest as it is."""
-    return "".join(
-        character if character.isprintable() or "\udc80" <= character <= "\udcff" else ascii(character)[1:-1]
-        for character in name
-    )
+        say(f"would let it pass: {', or '.join(explanation.options) or 'no option'}")

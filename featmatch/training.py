@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from featmatch.arguments import check_kind, check_options, check_run, checked_paths
 from featmatch.errors import ImageError, UsageError
-from featmatch.features import DESCRIPTOR_SIZE, FeatureOptions, extract_grey
+from featmatch.features import DESCRIPTOR_SIZE, FeatureOptions, extract_grey, features_wanted
 from featmatch.files import image_files
 from featmatch.flann import FlannIndex, word_tree
 from featmatch.image import load_grey
 from featmatch.symmetry import SIFT_PERMUTATIONS
 from featmatch.vocabulary import Vocabulary, forms_of, signature_projection
 from featmatch.word_search import TwoLevelSearch, squared_norms
+from featmatch.workers import Lost, in_order
 
 Progress = Callable[[str, int, int], None]
+
+_IMAGE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class TrainingOptions:
     seed: int = 20120924
 
     def __post_init__(self) -> None:
+        check_options(self)
         if not 4 <= self.words <= 1 << 22:
             raise UsageError("words is 4 to 4194304")
         if not 0 <= self.cells <= self.words:
@@ -70,11 +75,13 @@ def train_vocabulary(
         progress: called with a stage, what is done, and the total.
 
     Raises:
-        UsageError: there are fewer descriptors than words.
+        UsageError: there are fewer descriptors than words; an argument cannot be meant.
     """
+    check_kind(options, "options", TrainingOptions)
+    check_run(jobs, progress)
     options = options or TrainingOptions(words=words)
-    taking = FeatureOptions(detector=features) if isinstance(features, str) else features
-    files = [str(file) for file in image_files(paths)]
+    taking = features_wanted(features)
+    files = list(image_files(checked_paths(paths, "paths")))
     report = progress or (lambda stage, done, total: None)
     size = DESCRIPTOR_SIZE[taking.detector]
     forms = forms_of(taking.detector)
@@ -100,12 +107,12 @@ def _spill_descriptors(
 ) -> list[int]:
     """Write the descriptors of all images to a file, in order; return how many each image has."""
     counts = []
-    with spill.open("wb") as file:
-        found = joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=4)(
-            joblib.delayed(_descriptors)(path, taking, scales) for path in files
-        )
+    jobs = os.cpu_count() or 1 if jobs < 0 else jobs
+    tasks = [(path, taking, scales) for path in files]
+    results = in_order(_descriptors, tasks, jobs=jobs, seconds=_IMAGE_SECONDS)
+    with spill.open("wb") as file, contextlib.closing(results) as found:
         for done, descriptors in enumerate(found, 1):
-            if descriptors is not None:
+            if not isinstance(descriptors, Lost | None):
                 file.write(descriptors.tobytes())
                 counts.append(len(descriptors))
             report("features", done, len(files))

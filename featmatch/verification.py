@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from featmatch.agreement import pixel_agreement
 from featmatch.answers import Match, Verification, match_from
-from featmatch.features import FeatureOptions, Features, extract_grey
+from featmatch.arguments import check_kind
+from featmatch.features import FeatureOptions, Features, extract_grey, features_wanted
 from featmatch.geometry import Fit, GeometryOptions, fit_homography
 from featmatch.image import GreyImage, ImageSource, load_grey
 from featmatch.matching import DescriptorMatcher, MatchingOptions
@@ -165,9 +166,12 @@ def verify(
         True or false with ``.reason``, ``.homography`` (a to b), ``.inliers``, ``.match`` and ``.draw()``.
 
     Raises:
-        ImageError: an image cannot be read; its ``status`` says why.
+        ImageError: an image cannot be read; its ``name`` says which, and its ``status`` why.
+        UsageError: an argument cannot be meant.
     """
-    taking = FeatureOptions(detector=features) if isinstance(features, str) else features
+    check_kind(matching, "matching", MatchingOptions)
+    check_kind(geometry, "geometry", GeometryOptions)
+    taking = features_wanted(features)
     grey, other = (
         load_grey(one, longest_px=taking.longest_px, shortest_px=taking.shortest_px, colours=True) for one in (a, b)
     )

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.arguments import checked_path
 from featmatch.errors import MissingFeatureError, VocabularyError
 from featmatch.files import replaced
 from featmatch.symmetry import SIFT_PERMUTATIONS, Variant
@@ -37,7 +38,7 @@ class Words:
     signatures: NDArray[np.uint64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Vocabulary:
     """Visual words, and the projection that makes Hamming signatures.
 
@@ -75,6 +76,9 @@ class Vocabulary:
     def unit(self) -> int:
         """What one step of a descriptor is in the numbers of ``words``."""
         return 255 if self.detector in ("akaze", "orb", "brisk") else 1
+
+    def __repr__(self) -> str:
+        return f"Vocabulary(detector={self.detector!r}, words={len(self)}, search={self.search!r})"
 
     def __len__(self) -> int:
         """Number of visual words, all forms counted."""
@@ -135,7 +139,7 @@ class Vocabulary:
             "fingerprint": self.fingerprint,
             "provenance": self.provenance,
         }
-        target = Path(path)
+        target = Path(checked_path(path, "path"))
         try:
             with replaced(target) as file:
                 np.savez(file, allow_pickle=False, meta=_as_bytes(meta), **self._arrays())
@@ -149,11 +153,12 @@ class Vocabulary:
         Raises:
             VocabularyError: it is missing, damaged, of another version, or no vocabulary.
         """
+        path = checked_path(path, "path")
         try:
             content = Path(path).read_bytes()
         except OSError as error:
             raise VocabularyError(f"cannot read vocabulary {path}: {error.strerror}") from error
-        return cls._parse(content, str(path))
+        return cls._parse(content, path)
 
     @classmethod
     def shipped(cls, detector: str) -> Vocabulary:

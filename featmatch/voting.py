@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.arguments import check_options
 from featmatch.crowding import MOST_OF_WORD, first_of_each, thinned
 from featmatch.errors import UsageError
 from featmatch.features import Features
@@ -38,6 +39,7 @@ class VotingOptions:
     shortlist: int = 50  # pairs of an image and a variant that go on to verification; 1 to 10000
 
     def __post_init__(self) -> None:
+        check_options(self)
         limits_fit = 0 <= self.hamming_limit <= 32 and 0 <= self.voting_limit <= 32
         if not (1 <= self.words <= 16 and limits_fit and self.sigma > 0 and 1 <= self.shortlist <= 10_000):
             raise UsageError(f"voting options out of range: {self}")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from typing import Any
 
 import numpy as np
@@ -289,3 +291,20 @@ def test_a_relation_reads_as_a_sentence() -> None:
     said = str(match.relation)
     assert all(word in said for word in ("rotated 30°", "mirrored", "negative", "scaled 0.5"))
     assert str(made_match(np.eye(3), (100, 100), (100, 100)).relation) == "copy"
+
+
+def test_parts_and_copies_of_matches_tell_the_same_of_the_query() -> None:
+    matches = Matches([object() for _ in range(4)], status="too_little_detail", times={"words": 2.5})  # type: ignore[misc]
+    matches.of_later = "whatever else is told"  # type: ignore[attr-defined]
+    others: list[Matches] = [
+        matches[:2], matches[::-1], matches[9:], matches + matches, matches + list(matches), matches.copy(),
+        copy.copy(matches), copy.deepcopy(matches), pickle.loads(pickle.dumps(matches[:0])),
+    ]  # fmt: skip
+    for other, length in zip(others, (2, 4, 0, 8, 8, 4, 4, 4, 0), strict=True):
+        assert isinstance(other, Matches)
+        assert len(other) == length
+        assert vars(other) == vars(matches)
+    assert matches[::-1][0] is matches[3]
+    assert matches[-1] is matches[3]
+    with pytest.raises(IndexError):
+        matches[4]

@@ -21,6 +21,7 @@ from PIL import Image
 import featmatch
 from featmatch import Index, Vocabulary
 from featmatch.cli import main
+from featmatch.names import quoted, unquoted
 
 Photos = dict[str, NDArray[np.uint8]]
 
@@ -368,8 +369,8 @@ def test_odd_names_go_in_and_come_out(
     assert [line["query"] for line in lines] == [str(path) for path in paths]
     assert all({match["name"] for match in line["matches"]} == {str(path) for path in paths} for line in lines)
     rows = list(csv.DictReader(io.StringIO(run("query", target, paths[2], "--csv").out, newline="")))
-    assert {row["query"] for row in rows} == {str(paths[2])}
-    assert {row["name"] for row in rows} == {str(path) for path in paths}
+    assert {row["query"] for row in rows} == {quoted(str(paths[2]))}
+    assert {unquoted(row["name"]) or row["name"] for row in rows} == {str(path) for path in paths}
     assert len(run("query", target, paths[2]).out.splitlines()) == 2 + len(ODD_NAMES)
     drawn = run("query", target, *paths[2:4], "--limit", "1", "--draw", tmp_path / "drawn")
     assert drawn.status == 0
@@ -387,11 +388,39 @@ def test_names_that_are_no_utf_8_go_in_and_come_out(own_index: Path, pictures: d
         return subprocess.run(command, capture_output=True, check=False)
 
     assert bare("add", own_index, path).returncode == 0
-    assert path in bare("list", own_index).stdout.splitlines()
-    queried = bare("query", own_index, path, "--json")
-    assert queried.returncode == 0
-    assert os.fsencode(json.loads(queried.stdout)["matches"][0]["name"]) == path
-    assert path in bare("query", own_index, path, "--csv").stdout
+    printed = b'"' + os.fsencode(tmp_path) + b'/caf\\351.png"'
+    assert printed in bare("list", own_index).stdout.splitlines()
+    for given in (path, printed):
+        queried = bare("query", own_index, given, "--json")
+        assert queried.returncode == 0
+        found = json.loads(queried.stdout)
+        assert os.fsencode(found["query"]) == os.fsencode(found["matches"][0]["name"]) == path
+        assert found["query_quoted"] == found["matches"][0]["name_quoted"] == printed.decode()
+    rows = list(csv.DictReader(io.StringIO(bare("query", own_index, path, "--csv").stdout.decode())))
+    assert [row["name"] for row in rows] == [printed.decode()]
+    assert bare("verify", printed, path).returncode == 0
+    assert bare("explain", own_index, printed, printed).returncode == 0
+    for command in ("reject", "accept"):
+        assert bare(command, own_index, printed, pictures["chelsea"]).returncode == 0
+        assert bare(command, own_index, printed, pictures["chelsea"], "--clear").returncode == 0
+    assert bare("add", own_index, printed).stderr == b"added 0, skipped 1, failed 0\n"
+    assert bare("remove", own_index, printed).stderr == b"removed 1\n"
+
+
+def test_a_name_in_the_index_goes_before_what_it_may_mean_in_quotes(
+    run: Run, own_index: Path, pictures: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    literal, plain = Path('"a.png"'), Path("a.png")
+    literal.write_bytes(pictures["coins"].read_bytes())
+    plain.write_bytes(pictures["astronaut"].read_bytes())
+    assert "added 2" in run("add", own_index, literal, plain).err
+    assert run("list", own_index).out.splitlines()[1:] == [quoted(str(literal)), "a.png"]
+    assert run("query", own_index, literal, "--json").lines()[0]["matches"][0]["name"] == str(literal)
+    literal.unlink()
+    assert run("remove", own_index, literal).status == 0
+    assert run("list", own_index).out.splitlines()[1:] == ["a.png"]
+    assert run("query", own_index, literal, "--json").lines()[0]["query"] == "a.png"  # now it can only mean this
 
 
 # verify

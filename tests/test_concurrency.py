@@ -232,3 +232,40 @@ def test_a_change_of_the_catalogue_needs_no_reader_to_let_go(index: Index) -> No
         change.describe("root", "/somewhere")
     assert [reader.root for reader in readers] == [None] * 3
     assert all(len(list(iterator)) == 1 for iterator in iterators)
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_two_threads_that_add_hear_the_truth(index: Index, pictures: list[Path], wait: bool) -> None:
+    started, enough = threading.Event(), threading.Event()
+    last = len(pictures) - 1
+
+    def at_work(done: int, total: int) -> None:
+        started.set()
+        enough.wait()
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(index.add, pictures[:last], jobs=1, progress=at_work)
+        started.wait()
+        other = Index.open(index._folder)  # of another name, as another part of a program would have it
+        second = pool.submit(other.add, pictures[last:], jobs=1, wait=wait)
+        said = "" if wait else str(second.exception())  # told at once: the first is still at work
+        enough.set()
+        first.result()
+        if wait:
+            second.result()
+    assert said.endswith("" if wait else "is being written to by another thread of this process")
+    index.refresh()
+    assert [record.name for record in index.images()] == [str(path) for path in pictures[: len(pictures) - (not wait)]]
+    index.remove([str(pictures[0])])  # nobody is at work now
+
+
+def test_a_writer_that_waits_for_itself_is_told_so(index: Index, pictures: list[Path]) -> None:
+    for wait in (False, True):
+
+        def writes(done: int, total: int, wait: bool = wait) -> None:
+            index.remove([str(pictures[0])], wait=wait)
+
+        with pytest.raises(StoreError, match="is being written to by this very call"):
+            index.add(pictures, jobs=1, progress=writes)
+    with pytest.raises(StoreError, match="by another process"), FileLock(index._folder / "writer.lock"):
+        index.remove([])

@@ -9,24 +9,22 @@ from typing import Any
 import click
 
 import featmatch
+from featmatch import ending
 from featmatch.cli import grouping, keeping, measuring, searching
-from featmatch.cli.common import FAILED, INTERRUPTED, complain
+from featmatch.cli.failing import check_memory, let_go_of_output, status_of
 from featmatch.errors import FeatmatchError
-from featmatch.quiet import keep_decoders_quiet
+from featmatch.quiet import keep_decoders_quiet, keep_streams_open
 
 
 class _Commands(click.Group):
-    """Commands whose expected failures are one line on standard error and exit status 2."""
+    """Commands whose failures are one line on standard error, and an exit status."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
+            check_memory()
             return super().invoke(context)
-        except FeatmatchError as error:
-            complain(str(error))
-            context.exit(FAILED)
-        except MemoryError:
-            complain("out of memory")
-            context.exit(FAILED)
+        except (FeatmatchError, EOFError, OSError, KeyboardInterrupt) as error:  # click has its own way with some
+            context.exit(status_of(error))
 
     def list_commands(self, context: click.Context) -> list[str]:
         del context
@@ -36,9 +34,11 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(featmatch.__version__, prog_name="featmatch")
 def cli() -> None:
-    """Find the photo that a cropped, rotated, mirrored or pasted picture came from, with proof.
+    r"""Find the photo that a cropped, rotated, mirrored or pasted picture came from, with proof.
 
-    INDEX is a directory. Exit status: 0 something was found (or the work was done), 1 nothing was found, 2 an error.
+    INDEX is a directory. Exit status: 0 something was found (or the work was done), 1 nothing was found, 2 an error,
+    128 + N ended by signal N (130: Ctrl-C). A name that is no line of text is printed in quotes, as "caf\351.jpg", and
+    understood so. FEATMATCH_DEBUG=1 in the environment shows where in the program an error comes from.
     """
 
 
@@ -52,15 +52,14 @@ for command in (
 def main() -> None:
     """Run the command line and exit with its status."""
     os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for the processes it starts; results say what went wrong
+    keep_streams_open()
     keep_decoders_quiet()
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
-    try:
-        status = cli(standalone_mode=False, prog_name="featmatch")
-    except click.ClickException as error:
-        error.show()
-        status = FAILED
-    except (click.Abort, KeyboardInterrupt):
-        complain("interrupted; what was committed stays, and running it again goes on")
-        status = INTERRUPTED
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    with ending.raised():
+        try:
+            status = cli(standalone_mode=False, prog_name="featmatch")
+        except BaseException as error:
+            status = status_of(error)
+        let_go_of_output()
     sys.exit(status)

@@ -1,21 +1,37 @@
-"""What the commands share: exit statuses, options, and how they complain and write."""
+"""What the commands share: exit statuses, options, names, and how they complain and write."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from featmatch.errors import FeatmatchError
+from featmatch.names import plain, unquoted
 
 if TYPE_CHECKING:
-    from featmatch import Index
     from featmatch.features import FeatureOptions
+    from featmatch.index import Index
 
-FOUND, NOTHING_FOUND, FAILED, INTERRUPTED = 0, 1, 2, 130
+FOUND, NOTHING_FOUND, FAILED = 0, 1, 2
 DETECTORS = ("sift", "akaze", "orb", "brisk", "kaze", "surf")
 SPEEDS = ("fast", "balanced", "thorough")
+
+
+class PathArgument(click.Path):
+    """A path; one in quotes, as featmatch prints it, is meant without them, unless there is a file of that name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path that is meant."""
+        name = unquoted(value) if isinstance(value, str) else None
+        if name is not None and not os.path.lexists(value):
+            value = name
+        return super().convert(value, param, ctx)
+
 
 features_option = click.option(
     "--features", type=click.Choice(DETECTORS), default=None, help="Kind of features.  [default: sift]"
@@ -26,13 +42,15 @@ speed_option = click.option(
     default=None,
     help="Of extraction, against what is found.  [default: balanced]",
 )
-vocabulary_option = click.option("--vocabulary", type=click.Path(), help="Vocabulary file.  [default: the shipped one]")
+vocabulary_option = click.option(
+    "--vocabulary", type=PathArgument(), help="Vocabulary file.  [default: the shipped one]"
+)
 jobs_option = click.option(
     "--jobs", type=int, default=-1, metavar="N", help="Processes; -1: one for each core.  [default: -1]"
 )
 root_option = click.option(
     "--root",
-    type=click.Path(),
+    type=PathArgument(),
     metavar="FOLDER",
     help="Where the collection is now; names are relative to this folder.  [default: as INDEX keeps it]",
 )
@@ -41,7 +59,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 match_option = click.option(
     "--match", metavar="WORDS", help="Only images with all these words in name, text, caption, camera or date taken."
 )
-index_argument = click.argument("index", type=click.Path(path_type=Path))
+index_argument = click.argument("index", type=PathArgument(path_type=Path))
 
 
 def wanted_features(features: str | None, speed: str | None) -> str | FeatureOptions | None:
@@ -53,9 +71,23 @@ def wanted_features(features: str | None, speed: str | None) -> str | FeatureOpt
     return FeatureOptions.of(features or "sift", speed)
 
 
+def name_meant(index: Index, text: str) -> str:
+    """The name that is meant by an argument: as it is, where it is in the index or a file, else without its quotes."""
+    name = unquoted(text)
+    if name is None or index.snapshot.catalog.content_named(text) is not None or os.path.lexists(text):
+        return text
+    return name
+
+
+def tell(message: str) -> None:
+    """Say on standard error what was done. Where nobody can hear it, the work goes on."""
+    with contextlib.suppress(OSError):
+        click.echo(plain(message), err=True)
+
+
 def complain(message: str) -> None:
     """Say on standard error what went wrong."""
-    click.echo(f"featmatch: {message}", err=True)
+    tell(f"featmatch: {message}")
 
 
 def complain_of_files(index: Index, images: int = 0, so: str = "") -> None:
@@ -69,17 +101,18 @@ def complain_of_files(index: Index, images: int = 0, so: str = "") -> None:
 
 def write(target: Path, text: str) -> None:
     """Write a text file."""
-    try:
-        target.write_text(text, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise FeatmatchError(f"cannot write {target}: {error.strerror}") from error
+    _write(target, lambda: target.write_text(text, encoding="utf-8", errors="replace"))
 
 
 def save(picture: Any, target: Path) -> None:
     """Write a picture, in the format of its name."""
     from PIL import Image
 
+    _write(target, lambda: Image.fromarray(picture).save(target))
+
+
+def _write(target: Path, written: Callable[[], object]) -> None:
     try:
-        Image.fromarray(picture).save(target)
-    except (OSError, ValueError) as error:
-        raise FeatmatchError(f"cannot write {target}: {error}") from error
+        written()
+    except (OSError, ValueError) as error:  # Pillow knows no format of that name
+        raise FeatmatchError(f"cannot write {target}: {getattr(error, 'strerror', None) or error}") from error

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +20,7 @@ from featmatch.cli.common import (
     json_option,
     root_option,
 )
+from featmatch.names import printable
 
 if TYPE_CHECKING:
     from featmatch.grouping.groups import Group
@@ -64,7 +62,7 @@ def groups(index: Path, as_json: bool, as_csv: bool, html: Path | None, jobs: in
             away = sum(reason == NOT_AT_HAND for reason in unseen.values())
             for name, reason in unseen.items():
                 if reason != NOT_AT_HAND:
-                    complain(f"{tables.printable(name)}: not shown: {reason}")
+                    complain(f"{printable(name)}: not shown: {reason}")
             complain_of_files(opened, away, "they are not shown")
     if found.unremembered is not None:
         complain(f"what was found is not kept: {found.unremembered}")
@@ -81,28 +79,27 @@ def groups(index: Path, as_json: bool, as_csv: bool, html: Path | None, jobs: in
 def _print_table(found: Iterable[Group]) -> None:
     """A heading for each group, and a line for each file."""
     for number, group in enumerate(found, 1):
-        click.echo(f"group {number}, {len(group)} files:")
-        click.echo(f"  {'probability':>11}  {'inliers':>7}  {'size':>11}  {'bytes':>10}  name  (relation)")
+        tables.say(f"group {number}, {len(group)} files:")
+        tables.say(f"  {'probability':>11}  {'inliers':>7}  {'size':>11}  {'bytes':>10}  name  (relation)")
         for member in group.members:
             size = f"{member.width}x{member.height}"
             for place, name in enumerate(member.names):
                 said = member.description() if place == 0 else "identical bytes"
-                click.echo(
+                tables.say(
                     f"  {member.probability:>11.4f}  {member.inliers:>7}  {size:>11}  {member.bytes:>10}  "
-                    f"{tables.printable(name)}  ({said})"
+                    f"{printable(name)}  ({said})"
                 )
 
 
 def _print_csv(found: Iterable[Group]) -> None:
-    writer = csv.DictWriter(sys.stdout, _CSV_COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    """A row for each file."""
+    printer = tables.CsvPrinter(_CSV_COLUMNS)
     for number, group in enumerate(found, 1):
         for member in group.members:
             row = member.to_dict()
             row |= row.pop("relation") or {}
-            row["homography"] = "" if row["homography"] is None else json.dumps(row["homography"])
             for place, name in enumerate(row.pop("names")):
                 said = row["description"] if place == 0 else "identical bytes"
-                writer.writerow(
-                    {"group": number, "original": group.original.names[0], "name": name, **row, "description": said}
+                printer.print_row(
+                    {**row, "group": number, "original": group.original.names[0], "name": name, "description": said}
                 )

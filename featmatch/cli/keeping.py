@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +14,7 @@ from featmatch.cli.common import (
     FAILED,
     FOUND,
     NOTHING_FOUND,
+    PathArgument,
     complain,
     complain_of_files,
     features_option,
@@ -22,20 +22,20 @@ from featmatch.cli.common import (
     jobs_option,
     json_option,
     match_option,
+    name_meant,
     root_option,
     speed_option,
+    tell,
     vocabulary_option,
     wait_option,
     wanted_features,
 )
-
-if TYPE_CHECKING:
-    pass
+from featmatch.names import printable
 
 
 @click.command()
 @index_argument
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=PathArgument(), metavar="PATH...")
 @features_option
 @speed_option
 @vocabulary_option
@@ -68,14 +68,12 @@ def add(
             paths, jobs=jobs, text=text, timeout=timeout, pages=pages, prune=prune, wait=wait, progress=progress
         )
     for failure in report.failed:
-        complain(f"{tables.printable(failure.name)}: {failure.status}: {failure.message}")
+        complain(f"{printable(failure.name)}: {failure.status}: {failure.message}")
     for name in report.vanished:
-        complain(f"{tables.printable(name)}: vanished, taken out")
+        complain(f"{printable(name)}: vanished, taken out")
     complain_of_files(opened)
     vanished = f", vanished {len(report.vanished)}" if prune else ""
-    click.echo(
-        f"added {len(report.added)}, skipped {len(report.skipped)}, failed {len(report.failed)}{vanished}", err=True
-    )
+    tell(f"added {len(report.added)}, skipped {len(report.skipped)}, failed {len(report.failed)}{vanished}")
     asked_for = {os.path.normpath(path) for path in paths}  # what a folder holds beside good images is no error
     return FAILED if any(failure.name in asked_for for failure in report.failed) else FOUND
 
@@ -90,15 +88,14 @@ _clear_option = click.option(
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @wait_option
 def remove(index: Path, names: Sequence[str], wait: bool) -> int:
-    """Take images out of INDEX, by their names as `list` prints them, or by their paths. No file is deleted.
-
-    A name with a newline in it is printed whole by `list --json`.
-    """
-    gone = featmatch.Index.open(index).remove(names, wait=wait)
-    for name in names:
+    """Take images out of INDEX, by their names as `list` prints them, or by their paths. No file is deleted."""
+    opened = featmatch.Index.open(index)
+    meant = [name_meant(opened, name) for name in names]
+    gone = opened.remove(meant, wait=wait)
+    for name in meant:
         if name not in gone:
-            complain(f"{tables.printable(name)}: not in the index")
-    click.echo(f"removed {len(gone)}", err=True)
+            complain(f"{printable(name)}: not in the index")
+    tell(f"removed {len(gone)}")
     return FOUND if gone else NOTHING_FOUND
 
 
@@ -132,6 +129,7 @@ def accept(index: Path, a: str, b: str, clear: bool, wait: bool) -> int:
 
 def _judge(index: Path, a: str, b: str, is_copy: bool, clear: bool, wait: bool) -> int:
     opened = featmatch.Index.open(index)
+    a, b = name_meant(opened, a), name_meant(opened, b)
     if clear:
         return FOUND if opened.forget(a, b, wait=wait) else NOTHING_FOUND
     (opened.accept if is_copy else opened.reject)(a, b, wait=wait)
@@ -150,7 +148,7 @@ def list_(index: Path, match: str | None, as_json: bool) -> int:
         if as_json:
             tables.print_object(vars(record))
         else:
-            click.echo(tables.printable(record.name))
+            tables.say(printable(record.name))
     return FOUND if count else NOTHING_FOUND
 
 
@@ -164,7 +162,7 @@ def info(index: Path, as_json: bool) -> int:
         tables.print_object(vars(found))
     else:
         for name, value in vars(found).items():
-            click.echo(f"{name:<12}{value}")
+            tables.say(f"{name:<12}{value}")
     return FOUND
 
 
@@ -177,10 +175,9 @@ def compact(index: Path, wait: bool) -> int:
     before = opened.info()
     opened.compact(wait=wait)
     after = opened.info()
-    click.echo(
+    tell(
         f"segments {before.segments} -> {after.segments}, bytes {before.bytes} -> {after.bytes}, "
-        f"removed images {before.removed} -> {after.removed}",
-        err=True,
+        f"removed images {before.removed} -> {after.removed}"
     )
     return FOUND
 
@@ -196,11 +193,11 @@ def check(index: Path, repair: bool, wait: bool) -> int:
     """
     report = featmatch.check(index, repair=repair, wait=wait)
     for problem in report.problems:
-        click.echo(tables.printable(problem))
+        tables.say(problem)
     for done in report.repairs:
-        complain(tables.printable(done))
+        complain(done)
     for leftover in [] if repair else report.leftovers:
-        complain(f"{tables.printable(leftover)}: of a writer that was interrupted (or is at work); does no harm")
+        complain(f"{printable(leftover)}: of a writer that was interrupted (or is at work); does no harm")
     if report.queued:
         complain(f"{len(report.queued)} images wait to be added again: featmatch add {index} PATH...")
     complain("clean" if report else f"{len(report.remaining)} problems")

@@ -11,24 +11,28 @@ from pathlib import Path
 import click
 
 import featmatch
+from featmatch import opencv
 from featmatch.cli.common import (
     FOUND,
+    PathArgument,
     complain,
     features_option,
     jobs_option,
     speed_option,
+    tell,
     vocabulary_option,
     wanted_features,
     write,
 )
 from featmatch.errors import FeatmatchError
+from featmatch.tables import say
 
 _SUITES = ("random", "single", "crops", "hard", "plain")
 
 
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path))
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=PathArgument(), metavar="PATH...")
 @features_option
 @click.option("--words", type=int, default=65_536, show_default=True, help="Number of visual words.")
 @click.option(
@@ -51,13 +55,15 @@ def train(out: Path, paths: Sequence[str], features: str | None, words: int, wor
             paths, features=features or "sift", options=options, jobs=jobs, progress=progress
         )
     vocabulary.save(out)
-    click.echo(f"{out}: {len(vocabulary)} words from {vocabulary.provenance['images']} images", err=True)
+    tell(f"{out}: {len(vocabulary)} words from {vocabulary.provenance['images']} images")
     return FOUND
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--distractors", type=click.Path(), multiple=True, metavar="PATH", help="Index this as well; repeatable.")
+@click.argument("paths", nargs=-1, required=True, type=PathArgument(), metavar="PATH...")
+@click.option(
+    "--distractors", type=PathArgument(), multiple=True, metavar="PATH", help="Index this as well; repeatable."
+)
 @features_option
 @speed_option
 @vocabulary_option
@@ -68,9 +74,9 @@ def train(out: Path, paths: Sequence[str], features: str | None, words: int, wor
 @click.option("--count", type=click.IntRange(min=1), default=300, show_default=True, help="Positives of each suite.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of all chance.")
 @jobs_option
-@click.option("--index", type=click.Path(path_type=Path), metavar="DIR", help="Keep the index here, to use it again.")
+@click.option("--index", type=PathArgument(path_type=Path), metavar="DIR", help="Keep the index here, to use it again.")
 @click.option(
-    "--twins", type=click.Path(path_type=Path), metavar="FILE", help="Known copies: two names a line, a tab between."
+    "--twins", type=PathArgument(path_type=Path), metavar="FILE", help="Known copies: two names a line, a tab between."
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write report and records.")
 @click.option("--html", "html_file", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with plots.")
@@ -84,6 +90,7 @@ def evaluate(
     One half of the photos is indexed: edited copies of these should be found. Edited copies of the other half, as many,
     should not. Processes side by side disturb each other's times: use --jobs 1 to measure them.
     """
+    opencv.require()
     from featmatch.evaluation import report, running
     from featmatch.evaluation.trials import SUITES, EvaluationOptions, read_twins
     from featmatch.progress import stages_bar
@@ -103,7 +110,8 @@ def evaluate(
         if done.unseen is not None:
             complain(done.unseen)
         found = report.report_of(done)
-        click.echo(report.text_of(found))
+        for line in report.text_of(found).split("\n"):
+            say(line)
         if json_file is not None:
             write(json_file, json.dumps(report.without_nan(found)) + "\n")
         if html_file is not None:

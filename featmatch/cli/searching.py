@@ -14,16 +14,20 @@ from featmatch.cli.common import (
     FAILED,
     FOUND,
     NOTHING_FOUND,
+    PathArgument,
     complain,
     complain_of_files,
     features_option,
     index_argument,
     json_option,
     match_option,
+    name_meant,
     root_option,
     save,
+    tell,
 )
 from featmatch.errors import FeatmatchError, ImageError
+from featmatch.names import printable
 
 if TYPE_CHECKING:
     from featmatch.answers import Matches, Verification
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @index_argument
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("images", nargs=-1, required=True, type=PathArgument(), metavar="IMAGE...")
 @click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Matches for each image.")
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header.")
@@ -48,7 +52,7 @@ def query(
         raise click.UsageError("--json or --csv, not both")
     opened = featmatch.Index.open(index, root=root)
     show: Callable[[str, Matches], None] = (
-        tables.print_json if as_json else tables.CsvPrinter() if as_csv else tables.print_table
+        tables.print_json if as_json else tables.QueryCsv() if as_csv else tables.print_table
     )
     status = NOTHING_FOUND
     failed = False
@@ -59,7 +63,7 @@ def query(
         except ImageError as error:
             from featmatch.answers import Matches
 
-            complain(f"{tables.printable(name)}: {error.status}: {error}")
+            complain(f"{printable(name)}: {error.status}: {error.message}")
             matches, failed = Matches(status=error.status), True
         show(name, matches)
         away.update(matches.not_at_hand)
@@ -72,8 +76,8 @@ def query(
 
 
 @click.command()
-@click.argument("a", type=click.Path())
-@click.argument("b", type=click.Path())
+@click.argument("a", type=PathArgument())
+@click.argument("b", type=PathArgument())
 @features_option
 @json_option
 @click.option("--draw", type=click.Path(path_type=Path), metavar="FILE", help="Draw the answer into this picture.")
@@ -83,7 +87,7 @@ def verify(a: str, b: str, features: str | None, as_json: bool, draw: Path | Non
     if as_json:
         tables.print_object(proof.to_dict())
     else:
-        click.echo(tables.sentence(a, b, proof))
+        tables.say(tables.sentence(a, b, proof))
     if draw is not None:
         save(proof.draw(), draw)
     return FOUND if proof else NOTHING_FOUND
@@ -91,7 +95,7 @@ def verify(a: str, b: str, features: str | None, as_json: bool, draw: Path | Non
 
 @click.command()
 @index_argument
-@click.argument("query", type=click.Path())
+@click.argument("query", type=PathArgument())
 @click.argument("name")
 @json_option
 @click.option(
@@ -101,7 +105,7 @@ def verify(a: str, b: str, features: str | None, as_json: bool, draw: Path | Non
 def explain(index: Path, query: str, name: str, as_json: bool, draw: Path | None, root: str | None) -> int:
     """Say where QUERY and the image NAME of INDEX are lost on the way to an answer, or how they are proven."""
     opened = featmatch.Index.open(index, root=root)
-    explanation = opened.explain(query, name)
+    explanation = opened.explain(query, name_meant(opened, name))
     if as_json:
         tables.print_object({"query": query, **explanation.to_dict()})
     else:
@@ -111,7 +115,7 @@ def explain(index: Path, query: str, name: str, as_json: bool, draw: Path | None
         try:
             save(explanation.draw(), draw)
         except ImageError as error:
-            raise FeatmatchError(f"cannot draw {tables.printable(explanation.name)}: {error}") from error
+            raise FeatmatchError(f"cannot draw {printable(explanation.name)}: {error.message}") from error
     return FOUND if explanation.proven else NOTHING_FOUND
 
 
@@ -129,6 +133,6 @@ def _draw_all(
         try:
             save(draw_match(query_name, path_of(match.name), match), target)
         except ImageError as error:
-            complain(f"cannot draw {tables.printable(match.name)}: {error}")
+            complain(f"cannot draw {printable(match.name)}: {error.message}")
         else:
-            click.echo(f"drawn: {tables.printable(str(target))}", err=True)
+            tell(f"drawn: {printable(str(target))}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import shutil
@@ -15,6 +16,7 @@ import cv2
 
 from featmatch.adding import AddReport
 from featmatch.answers import Match
+from featmatch.errors import FeatmatchError
 from featmatch.evaluation.trials import (
     EvaluationOptions,
     Made,
@@ -30,8 +32,11 @@ from featmatch.files import image_files
 from featmatch.index import Index
 from featmatch.info import IndexInfo
 from featmatch.probability import Likeness
+from featmatch.workers import Lost, in_order
 
 Progress = Callable[[str, int, int], None]
+
+_TRIAL_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -211,11 +216,13 @@ def _in_parallel(
     if jobs == 1:
         yield from (run(trial, plan, workspace, twins) for trial in trials)
         return
-    import joblib
-
-    yield from joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=4, pre_dispatch="4*n_jobs")(
-        joblib.delayed(run)(trial, plan, workspace, twins) for trial in trials
-    )
+    processes = os.cpu_count() or 1 if jobs < 0 else jobs
+    tasks = [(trial, plan, workspace, twins) for trial in trials]
+    with contextlib.closing(in_order(run, tasks, jobs=processes, seconds=_TRIAL_SECONDS)) as records:
+        for record in records:
+            if isinstance(record, Lost):
+                raise FeatmatchError(f"a process that made and queried a picture was lost: {record.reason}")
+            yield record
 
 
 def run(trial: Trial, plan: Plan, workspace: Path, twins: frozenset[tuple[str, str]] = frozenset()) -> Record:

@@ -89,11 +89,15 @@ function markShown() {
   tally();
 }
 
+// As in names.py; the bytes are UTF-8, so there are no surrogates.
+const UNFIT = new RegExp("[\\0-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f" +
+  "\\ufeff\\ufff9-\\ufffb\\u{e0000}-\\u{e007f}]", "u");
+
 /** A name as one line: as it is, or where that is no line of text, quoted as C does, byte by byte. */
 function line(bytes) {
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    if (!/^"|[\p{Cc}\p{Zl}\p{Zp}]/u.test(text)) return text;
+    if (!text.startsWith('"') && !UNFIT.test(text)) return text;
   } catch { /* no UTF-8 */ }
   const quoted = [...bytes].map((byte) => byte === 0x22 || byte === 0x5c ? "\\" + String.fromCharCode(byte)
     : byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : "\\" + byte.toString(8).padStart(3, "0"));

@@ -21,7 +21,7 @@ from featmatch.errors import FeatmatchError, ImageError
 from featmatch.files import replaced
 from featmatch.formats import split_page
 from featmatch.grouping.groups import Group, Member
-from featmatch.tables import printable
+from featmatch.names import printable
 from featmatch.thumbnails import embedded
 from featmatch.workers import Lost, in_order
 
@@ -140,7 +140,8 @@ def _look(paths: Sequence[str], size: int, longest_px: int) -> tuple[str | None,
             reasons.append("changed since it was added")
         except (ImageError, OSError, ValueError) as error:
             missing = isinstance(error, FileNotFoundError)
-            reasons.append("no such file" if missing else getattr(error, "strerror", None) or str(error))
+            said = getattr(error, "message", None) or getattr(error, "strerror", None) or str(error)
+            reasons.append("no such file" if missing else said)
     return None, reasons[0] if reasons else NOT_AT_HAND
 
 
@@ -190,7 +191,7 @@ def _shown_file(name: str, path: str | None, dates: Mapping[str, str]) -> dict[s
             date = f"{datetime.fromtimestamp(os.stat(file).st_mtime):%Y-%m-%d %H:%M}"
     taken = dates.get(name, "")[: len("2019-05-03T10:20")].replace("T", " ")
     return {
-        "name": printable(content.decode(errors="backslashreplace")),
+        "name": printable(name),
         "value": base64.b64encode(content).decode(),
         "href": href,
         "date": f"taken {taken}" if taken and date != "not there" else date,

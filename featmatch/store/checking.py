@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from featmatch.arguments import checked_path
 from featmatch.errors import FeatmatchError, StoreError
 from featmatch.files import sha256_of
 from featmatch.store import text_search
@@ -58,7 +59,7 @@ def check(path: str | os.PathLike[str], *, repair: bool = False, wait: bool = Fa
         StoreError: there is no index, one of another version, or one whose catalogue cannot be read; or the repair
             cannot be written.
     """
-    folder = Path(path)
+    folder = Path(checked_path(path, "path"))
     if not os.path.isfile(folder / "catalog.sqlite"):
         raise StoreError(f"{folder} is no featmatch index, or none that may be read")
     if not repair:

@@ -68,7 +68,7 @@ class IndexedImage:
     look: np.void
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Segment:
     """A segment, open for reading.
 
@@ -91,6 +91,9 @@ class Segment:
     features: NDArray[np.int32]
     phashes: NDArray[np.uint64]
     looks: Look
+
+    def __repr__(self) -> str:
+        return f"Segment({len(self.ids)} images, {len(self.postings.image)} postings)"
 
     @cached_property
     def weights(self) -> NDArray[np.float32]:

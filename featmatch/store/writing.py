@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ import filelock
 from featmatch.errors import StoreError
 from featmatch.files import flush_folder
 from featmatch.store.catalog import Catalog
+
+# Folders that this process writes to: by device and number, since one folder has many names.
+_at_work: dict[tuple[int, int], tuple[int, int]] = {}  # -> the process and its thread
 
 
 @contextlib.contextmanager
@@ -27,12 +31,24 @@ def writing(folder: Path, *, wait: bool = False) -> Iterator[None]:
         StoreError: another writer is at work, or the folder cannot be written to.
     """
     try:
+        state = os.stat(folder)
+        place, us = (state.st_dev, state.st_ino), (os.getpid(), threading.get_ident())
+        if _at_work.get(place) == us:  # in a callback, say; to wait for oneself would take for ever
+            raise StoreError(f"{folder} is being written to by this very call")
+        # A lock that other threads have is another's to this one, as one of another process is.
         with filelock.FileLock(folder / "writer.lock", timeout=-1 if wait else 0):
-            yield
+            _at_work[place] = us
+            try:
+                yield
+            finally:
+                _at_work.pop(place, None)
     except filelock.Timeout as error:
-        raise StoreError(f"{folder} is being written to by another process") from error
+        process, _ = _at_work.get(place, (None, None))
+        who = "another thread of this process" if process == us[0] else "another process"
+        raise StoreError(f"{folder} is being written to by {who}") from error
     except OSError as error:
-        raise StoreError(f"cannot write to {folder}: {error.strerror or error}") from error
+        where = folder if error.filename is None else os.fsdecode(error.filename)
+        raise StoreError(f"cannot write to {where}: {error.strerror or error}") from error
 
 
 def leftovers(folder: Path, catalog: Catalog) -> list[Path]:

@@ -1,0 +1,90 @@
+"""What callers pass, looked at before anything is done: what cannot be meant is a ``UsageError`` that says so."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
+
+from featmatch.errors import UsageError
+
+
+def checked_path(value: object, what: str) -> str:
+    """A path as a string; ``what`` names the argument.
+
+    Raises:
+        UsageError: it is none.
+    """
+    path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(path, str):
+        raise UsageError(f"{what} is a path, not {_kind(value)}")
+    if "\0" in path:
+        raise UsageError(f"{what} is a path, and has no NUL character in it")
+    return path
+
+
+def checked_paths(values: object, what: str) -> list[str]:
+    """Several paths, as strings.
+
+    Raises:
+        UsageError: one of them is none, or there is but one path, which would be taken for its letters.
+    """
+    if isinstance(values, (str, bytes, os.PathLike)) or not isinstance(values, Iterable):
+        raise UsageError(f"{what} is a list of paths, not {_kind(values)}")
+    return [checked_path(value, f"each of {what}") for value in values]
+
+
+def check_number(value: object, what: str, least: int) -> None:
+    """Refuse what is no whole number of at least so much."""
+    if not _is_a(Integral, value) or value < least:  # type: ignore[operator]  # it is a number
+        raise UsageError(f"{what} is a whole number of {least} or more, not {_said(value)}")
+
+
+def check_run(jobs: object, progress: object) -> None:
+    """Refuse what is no number of processes, and no function (or None) to be told of progress."""
+    if not (_is_a(Integral, jobs) and jobs == -1):
+        try:
+            check_number(jobs, "jobs", 1)
+        except UsageError as error:
+            raise UsageError(f"{error}; -1: one for each core") from None
+    if progress is not None and not callable(progress):
+        raise UsageError(f"progress is a function, not {_kind(progress)}")
+
+
+def check_seconds(value: object, what: str) -> None:
+    """Refuse what is no time."""
+    if not _is_a(Real, value) or not value > 0:  # type: ignore[operator]  # it is a number
+        raise UsageError(f"{what} is more than 0 seconds, not {_said(value)}")
+
+
+def check_kind(value: object, what: str, *kinds: type, none: bool = True) -> None:
+    """Refuse what is of none of some types, nor None where that will do."""
+    if not (isinstance(value, kinds) or (none and value is None)):
+        raise UsageError(f"{what} is {' or '.join(kind.__name__ for kind in kinds)}, not {_kind(value)}")
+
+
+def check_options(options: Any) -> None:
+    """Refuse a dataclass of options that has a value of another type than its default.
+
+    Raises:
+        UsageError: it has.
+    """
+    for field in dataclasses.fields(options):
+        value, default = getattr(options, field.name), field.default
+        wanted = Integral if isinstance(default, int) else Real if isinstance(default, float) else type(default)
+        if not _is_a(wanted, value) or (isinstance(value, tuple) and not all(_is_a(Real, part) for part in value)):
+            raise UsageError(f"{field.name} of {type(options).__name__} is like {default!r}, not {_said(value)}")
+
+
+def _is_a(kind: type, value: object) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)  # True is no number that anybody means
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else type(value).__name__
+
+
+def _said(value: object) -> str:
+    return repr(value) if isinstance(value, (str, int, float, type(None))) else _kind(value)

@@ -1,0 +1,61 @@
+"""Names of files as text: one line each, harmless to a terminal, and back to the name."""
+
+from __future__ import annotations
+
+import os
+import re
+
+# Control characters; marks that turn the direction of writing or are not seen; line and paragraph separators; and
+# surrogates, which stand for bytes that are no UTF-8. The joiners U+200C and U+200D stay: Persian, Hindi and emoji
+# need them. The page of groups (page.js) has the same list.
+_UNFIT = re.compile(
+    "[\0-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_QUOTED = re.compile(rb'"((?:[^"\\]|\\["\\]|\\[0-3][0-7]{2})*)"')
+_ESCAPE = re.compile(rb'\\(["\\]|[0-7]{3})')
+
+
+def printable(name: str) -> str:
+    """A name as a line of text: as it is, or where it is none, or begins with ``"``, quoted."""
+    return quoted(name) if name.startswith('"') or _UNFIT.search(name) else name
+
+
+def quoted(name: str) -> str:
+    """A name in double quotes, as C has it: what is no ASCII is its bytes, three octal digits each."""
+    return '"' + "".join(map(_in_quotes, _bytes_of(name))) + '"'
+
+
+def unquoted(text: str) -> str | None:
+    """The name that ``quoted`` made a text of; None where it did not."""
+    found = _QUOTED.fullmatch(_bytes_of(text))
+    if found is None or b"\\000" in found[1]:
+        return None
+    return os.fsdecode(_ESCAPE.sub(_byte_of, found[1]))
+
+
+def plain(text: str) -> str:
+    """A text on one line: characters that could command a terminal, or deceive its reader, are octal bytes."""
+    return _UNFIT.sub(lambda unfit: "".join(f"\\{byte:03o}" for byte in _bytes_of(unfit[0])), text)
+
+
+def is_unicode(name: str) -> bool:
+    """Whether a name is text, so that any program can take it: its bytes are UTF-8."""
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _bytes_of(name: str) -> bytes:
+    try:
+        return os.fsencode(name)
+    except UnicodeEncodeError:  # surrogates that are no bytes: of no file, but of a string from a stranger
+        return name.encode("utf-8", "surrogatepass")
+
+
+def _in_quotes(byte: int) -> str:
+    if byte in b'"\\':
+        return f"\\{byte:c}"
+    return chr(byte) if 0x20 <= byte < 0x7F else f"\\{byte:03o}"
+
+
+def _byte_of(escape: re.Match[bytes]) -> bytes:
+    return escape[1] if len(escape[1]) == 1 else bytes([int(escape[1], 8)])

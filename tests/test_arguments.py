@@ -1,0 +1,151 @@
+"""What cannot be meant is a ``UsageError``, in words, whatever is called with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import featmatch
+from featmatch import Index, UsageError, Vocabulary
+
+Photos = dict[str, NDArray[np.uint8]]
+
+NO_PATH: tuple[Any, ...] = (None, 3, 2.5, b"a.jpg", ["a.jpg"], object(), np.zeros((9, 9), np.uint8), "a\0b")
+NO_PATHS: tuple[Any, ...] = (
+    "abc", b"abc", Path("abc"), None, 3, [None], [3], [b"abc"], ["abc", None], [["abc"]], ["a\0b"],
+    [np.zeros((9, 9), np.uint8)], np.zeros((9, 9), np.uint8),
+)  # fmt: skip
+NO_IMAGE: tuple[Any, ...] = (None, 3, 2.5, ["a.jpg"], object(), {}, np.zeros(9), np.zeros((9, 9)), (1, 2))
+NO_COUNT: tuple[Any, ...] = (0, -1, "3", 2.5, None, True, float("nan"), [3])
+NO_JOBS: tuple[Any, ...] = (0, -2, "2", 1.5, None, True, -1.0, [1])
+NO_SECONDS: tuple[Any, ...] = (0, -1, "60", None, float("nan"), True, [60])
+NO_TEXT: tuple[Any, ...] = (3, b"text", ["text"], object())
+NO_FUNCTION: tuple[Any, ...] = (3, "print", [print])
+NO_OPTIONS: tuple[Any, ...] = (3, "fast", {"words": 3}, object, featmatch.FeatureOptions.of)
+NO_FEATURES: tuple[Any, ...] = ("psychic", 3, b"sift", ["sift"], {"detector": "sift"}, object())
+
+# What is called, the argument that is wrong, and what it may not be; all else is as in _GOOD.
+CALLS: list[tuple[str, str, tuple[Any, ...]]] = [
+    ("Index.open", "path", NO_PATH), ("Index.open", "root", NO_PATH[1:]), ("Index.open", "features", NO_FEATURES),
+    ("Index.open", "vocabulary", (3, b"v.npz", ["v.npz"], object())),
+    ("index.add", "paths", NO_PATHS), ("index.add", "jobs", NO_JOBS), ("index.add", "timeout", NO_SECONDS),
+    ("index.add", "text", NO_TEXT), ("index.add", "progress", NO_FUNCTION),
+    ("index.remove", "names", NO_PATHS), ("index.images", "match", (*NO_TEXT, "", "!")),
+    ("index.path_of", "name", (3, None, b"a.png", ["a.png"])),
+    ("index.query", "image", NO_IMAGE), ("index.query", "limit", NO_COUNT), ("index.query", "match", (*NO_TEXT, "")),
+    ("index.query", "voting", NO_OPTIONS), ("index.query", "geometry", NO_OPTIONS),
+    ("index.explain", "image", NO_IMAGE), ("index.explain", "name", NO_PATH),
+    ("index.explain", "voting", NO_OPTIONS), ("index.explain", "geometry", NO_OPTIONS),
+    *((f"index.{verb}", side, NO_PATH) for verb in ("accept", "reject", "forget") for side in ("a", "b")),
+    ("index.groups", "jobs", NO_JOBS), ("index.groups", "progress", NO_FUNCTION),
+    ("verify", "a", NO_IMAGE), ("verify", "b", NO_IMAGE), ("verify", "features", (None, *NO_FEATURES)),
+    ("verify", "matching", NO_OPTIONS), ("verify", "geometry", NO_OPTIONS),
+    ("extract", "image", NO_IMAGE), ("extract", "options", NO_OPTIONS),
+    ("train_vocabulary", "paths", NO_PATHS), ("train_vocabulary", "features", (None, *NO_FEATURES)),
+    ("train_vocabulary", "words", (0, -1, "64", 2.5, None, True, [64])), ("train_vocabulary", "options", NO_OPTIONS),
+    ("train_vocabulary", "jobs", NO_JOBS), ("train_vocabulary", "progress", NO_FUNCTION),
+    ("check", "path", NO_PATH), ("Vocabulary.load", "path", NO_PATH), ("vocabulary.save", "path", NO_PATH),
+    ("FeatureOptions", "detector", (3, None, "", ["sift"])), ("FeatureOptions", "longest_px", ("640", None, 0, 0.5)),
+    ("FeatureOptions.of", "speed", (3, None, "brisk", ["fast"])), ("FeatureOptions.of", "detector", (3, None, [])),
+    ("VotingOptions", "words", ("3", None, 0, 2.5)), ("VotingOptions", "sigma", ("10", None, 0, float("nan"))),
+    ("GeometryOptions", "tolerance", ("0.1", None, [0.1], float("nan"))), ("GeometryOptions", "grid", (2.5, None)),
+    ("MatchingOptions", "ratio", ("0.8", None, True)), ("MatchingOptions", "checks", (None, 1.5, "1")),
+    ("TrainingOptions", "words", ("64", None, 64.0)), ("TrainingOptions", "scales", (1.0, None, "1", ("1",), ())),
+    ("TrainingOptions", "search", (3, None, "slow")),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def called(
+    photo_folder: Path, vocabulary_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
+    """Each public function with arguments that are right."""
+    folder = tmp_path_factory.mktemp("arguments")
+    index = Index.open(folder / "i.fm", create=True, vocabulary=vocabulary_file)
+    cat, coins = str(photo_folder / "chelsea.png"), str(photo_folder / "coins.png")
+    index.add([cat], jobs=1)
+    vocabulary = Vocabulary.load(vocabulary_file)
+    pair = {"a": cat, "b": coins}
+    return {
+        "Index.open": (Index.open, {"path": folder / "i.fm"}),
+        "index.add": (index.add, {"paths": [cat], "jobs": 1}),
+        "index.remove": (index.remove, {"names": ["nothing"]}),
+        "index.images": (lambda match=None: list(index.images(match)), {}),
+        "index.path_of": (index.path_of, {"name": cat}),
+        "index.query": (index.query, {"image": cat}),
+        "index.explain": (index.explain, {"image": cat, "name": cat}),
+        "index.accept": (index.accept, pair),
+        "index.reject": (index.reject, pair),
+        "index.forget": (index.forget, pair),
+        "index.groups": (index.groups, {"jobs": 1}),
+        "verify": (featmatch.verify, pair),
+        "extract": (featmatch.extract, {"image": cat}),
+        "train_vocabulary": (featmatch.train_vocabulary, {"paths": [cat], "words": 64, "jobs": 1}),
+        "check": (featmatch.check, {"path": folder / "i.fm"}),
+        "Vocabulary.load": (Vocabulary.load, {"path": vocabulary_file}),
+        "vocabulary.save": (vocabulary.save, {"path": folder / "v.npz"}),
+        "FeatureOptions": (featmatch.FeatureOptions, {}),
+        "FeatureOptions.of": (featmatch.FeatureOptions.of, {}),
+        "VotingOptions": (featmatch.VotingOptions, {}),
+        "GeometryOptions": (featmatch.GeometryOptions, {}),
+        "MatchingOptions": (featmatch.MatchingOptions, {}),
+        "TrainingOptions": (featmatch.TrainingOptions, {}),
+    }
+
+
+@pytest.mark.parametrize(("name", "argument", "wrong"), CALLS, ids=[f"{call[0]}-{call[1]}" for call in CALLS])
+def test_what_cannot_be_meant_is_a_usage_error(
+    called: dict[str, tuple[Callable[..., Any], dict[str, Any]]], name: str, argument: str, wrong: tuple[Any, ...]
+) -> None:
+    function, good = called[name]
+    function(**good)
+    for value in wrong:
+        with pytest.raises(UsageError) as raised:
+            function(**{**good, argument: value})
+        said = str(raised.value)
+        assert said
+        assert "\n" not in said
+        assert "0x" not in said  # no address of an object
+
+
+def test_numbers_of_numpy_are_numbers(called: dict[str, tuple[Callable[..., Any], dict[str, Any]]]) -> None:
+    function, good = called["index.query"]
+    options: Any = {"words": np.int32(3), "sigma": np.float32(10)}
+    assert function(**good, limit=np.int64(1), voting=featmatch.VotingOptions(**options))
+    assert featmatch.GeometryOptions(octaves=1).octaves == 1
+
+
+def test_an_image_that_cannot_be_read_is_named(photo_folder: Path, tmp_path: Path) -> None:
+    cat, missing, text = photo_folder / "chelsea.png", tmp_path / "nothing.jpg", tmp_path / "text.jpg"
+    text.write_text("no image")
+    for a, b, wrong in ((cat, missing, missing), (text, cat, text), (missing, text, missing)):
+        with pytest.raises(featmatch.ImageError, match=rf"^{wrong}: ") as raised:
+            featmatch.verify(a, b)
+        assert raised.value.name == str(wrong)
+        assert raised.value.status == ("not_found" if wrong is missing else "decode_failed")
+        assert str(wrong) not in raised.value.message
+    with pytest.raises(featmatch.ImageError) as raised:
+        featmatch.extract(b"no image")
+    assert raised.value.name is None
+
+
+def test_what_holds_arrays_is_shown_on_one_line(
+    photo_folder: Path, tiny_vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    cat = photo_folder / "chelsea.png"
+    proof = featmatch.verify(cat, cat)
+    index = Index.open(tmp_path / "i.fm", create=True, vocabulary=tiny_vocabulary)
+    index.add([cat], jobs=1)
+    shown = [
+        tiny_vocabulary, featmatch.extract(cat), proof, proof.match, index.query(cat)[0], index.explain(cat, cat),
+        *index.snapshot.segments.values(), index.info(),
+    ]  # fmt: skip
+    for thing in shown:
+        assert len(repr(thing).splitlines()) == 1, thing
+        assert "array(" not in repr(thing), thing
+    assert repr(tiny_vocabulary) == "Vocabulary(detector='sift', words=1024, search='two-level')"
