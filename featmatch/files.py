@@ -63,10 +63,15 @@ def is_below(top: str, name: str) -> bool:
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file's content, hexadecimal."""
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+        return sha256_of_rest(file)
+
+
+def sha256_of_rest(file: IO[bytes]) -> str:
+    """SHA-256 of what is left to read of an open file, hexadecimal."""
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
     return digest.hexdigest()
 
 
@@ -75,7 +80,7 @@ def folder_bytes(folder: Path) -> int:
     total = 0
     for path in folder.rglob("*"):
         try:
-            state = path.stat()
+            state = path.lstat()
         except OSError:
             continue
         total += state.st_size if stat.S_ISREG(state.st_mode) else 0
@@ -92,8 +97,9 @@ def replaced(target: Path) -> Iterator[IO[bytes]]:
         OSError: it cannot be written.
     """
     aside = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    aside.unlink(missing_ok=True)
     try:
-        with aside.open("wb") as file:
+        with aside.open("xb") as file:  # made anew, so that it is no link to another
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from featmatch.errors import MissingFeatureError, VocabularyError
 from featmatch.features import FeatureOptions, extract
 from featmatch.symmetry import SIFT_PERMUTATIONS, Variant, with_descriptors_of
-from featmatch.vocabulary import FORMAT_VERSION, SIGNATURE_BITS, Vocabulary, Words, signature_projection
+from featmatch.vocabulary import FORMAT_VERSION, Vocabulary, Words, signature_projection
+from featmatch.vocabulary_check import SIGNATURE_BITS
 
 Photos = dict[str, NDArray[np.uint8]]
 SIZES = {"sift": 128, "orb": 256, "kaze": 64}

@@ -10,12 +10,24 @@ import re
 import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from types import NoneType
 from typing import Any
 
-from featmatch.errors import UsageError
+from featmatch.errors import StoreError, UsageError
 
 TABLE = "searched"  # rows have the numbers of names
 _SCHEMA = f"""CREATE VIRTUAL TABLE {TABLE} USING fts5 (words, columnsize=0, tokenize="unicode61 remove_diacritics 2")"""
+# What SQLite makes of it: the table, and those that it keeps its words in; (type, name, table, SQL).
+TABLES = frozenset(
+    ("table", name, name, statement)
+    for name, statement in (
+        (TABLE, _SCHEMA),
+        (f"{TABLE}_data", f"CREATE TABLE '{TABLE}_data'(id INTEGER PRIMARY KEY, block BLOB)"),
+        (f"{TABLE}_idx", f"CREATE TABLE '{TABLE}_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID"),
+        (f"{TABLE}_content", f"CREATE TABLE '{TABLE}_content'(id INTEGER PRIMARY KEY, c0)"),
+        (f"{TABLE}_config", f"CREATE TABLE '{TABLE}_config'(k PRIMARY KEY, v) WITHOUT ROWID"),
+    )
+)
 
 # Thai and Lao, kana and Chinese characters
 _WITHOUT_SPACES = re.compile(
@@ -78,7 +90,9 @@ def _insert(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
     connection.execute(f"INSERT INTO {TABLE} (rowid, words) VALUES (?, ?)", (row[0], _words_of(*row[1:])))
 
 
-def _words_of(name: str | bytes, *others: str | None) -> str:
+def _words_of(name: Any, *others: Any) -> str:
+    if not isinstance(name, (str, bytes)) or not all(isinstance(other, (str, NoneType)) for other in others):
+        raise StoreError("the catalogue is damaged: a name, or what is told of one, is no text")
     told = name if isinstance(name, str) else name.decode(errors="replace")
     return _taken_apart(_plain("\n".join([told, *filter(None, others)])))
 
