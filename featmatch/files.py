@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from featmatch.errors import UsageError
 from featmatch.formats import SUFFIXES
@@ -59,6 +60,24 @@ def is_below(top: str, name: str) -> bool:
     if top == os.curdir:
         return not os.path.isabs(name) and name.split(os.sep, maxsplit=1)[0] != os.pardir
     return name == top or name.startswith(top.rstrip(os.sep) + os.sep)
+
+
+def opened(path: str | os.PathLike[str], *, through_links: bool = True) -> BinaryIO:
+    """Open a real file for reading: no pipe, which would be waited for, and no device.
+
+    Args:
+        path: of the file.
+        through_links: whether it may be a link to one.
+
+    Raises:
+        OSError: there is none, or it is something else, or it cannot be read.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags if through_links else flags | getattr(os, "O_NOFOLLOW", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no file")
+    return os.fdopen(handle, "rb")
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

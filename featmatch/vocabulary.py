@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from featmatch.arrays import read_archive
 from featmatch.errors import MissingFeatureError, VocabularyError
 from featmatch.features import DESCRIPTOR_SIZE
-from featmatch.files import replaced
+from featmatch.files import opened, replaced
 from featmatch.symmetry import SIFT_PERMUTATIONS, Variant
 from featmatch.vocabulary_check import ARRAYS, SIGNATURE_BITS, wrongs
 from featmatch.word_search import FlannSearch, TwoLevelSearch, WordSearch, all_forms
@@ -153,7 +153,7 @@ class Vocabulary:
             VocabularyError: it is missing, damaged, of another version, or no vocabulary.
         """
         try:
-            with open(path, "rb") as file:
+            with opened(path) as file:
                 return cls.read(file, str(path))
         except OSError as error:
             raise VocabularyError(f"cannot read vocabulary {path}: {error.strerror}") from error

@@ -139,16 +139,17 @@ def _examined(folder: Path) -> _Findings:
 def _examine(folder: Path, catalog: Catalog, found: _Findings) -> None:
     found.catalog.extend(f"{catalog.path}: {problem}" for problem in _catalog_problems(catalog))
     try:
-        FeatureOptions.of_index(catalog.meta.get("features"))
+        detector = FeatureOptions.of_index(catalog.meta.get("features")).detector
     except UsageError as error:
         found.catalog.append(f"{catalog.path}: it does not say what its features are: {error}")
+        detector = None
     found.queued = catalog.queued()
     found.leftovers, found.foreign = ([str(path) for path in paths] for paths in leftovers(folder, catalog))
     from featmatch.grouping import remembered
 
     if remembered.is_damaged(folder):
         found.pairs.append(f"{folder / PAIRS} is not as it was written")
-    found.vocabulary, words = _vocabulary_problems(folder, catalog)
+    found.vocabulary, words = _vocabulary_problems(folder, catalog, detector)
     for record in catalog.segments():
         where = segment_folder(folder, record.id)
         problems = damaged_files(where, record.manifest)
@@ -167,7 +168,7 @@ def _examine(folder: Path, catalog: Catalog, found: _Findings) -> None:
             found.segments[record.id] = problems
 
 
-def _vocabulary_problems(folder: Path, catalog: Catalog) -> tuple[list[str], int]:
+def _vocabulary_problems(folder: Path, catalog: Catalog, detector: str | None) -> tuple[list[str], int]:
     """What is wrong with the vocabulary, and how many words it has; 0, where that is not known."""
     path = folder / VOCABULARY
     try:
@@ -181,6 +182,8 @@ def _vocabulary_problems(folder: Path, catalog: Catalog) -> tuple[list[str], int
         problems.append(f"{path} is not as it was written")
     if vocabulary.fingerprint != catalog.meta.get("vocabulary"):
         problems.append(f"{path} is another one than the index was made with")
+    if detector is not None and vocabulary.detector != detector:
+        problems.append(f"{path} is for {vocabulary.detector}, and the index for {detector}")
     return problems, len(vocabulary)
 
 

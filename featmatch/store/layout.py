@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from featmatch import files
 from featmatch.errors import StoreError, VocabularyError
 from featmatch.vocabulary import Vocabulary
 
@@ -24,7 +25,6 @@ _HALF_WRITTEN = re.compile(
     re.ASCII,
 )
 _SEGMENT = re.compile(r"(\d{6}|[1-9]\d{6,})(\.partial)?", re.ASCII)
-_WITHOUT_WAITING = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 
 
 def segment_folder(index: Path, number: int) -> Path:
@@ -108,15 +108,11 @@ def opened(path: Path) -> BinaryIO:
     """Open a file of an index for reading: a real file, which is reached through no link, and waits for nobody.
 
     Raises:
-        StoreError: it is something else.
+        StoreError: it is a link, a pipe or a device.
         OSError: there is none, or it cannot be read.
     """
     refuse_links(path)
-    file = os.fdopen(os.open(path, _WITHOUT_WAITING), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise StoreError(f"{path} is no file")
-    return file
+    return files.opened(path, through_links=False)
 
 
 def vocabulary_of(index: Path) -> Vocabulary:

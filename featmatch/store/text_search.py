@@ -77,7 +77,16 @@ def write(connection: sqlite3.Connection, names: Iterable[int]) -> None:
 
 
 def problems(rows: Callable[..., list[tuple[Any, ...]]]) -> Iterator[str]:
-    """Where the table is not in step with the names; ``rows`` selects from the catalogue."""
+    """Where the table is damaged, or not in step with the names; ``rows`` selects from the catalogue."""
+    try:
+        if rows("SELECT 1 FROM pragma_module_list WHERE name = 'fts5vocab'"):
+            rows("PRAGMA query_only = OFF")  # for a table in memory alone
+            rows(f"CREATE VIRTUAL TABLE IF NOT EXISTS temp.terms USING fts5vocab (main, {TABLE}, row)")
+            rows("SELECT count(*) FROM temp.terms")  # goes through all words
+    except StoreError as error:
+        yield f"the words of names cannot be looked up: {error}"
+    finally:
+        rows("PRAGMA query_only = ON")
     for (number,) in rows(_NAMELESS):
         yield f"there are words, but no name {number}"
     last = -1
