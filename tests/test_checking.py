@@ -12,14 +12,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from filelock import FileLock
 
 import featmatch
 from featmatch import Index, StoreError, Vocabulary, check
+from featmatch.cli import cli
 from featmatch.store.catalog import DIGEST_BYTES, Catalog, is_intact
 from featmatch.store.generation import changing
 from featmatch.store.layout import segment_folder
 from featmatch.store.segment import MANIFEST, read_manifest
+from tools import forging
 from tools.small_index import draw_pictures, small_index
 
 
@@ -327,3 +330,19 @@ def test_reports_are_true_where_nothing_remains() -> None:
     assert clean
     assert dataclasses.replace(clean, problems=["a"], repairs=["b"])
     assert not dataclasses.replace(clean, problems=["a"], remaining=["a"])
+
+
+def test_the_command_names_what_is_none_of_an_index(folder: Path) -> None:
+    (folder / "notes.txt").write_text("mine")
+    ended = CliRunner().invoke(cli, ["check", str(folder)], standalone_mode=False)
+    assert ended.return_value == 0
+    assert f"{folder / 'notes.txt'}: is nothing of an index; left alone" in ended.output
+
+
+@pytest.mark.parametrize("statement", ["block = x'ff'", "block = zeroblob(9)"])
+def test_damaged_words_are_named(folder: Path, statement: str) -> None:
+    forging.in_catalog(folder, f"UPDATE searched_data SET {statement}")
+    problems = check(folder).problems
+    assert any("the words of names cannot be looked up" in problem for problem in problems)
+    with pytest.raises(StoreError):
+        list(Index.open(folder).images("first"))

@@ -64,13 +64,15 @@ def entries(folder: Path) -> list[Path]:
 def refuse_links(path: Path) -> None:
     """Raise a StoreError, where a path in an index is neither a file nor a folder, but a link, a pipe or a device."""
     try:
-        mode = path.lstat().st_mode
+        state = path.lstat()
     except FileNotFoundError:  # another writer may have deleted it meanwhile
         return
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        what = "a link" if stat.S_ISLNK(mode) else "a pipe or a device"
+    mode, tag = state.st_mode, getattr(state, "st_reparse_tag", 0)  # a junction of Windows looks like a folder
+    is_link = stat.S_ISLNK(mode) or (tag != 0 and tag == getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", 0))
+    if is_link or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        what = "a link" if is_link else "a pipe or a device"
         raise StoreError(f"{path} is {what}; an index holds files and folders only")
 
 
