@@ -19,6 +19,7 @@ import featmatch
 from featmatch import Index, StoreError, Vocabulary, check
 from featmatch.cli import cli
 from featmatch.store.catalog import DIGEST_BYTES, Catalog, is_intact
+from featmatch.store.checking import _catalog_problems
 from featmatch.store.generation import changing
 from featmatch.store.layout import segment_folder
 from featmatch.store.segment import MANIFEST, read_manifest
@@ -339,10 +340,19 @@ def test_the_command_names_what_is_none_of_an_index(folder: Path) -> None:
     assert f"{folder / 'notes.txt'}: is nothing of an index; left alone" in ended.output
 
 
-@pytest.mark.parametrize("statement", ["block = x'ff'", "block = zeroblob(9)"])
-def test_damaged_words_are_named(folder: Path, statement: str) -> None:
-    forging.in_catalog(folder, f"UPDATE searched_data SET {statement}")
-    problems = check(folder).problems
-    assert any("the words of names cannot be looked up" in problem for problem in problems)
-    with pytest.raises(StoreError):
-        list(Index.open(folder).images("first"))
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("UPDATE searched_data SET block = zeroblob(9)", "other words are found"),
+        ("UPDATE searched_data SET block = x'ffffffffffff' WHERE id = 10", "cannot be looked up"),
+        ("DELETE FROM searched_data WHERE id > 10", "cannot be looked up"),
+    ],
+)
+def test_damaged_words_are_named(folder: Path, statement: str, told: str) -> None:
+    forging.in_catalog(folder, statement)
+    for _ in range(2):
+        assert [told in problem for problem in check(folder).problems] == [True]
+    catalog = Catalog(folder / "catalog.sqlite")
+    list(_catalog_problems(catalog))
+    with pytest.raises(StoreError, match="readonly"):
+        catalog.rows("CREATE TABLE more (x)")

@@ -14,6 +14,7 @@ from featmatch.store.segment import MANIFEST
 from tools.forging import (
     Attack,
     at,
+    both,
     changed,
     column,
     crafted,
@@ -23,7 +24,6 @@ from tools.forging import (
     header,
     hot_journal,
     idf,
-    in_catalog,
     kept_folders,
     linked,
     looped,
@@ -42,6 +42,7 @@ from tools.forging import (
     seal,
     sql,
     vocabulary_file,
+    without,
 )
 
 _ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
@@ -49,10 +50,7 @@ _NESTED = "[" * 200_000
 
 LINKS: dict[str, Attack] = {
     "segments is a link": linked("segments", "segments"),
-    "no catalogue, and segments is a link": lambda index, victim: (
-        (index / "catalog.sqlite").unlink(),
-        linked("segments", "segments")(index, victim),
-    ),
+    "no catalogue, and segments is a link": both(without("catalog.sqlite"), linked("segments", "segments")),
     "a segment is a link": linked("segments/000001", "segments/000007"),
     "a stale segment is a link": linked("segments/000009", "segments/000007"),
     "a half-written segment is a link": linked("segments/000003.partial", "segments/000007"),
@@ -173,9 +171,8 @@ ROWS: dict[str, Attack] = {
     "features that overflow": sql("UPDATE images SET features = 9223372036854775807"),
     "features are bytes": sql("UPDATE images SET features = x'00'"),
     "a checksum is text": sql("UPDATE images SET sha256 = 'x' || id"),
-    "an image that is in a segment alone": lambda index, _: (
-        in_catalog(index, "DELETE FROM names WHERE image = 4", "DELETE FROM images WHERE id = 4"),
-        (index / "pairs.log").unlink(),
+    "an image that is in a segment alone": both(
+        sql("DELETE FROM names WHERE image = 4", "DELETE FROM images WHERE id = 4"), without("pairs.log")
     ),
     "an image in no segment": sql("UPDATE images SET segment = 'x' WHERE id = 2"),
     "the number of an image overflows": sql("UPDATE images SET id = 9223372036854775807 WHERE id = 2"),

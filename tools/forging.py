@@ -34,6 +34,21 @@ Attack = Callable[[Path, Path], object]
 """Takes the index, and the folder of somebody else that it may be turned against."""
 
 
+def both(*attacks: Attack) -> Attack:
+    """One attack after the other."""
+
+    def attack(index: Path, victim: Path) -> None:
+        for one in attacks:
+            one(index, victim)
+
+    return attack
+
+
+def without(name: str) -> Attack:
+    """A file of the index is missing."""
+    return lambda index, _: (index / name).unlink()
+
+
 # Tools: each leaves all checksums right.
 
 

@@ -79,20 +79,35 @@ def write(connection: sqlite3.Connection, names: Iterable[int]) -> None:
 def problems(rows: Callable[..., list[tuple[Any, ...]]]) -> Iterator[str]:
     """Where the table is damaged, or not in step with the names; ``rows`` selects from the catalogue."""
     try:
-        if rows("SELECT 1 FROM pragma_module_list WHERE name = 'fts5vocab'"):
-            rows("PRAGMA query_only = OFF")  # for a table in memory alone
-            rows(f"CREATE VIRTUAL TABLE IF NOT EXISTS temp.terms USING fts5vocab (main, {TABLE}, row)")
-            rows("SELECT count(*) FROM temp.terms")  # goes through all words
+        if rows("SELECT 1 FROM pragma_module_list WHERE name = 'fts5vocab'") and _is_otherwise_made_anew(rows):
+            yield "other words are found than those of the names"
     except StoreError as error:
         yield f"the words of names cannot be looked up: {error}"
-    finally:
-        rows("PRAGMA query_only = ON")
     for (number,) in rows(_NAMELESS):
         yield f"there are words, but no name {number}"
     last = -1
     while page := rows(_STALE, last):
         yield from (f"the words are not those of name {row[0]}" for row in page if _words_of(*row[1:-1]) != row[-1])
         last = page[-1][0]
+
+
+def _is_otherwise_made_anew(rows: Callable[..., list[tuple[Any, ...]]]) -> bool:
+    """Whether the words that can be looked up are others than those of a table that is made of the same texts."""
+    rows("PRAGMA query_only = OFF")  # for tables that are gone with the connection; the file cannot be written to
+    try:
+        rows(_SCHEMA.replace(TABLE, "temp.fresh", 1))
+        rows(f"INSERT INTO temp.fresh (rowid, words) SELECT id, c0 FROM {TABLE}_content")
+        rows(f"CREATE VIRTUAL TABLE temp.kept_words USING fts5vocab (main, {TABLE}, row)")
+        rows("CREATE VIRTUAL TABLE temp.fresh_words USING fts5vocab (temp, fresh, row)")
+        both = ("kept_words", "fresh_words")
+        return any(
+            rows(f"SELECT * FROM temp.{one} EXCEPT SELECT * FROM temp.{other} LIMIT 1")
+            for one, other in (both, both[::-1])
+        )
+    finally:
+        for table in ("kept_words", "fresh_words", "fresh"):
+            rows(f"DROP TABLE IF EXISTS temp.{table}")
+        rows("PRAGMA query_only = ON")
 
 
 def _insert(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
