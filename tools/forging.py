@@ -155,18 +155,37 @@ def vocabulary_file(index: Path, content: bytes) -> None:
     meta(index, "vocabulary_file", hashlib.sha256(content).hexdigest())
 
 
-def member(name: str, content: bytes, *, also: bool = False, how: int = zipfile.ZIP_STORED) -> Attack:
+def member(name: str, content: bytes, *, also: bool = False) -> Attack:
     """Another member in the vocabulary's archive, in place of the one of that name, or beside it."""
 
     def attack(index: Path, _: Path) -> None:
         archive = io.BytesIO()
-        with zipfile.ZipFile(index / "vocabulary.npz") as former, zipfile.ZipFile(archive, "w", how) as made:
+        with zipfile.ZipFile(index / "vocabulary.npz") as former, zipfile.ZipFile(archive, "w") as made:
             for one in former.namelist():
                 if also or one != name:
                     made.writestr(one, former.read(one))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of names that are there twice
                 made.writestr(name, content)
+        vocabulary_file(index, archive.getvalue())
+
+    return attack
+
+
+def compressed(name: str, start: bytes, zeros: int) -> Attack:
+    """A member that is small in the archive, and large out of it: its start, and very many zeros."""
+
+    def attack(index: Path, _: Path) -> None:
+        archive = io.BytesIO()
+        how = zipfile.ZIP_DEFLATED
+        with zipfile.ZipFile(index / "vocabulary.npz") as former, zipfile.ZipFile(archive, "w", how) as made:
+            for one in former.namelist():
+                if one != name:
+                    made.writestr(one, former.read(one))
+            with made.open(name, "w") as file:
+                file.write(start)
+                for _number in range(zeros >> 20):
+                    file.write(bytes(1 << 20))
         vocabulary_file(index, archive.getvalue())
 
     return attack
