@@ -267,7 +267,7 @@ class Catalog:
             return "", ()
         asked = text_search.expression(match)
         with self._lock:
-            able = text_search.is_available(self._database.connection)
+            able = text_search.is_available(self._database.execute)
         if not able:
             raise MissingFeatureError("this Python's SQLite was built without FTS5: names cannot be looked up by words")
         if not self.meta.get(TEXT_SEARCH):

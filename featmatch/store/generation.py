@@ -161,11 +161,11 @@ class Change:
     def _update_text_search(self) -> None:
         """Keep the words of the names in step, where this SQLite can; the next writer that can catches up."""
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (TEXT_SEARCH,)).fetchone()
-        able, in_step = text_search.is_available(self._connection.connection), row is not None and json.loads(row[0])
+        able, in_step = text_search.is_available(self._connection.execute), row is not None and json.loads(row[0])
         if able and (self._reworded is None or not in_step):
-            text_search.write_all(self._connection.connection)
+            text_search.write_all(self._connection.execute)
         elif able:
-            text_search.write(self._connection.connection, self._reworded or ())
+            text_search.write(self._connection.execute, self._reworded or ())
         if able != in_step and (able or self._reworded != set()):
             self.describe(TEXT_SEARCH, able)
         self._reworded = set()

@@ -11,9 +11,11 @@ import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from types import NoneType
-from typing import Any
+from typing import Any, TypeAlias
 
 from featmatch.errors import StoreError, UsageError
+
+Execute: TypeAlias = "Callable[..., sqlite3.Cursor]"  # runs one statement on the catalogue
 
 TABLE = "searched"  # rows have the numbers of names
 _SCHEMA = f"""CREATE VIRTUAL TABLE {TABLE} USING fts5 (words, columnsize=0, tokenize="unicode61 remove_diacritics 2")"""
@@ -42,9 +44,9 @@ LEFT JOIN {TABLE}_content AS kept ON kept.id = names.id WHERE names.id > ? ORDER
 _NAMELESS = f"SELECT id FROM {TABLE}_content WHERE id NOT IN (SELECT id FROM names) LIMIT 20"
 
 
-def is_available(connection: sqlite3.Connection) -> bool:
+def is_available(execute: Execute) -> bool:
     """Whether this SQLite was built with FTS5, as nearly all are."""
-    return bool(connection.execute("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").fetchall())
+    return bool(execute("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").fetchall())
 
 
 def expression(match: str) -> str:
@@ -60,20 +62,20 @@ def expression(match: str) -> str:
     return " ".join(f'"{_taken_apart(part)}"*' for part in parts)
 
 
-def write_all(connection: sqlite3.Connection) -> None:
+def write_all(execute: Execute) -> None:
     """Make the table anew, of all names."""
-    connection.execute(f"DROP TABLE IF EXISTS {TABLE}")
-    connection.execute(_SCHEMA)
-    for row in connection.execute(_SELECT):
-        _insert(connection, row)
+    execute(f"DROP TABLE IF EXISTS {TABLE}")
+    execute(_SCHEMA)
+    for row in execute(_SELECT):
+        _insert(execute, row)
 
 
-def write(connection: sqlite3.Connection, names: Iterable[int]) -> None:
+def write(execute: Execute, names: Iterable[int]) -> None:
     """Bring the rows of some names up to date; those of names that are no more go."""
     for name in names:
-        connection.execute(f"DELETE FROM {TABLE} WHERE rowid = ?", (name,))
-        for row in connection.execute(f"{_SELECT} WHERE names.id = ?", (name,)).fetchall():
-            _insert(connection, row)
+        execute(f"DELETE FROM {TABLE} WHERE rowid = ?", (name,))
+        for row in execute(f"{_SELECT} WHERE names.id = ?", (name,)).fetchall():
+            _insert(execute, row)
 
 
 def problems(rows: Callable[..., list[tuple[Any, ...]]]) -> Iterator[str]:
@@ -110,8 +112,8 @@ def _is_otherwise_made_anew(rows: Callable[..., list[tuple[Any, ...]]]) -> bool:
         rows("PRAGMA query_only = ON")
 
 
-def _insert(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
-    connection.execute(f"INSERT INTO {TABLE} (rowid, words) VALUES (?, ?)", (row[0], _words_of(*row[1:])))
+def _insert(execute: Execute, row: tuple[Any, ...]) -> None:
+    execute(f"INSERT INTO {TABLE} (rowid, words) VALUES (?, ?)", (row[0], _words_of(*row[1:])))
 
 
 def _words_of(name: Any, *others: Any) -> str:
