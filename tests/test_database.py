@@ -175,7 +175,7 @@ def test_what_was_removed_cannot_be_more_than_there_was(path: Path, tombstone: s
         Catalog(path).segments()
 
 
-@pytest.mark.parametrize("root", [7, ["a"], "a\0b", {"a": 1}, True])
+@pytest.mark.parametrize("root", [7, ["a"], "a\0b", {"a": 1}, True, 0, [], False])
 def test_a_root_that_is_no_path_is_not_believed(path: Path, root: Any) -> None:
     with changing(path) as change:
         change.describe("root", root)

@@ -194,6 +194,7 @@ ROWS: dict[str, Attack] = {
     "the description in nested brackets": said("features", _NESTED, is_json=True),
     "the version is text": said("version", "new"),
     "the root is a number": said("root", 7),
+    "the root is nothing": said("root", 0),
     "the root is a list": said("root", ["a"]),
     "the root has a NUL": said("root", "a\0b"),
     "options of 100,000 features": options(

@@ -293,7 +293,8 @@ class Catalog:
     def _read_meta(self) -> dict[str, Any]:
         try:
             meta = {key: json.loads(value) for key, value in self.rows("SELECT key, value FROM meta LIMIT 100")}
-            from_sql(meta.get("root") or "")
+            if meta.get("root") is not None:
+                from_sql(meta["root"])
         except (ValueError, TypeError, RecursionError) as error:
             raise StoreError(f"catalogue {self.path} is damaged: {error}") from error
         if meta.get("version") != FORMAT_VERSION:
