@@ -22,7 +22,8 @@ from featmatch.metadata import Metadata, read_metadata
 from featmatch.places import Naming
 from featmatch.store.catalog import Catalog
 from featmatch.store.generation import changing
-from featmatch.store.segment import IndexedImage, quantised, segment_folder, write_segment
+from featmatch.store.layout import CATALOG, VOCABULARY, segment_folder, vocabulary_of
+from featmatch.store.segment import IndexedImage, quantised, write_segment
 from featmatch.trust import spellings
 from featmatch.verification import FEWEST_FEATURES
 from featmatch.vocabulary import Vocabulary
@@ -97,7 +98,7 @@ class Target:
     @property
     def catalog(self) -> Path:
         """Where the catalogue is."""
-        return self.folder / "catalog.sqlite"
+        return self.folder / CATALOG
 
 
 def add_files(
@@ -139,7 +140,7 @@ def add_files(
             batch.clear()
 
     try:
-        vocabulary = target.folder.absolute() / "vocabulary.npz"
+        vocabulary = target.folder.absolute() / VOCABULARY
         with contextlib.closing(_indexed(pending, vocabulary, target.options, jobs, seconds)) as results:
             for done, (path, result) in enumerate(results, 1):
                 if isinstance(result, Failure):
@@ -302,7 +303,7 @@ def _index_file(path: str, vocabulary_path: Path, options: FeatureOptions) -> _I
 @lru_cache(maxsize=1)
 def _vocabulary(path: Path, stamp: tuple[int, ...]) -> Vocabulary:
     del stamp  # tells one file at this path from the next
-    return Vocabulary.load(path)
+    return vocabulary_of(path.parent)
 
 
 def content_of(path: str) -> str:

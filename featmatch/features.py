@@ -32,7 +32,7 @@ class FeatureOptions:
 
     detector: str = "sift"  # one of DETECTORS
     longest_px: int = 2000  # working size: longer sides above this are scaled down to it; 64 to 10000
-    shortest_px: int = 0  # working size: longer sides below this are scaled up to it; 0 to longest_px
+    shortest_px: int = 0  # working size: longer sides below this are scaled up to it; 0 to longest_px and 2000
     features: int = 0  # kept of a picture of 640 px or less; 10 to 100000; 0: the detector's own, see below
     features_at_longest: int = 0  # kept of one at longest_px, in proportion between; at least features; 0: likewise
 
@@ -40,8 +40,8 @@ class FeatureOptions:
         check_options(self)
         if self.detector not in DETECTORS:
             raise UsageError(f"unknown detector {self.detector!r}; one of {', '.join(DETECTORS)}")
-        if not (64 <= self.longest_px <= 10_000 and 0 <= self.shortest_px <= self.longest_px):
-            raise UsageError("longest_px is 64 to 10000, and shortest_px 0 to longest_px")
+        if not (64 <= self.longest_px <= 10_000 and 0 <= self.shortest_px <= min(self.longest_px, 2000)):
+            raise UsageError("longest_px is 64 to 10000, and shortest_px 0 to longest_px and 2000")
         features, features_at_longest = _FEATURES[self.detector]
         object.__setattr__(self, "features", self.features or features)
         object.__setattr__(
@@ -65,6 +65,21 @@ class FeatureOptions:
         if speed == "thorough":
             return cls(detector, 3000, 800, 2 * balanced.features, 2 * balanced.features_at_longest)
         return balanced
+
+    @classmethod
+    def of_index(cls, kept: Any) -> FeatureOptions:
+        """The options that an index keeps.
+
+        Raises:
+            UsageError: they are none, whatever they are.
+        """
+        names = set(cls.__dataclass_fields__)
+        if not isinstance(kept, dict) or not {"detector"} <= kept.keys() <= names:
+            raise UsageError(f"it keeps other options than {', '.join(sorted(names))}")
+        for name, value in kept.items():
+            if type(value) is not (str if name == "detector" else int):
+                raise UsageError(f"{name} is {value!r:.40}")
+        return cls(**kept)
 
     def description(self) -> str:
         """All options, for a person."""

@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from featmatch.errors import UsageError
 from featmatch.formats import SUFFIXES
@@ -69,12 +69,35 @@ def is_below(top: str, name: str) -> bool:
     return name == top or name.startswith(top.rstrip(os.sep) + os.sep)
 
 
+def opened(path: str | os.PathLike[str], *, through_links: bool = True) -> BinaryIO:
+    """Open a real file for reading: no pipe, which would be waited for, and no device.
+
+    Args:
+        path: of the file.
+        through_links: whether it may be a link to one.
+
+    Raises:
+        OSError: there is none, or it is something else, or it cannot be read.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags if through_links else flags | getattr(os, "O_NOFOLLOW", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no file")
+    return os.fdopen(handle, "rb")
+
+
 def sha256_of(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file's content, hexadecimal."""
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+        return sha256_of_rest(file)
+
+
+def sha256_of_rest(file: IO[bytes]) -> str:
+    """SHA-256 of what is left to read of an open file, hexadecimal."""
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
     return digest.hexdigest()
 
 
@@ -83,7 +106,7 @@ def folder_bytes(folder: Path) -> int:
     total = 0
     for path in folder.rglob("*"):
         try:
-            state = path.stat()
+            state = path.lstat()
         except OSError:
             continue
         total += state.st_size if stat.S_ISREG(state.st_mode) else 0
@@ -102,8 +125,9 @@ def replaced(target: Path) -> Iterator[IO[bytes]]:
     if target.exists() and not (target.is_file() or target.is_dir()):
         raise OSError(errno.EINVAL, "is a device or a pipe", str(target))
     aside = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    aside.unlink(missing_ok=True)
     try:
-        with aside.open("wb") as file:
+        with aside.open("xb") as file:  # made anew, so that it is no link to another
             yield file
             file.flush()
             os.fsync(file.fileno())

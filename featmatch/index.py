@@ -27,6 +27,7 @@ from featmatch.store.catalog import ImageRecord
 from featmatch.store.compaction import all_together, due, merge
 from featmatch.store.creation import create_index
 from featmatch.store.generation import changing
+from featmatch.store.layout import CATALOG, verify_layout, vocabulary_of
 from featmatch.store.snapshot import Snapshot
 from featmatch.store.writing import clear_leftovers, writing
 from featmatch.verdicts import content_named, name_known, verdicts_of
@@ -44,15 +45,18 @@ class Index:
         folder = folder.absolute()  # whoever holds it may go elsewhere
         self._folder = folder
         self._refreshing = threading.Lock()
-        self.vocabulary = Vocabulary.load(folder / "vocabulary.npz")
+        verify_layout(folder)
+        self.vocabulary = vocabulary_of(folder)
         self.snapshot = Snapshot.open(folder, len(self.vocabulary))
         meta = self.snapshot.catalog.meta
         if self.vocabulary.fingerprint != meta.get("vocabulary"):
             raise StoreError(f"{folder} holds another vocabulary than the one it was made with")
         try:
-            self.options = FeatureOptions(**meta["features"])
-        except (KeyError, TypeError, UsageError) as error:
-            raise StoreError(f"{folder} is damaged: it does not say what its features are") from error
+            self.options = FeatureOptions.of_index(meta.get("features"))
+        except UsageError as error:
+            raise StoreError(f"{folder} is damaged: it does not say what its features are: {error}") from error
+        if self.options.detector != self.vocabulary.detector:
+            raise StoreError(f"{folder} is damaged: its vocabulary is for {self.vocabulary.detector}")
         self._whereabouts = Whereabouts(self._folder, None if root is None else absolute(checked_path(root, "root")))
 
     @classmethod
@@ -85,7 +89,7 @@ class Index:
         check_kind(vocabulary, "vocabulary", str, os.PathLike, Vocabulary)
         wanted = None if features is None else features_wanted(features)
         loaded = Vocabulary.load(vocabulary) if isinstance(vocabulary, (str, os.PathLike)) else vocabulary
-        if not os.path.isfile(folder / "catalog.sqlite"):
+        if not os.path.lexists(folder / CATALOG):
             if not create:
                 raise StoreError(f"{folder} is no featmatch index, or none that may be read")
             create_index(folder, wanted, loaded)
@@ -167,7 +171,7 @@ class Index:
             StoreError: another writer is at work, or the index cannot be written.
             UsageError: ``names`` is no list of names.
         """
-        with self._writing(wait), changing(self._folder / "catalog.sqlite") as change:
+        with self._writing(wait), changing(self._folder / CATALOG) as change:
             meant = checked_paths(names, "names")
             known = {name: name_known(name, self.snapshot.catalog, self.places) for name in meant}
             gone = set(change.remove(dict.fromkeys(one for one in known.values() if one is not None)))
@@ -185,7 +189,7 @@ class Index:
                 merge(self._folder, self.snapshot, numbers, len(self.vocabulary))
                 self.refresh()
             if together:
-                with changing(self._folder / "catalog.sqlite") as change:
+                with changing(self._folder / CATALOG) as change:
                     change.shrink()
 
     def images(self, match: str | None = None) -> Iterator[ImageRecord]:
@@ -355,7 +359,7 @@ class Index:
             one, other = (content_named(name, self.snapshot.catalog, self.places) for name in names)
             if one == other:
                 raise UsageError(f"{a} and {b} are the same to the byte")
-            with changing(self._folder / "catalog.sqlite") as change:
+            with changing(self._folder / CATALOG) as change:
                 return change.judge(one, other, is_copy)
 
     def groups(

@@ -17,7 +17,6 @@ from featmatch.arguments import check_kind, check_options, check_run, checked_pa
 from featmatch.errors import ImageError, UsageError
 from featmatch.features import DESCRIPTOR_SIZE, FeatureOptions, extract_grey, features_wanted
 from featmatch.files import image_files
-from featmatch.flann import FlannIndex, word_tree
 from featmatch.image import load_grey
 from featmatch.symmetry import SIFT_PERMUTATIONS
 from featmatch.vocabulary import Vocabulary, forms_of, signature_projection
@@ -44,8 +43,8 @@ class TrainingOptions:
         check_options(self)
         if not 4 <= self.words <= 1 << 22:
             raise UsageError("words is 4 to 4194304")
-        if not 0 <= self.cells <= self.words:
-            raise UsageError("cells is at most words")
+        if not 0 <= self.cells <= min(self.words, 1 << 14):
+            raise UsageError("cells is at most words, and at most 16384")
         if self.search not in ("two-level", "flann"):
             raise UsageError(f"unknown word search {self.search!r}; two-level or flann")
         if not self.scales or not all(0.05 <= scale <= 4 for scale in self.scales):
@@ -170,10 +169,7 @@ def _train(
     words, offsets = _ordered_by_cell(words, cells, forms)
     vocabulary = replace(draft, words=words, cells=cells, cell_offsets=offsets)
     idf = _idf(vocabulary, descriptors, counts, report)
-    tree = None
-    if options.search == "flann":
-        tree = FlannIndex(vocabulary.expanded_words().astype(np.float32), word_tree()).saved()
-    return replace(vocabulary, idf=idf, flann_tree=tree)
+    return replace(vocabulary, idf=idf)
 
 
 class _Clusters:

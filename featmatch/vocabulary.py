@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.arguments import checked_path
+from featmatch.arrays import read_archive
 from featmatch.errors import MissingFeatureError, VocabularyError
-from featmatch.files import replaced
+from featmatch.features import DESCRIPTOR_SIZE
+from featmatch.files import opened, replaced
 from featmatch.symmetry import SIFT_PERMUTATIONS, Variant
+from featmatch.vocabulary_check import ARRAYS, SIGNATURE_BITS, wrongs
 from featmatch.word_search import FlannSearch, TwoLevelSearch, WordSearch, all_forms
 
 FORMAT_VERSION = 1
-SIGNATURE_BITS = 64
+MOST_BYTES = 1 << 28  # of a file: half a million words of the longest descriptors
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Vocabulary:
         provenance: what it was trained on and how; free form, JSON.
         search: "two-level" or "flann".
         probes: how many cells the two-level search looks into; docs/words.md has the measurement.
-        flann_tree: the saved FLANN index, () or (n,) uint8; random trees are built once, at training.
+        flann_tree: (n,) uint8, FLANN trees in files of older versions: part of the fingerprint, never loaded.
     """
 
     detector: str
@@ -98,7 +100,7 @@ class Vocabulary:
         centres = self._project(self.words[distinct])[places.reshape(bases.shape)]
         # A row of an eigenspace sees a permuted word as it saw the word, or with the sign turned. The comparison is
         # made in the plain form, so that a tie does not depend on the form.
-        signs = self._form_signs[forms]
+        signs = self.form_signs[forms]
         above = (projected[:, None, :] * signs > centres) ^ (signs < 0)
         bits = np.packbits(above, axis=2, bitorder="little")
         return Words(ids, bits.view("<u8")[..., 0].astype(np.uint64, copy=False))
@@ -119,7 +121,7 @@ class Vocabulary:
     def fingerprint(self) -> str:
         """SHA-256 over all that decides words and signatures."""
         digest = hashlib.sha256(f"featmatch {FORMAT_VERSION} {self.detector} {self.search} {self.probes}".encode())
-        for array in self._arrays().values():
+        for array in self.arrays().values():
             digest.update(f"{array.dtype.str}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
@@ -128,7 +130,7 @@ class Vocabulary:
         """Write to one file, whole or not at all.
 
         Raises:
-            VocabularyError: it cannot be written.
+            VocabularyError: it cannot be written, or would not be read again (see ``verify``).
         """
         meta = {
             "format": "featmatch vocabulary",
@@ -140,9 +142,10 @@ class Vocabulary:
             "provenance": self.provenance,
         }
         target = Path(checked_path(path, "path"))
+        self.verify(str(target))
         try:
             with replaced(target) as file:
-                np.savez(file, allow_pickle=False, meta=_as_bytes(meta), **self._arrays())
+                np.savez(file, allow_pickle=False, meta=_as_bytes(meta), **self.arrays())
         except OSError as error:
             raise VocabularyError(f"cannot write {target}: {error.strerror or error}") from error
 
@@ -155,10 +158,23 @@ class Vocabulary:
         """
         path = checked_path(path, "path")
         try:
-            content = Path(path).read_bytes()
+            with opened(path) as file:
+                return cls.read(file, str(path))
         except OSError as error:
             raise VocabularyError(f"cannot read vocabulary {path}: {error.strerror}") from error
-        return cls._parse(content, path)
+
+    @classmethod
+    def read(cls, file: BinaryIO, name: str) -> Vocabulary:
+        """Read a vocabulary from an open file; raises as ``load``, and OSError where it cannot be read.
+
+        Args:
+            file: at its beginning.
+            name: to call it by.
+        """
+        content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise VocabularyError(f"{name} is too large for a vocabulary")
+        return cls._parse(content, name)
 
     @classmethod
     def shipped(cls, detector: str) -> Vocabulary:
@@ -168,7 +184,7 @@ class Vocabulary:
             MissingFeatureError: none is shipped for this detector.
         """
         file = resources.files("featmatch.data") / f"{detector}.npz"
-        if not file.is_file():
+        if detector not in DESCRIPTOR_SIZE or not file.is_file():
             raise MissingFeatureError(
                 f"no vocabulary is shipped for {detector}; train one: featmatch train OUT PATH... --features {detector}"
             )
@@ -177,29 +193,41 @@ class Vocabulary:
     @classmethod
     def _parse(cls, content: bytes, name: str) -> Vocabulary:
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-                arrays = {key: archive[key] for key in archive.files}
+            arrays = read_archive(content, ARRAYS, frozenset(("flann_tree",)))
             meta = json.loads(arrays.pop("meta").tobytes())
             if meta["format"] != "featmatch vocabulary":
                 raise ValueError("no vocabulary")
-        except Exception as error:  # zipfile and NumPy answer damaged files with errors of every kind
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise VocabularyError(f"{name} is damaged, or no featmatch vocabulary") from error
         if meta.get("version") != FORMAT_VERSION:
             raise VocabularyError(
-                f"{name} is a vocabulary of format {meta.get('version')}; this featmatch reads {FORMAT_VERSION}"
+                f"{name} is a vocabulary of format {meta.get('version')!r:.20}; this featmatch reads {FORMAT_VERSION}"
             )
         try:
             vocabulary = cls(
                 meta["detector"], provenance=meta["provenance"], search=meta["search"], probes=meta["probes"], **arrays
             )
-            intact = vocabulary.fingerprint == meta["fingerprint"]
+            fingerprint = meta["fingerprint"]
         except (KeyError, TypeError) as error:
             raise VocabularyError(f"{name} is damaged") from error
-        if not intact:
+        vocabulary.verify(name)
+        if vocabulary.fingerprint != fingerprint:
             raise VocabularyError(f"{name} is damaged: its fingerprint does not fit")
         return vocabulary
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def verify(self, name: str) -> None:
+        """Raise a VocabularyError, where anything has not the type, shape, range or order that it must have.
+
+        Whoever uses the arrays believes them: compiled code looks up words and cells without looking at bounds.
+
+        Args:
+            name: of the vocabulary, for the message.
+        """
+        for wrong in wrongs(self):
+            raise VocabularyError(f"{name} is no vocabulary that can be used: {wrong}")
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What is kept in a file, by name."""
         arrays: dict[str, NDArray[Any]] = {
             "words": self.words,
             "cells": self.cells,
@@ -216,7 +244,7 @@ class Vocabulary:
         return values.astype(np.float32) @ self.projection.astype(np.float32).T
 
     @cached_property
-    def _form_signs(self) -> NDArray[np.float32]:
+    def form_signs(self) -> NDArray[np.float32]:
         """(forms, 64): how each row of the projection sees a permuted descriptor."""
         rows = self.projection.astype(np.int64)
         permutations = SIFT_PERMUTATIONS[: self.forms] if self.forms > 1 else [np.arange(rows.shape[1])]
@@ -225,13 +253,13 @@ class Vocabulary:
     @cached_property
     def _variant_masks(self) -> NDArray[np.uint64]:
         """(forms,): the signature bits that a variant flips."""
-        bits = np.packbits(self._form_signs < 0, axis=1, bitorder="little")
+        bits = np.packbits(self.form_signs < 0, axis=1, bitorder="little")
         return bits.view("<u8")[:, 0].astype(np.uint64, copy=False)
 
     @cached_property
     def _searcher(self) -> WordSearch:
         if self.search == "flann":
-            return FlannSearch(self.expanded_words(), self.unit, self.flann_tree)
+            return FlannSearch(self.expanded_words(), self.unit)
         return TwoLevelSearch(
             self.words, self.cells, self.cell_offsets, unit=self.unit, forms=self.forms, probes=self.probes
         )

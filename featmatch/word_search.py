@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from featmatch.flann import FlannIndex, word_tree
+from featmatch.flann import FlannIndex
 from featmatch.symmetry import SIFT_PERMUTATIONS
 
 _BATCH = 1024  # descriptors at once: their tables stay in the cache
@@ -178,21 +178,23 @@ def squared_norms(centres: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 class FlannSearch:
-    """FLANN's trees over all words. They are random, so they are built once, at training, and loaded ever after.
+    """FLANN's kd-trees over all words: the same for the same words, so they are built wherever they are needed.
 
     Args:
         words: (K, D) uint8, all forms of all words.
         unit: what one step of a descriptor is in words.
-        tree: what ``FlannIndex.saved`` returned for these words.
         checks: leaves to look at.
     """
 
-    def __init__(self, words: NDArray[np.uint8], unit: int, tree: NDArray[np.uint8] | None, checks: int = 256) -> None:
-        self._index = FlannIndex(words.astype(np.float32), word_tree(), tree)
+    def __init__(self, words: NDArray[np.uint8], unit: int, checks: int = 1024) -> None:
+        self._index = FlannIndex(words.astype(np.float32))
+        self._count = len(words)
         self._unit = np.float32(unit)
         self._checks = checks
 
     def nearest(self, descriptors: NDArray[np.uint8], count: int) -> NDArray[np.int32]:
         """(N, D) uint8 descriptors to (N, count) int32 words, nearest first."""
-        found, _ = self._index.nearest(descriptors * self._unit, count, self._checks)
-        return found
+        found, _ = self._index.nearest(descriptors * self._unit, min(count, self._count), self._checks)
+        # Where too few were found, or are there, the nearest stands in for those that are missing.
+        found = np.where(found < 0, found[:, :1], found)
+        return np.pad(found, ((0, 0), (0, max(count - self._count, 0))), mode="edge")

@@ -12,13 +12,11 @@ from featmatch.errors import StoreError
 from featmatch.store.catalog import (
     DIGEST_BYTES,
     FORMAT_VERSION,
-    SCHEMA,
     Catalog,
     ImageRecord,
     SegmentRecord,
     Totals,
     is_intact,
-    schema_of,
 )
 from featmatch.store.generation import changing, create_catalog
 
@@ -284,7 +282,7 @@ def tampered(path: Path, statement: str, *values: object) -> None:
 @pytest.mark.parametrize(
     ("statement", "told"),
     [
-        ("DROP TABLE meta", "meta"),
+        ("DROP TABLE meta", "its tables are not those of an index"),
         (f"UPDATE meta SET value = '{FORMAT_VERSION + 1}' WHERE key = 'version'", f"format {FORMAT_VERSION + 1}"),
         ("UPDATE meta SET value = '{' WHERE key = 'vocabulary'", "damaged"),
         ("UPDATE meta SET value = x'00ff' WHERE key = 'vocabulary'", "damaged"),
@@ -316,5 +314,3 @@ def test_other_programs_can_read_it(path: Path, tmp_path: Path) -> None:
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert connection.execute("SELECT name FROM names").fetchall() == [("a.jpg",)]
     connection.close()
-    tables = "SELECT name, sql FROM sqlite_master WHERE name NOT GLOB 'searched*' ORDER BY name"
-    assert Catalog(path).rows(tables) == schema_of(SCHEMA)

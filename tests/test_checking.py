@@ -12,13 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from filelock import FileLock
 
 import featmatch
 from featmatch import Index, StoreError, Vocabulary, check
+from featmatch.cli import cli
 from featmatch.store.catalog import DIGEST_BYTES, Catalog, is_intact
+from featmatch.store.checking import _catalog_problems
 from featmatch.store.generation import changing
-from featmatch.store.segment import MANIFEST, read_manifest, segment_folder
+from featmatch.store.layout import segment_folder
+from featmatch.store.segment import MANIFEST, read_manifest
+from tools import forging
 from tools.small_index import draw_pictures, small_index
 
 
@@ -117,7 +122,7 @@ def test_a_missing_folder_is_named_and_repaired(folder: Path, pictures: list[Pat
         ("offsets", 5, 1 << 30, "overlap|fit"),
         ("image", 0, 3, "posting names an image that is not there"),
         ("ids", 0, 99, "image 1 is not in it"),
-        ("ids", 0, 2, "twice"),
+        ("ids", 0, 2, "another has"),
         ("widths", 1, 7, "image 2 is not as the catalogue has it"),
         ("features", 2, 7, "image 3 is not as the catalogue has it"),
         ("features", 0, 7, "image 1 is not as the catalogue has it"),
@@ -154,7 +159,6 @@ def test_posting_lists_out_of_order_are_named(folder: Path) -> None:
         ("DELETE FROM searched WHERE rowid = 3", "the words are not those of name 3"),
         ("UPDATE searched SET words = 'others' WHERE rowid = 3", "the words are not those of name 3"),
         ("INSERT INTO searched (rowid, words) VALUES (9, 'more')", "words, but no name 9"),
-        ("CREATE TABLE more (x)", "tables"),
     ],
 )
 def test_a_catalogue_that_contradicts_itself_is_named_and_repaired(
@@ -327,3 +331,28 @@ def test_reports_are_true_where_nothing_remains() -> None:
     assert clean
     assert dataclasses.replace(clean, problems=["a"], repairs=["b"])
     assert not dataclasses.replace(clean, problems=["a"], remaining=["a"])
+
+
+def test_the_command_names_what_is_none_of_an_index(folder: Path) -> None:
+    (folder / "notes.txt").write_text("mine")
+    ended = CliRunner().invoke(cli, ["check", str(folder)], standalone_mode=False)
+    assert ended.return_value == 0
+    assert f"{folder / 'notes.txt'}: is nothing of an index; left alone" in ended.output
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("UPDATE searched_data SET block = zeroblob(9)", "other words are found"),
+        ("UPDATE searched_data SET block = x'ffffffffffff' WHERE id = 10", "cannot be looked up"),
+        ("DELETE FROM searched_data WHERE id > 10", "cannot be looked up"),
+    ],
+)
+def test_damaged_words_are_named(folder: Path, statement: str, told: str) -> None:
+    forging.in_catalog(folder, statement)
+    for _ in range(2):
+        assert [told in problem for problem in check(folder).problems] == [True]
+    catalog = Catalog(folder / "catalog.sqlite")
+    list(_catalog_problems(catalog))
+    with pytest.raises(StoreError, match="readonly"):
+        catalog.rows("CREATE TABLE more (x)")

@@ -13,7 +13,8 @@ from featmatch.store import compaction
 from featmatch.store.catalog import SegmentRecord
 from featmatch.store.compaction import TIER_SEGMENTS, all_together, due
 from featmatch.store.generation import changing, create_catalog
-from featmatch.store.segment import IndexedImage, Postings, Segment, segment_folder, write_segment
+from featmatch.store.layout import segment_folder
+from featmatch.store.segment import IndexedImage, Postings, Segment, write_segment
 from featmatch.store.snapshot import Snapshot
 from featmatch.whole import LOOK
 from tools.small_index import draw_pictures, small_index
@@ -218,7 +219,7 @@ def test_memory_does_not_grow_with_the_segments(tmp_path: Path, monkeypatch: pyt
             change.name(str(number), change.add_image(f"{number:064x}", 1, 10, 10, postings, number), 1)
             manifest = write_segment(segment_folder(tmp_path, number), [image], [number], words)
             change.add_segment(number, 1, postings, manifest)
-    monkeypatch.setattr("featmatch.store.segment.MAPPED_BYTES", 0)
+    monkeypatch.setattr("featmatch.arrays.MAPPED_BYTES", 0)
     monkeypatch.setattr(compaction, "_PART_POSTINGS", 10_000)
     snapshot = Snapshot.open(tmp_path, words)
     tracemalloc.start()

@@ -20,8 +20,9 @@ from featmatch.grouping import finding, pairs
 from featmatch.grouping.clustering import ImageSize, cluster
 from featmatch.grouping.groups import Group, Member
 from featmatch.grouping.pairs import Pair
-from featmatch.grouping.remembered import FILE, is_damaged, recall, remember
+from featmatch.grouping.remembered import is_damaged, recall, remember
 from featmatch.grouping.repeating import Repeated
+from featmatch.store.layout import PAIRS
 
 
 def member(number: int, *names: str, relation: Relation | None = None) -> Member:
@@ -137,7 +138,7 @@ def test_what_is_remembered_comes_back_and_what_is_damaged_does_not(tmp_path: Pa
     digests = {1: 11, 2: 12, 3: 2**64 - 1}
     first, second = pair(1, 2, scaled(2, 3, 4)), pair(2, 3, np.eye(3), 0.5)
     remember(tmp_path, [1, 2], [first], digests)
-    end = (tmp_path / FILE).stat().st_size
+    end = (tmp_path / PAIRS).stat().st_size
     remember(tmp_path, [3], [second], digests)
     known = recall(tmp_path, digests)
     assert known.compared == {1, 2, 3}
@@ -145,17 +146,17 @@ def test_what_is_remembered_comes_back_and_what_is_damaged_does_not(tmp_path: Pa
     np.testing.assert_array_equal(known.pairs[1, 2].homography, first.homography)
     assert dataclasses.replace(known.pairs[2, 3], homography=second.homography).__dict__ == second.__dict__
     assert recall(tmp_path, {1: 11, 2: 99, 3: 2**64 - 1}).compared == {1, 3}  # another image of that number
-    whole = (tmp_path / FILE).read_bytes()
+    whole = (tmp_path / PAIRS).read_bytes()
     for cut in (end, end + 5, end + 80, len(whole) - 1):  # a run that was killed
-        (tmp_path / FILE).write_bytes(whole[:cut])
+        (tmp_path / PAIRS).write_bytes(whole[:cut])
         assert recall(tmp_path, digests).compared == {1, 2}
         assert not is_damaged(tmp_path)
     remember(tmp_path, [3], [second], digests)
-    assert (tmp_path / FILE).read_bytes() == whole
+    assert (tmp_path / PAIRS).read_bytes() == whole
     for place in (3, 20, 30, 100, end + 1, end + 90, len(whole) - 1):
         changed = bytearray(whole)
         changed[place] ^= 4
-        (tmp_path / FILE).write_bytes(changed)
+        (tmp_path / PAIRS).write_bytes(changed)
         assert is_damaged(tmp_path)
         assert recall(tmp_path, digests).compared in (set(), {1, 2})
 
@@ -228,7 +229,7 @@ def test_what_cannot_be_kept_is_said(copies: Path, tiny_vocabulary: Vocabulary, 
         found = index.groups(jobs=1)
     assert len(found) == 3
     assert found.unremembered is not None
-    assert not (tmp_path / "index" / FILE).exists()
+    assert not (tmp_path / "index" / PAIRS).exists()
 
 
 def test_the_command_prints_groups(copies: Path, tiny_vocabulary: Vocabulary, tmp_path: Path) -> None:
@@ -254,12 +255,12 @@ def test_check_sees_a_changed_byte_and_mends_it(copies: Path, tiny_vocabulary: V
     index.add([copies], jobs=1)
     expected = [group.to_dict() for group in index.groups(jobs=1)]
     assert check(tmp_path / "index")
-    file = tmp_path / "index" / FILE
+    file = tmp_path / "index" / PAIRS
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     report = check(tmp_path / "index")
-    assert [FILE in problem for problem in report.problems] == [True]
+    assert [PAIRS in problem for problem in report.problems] == [True]
     assert [group.to_dict() for group in index.groups(jobs=1)] == expected
     file.write_bytes(content)
     assert check(tmp_path / "index", repair=True)

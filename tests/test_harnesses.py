@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from featmatch import Vocabulary, adding, scanning, searching
+from featmatch import Vocabulary, adding, arrays, scanning, searching
 from featmatch.grouping import finding
-from featmatch.store import segment
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
@@ -24,7 +23,7 @@ def what_harnesses_patch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put it back afterwards."""
     for module, name in (
         (adding, "BATCH_IMAGES"), (adding, "_indexed"), (searching, "extract_grey"), (scanning, "_WORTH_COMPILING"),
-        (segment, "MAPPED_BYTES"), (finding, "_BLOCK_IMAGES"),
+        (arrays, "MAPPED_BYTES"), (finding, "_BLOCK_IMAGES"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, vars(module)[name])
 

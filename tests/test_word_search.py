@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from featmatch import word_search
-from featmatch.errors import VocabularyError
 from featmatch.flann import FlannIndex
 from featmatch.symmetry import SIFT_PERMUTATIONS, Variant
 from featmatch.word_search import FlannSearch, TwoLevelSearch, all_forms, squared_norms
@@ -213,13 +210,10 @@ def test_keys_are_the_same_compiled(size: int, unit: int, forms: int, count: int
 
 # FLANN
 
-TREES: list[Literal["kdtree", "kmeans"]] = ["kdtree", "kmeans"]
 
-
-@pytest.mark.parametrize("tree", TREES)
-def test_flann_finds_points_that_it_holds(tree: Literal["kdtree", "kmeans"]) -> None:
+def test_flann_finds_points_that_it_holds() -> None:
     points = random_words(500, 32, seed=1).astype(np.float32)
-    found, squared = FlannIndex(points, tree).nearest(points, 2, 512)
+    found, squared = FlannIndex(points).nearest(points, 2, 512)
     assert found.shape == squared.shape == (500, 2)
     assert found.dtype == np.int32
     assert squared.dtype == np.float32
@@ -232,27 +226,8 @@ def test_flann_finds_points_that_it_holds(tree: Literal["kdtree", "kmeans"]) -> 
 def test_two_builds_of_kd_trees_agree() -> None:
     points = random_words(2000, 32, seed=1).astype(np.float32)
     queries = random_words(300, 32, seed=2).astype(np.float32)
-    one, other = (FlannIndex(points, "kdtree").nearest(queries, 3, 32)[0] for _ in range(2))
+    one, other = (FlannIndex(points).nearest(queries, 3, 32)[0] for _ in range(2))
     assert np.array_equal(one, other)
-
-
-def test_saved_flann_index_finds_the_same() -> None:
-    from featmatch.flann import word_tree
-
-    points = random_words(2000, 32, seed=1).astype(np.float32)
-    queries = random_words(300, 32, seed=2).astype(np.float32)
-    built = FlannIndex(points, word_tree())
-    found, squared = built.nearest(queries, 3, 32)
-    loaded = FlannIndex(points, word_tree(), built.saved())
-    found_again, squared_again = loaded.nearest(queries, 3, 32)
-    assert np.array_equal(found, found_again)
-    assert np.array_equal(squared, squared_again)
-
-
-def test_flann_index_of_another_library_is_refused() -> None:
-    points = random_words(50, 8, seed=1).astype(np.float32)
-    with pytest.raises(VocabularyError):
-        FlannIndex(points, "kdtree", np.frombuffer(b"another\nabc", np.uint8))
 
 
 def test_flann_of_no_queries() -> None:
@@ -275,9 +250,19 @@ def test_flann_more_checks_find_nearer_points() -> None:
 @pytest.mark.parametrize(("size", "unit"), [(128, 1), (256, 255)])
 def test_flann_search_finds_its_own_words(size: int, unit: int) -> None:
     inside = bits(300, size, seed=1) if unit == 255 else random_words(300, size, seed=1)
-    search = FlannSearch(inside * np.uint8(unit), unit, None, checks=512)
+    search = FlannSearch(inside * np.uint8(unit), unit, checks=512)
     found = search.nearest(inside, 2)
     assert found.shape == (300, 2)
     assert found.dtype == np.int32
     assert np.mean(found[:, 0] == np.arange(300)) > 0.99
     assert search.nearest(inside[:0], 2).shape == (0, 2)
+
+
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_flann_search_of_fewer_words_than_are_asked_for_repeats_the_nearest(count: int) -> None:
+    words = random_words(3, 16, seed=1)
+    found = FlannSearch(words, 1).nearest(words, count)
+    assert found.shape == (3, count)
+    assert found[:, 0].tolist() == [0, 1, 2]
+    assert found.min() >= 0
+    assert found.max() <= 2

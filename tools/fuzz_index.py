@@ -24,9 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import featmatch
-from featmatch import FeatmatchError, FeatureOptions, Features, Index, Vocabulary, scanning, searching
+from featmatch import FeatmatchError, FeatureOptions, Features, Index, Vocabulary, arrays, scanning, searching
 from featmatch.image import GreyImage
-from featmatch.store import segment
 from tools.small_index import draw_pictures, index_in_this_process, settle, small_index, small_vocabulary
 
 SECONDS = 10
@@ -112,7 +111,7 @@ class Fuzz:
         """One mutated index: opened, queried, checked, and now and then repaired."""
         chance = random.Random(f"{self.seed} {number}")
         path = chance.choice(self._files)
-        segment.MAPPED_BYTES = chance.choice((0, 1 << 20))
+        arrays.MAPPED_BYTES = chance.choice((0, 1 << 20))
         with self._mutated(path, chance) as told:
             name = f"mutation {number} (--seed {self.seed}, {path.relative_to(self._index)}, {told})"
             try:

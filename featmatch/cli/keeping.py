@@ -198,6 +198,8 @@ def check(index: Path, repair: bool, wait: bool) -> int:
         complain(done)
     for leftover in [] if repair else report.leftovers:
         complain(f"{printable(leftover)}: of a writer that was interrupted (or is at work); does no harm")
+    for stranger in report.foreign:
+        complain(f"{printable(stranger)}: is nothing of an index; left alone")
     if report.queued:
         complain(f"{len(report.queued)} images wait to be added again: featmatch add {index} PATH...")
     complain("clean" if report else f"{len(report.remaining)} problems")

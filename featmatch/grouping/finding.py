@@ -51,7 +51,9 @@ def find_groups(
         digests[record.id] = int(record.sha256[:16], 16)
     known = recall(folder, digests)
     unremembered = _compare_new(index, known, digests, jobs, progress)
-    clusters = cluster(sizes, known.pairs, index.options.detector, catalog.verdicts())
+    # A damaged segment may hold images that the catalogue does not have.
+    pairs = {images: pair for images, pair in known.pairs.items() if sizes.keys() >= set(images)}
+    clusters = cluster(sizes, pairs, index.options.detector, catalog.verdicts())
     joined = {image for found in clusters for image in found.members}
     groups = [_group(found, sizes, names) for found in clusters]
     groups += [

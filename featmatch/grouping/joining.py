@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.errors import UsageError
+from featmatch.errors import StoreError, UsageError
 from featmatch.features import DESCRIPTOR_SIZE, Features
 from featmatch.store.segment import Segment, restored
 from featmatch.symmetry import Variant, with_places_of
@@ -62,9 +62,13 @@ def stored_images(segments: Sequence[Segment], ids: Sequence[int], detector: str
         if not is_wanted.any():
             continue
         images = segment.postings.image
-        rows = np.concatenate(
-            [start + np.flatnonzero(is_wanted[images[start : start + _ROWS]]) for start in range(0, len(images), _ROWS)]
-        )
+        parts = [np.empty(0, np.int64)]
+        try:
+            for start in range(0, len(images), _ROWS):
+                parts.append(start + np.flatnonzero(is_wanted[images[start : start + _ROWS]]))
+        except IndexError as error:
+            raise StoreError("the index is damaged: a posting names an image that is not there") from error
+        rows = np.concatenate(parts)
         rows = rows[np.argsort(images[rows], kind="stable")]
         bounds = np.searchsorted(images[rows], np.arange(len(segment.ids) + 1))
         for image in np.flatnonzero(is_wanted).tolist():

@@ -7,9 +7,11 @@ each image the first bytes of its file's checksum are kept: a number means anoth
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
+import shutil
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,15 +21,25 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.arrays import read_archive
 from featmatch.errors import StoreError
-from featmatch.files import flush_folder
+from featmatch.files import flush_folder, replaced
 from featmatch.grouping.pairs import Pair
 from featmatch.grouping.repeating import Repeated
+from featmatch.store.layout import PAIRS, opened
 
-FILE = "pairs.log"
 _MAGIC = b"featmatch pairs 2\n"
 _HEAD = struct.Struct("<Q32s32s")  # length of what follows, its SHA-256, and that of these two
-_MOST_BYTES = 1 << 32
+# The type of each array of a record, and how many axes it has; N images and M pairs. The lengths of the others follow.
+_ARRAYS = {
+    "images": ("<i8", 1),
+    "digests": ("<u8", 1),
+    "between": ("<i8", 2),
+    "homography": ("<f8", 3),
+    "counts": ("<i4", 2),
+    "evidence": ("<f8", 2),
+}
+_MOST_OF_MAP = 1e12  # px, or parts of 1, in a homography; more is no map between pictures
 
 
 @dataclass
@@ -59,17 +71,18 @@ def recall(folder: Path, digests: Mapping[int, int]) -> Remembered:
     known = Remembered()
     meant: dict[int, int] = {}
     try:
-        with (folder / FILE).open("rb") as file:
+        with opened(folder / PAIRS) as file:
             for content in _records(file):
-                _take(content, digests, meant, known)
+                with contextlib.suppress(ValueError):  # nonsense, if with a right checksum
+                    _take(_read(content), digests, meant, known)
     except OSError:
         return known
     return known
 
 
-def _take(content: bytes, digests: Mapping[int, int], meant: dict[int, int], known: Remembered) -> None:
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        columns = {name: archive[name] for name in archive.files}
+def _take(
+    columns: Mapping[str, NDArray[Any]], digests: Mapping[int, int], meant: dict[int, int], known: Remembered
+) -> None:
     meant.update(zip(columns["images"].tolist(), columns["digests"].tolist(), strict=True))
 
     def is_meant(image: int) -> bool:
@@ -77,6 +90,32 @@ def _take(content: bytes, digests: Mapping[int, int], meant: dict[int, int], kno
 
     pairs = [pair for pair in _pairs(columns) if is_meant(pair.query) and is_meant(pair.reference)]
     known.add([image for image in columns["images"].tolist() if is_meant(image)], pairs)
+
+
+def _read(content: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays of a record, or a ValueError where they are not what ``_columns`` makes of pairs."""
+    columns = read_archive(content, _ARRAYS)
+    images, pairs = len(columns["images"]), len(columns["between"])
+    shapes = [columns[name].shape for name in _ARRAYS]
+    if shapes != [(images,), (images,), (pairs, 2), (pairs, 3, 3), (pairs, 3), (pairs, 9)]:
+        raise ValueError(f"its arrays do not go together: {shapes}")
+    between, homographies, evidence = columns["between"], columns["homography"], columns["evidence"]
+    if (between[:, 0] == between[:, 1]).any() or (columns["counts"] < 0).any() or (columns["counts"][:, :2] > 1).any():
+        raise ValueError("a pair of an image with itself, or a count that is none")
+    # Each is used both ways, and divided by its last number.
+    if (
+        not (np.abs(homographies) <= _MOST_OF_MAP).all()
+        or not (np.abs(homographies[:, 2, 2]) * _MOST_OF_MAP >= 1).all()
+    ):
+        raise ValueError("a homography maps nothing")
+    if not (np.abs(np.linalg.det(homographies)) * _MOST_OF_MAP >= 1).all():
+        raise ValueError("a homography maps a picture to a line")
+    shares = evidence[:, 3:]
+    if not np.isfinite(evidence[:, :2]).all() or not (evidence[:, 2] < np.inf).all():
+        raise ValueError("a pair's evidence is no number")
+    if not ((shares >= 0) & (shares <= 1)).all():
+        raise ValueError("a share is not between 0 and 1")
+    return columns
 
 
 def remember(folder: Path, images: Sequence[int], pairs: Sequence[Pair], digests: Mapping[int, int]) -> None:
@@ -91,9 +130,12 @@ def remember(folder: Path, images: Sequence[int], pairs: Sequence[Pair], digests
     np.savez(content, allow_pickle=False, images=numbers, digests=own, **_columns(pairs))
     body = content.getvalue()
     head = struct.pack("<Q32s", len(body), hashlib.sha256(body).digest())
-    path = folder / FILE
+    path = folder / PAIRS
     try:
         is_new = not path.exists()
+        if not is_new and path.lstat().st_nlink > 1:  # a hard link: only the index's own file is to grow
+            with opened(path) as former, replaced(path) as copy:
+                shutil.copyfileobj(former, copy)
         with path.open("r+b" if not is_new else "w+b") as file:
             for _ in _records(file):
                 pass  # to the end of what is whole
@@ -112,15 +154,17 @@ def remember(folder: Path, images: Sequence[int], pairs: Sequence[Pair], digests
 
 def is_damaged(folder: Path) -> bool:
     """Whether something is not as it was written; the unfinished end of a run that was killed is no damage."""
-    path = folder / FILE
+    path = folder / PAIRS
     if not path.exists():
         return False
     try:
-        with path.open("rb") as file:
-            for _ in _records(file):
-                pass
+        with opened(path) as file:
+            for content in _records(file):
+                _read(content)
             good = file.tell()
             rest = file.read()
+    except ValueError:
+        return True
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
     if good < len(_MAGIC):
@@ -133,15 +177,15 @@ def is_damaged(folder: Path) -> bool:
 
 def _records(file: BinaryIO) -> Iterator[bytes]:
     """The whole records from the start; the file is left where they end."""
-    end = 0
+    end, size = 0, os.fstat(file.fileno()).st_size
     if file.read(len(_MAGIC)) == _MAGIC:
         end = len(_MAGIC)
         while len(head := file.read(_HEAD.size)) == _HEAD.size:
             length, checksum, of_head = _HEAD.unpack(head)
-            if hashlib.sha256(head[:-32]).digest() != of_head or length > _MOST_BYTES:
+            if hashlib.sha256(head[:-32]).digest() != of_head or length > size - file.tell():
                 break
             content = file.read(length)
-            if len(content) < length or hashlib.sha256(content).digest() != checksum:
+            if hashlib.sha256(content).digest() != checksum:
                 break
             end = file.tell()
             yield content

@@ -6,72 +6,32 @@ lock and never wait, each keeps the generation that it opened, and a read-only f
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from featmatch.errors import MissingFeatureError, StoreError
 from featmatch.store import text_search
+from featmatch.store.database import Database
+from featmatch.store.layout import opened
+from featmatch.store.values import MOST, MOST_SIDE, digest, from_sql, number, text, to_sql
 
 FORMAT_VERSION = 2
 TEXT_SEARCH = "text_search"  # in the description: whether names can be looked up by their words
 DIGEST_BYTES = 32
 _MOST_VALUES = 900  # in one statement; SQLite's limit was 999 for long
 
-SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE segments (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    images INTEGER NOT NULL,           -- those with tombstones counted
-    features INTEGER NOT NULL,
-    manifest BLOB NOT NULL             -- SHA-256 of its segment.json
-);
-CREATE TABLE images (                  -- contents of files, each once
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    sha256 BLOB NOT NULL UNIQUE,       -- of the file
-    bytes INTEGER NOT NULL,
-    width INTEGER NOT NULL,            -- px, as displayed
-    height INTEGER NOT NULL,
-    features INTEGER NOT NULL,
-    segment INTEGER REFERENCES segments (id),  -- null: its features were lost, and it waits to be added again
-    format TEXT,                       -- what the file says of itself
-    taken TEXT,                        -- ISO 8601
-    camera TEXT,
-    caption TEXT
-);
-CREATE TABLE names (                   -- under which they are known
-    id INTEGER PRIMARY KEY,
-    name NOT NULL UNIQUE,              -- text; bytes where the file's name is no UTF-8
-    image INTEGER NOT NULL REFERENCES images (id),
-    mtime_ns INTEGER NOT NULL,         -- of the file; -1: to be compared by content
-    text TEXT
-);
-CREATE INDEX names_of_images ON names (image);
-CREATE TABLE verdicts (                -- what the user said of pairs of files, in the index or not
-    a BLOB NOT NULL,                   -- SHA-256 of the one
-    b BLOB NOT NULL,                   -- and of the other
-    copy INTEGER NOT NULL,             -- 1: a copy, 0: none
-    PRIMARY KEY (a, b),
-    CHECK (a < b AND copy IN (0, 1))
-) WITHOUT ROWID;
-CREATE INDEX verdicts_by_other ON verdicts (b);
-CREATE TABLE tombstones (              -- of images that are no more, but whose features are still in a segment
-    image INTEGER PRIMARY KEY,
-    segment INTEGER NOT NULL REFERENCES segments (id),
-    features INTEGER NOT NULL
-);
-"""
+_MOST_ROWS = (1 << 32) - 1  # of a segment: features are counted in 32 bits
 
 Stamp: TypeAlias = "tuple[int, int, int]"
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -158,13 +118,15 @@ class Catalog:
         self.path = path
         while True:
             self._stamp = _stamp(path)
-            self._connection = connected(path, "mode=ro&immutable=1")
-            self.close = weakref.finalize(self, self._connection.close)
+            self._database = Database(path)
+            self.close = weakref.finalize(self, self._database.connection.close)
             if _stamp(path) == self._stamp:
                 break
             self.close()  # replaced meanwhile: it is not known which one was opened
         self._lock = threading.Lock()
+        self._database.verify_tables(only_description=True)
         self.meta = self._read_meta()
+        self._database.verify_tables()
 
     @property
     def superseded(self) -> bool:
@@ -193,7 +155,7 @@ class Catalog:
             "(SELECT coalesce(sum(features), 0) FROM tombstones WHERE segment = segments.id), "
             "(SELECT count(*) FROM tombstones WHERE segment = segments.id) FROM segments ORDER BY id"
         )
-        return [SegmentRecord(*row) for row in rows]
+        return self._believed(_segment, rows)
 
     def removed(self) -> frozenset[int]:
         """Numbers of images that are still in segments, but not to be found."""
@@ -214,26 +176,26 @@ class Catalog:
             f"WHERE names.id > ? AND segment IS NOT NULL {condition} ORDER BY names.id LIMIT 1000",
             last, *values,
         ):  # fmt: skip
-            for last, image, name, size, mtime, sha256, *rest in page:  # noqa: B007  # goes on from the last
-                yield ImageRecord(image, _from_sql(name), size, mtime, sha256.lower(), *rest)
+            yield from self._believed(_image, page)
+            last = page[-1][0]
 
     def stamps(self) -> dict[str, tuple[int, int]]:
         """Size in bytes and time of change (ns) of each name's file, as it was indexed."""
         rows = self.rows(
             "SELECT name, bytes, mtime_ns FROM names JOIN images ON images.id = image WHERE segment IS NOT NULL"
         )
-        return {_from_sql(name): (size, mtime) for name, size, mtime in rows}
+        return dict(self._believed(_stamped, rows))
 
     def queued(self) -> list[str]:
         """Names of images whose features were lost, and that wait to be added again."""
         rows = self.rows(
             "SELECT name FROM names JOIN images ON images.id = image WHERE segment IS NULL ORDER BY names.id"
         )
-        return [_from_sql(name) for (name,) in rows]
+        return self._believed(from_sql, rows)
 
     def names(self) -> list[str]:
         """All names, also of images that wait to be added again."""
-        return [_from_sql(name) for (name,) in self.rows("SELECT name FROM names ORDER BY id")]
+        return self._believed(from_sql, self.rows("SELECT name FROM names ORDER BY id"))
 
     def fitting(self, match: str) -> list[int]:
         """Numbers of the images that have a name that fits, in order; raises as ``images``."""
@@ -252,8 +214,8 @@ class Catalog:
             rows = self.rows(
                 f"SELECT image, name FROM names WHERE image IN ({marks}) {condition} ORDER BY id", *some, *values
             )
-            for image, name in rows:
-                found[image].append(_from_sql(name))
+            for image, name in self._believed(_named, rows):
+                found[image].append(name)
         return found
 
     def files_of(self, image: int) -> list[tuple[str, tuple[int, int]]]:
@@ -263,7 +225,7 @@ class Catalog:
             "WHERE image = ? ORDER BY names.id",
             image,
         )
-        return [(_from_sql(name), (size, mtime)) for name, size, mtime in rows]
+        return self._believed(_stamped, rows)
 
     def image_with(self, sha256: str) -> int | None:
         """The image of this content, if it can be found."""
@@ -273,7 +235,7 @@ class Catalog:
     def content_named(self, name: str) -> str | None:
         """SHA-256 of the file that a name stood for when it was added, hexadecimal."""
         found = self.rows("SELECT hex(sha256) FROM names JOIN images ON images.id = image WHERE name = ?", to_sql(name))
-        return found[0][0].lower() if found else None
+        return self._believed(digest, found)[0] if found else None
 
     def verdicts(self) -> dict[tuple[int, int], bool]:
         """Pairs of images, the older first, of which it was said that they are copies (true) or are not (false)."""
@@ -295,13 +257,13 @@ class Catalog:
 
     def totals(self) -> Totals:
         """How much there is."""
-        ((names, features, removed, queued, verdicts),) = self.rows(
+        rows = self.rows(
             "SELECT (SELECT count(*) FROM names JOIN images ON images.id = image WHERE segment IS NOT NULL), "
             "(SELECT coalesce(sum(features), 0) FROM images WHERE segment IS NOT NULL), "
             "(SELECT count(*) FROM tombstones), (SELECT count(*) FROM images WHERE segment IS NULL), "
-            "(SELECT count(*) FROM verdicts)"
+            "(SELECT count(*) FROM verdicts), (SELECT coalesce(min(features), 0) FROM images)"
         )
-        return Totals(names, features, removed, queued, verdicts)
+        return self._believed(_totals, rows)[0]
 
     def _fitting(self, match: str | None) -> tuple[str, tuple[str, ...]]:
         """What to add to a WHERE clause on names."""
@@ -309,7 +271,7 @@ class Catalog:
             return "", ()
         asked = text_search.expression(match)
         with self._lock:
-            able = text_search.is_available(self._connection)
+            able = text_search.is_available(self._database.execute)
         if not able:
             raise MissingFeatureError("this Python's SQLite was built without FTS5: names cannot be looked up by words")
         if not self.meta.get(TEXT_SEARCH):
@@ -322,15 +284,21 @@ class Catalog:
         Raises:
             StoreError: the file is damaged.
         """
+        with self._lock:
+            return self._database.rows(statement, *values)
+
+    def _believed(self, made: Callable[..., Made], rows: Iterable[tuple[Any, ...]]) -> list[Made]:
+        """What is made of each row, where it can be."""
         try:
-            with self._lock:
-                return self._connection.execute(statement, values).fetchall()
-        except (sqlite3.Error, OverflowError, UnicodeError) as error:
+            return [made(*row) for row in rows]
+        except ValueError as error:
             raise StoreError(f"catalogue {self.path} is damaged: {error}") from error
 
     def _read_meta(self) -> dict[str, Any]:
         try:
-            meta = {key: json.loads(value) for key, value in self.rows("SELECT key, value FROM meta")}
+            meta = {key: json.loads(value) for key, value in self.rows("SELECT key, value FROM meta LIMIT 100")}
+            if meta.get("root") is not None:
+                from_sql(meta["root"])
         except (ValueError, TypeError, RecursionError) as error:
             raise StoreError(f"catalogue {self.path} is damaged: {error}") from error
         if meta.get("version") != FORMAT_VERSION:
@@ -348,7 +316,7 @@ def is_intact(path: Path) -> bool:
     """
     digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             left = os.fstat(file.fileno()).st_size - DIGEST_BYTES
             while left > 0 and (block := file.read(min(left, 1 << 20))):
                 digest.update(block)
@@ -356,13 +324,6 @@ def is_intact(path: Path) -> bool:
             return file.read() == digest.digest()
     except OSError as error:
         raise StoreError(f"cannot read catalogue {path}: {error.strerror}") from error
-
-
-def schema_of(statements: str) -> list[tuple[Any, ...]]:
-    """Names and SQL of what some statements make, as a catalogue's own ``sqlite_master`` has them, by name."""
-    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(statements)
-        return connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
 
 
 def _stamp(path: Path) -> Stamp:
@@ -373,32 +334,36 @@ def _stamp(path: Path) -> Stamp:
     return state.st_ino, state.st_size, state.st_mtime_ns
 
 
-def connected(path: Path, how: str) -> sqlite3.Connection:
-    """A connection whose transactions are begun and committed by hand.
-
-    Args:
-        path: of the file.
-        how: query part of SQLite's file name.
-
-    Raises:
-        StoreError: there is none to be had.
-    """
-    try:
-        return sqlite3.connect(
-            f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None, check_same_thread=False
-        )
-    except sqlite3.Error as error:
-        raise StoreError(f"catalogue {path}: {error}") from error
+def _segment(
+    number_: Any, images: Any, features: Any, manifest: Any, removed_features: Any, removed_images: Any
+) -> SegmentRecord:
+    if not isinstance(manifest, bytes) or len(manifest) != DIGEST_BYTES:
+        raise ValueError(f"the checksum of segment {number_!r:.80} is none")
+    return SegmentRecord(
+        number(number_, 1), number(images, 0, _MOST_ROWS), number(features, 0, _MOST_ROWS), manifest,
+        number(removed_features, 0, features), number(removed_images, 0, images),
+    )  # fmt: skip
 
 
-def to_sql(name: str) -> str | bytes:
-    """Names are text; a file name that is no UTF-8 (Python holds it with surrogates) is kept as its bytes."""
-    try:
-        name.encode()
-        return name
-    except UnicodeEncodeError:
-        return os.fsencode(name)
+def _image(
+    row: Any, image: Any, name: Any, size: Any, mtime: Any, sha256: Any, width: Any, height: Any, features: Any,
+    *told: Any,
+) -> ImageRecord:  # fmt: skip
+    del row
+    return ImageRecord(
+        number(image, 1), from_sql(name), number(size), number(mtime, -MOST), digest(sha256),
+        number(width, 1, MOST_SIDE), number(height, 1, MOST_SIDE), number(features, 0, _MOST_ROWS), *map(text, told),
+    )  # fmt: skip
 
 
-def _from_sql(name: str | bytes) -> str:
-    return name if isinstance(name, str) else os.fsdecode(name)
+def _stamped(name: Any, size: Any, mtime: Any) -> tuple[str, tuple[int, int]]:
+    return from_sql(name), (number(size), number(mtime, -MOST))
+
+
+def _named(image: Any, name: Any) -> tuple[int, str]:
+    return number(image, 1), from_sql(name)
+
+
+def _totals(names: Any, features: Any, removed: Any, queued: Any, verdicts: Any, least_features: Any) -> Totals:
+    number(least_features)
+    return Totals(names, number(features), removed, queued, verdicts)

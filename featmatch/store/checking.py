@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from featmatch.arguments import checked_path
-from featmatch.errors import FeatmatchError, StoreError
-from featmatch.files import sha256_of
+from featmatch.errors import FeatmatchError, StoreError, UsageError
+from featmatch.features import FeatureOptions
+from featmatch.files import sha256_of, sha256_of_rest
 from featmatch.store import text_search
-from featmatch.store.catalog import SCHEMA, TEXT_SEARCH, Catalog, is_intact, schema_of
+from featmatch.store.catalog import TEXT_SEARCH, Catalog, is_intact
 from featmatch.store.generation import changing
-from featmatch.store.segment import Segment, read_manifest, segment_folder
+from featmatch.store.layout import CATALOG, PAIRS, VOCABULARY, opened, segment_folder, strangers, vocabulary_of
+from featmatch.store.segment import Segment, read_manifest
 from featmatch.store.writing import clear_leftovers, leftovers, writing
 from featmatch.vocabulary import Vocabulary
 
@@ -33,6 +35,7 @@ class CheckReport:
         remaining: the problems that are left after the repairs.
         queued: names of images whose features were lost; adding their files again brings them back.
         leftovers: files of interrupted writers (or of one at work). They do no harm, and the next writer deletes them.
+        foreign: files and folders that are none of an index. They are left alone.
     """
 
     problems: list[str]
@@ -40,6 +43,7 @@ class CheckReport:
     remaining: list[str]
     queued: list[str]
     leftovers: list[str]
+    foreign: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return not self.remaining
@@ -52,7 +56,8 @@ def check(path: str | os.PathLike[str], *, repair: bool = False, wait: bool = Fa
         path: the index.
         repair: drop what interrupted writers left, and take out segments that are damaged: their images wait to be
             added again, and the next ``add`` of their files does that. A damaged catalogue that can still be read is
-            written anew, and the next ``add`` compares every file by content. Waits for no reader.
+            written anew, and the next ``add`` compares every file by content. Waits for no reader. Where there is a
+            link, a pipe or a device in the index, nothing is done: it may lead to what belongs to something else.
         wait: for another writer to end before the repair.
 
     Raises:
@@ -60,16 +65,20 @@ def check(path: str | os.PathLike[str], *, repair: bool = False, wait: bool = Fa
             cannot be written.
     """
     folder = Path(checked_path(path, "path"))
-    if not os.path.isfile(folder / "catalog.sqlite"):
+    if not os.path.lexists(folder / CATALOG):
         raise StoreError(f"{folder} is no featmatch index, or none that may be read")
+    if links := list(strangers(folder)):
+        if repair:
+            raise StoreError(f"{links[0]}; nothing is repaired before it is gone")
+        return CheckReport(links, [], links, [], [])
     if not repair:
         found = _examined(folder)
-        return CheckReport(found.problems, [], found.problems, found.queued, found.leftovers)
+        return CheckReport(found.problems, [], found.problems, found.queued, found.leftovers, found.foreign)
     with writing(folder, wait=wait):
         found = _examined(folder)
         repairs = list(_repaired(folder, found))
         after = _examined(folder) if repairs else found
-    return CheckReport(found.problems, repairs, after.problems, after.queued, after.leftovers)
+    return CheckReport(found.problems, repairs, after.problems, after.queued, after.leftovers, after.foreign)
 
 
 def damaged_files(folder: Path, manifest_sha256: bytes) -> list[str]:
@@ -77,11 +86,12 @@ def damaged_files(folder: Path, manifest_sha256: bytes) -> list[str]:
     problems = []
     try:
         for name, entry in read_manifest(folder, manifest_sha256).items():
-            if sha256_of(folder / name) != entry["sha256"]:
-                problems.append(f"segment {folder} is damaged: {name} is not as it was written")
+            with opened(folder / name) as file:
+                if sha256_of_rest(file) != entry["sha256"]:
+                    problems.append(f"segment {folder} is damaged: {name} is not as it was written")
     except StoreError as error:
         problems.append(str(error))
-    except (OSError, KeyError, TypeError) as error:
+    except OSError as error:
         problems.append(f"segment {folder} is damaged: {error}")
     return problems
 
@@ -97,6 +107,7 @@ class _Findings:
     segments: dict[int, list[str]] = field(default_factory=dict)
     queued: list[str] = field(default_factory=list)
     leftovers: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
 
     @property
     def problems(self) -> list[str]:
@@ -107,9 +118,9 @@ class _Findings:
 def _examined(folder: Path) -> _Findings:
     """Look at everything; again, where a writer has replaced it meanwhile."""
     while True:
-        intact = is_intact(folder / "catalog.sqlite")
+        intact = is_intact(folder / CATALOG)
         try:
-            catalog = Catalog(folder / "catalog.sqlite")
+            catalog = Catalog(folder / CATALOG)
         except StoreError as error:
             if intact:
                 raise  # of another version
@@ -128,22 +139,18 @@ def _examined(folder: Path) -> _Findings:
 
 def _examine(folder: Path, catalog: Catalog, found: _Findings) -> None:
     found.catalog.extend(f"{catalog.path}: {problem}" for problem in _catalog_problems(catalog))
+    try:
+        detector = FeatureOptions.of_index(catalog.meta.get("features")).detector
+    except UsageError as error:
+        found.catalog.append(f"{catalog.path}: it does not say what its features are: {error}")
+        detector = None
     found.queued = catalog.queued()
-    found.leftovers = [str(path) for path in leftovers(folder, catalog)]
+    found.leftovers, found.foreign = ([str(path) for path in paths] for paths in leftovers(folder, catalog))
     from featmatch.grouping import remembered
 
     if remembered.is_damaged(folder):
-        found.pairs.append(f"{folder / remembered.FILE} is not as it was written")
-    words = 0
-    try:
-        if sha256_of(folder / "vocabulary.npz") != catalog.meta.get("vocabulary_file"):
-            found.vocabulary.append(f"{folder / 'vocabulary.npz'} is not as it was written")
-        vocabulary = Vocabulary.load(folder / "vocabulary.npz")
-        words = len(vocabulary)
-        if vocabulary.fingerprint != catalog.meta.get("vocabulary"):
-            found.vocabulary.append(f"{folder / 'vocabulary.npz'} is another one than the index was made with")
-    except (FeatmatchError, OSError) as error:
-        found.vocabulary.append(f"{folder / 'vocabulary.npz'}: {error}")
+        found.pairs.append(f"{folder / PAIRS} is not as it was written")
+    found.vocabulary, words = _vocabulary_problems(folder, catalog, detector)
     for record in catalog.segments():
         where = segment_folder(folder, record.id)
         problems = damaged_files(where, record.manifest)
@@ -160,6 +167,25 @@ def _examine(folder: Path, catalog: Catalog, found: _Findings) -> None:
             problems.append(f"segment {where}: the catalogue's counts do not fit")
         if problems:
             found.segments[record.id] = problems
+
+
+def _vocabulary_problems(folder: Path, catalog: Catalog, detector: str | None) -> tuple[list[str], int]:
+    """What is wrong with the vocabulary, and how many words it has; 0, where that is not known."""
+    path = folder / VOCABULARY
+    try:
+        with opened(path) as file:
+            is_as_written = sha256_of_rest(file) == catalog.meta.get("vocabulary_file")
+        vocabulary = vocabulary_of(folder)
+    except (FeatmatchError, OSError) as error:
+        return [f"{path}: {error}"], 0
+    problems = []
+    if not is_as_written:
+        problems.append(f"{path} is not as it was written")
+    if vocabulary.fingerprint != catalog.meta.get("vocabulary"):
+        problems.append(f"{path} is another one than the index was made with")
+    if detector is not None and vocabulary.detector != detector:
+        problems.append(f"{path} is for {vocabulary.detector}, and the index for {detector}")
+    return problems, len(vocabulary)
 
 
 _COUNTS = """
@@ -182,11 +208,8 @@ def _catalog_problems(catalog: Catalog) -> Iterator[str]:
     for (message,) in catalog.rows("PRAGMA integrity_check(20)"):
         if message != "ok":
             yield str(message)
-    tables = catalog.rows(
-        f"SELECT name, sql FROM sqlite_master WHERE name NOT GLOB '{text_search.TABLE}*' ORDER BY name"
-    )
-    if tables != schema_of(SCHEMA):
-        yield "its tables are not those of an index"
+    for _ in catalog.images():  # each is compared with what can be
+        pass
     if catalog.meta.get(TEXT_SEARCH):
         yield from text_search.problems(catalog.rows)
     for words, statement in _INCONSISTENCIES.items():
@@ -236,13 +259,13 @@ def _repaired(folder: Path, found: _Findings) -> Iterator[str]:
         raise StoreError(f"{folder} is damaged beyond repair; make it anew: {found.catalog[-1]}")
     fresh = _fresh_vocabulary(folder) if found.vocabulary else None
     if fresh is not None:
-        fresh.save(folder / "vocabulary.npz")
+        fresh.save(folder / VOCABULARY)
     if found.catalog or found.segments or fresh is not None:
-        with changing(folder / "catalog.sqlite") as change:
+        with changing(folder / CATALOG) as change:
             if found.segments:
                 change.replace_segments(list(found.segments), None)
             if fresh is not None:
-                change.describe("vocabulary_file", sha256_of(folder / "vocabulary.npz"))
+                change.describe("vocabulary_file", sha256_of(folder / VOCABULARY))
             if found.catalog:
                 change.distrust()
     if found.catalog:
@@ -250,10 +273,8 @@ def _repaired(folder: Path, found: _Findings) -> Iterator[str]:
     if fresh is not None:
         yield "wrote the vocabulary anew"
     if found.pairs:
-        from featmatch.grouping import remembered
-
-        (folder / remembered.FILE).unlink()
-        yield f"deleted {folder / remembered.FILE}; the next groups finds its pairs again"
+        (folder / PAIRS).unlink()
+        yield f"deleted {folder / PAIRS}; the next groups finds its pairs again"
     for number in found.segments:
         yield f"took segment {number:06d} out; its images wait to be added again"
     for path in clear_leftovers(folder):
@@ -262,11 +283,11 @@ def _repaired(folder: Path, found: _Findings) -> Iterator[str]:
 
 def _fresh_vocabulary(folder: Path) -> Vocabulary | None:
     """The vocabulary of the index, from its own file or from the shipped ones, if it can be had."""
-    meta = Catalog(folder / "catalog.sqlite").meta
-    for source in (folder / "vocabulary.npz", None):
+    meta = Catalog(folder / CATALOG).meta
+    for is_own in (True, False):
         try:
-            vocabulary = Vocabulary.load(source) if source else Vocabulary.shipped(meta["features"]["detector"])
-        except FeatmatchError:
+            vocabulary = vocabulary_of(folder) if is_own else Vocabulary.shipped(meta["features"]["detector"])
+        except (FeatmatchError, KeyError, TypeError):
             continue
         if vocabulary.fingerprint == meta.get("vocabulary"):
             return vocabulary

@@ -16,7 +16,8 @@ from featmatch.errors import StoreError
 from featmatch.store.catalog import SegmentRecord
 from featmatch.store.checking import damaged_files
 from featmatch.store.generation import changing
-from featmatch.store.segment import Postings, Segment, SegmentWriter, segment_folder
+from featmatch.store.layout import CATALOG, segment_folder
+from featmatch.store.segment import Postings, Segment, SegmentWriter
 from featmatch.store.snapshot import Snapshot
 
 TIER_SEGMENTS = 10  # as many of about one size are merged; 1,000 small additions leave fewer than 20 segments
@@ -91,7 +92,7 @@ def merge(folder: Path, snapshot: Snapshot, numbers: Sequence[int], vocabulary_s
         live = ~np.isin(segment.ids, removed)
         sources.append(_Source(segment, np.where(live, np.cumsum(live) - 1 + images, -1)))
         images += int(live.sum())
-    with changing(folder / "catalog.sqlite") as change:
+    with changing(folder / CATALOG) as change:
         new = change.next_segment() if images else None
         if new is not None:
             writer = SegmentWriter(
@@ -128,7 +129,10 @@ def _merged(sources: Sequence[_Source], first: int, last: int) -> tuple[NDArray[
     for source in sources:
         offsets, postings = source.segment.offsets, source.segment.postings
         rows = slice(int(offsets[first]), int(offsets[last]))
-        images = source.renumbered[postings.image[rows]]
+        try:
+            images = source.renumbered[postings.image[rows]]
+        except IndexError as error:
+            raise StoreError("the index is damaged: a posting names an image that is not there") from error
         live = np.flatnonzero(images >= 0)
         lengths = offsets[first + 1 : last + 1].astype(np.int64) - offsets[first:last]
         words.append(np.repeat(np.arange(first, last), lengths)[live])

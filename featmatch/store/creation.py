@@ -10,10 +10,9 @@ from featmatch.errors import StoreError, VocabularyError
 from featmatch.features import FeatureOptions
 from featmatch.files import flush_folder, sha256_of
 from featmatch.store.generation import create_catalog
+from featmatch.store.layout import CATALOG, OWN_NAMES, SEGMENTS, VOCABULARY, is_half_written
 from featmatch.store.writing import writing
 from featmatch.vocabulary import Vocabulary
-
-_OWN_FILES = frozenset(("vocabulary.npz", "segments", "writer.lock", "catalog.sqlite", "pairs.log"))
 
 
 def create_index(folder: Path, options: FeatureOptions | None, vocabulary: Vocabulary | None) -> None:
@@ -30,20 +29,20 @@ def create_index(folder: Path, options: FeatureOptions | None, vocabulary: Vocab
         raise VocabularyError(f"the vocabulary is for {vocabulary.detector}, not for {options.detector}")
     try:
         if folder.exists() and not all(
-            entry.name in _OWN_FILES or entry.suffix == ".partial" for entry in folder.iterdir()
+            entry.name in OWN_NAMES or is_half_written(entry.name) for entry in folder.iterdir()
         ):
             raise StoreError(f"{folder} holds other things and is no featmatch index")
-        (folder / "segments").mkdir(parents=True, exist_ok=True)
+        (folder / SEGMENTS).mkdir(parents=True, exist_ok=True)
         flush_folder(folder.absolute().parent)
         with writing(folder, wait=True):
-            if (folder / "catalog.sqlite").exists():
+            if (folder / CATALOG).exists():
                 return  # another process was quicker
-            vocabulary.save(folder / "vocabulary.npz")
+            vocabulary.save(folder / VOCABULARY)
             meta: dict[str, Any] = {
                 "features": dataclasses.asdict(options),
                 "vocabulary": vocabulary.fingerprint,
-                "vocabulary_file": sha256_of(folder / "vocabulary.npz"),
+                "vocabulary_file": sha256_of(folder / VOCABULARY),
             }
-            create_catalog(folder / "catalog.sqlite", meta)
+            create_catalog(folder / CATALOG, meta)
     except OSError as error:
         raise StoreError(f"cannot make an index in {folder}: {error.strerror or error}") from error

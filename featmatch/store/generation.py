@@ -18,16 +18,21 @@ from typing import TYPE_CHECKING, Any
 from featmatch.errors import StoreError
 from featmatch.files import flush_folder, sha256_of
 from featmatch.store import text_search
-from featmatch.store.catalog import DIGEST_BYTES, FORMAT_VERSION, SCHEMA, TEXT_SEARCH, connected, to_sql
+from featmatch.store.catalog import DIGEST_BYTES, FORMAT_VERSION, TEXT_SEARCH
+from featmatch.store.database import SCHEMA, Database
+from featmatch.store.layout import opened
+from featmatch.store.values import number, to_sql
 
 if TYPE_CHECKING:
     from featmatch.metadata import Metadata
+
+_BESIDE = ("-journal", "-wal", "-shm")  # files that SQLite would take for what a database was before, or is to become
 
 
 class Change:
     """What a writer does to its copy of the catalogue."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Database) -> None:
         self._connection = connection
         self._left: set[int] = set()  # images that lost a name; they may get another before the change is complete
         self._reworded: set[int] | None = set()  # names whose words may be others now; None: all
@@ -39,7 +44,7 @@ class Change:
     def next_segment(self) -> int:
         """The first segment number that was never used."""
         row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'segments'").fetchone()
-        return row[0] + 1 if row else 1
+        return _number(row[0]) + 1 if row else 1
 
     def add_segment(self, number: int, images: int, features: int, manifest: bytes) -> None:
         """Make a segment live."""
@@ -136,7 +141,7 @@ class Change:
 
     def _image_named(self, name: str) -> int | None:
         row = self._connection.execute("SELECT image FROM names WHERE name = ?", (to_sql(name),)).fetchone()
-        return row[0] if row else None
+        return _number(row[0]) if row else None
 
     def complete(self) -> None:
         """Put tombstones in place of images that have no name left."""
@@ -156,11 +161,11 @@ class Change:
     def _update_text_search(self) -> None:
         """Keep the words of the names in step, where this SQLite can; the next writer that can catches up."""
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (TEXT_SEARCH,)).fetchone()
-        able, in_step = text_search.is_available(self._connection), row is not None and json.loads(row[0])
+        able, in_step = text_search.is_available(self._connection.execute), row is not None and json.loads(row[0])
         if able and (self._reworded is None or not in_step):
-            text_search.write_all(self._connection)
+            text_search.write_all(self._connection.execute)
         elif able:
-            text_search.write(self._connection, self._reworded or ())
+            text_search.write(self._connection.execute, self._reworded or ())
         if able != in_step and (able or self._reworded != set()):
             self.describe(TEXT_SEARCH, able)
         self._reworded = set()
@@ -169,7 +174,7 @@ class Change:
 def create_catalog(path: Path, meta: dict[str, Any]) -> None:
     """Make the first generation."""
     with _next_generation(path) as change:
-        change._connection.executescript(SCHEMA)
+        change._connection.connection.executescript(SCHEMA)
         change._connection.execute("BEGIN")
         for key, value in {"version": FORMAT_VERSION, **meta}.items():
             change.describe(key, value)
@@ -192,13 +197,15 @@ def changing(path: Path) -> Iterator[Change]:
 def _next_generation(path: Path, former: Path | None = None) -> Iterator[Change]:
     aside = path.with_name(path.name + ".partial")
     try:
-        aside.unlink(missing_ok=True)
+        for tail in ("", *_BESIDE):
+            aside.with_name(aside.name + tail).unlink(missing_ok=True)
         if former is not None:
-            shutil.copyfile(former, aside)
-            os.truncate(aside, aside.stat().st_size - DIGEST_BYTES)
-        with contextlib.closing(connected(aside, "mode=rwc")) as connection:
-            connection.execute("PRAGMA journal_mode = OFF")  # nobody else sees it, and it is flushed as a whole below
-            connection.execute("PRAGMA synchronous = OFF")
+            with opened(former) as source, aside.open("xb") as copy:
+                shutil.copyfileobj(source, copy, 1 << 20)
+                copy.truncate(copy.tell() - DIGEST_BYTES)
+        with contextlib.closing(Database(aside, is_written=True)) as connection:
+            if former is not None:
+                connection.verify_tables()
             change = Change(connection)
             yield change
             change.complete()
@@ -215,3 +222,10 @@ def _next_generation(path: Path, former: Path | None = None) -> Iterator[Change]
     finally:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
+
+
+def _number(value: Any) -> int:
+    try:
+        return number(value)
+    except ValueError as error:
+        raise StoreError(f"the catalogue is damaged: {error}") from error

@@ -13,7 +13,8 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Sequence
+import stat
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,13 +23,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.arrays import read_column
 from featmatch.errors import StoreError
 from featmatch.files import flush_folder
+from featmatch.store.layout import opened
+from featmatch.store.values import MOST_SIDE, digest, number
 from featmatch.whole import FEW_FEATURES, LOOK, Look
 
 FORMAT_VERSION = 2
 MANIFEST = "segment.json"
-MAPPED_BYTES = 1 << 20  # smaller columns are read at once: each mapping holds a file open, and files are few
+_MANIFEST_BYTES = 1 << 16  # 3 KB are written
 
 _ANGLE_STEPS = 256
 _SIZE_STEPS_AN_OCTAVE = 16
@@ -116,18 +120,16 @@ class Segment:
             StoreError: a file is missing, of another version, or not as it was written, as far as its size tells.
         """
         try:
-            for name, entry in read_manifest(folder, manifest_sha256).items():
-                if (folder / name).stat().st_size != entry["bytes"]:
-                    raise ValueError(f"{name} has not the size it was written with")
+            manifest = read_manifest(folder, manifest_sha256)
             segment = cls(
-                postings=Postings(**{name: _column(folder, name) for name in _POSTING_COLUMNS}),
-                **{name: _column(folder, name) for name in _TABLE_COLUMNS},
+                postings=Postings(**{name: _column(folder, name, manifest) for name in _POSTING_COLUMNS}),
+                **{name: _column(folder, name, manifest) for name in _TABLE_COLUMNS},
             )
             segment._validate(vocabulary_size)
             return segment
         except StoreError:
             raise
-        except Exception as error:  # NumPy answers damaged headers with errors of every kind
+        except (OSError, ValueError) as error:
             raise StoreError(f"segment {folder} is damaged: {error}") from error
 
     def _validate(self, vocabulary_size: int) -> None:
@@ -142,8 +144,13 @@ class Segment:
             raise ValueError("its posting lists do not fit")
         if (offsets[1:] < offsets[:-1]).any():
             raise ValueError("its posting lists overlap")
-        if (self.widths <= 0).any() or (self.heights <= 0).any() or (self.features < 0).any():
-            raise ValueError("an image has no size")
+        for sides in (self.widths, self.heights):
+            if (sides <= 0).any() or (sides > MOST_SIDE).any():
+                raise ValueError("an image has no size, or one that cannot be")
+        if (self.features < 0).any():
+            raise ValueError("an image has fewer than no features")
+        if (self.ids <= 0).any() or are_any_equal(self.ids):
+            raise ValueError("an image has no number, or one that another has")
 
 
 _POSTING_COLUMNS: dict[str, np.dtype[Any]] = {
@@ -166,9 +173,9 @@ _TABLE_COLUMNS: dict[str, np.dtype[Any]] = {
 _DTYPES = _POSTING_COLUMNS | _TABLE_COLUMNS
 
 
-def segment_folder(index: Path, number: int) -> Path:
-    """Where a segment of an index is."""
-    return index / "segments" / f"{number:06d}"
+def are_any_equal(numbers: NDArray[np.int64]) -> bool:
+    """Whether any two of (N,) numbers are the same; soon said of those in order, as they nearly always are."""
+    return bool((np.diff(np.sort(numbers, kind="stable")) == 0).any())
 
 
 def read_manifest(folder: Path, sha256: bytes) -> dict[str, dict[str, Any]]:
@@ -178,13 +185,20 @@ def read_manifest(folder: Path, sha256: bytes) -> dict[str, dict[str, Any]]:
         StoreError: the manifest is missing, of another version, or not the one of this checksum.
     """
     try:
-        content = (folder / MANIFEST).read_bytes()
+        for path in (folder.parent, folder):
+            if not stat.S_ISDIR(path.lstat().st_mode):
+                raise ValueError(f"{path} is no folder")
+        with opened(folder / MANIFEST) as file:
+            content = file.read(_MANIFEST_BYTES)
         if hashlib.sha256(content).digest() != sha256:
             raise ValueError(f"{MANIFEST} is not as it was written")
         manifest = json.loads(content)
         version = manifest["version"]
         files: dict[str, dict[str, Any]] = {f"{name}.npy": manifest["files"][f"{name}.npy"] for name in _DTYPES}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        for entry in files.values():
+            number(entry["bytes"])
+            digest(entry["sha256"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(f"segment {folder} is damaged: {error}") from error
     if version != FORMAT_VERSION:
         raise StoreError(f"segment {folder} has format {version}; this featmatch reads {FORMAT_VERSION}")
@@ -375,10 +389,11 @@ def write_segment(folder: Path, images: Sequence[IndexedImage], ids: Sequence[in
     return writer.manifest_sha256
 
 
-def _column(folder: Path, name: str) -> NDArray[Any]:
-    path = folder / f"{name}.npy"
-    large = path.stat().st_size >= MAPPED_BYTES
-    column: NDArray[Any] = np.load(path, mmap_mode="r" if large else None, allow_pickle=False)
-    if column.ndim != 1 or column.dtype != _DTYPES[name]:
-        raise ValueError(f"{name}.npy has not the shape or type it was written with")
-    return np.asarray(column)  # still mapped, but without the cost of np.memmap at each step
+def _column(folder: Path, name: str, manifest: Mapping[str, Mapping[str, Any]]) -> NDArray[Any]:
+    with opened(folder / f"{name}.npy") as file:
+        if os.fstat(file.fileno()).st_size != manifest[f"{name}.npy"]["bytes"]:
+            raise ValueError(f"{name}.npy has not the size it was written with")
+        try:
+            return read_column(file, _DTYPES[name])
+        except ValueError as error:
+            raise ValueError(f"{name}.npy: {error}") from error

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from featmatch.errors import StoreError
-from featmatch.store.catalog import Catalog
-from featmatch.store.segment import Segment, segment_folder
+from featmatch.store.catalog import Catalog, SegmentRecord
+from featmatch.store.layout import CATALOG, segment_folder
+from featmatch.store.segment import Segment, are_any_equal
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,24 @@ class Snapshot:
         """
         known = known or {}
         while True:
-            catalog = Catalog(folder / "catalog.sqlite")
+            catalog = Catalog(folder / CATALOG)
             try:
                 segments = {
-                    record.id: known.get(record.id)
-                    or Segment.open(segment_folder(folder, record.id), vocabulary_size, record.manifest)
+                    record.id: known.get(record.id) or _opened(folder, record, vocabulary_size)
                     for record in catalog.segments()
                 }
+                ids = [segment.ids for segment in segments.values()]
+                if len(ids) > 1 and are_any_equal(np.concatenate(ids)):
+                    raise StoreError(f"{folder} is damaged: an image is in two segments")
                 return cls(catalog, segments, catalog.removed())
             except StoreError:
                 if not catalog.superseded:
                     raise  # else a writer has merged those segments since the catalogue was read
+
+
+def _opened(folder: Path, record: SegmentRecord, vocabulary_size: int) -> Segment:
+    where = segment_folder(folder, record.id)
+    segment = Segment.open(where, vocabulary_size, record.manifest)
+    if (len(segment.ids), len(segment.postings.image)) != (record.images, record.features):
+        raise StoreError(f"segment {where} is damaged: it is not as large as the catalogue says")
+    return segment

@@ -10,12 +10,26 @@ import re
 import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from types import NoneType
+from typing import Any, TypeAlias
 
-from featmatch.errors import UsageError
+from featmatch.errors import StoreError, UsageError
+
+Execute: TypeAlias = "Callable[..., sqlite3.Cursor]"  # runs one statement on the catalogue
 
 TABLE = "searched"  # rows have the numbers of names
 _SCHEMA = f"""CREATE VIRTUAL TABLE {TABLE} USING fts5 (words, columnsize=0, tokenize="unicode61 remove_diacritics 2")"""
+# What SQLite makes of it: the table, and those that it keeps its words in; (type, name, table, SQL).
+TABLES = frozenset(
+    ("table", name, name, statement)
+    for name, statement in (
+        (TABLE, _SCHEMA),
+        (f"{TABLE}_data", f"CREATE TABLE '{TABLE}_data'(id INTEGER PRIMARY KEY, block BLOB)"),
+        (f"{TABLE}_idx", f"CREATE TABLE '{TABLE}_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID"),
+        (f"{TABLE}_content", f"CREATE TABLE '{TABLE}_content'(id INTEGER PRIMARY KEY, c0)"),
+        (f"{TABLE}_config", f"CREATE TABLE '{TABLE}_config'(k PRIMARY KEY, v) WITHOUT ROWID"),
+    )
+)
 
 # Thai and Lao, kana and Chinese characters
 _WITHOUT_SPACES = re.compile(
@@ -30,9 +44,9 @@ LEFT JOIN {TABLE}_content AS kept ON kept.id = names.id WHERE names.id > ? ORDER
 _NAMELESS = f"SELECT id FROM {TABLE}_content WHERE id NOT IN (SELECT id FROM names) LIMIT 20"
 
 
-def is_available(connection: sqlite3.Connection) -> bool:
+def is_available(execute: Execute) -> bool:
     """Whether this SQLite was built with FTS5, as nearly all are."""
-    return bool(connection.execute("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").fetchall())
+    return bool(execute("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").fetchall())
 
 
 def expression(match: str) -> str:
@@ -48,24 +62,29 @@ def expression(match: str) -> str:
     return " ".join(f'"{_taken_apart(part)}"*' for part in parts)
 
 
-def write_all(connection: sqlite3.Connection) -> None:
+def write_all(execute: Execute) -> None:
     """Make the table anew, of all names."""
-    connection.execute(f"DROP TABLE IF EXISTS {TABLE}")
-    connection.execute(_SCHEMA)
-    for row in connection.execute(_SELECT):
-        _insert(connection, row)
+    execute(f"DROP TABLE IF EXISTS {TABLE}")
+    execute(_SCHEMA)
+    for row in execute(_SELECT):
+        _insert(execute, row)
 
 
-def write(connection: sqlite3.Connection, names: Iterable[int]) -> None:
+def write(execute: Execute, names: Iterable[int]) -> None:
     """Bring the rows of some names up to date; those of names that are no more go."""
     for name in names:
-        connection.execute(f"DELETE FROM {TABLE} WHERE rowid = ?", (name,))
-        for row in connection.execute(f"{_SELECT} WHERE names.id = ?", (name,)).fetchall():
-            _insert(connection, row)
+        execute(f"DELETE FROM {TABLE} WHERE rowid = ?", (name,))
+        for row in execute(f"{_SELECT} WHERE names.id = ?", (name,)).fetchall():
+            _insert(execute, row)
 
 
 def problems(rows: Callable[..., list[tuple[Any, ...]]]) -> Iterator[str]:
-    """Where the table is not in step with the names; ``rows`` selects from the catalogue."""
+    """Where the table is damaged, or not in step with the names; ``rows`` selects from the catalogue."""
+    try:
+        if rows("SELECT 1 FROM pragma_module_list WHERE name = 'fts5vocab'") and _is_otherwise_made_anew(rows):
+            yield "other words are found than those of the names"
+    except StoreError as error:
+        yield f"the words of names cannot be looked up: {error}"
     for (number,) in rows(_NAMELESS):
         yield f"there are words, but no name {number}"
     last = -1
@@ -74,11 +93,32 @@ def problems(rows: Callable[..., list[tuple[Any, ...]]]) -> Iterator[str]:
         last = page[-1][0]
 
 
-def _insert(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
-    connection.execute(f"INSERT INTO {TABLE} (rowid, words) VALUES (?, ?)", (row[0], _words_of(*row[1:])))
+def _is_otherwise_made_anew(rows: Callable[..., list[tuple[Any, ...]]]) -> bool:
+    """Whether the words that can be looked up are others than those of a table that is made of the same texts."""
+    rows("PRAGMA query_only = OFF")  # for tables that are gone with the connection; the file cannot be written to
+    try:
+        rows(_SCHEMA.replace(TABLE, "temp.fresh", 1))
+        rows(f"INSERT INTO temp.fresh (rowid, words) SELECT id, c0 FROM {TABLE}_content")
+        rows(f"CREATE VIRTUAL TABLE temp.kept_words USING fts5vocab (main, {TABLE}, row)")
+        rows("CREATE VIRTUAL TABLE temp.fresh_words USING fts5vocab (temp, fresh, row)")
+        both = ("kept_words", "fresh_words")
+        return any(
+            rows(f"SELECT * FROM temp.{one} EXCEPT SELECT * FROM temp.{other} LIMIT 1")
+            for one, other in (both, both[::-1])
+        )
+    finally:
+        for table in ("kept_words", "fresh_words", "fresh"):
+            rows(f"DROP TABLE IF EXISTS temp.{table}")
+        rows("PRAGMA query_only = ON")
 
 
-def _words_of(name: str | bytes, *others: str | None) -> str:
+def _insert(execute: Execute, row: tuple[Any, ...]) -> None:
+    execute(f"INSERT INTO {TABLE} (rowid, words) VALUES (?, ?)", (row[0], _words_of(*row[1:])))
+
+
+def _words_of(name: Any, *others: Any) -> str:
+    if not isinstance(name, (str, bytes)) or not all(isinstance(other, (str, NoneType)) for other in others):
+        raise StoreError("the catalogue is damaged: a name, or what is told of one, is no text")
     told = name if isinstance(name, str) else name.decode(errors="replace")
     return _taken_apart(_plain("\n".join([told, *filter(None, others)])))
 

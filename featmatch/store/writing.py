@@ -14,6 +14,16 @@ import filelock
 from featmatch.errors import StoreError
 from featmatch.files import flush_folder
 from featmatch.store.catalog import Catalog
+from featmatch.store.layout import (
+    CATALOG,
+    LOCK,
+    OWN_NAMES,
+    SEGMENTS,
+    entries,
+    is_half_written,
+    is_of_segment,
+    verify_layout,
+)
 
 # Folders that this process writes to: by device and number, since one folder has many names.
 _at_work: dict[tuple[int, int], tuple[int, int]] = {}  # -> the process and its thread
@@ -28,15 +38,19 @@ def writing(folder: Path, *, wait: bool = False) -> Iterator[None]:
         wait: for another writer to end, rather than failing at once.
 
     Raises:
-        StoreError: another writer is at work, or the folder cannot be written to.
+        StoreError: another writer is at work, or the folder cannot be written to, or something in it is a link.
     """
+    verify_layout(folder)
+    lock = folder / LOCK
     try:
         state = os.stat(folder)
         place, us = (state.st_dev, state.st_ino), (os.getpid(), threading.get_ident())
         if _at_work.get(place) == us:  # in a callback, say; to wait for oneself would take for ever
             raise StoreError(f"{folder} is being written to by this very call")
+        if lock.exists() and lock.lstat().st_nlink > 1:  # some versions of filelock empty what they open
+            raise StoreError(f"{lock} is a hard link: another file may be meant; delete it, and it is made anew")
         # A lock that other threads have is another's to this one, as one of another process is.
-        with filelock.FileLock(folder / "writer.lock", timeout=-1 if wait else 0):
+        with filelock.FileLock(lock, timeout=-1 if wait else 0):
             _at_work[place] = us
             try:
                 yield
@@ -51,20 +65,30 @@ def writing(folder: Path, *, wait: bool = False) -> Iterator[None]:
         raise StoreError(f"cannot write to {where}: {error.strerror or error}") from error
 
 
-def leftovers(folder: Path, catalog: Catalog) -> list[Path]:
-    """What interrupted writers left: segments that never became live or no longer are, and half-written files."""
+def leftovers(folder: Path, catalog: Catalog) -> tuple[list[Path], list[Path]]:
+    """What interrupted writers left (segments that are not live, half-written files), and what is none of an index."""
     live = {f"{record.id:06d}" for record in catalog.segments()}
-    stale = [entry for entry in folder.glob("segments/*") if entry.name not in live]
-    return sorted([*stale, *folder.glob("*.partial")])
+    stale, foreign = [], []
+    for path in entries(folder / SEGMENTS):
+        if not is_of_segment(path.name) or not path.is_dir():
+            foreign.append(path)
+        elif path.name not in live:
+            stale.append(path)
+    for path in sorted(folder.iterdir()):
+        if is_half_written(path.name) and path.is_file():
+            stale.append(path)
+        elif path.name not in OWN_NAMES:
+            foreign.append(path)
+    return sorted(stale), sorted(foreign)
 
 
 def clear_leftovers(folder: Path) -> list[Path]:
-    """Delete what interrupted writers left; the caller is the writer."""
+    """Delete what interrupted writers left; the caller is the writer, and has looked for links."""
     flush_folder(folder)  # the generation that knows of no such segments must be there to stay
-    stale = leftovers(folder, Catalog(folder / "catalog.sqlite"))
+    stale, _ = leftovers(folder, Catalog(folder / CATALOG))
     for path in stale:
-        if path.is_dir() and not path.is_symlink():
+        if path.is_dir():
             shutil.rmtree(path)
         else:
-            os.unlink(path)
+            path.unlink()
     return stale

@@ -1,0 +1,132 @@
+"""What lies in the folder of an index, and under which names.
+
+An index may come from a stranger. So nothing in it is a link, which would lead out of it, nor a pipe or a device: that
+is looked at, without following, before anything is opened or written. The folder itself may be reached through a link.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from featmatch import files
+from featmatch.errors import StoreError, VocabularyError
+from featmatch.vocabulary import Vocabulary
+
+CATALOG, VOCABULARY, PAIRS, LOCK, SEGMENTS = "catalog.sqlite", "vocabulary.npz", "pairs.log", "writer.lock", "segments"
+OWN_NAMES = frozenset((CATALOG, VOCABULARY, PAIRS, LOCK, SEGMENTS))
+
+_HALF_WRITTEN = re.compile(
+    rf"{re.escape(CATALOG)}\.partial(-journal|-wal|-shm)?|({re.escape(VOCABULARY)}|{re.escape(PAIRS)})\.\d+\.partial",
+    re.ASCII,
+)
+_SEGMENT = re.compile(r"(\d{6}|[1-9]\d{6,})(\.partial)?", re.ASCII)
+
+
+def segment_folder(index: Path, number: int) -> Path:
+    """Where a segment of an index is."""
+    return index / SEGMENTS / f"{number:06d}"
+
+
+def is_half_written(name: str) -> bool:
+    """Whether a writer calls a file of the index so while it is at work on it."""
+    return _HALF_WRITTEN.fullmatch(name) is not None
+
+
+def is_of_segment(name: str) -> bool:
+    """Whether a segment's folder is called so, or one that is half written."""
+    return _SEGMENT.fullmatch(name) is not None
+
+
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder of an index, by name; nothing, where there is no such folder.
+
+    Raises:
+        StoreError: the folder, or something in it, is neither a file nor a folder; or it cannot be read.
+    """
+    try:
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            raise StoreError(f"{folder} is no folder, but has to be one in an index")
+        found = sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(f"cannot read {folder}: {error.strerror or error}") from error
+    for path in found:
+        refuse_links(path)
+    return found
+
+
+def refuse_links(path: Path) -> None:
+    """Raise a StoreError, where a path in an index is neither a file nor a folder, but a link, a pipe or a device."""
+    try:
+        state = path.lstat()
+    except FileNotFoundError:  # another writer may have deleted it meanwhile
+        return
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+    mode, tag = state.st_mode, getattr(state, "st_reparse_tag", 0)  # a junction of Windows looks like a folder
+    is_link = stat.S_ISLNK(mode) or (tag != 0 and tag == getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", 0))
+    if is_link or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        what = "a link" if is_link else "a pipe or a device"
+        raise StoreError(f"{path} is {what}; an index holds files and folders only")
+
+
+def verify_layout(index: Path) -> None:
+    """Raise a StoreError, where something in an index is a link, a pipe or a device.
+
+    Segments are not gone into: each file of one is looked at when it is opened.
+    """
+    entries(Path(os.path.realpath(index)))
+    entries(index / SEGMENTS)
+
+
+def strangers(index: Path) -> Iterator[str]:
+    """All that is a link, a pipe or a device, at any depth, in words."""
+    folders = [Path(os.path.realpath(index))]
+    while folders:
+        for path in _names(folders.pop()):
+            try:
+                refuse_links(path)
+            except StoreError as error:
+                yield str(error)
+            else:
+                if path.is_dir():
+                    folders.append(path)
+
+
+def _names(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:  # another writer may have deleted it meanwhile; who opens it says what is wrong
+        return []
+
+
+def opened(path: Path) -> BinaryIO:
+    """Open a file of an index for reading: a real file, which is reached through no link, and waits for nobody.
+
+    Raises:
+        StoreError: it is a link, a pipe or a device.
+        OSError: there is none, or it cannot be read.
+    """
+    refuse_links(path)
+    return files.opened(path, through_links=False)
+
+
+def vocabulary_of(index: Path) -> Vocabulary:
+    """The vocabulary of an index.
+
+    Raises:
+        StoreError: it is no file.
+        VocabularyError: as ``Vocabulary.load``.
+    """
+    path = index / VOCABULARY
+    try:
+        with opened(path) as file:
+            return Vocabulary.read(file, str(path))
+    except OSError as error:
+        raise VocabularyError(f"cannot read vocabulary {path}: {error.strerror}") from error
