@@ -18,8 +18,11 @@ from featmatch.geometry import GeometryOptions
 from featmatch.grouping.clustering import Cluster, ImageSize, Placed, cluster
 from featmatch.grouping.groups import Group, Groups, Member
 from featmatch.grouping.joining import JoiningOptions, stored_images
+from featmatch.grouping.marking import marked
 from featmatch.grouping.pairs import Pair, pairs_of
 from featmatch.grouping.remembered import Remembered, recall, remember
+from featmatch.grouping.standing import Standings
+from featmatch.store.catalog import ImageRecord
 from featmatch.store.writing import writing
 from featmatch.workers import Lost, in_order
 
@@ -42,10 +45,12 @@ def find_groups(
     """All groups of an index, the largest first; ``Index.groups`` has the arguments."""
     index.refresh()
     folder, catalog = index.folder, index.snapshot.catalog
+    records: dict[str, ImageRecord] = {}
     names: dict[int, list[str]] = {}
     sizes: dict[int, ImageSize] = {}
     digests: dict[int, int] = {}
     for record in catalog.images():
+        records[record.name] = record
         names.setdefault(record.id, []).append(record.name)
         sizes[record.id] = ImageSize(record.width, record.height, record.bytes)
         digests[record.id] = int(record.sha256[:16], 16)
@@ -59,7 +64,8 @@ def find_groups(
         for image, own in names.items()
         if len(own) > 1 and image not in joined
     ]
-    return Groups(sorted(groups, key=lambda group: (-len(group), group.original.id)), unremembered)
+    found = marked(groups, Standings(records, index.path_of))
+    return Groups(sorted(found, key=lambda group: (-len(group), group.original.names[0])), unremembered)
 
 
 def _compare_new(

@@ -21,6 +21,7 @@ from featmatch.errors import FeatmatchError, ImageError
 from featmatch.files import replaced
 from featmatch.formats import split_page
 from featmatch.grouping.groups import Group, Member
+from featmatch.grouping.standing import PathOf
 from featmatch.tables import printable
 from featmatch.thumbnails import embedded
 from featmatch.workers import Lost, in_order
@@ -41,7 +42,7 @@ def write_page(
     target: Path,
     groups: Sequence[Group],
     *,
-    path_of: Callable[[str], str],
+    path_of: PathOf,
     dates: Mapping[str, str] | None = None,
     jobs: int = -1,
     progress: Callable[[int, int], None] | None = None,
@@ -53,7 +54,7 @@ def write_page(
     Args:
         target: the file to write.
         groups: of one index.
-        path_of: where the file of a name is.
+        path_of: where the file of a name is; None: not at hand.
         dates: of names, when they were taken, in ISO 8601; other files have the date of their last change.
         jobs: processes that make thumbnails; -1: one for each core.
         progress: called with images done and in all.
@@ -67,7 +68,7 @@ def write_page(
     images = sum(len(group.members) for group in groups)
     longest_px = _THUMBNAIL_PX if images <= _MANY else _SMALL_THUMBNAIL_PX
     looks = (
-        ([path_of(name) for name in member.names], member.bytes, longest_px)
+        ([path for name in member.names if (path := path_of(name)) is not None], member.bytes, longest_px)
         for group in groups
         for member in group.members
     )
@@ -118,7 +119,7 @@ def _order_of_kind(kind: str) -> int:
 
 def _kinds(member: Member) -> list[str]:
     """What the page's filter knows a member by."""
-    kinds = ["identical"] if len(member.names) > 1 else []
+    kinds = ["identical"] if len(member.names) - len(member.same_file) > 1 else []
     if member.relation is not None:
         relation = member.relation.to_dict()
         kinds.append(relation["kind"])
@@ -139,7 +140,7 @@ def _look(paths: Sequence[str], size: int, longest_px: int) -> tuple[str | None,
         except (ImageError, OSError, ValueError) as error:
             missing = isinstance(error, FileNotFoundError)
             reasons.append("no such file" if missing else getattr(error, "strerror", None) or str(error))
-    return None, reasons[0]
+    return None, reasons[0] if reasons else "not at hand"
 
 
 def _counted(
@@ -154,7 +155,7 @@ def _counted(
 def _shown_group(
     group: Group,
     pictures: Iterator[tuple[str | None, str]],
-    path_of: Callable[[str], str],
+    path_of: PathOf,
     dates: Mapping[str, str],
     unseen: dict[str, str],
 ) -> dict[str, Any]:
@@ -172,24 +173,30 @@ def _shown_group(
             "unit": _unit_homography(member, group.original),
             "negative": member.relation is not None and member.relation.negative,
             "comparable": picture is not None and bool(members) and members[0]["picture"] is not None,
-            "files": [_shown_file(name, path_of(name), dates) for name in member.names],
+            "files": [
+                {
+                    **_shown_file(name, path_of(name), dates),
+                    "said": "" if name == member.names[0] else member.said_of(name),
+                    "why": "" if name in group.marked else group.spared.get(name, "not marked"),
+                }
+                for name in member.names
+            ],
         })  # fmt: skip
     return {"files": len(group), "members": members}
 
 
-def _shown_file(name: str, path: str, dates: Mapping[str, str]) -> dict[str, str]:
-    """What the template shows of a name; ``value`` is its bytes, exactly, as base64."""
-    content = os.fsencode(name)
-    file = split_page(path)[0]
+def _shown_file(name: str, path: str | None, dates: Mapping[str, str]) -> dict[str, str]:
+    """What the template shows of a name; ``value`` is the bytes of its file's path, exactly, as base64."""
+    file = None if path is None else os.path.realpath(split_page(path)[0])
     try:
-        date = f"{datetime.fromtimestamp(os.stat(file).st_mtime):%Y-%m-%d %H:%M}"
+        date = "not there" if file is None else f"{datetime.fromtimestamp(os.stat(file).st_mtime):%Y-%m-%d %H:%M}"
     except (OSError, ValueError, OverflowError):
         date = "not there"
     taken = dates.get(name, "")[: len("2019-05-03T10:20")].replace("T", " ")
     return {
-        "name": printable(content.decode(errors="backslashreplace")),
-        "value": base64.b64encode(content).decode(),
-        "href": Path(os.path.abspath(file)).as_uri(),
+        "name": printable(os.fsencode(name).decode(errors="backslashreplace")),
+        "value": base64.b64encode(os.fsencode(file or name)).decode(),
+        "href": "" if file is None else Path(file).as_uri(),
         "date": f"taken {taken}" if taken and date != "not there" else date,
     }
 
