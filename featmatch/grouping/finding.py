@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.answers import Relation, relation_of
+from featmatch.answers import relation_of
 from featmatch.errors import FeatmatchError, StoreError
 from featmatch.geometry import GeometryOptions
 from featmatch.grouping.clustering import Cluster, ImageSize, Placed, cluster
@@ -22,7 +23,7 @@ from featmatch.grouping.marking import marked
 from featmatch.grouping.pairs import Pair, pairs_of
 from featmatch.grouping.remembered import Remembered, recall, remember
 from featmatch.grouping.standing import Standings
-from featmatch.store.catalog import ImageRecord
+from featmatch.store.catalog import Catalog, ImageRecord
 from featmatch.store.writing import writing
 from featmatch.workers import Lost, in_order
 
@@ -44,28 +45,28 @@ def find_groups(
 ) -> Groups:
     """All groups of an index, the largest first; ``Index.groups`` has the arguments."""
     index.refresh()
-    folder, catalog = index.folder, index.snapshot.catalog
-    records: dict[str, ImageRecord] = {}
-    names: dict[int, list[str]] = {}
+    catalog = index.snapshot.catalog
     sizes: dict[int, ImageSize] = {}
-    digests: dict[int, int] = {}
+    names: Counter[int] = Counter()
     for record in catalog.images():
-        records[record.name] = record
-        names.setdefault(record.id, []).append(record.name)
-        sizes[record.id] = ImageSize(record.width, record.height, record.bytes)
-        digests[record.id] = int(record.sha256[:16], 16)
-    known = recall(folder, digests)
+        names[record.id] += 1
+        sizes[record.id] = ImageSize(record.width, record.height, record.sha256)
+    digests = {image: int(size.content[:16], 16) for image, size in sizes.items()}
+    known = recall(index.folder, digests)
     unremembered = _compare_new(index, known, digests, jobs, progress)
     clusters = cluster(sizes, known.pairs, index.options.detector, catalog.verdicts())
     joined = {image for found in clusters for image in found.members}
-    groups = [_group(found, sizes, names) for found in clusters]
-    groups += [
-        Group((_original(image, sizes[image], own),))
-        for image, own in names.items()
-        if len(own) > 1 and image not in joined
-    ]
-    found = marked(groups, Standings(records, index.path_of))
-    return Groups(sorted(found, key=lambda group: (-len(group), group.original.names[0])), unremembered)
+    wanted = joined | {image for image, count in names.items() if count > 1}
+    records: dict[int, list[ImageRecord]] = {}
+    for record in catalog.images():
+        if record.id in wanted:
+            records.setdefault(record.id, []).append(record)
+    groups = [_group(found, sizes, records) for found in clusters]
+    groups += [Group((_original(records[image]),)) for image in records.keys() - joined]
+    standings = Standings({record.name: record for some in records.values() for record in some}, index.path_of)
+    return Groups(
+        sorted(marked(groups, standings), key=lambda group: (-len(group), group.original.names[0])), unremembered
+    )
 
 
 def _compare_new(
@@ -134,7 +135,14 @@ def compare_block(index: Index, block: Sequence[int], earlier: NDArray[np.int64]
     removed = np.fromiter(snapshot.removed, np.int64)
     live = [~np.isin(segment.ids, removed) for segment in segments]
     images = sorted(stored_images(segments, block, index.options.detector), key=lambda image: image.id)
-    return pairs_of(images, segments, live, earlier, index.vocabulary, JoiningOptions(), GeometryOptions())
+    places = _places(snapshot.catalog)
+    return pairs_of(images, segments, live, earlier, index.vocabulary, places, JoiningOptions(), GeometryOptions())
+
+
+@lru_cache(maxsize=1)
+def _places(catalog: Catalog) -> dict[int, int]:
+    """Where each image comes in the order of the contents."""
+    return {image: place for place, (image,) in enumerate(catalog.rows("SELECT id FROM images ORDER BY sha256"))}
 
 
 def _compare_in_process(folder: str, block: Sequence[int], earlier: NDArray[np.int64]) -> list[Pair]:
@@ -153,32 +161,31 @@ def _index(folder: str) -> Index:
     return Index.open(Path(folder))
 
 
-def _group(found: Cluster, sizes: Mapping[int, ImageSize], names: Mapping[int, Sequence[str]]) -> Group:
+def _group(found: Cluster, sizes: Mapping[int, ImageSize], records: Mapping[int, Sequence[ImageRecord]]) -> Group:
     original = sizes[found.original]
     others = [
-        _member(image, sizes[image], names[image], placed, original)
-        for image, placed in sorted(found.members.items())
-        if image != found.original
+        _member(records[image], placed, original) for image, placed in found.members.items() if image != found.original
     ]
-    return Group((_original(found.original, original, names[found.original]), *others))
+    return Group((_original(records[found.original]), *others))
 
 
-def _original(image: int, size: ImageSize, names: Sequence[str]) -> Member:
-    return Member(image, tuple(names), size.width, size.height, size.bytes, None, 1.0, None, 0)
+def _original(records: Sequence[ImageRecord]) -> Member:
+    one = records[0]
+    names = tuple(record.name for record in records)
+    return Member(one.id, names, one.width, one.height, one.bytes, None, 1.0, None, 0)
 
 
-def _member(image: int, size: ImageSize, names: Sequence[str], placed: Placed, original: ImageSize) -> Member:
-    relation: Relation | None = None
-    homography = placed.homography
-    if homography is not None:
-        homography = homography / homography[2, 2]
-        relation = relation_of(
-            homography, (size.width, size.height), (original.width, original.height),
-            mirrored=placed.mirrored, negative=placed.negative,
-        )  # fmt: skip
-        if placed.inliers == 0:  # no features say so
-            relation = replace(relation, kind="whole picture")
-    return Member(
-        image, tuple(names), size.width, size.height, size.bytes, relation, placed.probability, homography,
-        placed.inliers, accepted=homography is None,
+def _member(records: Sequence[ImageRecord], placed: Placed, original: ImageSize) -> Member:
+    alone = _original(records)
+    if placed.homography is None:
+        return replace(alone, probability=placed.probability, inliers=placed.inliers, accepted=True)
+    homography = placed.homography / placed.homography[2, 2]
+    relation = relation_of(
+        homography, (alone.width, alone.height), (original.width, original.height),
+        mirrored=placed.mirrored, negative=placed.negative,
     )  # fmt: skip
+    if placed.inliers == 0:  # no features say so
+        relation = replace(relation, kind="whole picture")
+    return replace(
+        alone, relation=relation, probability=placed.probability, homography=homography, inliers=placed.inliers
+    )

@@ -28,7 +28,7 @@ def marked(groups: Iterable[Group], standings: Standings) -> list[Group]:
 
 
 def told_apart(group: Group, standings: Standings) -> Group:
-    """A group with the names of each member in order, real files first, and further names of the same files known."""
+    """A group with names and members in order, real files first, and further names of the same files known."""
     names = [name for member in group.members for name in member.names]
 
     def better(name: str) -> tuple[int, int, str]:
@@ -38,17 +38,15 @@ def told_apart(group: Group, standings: Standings) -> Group:
     for name in sorted(names, key=better):
         firsts.setdefault((standings.of(name).file, standings.of(name).page), name)
     of_files = set(firsts.values())
-    return replace(
-        group,
-        members=tuple(
-            replace(
-                member,
-                names=tuple(sorted(member.names, key=lambda name: (name not in of_files, better(name)))),
-                same_file=tuple(sorted((name for name in member.names if name not in of_files), key=better)),
-            )
-            for member in group.members
-        ),
+    original, *others = (
+        replace(
+            member,
+            names=tuple(sorted(member.names, key=lambda name: (name not in of_files, better(name)))),
+            same_file=tuple(sorted((name for name in member.names if name not in of_files), key=better)),
+        )
+        for member in group.members
     )
+    return replace(group, members=(original, *sorted(others, key=lambda member: member.names[0])))
 
 
 class _Marking:

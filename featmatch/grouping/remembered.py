@@ -25,7 +25,8 @@ from featmatch.grouping.pairs import Pair
 from featmatch.grouping.repeating import Repeated
 
 FILE = "pairs.log"
-_MAGIC = b"featmatch pairs 2\n"
+_MAGIC = b"featmatch pairs 3\n"  # in those before, queries were the images added later
+_OLDER = (b"featmatch pairs 1\n", b"featmatch pairs 2\n")  # passed over, and written anew
 _HEAD = struct.Struct("<Q32s32s")  # length of what follows, its SHA-256, and that of these two
 _MOST_BYTES = 1 << 32
 
@@ -124,7 +125,7 @@ def is_damaged(folder: Path) -> bool:
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
     if good < len(_MAGIC):
-        return not _MAGIC.startswith(rest)
+        return not _MAGIC.startswith(rest) and not rest.startswith(_OLDER)
     if len(rest) < _HEAD.size:
         return False
     length, _, checksum = _HEAD.unpack(rest[: _HEAD.size])
