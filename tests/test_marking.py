@@ -62,7 +62,11 @@ class Shelf:
         return None if name in self.away else os.path.join(self.folder, name)
 
     def marked(self, *groups: tuple[Member, ...]) -> list[Group]:
-        return marked([Group(members) for members in groups], Standings(self.records, self.path_of))
+        standings = Standings(self.path_of)
+        for record in self.records.values():
+            standings.know(record)
+        nothing = {member.id: "" for members in groups for member in members}
+        return marked([Group(members) for members in groups], standings, nothing)
 
 
 @pytest.fixture
@@ -141,7 +145,7 @@ def test_one_file_in_two_groups_is_not_marked(shelf: Shelf) -> None:
         ("overlap", 1.0, 50.0, "shows more"),
         ("contains", 1.0, 0.0, "shows more"),
         ("crop", 1.5, 0.0, "finer"),
-        ("whole picture", 1.0, 0.0, "looks only"),
+        ("whole picture", 1.0, 0.0, ""),
         (None, 1.0, 0.0, "a person's word"),
     ],
 )
@@ -202,6 +206,17 @@ def test_a_file_that_was_only_touched_is_what_it_was(shelf: Shelf) -> None:
     assert [found.marked for found in shelf.marked(group)] == [("b.jpg",)]
     shelf.file("b.jpg", b"c.jpg")
     assert [found.marked for found in shelf.marked(group)] == [()]
+
+
+def test_files_are_looked_at_when_the_list_is_made(shelf: Shelf) -> None:
+    group = shelf.member(1, shelf.file("a.jpg")), shelf.member(2, shelf.file("b.jpg"), kind="copy")
+    standings = Standings(shelf.path_of)
+    for record in shelf.records.values():
+        standings.know(record)
+    assert standings.of("a.jpg").is_real
+    unlinked(shelf)
+    standings.look_again()
+    assert [found.marked for found in marked([Group(group)], standings, {2: ""})] == [()]
 
 
 @pytest.mark.skipif(os.name == "nt" or os.getuid() == 0, reason="root may read all files")

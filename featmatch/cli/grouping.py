@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _CSV_COLUMNS = (
     "group", "original", "id", "name", "width", "height", "bytes", "description", "probability", "inliers", "kind",
-    "rotation_deg", "scale", "mirrored", "negative", "homography", "marked",
+    "rotation_deg", "scale", "mirrored", "negative", "homography", "original_by", "marked",
 )  # fmt: skip
 
 
@@ -46,8 +46,9 @@ def groups(
 ) -> int:
     """Group the images of INDEX that are copies of one another, in whole or in part.
 
-    Each group begins with its original. Works from what `add` stored; what was found is kept in INDEX, so that running
-    it again goes on, and later only new images are looked up. No file is deleted.
+    Each group begins with its original. Copies are found in what `add` stored, and kept in INDEX, so that running it
+    again goes on, and later only new images are looked up. Files of groups are decoded to choose the original. No file
+    is deleted.
 
     Files are marked that can go: when all of them were moved or deleted, each group has the file of its original still.
     """
@@ -92,9 +93,10 @@ def _print_table(found: Iterable[Group]) -> None:
         for member in group.members:
             size = f"{member.width}x{member.height}"
             for name in member.names:
+                by = f", by: {group.original_by}" if name == group.original.names[0] and group.original_by else ""
                 click.echo(
                     f"  {member.probability:>11.4f}  {member.inliers:>7}  {size:>11}  {member.bytes:>10}  "
-                    f"{tables.printable(name)}  ({member.said_of(name)})"
+                    f"{tables.printable(name)}  ({member.said_of(name)}{by})"
                 )
 
 
@@ -102,6 +104,7 @@ def _print_csv(found: Iterable[Group]) -> None:
     writer = csv.DictWriter(sys.stdout, _CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
     for number, group in enumerate(found, 1):
+        about = {"group": number, "original": group.original.names[0], "original_by": group.original_by}
         for member in group.members:
             row = member.to_dict()
             row |= row.pop("relation") or {}
@@ -109,4 +112,4 @@ def _print_csv(found: Iterable[Group]) -> None:
             del row["names"], row["same_file"]
             for name in member.names:
                 row |= {"name": name, "description": member.said_of(name), "marked": str(name in group.marked).lower()}
-                writer.writerow({"group": number, "original": group.original.names[0], **row})
+                writer.writerow(about | row)

@@ -11,8 +11,8 @@ single image to one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -78,10 +78,16 @@ class Placed:
 
 @dataclass(eq=False)
 class Cluster:
-    """A group while it grows: its original, and how each member lies on it."""
+    """A group: its original, and how each member lies on it. While it grows, the original is what stands for it."""
 
     original: int
     members: dict[int, Placed]
+
+    def based_on(self, original: int) -> Cluster:
+        """The same group with another original."""
+        way = self.members[original].back()
+        members = {image: placed.then(way) for image, placed in self.members.items()}
+        return Cluster(original, members | {original: _HERE})
 
 
 _HERE = Placed(np.eye(3), False, False, 1.0, 1 << 30)
@@ -92,6 +98,7 @@ def cluster(
     pairs: Mapping[tuple[int, int], Pair],
     detector: str,
     verdicts: Mapping[tuple[int, int], bool],
+    choose: Callable[[Sequence[Cluster]], Sequence[int]] | None = None,
 ) -> list[Cluster]:
     """Join pairs into groups of two images and more. Numbers tell images apart, and decide nothing.
 
@@ -100,13 +107,18 @@ def cluster(
         pairs: by both numbers, the lower first.
         detector: of the index.
         verdicts: what a person said of pairs of images, the lower number first: whether they are copies.
+        choose: the originals of groups; where nothing is given, those that stood for them while they grew.
     """
     joining = _Joining(images, pairs, detector, verdicts)
     for pair in joining.in_order():
         joining.join(pair)
     joining.join_accepted()
     joining.drop_stamps()
-    return joining.groups()
+    found = joining.groups()
+    if choose is None:
+        return found
+    chosen = zip(found, choose(found), strict=True)
+    return [joining.by_own_pairs(group.based_on(original)) for group, original in chosen]
 
 
 class _Joining:
@@ -196,17 +208,17 @@ class _Joining:
                     self._of[image] = Cluster(image, {image: _HERE})
 
     def groups(self) -> list[Cluster]:
-        """Groups of two and more; each member as the pair with the original says, where that is proven itself."""
+        """Groups of two and more."""
         found = {id(group): group for group in self._of.values() if len(group.members) > 1}
-        for group in found.values():
-            for image, placed in list(group.members.items()):
-                direct = None if image == group.original else self._pair(image, group.original)
-                if direct is not None:
-                    group.members[image] = Placed(
-                        direct.homography, direct.mirrored, direct.negative, direct.probability, direct.inliers,
-                        placed.holder,
-                    )  # fmt: skip
-        return list(found.values())
+        return [self.by_own_pairs(group) for group in found.values()]
+
+    def by_own_pairs(self, group: Cluster) -> Cluster:
+        """Place each member as its pair with the original says, where that is proven itself."""
+        for image, placed in list(group.members.items()):
+            direct = None if image == group.original else self._pair(image, group.original)
+            if direct is not None:
+                group.members[image] = replace(direct, holder=placed.holder)
+        return group
 
     def _in_order(self, key: tuple[int, int]) -> tuple[int, int]:
         """Two images, that whose content comes first being the first."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from featmatch.answers import relation_of
 from featmatch.errors import FeatmatchError, StoreError
 from featmatch.geometry import GeometryOptions
+from featmatch.grouping.choosing import Choice, Contender, choose
 from featmatch.grouping.clustering import Cluster, ImageSize, Placed, cluster
 from featmatch.grouping.groups import Group, Groups, Member
 from featmatch.grouping.joining import JoiningOptions, stored_images
@@ -35,6 +37,7 @@ Progress = Callable[[int, int], None]
 _BLOCK_IMAGES = 100  # compared as one task, and remembered as one record
 _FEW_IMAGES = 200  # starting a process takes longer than comparing so few
 _BLOCK_SECONDS = 3600.0
+_CHOICE_SECONDS = 60.0  # for a group, and so much more for each ten images
 
 
 def find_groups(
@@ -54,19 +57,61 @@ def find_groups(
     digests = {image: int(size.content[:16], 16) for image, size in sizes.items()}
     known = recall(index.folder, digests)
     unremembered = _compare_new(index, known, digests, jobs, progress)
-    clusters = cluster(sizes, known.pairs, index.options.detector, catalog.verdicts())
-    joined = {image for found in clusters for image in found.members}
-    wanted = joined | {image for image, count in names.items() if count > 1}
     records: dict[int, list[ImageRecord]] = {}
-    for record in catalog.images():
-        if record.id in wanted:
-            records.setdefault(record.id, []).append(record)
-    groups = [_group(found, sizes, records) for found in clusters]
+    standings = Standings(index.path_of)
+    choices: dict[int, Choice] = {}
+
+    def originals(clusters: Sequence[Cluster]) -> list[int]:
+        wanted = {image for found in clusters for image in found.members}
+        wanted |= {image for image, count in names.items() if count > 1}
+        for record in catalog.images():
+            if record.id in wanted:
+                records.setdefault(record.id, []).append(record)
+                standings.know(record)
+        chosen = list(_choices([contenders_of(found, records, standings) for found in clusters], jobs))
+        choices.update({choice.original: choice for choice in chosen})
+        return [choice.original for choice in chosen]
+
+    clusters = cluster(sizes, known.pairs, index.options.detector, catalog.verdicts(), originals)
+    joined = {image for found in clusters for image in found.members}
+    groups = [_group(found, choices[found.original].by, sizes, records) for found in clusters]
     groups += [Group((_original(records[image]),)) for image in records.keys() - joined]
-    standings = Standings({record.name: record for some in records.values() for record in some}, index.path_of)
-    return Groups(
-        sorted(marked(groups, standings), key=lambda group: (-len(group), group.original.names[0])), unremembered
-    )
+    own = {image: said for choice in choices.values() for image, said in choice.own.items()}
+    standings.look_again()  # choosing took its time
+    groups = marked(groups, standings, own)
+    return Groups(sorted(groups, key=lambda group: (-len(group), group.original.names[0])), unremembered)
+
+
+def contenders_of(
+    found: Cluster, records: Mapping[int, Sequence[ImageRecord]], standings: Standings
+) -> list[Contender]:
+    """The images of a group, to choose its original from."""
+    contenders = []
+    for image, placed in found.members.items():
+        first = min(records[image], key=lambda record: standings.order(record.name))
+        standing = standings.of(first.name)
+        contenders.append(
+            Contender(
+                image, first.name, standing.path_of_image if standing.is_real else None, placed.homography,
+                placed.negative, placed.holder, first.sha256, first.width, first.height, first.bytes, first.format,
+                first.camera, first.taken,
+            )
+        )  # fmt: skip
+    return contenders
+
+
+def _choices(groups: Sequence[Sequence[Contender]], jobs: int) -> Iterator[Choice]:
+    """The originals of groups. Files are decoded in other processes; a group that ends one goes by what is stored."""
+    processes = min(os.cpu_count() or 1 if jobs < 0 else max(jobs, 1), max(len(groups), 1))
+    there = [group for group in groups if any(one.path for one in group)]
+    seconds = _CHOICE_SECONDS * (1 + max(map(len, there), default=0) / 10)
+    results = in_order(choose, [(group,) for group in there], jobs=processes, seconds=seconds)
+    with contextlib.closing(results):
+        for group in groups:
+            choice = next(results) if any(one.path for one in group) else None
+            if not isinstance(choice, Choice):  # no file is at hand, or the process was lost
+                choice = choose([replace(one, path=None) for one in group])
+            yield choice
 
 
 def _compare_new(
@@ -161,12 +206,14 @@ def _index(folder: str) -> Index:
     return Index.open(Path(folder))
 
 
-def _group(found: Cluster, sizes: Mapping[int, ImageSize], records: Mapping[int, Sequence[ImageRecord]]) -> Group:
+def _group(
+    found: Cluster, by: str, sizes: Mapping[int, ImageSize], records: Mapping[int, Sequence[ImageRecord]]
+) -> Group:
     original = sizes[found.original]
     others = [
         _member(records[image], placed, original) for image, placed in found.members.items() if image != found.original
     ]
-    return Group((_original(records[found.original]), *others))
+    return Group((_original(records[found.original]), *others), original_by=by)
 
 
 def _original(records: Sequence[ImageRecord]) -> Member:

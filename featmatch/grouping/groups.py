@@ -103,15 +103,17 @@ class Group:
         marked: names of files that can go: when all marked files of all groups are gone, the file of each original is
             still there. It was looked at; where it is not at hand as it was added, none is marked.
         spared: the other names, and why they are not marked.
+        original_by: what decided which image is the original, as "shows the most" (``docs/groups.md``).
     """
 
     members: tuple[Member, ...]
     marked: tuple[str, ...] = ()
     spared: Mapping[str, str] = field(default_factory=dict)
+    original_by: str = ""
 
     @property
     def original(self) -> Member:
-        """The largest, least compressed image, of which the others are copies and crops."""
+        """The image of which the others are copies and crops."""
         return self.members[0]
 
     def __len__(self) -> int:
@@ -126,6 +128,7 @@ class Group:
         """The group object of the JSON output."""
         return {
             "files": len(self),
+            "original_by": self.original_by,
             "marked": list(self.marked),
             "members": [member.to_dict() for member in self.members],
         }

@@ -6,9 +6,10 @@ original, which was looked at when the list was made. Where that cannot be said,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from featmatch.grouping.choosing import NOT_COMPARED
 from featmatch.grouping.groups import Group, Member
 from featmatch.grouping.standing import Identity, Standing, Standings
 from featmatch.regions import polygon_area, shared_region
@@ -17,13 +18,19 @@ _AS_FINE = 1.1  # times as many pixels along a side may be the homography's erro
 _WITHIN = 0.95  # of a picture lies in its original, or it shows something of its own
 
 
-def marked(groups: Iterable[Group], standings: Standings) -> list[Group]:
+def marked(groups: Iterable[Group], standings: Standings, own: Mapping[int, str]) -> list[Group]:
     """Say of each name whether it is another one of the same file, and whether it can go.
 
     Groups of which all names are one file are left out: there is nothing to clean.
+
+    Args:
+        groups: all of an index.
+        standings: of all their names.
+        own: what an image has that its original has not, by number, empty where that is nothing; where nothing is said,
+            they were not compared.
     """
     told = [told_apart(group, standings) for group in groups]
-    marking = _Marking([group for group in told if len(group) > 1], standings)
+    marking = _Marking([group for group in told if len(group) > 1], standings, own)
     return [marking.marked(group) for group in marking.groups]
 
 
@@ -31,27 +38,29 @@ def told_apart(group: Group, standings: Standings) -> Group:
     """A group with names and members in order, real files first, and further names of the same files known."""
     names = [name for member in group.members for name in member.names]
 
-    def better(name: str) -> tuple[int, int, str]:
-        return standings.of(name).rank, len(name), name
-
     firsts: dict[tuple[Identity, int | None], str] = {}
-    for name in sorted(names, key=better):
+    for name in sorted(names, key=standings.order):
         firsts.setdefault((standings.of(name).file, standings.of(name).page), name)
     of_files = set(firsts.values())
     original, *others = (
         replace(
             member,
-            names=tuple(sorted(member.names, key=lambda name: (name not in of_files, better(name)))),
-            same_file=tuple(sorted((name for name in member.names if name not in of_files), key=better)),
+            names=tuple(sorted(member.names, key=lambda name: (name not in of_files, standings.order(name)))),
+            same_file=tuple(sorted((name for name in member.names if name not in of_files), key=standings.order)),
         )
         for member in group.members
     )
-    return replace(group, members=(original, *sorted(others, key=lambda member: member.names[0])))
+    by = group.original_by
+    if not others:  # one image, of several files
+        ranks = [standings.of(name).rank for name in original.names if name in of_files]
+        by = "a real file" if ranks[:1] < ranks[1:2] else "the shortest name"
+    return replace(group, members=(original, *sorted(others, key=lambda member: member.names[0])), original_by=by)
 
 
 class _Marking:
-    def __init__(self, groups: Sequence[Group], standings: Standings) -> None:
+    def __init__(self, groups: Sequence[Group], standings: Standings, own: Mapping[int, str]) -> None:
         self.groups = groups
+        self._own = own
         self._standings = standings
         self._images: dict[Identity, set[int]] = {}
         self._linked: set[Identity] = set()
@@ -76,7 +85,7 @@ class _Marking:
 
     def _spared(self, member: Member, group: Group) -> Iterable[tuple[str, str]]:
         """The names of a member that cannot go, and why."""
-        shown = _why_not(member, group.original)
+        shown = _why_not(member, group.original) or self._own.get(member.id, NOT_COMPARED)
         kept = False  # whether a file of this content stays, so that others of the same bytes can go
         for name in member.names:
             why = self._why_not(self._standings.of(name))
@@ -105,8 +114,6 @@ def _why_not(member: Member, original: Member) -> str:
         return "original"
     if member.relation is None or member.homography is None:
         return "by a person's word only"
-    if member.relation.kind == "whole picture":
-        return "proven by its looks only"
     size = member.width, member.height
     within = shared_region(member.homography, size, (original.width, original.height))
     area = polygon_area(within) if len(within) else 0.0

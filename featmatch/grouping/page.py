@@ -182,7 +182,7 @@ def _shown_group(
                 for name in member.names
             ],
         })  # fmt: skip
-    return {"files": len(group), "members": members}
+    return {"files": len(group), "by": group.original_by, "members": members}
 
 
 def _shown_file(name: str, path: str | None, dates: Mapping[str, str]) -> dict[str, str]:

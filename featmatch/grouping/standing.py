@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from featmatch.adding import content_of
-from featmatch.formats import split_page
+from featmatch.formats import page_name, split_page
 from featmatch.store.catalog import ImageRecord
 
 PathOf: TypeAlias = Callable[[str], "str | None"]
@@ -45,6 +45,11 @@ class Standing:
         return not self.trouble and not self.is_link
 
     @property
+    def path_of_image(self) -> str | None:
+        """Where the image is that the name stands for: the file, or a page of it."""
+        return self.path if self.path is None or self.page is None else page_name(self.path, self.page)
+
+    @property
     def rank(self) -> int:
         """The lower, the better it stands for the file: directly, through a linked folder, as a link, not at all."""
         if self.trouble:
@@ -55,17 +60,29 @@ class Standing:
 class Standings:
     """Where names stand; each file is looked at once."""
 
-    def __init__(self, records: Mapping[str, ImageRecord], path_of: PathOf) -> None:
+    def __init__(self, path_of: PathOf) -> None:
         """Look at nothing yet.
 
         Args:
-            records: what the catalogue has of each name.
             path_of: where the file of a name is; None: not at hand.
         """
-        self._records = records
         self._path_of = path_of
+        self._records: dict[str, ImageRecord] = {}
         self._known: dict[str, Standing] = {}
         self._states: dict[str, os.stat_result | None] = {}
+
+    def know(self, record: ImageRecord) -> None:
+        """Take in what the catalogue has of a name, before it is asked for."""
+        self._records[record.name] = record
+
+    def look_again(self) -> None:
+        """Forget how files were found: from now on they are looked at anew."""
+        self._known.clear()
+        self._states.clear()
+
+    def order(self, name: str) -> tuple[int, int, str]:
+        """The lower, the better a name stands for its image; among equals the shortest does."""
+        return self.of(name).rank, len(name), name
 
     def of(self, name: str) -> Standing:
         """Where a name stands."""
