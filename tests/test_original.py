@@ -125,7 +125,6 @@ def half_placed() -> NDArray[np.float64]:
         ),
         ({}, {"camera": "Canon"}, "a camera's metadata"),
         ({"taken": "2003-01-02", "camera": "Canon"}, {"taken": "2003-01-01", "camera": "Canon"}, "taken earliest"),
-        ({}, {"format": "PNG"}, "least compressed"),
         ({}, {"bytes": 60_000}, "least compressed"),
         ({}, {"name": "a"}, "the shortest name"),
         ({"is_holder": True, "width": 4000}, {}, "pasted into the others"),
@@ -174,6 +173,46 @@ def test_the_source_is_the_original_of_its_edits(
     (group,) = index.groups(jobs=1)
     assert Path(group.original.names[0]).name in ("enla2.jpg", "enla3.jpg")  # by what is stored
     assert group.marked == ()
+
+
+def chosen(tmp_path: Path, pictures: dict[str, Picture]) -> tuple[str, str]:
+    """The original of pictures of which the first is where all lie, and what decided."""
+    group = []
+    for number, (name, picture) in enumerate(pictures.items()):
+        picture.save(tmp_path / name, quality=60)
+        kind = "PNG" if name.endswith("png") else "JPEG"
+        x, y = (picture.width - 600) / 2, (picture.height - 400) / 2
+        group.append(
+            contender(
+                number, name=name, path=str(tmp_path / name), width=picture.width, height=picture.height,
+                placed=np.array([[1.0, 0, -x], [0, 1, -y], [0, 0, 1]]), format=kind,
+            )
+        )  # fmt: skip
+    choice = choose(group)
+    assert choose(group[::-1]) == choice
+    return group[choice.original].name, choice.by
+
+
+def test_margins_show_nothing(photos: Photos, tmp_path: Path) -> None:
+    photo = Image.fromarray(photos["coffee"])
+    margin = Image.new("RGB", (900, 700), (255, 255, 255))
+    margin.paste(photo, (150, 150))
+    wider = photo.resize((900, 600))
+    assert chosen(tmp_path, {"coffee.png": photo, "c.png": margin})[0] == "c.png"  # by its name
+    assert chosen(tmp_path, {"c.png": photo, "margin.png": margin}) == ("c.png", "the shortest name")
+    assert chosen(tmp_path, {"c.png": wider.crop((150, 100, 750, 500)), "wider.png": wider}) == (
+        "wider.png", "shows the most",
+    )  # fmt: skip
+
+
+def test_what_compression_took_is_not_in_the_original(photos: Photos, tmp_path: Path) -> None:
+    photo = Image.fromarray(photos["coffee"])
+    assert chosen(tmp_path, {"the source.png": photo, "c.jpg": photo}) == ("the source.png", "least compressed")
+    assert chosen(tmp_path, {"the source.jpg": photo, "c.png": as_jpeg(8)(photo)}) == (
+        "the source.jpg", "least compressed",
+    )  # fmt: skip
+    again = as_jpeg(60)(photo)
+    assert chosen(tmp_path, {"c.jpg": photo, "saved anew.png": again})[1] == "the shortest name"
 
 
 # What is given away must be there in the original

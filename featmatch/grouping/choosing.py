@@ -11,7 +11,9 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -21,13 +23,17 @@ from featmatch.geometry import Matrix, project
 from featmatch.grouping.detail import Comparison, compared
 from featmatch.grouping.sameness import colours_lost, difference, holds_more
 from featmatch.image import GreyImage, load_grey
-from featmatch.regions import polygon_area
+
+_opencv: Any = cv2  # its type stubs differ from release to release
 
 _LONGEST_PX = 6000  # at which pictures are decoded: detail is in the pixels
-_ALL = 0.95  # of the largest part of the scene; more is the homography's error
+_WHOLE = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]])
+_ALL = 0.95  # of what another shows; what is missing may be the homography's error
 _AS_FINE = 0.98  # of the finest, by stored sizes
+_BLOCKS = 0.15  # of the steps between pixels; blocks that stand out less say nothing
 _AS_GOOD = 1.02  # of the least compressed
-_PLAIN_MARGIN = 1.0  # standard deviation along a border that shows nothing, grey levels
+_CONTRAST, _LEAST_STEP = 0.1, 3.0  # of the steps between pixels the largest hundredth, and grey levels: less is plain
+_FEWEST_POINTS = 100  # that are not plain, to say where the picture is
 _LOSSLESS = frozenset(("BMP", "PNG", "PPM", "QOI", "RAW", "TIFF"))
 
 NOT_COMPARED = "its pixels could not be compared with the original's"
@@ -99,6 +105,7 @@ def choose(contenders: Sequence[Contender]) -> Choice:
 class _Choosing:
     def __init__(self, contenders: Sequence[Contender]) -> None:
         self._all = contenders
+        self._best: Contender | None = None  # what the others' pixels were compared with
         self.by = "pasted into the others"
         self.left = [one for one in contenders if one.placed is not None and not one.is_holder]
         if len(self.left) == 1:  # of what is there by a person's word only, nothing can be compared
@@ -110,8 +117,7 @@ class _Choosing:
         self._keep("a real file", lambda one: one.path is not None)
         known: dict[int, Comparison | None] = {}
         if all(one.placed is not None for one in self.left):
-            areas = {one.id: _area(one) for one in self.left}
-            self._keep("shows the most", lambda one: areas[one.id] >= _ALL * max(areas.values()))
+            self._keep_showing_most()
             known = self._keep_detailed()
         else:
             most = max(one.width * one.height for one in self.left)
@@ -121,6 +127,10 @@ class _Choosing:
         self._keep("taken earliest", lambda one: one.taken == first)
         made = {number for number, beside in known.items() if beside is not None and beside.made < 0}
         self._keep("not enlarged, reduced or sharpened", lambda one: one.id not in made)
+        if known:
+            blocks = {one.id: _blockiness(one) for one in self.left}
+            self._keep("least compressed", lambda one: blocks[one.id] <= min(blocks.values()) + _BLOCKS)
+        self._keep_lossless(known)
         self._keep_least_compressed()
         shortest = min((len(one.name), one.name) for one in self.left)
         self._keep("the shortest name", lambda one: (len(one.name), one.name) == shortest)
@@ -138,6 +148,23 @@ class _Choosing:
         if 0 < len(kept) < len(self.left):
             self.left, self.by = kept, by
 
+    def _keep_showing_most(self) -> None:
+        """Drop what lacks a part of the scene that another shows; where all do, all but the largest."""
+        seen = {one.id: (_outline(one), _frame(one)) for one in self.left}
+        areas = {number: _area(outline) for number, (outline, _) in seen.items()}
+
+        def lacks_nothing(one: Contender) -> bool:
+            frame = seen[one.id][1]
+            return all(
+                _shared(outline, frame) >= _ALL * areas[number]
+                for number, (outline, _) in seen.items()
+                if number != one.id
+            )
+
+        if not any(map(lacks_nothing, self.left)):
+            self._keep("shows the most", lambda one: areas[one.id] == max(areas.values()))
+        self._keep("shows the most", lacks_nothing)
+
     def _keep_detailed(self) -> dict[int, Comparison | None]:
         """Drop what resolves less than another; return what the best is beside each of the others.
 
@@ -152,18 +179,22 @@ class _Choosing:
             beside = _beside(best, one)
             if beside is not None and (beside.detail, -beside.made) < (0, 0):
                 best = one
+        self._best = best
         known = {one.id: _beside(best, one) for one in self.left if one is not best}
         less = {number for number, beside in known.items() if beside is not None and beside.detail > 0}
         less |= {one.id for one in self.left if known.get(one.id, best) is None and _density(one) < least}
         self._keep("most resolved detail", lambda one: one.id not in less)
         return known
 
-    def _keep_least_compressed(self) -> None:
-        """Compare like with like: quantisation of JPEG files, bytes a pixel within another format that loses something.
+    def _keep_lossless(self, known: Mapping[int, Comparison | None]) -> None:
+        """Where pixels differ between a format that loses some and one that does not, it was the former."""
+        differing = {number for number, beside in known.items() if beside is not None and not beside.alike}
+        kinds = {one.format in _LOSSLESS for one in self.left if one.id in differing}
+        if self._best is not None and kinds - {self._best.format in _LOSSLESS}:
+            self._keep("least compressed", lambda one: one.format in _LOSSLESS)
 
-        Of files that lose nothing, all are equal, and better than those that do.
-        """
-        self._keep("least compressed", lambda one: one.format in _LOSSLESS)
+    def _keep_least_compressed(self) -> None:
+        """Compare like with like: the quantisation of JPEG files, bytes a pixel within another format."""
         formats = {one.format for one in self.left}
         if len(formats) > 1 or formats <= _LOSSLESS:
             return
@@ -214,37 +245,70 @@ def _grey(path: str) -> GreyImage:
     return load_grey(path, longest_px=_LONGEST_PX)
 
 
-def _area(one: Contender) -> float:
-    """How much of the scene an image shows: its area, without plain margins, in px of the image it is placed on."""
-    left, top, right, bottom = 0.0, 0.0, float(one.width), float(one.height)
+def _frame(one: Contender) -> NDArray[np.float32]:
+    """(4, 2): the corners of an image, in px of the one that it is placed on."""
+    return _placed(one, _WHOLE)
+
+
+def _outline(one: Contender) -> NDArray[np.float32]:
+    """(N, 2): what an image shows of the scene, in px of the one that it is placed on.
+
+    What is plain along its borders is none of it: margins, and the corners that a turned picture leaves.
+    """
+    outline = _WHOLE
     if one.path is not None:
         with contextlib.suppress(ImageError):
-            shares = _box(load_grey(one.path, longest_px=256).pixels)
-            left, top, right, bottom = shares * [one.width, one.height, one.width, one.height]
-    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]]) - 0.5
-    return _finite(polygon_area(project(np.asarray(one.placed), corners)))
+            outline = _hull(load_grey(one.path, longest_px=256).pixels)
+    return _placed(one, outline)
+
+
+def _placed(one: Contender, shares: NDArray[np.float64]) -> NDArray[np.float32]:
+    points = project(np.asarray(one.placed), shares * [one.width, one.height] - 0.5)
+    points = points if np.isfinite(points).all() else np.zeros((3, 2))
+    return np.asarray(_opencv.convexHull(points.astype(np.float32))[:, 0])
+
+
+def _area(outline: NDArray[np.float32]) -> float:
+    return float(_opencv.contourArea(outline))
+
+
+def _shared(outline: NDArray[np.float32], frame: NDArray[np.float32]) -> float:
+    return float(_opencv.intersectConvexConvex(outline, frame)[0])
 
 
 def _density(one: Contender) -> float:
     """Px of an image for each px of the one that it is placed on, along a side."""
-    corners = np.array([[0, 0], [one.width, 0], [one.width, one.height], [0, one.height]]) - 0.5
-    area = _finite(polygon_area(project(np.asarray(one.placed), corners)))
+    area = _area(_frame(one))
     return float((one.width * one.height / area) ** 0.5) if area > 0 else 0.0
 
 
-def _finite(area: float) -> float:
-    return area if np.isfinite(area) else 0.0
+def _hull(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(N, 2): the convex hull of all that is not plain, x and y as shares of the sides."""
+    values = pixels.astype(np.float32)
+    steps = np.zeros_like(values)
+    steps[:, 1:] = np.abs(np.diff(values, axis=1))
+    steps[1:] = np.maximum(steps[1:], np.abs(np.diff(values, axis=0)))
+    rows, columns = np.nonzero(steps > max(_CONTRAST * float(np.quantile(steps, 0.99)), _LEAST_STEP))
+    if len(rows) < _FEWEST_POINTS:
+        return _WHOLE
+    corners = np.concatenate([np.stack([columns + x, rows + y], axis=1) for x in (0, 1) for y in (0, 1)])
+    hull = _opencv.convexHull(corners.astype(np.int32))[:, 0]
+    return np.asarray(hull / pixels.shape[::-1], np.float64)
 
 
-def _box(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Left, top, right and bottom, as shares of the sides, of what is within plain margins."""
-    ends = []
-    for axis in (0, 1):
-        told = np.flatnonzero(pixels.std(axis=axis) > _PLAIN_MARGIN)
-        ends.append((told[0], told[-1] + 1) if len(told) else (0, pixels.shape[1 - axis]))
-    (left, right), (top, bottom) = ends
-    height, width = pixels.shape
-    return np.array([left / width, top / height, right / width, bottom / height])
+def _blockiness(one: Contender) -> float:
+    """How much larger steps are between blocks of 8 px than within them, as JPEG leaves it in files of any format."""
+    assert one.path is not None
+    try:
+        pixels = _grey(one.path).pixels.astype(np.int16)
+    except ImageError:
+        return np.inf
+    found = 1.0
+    for steps in (np.abs(np.diff(pixels, axis=1)).mean(axis=0), np.abs(np.diff(pixels, axis=0)).mean(axis=1)):
+        if len(steps) >= 8:
+            phases = np.array([np.median(steps[phase::8]) for phase in range(8)])
+            found = max(found, float(phases.max() / max(np.median(phases), 0.5)))
+    return found
 
 
 def _quantisation(one: Contender) -> float | None:

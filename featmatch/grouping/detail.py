@@ -32,6 +32,7 @@ _SOME_DETAIL = 0.15  # energy of the finest bands that is not in the other pictu
 _MORE_DETAIL = 2.5  # times as much as the other has of its own
 _INTERPOLATED = 0.48  # growth of the amplitude from the third finest band to the finest; interpolation leaves less
 _COHERENT = 0.8  # so much, and both have something in a band
+_ALIKE = 0.985  # coherence of the finest band of two pictures neither of which has lost anything
 _NOISE = 1.1  # growth of the amplitude from the third finest band to the finest; pictures fall off
 _GAIN = 0.2  # of the finest bands, log: above it one is sharpened, or the other blurred
 _BLUR_GROWTH = 4.5  # times as large is the log gain of the finest band as that of the third where the other is blurred
@@ -43,14 +44,16 @@ class Comparison(NamedTuple):
     Attributes:
         detail: 1: it resolves more, -1: less, 0: both the same.
         made: 1: it was made of the other by enlarging, reducing or sharpening; -1: the other of it; 0: neither.
+        alike: whether neither has lost anything, as by compression.
     """
 
     detail: int
     made: int
+    alike: bool = False
 
     def back(self) -> Comparison:
         """What the second is beside the first."""
-        return Comparison(-self.detail, -self.made)
+        return Comparison(-self.detail, -self.made, self.alike)
 
 
 def compared(first: NDArray[np.uint8], second: NDArray[np.uint8], second_from_first: Matrix) -> Comparison | None:
@@ -106,7 +109,7 @@ def _judged(seen: _Spectra | None, growth: float) -> Comparison | None:
         is_noise = (energy[-1] / energy[-3]) ** 0.5 >= _NOISE
         if own_share > max(_SOME_DETAIL, _MORE_DETAIL * other_share) and not is_noise:
             return Comparison(sign, -sign)
-    return Comparison(0, _sharpened(seen))
+    return Comparison(0, _sharpened(seen), bool(seen.coherence[-1] >= _ALIKE))
 
 
 def _sharpened(seen: _Spectra) -> int:
