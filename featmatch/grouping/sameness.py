@@ -18,13 +18,13 @@ from featmatch.image import load_display
 
 _opencv: Any = cv2  # its type stubs differ from release to release
 
-_LONGEST_PX = 640  # at which they are compared
+_LONGEST_PX = 1200  # at which they are compared; at 640 the fillings of a form are missed
 _CELL_PX = 24
 _SHIFT_PX = 5  # by which a cell may lie elsewhere than the homography says
 _PLAIN, _STRUCTURED = 2.0, 6.0  # standard deviation of a cell, grey levels: below nothing, above something
 _AGREES = 0.45  # correlation of the cells of one content
 _FEWEST_CELLS = 8  # that say something
-_MOST_CONTRADICTING = 0.01  # of these, but one in any case
+_MOST_CONTRADICTING = 0.006  # of these, but one in any case
 _MARGIN_PX = 12  # around the picture, where it is looked for a seam
 _SEAM = 2.5  # times the step between other neighbouring columns
 _LEAST_STEP = 6.0  # grey levels
@@ -106,7 +106,7 @@ def _seen(
 
 def _cells(picture: NDArray[np.float32], seen: NDArray[np.float32], mask: NDArray[np.float32]) -> tuple[int, int]:
     """How many cells contradict, and how many say something at all."""
-    a, b = (_opencv.GaussianBlur(one, (0, 0), 1.5) for one in (picture, seen))
+    a, b = (_opencv.GaussianBlur(one, (0, 0), 1.0) for one in (picture, seen))
     contradicting = saying = 0
     for top in range(_SHIFT_PX, a.shape[0] - _CELL_PX - _SHIFT_PX + 1, _CELL_PX):
         for left in range(_SHIFT_PX, a.shape[1] - _CELL_PX - _SHIFT_PX + 1, _CELL_PX):
