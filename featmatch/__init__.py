@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from featmatch.features import Features as Features
     from featmatch.features import extract as extract
     from featmatch.geometry import GeometryOptions as GeometryOptions
+    from featmatch.grouping.groups import Group as Group
+    from featmatch.grouping.groups import Groups as Groups
+    from featmatch.grouping.groups import Member as Member
     from featmatch.index import Index as Index
     from featmatch.info import IndexInfo as IndexInfo
     from featmatch.matching import MatchingOptions as MatchingOptions
@@ -46,6 +49,7 @@ _HOMES = {
     "explanation": ("Explanation",),
     "features": ("FeatureOptions", "Features", "extract"),
     "geometry": ("GeometryOptions",),
+    "grouping.groups": ("Group", "Groups", "Member"),
     "index": ("Index",),
     "info": ("IndexInfo",),
     "matching": ("MatchingOptions",),

@@ -16,7 +16,7 @@ from featmatch.significance import weigh
 
 Matrix = NDArray[np.float64]
 
-_FEWEST = 3  # matches that agree; two do in any pair of pictures
+FEWEST_MATCHES = 3  # matches that agree; two do in any pair of pictures
 _KEYPOINT_ERROR = 0.2  # of a keypoint's turn (radians) and growth (as a share)
 _ENOUGH_TO_REFINE = 12  # matches for eight unknowns
 _BEYOND_DOUBT = 40.0  # a score at which no other hypothesis is tried
@@ -143,7 +143,7 @@ def fit_homography(
     Returns:
         The fit, or None where fewer than three matches agree or the map is degenerate. Nothing is random.
     """
-    if len(matches) < _FEWEST:
+    if len(matches) < FEWEST_MATCHES:
         return None
     tolerance = options.tolerance * max(reference_size)
     best: Fit | None = None
@@ -187,12 +187,12 @@ def _similar(matches: TentativeMatches, tolerance: float, options: GeometryOptio
     weights = agree.sum(axis=1)
     for _ in range(3):
         seed = int(weights.argmax())
-        if weights[seed] < _FEWEST:
+        if weights[seed] < FEWEST_MATCHES:
             break
         sets.append(np.flatnonzero(agree[seed]))
         weights = np.where(agree[:, sets[-1]].sum(axis=1) > weights / 2, 0, weights)
     closest = closely[closely.sum(axis=1).argmax()]
-    if closest.sum() >= _FEWEST:
+    if closest.sum() >= FEWEST_MATCHES:
         sets.append(np.flatnonzero(closest))
     return sets
 
@@ -216,9 +216,9 @@ def _models(matches: TentativeMatches, rows: NDArray[np.intp], tolerance: float)
     for factor in (6.0, 4.0, 2.0, 1.5, 1.0, 1.0):
         errors = np.linalg.norm(project(model, query) - reference, axis=1)
         inside = errors <= factor * tolerance
-        if inside.sum() < _FEWEST:
+        if inside.sum() < FEWEST_MATCHES:
             inside = np.zeros(len(rows), bool)
-            inside[np.argsort(errors, kind="stable")[:_FEWEST]] = True
+            inside[np.argsort(errors, kind="stable")[:FEWEST_MATCHES]] = True
         model = _affine(query[inside], reference[inside], turns[inside], tolerance)
     models = [model]
     if inside.sum() >= 8:
@@ -316,14 +316,14 @@ def _judged(
     """Count who agrees with a map, and weigh that against chance."""
     errors = np.linalg.norm(project(matrix, matches.query) - matches.reference, axis=1)
     close = np.flatnonzero(errors <= tolerance)
-    if len(close) < _FEWEST:
+    if len(close) < FEWEST_MATCHES:
         return None
     rotation, octaves = turn_at(matrix, matches.query[close].mean(axis=0))
     close = close[_turned_alike(matches, rotation, octaves, options)[close]]
     close = close[np.argsort(errors[close], kind="stable")]
     close = close[_firsts(matches.query_rows[close])]
     inliers = np.sort(close[_firsts(matches.reference_rows[close])])
-    if len(inliers) < _FEWEST:
+    if len(inliers) < FEWEST_MATCHES:
         return None
     return Fit(matrix, inliers, *weigh(matches, inliers, query_size, reference_size, options))
 

@@ -370,6 +370,7 @@ class Index:
     ) -> Groups:
         """Find all groups of images that are copies of one another, in whole or in part, from what ``add`` stored.
 
+        The files of a group are decoded to choose its original and to mark what can go, where they are at hand.
         What a person said (``accept``, ``reject``) goes before the evidence. What was found is kept in the index: later
         only images that are new are looked up. Where it cannot be written, or another writer is at work, the groups are
         the same, and their ``unremembered`` says why nothing was kept.

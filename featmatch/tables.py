@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,8 +36,20 @@ def say(line: str) -> None:
         Ended: nobody reads them any more.
         FeatmatchError: they cannot be written.
     """
-    try:
+    with _written():
         click.echo(plain(line))
+
+
+def say_bytes(content: bytes) -> None:
+    """Print bytes as they are; raises as ``say``."""
+    with _written():
+        click.echo(content, nl=False)
+
+
+@contextlib.contextmanager
+def _written() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError as error:
         raise Ended(BROKEN_PIPE) from error
     except OSError as error:

@@ -73,7 +73,7 @@ def pair(a: int, b: int, homography: NDArray[np.float64], covered_a: float = 1.0
 def joined(
     count: int, *given: Pair, verdicts: dict[tuple[int, int], bool] | None = None, size: tuple[int, int] = (400, 300)
 ) -> list[list[int]]:
-    images = {number: ImageSize(*size, 40_000) for number in range(count)}
+    images = {number: ImageSize(*size, f"{number:064x}") for number in range(count)}
     keyed = {(min(one.query, one.reference), max(one.query, one.reference)): one for one in given}
     return [sorted(found.members) for found in cluster(images, keyed, "sift", verdicts or {})]
 
@@ -159,6 +159,17 @@ def test_what_is_remembered_comes_back_and_what_is_damaged_does_not(tmp_path: Pa
         (tmp_path / PAIRS).write_bytes(changed)
         assert is_damaged(tmp_path)
         assert recall(tmp_path, digests).compared in (set(), {1, 2})
+
+
+def test_what_an_older_version_found_is_passed_over_and_no_damage(tmp_path: Path) -> None:
+    (tmp_path / PAIRS).write_bytes(b"featmatch pairs 2\n" + bytes(500))
+    assert not is_damaged(tmp_path)
+    assert recall(tmp_path, {1: 11}).compared == set()
+    remember(tmp_path, [1], [], {1: 11})
+    assert recall(tmp_path, {1: 11}).compared == {1}
+    assert not is_damaged(tmp_path)
+    (tmp_path / PAIRS).write_bytes(b"featmatch pears 2\n")
+    assert is_damaged(tmp_path)
 
 
 @pytest.fixture(scope="module")

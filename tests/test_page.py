@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import re
@@ -24,13 +25,11 @@ from featmatch.grouping.groups import Group, Member
 
 Matrix = NDArray[np.float64]
 
-ODD_NAMES = {
-    'it\'s "this" <b>&amp;.png': 'it\'s "this" <b>&amp;.png',
-    "日本 写真.png": "日本 写真.png",
-    "two\nlines.png": '"two\\012lines.png"',
-    '"begins".png': r'"\"begins\".png"',
-    os.fsdecode(b"latin \xe9.png"): r'"latin \351.png"',
-}
+LOST = ("gone.png", "other.png", "no.png")
+
+ODD_NAMES = (
+    'it\'s "this" <b>&amp;.png', "日本 写真.png", "two\nlines.png", '"begins".png', os.fsdecode(b"latin \xe9.png"),
+)  # fmt: skip
 
 
 def corner_scaled(x: float, y: float | None = None) -> Matrix:
@@ -114,9 +113,7 @@ class Maker:
     def lost(self) -> Group:
         """One file is gone, one has changed, one is no image."""
         photo = Image.fromarray(self.photos["rocket"])
-        copies = [
-            self.member(photo, name, kind="copy", homography=np.eye(3)) for name in ("gone.png", "other.png", "no.png")
-        ]
+        copies = [self.member(photo, name, kind="copy", homography=np.eye(3)) for name in LOST]
         Path(self.path_of("gone.png")).unlink()
         Path(self.path_of("other.png")).write_bytes(b"another")
         Path(self.path_of("no.png")).write_bytes(bytes(copies[2].bytes))
@@ -130,7 +127,17 @@ def maker(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, NDArray[np
 
 @pytest.fixture(scope="module")
 def groups(maker: Maker) -> list[Group]:
-    return [maker.coffee(), maker.odd(), maker.lost()]
+    return [with_marks(group) for group in (maker.coffee(), maker.odd(), maker.lost())]
+
+
+STAYING = {"contains.png": "shows more than the original", **dict.fromkeys(LOST, "not at hand")}
+
+
+def with_marks(group: Group) -> Group:
+    """All names can go but the original's own and ``STAYING``."""
+    names = [name for member in group.members for name in member.names]
+    spared = {names[0]: "original", **{name: STAYING[name] for name in names if name in STAYING}}
+    return dataclasses.replace(group, marked=tuple(name for name in names if name not in spared), spared=spared)
 
 
 @pytest.fixture(scope="module")
@@ -388,9 +395,19 @@ def test_marks_are_counted_and_kept(opened: Any) -> None:
     assert box(opened, "crop.png").is_checked()
     opened.locator("#clear").click()
     assert opened.locator("#marked").inner_text() == "no file"
-    for one in opened.locator("#group-3 .file input").all():
-        one.check()
-    assert "all files of 1 group" in opened.locator("#marked").inner_text()
+
+
+def test_what_stays_cannot_be_marked(opened: Any) -> None:
+    for name in ("coffee.png", *STAYING):
+        assert box(opened, name).is_disabled()
+        assert box(opened, name).get_attribute("title").startswith("Stays: ")
+    opened.locator("#mark").click()
+    assert opened.locator(".file input:checked").count() == opened.locator(".file input:enabled").count() == 5 + 5
+    opened.evaluate("localStorage.setItem(stored, JSON.stringify(groups.map((group) => group.members[0].first.value)))")
+    opened.reload()
+    assert opened.locator(".file input:checked").count() == 0
+    copy_of(opened, "contains.png").click()
+    assert opened.locator("#marking").is_disabled()
 
 
 def test_marking_what_is_shown_spares_originals(opened: Any) -> None:
@@ -407,28 +424,39 @@ def test_marking_what_is_shown_spares_originals(opened: Any) -> None:
     assert not box(opened, "rocket.png").is_checked()
 
 
-def test_names_are_copied_as_lines(opened: Any) -> None:
+def quoted(path: str) -> str:
+    """As the page has a path on a line."""
+    content = os.fsencode(path)
+    try:
+        if content.decode().isprintable():
+            return path
+    except UnicodeDecodeError:
+        pass
+    return '"' + "".join(chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}" for byte in content) + '"'
+
+
+def test_paths_are_copied_as_lines(opened: Any, maker: Maker) -> None:
     opened.evaluate("() => { navigator.clipboard.writeText = async text => { window.copied = text; }; }")
-    for one in opened.locator("#group-2 .file input").all():
+    for one in opened.locator("#group-2 .file input:enabled").all():
         one.check()
     opened.locator("#copy").click()
     opened.get_by_text("Copied").wait_for()
-    assert opened.evaluate("window.copied").splitlines() == ["chelsea.png", *ODD_NAMES.values()]
+    expected = [quoted(maker.path_of(name)) for name in ODD_NAMES]
+    assert opened.evaluate("window.copied").splitlines() == expected
+    assert opened.evaluate("line(new Uint8Array([0x22, 0x5c, 0x61]))") == r'"\"\\a"'
 
 
-def test_names_are_listed_where_nothing_can_be_copied(opened: Any) -> None:
+def test_paths_are_listed_where_nothing_can_be_copied(opened: Any, maker: Maker) -> None:
     opened.evaluate("() => { navigator.clipboard.writeText = async () => { throw Error('no'); }; }")
     box(opened, "crop.png").check()
     opened.locator("#copy").click()
-    assert opened.locator("#list textarea").input_value() == "crop.png\n"
+    assert opened.locator("#list textarea").input_value() == maker.path_of("crop.png") + "\n"
 
 
-def test_names_are_saved_to_the_byte(opened: Any, tmp_path: Path) -> None:
-    for one in opened.locator("#group-2 .file input").all():
+def test_paths_are_saved_to_the_byte(opened: Any, maker: Maker, tmp_path: Path) -> None:
+    for one in opened.locator("#group-2 .file input:enabled").all():
         one.check()
     with opened.expect_download() as download:
         opened.locator("#save").click()
     download.value.save_as(tmp_path / "names")
-    assert (tmp_path / "names").read_bytes() == b"".join(
-        os.fsencode(name) + b"\0" for name in ("chelsea.png", *ODD_NAMES)
-    )
+    assert (tmp_path / "names").read_bytes() == b"".join(os.fsencode(maker.path_of(name)) + b"\0" for name in ODD_NAMES)

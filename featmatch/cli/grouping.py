@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 _CSV_COLUMNS = (
     "group", "original", "id", "name", "width", "height", "bytes", "description", "probability", "inliers", "kind",
-    "rotation_deg", "scale", "mirrored", "negative", "homography",
+    "rotation_deg", "scale", "mirrored", "negative", "homography", "original_by", "marked",
 )  # fmt: skip
 
 
@@ -35,19 +36,25 @@ _CSV_COLUMNS = (
 @index_argument
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header, one row a file.")
+@click.option("--print0", is_flag=True, help="Print the files that can go, as absolute paths, a NUL after each.")
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page to look at them.")
 @jobs_option
 @root_option
-def groups(index: Path, as_json: bool, as_csv: bool, html: Path | None, jobs: int, root: str | None) -> int:
+def groups(
+    index: Path, as_json: bool, as_csv: bool, print0: bool, html: Path | None, jobs: int, root: str | None
+) -> int:
     """Group the images of INDEX that are copies of one another, in whole or in part.
 
-    Each group begins with its original. Works from what `add` stored; what was found is kept in INDEX, so that running
-    it again goes on, and later only new images are looked up. No file is deleted.
+    Each group begins with its original. Copies are found in what `add` stored, and kept in INDEX, so that running it
+    again goes on, and later only new images are looked up. Files of groups are decoded to choose the original. No file
+    is deleted.
+
+    Files are marked that can go: when all of them were moved or deleted, each group has the file of its original still.
     """
     from featmatch.progress import stages_bar
 
-    if as_json and as_csv:
-        raise click.UsageError("--json or --csv, not both")
+    if as_json + as_csv + print0 > 1:
+        raise click.UsageError("--json, --csv or --print0, not several of them")
     with stages_bar(" images") as progress:
         opened = featmatch.Index.open(index, root=root)
         found = opened.groups(jobs=jobs, progress=lambda done, total: progress("comparing", done, total))
@@ -71,6 +78,12 @@ def groups(index: Path, as_json: bool, as_csv: bool, html: Path | None, jobs: in
             tables.print_object({"group": number, **group.to_dict()})
     elif as_csv:
         _print_csv(found)
+    elif print0:
+        paths = (opened.path_of(name) for group in found for name in group.marked)
+        marked = [path for path in paths if path is not None]
+        for path in marked:
+            tables.say_bytes(os.fsencode(os.path.realpath(path)) + b"\0")
+        return FOUND if marked else NOTHING_FOUND
     else:
         _print_table(found)
     return FOUND if found else NOTHING_FOUND
@@ -83,11 +96,11 @@ def _print_table(found: Iterable[Group]) -> None:
         tables.say(f"  {'probability':>11}  {'inliers':>7}  {'size':>11}  {'bytes':>10}  name  (relation)")
         for member in group.members:
             size = f"{member.width}x{member.height}"
-            for place, name in enumerate(member.names):
-                said = member.description() if place == 0 else "identical bytes"
+            for name in member.names:
+                by = f", by: {group.original_by}" if name == group.original.names[0] and group.original_by else ""
                 tables.say(
                     f"  {member.probability:>11.4f}  {member.inliers:>7}  {size:>11}  {member.bytes:>10}  "
-                    f"{printable(name)}  ({said})"
+                    f"{printable(name)}  ({member.said_of(name)}{by})"
                 )
 
 
@@ -95,11 +108,11 @@ def _print_csv(found: Iterable[Group]) -> None:
     """A row for each file."""
     printer = tables.CsvPrinter(_CSV_COLUMNS)
     for number, group in enumerate(found, 1):
+        about = {"group": number, "original": group.original.names[0], "original_by": group.original_by}
         for member in group.members:
             row = member.to_dict()
             row |= row.pop("relation") or {}
-            for place, name in enumerate(row.pop("names")):
-                said = row["description"] if place == 0 else "identical bytes"
-                printer.print_row(
-                    {**row, "group": number, "original": group.original.names[0], "name": name, "description": said}
-                )
+            del row["names"], row["same_file"]
+            for name in member.names:
+                row |= {"name": name, "description": member.said_of(name), "marked": str(name in group.marked).lower()}
+                printer.print_row(about | row)

@@ -52,6 +52,11 @@ class Looks:
         """Where an image is."""
         return int(np.searchsorted(self.ids, image))
 
+    def size(self, image: int) -> tuple[int, int]:
+        """Width and height of an image, px."""
+        width, height = self.sizes[self.row(image)].tolist()
+        return width, height
+
     def score(self, a: int, b: int) -> float:
         """The log-odds that two images are the same picture as a whole."""
         return score_of(evidence_of_looks(self.looks[[self.row(a)]], self.looks[[self.row(b)]])[0], "")

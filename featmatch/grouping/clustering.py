@@ -11,8 +11,8 @@ single image to one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,11 +31,11 @@ _MOST_HOLDERS = 8  # pictures that hold an original as a small part; more make i
 
 @dataclass(frozen=True)
 class ImageSize:
-    """What decides which image is the original: width and height, px, and bytes of the file."""
+    """What an image is while groups grow: width and height, px, and its content (SHA-256), which orders equals."""
 
     width: int
     height: int
-    bytes: int
+    content: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +78,16 @@ class Placed:
 
 @dataclass(eq=False)
 class Cluster:
-    """A group while it grows: its original, and how each member lies on it."""
+    """A group: its original, and how each member lies on it. While it grows, the original is what stands for it."""
 
     original: int
     members: dict[int, Placed]
+
+    def based_on(self, original: int) -> Cluster:
+        """The same group with another original."""
+        way = self.members[original].back()
+        members = {image: placed.then(way) for image, placed in self.members.items()}
+        return Cluster(original, members | {original: _HERE})
 
 
 _HERE = Placed(np.eye(3), False, False, 1.0, 1 << 30)
@@ -92,21 +98,27 @@ def cluster(
     pairs: Mapping[tuple[int, int], Pair],
     detector: str,
     verdicts: Mapping[tuple[int, int], bool],
+    choose: Callable[[Sequence[Cluster]], Sequence[int]] | None = None,
 ) -> list[Cluster]:
-    """Join pairs into groups of two images and more, in the order of the first image of each.
+    """Join pairs into groups of two images and more. Numbers tell images apart, and decide nothing.
 
     Args:
         images: all that can be in a group, by number.
         pairs: by both numbers, the lower first.
         detector: of the index.
         verdicts: what a person said of pairs of images, the lower number first: whether they are copies.
+        choose: the originals of groups; where nothing is given, those that stood for them while they grew.
     """
     joining = _Joining(images, pairs, detector, verdicts)
     for pair in joining.in_order():
         joining.join(pair)
     joining.join_accepted()
     joining.drop_stamps()
-    return joining.groups()
+    found = joining.groups()
+    if choose is None:
+        return found
+    chosen = zip(found, choose(found), strict=True)
+    return [joining.by_own_pairs(group.based_on(original)) for group, original in chosen]
 
 
 class _Joining:
@@ -124,7 +136,8 @@ class _Joining:
             for key, pair in pairs.items()
             if key[0] in images and key[1] in images
         }
-        self._accepted = [key for key, is_copy in verdicts.items() if is_copy and set(key) <= images.keys()]
+        accepted = [key for key, is_copy in verdicts.items() if is_copy and set(key) <= images.keys()]
+        self._accepted = sorted(map(self._in_order, accepted), key=self._contents)
         self._rejected: dict[int, set[int]] = {}
         for (a, b), is_copy in verdicts.items():
             if not is_copy:
@@ -136,10 +149,11 @@ class _Joining:
         """The pairs that are proven: whole copies first, then the surest."""
         proven = [key for key, probability in self._probability.items() if probability >= PROVEN]
 
-        def rank(key: tuple[int, int]) -> tuple[bool, bool, float, float, tuple[int, int]]:
+        def rank(key: tuple[int, int]) -> tuple[bool, bool, float, float, tuple[str, str]]:
             pair = self._pairs[key]
             is_whole = min(pair.in_reference.covered, pair.in_query.covered) >= _WHOLE and pair.again >= _CLEAR
-            return self._probability[key] < _STRONG, not is_whole, -pair.again, -pair.geometry, key
+            contents = self._contents((pair.reference, pair.query))
+            return self._probability[key] < _STRONG, not is_whole, -pair.again, -pair.geometry, contents
 
         return [self._pairs[key] for key in sorted(proven, key=rank)]
 
@@ -176,7 +190,7 @@ class _Joining:
         for a, b in self._accepted:
             first, second = self._of[a], self._of[b]
             if first is not second and not self._parted(first, second):
-                pair = self._pairs.get((a, b))
+                pair = self._pairs.get(_key(a, b))
                 way = Placed(None, False, False, 1.0, 0) if pair is None else self._placed(pair)
                 way = way if pair is None or pair.query == b else way.back()
                 way = second.members[b].back().then(way).then(first.members[a])
@@ -194,17 +208,25 @@ class _Joining:
                     self._of[image] = Cluster(image, {image: _HERE})
 
     def groups(self) -> list[Cluster]:
-        """Groups of two and more; each member as the pair with the original says, where that is proven itself."""
-        found = {id(group): group for _, group in sorted(self._of.items()) if len(group.members) > 1}
-        for group in found.values():
-            for image, placed in list(group.members.items()):
-                direct = None if image == group.original else self._pair(image, group.original)
-                if direct is not None:
-                    group.members[image] = Placed(
-                        direct.homography, direct.mirrored, direct.negative, direct.probability, direct.inliers,
-                        placed.holder,
-                    )  # fmt: skip
-        return list(found.values())
+        """Groups of two and more."""
+        found = {id(group): group for group in self._of.values() if len(group.members) > 1}
+        return [self.by_own_pairs(group) for group in found.values()]
+
+    def by_own_pairs(self, group: Cluster) -> Cluster:
+        """Place each member as its pair with the original says, where that is proven itself."""
+        for image, placed in list(group.members.items()):
+            direct = None if image == group.original else self._pair(image, group.original)
+            if direct is not None:
+                group.members[image] = replace(direct, holder=placed.holder)
+        return group
+
+    def _in_order(self, key: tuple[int, int]) -> tuple[int, int]:
+        """Two images, that whose content comes first being the first."""
+        one, other = key
+        return key if self._images[one].content <= self._images[other].content else (other, one)
+
+    def _contents(self, key: tuple[int, int]) -> tuple[str, str]:
+        return self._images[key[0]].content, self._images[key[1]].content
 
     def _parted(self, first: Cluster, second: Cluster) -> bool:
         """Whether a person said of one of the pairs that would come together that it is none."""
@@ -239,7 +261,7 @@ class _Joining:
             return None
         finer = (area_a / area_b) ** 0.5  # px of a for each px of b, along a side
         if min(in_a, in_b) >= _HALF:
-            return self._is_better(a, b, finer, in_a, in_b, first.original < second.original), False
+            return self._is_better(a, b, finer, in_a, in_b), False
         small_is_a = in_a > in_b  # the one that lies in the other, which shows more
         small, large = (first, second) if small_is_a else (second, first)
         is_finer = (finer if small_is_a else 1 / finer) > _FINER
@@ -248,25 +270,22 @@ class _Joining:
         return (small_is_a, True) if len(large.members) == 1 else None
 
     def _covered(self, a: int, b: int, area_a: float, area_b: float) -> tuple[float, float]:
-        """How much of each lies in the other: of their features where the pair is known, else of their areas."""
-        pair = self._pairs.get(_key(a, b))
-        if pair is None:
+        """How much of each lies in the other: of their features where the pair is proven, else of their areas."""
+        if self._probability.get(_key(a, b), 0.0) < PROVEN:
             return area_a, area_b
+        pair = self._pairs[_key(a, b)]
         if pair.query == a:
             return pair.in_reference.covered, pair.in_query.covered
         return pair.in_query.covered, pair.in_reference.covered
 
     @staticmethod
-    def _is_better(a: ImageSize, b: ImageSize, finer: float, in_a: float, in_b: float, is_older: bool) -> bool:
-        """The original is the finer one; then that which shows more; then the one that is compressed less."""
+    def _is_better(a: ImageSize, b: ImageSize, finer: float, in_a: float, in_b: float) -> bool:
+        """While groups grow, the finer one stands for both; then that which shows more; then either, by content."""
         if not 1 / _FINER < finer < _FINER:
             return finer > 1
-        if min(in_a, in_b) < _WHOLE:
+        if min(in_a, in_b) < _WHOLE and in_a != in_b:
             return in_a < in_b
-        if abs(finer - 1) > 0.02:
-            return finer > 1
-        density_a, density_b = a.bytes / (a.width * a.height), b.bytes / (b.width * b.height)
-        return is_older if density_a == density_b else density_a > density_b
+        return finer > 1 if abs(finer - 1) > 0.02 else a.content < b.content
 
 
 def _key(a: int, b: int) -> tuple[int, int]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Mapping, Sequence
+import os
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -12,14 +14,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.answers import Relation, relation_of
+from featmatch.answers import relation_of
 from featmatch.errors import FeatmatchError, StoreError
 from featmatch.geometry import GeometryOptions
+from featmatch.grouping.choosing import Choice, Contender, choose
 from featmatch.grouping.clustering import Cluster, ImageSize, Placed, cluster
 from featmatch.grouping.groups import Group, Groups, Member
 from featmatch.grouping.joining import JoiningOptions, stored_images
+from featmatch.grouping.marking import marked
 from featmatch.grouping.pairs import Pair, pairs_of
 from featmatch.grouping.remembered import Remembered, recall, remember
+from featmatch.grouping.standing import Standings
+from featmatch.store.catalog import Catalog, ImageRecord
 from featmatch.store.writing import writing
 from featmatch.workers import Lost, in_order
 
@@ -31,6 +37,7 @@ Progress = Callable[[int, int], None]
 _BLOCK_IMAGES = 100  # compared as one task, and remembered as one record
 _FEW_IMAGES = 200  # starting a process takes longer than comparing so few
 _BLOCK_SECONDS = 3600.0
+_CHOICE_SECONDS = 60.0  # for a group, and so much more for each ten images
 
 
 def find_groups(
@@ -41,27 +48,72 @@ def find_groups(
 ) -> Groups:
     """All groups of an index, the largest first; ``Index.groups`` has the arguments."""
     index.refresh()
-    folder, catalog = index.folder, index.snapshot.catalog
-    names: dict[int, list[str]] = {}
+    catalog = index.snapshot.catalog
     sizes: dict[int, ImageSize] = {}
-    digests: dict[int, int] = {}
+    names: Counter[int] = Counter()
     for record in catalog.images():
-        names.setdefault(record.id, []).append(record.name)
-        sizes[record.id] = ImageSize(record.width, record.height, record.bytes)
-        digests[record.id] = int(record.sha256[:16], 16)
-    known = recall(folder, digests)
+        names[record.id] += 1
+        sizes[record.id] = ImageSize(record.width, record.height, record.sha256)
+    digests = {image: int(size.content[:16], 16) for image, size in sizes.items()}
+    known = recall(index.folder, digests)
     unremembered = _compare_new(index, known, digests, jobs, progress)
     # A damaged segment may hold images that the catalogue does not have.
     pairs = {images: pair for images, pair in known.pairs.items() if sizes.keys() >= set(images)}
-    clusters = cluster(sizes, pairs, index.options.detector, catalog.verdicts())
+    records: dict[int, list[ImageRecord]] = {}
+    standings = Standings(index.path_of)
+    choices: dict[int, Choice] = {}
+
+    def originals(clusters: Sequence[Cluster]) -> list[int]:
+        wanted = {image for found in clusters for image in found.members}
+        wanted |= {image for image, count in names.items() if count > 1}
+        for record in catalog.images():
+            if record.id in wanted:
+                records.setdefault(record.id, []).append(record)
+                standings.know(record)
+        chosen = list(_choices([contenders_of(found, records, standings) for found in clusters], jobs))
+        choices.update({choice.original: choice for choice in chosen})
+        return [choice.original for choice in chosen]
+
+    clusters = cluster(sizes, pairs, index.options.detector, catalog.verdicts(), originals)
     joined = {image for found in clusters for image in found.members}
-    groups = [_group(found, sizes, names) for found in clusters]
-    groups += [
-        Group((_original(image, sizes[image], own),))
-        for image, own in names.items()
-        if len(own) > 1 and image not in joined
-    ]
-    return Groups(sorted(groups, key=lambda group: (-len(group), group.original.id)), unremembered)
+    groups = [_group(found, choices[found.original].by, sizes, records) for found in clusters]
+    groups += [Group((_original(records[image]),)) for image in records.keys() - joined]
+    own = {image: said for choice in choices.values() for image, said in choice.own.items()}
+    standings.look_again()  # choosing took its time
+    groups = marked(groups, standings, own)
+    return Groups(sorted(groups, key=lambda group: (-len(group), group.original.names[0])), unremembered)
+
+
+def contenders_of(
+    found: Cluster, records: Mapping[int, Sequence[ImageRecord]], standings: Standings
+) -> list[Contender]:
+    """The images of a group, to choose its original from."""
+    contenders = []
+    for image, placed in found.members.items():
+        first = min(records[image], key=lambda record: standings.order(record.name))
+        standing = standings.of(first.name)
+        contenders.append(
+            Contender(
+                image, first.name, standing.path_of_image if standing.is_real else None, placed.homography,
+                placed.negative, placed.holder, first.sha256, first.width, first.height, first.bytes, first.format,
+                first.camera, first.taken,
+            )
+        )  # fmt: skip
+    return contenders
+
+
+def _choices(groups: Sequence[Sequence[Contender]], jobs: int) -> Iterator[Choice]:
+    """The originals of groups. Files are decoded in other processes; a group that ends one goes by what is stored."""
+    processes = min(os.cpu_count() or 1 if jobs < 0 else max(jobs, 1), max(len(groups), 1))
+    there = [group for group in groups if any(one.path for one in group)]
+    seconds = _CHOICE_SECONDS * (1 + max(map(len, there), default=0) / 10)
+    results = in_order(choose, [(group,) for group in there], jobs=processes, seconds=seconds)
+    with contextlib.closing(results):
+        for group in groups:
+            choice = next(results) if any(one.path for one in group) else None
+            if not isinstance(choice, Choice):  # no file is at hand, or the process was lost
+                choice = choose([replace(one, path=None) for one in group])
+            yield choice
 
 
 def _compare_new(
@@ -130,7 +182,14 @@ def compare_block(index: Index, block: Sequence[int], earlier: NDArray[np.int64]
     removed = np.fromiter(snapshot.removed, np.int64)
     live = [~np.isin(segment.ids, removed) for segment in segments]
     images = sorted(stored_images(segments, block, index.options.detector), key=lambda image: image.id)
-    return pairs_of(images, segments, live, earlier, index.vocabulary, JoiningOptions(), GeometryOptions())
+    places = _places(snapshot.catalog)
+    return pairs_of(images, segments, live, earlier, index.vocabulary, places, JoiningOptions(), GeometryOptions())
+
+
+@lru_cache(maxsize=1)
+def _places(catalog: Catalog) -> dict[int, int]:
+    """Where each image comes in the order of the contents."""
+    return {image: place for place, (image,) in enumerate(catalog.rows("SELECT id FROM images ORDER BY sha256"))}
 
 
 def _compare_in_process(folder: str, block: Sequence[int], earlier: NDArray[np.int64]) -> list[Pair]:
@@ -149,32 +208,33 @@ def _index(folder: str) -> Index:
     return Index.open(Path(folder))
 
 
-def _group(found: Cluster, sizes: Mapping[int, ImageSize], names: Mapping[int, Sequence[str]]) -> Group:
+def _group(
+    found: Cluster, by: str, sizes: Mapping[int, ImageSize], records: Mapping[int, Sequence[ImageRecord]]
+) -> Group:
     original = sizes[found.original]
     others = [
-        _member(image, sizes[image], names[image], placed, original)
-        for image, placed in sorted(found.members.items())
-        if image != found.original
+        _member(records[image], placed, original) for image, placed in found.members.items() if image != found.original
     ]
-    return Group((_original(found.original, original, names[found.original]), *others))
+    return Group((_original(records[found.original]), *others), original_by=by)
 
 
-def _original(image: int, size: ImageSize, names: Sequence[str]) -> Member:
-    return Member(image, tuple(names), size.width, size.height, size.bytes, None, 1.0, None, 0)
+def _original(records: Sequence[ImageRecord]) -> Member:
+    one = records[0]
+    names = tuple(record.name for record in records)
+    return Member(one.id, names, one.width, one.height, one.bytes, None, 1.0, None, 0)
 
 
-def _member(image: int, size: ImageSize, names: Sequence[str], placed: Placed, original: ImageSize) -> Member:
-    relation: Relation | None = None
-    homography = placed.homography
-    if homography is not None:
-        homography = homography / homography[2, 2]
-        relation = relation_of(
-            homography, (size.width, size.height), (original.width, original.height),
-            mirrored=placed.mirrored, negative=placed.negative,
-        )  # fmt: skip
-        if placed.inliers == 0:  # no features say so
-            relation = replace(relation, kind="whole picture")
-    return Member(
-        image, tuple(names), size.width, size.height, size.bytes, relation, placed.probability, homography,
-        placed.inliers, accepted=homography is None,
+def _member(records: Sequence[ImageRecord], placed: Placed, original: ImageSize) -> Member:
+    alone = _original(records)
+    if placed.homography is None:
+        return replace(alone, probability=placed.probability, inliers=placed.inliers, accepted=True)
+    homography = placed.homography / placed.homography[2, 2]
+    relation = relation_of(
+        homography, (alone.width, alone.height), (original.width, original.height),
+        mirrored=placed.mirrored, negative=placed.negative,
     )  # fmt: skip
+    if placed.inliers == 0:  # no features say so
+        relation = replace(relation, kind="whole picture")
+    return replace(
+        alone, relation=relation, probability=placed.probability, homography=homography, inliers=placed.inliers
+    )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,8 @@ class Member:
 
     Attributes:
         id: the image's number in the index.
-        names: all its names in the index; one at least.
+        names: all its names in the index, one at least: real files first, then links and what is not at hand, the
+            shortest first.
         width: px, as displayed.
         height: px, as displayed.
         bytes: size of the file.
@@ -34,6 +35,7 @@ class Member:
         homography: (3, 3) float64, maps px of this image to px of the original; None for the original.
         inliers: feature pairs that agree with it; 0 for the original.
         accepted: whether it is here by a person's word alone: then there is no relation, nor a homography.
+        same_file: those of the names that are further names of a file of the group: other spellings, and links.
     """
 
     id: int
@@ -46,6 +48,13 @@ class Member:
     homography: NDArray[np.float64] | None
     inliers: int
     accepted: bool = False
+    same_file: tuple[str, ...] = ()
+
+    def said_of(self, name: str) -> str:
+        """The description, or for other names of the image what they are."""
+        if name in self.same_file:
+            return "same file"
+        return self.description() if name == self.names[0] else "identical bytes"
 
     def description(self) -> str:
         """The relation in words: "JPEG copy", "same at half size", "mirrored", "crop of, rotated 17°", and the like."""
@@ -73,6 +82,7 @@ class Member:
         return {
             "id": self.id,
             "names": list(self.names),
+            "same_file": list(self.same_file),
             "width": self.width,
             "height": self.height,
             "bytes": self.bytes,
@@ -89,23 +99,39 @@ class Group:
     """Images that are copies of one another, in whole or in part.
 
     Attributes:
-        members: the original first, then by id. A single one has several names: the same bytes in several files.
+        members: the original first, then by name. A single one has several names: the same bytes in several files.
+        marked: names of files that can go: when all marked files of all groups are gone, the file of each original is
+            still there. It was looked at; where it is not at hand as it was added, none is marked.
+        spared: the other names, and why they are not marked.
+        original_by: what decided which image is the original, as "shows the most" (``docs/groups.md``).
     """
 
     members: tuple[Member, ...]
+    marked: tuple[str, ...] = ()
+    spared: Mapping[str, str] = field(default_factory=dict)
+    original_by: str = ""
 
     @property
     def original(self) -> Member:
-        """The largest, least compressed image, of which the others are copies and crops."""
+        """The image of which the others are copies and crops."""
         return self.members[0]
 
     def __len__(self) -> int:
-        """Number of files: names, identical ones counted each."""
-        return sum(len(member.names) for member in self.members)
+        """Number of files: identical ones are counted each, several names of one file once."""
+        return sum(len(member.names) - len(member.same_file) for member in self.members)
+
+    def __iter__(self) -> Iterator[Member]:
+        """The members, the original first."""
+        return iter(self.members)
 
     def to_dict(self) -> dict[str, Any]:
         """The group object of the JSON output."""
-        return {"files": len(self), "members": [member.to_dict() for member in self.members]}
+        return {
+            "files": len(self),
+            "original_by": self.original_by,
+            "marked": list(self.marked),
+            "members": [member.to_dict() for member in self.members],
+        }
 
 
 class Groups(list[Group]):
@@ -119,6 +145,18 @@ class Groups(list[Group]):
     def __init__(self, groups: Iterable[Group] = (), unremembered: str | None = None) -> None:
         super().__init__(groups)
         self.unremembered = unremembered
+
+    @overload
+    def __getitem__(self, place: SupportsIndex, /) -> Group: ...
+
+    @overload
+    def __getitem__(self, place: slice, /) -> Groups: ...
+
+    def __getitem__(self, place: SupportsIndex | slice, /) -> Group | Groups:
+        """One group; of a slice, ``Groups`` again."""
+        if isinstance(place, slice):
+            return Groups(super().__getitem__(place), self.unremembered)
+        return super().__getitem__(place)
 
 
 def _size(scale: float) -> str:

@@ -3,18 +3,24 @@
 The self-join of the posting lists, an image at a time: its stored features look up their own words, among the images
 that come before it. No image is decoded, nothing is extracted or assigned. In a closed vocabulary the words of the
 mirrored and of the negative picture follow from the stored ones (``Vocabulary.permuted``), and find such copies too.
+
+Either of two images finds the same hits in the other, since each feature has one word on both sides. So which of them
+is looked up does not matter, as long as what follows begins at the same one: ``TentativeMatches`` are made from that
+whose content (SHA-256) comes later, in an order that does not depend on where they are stored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.errors import StoreError, UsageError
 from featmatch.features import DESCRIPTOR_SIZE, Features
+from featmatch.geometry import FEWEST_MATCHES, TentativeMatches
 from featmatch.store.segment import Segment, restored
 from featmatch.symmetry import Variant, with_places_of
 from featmatch.vocabulary import Vocabulary, Words
@@ -29,12 +35,12 @@ class JoiningOptions:
 
     hamming_limit: int = 22  # two features are alike that differ in at most this many of 64 bits; 0 to 32
     sigma: float = 10.0  # bits; features at distance d weigh exp(-(d / sigma)^2)
-    partners: int = 30  # of each image that go on to verification, the variants of one counted each; 1 to 10000
+    partners: int = 30  # of each image that go on to verification, the variants of one counted each; 1 to 2500
     longest_list: int = 20_000  # words that more features have say nothing, and are passed over; at least 1
 
     def __post_init__(self) -> None:
         if not (
-            0 <= self.hamming_limit <= 32 and self.sigma > 0 and 1 <= self.partners <= 10_000 and self.longest_list >= 1
+            0 <= self.hamming_limit <= 32 and self.sigma > 0 and 1 <= self.partners <= 2500 and self.longest_list >= 1
         ):
             raise UsageError(f"joining options out of range: {self}")
 
@@ -52,6 +58,45 @@ class StoredImage:
     id: int
     features: Features
     words: Words
+
+
+@dataclass(frozen=True)
+class Partner:
+    """An image that shares features with one that was looked up; columns of N rows, one for each hit.
+
+    Attributes:
+        id: the catalogue's number.
+        variant: in which they are alike.
+        own: (N,) features of the image that was looked up.
+        other: (N,) features of this one.
+        own_numbers: (N,) int64, tells those of the first apart.
+        other_numbers: (N,) int64, tells those of this one apart.
+        distances: (N,) float64, bits in which the signatures differ.
+    """
+
+    id: int
+    variant: Variant
+    own: Features
+    other: Features
+    own_numbers: NDArray[np.int64]
+    other_numbers: NDArray[np.int64]
+    distances: NDArray[np.float64]
+
+    def seen_from_there(self) -> Partner:
+        """As if this image had been looked up, and the other one found."""
+        return replace(
+            self, own=self.other, other=self.own, own_numbers=self.other_numbers, other_numbers=self.own_numbers
+        )
+
+    def matches(self) -> TentativeMatches:
+        """The hits, from the variant of the image that was looked up to the other, the nearest first."""
+        order = np.lexsort([*_columns(self.other), *_columns(self.own), self.distances])
+        query, reference = with_places_of(_chosen(self.own, order), self.variant), _chosen(self.other, order)
+        return TentativeMatches.between(
+            query.keypoints, query.angles, np.log2(np.maximum(query.sizes, 1)),
+            reference.keypoints, reference.angles, np.log2(np.maximum(reference.sizes, 1)),
+            costs=self.distances[order], query_rows=self.own_numbers[order], reference_rows=self.other_numbers[order],
+        )  # fmt: skip
 
 
 def stored_images(segments: Sequence[Segment], ids: Sequence[int], detector: str) -> Iterator[StoredImage]:
@@ -76,16 +121,36 @@ def stored_images(segments: Sequence[Segment], ids: Sequence[int], detector: str
 
 
 def _stored(segment: Segment, image: int, rows: NDArray[np.int64], detector: str) -> StoredImage:
+    features = _features_at(segment, image, rows, detector)
+    words = np.searchsorted(segment.offsets, rows, "right").astype(np.int32) - 1
+    signatures = segment.postings.signature[rows]
+    order = np.lexsort([*_columns(features), signatures, words])
+    own = Words(words[order, None], signatures[order, None])
+    return StoredImage(int(segment.ids[image]), _chosen(features, order), own)
+
+
+def _features_at(segment: Segment, image: int, rows: NDArray[np.int64], detector: str) -> Features:
+    """Features of one image of a segment, as rows of the segment say."""
     width, height = int(segment.widths[image]), int(segment.heights[image])
     long_sides = np.full(len(rows), max(width, height), np.int32)
     keypoints, angles, octaves = restored(segment.postings, rows, long_sides)
     nothing = np.broadcast_to(np.uint8(0), (len(rows), DESCRIPTOR_SIZE[detector]))
-    features = Features(
+    return Features(
         detector, width, height, keypoints.astype(np.float32), np.exp2(octaves).astype(np.float32),
         angles.astype(np.float32), nothing,
     )  # fmt: skip
-    words = np.searchsorted(segment.offsets, rows, "right").astype(np.int32) - 1
-    return StoredImage(int(segment.ids[image]), features, Words(words[:, None], segment.postings.signature[rows, None]))
+
+
+def _chosen(features: Features, rows: NDArray[np.integer]) -> Features:
+    return replace(
+        features, keypoints=features.keypoints[rows], sizes=features.sizes[rows], angles=features.angles[rows],
+        descriptors=features.descriptors[rows],
+    )  # fmt: skip
+
+
+def _columns(features: Features) -> tuple[NDArray[Any], ...]:
+    """What to order features by, whatever their numbers."""
+    return features.keypoints[:, 0], features.keypoints[:, 1], features.angles, features.sizes
 
 
 def partners(
@@ -94,7 +159,7 @@ def partners(
     among: Sequence[NDArray[np.bool_]],
     vocabulary: Vocabulary,
     options: JoiningOptions,
-) -> list[Candidate]:
+) -> list[Partner]:
     """The images with which one shares the most, with the features that they share.
 
     Args:
@@ -105,7 +170,8 @@ def partners(
         options: the limits.
 
     Returns:
-        The best, in the variant of ``image`` that they are alike in; older images first among equals.
+        The best, in the variant of ``image`` that they are alike in. Those that share too little for any geometry are
+        left out, so that they take no other's place.
     """
     variants = list(Variant)[: vocabulary.forms]
     words = [vocabulary.permuted(image.words, variant) if variant else image.words for variant in variants]
@@ -123,7 +189,21 @@ def partners(
         hamming_limit=options.hamming_limit,
         voting_limit=options.hamming_limit,
         sigma=options.sigma,
-        shortlist=options.partners,
+        shortlist=4 * options.partners,
     )
     seen = [with_places_of(image.features, variant) for variant in variants]
-    return shortlist(query, seen, segments, [~open_ for open_ in among], voting)
+    found = shortlist(query, seen, segments, [~open_ for open_ in among], voting)
+    enough = [candidate for candidate in found if len(candidate.matches) >= FEWEST_MATCHES][: options.partners]
+    return [_partner(image, candidate, segments) for candidate in enough]
+
+
+def _partner(image: StoredImage, candidate: Candidate, segments: Sequence[Segment]) -> Partner:
+    rows = candidate.matches.reference_rows
+    for segment in segments:
+        (place,) = np.nonzero(segment.ids == candidate.id)
+        if len(place):
+            break
+    own = _chosen(image.features, candidate.matches.query_rows)
+    other = _features_at(segment, int(place[0]), rows, image.features.detector)
+    numbers = candidate.matches.query_rows, np.unique(rows, return_inverse=True)[1]
+    return Partner(candidate.id, candidate.variant, own, other, *numbers, candidate.matches.costs)

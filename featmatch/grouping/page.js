@@ -3,21 +3,23 @@ const $ = (id) => document.getElementById(id);
 const groups = [...document.querySelectorAll(".group")].map((section) => ({
   section,
   files: Number(section.dataset.files),
-  boxes: [...section.querySelectorAll(".file input")],
+  boxes: [...section.querySelectorAll(".file input:enabled")],
   // The original is a copy as well where it has several names, of the same bytes.
   members: [...section.querySelectorAll("figure")].map((figure, number) => ({
     figure,
     original: number === 0,
+    several: figure.dataset.kinds.split(",").includes("identical"),
     kinds: figure.dataset.kinds.split(","),
     probability: Number(figure.dataset.probability),
     bytes: Number(figure.dataset.bytes),
-    boxes: [...figure.querySelectorAll(".file input")],
+    boxes: [...figure.querySelectorAll(".file input:enabled")], // the others stay: they are not to be marked
+    first: figure.querySelector(".file input"),
   })),
 }));
 
 // What is shown
 
-const isCopy = (member) => !member.original || member.boxes.length > 1;
+const isCopy = (member) => !member.original || member.several;
 
 function filter() {
   const kind = $("kind").value;
@@ -49,21 +51,18 @@ const bytesOf = (box) => Uint8Array.from(atob(box.value), (character) => charact
 const stored = "featmatch groups " + document.body.dataset.key;
 
 function tally() {
-  let files = 0, bytes = 0, emptied = 0;
+  let files = 0, bytes = 0;
   for (const group of groups) {
-    const before = files;
     for (const member of group.members) {
       const marked = member.boxes.filter((box) => box.checked).length;
       files += marked;
       bytes += marked * member.bytes;
     }
-    emptied += files - before === group.boxes.length;
   }
   const size = bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB`
     : `${(bytes / 1e9).toFixed(2)} GB`;
   $("marked").textContent = files === 0 ? "no file"
-    : `${count(files, "file")}, ${size}` + (emptied ? `; all files of ${count(emptied, "group")}` : "");
-  $("marked").classList.toggle("warn", emptied > 0);
+    : `${count(files, "file")}, ${size}`;
   for (const id of ["clear", "copy", "save"]) $(id).disabled = files === 0;
   try { // so that closing the page loses nothing, where the browser keeps things for files
     localStorage.setItem(stored, JSON.stringify(checked().map((box) => box.value)));
@@ -83,7 +82,7 @@ function markShown() {
     if (group.section.hidden) continue;
     for (const member of group.members) {
       if (!member.fits) continue;
-      member.boxes.forEach((box, number) => { box.checked ||= number > 0 || !(identical || member.original); });
+      for (const box of member.boxes) box.checked ||= !(identical && box === member.first);
     }
   }
   tally();
@@ -109,7 +108,7 @@ async function copy() {
   try {
     await navigator.clipboard.writeText(text);
     $("copy").textContent = "Copied";
-    setTimeout(() => { $("copy").textContent = "Copy names"; }, 1500);
+    setTimeout(() => { $("copy").textContent = "Copy paths"; }, 1500);
   } catch {
     const area = $("list").querySelector("textarea");
     area.value = text;
@@ -121,7 +120,7 @@ async function copy() {
 function save() {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob(checked().flatMap((box) => [bytesOf(box), "\0"])));
-  link.download = "marked-names";
+  link.download = "marked-files";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
@@ -142,7 +141,8 @@ function open(group, member) {
   const name = (one) => one.figure.querySelector(".file a").textContent;
   const words = (one) => one.figure.querySelector("b").textContent;
   $("told").textContent = `${name(member)}: ${words(member)} (${member.probability.toFixed(4)}) · original: ${name(original)}`;
-  $("marking").checked = member.boxes.every((box) => box.checked);
+  $("marking").disabled = member.boxes.length === 0;
+  $("marking").checked = member.boxes.length > 0 && member.boxes.every((box) => box.checked);
   if (!$("compare").open) $("compare").showModal();
   layOut();
 }

@@ -21,6 +21,7 @@ from featmatch.errors import FeatmatchError, ImageError
 from featmatch.files import replaced
 from featmatch.formats import split_page
 from featmatch.grouping.groups import Group, Member
+from featmatch.grouping.standing import PathOf
 from featmatch.names import printable
 from featmatch.thumbnails import embedded
 from featmatch.workers import Lost, in_order
@@ -43,7 +44,7 @@ def write_page(
     target: Path,
     groups: Sequence[Group],
     *,
-    path_of: Callable[[str], str | None],
+    path_of: PathOf,
     dates: Mapping[str, str] | None = None,
     jobs: int = -1,
     progress: Callable[[int, int], None] | None = None,
@@ -55,7 +56,7 @@ def write_page(
     Args:
         target: the file to write.
         groups: of one index.
-        path_of: where the file of a name is; None: it is not at hand.
+        path_of: where the file of a name is; None: not at hand.
         dates: of names, when they were taken, in ISO 8601; other files have the date of their last change.
         jobs: processes that make thumbnails; -1: one for each core.
         progress: called with images done and in all.
@@ -120,7 +121,7 @@ def _order_of_kind(kind: str) -> int:
 
 def _kinds(member: Member) -> list[str]:
     """What the page's filter knows a member by."""
-    kinds = ["identical"] if len(member.names) > 1 else []
+    kinds = ["identical"] if len(member.names) - len(member.same_file) > 1 else []
     if member.relation is not None:
         relation = member.relation.to_dict()
         kinds.append(relation["kind"])
@@ -157,7 +158,7 @@ def _counted(
 def _shown_group(
     group: Group,
     pictures: Iterator[tuple[str | None, str]],
-    path_of: Callable[[str], str | None],
+    path_of: PathOf,
     dates: Mapping[str, str],
     unseen: dict[str, str],
 ) -> dict[str, Any]:
@@ -175,25 +176,30 @@ def _shown_group(
             "unit": _unit_homography(member, group.original),
             "negative": member.relation is not None and member.relation.negative,
             "comparable": picture is not None and bool(members) and members[0]["picture"] is not None,
-            "files": [_shown_file(name, path_of(name), dates) for name in member.names],
+            "files": [
+                {
+                    **_shown_file(name, path_of(name), dates),
+                    "said": "" if name == member.names[0] else member.said_of(name),
+                    "why": "" if name in group.marked else group.spared.get(name, "not marked"),
+                }
+                for name in member.names
+            ],
         })  # fmt: skip
-    return {"files": len(group), "members": members}
+    return {"files": len(group), "by": group.original_by, "members": members}
 
 
 def _shown_file(name: str, path: str | None, dates: Mapping[str, str]) -> dict[str, str]:
-    """What the template shows of a name; ``value`` is its bytes, exactly, as base64."""
-    content = os.fsencode(name)
-    href, date = "", "not there"
-    if path is not None:
-        file = split_page(path)[0]
-        href = Path(os.path.abspath(file)).as_uri()
+    """What the template shows of a name; ``value`` is the bytes of its file's path, exactly, as base64."""
+    file = None if path is None else os.path.realpath(split_page(path)[0])
+    date = "not there"
+    if file is not None:
         with suppress(OSError, ValueError, OverflowError):
             date = f"{datetime.fromtimestamp(os.stat(file).st_mtime):%Y-%m-%d %H:%M}"
     taken = dates.get(name, "")[: len("2019-05-03T10:20")].replace("T", " ")
     return {
         "name": printable(name),
-        "value": base64.b64encode(content).decode(),
-        "href": href,
+        "value": base64.b64encode(os.fsencode(file or name)).decode(),
+        "href": "" if file is None else Path(file).as_uri(),
         "date": f"taken {taken}" if taken and date != "not there" else date,
     }
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.answers import Match, match_from
-from featmatch.geometry import GeometryOptions, Matrix, fit_homography
+from featmatch.answers import match_from
+from featmatch.geometry import Fit, GeometryOptions, Matrix, TentativeMatches, fit_homography
 from featmatch.grouping.alike import Looks
-from featmatch.grouping.joining import JoiningOptions, StoredImage, partners, stored_images
+from featmatch.grouping.joining import JoiningOptions, Partner, StoredImage, partners, stored_images
 from featmatch.grouping.repeating import Repeated, repeated
 from featmatch.probability import fit_of, probability_of
 from featmatch.regions import evenness
 from featmatch.store.segment import Segment
+from featmatch.symmetry import Variant
 from featmatch.vocabulary import Vocabulary
 
 _LEAST_GEOMETRY = 8.0  # below it, a pair is not worth to be remembered: chance has done as much
@@ -34,7 +36,7 @@ _NOTHING_SAID = -math.inf
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two images that geometry puts on one another. The query is the one that was added later.
+    """Two images that geometry puts on one another. The query is the one whose content (SHA-256) comes later.
 
     Attributes:
         query: its number.
@@ -90,10 +92,13 @@ def pairs_of(
     live: Sequence[NDArray[np.bool_]],
     compared: NDArray[np.int64],
     vocabulary: Vocabulary,
+    places: Mapping[int, int],
     joining: JoiningOptions,
     geometry: GeometryOptions,
 ) -> list[Pair]:
     """All pairs that some images make with those that come before them.
+
+    What is said of a pair does not depend on which of the two came before the other.
 
     Args:
         images: that are looked up.
@@ -101,52 +106,57 @@ def pairs_of(
         live: (images,) bool for each segment, which of its images can be found.
         compared: sorted numbers of images that come before all of ``images``, whatever their numbers.
         vocabulary: of the index.
+        places: of all images, by number, in the order of their contents.
         joining: how partners are found.
         geometry: what counts as agreement.
     """
     before = [np.isin(segment.ids, compared) for segment in segments]
     looks = Looks.of(segments, live)
-    matches: list[tuple[StoredImage, Match]] = []
+    found: list[_Found] = []
     pairs: list[Pair] = []
     for image in images:
         among = [
             alive & (first | (segment.ids < image.id)) & (segment.ids != image.id)
             for segment, alive, first in zip(segments, live, before, strict=True)
         ]
-        agreeing = _agreeing(image, segments, among, vocabulary, joining, geometry)
-        matches += [(image, match) for match in agreeing]
-        found = {match.id for match in agreeing}
-        pairs += [
-            _by_looks(image.id, other, looks) for other in looks.nearest(image.id, compared) if other not in found
-        ]
-    wanted = {match.id for _, match in matches if match.id is not None}
-    others = {other.id: other for other in stored_images(segments, sorted(wanted), vocabulary.detector)}
-    pairs += [
-        _pair(image, others[match.id], match, looks, geometry) for image, match in matches if match.id is not None
-    ]
+        agreeing = _agreeing(image, partners(image, segments, among, vocabulary, joining), looks, places, geometry)
+        found += agreeing
+        known = {number for one in agreeing for number in (one.query, one.reference)}
+        for other in looks.nearest(image.id, compared):
+            if other not in known:
+                first, later = sorted((image.id, other), key=places.__getitem__)
+                pairs.append(_by_looks(later, first, looks))
+    wanted = {number for one in found for number in (one.query, one.reference)}
+    stored = {image.id: image for image in stored_images(segments, sorted(wanted), vocabulary.detector)}
+    pairs += [_pair(stored[one.query], stored[one.reference], one, looks, geometry) for one in found]
     return [pair for pair in pairs if pair.inliers or pair.alike > 0]
 
 
+class _Found(NamedTuple):
+    """Two images, the hits that they share, and the geometry that these agree on."""
+
+    query: int
+    reference: int
+    variant: Variant
+    matches: TentativeMatches
+    fit: Fit
+
+
 def _agreeing(
-    image: StoredImage,
-    segments: Sequence[Segment],
-    among: Sequence[NDArray[np.bool_]],
-    vocabulary: Vocabulary,
-    joining: JoiningOptions,
-    geometry: GeometryOptions,
-) -> list[Match]:
-    """The best match with each partner that geometry supports, older ones first."""
-    query = image.features
-    best: dict[int, Match] = {}
-    for candidate in partners(image, segments, among, vocabulary, joining):
-        size = (candidate.width, candidate.height)
-        fit = fit_homography(candidate.matches, (query.width, query.height), size, geometry)
+    image: StoredImage, found: Sequence[Partner], looks: Looks, places: Mapping[int, int], geometry: GeometryOptions
+) -> list[_Found]:
+    """The best geometry with each partner that there is any with."""
+    best: dict[int, _Found] = {}
+    for partner in sorted(found, key=lambda partner: (partner.id, partner.variant)):
+        turned = places[image.id] < places[partner.id]
+        query, reference = (partner.id, image.id) if turned else (image.id, partner.id)
+        matches = (partner.seen_from_there() if turned else partner).matches()
+        fit = fit_homography(matches, looks.size(query), looks.size(reference), geometry)
         if fit is None or fit.score < _LEAST_GEOMETRY:
             continue
-        match = match_from(fit, candidate.matches, candidate.variant, query, size, image_id=candidate.id, name="")
-        if candidate.id not in best or best[candidate.id].evidence.geometry < match.evidence.geometry:
-            best[candidate.id] = match
-    return [best[other] for other in sorted(best)]
+        if partner.id not in best or best[partner.id].fit.score < fit.score:
+            best[partner.id] = _Found(query, reference, partner.variant, matches, fit)
+    return list(best.values())
 
 
 def _by_looks(image: int, other: int, looks: Looks) -> Pair:
@@ -156,7 +166,10 @@ def _by_looks(image: int, other: int, looks: Looks) -> Pair:
     return Pair(image, other, looks.homography(image, other), False, False, 0, 0.0, 0.0, nothing, nothing, score)
 
 
-def _pair(image: StoredImage, other: StoredImage, match: Match, looks: Looks, geometry: GeometryOptions) -> Pair:
+def _pair(image: StoredImage, other: StoredImage, found: _Found, looks: Looks, geometry: GeometryOptions) -> Pair:
+    match = match_from(
+        found.fit, found.matches, found.variant, image.features, looks.size(other.id), image_id=other.id, name=""
+    )
     relation = match.relation
     there = repeated(image.features, other.features, match.homography, geometry, negative=relation.negative)
     back_home = np.asarray(np.linalg.inv(match.homography), np.float64)

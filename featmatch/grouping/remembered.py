@@ -28,7 +28,8 @@ from featmatch.grouping.pairs import Pair
 from featmatch.grouping.repeating import Repeated
 from featmatch.store.layout import PAIRS, opened
 
-_MAGIC = b"featmatch pairs 2\n"
+_MAGIC = b"featmatch pairs 3\n"  # in those before, queries were the images added later
+_OLDER = (b"featmatch pairs 1\n", b"featmatch pairs 2\n")  # passed over, and written anew
 _HEAD = struct.Struct("<Q32s32s")  # length of what follows, its SHA-256, and that of these two
 # The type of each array of a record, and how many axes it has; N images and M pairs. The lengths of the others follow.
 _ARRAYS = {
@@ -168,7 +169,7 @@ def is_damaged(folder: Path) -> bool:
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
     if good < len(_MAGIC):
-        return not _MAGIC.startswith(rest)
+        return not _MAGIC.startswith(rest) and not rest.startswith(_OLDER)
     if len(rest) < _HEAD.size:
         return False
     length, _, checksum = _HEAD.unpack(rest[: _HEAD.size])

@@ -1,0 +1,139 @@
+"""Names -> the files that they stand for, as these are now: which names are one file, and which file is unchanged.
+
+Nothing of it is stored: numbers of files are used again, and change when a backup is restored.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from featmatch.adding import content_of
+from featmatch.formats import page_name, split_page
+from featmatch.store.catalog import ImageRecord
+
+PathOf: TypeAlias = Callable[[str], "str | None"]
+Identity: TypeAlias = "tuple[object, ...]"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a name stands for.
+
+    Attributes:
+        file: the same for all names of one file, however they are spelled or linked.
+        page: which page of it; None: the file itself.
+        path: the file with all links resolved; None: it is not known where it is.
+        is_link: whether the name is itself a symbolic link.
+        is_direct: whether nothing on the way to the file is a link.
+        trouble: why it is not the readable file that was added; empty where it is.
+    """
+
+    file: Identity
+    page: int | None
+    path: str | None
+    is_link: bool
+    is_direct: bool
+    trouble: str
+
+    @property
+    def is_real(self) -> bool:
+        """Whether the name is a file's own, not a link's, and the file is there as it was added."""
+        return not self.trouble and not self.is_link
+
+    @property
+    def path_of_image(self) -> str | None:
+        """Where the image is that the name stands for: the file, or a page of it."""
+        return self.path if self.path is None or self.page is None else page_name(self.path, self.page)
+
+    @property
+    def rank(self) -> int:
+        """The lower, the better it stands for the file: directly, through a linked folder, as a link, not at all."""
+        if self.trouble:
+            return 3
+        return 2 if self.is_link else 0 if self.is_direct else 1
+
+
+class Standings:
+    """Where names stand; each file is looked at once."""
+
+    def __init__(self, path_of: PathOf) -> None:
+        """Look at nothing yet.
+
+        Args:
+            path_of: where the file of a name is; None: not at hand.
+        """
+        self._path_of = path_of
+        self._records: dict[str, ImageRecord] = {}
+        self._known: dict[str, Standing] = {}
+        self._states: dict[str, os.stat_result | None] = {}
+
+    def know(self, record: ImageRecord) -> None:
+        """Take in what the catalogue has of a name, before it is asked for."""
+        self._records[record.name] = record
+
+    def look_again(self) -> None:
+        """Forget how files were found: from now on they are looked at anew."""
+        self._known.clear()
+        self._states.clear()
+
+    def order(self, name: str) -> tuple[int, int, str]:
+        """The lower, the better a name stands for its image; among equals the shortest does."""
+        return self.of(name).rank, len(name), name
+
+    def of(self, name: str) -> Standing:
+        """Where a name stands."""
+        if name not in self._known:
+            self._known[name] = self._look(name)
+        return self._known[name]
+
+    def _look(self, name: str) -> Standing:
+        path = self._path_of(name)
+        if path is None:
+            return Standing(("name", name), None, None, False, True, "not at hand")
+        file, page = split_page(path)
+        try:
+            real = os.path.realpath(file)
+            state = self._state(real)
+            is_link = os.path.islink(file)
+        except ValueError:  # no file can have such a name
+            return Standing(("name", name), page, None, False, True, "not at hand")
+        is_direct = real == os.path.normpath(os.path.join(os.getcwd(), file))
+        identity = _identity(real, state)
+        return Standing(identity, page, real, is_link, is_direct, self._trouble(name, path, file, state))
+
+    def _state(self, real: str) -> os.stat_result | None:
+        if real not in self._states:
+            try:
+                self._states[real] = os.stat(real)
+            except OSError:
+                self._states[real] = None
+        return self._states[real]
+
+    def _trouble(self, name: str, path: str, file: str, state: os.stat_result | None) -> str:
+        if state is None or not stat.S_ISREG(state.st_mode):
+            return "not at hand"
+        record = self._records[name]
+        try:
+            with open(file, "rb") as opened:
+                opened.read(1)
+            touched = (state.st_size, state.st_mtime_ns) != (record.bytes, record.mtime_ns)
+            if touched and (state.st_size != record.bytes or content_of(path) != record.sha256):
+                return "changed since it was added"
+        except OSError:
+            return "cannot be read"
+        return ""
+
+
+def _identity(real: str, state: os.stat_result | None) -> Identity:
+    """What tells a file from all others.
+
+    The device is left out: one file system that is mounted twice, over a network say, has two. A file of the same
+    number, size and moment elsewhere is rather the same one than a copy.
+    """
+    if state is None or state.st_ino == 0:
+        return "path", real
+    return state.st_ino, state.st_size, state.st_mtime_ns
