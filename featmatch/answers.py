@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.decoding import USUAL, DecodingOptions
 from featmatch.errors import Status
 from featmatch.geometry import Fit, Matrix, TentativeMatches, project, turn_at
 from featmatch.probability import Evidence, probability_of, score_of
@@ -161,12 +162,14 @@ class Verification:
         reason: in words.
         match: the best evidence found, or None.
         images: the two images as they were given.
+        decoding: what decoding one of them may cost.
     """
 
     verified: bool
     reason: str
     match: Match | None
     images: tuple[ImageSource, ImageSource] = field(repr=False)
+    decoding: DecodingOptions = field(default=USUAL, repr=False)
 
     def __bool__(self) -> bool:
         return self.verified
@@ -190,7 +193,7 @@ class Verification:
         """Both images side by side with regions and inliers: (H, W, 3) uint8 RGB."""
         from featmatch.drawing import draw_match
 
-        return draw_match(*self.images, self.match if self.verified else None)
+        return draw_match(*self.images, self.match if self.verified else None, decoding=self.decoding)
 
     def to_dict(self) -> dict[str, Any]:
         """The object that ``featmatch verify --json`` prints."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.answers import PROVEN, Match
+from featmatch.decoding import USUAL, DecodingOptions
 from featmatch.image import ImageSource
 from featmatch.symmetry import Variant
 
@@ -93,6 +94,7 @@ class Explanation:
         votes: the search for candidates.
         agreement: the verification.
         files: both, as they can be read.
+        decoding: what decoding one of them may cost.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Explanation:
     votes: Votes | None = None
     agreement: Agreement | None = None
     files: tuple[ImageSource, ImageSource] = field(repr=False, kw_only=True)
+    decoding: DecodingOptions = field(default=USUAL, repr=False, kw_only=True)
 
     @property
     def proven(self) -> bool:
@@ -120,8 +123,8 @@ class Explanation:
         from featmatch.drawing import draw_match
 
         if self.agreement is None:
-            return draw_match(*self.files, None)
-        return draw_match(*self.files, self.agreement.match, self.agreement.dropped)
+            return draw_match(*self.files, None, decoding=self.decoding)
+        return draw_match(*self.files, self.agreement.match, self.agreement.dropped, self.decoding)
 
     def to_dict(self) -> dict[str, Any]:
         """The object that ``featmatch explain --json`` prints."""

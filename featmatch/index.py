@@ -11,12 +11,13 @@ from pathlib import Path
 
 from featmatch.adding import AddReport, Progress, Target, add_files, remove_vanished
 from featmatch.answers import Match, Matches
+from featmatch.decoding import USUAL, DecodingOptions
 from featmatch.errors import ImageError, StoreError, UsageError
 from featmatch.explaining import explain
 from featmatch.explanation import Explanation
 from featmatch.features import FeatureOptions
 from featmatch.files import folder_bytes, image_files, name_below, path_below
-from featmatch.formats import split_page
+from featmatch.formats import MAX_PIXELS, split_page
 from featmatch.geometry import GeometryOptions
 from featmatch.grouping.groups import Groups
 from featmatch.image import GreyImage, ImageSource, load_grey
@@ -116,6 +117,7 @@ class Index:
         jobs: int = -1,
         text: str | None = None,
         timeout: float = 60.0,
+        max_pixels: int = MAX_PIXELS,
         pages: bool = False,
         prune: bool = False,
         wait: bool = False,
@@ -130,6 +132,7 @@ class Index:
             jobs: processes to work with; -1: one for each core. The result does not depend on it.
             text: kept with each image that is added.
             timeout: seconds that one image may take; one that takes longer is reported as failed.
+            max_pixels: larger images are reported as too large. It is not kept in the index.
             pages: index every page of a TIFF or PDF file, as FILE#page=N, not the first only; once a file is in the
                 index by pages, it stays so.
             prune: take out what lies below ``paths`` in the index, but is no more. A path that does not exist itself is
@@ -143,8 +146,7 @@ class Index:
         """
         if isinstance(paths, (str, bytes, os.PathLike)):
             raise UsageError("paths is a list of paths")
-        if not timeout > 0:
-            raise UsageError("timeout is more than 0 seconds")
+        decoding = DecodingOptions(timeout, max_pixels)
         given = [os.fspath(path) for path in paths]
         with self._writing(wait):
             for path in given:
@@ -156,7 +158,7 @@ class Index:
                 with changing(target.catalog) as change:
                     change.describe("root", self.root)
             report = add_files(
-                files, target, jobs=jobs, seconds=timeout, pages=pages, text=text,
+                files, target, jobs=jobs, decoding=decoding, pages=pages, text=text,
                 progress=progress or (lambda done, total: None), committed=self._merge_due,
             )  # fmt: skip
             if prune:
@@ -230,6 +232,8 @@ class Index:
         match: str | None = None,
         voting: VotingOptions | None = None,
         geometry: GeometryOptions | None = None,
+        timeout: float = 60.0,
+        max_pixels: int = MAX_PIXELS,
     ) -> Matches:
         """Find the images that this one is a copy of, in whole or in part.
 
@@ -240,6 +244,8 @@ class Index:
             match: look only among images that fit these words, as ``images`` does.
             voting: how candidates are found.
             geometry: what counts as agreement.
+            timeout: seconds that decoding one file may take: the image, or one that it is compared with.
+            max_pixels: of such a file; a larger one is refused.
 
         Returns:
             The matches, best first; ``.status`` is "too_little_detail" where the image has too few features and is
@@ -253,7 +259,8 @@ class Index:
             raise UsageError("limit is 1 or more")
         snapshot = self.snapshot
         among = None if match is None else snapshot.catalog.fitting(match)
-        search = self.search(snapshot, voting=voting, geometry=geometry, among=among)
+        decoding = DecodingOptions(timeout, max_pixels)
+        search = self.search(snapshot, voting=voting, geometry=geometry, among=among, decoding=decoding)
         look = search.look(image)
         if not look.enough:
             return Matches(status="too_little_detail")
@@ -270,6 +277,8 @@ class Index:
         *,
         voting: VotingOptions | None = None,
         geometry: GeometryOptions | None = None,
+        timeout: float = 60.0,
+        max_pixels: int = MAX_PIXELS,
     ) -> Explanation:
         """Say where ``query`` loses one image of the index, or how it proves it, stage by stage.
 
@@ -278,11 +287,14 @@ class Index:
             name: of the image that it should find, or the path of that.
             voting: how candidates are found.
             geometry: what counts as agreement.
+            timeout: as for ``query``.
+            max_pixels: likewise.
 
         Raises:
             ImageError: the image cannot be read; its ``status`` says why.
         """
-        return explain(self, image, os.fspath(name), voting=voting, geometry=geometry)
+        decoding = DecodingOptions(timeout, max_pixels)
+        return explain(self, image, os.fspath(name), voting=voting, geometry=geometry, decoding=decoding)
 
     def search(
         self,
@@ -291,11 +303,12 @@ class Index:
         voting: VotingOptions | None = None,
         geometry: GeometryOptions | None = None,
         among: Sequence[int] | None = None,
+        decoding: DecodingOptions = USUAL,
     ) -> Search:
         """The stages of ``query``, to be called one by one."""
         return Search(
             snapshot, self.vocabulary, self.options, voting or VotingOptions(), geometry or GeometryOptions(),
-            partial(self._picture_of, snapshot.catalog), among,
+            partial(self._picture_of, snapshot.catalog, decoding), decoding, among,
         )  # fmt: skip
 
     def reject(self, a: str | os.PathLike[str], b: str | os.PathLike[str], *, wait: bool = False) -> None:
@@ -365,14 +378,14 @@ class Index:
         """Where the index is."""
         return self._folder
 
-    def _picture_of(self, catalog: Catalog, match: Match) -> GreyImage | None:
+    def _picture_of(self, catalog: Catalog, decoding: DecodingOptions, match: Match) -> GreyImage | None:
         """The picture that a match is about, if a file of it is still there and as it was indexed."""
         for name, stamp in catalog.files_of(match.id or 0):
             path = self.path_of(name)
             try:
                 state = os.stat(split_page(path)[0])
                 if (state.st_size, state.st_mtime_ns) == stamp:
-                    return load_grey(path, longest_px=_COMPARED_PX)
+                    return load_grey(path, longest_px=_COMPARED_PX, decoding=decoding)
             except (OSError, ImageError):
                 continue
         return None

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from featmatch.decoding import DecodingOptions
 from featmatch.errors import ImageError, UsageError
 from featmatch.features import DESCRIPTOR_SIZE, FeatureOptions, extract_grey
 from featmatch.files import image_files
@@ -21,6 +21,7 @@ from featmatch.image import load_grey
 from featmatch.symmetry import SIFT_PERMUTATIONS
 from featmatch.vocabulary import Vocabulary, forms_of, signature_projection
 from featmatch.word_search import TwoLevelSearch, squared_norms
+from featmatch.workers import Lost, in_order
 
 Progress = Callable[[str, int, int], None]
 
@@ -101,11 +102,11 @@ def _spill_descriptors(
     """Write the descriptors of all images to a file, in order; return how many each image has."""
     counts = []
     with spill.open("wb") as file:
-        found = joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=4)(
-            joblib.delayed(_descriptors)(path, taking, scales) for path in files
-        )
+        jobs = os.cpu_count() or 1 if jobs < 0 else max(jobs, 1)
+        tasks = [(path, taking, scales) for path in files]
+        found = in_order(_descriptors, tasks, jobs=jobs, seconds=DecodingOptions().timeout)
         for done, descriptors in enumerate(found, 1):
-            if descriptors is not None:
+            if not isinstance(descriptors, Lost | None):
                 file.write(descriptors.tobytes())
                 counts.append(len(descriptors))
             report("features", done, len(files))

@@ -235,6 +235,7 @@ def test_the_first_of_several_is_taken(photos: dict[str, Pixels], suffix: str) -
 # What is not installed
 
 
+@pytest.mark.usefixtures("decoded_here")
 @pytest.mark.parametrize(
     ("extra", "content"),
     [
