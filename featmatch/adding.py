@@ -59,12 +59,14 @@ class AddReport:
         skipped: in the index already, and not changed since.
         failed: not indexed, each with its status.
         vanished: taken out, since their files are no more.
+        damaged: of those added now, whose files are cut short; they were read as far as they go.
     """
 
     added: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class _Indexed:
     mtime_ns: int
     image: IndexedImage
     metadata: Metadata
+    damaged: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,8 @@ def add_files(
                     report.failed.append(result)
                 else:
                     batch.append((name_below(target.root, path), result))
+                    if result.damaged:
+                        report.damaged.append(name_below(target.root, path))
                 progress(done, len(pending))
                 if len(batch) == BATCH_IMAGES:
                     commit()
@@ -305,7 +310,7 @@ def _index_file(
         max(features.width, features.height),
     )
     image = IndexedImage(features.width, features.height, words.ids[:, 0], postings, whole.phashes[0], whole.looks[0])
-    return _Indexed(digest, state.st_size, state.st_mtime_ns, image, read_metadata(path))
+    return _Indexed(digest, state.st_size, state.st_mtime_ns, image, read_metadata(path), grey.damaged)
 
 
 @lru_cache(maxsize=1)

@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from featmatch.errors import ImageError, UsageError
+from featmatch.frames import seek_first_shown
 from featmatch.working import at_work, limit_memory
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ _RAW_MAGIC = (b"FUJIFILMCCD-RAW", b"FOVb", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", 
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
 _HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
 
-_NEW_SUBFILE_TYPE, _PHOTOMETRIC, _ORIENTATION, _TILE_WIDTH, _TILE_LENGTH, _SUB_IFDS, _DNG_VERSION = (
-    254, 262, 274, 322, 323, 330, 50706,
+_NEW_SUBFILE_TYPE, _PHOTOMETRIC, _ORIENTATION, _TILE_WIDTH, _TILE_LENGTH, _SUB_IFDS, _NO_DATA, _DNG_VERSION = (
+    254, 262, 274, 322, 323, 330, 42113, 50706,
 )  # fmt: skip
 _SENSOR_PHOTOMETRICS = frozenset((32803, 34892))  # colour filter array, linear raw
 _ORIENTATION_OF_FLIP = {3: 3, 5: 8, 6: 6}  # LibRaw's way to say it -> EXIF's
@@ -113,7 +114,8 @@ def may_have_pages(path: str) -> bool:
 def opened(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
     """Open any kind of source lazily; whatever goes wrong until it is closed is told as an ImageError.
 
-    Of a file with several pages or frames it is the first, but for a path that ends in ``#page=N``.
+    Of a file with several pages it is the first, but for a path that ends in ``#page=N``; of an animation the first
+    frame that is not blank.
     """
     with _told(max_pixels), contextlib.ExitStack() as stack:
         if at_work():  # else Pillow's own bound, for all of the process, is not ours to change
@@ -129,6 +131,7 @@ def opened(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Iterator[Image.
         else:
             image = _from_array(source)
         _bound(*image.size, max_pixels)
+        seek_first_shown(image)
         yield image
 
 
@@ -266,6 +269,9 @@ def _open_pillow(file: IO[bytes], page: int = 1, max_pixels: int = MAX_PIXELS) -
             except EOFError as error:
                 raise ImageError("not_found", f"has no page {page}") from error
         _bound(image.tag_v2.get(_TILE_WIDTH, 0), image.tag_v2.get(_TILE_LENGTH, 0), max_pixels)
+        with contextlib.suppress(ValueError, AttributeError):
+            if _NO_DATA in image.tag_v2:
+                image.info["no_data"] = float(image.tag_v2[_NO_DATA].strip("\0 "))
     return image
 
 

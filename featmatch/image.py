@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageChops
 
+from featmatch.damage import load, rows_that_came
 from featmatch.decoding import USUAL, DecodingOptions, apart
 from featmatch.formats import ImageSource, opened
+from featmatch.rasters import masked, narrowed
 
 if TYPE_CHECKING:  # the processes that decode do without NumPy and OpenCV where they can: they start in half the time
     import numpy as np
@@ -53,6 +55,8 @@ class GreyImage:
         offset_x: original px by which the working picture begins to the right of the original.
         offset_y: the same downwards.
         colours: (64, 64, 3) uint8 RGB, points spread evenly over the picture; None where they were not asked for.
+        damaged: the file is short of its end. ``pixels`` and ``colours`` are of what came, ``width`` and ``height`` of
+            the whole picture.
     """
 
     pixels: NDArray[np.uint8]
@@ -63,6 +67,7 @@ class GreyImage:
     offset_x: float = 0.0
     offset_y: float = 0.0
     colours: NDArray[np.uint8] | None = None
+    damaged: bool = False
 
     @property
     def original_from_working(self) -> NDArray[np.float64]:
@@ -87,10 +92,12 @@ class _Decoded:
 
     Attributes:
         grey: of mode L.
+        size: of what is in ``grey``, px of the original; with the part of a px that a reduced JPEG has in excess.
         points: 64 x 64 of mode RGB.
     """
 
     grey: Image.Image
+    size: tuple[float, float]
     width: int
     height: int
     scale_x: float
@@ -98,6 +105,7 @@ class _Decoded:
     offset_x: float
     offset_y: float
     points: Image.Image | None
+    damaged: bool
 
     def at_working_size(self, longest_px: int, shortest_px: int) -> GreyImage:
         import numpy as np
@@ -105,7 +113,7 @@ class _Decoded:
         pixels = np.array(self.grey)
         long_side = max(self.width, self.height)
         target = min(max(long_side, shortest_px), longest_px) / long_side
-        width, height = max(1, round(self.width * target)), max(1, round(self.height * target))
+        width, height = (max(1, round(side * target)) for side in self.size)
         if (width, height) != self.grey.size:
             import cv2
 
@@ -114,7 +122,7 @@ class _Decoded:
         return GreyImage(
             pixels, self.width, self.height,
             self.scale_x * self.grey.width / width, self.scale_y * self.grey.height / height,
-            self.offset_x, self.offset_y, None if self.points is None else np.array(self.points),
+            self.offset_x, self.offset_y, None if self.points is None else np.array(self.points), self.damaged,
         )  # fmt: skip
 
 
@@ -168,6 +176,7 @@ def _decode_display(source: ImageSource, longest_px: int | None, decoding: Decod
     with opened(source, decoding.max_pixels) as image:
         if longest_px is not None:
             image.draft(None, (2 * longest_px, 2 * longest_px))  # JPEG only; never below what is wanted
+        load(image)
         upright, _ = _upright(image)
         shown = _without_excess(upright).convert("RGB")
     if longest_px is not None:
@@ -191,24 +200,42 @@ def _decode(source: ImageSource, longest_px: int, colours: bool, decoding: Decod
         size = (max(1, int(width * shrink)), max(1, int(height * shrink)))
         mode = "YCbCr" if colours else "L"  # Y is the same as L
         drafted = image.draft(mode, size) if shrink < 1 and image.format in ("JPEG", "MPO") else None
+        damaged = load(image)  # Pillow turns TIFF files upright by itself here
+        rows = rows_that_came(_to_grey(image), image.format) if damaged else (0, image.height)
+        stored_size = image.size
         upright, turn = _upright(image)
         if drafted is None:
             width, height = image.size
         scale_x, scale_y = (width / drafted[1][2], height / drafted[1][3]) if drafted else (1.0, 1.0)
         # A reduced JPEG has a last column that is only partly of the picture; a turn can make it the first.
         excess_x, excess_y = width - scale_x * image.width, height - scale_y * image.height
-        grey = _to_grey(upright)
-        points = _points(upright) if colours else None
+        box = _turned(rows, stored_size, turn)
+        grey = _to_grey(upright).crop(box) if damaged else _to_grey(upright)
+        points = _points(upright.crop(box) if damaged else upright) if colours else None
     if turn in _SWAPPING_TURNS:
         width, height, scale_x, scale_y, excess_x, excess_y = height, width, scale_y, scale_x, excess_y, excess_x
     offset_x = excess_x if turn in _TURNS_OF_X else 0.0
     offset_y = excess_y if turn in _TURNS_OF_Y else 0.0
-    return _Decoded(grey, width, height, scale_x, scale_y, offset_x, offset_y, points)
+    shown: tuple[float, float] = (width, height)
+    if damaged:
+        shown = (grey.width * scale_x, grey.height * scale_y)
+        offset_x, offset_y = offset_x + box[0] * scale_x, offset_y + box[1] * scale_y
+    return _Decoded(grey, shown, width, height, scale_x, scale_y, offset_x, offset_y, points, damaged)
+
+
+def _turned(rows: tuple[int, int], size: tuple[int, int], turn: Image.Transpose | None) -> tuple[int, int, int, int]:
+    """Where these rows of a stored picture are in the turned one: left, top, right, below."""
+    if rows == (0, size[1]):
+        return (0, 0, size[1], size[0]) if turn in _SWAPPING_TURNS else (0, 0, *size)
+    mask = Image.new("1", size)
+    mask.paste(1, (0, rows[0], size[0], rows[1]))
+    box = (mask if turn is None else mask.transpose(turn)).getbbox()
+    assert box is not None
+    return box
 
 
 def _upright(image: Image.Image) -> tuple[Image.Image, Image.Transpose | None]:
     """The decoded picture as displayed, and how it was turned for that."""
-    image.load()  # Pillow turns TIFF files upright by itself here
     turn = _turn(image)
     if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
         image = ImageChops.invert(image)  # Pillow takes every such file for one of Adobe's, whose inks are inverted
@@ -241,7 +268,7 @@ def _is_transparent(image: Image.Image) -> bool:
 
 def _to_grey(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
-        return _narrowed(image)
+        return narrowed(image)
     rows = max(_STRIP_PIXELS // image.width, 1)
     if image.height <= rows:
         return _strip_to_grey(image)
@@ -261,24 +288,4 @@ def _strip_to_grey(image: Image.Image) -> Image.Image:
         image = image.getchannel(0)
     elif image.mode == "CMYK":
         image = image.convert("RGB")
-    return image.convert("L")
-
-
-def _narrowed(image: Image.Image) -> Image.Image:
-    """Bring 16-bit, 32-bit and float pixels to 8 bits, by a shift (or a factor) that fits the brightest."""
-    import numpy as np
-
-    values = np.asarray(image)
-    grey = np.empty(values.shape, np.uint8)
-    rows = max(_STRIP_PIXELS // values.shape[1], 1)
-    strips = [slice(top, top + rows) for top in range(0, len(values), rows)]
-    if np.issubdtype(values.dtype, np.integer):
-        shift = max(max(int(values.max()), 0).bit_length() - 8, 0)
-        for strip in strips:
-            grey[strip] = np.maximum(values[strip], 0) >> shift
-    else:
-        real = np.nan_to_num(values, posinf=0.0, neginf=0.0)
-        low, high = float(real.min()), float(real.max())
-        for strip in strips:
-            grey[strip] = (real[strip].astype(np.float64) - low) * (255.0 / max(high - low, 1e-12))
-    return Image.fromarray(grey)
+    return masked(image) if image.mode == "L" else image.convert("L")

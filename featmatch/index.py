@@ -263,12 +263,13 @@ class Index:
         search = self.search(snapshot, voting=voting, geometry=geometry, among=among, decoding=decoding)
         look = search.look(image)
         if not look.enough:
-            return Matches(status="too_little_detail")
+            return Matches(status="too_little_detail", damaged=look.grey.damaged)
         verdicts = verdicts_of(image, snapshot.catalog)
         candidates = search.candidates(look, search.words(look), verdicts)
         found = search.matches(look, candidates, verdicts)
         names = snapshot.catalog.names_of([one.id for one in found if one.id is not None], match)
-        return Matches([one for one in named(found, names) if unproven or one.proven][:limit], times=search.clock.times)
+        matches = [one for one in named(found, names) if unproven or one.proven][:limit]
+        return Matches(matches, times=search.clock.times, damaged=look.grey.damaged)
 
     def explain(
         self,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _CSV_COLUMNS = (
     "query", "status", "id", "name", "probability", "score", "inliers", "agreement", "kind", "rotation_deg", "scale",
     "mirrored", "negative", "homography", "query_region", "reference_region", "query_overlap", "reference_overlap",
-    "verdict",
+    "verdict", "damaged", "query_damaged",
 )  # fmt: skip
 
 
@@ -27,24 +27,26 @@ def print_object(values: dict[str, Any]) -> None:
 
 def print_json(query: str, matches: Matches) -> None:
     """The JSON line of one query."""
-    print_object({"query": query, "status": matches.status, "matches": [match.to_dict() for match in matches]})
+    found = [match.to_dict() for match in matches]
+    print_object({"query": query, "status": matches.status, "damaged": matches.damaged, "matches": found})
 
 
 def print_table(query: str, matches: Matches) -> None:
     """A heading for one query, and a line for each match."""
+    title = _titled(query, matches.damaged)
     if matches.status != "ok":
-        click.echo(f"{printable(query)}: {matches.status}")
+        click.echo(f"{title}: {matches.status}")
         return
     if not matches:
-        click.echo(f"{printable(query)}: nothing found")
+        click.echo(f"{title}: nothing found")
         return
-    click.echo(f"{printable(query)}:")
+    click.echo(f"{title}:")
     click.echo(f"  {'probability':>11}  {'inliers':>7}  {'of query':>8}  {'of image':>8}  name  (relation)")
     for match in matches:
         said = f"; {match.verdict}" if match.verdict else ""
         click.echo(
             f"  {match.probability:>11.4f}  {match.inliers:>7}  {match.query_overlap:>8.0%}  "
-            f"{match.reference_overlap:>8.0%}  {printable(match.name)}  ({match.relation}{said})"
+            f"{match.reference_overlap:>8.0%}  {_titled(match.name, match.damaged)}  ({match.relation}{said})"
         )
 
 
@@ -62,15 +64,19 @@ class CsvPrinter:
             row |= row.pop("relation")
             for nested in ("homography", "query_region", "reference_region"):
                 row[nested] = json.dumps(row[nested])
-            self._writer.writerow({"query": query, "status": matches.status, **row})
+            self._writer.writerow(self._of_query(query, matches) | row)
         if not matches:
-            self._writer.writerow({"query": query, "status": matches.status})
+            self._writer.writerow(self._of_query(query, matches))
+
+    def _of_query(self, query: str, matches: Matches) -> dict[str, Any]:
+        return {"query": query, "status": matches.status, "query_damaged": matches.damaged}
 
 
 def sentence(a: str, b: str, proof: Verification) -> str:
     """What a verification says, in one line."""
     answer = "yes" if proof else "no"
-    return f"{answer}: {printable(a)} / {printable(b)}: {proof.reason} (probability {proof.probability:.4f})"
+    pair = " / ".join(map(_titled, (a, b), proof.damaged))
+    return f"{answer}: {pair}: {proof.reason} (probability {proof.probability:.4f})"
 
 
 def print_explanation(query: str, explanation: Explanation) -> None:
@@ -99,6 +105,10 @@ def print_explanation(query: str, explanation: Explanation) -> None:
     click.echo(explanation.verdict)
     if not explanation.proven:
         click.echo(f"would let it pass: {', or '.join(explanation.options) or 'no option'}")
+
+
+def _titled(name: str, damaged: bool) -> str:
+    return printable(name) + (" (damaged)" if damaged else "")
 
 
 def printable(name: str) -> str:

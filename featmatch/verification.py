@@ -122,6 +122,7 @@ def named(matches: Iterable[Match], names: Mapping[int, Sequence[str]]) -> list[
 def _with_agreement(match: Match, query: GreyImage, reference: GreyImage | None, detector: str) -> Match:
     if reference is None:
         return match
+    match = dataclasses.replace(match, damaged=reference.damaged)
     found = pixel_agreement(
         query.pixels,
         reference.pixels,
@@ -182,7 +183,7 @@ def verify(
     found = _compared(
         grey, other, taking, matching or MatchingOptions(), geometry or GeometryOptions(), _name(b)
     )  # fmt: skip
-    return Verification(*found, (a, b), decoding)
+    return Verification(*found, (a, b), (grey.damaged, other.damaged), decoding)
 
 
 def _compared(

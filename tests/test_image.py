@@ -409,8 +409,8 @@ def test_what_is_no_image_fails_to_decode(tmp_path: Path, content: bytes) -> Non
     assert status_of(content) == "decode_failed"
 
 
-@pytest.mark.parametrize("suffix", ["JPEG", "PNG", "GIF", "TIFF", "WEBP"])
-def test_truncated_file_fails_to_decode(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("suffix", ["GIF", "WEBP", "JPEG2000"])
+def test_truncated_file_whose_rows_are_not_known_fails_to_decode(tmp_path: Path, suffix: str) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (200, 200, 3)).astype(np.uint8)
     content = encoded(Image.fromarray(noise), suffix)
     path = tmp_path / "a.jpg"

@@ -18,7 +18,7 @@ from featmatch.errors import FeatmatchError, UsageError
 from featmatch.workers import Lost, in_order, run
 
 
-def task(kind: str, value: Any = 0) -> Any:
+def task(kind: str, value: Any = 0) -> Any:  # noqa: PLR0911
     """What the processes are made to do; it is found by its name."""
     if kind == "exit":
         os._exit(value)
@@ -218,7 +218,7 @@ def test_a_process_that_cannot_be_started_is_tried_again(monkeypatch: pytest.Mon
 
 def test_trying_to_start_a_process_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     refusing = Refusing(1000, monkeypatch)
-    with pytest.raises(FeatmatchError, match="cannot start a process.*temporarily unavailable"):
+    with pytest.raises(FeatmatchError, match=r"cannot start a process.*temporarily unavailable"):
         results([("value", 1)], jobs=1)
     assert refusing.left == 1000 - 3
     workers.prepare()  # is no promise

@@ -68,6 +68,8 @@ def add(
         )  # fmt: skip
     for failure in report.failed:
         complain(f"{tables.printable(failure.name)}: {failure.status}: {failure.message}")
+    for name in report.damaged:
+        complain(f"{tables.printable(name)}: damaged: the file is cut short, and was read as far as it goes")
     for name in report.vanished:
         complain(f"{tables.printable(name)}: vanished, taken out")
     vanished = f", vanished {len(report.vanished)}" if prune else ""
