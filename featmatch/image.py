@@ -167,12 +167,12 @@ def load_display(
         ImageError: the picture cannot be read within its bounds.
         UsageError: ``source`` is of no type or shape that is an image.
     """
+    return apart(_decode_display, source, longest_px, options=decoding)
+
+
+def _decode_display(source: ImageSource, longest_px: int | None, decoding: DecodingOptions) -> NDArray[np.uint8]:
     import numpy as np
 
-    return np.array(apart(_decode_display, source, longest_px, options=decoding))
-
-
-def _decode_display(source: ImageSource, longest_px: int | None, decoding: DecodingOptions) -> Image.Image:
     with opened(source, decoding.max_pixels) as image:
         if longest_px is not None:
             image.draft(None, (2 * longest_px, 2 * longest_px))  # JPEG only; never below what is wanted
@@ -181,7 +181,7 @@ def _decode_display(source: ImageSource, longest_px: int | None, decoding: Decod
         shown = _without_excess(upright).convert("RGB")
     if longest_px is not None:
         shown.thumbnail((longest_px, longest_px), Image.Resampling.LANCZOS)
-    return shown
+    return np.array(shown)
 
 
 def _decode_grey(
