@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from featmatch.errors import ImageError, UsageError
 from featmatch.formats import MAX_PIXELS, ImageSource
-from featmatch.workers import MEMORY_BYTES, Lost, run
+from featmatch.working import MEMORY_BYTES, Lost
 
 Result = TypeVar("Result")
 
@@ -44,6 +44,8 @@ def apart(function: Callable[..., Result], source: ImageSource, *more: object, o
     """
     if not isinstance(source, (str, os.PathLike, bytes, bytearray)):
         return function(source, *more, options)
+    from featmatch.workers import run  # not loaded where files are decoded
+
     given = os.fspath(source) if isinstance(source, os.PathLike) else source
     result: Result | Lost = run(
         function, (given, *more, options), seconds=options.timeout, memory_bytes=options.memory_bytes

@@ -21,11 +21,10 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 from featmatch.errors import FeatmatchError, UsageError
-from featmatch.working import Lost, at_work
+from featmatch.working import MEMORY_BYTES, Lost, at_work
 
 __all__ = ["MEMORY_BYTES", "Lost", "in_order", "may_start", "prepare", "run"]
 
-MEMORY_BYTES = 4 << 30  # that one process may take; the largest pictures that are decoded want 2 to 3 GB
 _START_SECONDS = 300.0
 _PAUSES = (0.05, 0.2, 1.0, 3.0)  # seconds before each further try to start a process
 _AHEAD = 32  # tasks for each process that may be done before the first is taken: one slow task stops no other
@@ -227,7 +226,7 @@ class _Worker:
             OSError: the system starts none.
         """
         paths = [os.path.abspath(path) for path in sys.path if isinstance(path, str)]
-        program = f"import sys; sys.path[:] = {paths!a}; from featmatch.working import work; work()"
+        program = f"import gc, sys; gc.disable(); sys.path[:] = {paths!a}; from featmatch.working import work; work()"
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self._expired = False
         self.process = subprocess.Popen(

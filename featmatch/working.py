@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import pickle
 import signal
@@ -11,6 +12,8 @@ import threading
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import IO, Any
+
+MEMORY_BYTES = 4 << 30  # that one process may take; the largest pictures that are decoded want 2 to 3 GB
 
 _at_work = threading.Event()
 
@@ -108,3 +111,4 @@ def _load_decoders() -> None:
     import featmatch.image  # noqa: F401
 
     Image.preinit()
+    gc.enable()  # it was off for the imports, a tenth of whose time it takes
