@@ -13,6 +13,7 @@ from typing import Any
 
 import cv2
 
+from featmatch.decoding import DecodingOptions
 from featmatch.errors import ImageError, Status
 from featmatch.features import FeatureOptions, extract_grey
 from featmatch.files import absolute, is_below, sha256_of
@@ -29,6 +30,7 @@ from featmatch.verification import FEWEST_FEATURES
 from featmatch.vocabulary import Vocabulary
 from featmatch.whole import LEAST_DETAIL, whole_picture
 from featmatch.workers import Lost, in_order
+from featmatch.working import at_work
 
 Progress = Callable[[int, int], None]
 
@@ -60,12 +62,14 @@ class AddReport:
         skipped: in the index already, and not changed since.
         failed: not indexed, each with its status.
         vanished: taken out, since their files are no more.
+        damaged: of those added now, whose files are cut short; they were read as far as they go.
     """
 
     added: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class _Indexed:
     mtime_ns: int
     image: IndexedImage
     metadata: Metadata
+    damaged: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ def add_files(
     target: Target,
     *,
     jobs: int,
-    seconds: float,
+    decoding: DecodingOptions,
     pages: bool,
     text: str | None,
     progress: Progress,
@@ -121,7 +126,7 @@ def add_files(
         files: paths, in the order in which their images are to be numbered.
         target: where to.
         jobs: processes; -1: one for each core.
-        seconds: that one image may take.
+        decoding: what one image may cost.
         pages: index all pages of a file that has several, not the first only. A file of which there are pages in the
             index already is indexed by pages in any case.
         text: kept with each image.
@@ -129,7 +134,7 @@ def add_files(
         committed: called after each commit.
     """
     report = AddReport()
-    paths, gone = _by_pages(files, target, report, pages=pages, jobs=jobs, seconds=seconds)
+    paths, gone = _by_pages(files, target, report, pages=pages, jobs=jobs, decoding=decoding)
     pending = _commit_known(paths, target, text, report)
     batch: list[tuple[str, _Indexed]] = []
 
@@ -141,12 +146,15 @@ def add_files(
 
     try:
         vocabulary = target.folder.absolute() / VOCABULARY
-        with contextlib.closing(_indexed(pending, vocabulary, target.options, jobs, seconds)) as results:
+        with contextlib.closing(_indexed(pending, vocabulary, target.options, jobs, decoding)) as results:
             for done, (path, result) in enumerate(results, 1):
                 if isinstance(result, Failure):
                     report.failed.append(result)
                 else:
-                    batch.append((target.naming.name_of(path), result))
+                    name = target.naming.name_of(path)
+                    batch.append((name, result))
+                    if result.damaged:
+                        report.damaged.append(name)
                 progress(done, len(pending))
                 if len(batch) == BATCH_IMAGES:
                     commit()
@@ -185,7 +193,7 @@ def _is_gone(path: str) -> bool:
 
 
 def _by_pages(
-    files: Sequence[str], target: Target, report: AddReport, *, pages: bool, jobs: int, seconds: float
+    files: Sequence[str], target: Target, report: AddReport, *, pages: bool, jobs: int, decoding: DecodingOptions
 ) -> tuple[list[str], list[str]]:
     """The images in the files, as paths, and the names in the catalogue that stood for pages and no longer do."""
     name_of = target.naming.name_of
@@ -202,7 +210,7 @@ def _by_pages(
     paged = [file for file in files if name_of(file) in known or (pages and may_have_pages(file))]
     images: dict[str, list[str]] = {}
     gone: set[str] = set()
-    for file, count in _in_processes(_count_pages, [(file,) for file in paged], jobs, seconds):
+    for file, count in _in_processes(_count_pages, [(file,) for file in paged], jobs, decoding):
         if isinstance(count, Failure):
             report.failed.append(count)
             images[file] = []
@@ -249,18 +257,19 @@ def _commit_known(files: Sequence[str], target: Target, text: str | None, report
 
 
 def _indexed(
-    paths: Sequence[str], vocabulary: Path, options: FeatureOptions, jobs: int, seconds: float
+    paths: Sequence[str], vocabulary: Path, options: FeatureOptions, jobs: int, decoding: DecodingOptions
 ) -> Generator[tuple[str, _Indexed | Failure], None, None]:
     """Index images in parallel; results come in the order of the paths."""
-    return _in_processes(_index_file, [(path, vocabulary, options) for path in paths], jobs, seconds)
+    return _in_processes(_index_file, [(path, vocabulary, options, decoding) for path in paths], jobs, decoding)
 
 
 def _in_processes(
-    function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], jobs: int, seconds: float
+    function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], jobs: int, decoding: DecodingOptions
 ) -> Generator[tuple[str, Any], None, None]:
     """Each task's path, which is its first argument, with its result."""
     jobs = min(os.cpu_count() or 1 if jobs < 0 else max(jobs, 1), 1 + len(tasks) // _FEW_FILES)
-    with contextlib.closing(in_order(function, tasks, jobs=jobs, seconds=seconds)) as results:
+    how: dict[str, Any] = {"jobs": jobs, "seconds": decoding.timeout, "memory_bytes": decoding.memory_bytes}
+    with contextlib.closing(in_order(function, tasks, **how)) as results:
         for (path, *_), result in zip(tasks, results, strict=True):
             yield path, Failure(path, "decode_failed", result.reason) if isinstance(result, Lost) else result
 
@@ -272,11 +281,16 @@ def _count_pages(path: str) -> int | Failure:
         return Failure(path, error.status, error.message)
 
 
-def _index_file(path: str, vocabulary_path: Path, options: FeatureOptions) -> _Indexed | Failure:
-    cv2.setNumThreads(1)  # the processes share the cores already
+def _index_file(
+    path: str, vocabulary_path: Path, options: FeatureOptions, decoding: DecodingOptions
+) -> _Indexed | Failure:
+    if at_work():
+        cv2.setNumThreads(1)  # the processes share the cores already
     vocabulary = _vocabulary(vocabulary_path, _stamp(vocabulary_path))
     try:
-        grey = load_grey(path, longest_px=options.longest_px, shortest_px=options.shortest_px, colours=True)
+        grey = load_grey(
+            path, longest_px=options.longest_px, shortest_px=options.shortest_px, colours=True, decoding=decoding
+        )
         features, whole = extract_grey(grey, options), whole_picture(grey)
         if len(features) < FEWEST_FEATURES:
             if whole.detail < LEAST_DETAIL:
@@ -297,7 +311,7 @@ def _index_file(path: str, vocabulary_path: Path, options: FeatureOptions) -> _I
         max(features.width, features.height),
     )
     image = IndexedImage(features.width, features.height, words.ids[:, 0], postings, whole.phashes[0], whole.looks[0])
-    return _Indexed(digest, state.st_size, state.st_mtime_ns, image, read_metadata(path))
+    return _Indexed(digest, state.st_size, state.st_mtime_ns, image, read_metadata(path), grey.damaged)
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.decoding import USUAL, DecodingOptions
 from featmatch.errors import Status
 from featmatch.geometry import Fit, Matrix, TentativeMatches, project, turn_at
 from featmatch.probability import Evidence, probability_of, score_of
@@ -92,6 +93,7 @@ class Match:
         query_points: (N, 2) float64, the inliers in the query, px.
         reference_points: (N, 2) float64, the same inliers in the reference, px.
         verdict: what the user said of the pair, if anything; goes before the evidence.
+        damaged: the reference's file is cut short. False where it was not looked at: only of the best matches is it.
     """
 
     id: int | None
@@ -110,6 +112,7 @@ class Match:
     query_points: NDArray[np.float64] = field(repr=False)
     reference_points: NDArray[np.float64] = field(repr=False)
     verdict: Verdict | None = None
+    damaged: bool = False
 
     @property
     def proven(self) -> bool:
@@ -132,6 +135,7 @@ class Match:
             "query_overlap": round(self.query_overlap, 4),
             "reference_overlap": round(self.reference_overlap, 4),
             "verdict": self.verdict,
+            "damaged": self.damaged,
         }
 
 
@@ -143,6 +147,7 @@ class Matches(list[Match]):
 
     Attributes:
         status: "ok", or "too_little_detail" where neither features nor the whole picture can prove anything.
+        damaged: the query's file is cut short; it was read as far as it goes.
         times: milliseconds of "features" (decoding included), "words", "votes", "verification" and "pixels"; empty
             where the query ended before them.
         not_at_hand: names whose pixels were to be compared, but whose files are not at hand as they were added, best
@@ -155,9 +160,11 @@ class Matches(list[Match]):
         status: Status = "ok",
         times: Mapping[str, float] | None = None,
         not_at_hand: Iterable[str] = (),
+        damaged: bool = False,
     ) -> None:
         super().__init__(matches)
         self.status: Status = status
+        self.damaged = damaged
         self.times = dict(times or {})
         self.not_at_hand = list(not_at_hand)
 
@@ -193,12 +200,16 @@ class Verification:
         reason: in words.
         match: the best evidence found, or None.
         images: the two images as they were given.
+        damaged: of each, whether its file is cut short; it was read as far as it goes.
+        decoding: what decoding one of them may cost.
     """
 
     verified: bool
     reason: str
     match: Match | None
     images: tuple[ImageSource, ImageSource] = field(repr=False)
+    damaged: tuple[bool, bool] = (False, False)
+    decoding: DecodingOptions = field(default=USUAL, repr=False)
 
     def __bool__(self) -> bool:
         return self.verified
@@ -222,12 +233,14 @@ class Verification:
         """Both images side by side with regions and inliers: (H, W, 3) uint8 RGB."""
         from featmatch.drawing import draw_match
 
-        return draw_match(*self.images, self.match if self.verified else None)
+        return draw_match(*self.images, self.match if self.verified else None, decoding=self.decoding)
 
     def to_dict(self) -> dict[str, Any]:
         """The object that ``featmatch verify --json`` prints."""
         found = self.match.to_dict() if self.match else dict.fromkeys(_NOTHING)
-        return {"verified": self.verified, "reason": self.reason, **found}
+        query_damaged, damaged = self.damaged
+        said = {"verified": self.verified, "reason": self.reason, "query_damaged": query_damaged}
+        return {**said, **found, "damaged": damaged}
 
 
 _NOTHING = (

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.answers import Match
+from featmatch.decoding import USUAL, DecodingOptions
 from featmatch.errors import ImageError
 from featmatch.image import ImageSource, load_display
 
@@ -19,7 +20,11 @@ _LINES = 60  # more would hide the pictures
 
 
 def draw_match(
-    query: ImageSource, reference: ImageSource | None, match: Match | None, dropped: NDArray[np.float64] | None = None
+    query: ImageSource,
+    reference: ImageSource | None,
+    match: Match | None,
+    dropped: NDArray[np.float64] | None = None,
+    decoding: DecodingOptions = USUAL,
 ) -> NDArray[np.uint8]:
     """Draw two images side by side, with what a match says of them.
 
@@ -28,6 +33,7 @@ def draw_match(
         reference: the image that was found; None: no file of it is at hand.
         match: what to draw onto them; None: nothing.
         dropped: (2, N, 2) float64, px: matches of query and reference that do not agree, drawn in another colour.
+        decoding: what decoding each image may cost.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -37,8 +43,8 @@ def draw_match(
     """
     if reference is None:
         raise ImageError("not_found", "its file is not at hand: say where it is with --root")
-    left, left_scale = _fitted(load_display(query))
-    right, right_scale = _fitted(load_display(reference))
+    left, left_scale = _fitted(load_display(query, decoding=decoding))
+    right, right_scale = _fitted(load_display(reference, decoding=decoding))
     height = max(left.shape[0], right.shape[0])
     offset = left.shape[1] + _GAP_PX
     canvas = np.full((height, offset + right.shape[1], 3), 255, np.uint8)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.answers import Match
+from featmatch.decoding import USUAL, DecodingOptions
 from featmatch.errors import ImageError, StoreError
 from featmatch.explanation import RANKED, Agreement, Explanation, Seen, SharedWords, Stage, Votes, sentence
 from featmatch.geometry import GeometryOptions
@@ -38,17 +39,18 @@ def explain(
     *,
     voting: VotingOptions | None = None,
     geometry: GeometryOptions | None = None,
+    decoding: DecodingOptions = USUAL,
 ) -> Explanation:
     """Say where ``index.query`` loses an image, or how it proves it. See ``Index.explain``."""
     snapshot = index.snapshot
-    search = index.search(snapshot, voting=voting, geometry=geometry)
+    search = index.search(snapshot, voting=voting, geometry=geometry, decoding=decoding)
     look = search.look(image)
     known = name_known(name, snapshot.catalog, index.places)
     number = known and snapshot.catalog.image_with(snapshot.catalog.content_named(known) or "")
     told = Explanation(
         name=known or name, verdict="", lost="index",
         query=Seen(look.grey.width, look.grey.height, len(look.features)),
-        files=(image, index.path_of(known or name) or (None if known else name)),
+        files=(image, index.path_of(known or name) or (None if known else name)), decoding=decoding,
     )  # fmt: skip
     if not number:
         waits = "it waits to be added again, since its features were lost"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.answers import PROVEN, Match
+from featmatch.decoding import USUAL, DecodingOptions
 from featmatch.image import ImageSource
 from featmatch.symmetry import Variant
 
@@ -94,6 +95,7 @@ class Explanation:
         agreement: the verification.
         not_at_hand: whether its pixels were to be compared, but no file of it is at hand as it was added.
         files: both, as they can be read; None: the one in the index is not at hand.
+        decoding: what decoding one of them may cost.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Explanation:
     agreement: Agreement | None = None
     not_at_hand: bool = False
     files: tuple[ImageSource, ImageSource | None] = field(repr=False, kw_only=True)
+    decoding: DecodingOptions = field(default=USUAL, repr=False, kw_only=True)
 
     @property
     def proven(self) -> bool:
@@ -122,8 +125,8 @@ class Explanation:
         from featmatch.drawing import draw_match
 
         if self.agreement is None:
-            return draw_match(*self.files, None)
-        return draw_match(*self.files, self.agreement.match, self.agreement.dropped)
+            return draw_match(*self.files, None, decoding=self.decoding)
+        return draw_match(*self.files, self.agreement.match, self.agreement.dropped, self.decoding)
 
     def to_dict(self) -> dict[str, Any]:
         """The object that ``featmatch explain --json`` prints."""

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.arguments import check_kind, check_options
+from featmatch.decoding import DecodingOptions
 from featmatch.errors import MissingFeatureError, UsageError
+from featmatch.formats import MAX_PIXELS
 from featmatch.image import GreyImage, ImageSource, load_grey
 from featmatch.opencv import remedy
 
@@ -140,12 +142,20 @@ def features_wanted(features: object) -> FeatureOptions:
     return features if isinstance(features, FeatureOptions) else FeatureOptions(detector=str(features))
 
 
-def extract(image: ImageSource, options: FeatureOptions | None = None) -> Features:
+def extract(
+    image: ImageSource,
+    options: FeatureOptions | None = None,
+    *,
+    timeout: float = 60.0,
+    max_pixels: int = MAX_PIXELS,
+) -> Features:
     """Find the features of an image.
 
     Args:
         image: a path, the bytes of a file, an array (H, W), (H, W, 3) or (H, W, 4) uint8, or a PIL image.
         options: detector, working size and number of features.
+        timeout: seconds that decoding a file may take.
+        max_pixels: of a file; a larger one is refused.
 
     Raises:
         ImageError: the image cannot be read; its ``status`` says why.
@@ -154,7 +164,8 @@ def extract(image: ImageSource, options: FeatureOptions | None = None) -> Featur
     """
     check_kind(options, "options", FeatureOptions)
     options = options or FeatureOptions()
-    grey = load_grey(image, longest_px=options.longest_px, shortest_px=options.shortest_px)
+    decoding = DecodingOptions(timeout, max_pixels)
+    grey = load_grey(image, longest_px=options.longest_px, shortest_px=options.shortest_px, decoding=decoding)
     return extract_grey(grey, options)
 
 

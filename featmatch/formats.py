@@ -15,13 +15,17 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from featmatch.errors import ImageError, UsageError, naming
+from featmatch.frames import seek_first_shown
+from featmatch.working import at_work, limit_memory
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | NDArray[np.uint8] | Image.Image"
 
@@ -48,8 +52,8 @@ _RAW_MAGIC = (b"FUJIFILMCCD-RAW", b"FOVb", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", 
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
 _HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
 
-_NEW_SUBFILE_TYPE, _PHOTOMETRIC, _ORIENTATION, _TILE_WIDTH, _TILE_LENGTH, _SUB_IFDS, _DNG_VERSION = (
-    254, 262, 274, 322, 323, 330, 50706,
+_NEW_SUBFILE_TYPE, _PHOTOMETRIC, _ORIENTATION, _TILE_WIDTH, _TILE_LENGTH, _SUB_IFDS, _NO_DATA, _DNG_VERSION = (
+    254, 262, 274, 322, 323, 330, 42113, 50706,
 )  # fmt: skip
 _SENSOR_PHOTOMETRICS = frozenset((32803, 34892))  # colour filter array, linear raw
 _ORIENTATION_OF_FLIP = {3: 3, 5: 8, 6: 6}  # LibRaw's way to say it -> EXIF's
@@ -57,6 +61,7 @@ _FULL_SIZE = 0.9  # of a raw file's sides: cameras cut a few rows off their prev
 
 _PDF_DPI = 150.0  # a page of A4 gets 1240 x 1754 pixels, near the working size of large pictures
 _PDF_LONGEST_PX = 4000
+_PDF_MEMORY_BYTES = 1 << 30  # a page is 64 MB at most; one drawn of others, again and again, wants all there is
 _pdfium_lock = threading.Lock()  # pdfium is not for several threads at once
 
 _PAGE = re.compile(r"(.+)#page=([1-9][0-9]{0,8})", re.DOTALL)
@@ -80,7 +85,7 @@ def split_page(name: str) -> tuple[str, int | None]:
 
 
 def page_count(path: str) -> int:
-    """Number of pages of a file: 1, but for TIFF and PDF.
+    """Number of pages of a file: 1, but for TIFF and PDF. To be called where a decoder may crash.
 
     Raises:
         ImageError: it cannot be read, or has too many pages.
@@ -102,41 +107,44 @@ def page_count(path: str) -> int:
 
 
 def may_have_pages(path: str) -> bool:
-    """Whether a file begins as those do that can have several pages. Nothing of it is decoded."""
+    """Whether a file begins as those do that can have several pages. No more of it is looked at."""
     try:
         with _open_file(path) as file:
-            return _kind(file) in ("pdf", "tiff")
+            head = file.read(1024)
+            return head.lstrip().startswith(b"%PDF-") or head.startswith(_TIFF_MAGIC)
     except (ImageError, OSError):
         return False
 
 
 @contextlib.contextmanager
-def opened(source: ImageSource) -> Iterator[Image.Image]:
+def opened(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
     """Open any kind of source lazily; whatever goes wrong until it is closed is told as an ImageError.
 
-    Of a file with several pages or frames it is the first, but for a path that ends in ``#page=N``.
+    Of a file with several pages it is the first, but for a path that ends in ``#page=N``; of an animation the first
+    frame that is not blank.
     """
-    with naming(source), _told(), contextlib.ExitStack() as stack:
+    with naming(source), _told(max_pixels), contextlib.ExitStack() as stack:
+        if at_work():  # else Pillow's own bound, for all of the process, is not ours to change
+            Image.MAX_IMAGE_PIXELS = max(max_pixels, MAX_PIXELS) // 2
         if isinstance(source, Image.Image):
-            _bound(*source.size)
+            _bound(*source.size, max_pixels)
             image = source.copy()  # draft and load change an image in place; the caller's stays as it is
-        elif isinstance(source, np.ndarray):
-            image = _from_array(source)
         elif isinstance(source, (bytes, bytearray)):
-            image = stack.enter_context(_open_any(io.BytesIO(source), 1))
+            image = stack.enter_context(_open_any(io.BytesIO(source), 1, max_pixels))
         elif isinstance(source, (str, os.PathLike)):
             path, page = split_page(os.fspath(source))
-            image = stack.enter_context(_open_any(stack.enter_context(_open_file(path)), page or 1))
+            image = stack.enter_context(_open_any(stack.enter_context(_open_file(path)), page or 1, max_pixels))
         else:
-            raise UsageError(f"not an image: {type(source).__name__} (path, bytes, array or PIL image wanted)")
-        _bound(*image.size)
+            image = _from_array(source)
+        _bound(*image.size, max_pixels)
+        seek_first_shown(image)
         yield image
 
 
 @contextlib.contextmanager
-def header(path: str) -> Iterator[tuple[str, Image.Image | None, Image.Exif]]:
+def header(path: str, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[str, Image.Image | None, Image.Exif]]:
     """Open a file for what it says of its picture: its format, the image where it opens without decoding, its EXIF."""
-    with _told(), contextlib.ExitStack() as stack:
+    with _told(max_pixels), contextlib.ExitStack() as stack:
         file, page = split_page(path)
         handle = stack.enter_context(_open_file(file))
         kind = _kind(handle)
@@ -147,12 +155,12 @@ def header(path: str) -> Iterator[tuple[str, Image.Image | None, Image.Exif]]:
                 exif.load_from_fp(handle)
             yield kind.upper(), None, exif
         else:
-            image = stack.enter_context(_open_any(handle, page or 1))
+            image = stack.enter_context(_open_any(handle, page or 1, max_pixels))
             yield image.format or kind.upper(), image, image.getexif()
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _told(max_pixels: int = MAX_PIXELS) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata and large pictures; what matters is raised
@@ -160,16 +168,16 @@ def _told() -> Iterator[None]:
     except (ImageError, UsageError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError("too_large", f"more than {MAX_PIXELS} pixels") from error
+        raise ImageError("too_large", f"more than {max_pixels} pixels (max-pixels)") from error
     except UnidentifiedImageError as error:
         raise ImageError("decode_failed", "not an image, or of an unknown format") from error
     except Exception as error:  # decoders answer damaged files with errors of every kind
         raise ImageError("decode_failed", f"{type(error).__name__}: {error}") from error
 
 
-def _bound(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise ImageError("too_large", f"{width} x {height} pixels; {MAX_PIXELS} at most")
+def _bound(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise ImageError("too_large", f"{width} x {height} pixels; {max_pixels} at most (max-pixels)")
 
 
 def _open_file(path: str | os.PathLike[str]) -> IO[bytes]:
@@ -185,7 +193,11 @@ def _open_file(path: str | os.PathLike[str]) -> IO[bytes]:
     return Path(path).open("rb")
 
 
-def _from_array(array: NDArray[np.uint8]) -> Image.Image:
+def _from_array(array: Any) -> Image.Image:
+    import numpy as np
+
+    if not isinstance(array, np.ndarray):
+        raise UsageError(f"not an image: {type(array).__name__} (path, bytes, array or PIL image wanted)")
     if (
         array.dtype != np.uint8
         or array.size == 0
@@ -231,20 +243,20 @@ def _is_raw_tiff(file: IO[bytes], head: bytes) -> bool:
         file.seek(0)
 
 
-def _open_any(file: IO[bytes], page: int) -> Image.Image:
+def _open_any(file: IO[bytes], page: int, max_pixels: int) -> Image.Image:
     kind = _kind(file)
     if page > 1 and kind not in ("pdf", "tiff"):
         raise ImageError("not_found", f"has no page {page}")
     if kind == "pdf":
         return _open_pdf(file, page)
     if kind == "raw":
-        return _open_raw(file)
+        return _open_raw(file, max_pixels)
     if kind == "heif":
         image: Image.Image = _extra("pillow_heif", "heif", "HEIC").HeifImageFile(file)
         return image
     if kind == "avif":
         return _open_avif(file)
-    return _open_pillow(file, page)
+    return _open_pillow(file, page, max_pixels)
 
 
 def _extra(module: str, extra: str, what: str) -> Any:
@@ -254,7 +266,7 @@ def _extra(module: str, extra: str, what: str) -> Any:
         raise ImageError("decode_failed", f"{what} needs more: pip install featmatch[{extra}]") from error
 
 
-def _open_pillow(file: IO[bytes], page: int = 1) -> Image.Image:
+def _open_pillow(file: IO[bytes], page: int = 1, max_pixels: int = MAX_PIXELS) -> Image.Image:
     image = Image.open(file, formats=_PILLOW_FORMATS)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         if page > 1:
@@ -262,7 +274,10 @@ def _open_pillow(file: IO[bytes], page: int = 1) -> Image.Image:
                 image.seek(page - 1)
             except EOFError as error:
                 raise ImageError("not_found", f"has no page {page}") from error
-        _bound(image.tag_v2.get(_TILE_WIDTH, 0), image.tag_v2.get(_TILE_LENGTH, 0))
+        _bound(image.tag_v2.get(_TILE_WIDTH, 0), image.tag_v2.get(_TILE_LENGTH, 0), max_pixels)
+        with contextlib.suppress(ValueError, AttributeError):
+            if _NO_DATA in image.tag_v2:
+                image.info["no_data"] = float(image.tag_v2[_NO_DATA].strip("\0 "))
     return image
 
 
@@ -273,7 +288,7 @@ def _open_avif(file: IO[bytes]) -> Image.Image:
     return Image.open(file, formats=("AVIF",))
 
 
-def _open_raw(file: IO[bytes]) -> Image.Image:
+def _open_raw(file: IO[bytes], max_pixels: int) -> Image.Image:
     """The camera's own picture where it is there at full size, else the sensor's, four of its pixels to one.
 
     The camera's is what copies were made from, and is read in a fraction of the time; a small one would lose small
@@ -281,7 +296,7 @@ def _open_raw(file: IO[bytes]) -> Image.Image:
     """
     rawpy = _extra("rawpy", "raw", "a camera's raw file")
     with rawpy.imread(file) as raw:
-        _bound(raw.sizes.raw_width, raw.sizes.raw_height)
+        _bound(raw.sizes.raw_width, raw.sizes.raw_height, max_pixels)
         try:
             preview = raw.extract_thumb()
         except rawpy.LibRawError:
@@ -295,6 +310,7 @@ def _open_raw(file: IO[bytes]) -> Image.Image:
 
 
 def _pdf(file: IO[bytes]) -> Any:
+    limit_memory(_PDF_MEMORY_BYTES)
     return _extra("pypdfium2", "pdf", "PDF").PdfDocument(file)
 
 

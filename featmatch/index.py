@@ -10,12 +10,14 @@ from pathlib import Path
 
 from featmatch.adding import AddReport, Progress, Target, add_files, remove_vanished
 from featmatch.answers import Matches
-from featmatch.arguments import check_kind, check_number, check_run, check_seconds, checked_path, checked_paths
+from featmatch.arguments import check_kind, check_number, check_run, checked_path, checked_paths
+from featmatch.decoding import USUAL, DecodingOptions
 from featmatch.errors import StoreError, UsageError
 from featmatch.explaining import explain
 from featmatch.explanation import Explanation
 from featmatch.features import FeatureOptions, features_wanted
 from featmatch.files import absolute, folder_bytes
+from featmatch.formats import MAX_PIXELS
 from featmatch.geometry import GeometryOptions
 from featmatch.grouping.groups import Groups
 from featmatch.image import ImageSource
@@ -122,6 +124,7 @@ class Index:
         jobs: int = -1,
         text: str | None = None,
         timeout: float = 60.0,
+        max_pixels: int = MAX_PIXELS,
         pages: bool = False,
         prune: bool = False,
         wait: bool = False,
@@ -137,6 +140,7 @@ class Index:
             jobs: processes to work with; -1: one for each core. The result does not depend on it.
             text: kept with each image that is added.
             timeout: seconds that one image may take; one that takes longer is reported as failed.
+            max_pixels: larger images are reported as too large. It is not kept in the index.
             pages: index every page of a TIFF or PDF file, as FILE#page=N, not the first only; once a file is in the
                 index by pages, it stays so.
             prune: take out what lies below ``paths`` in the index, but is no more. A path that does not exist itself is
@@ -152,12 +156,12 @@ class Index:
         given = checked_paths(paths, "paths")
         check_run(jobs, progress)
         check_kind(text, "text", str)
-        check_seconds(timeout, "timeout")
+        decoding = DecodingOptions(timeout, max_pixels)
         with self._writing(wait):
             naming, files = self._whereabouts.of_addition(given, self.snapshot.catalog)
             target = Target(self._folder, naming, self.options, len(self.vocabulary))
             report = add_files(
-                files, target, jobs=jobs, seconds=timeout, pages=pages, text=text,
+                files, target, jobs=jobs, decoding=decoding, pages=pages, text=text,
                 progress=progress or (lambda done, total: None), committed=self._merge_due,
             )  # fmt: skip
             if prune:
@@ -251,6 +255,8 @@ class Index:
         match: str | None = None,
         voting: VotingOptions | None = None,
         geometry: GeometryOptions | None = None,
+        timeout: float = 60.0,
+        max_pixels: int = MAX_PIXELS,
     ) -> Matches:
         """Find the images that this one is a copy of, in whole or in part.
 
@@ -261,6 +267,8 @@ class Index:
             match: look only among images that fit these words, as ``images`` does.
             voting: how candidates are found.
             geometry: what counts as agreement.
+            timeout: seconds that decoding one file may take: the image, or one that it is compared with.
+            max_pixels: of such a file; a larger one is refused.
 
         Returns:
             The matches, best first; ``.status`` is "too_little_detail" where the image has too few features and is
@@ -276,10 +284,11 @@ class Index:
         check_kind(match, "match", str)
         snapshot = self.snapshot
         among = None if match is None else snapshot.catalog.fitting(match)
-        search = self.search(snapshot, voting=voting, geometry=geometry, among=among)
+        decoding = DecodingOptions(timeout, max_pixels)
+        search = self.search(snapshot, voting=voting, geometry=geometry, among=among, decoding=decoding)
         look = search.look(image)
         if not look.enough:
-            return Matches(status="too_little_detail")
+            return Matches(status="too_little_detail", damaged=look.grey.damaged)
         verdicts = verdicts_of(image, snapshot.catalog)
         candidates = search.candidates(look, search.words(look), verdicts)
         found = search.matches(look, candidates, verdicts)
@@ -288,6 +297,7 @@ class Index:
         return Matches(
             [one for one in answers if unproven or one.proven][:limit], times=search.clock.times,
             not_at_hand=[one.name for one in answers if one.id in search.pictures.missing],
+            damaged=look.grey.damaged,
         )  # fmt: skip
 
     def explain(
@@ -297,6 +307,8 @@ class Index:
         *,
         voting: VotingOptions | None = None,
         geometry: GeometryOptions | None = None,
+        timeout: float = 60.0,
+        max_pixels: int = MAX_PIXELS,
     ) -> Explanation:
         """Say where ``query`` loses one image of the index, or how it proves it, stage by stage.
 
@@ -305,11 +317,14 @@ class Index:
             name: of the image that it should find, or the path of that.
             voting: how candidates are found.
             geometry: what counts as agreement.
+            timeout: as for ``query``.
+            max_pixels: likewise.
 
         Raises:
             ImageError: the image cannot be read; its ``status`` says why.
         """
-        return explain(self, image, checked_path(name, "name"), voting=voting, geometry=geometry)
+        decoding = DecodingOptions(timeout, max_pixels)
+        return explain(self, image, checked_path(name, "name"), voting=voting, geometry=geometry, decoding=decoding)
 
     def search(
         self,
@@ -318,11 +333,12 @@ class Index:
         voting: VotingOptions | None = None,
         geometry: GeometryOptions | None = None,
         among: Sequence[int] | None = None,
+        decoding: DecodingOptions = USUAL,
     ) -> Search:
         """The stages of ``query``, to be called one by one."""
         return Search(
             snapshot, self.vocabulary, self.options, voting or VotingOptions(), geometry or GeometryOptions(),
-            Pictures(snapshot.catalog, self._whereabouts.places(snapshot.catalog)), among,
+            Pictures(snapshot.catalog, self._whereabouts.places(snapshot.catalog), decoding), decoding, among,
         )  # fmt: skip
 
     def reject(self, a: str | os.PathLike[str], b: str | os.PathLike[str], *, wait: bool = False) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from featmatch.answers import Match
+from featmatch.decoding import USUAL, DecodingOptions
 from featmatch.errors import ImageError
 from featmatch.formats import split_page
 from featmatch.image import GreyImage, load_grey
@@ -21,10 +22,11 @@ class Pictures:
         missing: numbers of the images that were looked for and are not at hand, or not as they were indexed.
     """
 
-    def __init__(self, catalog: Catalog, places: Places) -> None:
+    def __init__(self, catalog: Catalog, places: Places, decoding: DecodingOptions = USUAL) -> None:
         """Look for the images of a catalogue in these places."""
         self._catalog = catalog
         self._places = places
+        self._decoding = decoding
         self.missing: set[int] = set()
 
     def of(self, match: Match) -> GreyImage | None:
@@ -35,7 +37,7 @@ class Pictures:
                 try:
                     state = os.stat(split_page(path)[0])
                     if (state.st_size, state.st_mtime_ns) == stamp:
-                        return load_grey(path, longest_px=_COMPARED_PX)
+                        return load_grey(path, longest_px=_COMPARED_PX, decoding=self._decoding)
                 except (OSError, ImageError):
                     continue
         self.missing.add(image)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from featmatch.answers import Match, Verdict
 from featmatch.arguments import check_kind
+from featmatch.decoding import USUAL, DecodingOptions
 from featmatch.features import FeatureOptions, Features, extract_grey
 from featmatch.geometry import GeometryOptions
 from featmatch.image import GreyImage, ImageSource, load_grey
@@ -58,6 +59,7 @@ class Search:
         voting: how candidates are found.
         geometry: what counts as agreement.
         pictures: of matches, where they are at hand.
+        decoding: what decoding one file may cost.
         among: numbers of the only images that are to be found; None: all.
         clock: times the stages.
     """
@@ -68,6 +70,7 @@ class Search:
     voting: VotingOptions
     geometry: GeometryOptions
     pictures: Pictures
+    decoding: DecodingOptions = USUAL
     among: Sequence[int] | None = None
     clock: StageClock = dataclasses.field(default_factory=StageClock)
 
@@ -78,7 +81,7 @@ class Search:
     def look(self, image: ImageSource) -> Look:
         """Decode a picture and find its features."""
         longest_px, shortest_px = self.options.longest_px, self.options.shortest_px
-        grey = load_grey(image, longest_px=longest_px, shortest_px=shortest_px, colours=True)
+        grey = load_grey(image, longest_px=longest_px, shortest_px=shortest_px, colours=True, decoding=self.decoding)
         features = extract_grey(grey, self.options)
         if len(features) < FEWEST_FEATURES:
             features = features[:0]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _QUERY_COLUMNS = (
     "query", "status", "id", "name", "probability", "score", "inliers", "agreement", "kind", "rotation_deg", "scale",
     "mirrored", "negative", "homography", "query_region", "reference_region", "query_overlap", "reference_overlap",
-    "verdict",
+    "verdict", "damaged", "query_damaged",
 )  # fmt: skip
 # Spreadsheets take a cell that begins so for a formula (OWASP, "CSV Injection"); the apostrophe is among them so that
 # one can always be taken away again.
@@ -112,40 +112,44 @@ class QueryCsv(CsvPrinter):
 
     def __call__(self, query: str, matches: Matches) -> None:
         """Print the rows of one query."""
+        of_query = {"query": query, "status": matches.status, "query_damaged": matches.damaged}
         for match in matches:
             row = match.to_dict()
-            self.print_row({"query": query, "status": matches.status, **row.pop("relation"), **row})
+            self.print_row({**of_query, **row.pop("relation"), **row})
         if not matches:
-            self.print_row({"query": query, "status": matches.status})
+            self.print_row(of_query)
 
 
 def print_json(query: str, matches: Matches) -> None:
     """The JSON line of one query."""
-    print_object({"query": query, "status": matches.status, "matches": [match.to_dict() for match in matches]})
+    found = [match.to_dict() for match in matches]
+    print_object({"query": query, "status": matches.status, "damaged": matches.damaged, "matches": found})
 
 
 def print_table(query: str, matches: Matches) -> None:
     """A heading for one query, and a line for each match."""
+    title = _titled(query, matches.damaged)
     if matches.status != "ok":
-        say(f"{printable(query)}: {matches.status}")
+        say(f"{title}: {matches.status}")
         return
     if not matches:
-        say(f"{printable(query)}: nothing found")
+        say(f"{title}: nothing found")
         return
-    say(f"{printable(query)}:")
+    say(f"{title}:")
     say(f"  {'probability':>11}  {'inliers':>7}  {'of query':>8}  {'of image':>8}  name  (relation)")
     for match in matches:
         said = f"; {match.verdict}" if match.verdict else ""
         say(
             f"  {match.probability:>11.4f}  {match.inliers:>7}  {match.query_overlap:>8.0%}  "
-            f"{match.reference_overlap:>8.0%}  {printable(match.name)}  ({match.relation}{said})"
+            f"{match.reference_overlap:>8.0%}  {_titled(match.name, match.damaged)}  ({match.relation}{said})"
         )
 
 
 def sentence(a: str, b: str, proof: Verification) -> str:
     """What a verification says, in one line."""
     answer = "yes" if proof else "no"
-    return f"{answer}: {printable(a)} / {printable(b)}: {proof.reason} (probability {proof.probability:.4f})"
+    pair = " / ".join(map(_titled, (a, b), proof.damaged))
+    return f"{answer}: {pair}: {proof.reason} (probability {proof.probability:.4f})"
 
 
 def print_explanation(query: str, explanation: Explanation) -> None:
@@ -174,3 +178,7 @@ def print_explanation(query: str, explanation: Explanation) -> None:
     say(explanation.verdict)
     if not explanation.proven:
         say(f"would let it pass: {', or '.join(explanation.options) or 'no option'}")
+
+
+def _titled(name: str, damaged: bool) -> str:
+    return printable(name) + (" (damaged)" if damaged else "")

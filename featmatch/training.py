@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from featmatch.arguments import check_kind, check_options, check_run, checked_paths
+from featmatch.decoding import DecodingOptions
 from featmatch.errors import ImageError, UsageError
 from featmatch.features import DESCRIPTOR_SIZE, FeatureOptions, extract_grey, features_wanted
 from featmatch.files import image_files
@@ -108,7 +109,7 @@ def _spill_descriptors(
     counts = []
     jobs = os.cpu_count() or 1 if jobs < 0 else jobs
     tasks = [(path, taking, scales) for path in files]
-    results = in_order(_descriptors, tasks, jobs=jobs, seconds=_IMAGE_SECONDS)
+    results = in_order(_descriptors, tasks, jobs=jobs, seconds=DecodingOptions().timeout)
     with spill.open("wb") as file, contextlib.closing(results) as found:
         for done, descriptors in enumerate(found, 1):
             if not isinstance(descriptors, Lost | None):

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from featmatch.agreement import pixel_agreement
 from featmatch.answers import Match, Verification, match_from
 from featmatch.arguments import check_kind
+from featmatch.decoding import DecodingOptions
 from featmatch.features import FeatureOptions, Features, extract_grey, features_wanted
+from featmatch.formats import MAX_PIXELS
 from featmatch.geometry import Fit, GeometryOptions, fit_homography
 from featmatch.image import GreyImage, ImageSource, load_grey
 from featmatch.matching import DescriptorMatcher, MatchingOptions
@@ -121,6 +123,7 @@ def named(matches: Iterable[Match], names: Mapping[int, Sequence[str]]) -> list[
 def _with_agreement(match: Match, query: GreyImage, reference: GreyImage | None, detector: str) -> Match:
     if reference is None:
         return match
+    match = dataclasses.replace(match, damaged=reference.damaged)
     found = pixel_agreement(
         query.pixels,
         reference.pixels,
@@ -149,6 +152,8 @@ def verify(
     features: str | FeatureOptions = "sift",
     matching: MatchingOptions | None = None,
     geometry: GeometryOptions | None = None,
+    timeout: float = 60.0,
+    max_pixels: int = MAX_PIXELS,
 ) -> Verification:
     """Find out whether two images show the same picture, in whole or in part.
 
@@ -161,6 +166,8 @@ def verify(
         features: a detector by name, or the options to extract with.
         matching: which nearest neighbours are believed.
         geometry: what counts as agreement.
+        timeout: seconds that decoding one file may take.
+        max_pixels: of a file; a larger one is refused.
 
     Returns:
         True or false with ``.reason``, ``.homography`` (a to b), ``.inliers``, ``.match`` and ``.draw()``.
@@ -172,20 +179,37 @@ def verify(
     check_kind(matching, "matching", MatchingOptions)
     check_kind(geometry, "geometry", GeometryOptions)
     taking = features_wanted(features)
+    decoding = DecodingOptions(timeout, max_pixels)
     grey, other = (
-        load_grey(one, longest_px=taking.longest_px, shortest_px=taking.shortest_px, colours=True) for one in (a, b)
+        load_grey(one, longest_px=taking.longest_px, shortest_px=taking.shortest_px, colours=True, decoding=decoding)
+        for one in (a, b)
     )
+    found = _compared(
+        grey, other, taking, matching or MatchingOptions(), geometry or GeometryOptions(), _name(b)
+    )  # fmt: skip
+    return Verification(*found, (a, b), (grey.damaged, other.damaged), decoding)
+
+
+def _compared(
+    grey: GreyImage,
+    other: GreyImage,
+    taking: FeatureOptions,
+    matching: MatchingOptions,
+    geometry: GeometryOptions,
+    name: str,
+) -> tuple[bool, str, Match | None]:
+    """The answer, the reason, and the best evidence."""
     query, reference = extract_grey(grey, taking), extract_grey(other, taking)
-    for name, found in (("first", query), ("second", reference)):
+    for side, found in (("first", query), ("second", reference)):
         if len(found) < FEWEST_FEATURES:
-            match = _verify_whole(grey, other, taking.detector, _name(b))
+            match = _verify_whole(grey, other, taking.detector, name)
             if match is None:
-                return Verification(False, f"too little detail in the {name} image", None, (a, b))
-            return Verification(True, f"{match.relation}", match, (a, b))
+                return False, f"too little detail in the {side} image", None
+            return True, f"{match.relation}", match
     best = None
-    matcher = DescriptorMatcher(reference, matching or MatchingOptions())
+    matcher = DescriptorMatcher(reference, matching)
     for variant, seen in zip(Variant, variants_of(query, grey, taking), strict=True):
-        match = _verify_variant(query, seen, variant, matcher, reference, geometry or GeometryOptions(), _name(b))
+        match = _verify_variant(query, seen, variant, matcher, reference, geometry, name)
         if match is not None:
             match = _with_agreement(match, grey, other, taking.detector)
         if match is not None and (best is None or match.score > best.score):
@@ -193,14 +217,14 @@ def verify(
         if match is not None and match.proven:
             break
     if not (best and best.proven) and min(len(query), len(reference)) < FEW_FEATURES:
-        match = _verify_whole(grey, other, taking.detector, _name(b))
+        match = _verify_whole(grey, other, taking.detector, name)
         if match is not None:
-            return Verification(True, f"{match.relation}", match, (a, b))
+            return True, f"{match.relation}", match
     if best is None:
-        return Verification(False, "no geometry agrees", None, (a, b))
+        return False, "no geometry agrees", None
     if not best.proven:
-        return Verification(False, f"{best.inliers} features agree: too few, or too unevenly, to be sure", best, (a, b))
-    return Verification(True, f"{best.relation}: {best.inliers} features agree", best, (a, b))
+        return False, f"{best.inliers} features agree: too few, or too unevenly, to be sure", best
+    return True, f"{best.relation}: {best.inliers} features agree", best
 
 
 def _verify_whole(grey: GreyImage, other: GreyImage, detector: str, name: str) -> Match | None:

@@ -1,48 +1,37 @@
-"""Tasks in processes of their own, in order, where one that crashes, hangs or wants all memory costs itself only.
+"""Tasks in processes of their own, where one that crashes, hangs or wants all memory costs itself only.
 
-Each process has a pipe and one task at a time, so that what a process was at when it ended is never in doubt. A pool
-that shares one queue (joblib's, concurrent.futures', pebble's) loses all that it was at, or has to guess.
+Each process has two pipes and one task at a time, so that what a process was at when it ended is never in doubt. A
+pool that shares one queue (joblib's, pebble's) loses all that it was at, or has to guess. A process
+is a Python of its own that has nothing of the caller but the search path: no copy of its main module, no fork of its
+threads. It loads Pillow, and nothing heavier before it is asked to.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
-import faulthandler
-import multiprocessing
 import os
-import select
+import pickle
 import signal
+import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 from featmatch.errors import FeatmatchError, UsageError
-from featmatch.quiet import silence
+from featmatch.working import MEMORY_BYTES, Lost, at_work
 
-MEMORY_BYTES = 4 << 30  # that one process may take; the largest pictures that are decoded want 2 to 3 GB
+__all__ = ["MEMORY_BYTES", "Lost", "in_order", "may_start", "prepare", "run"]
+
 _START_SECONDS = 300.0
+_PAUSES = (0.05, 0.2, 1.0, 3.0)  # seconds before each further try to start a process
 _AHEAD = 32  # tasks for each process that may be done before the first is taken: one slow task stops no other
+_BROKEN = (EOFError, OSError, pickle.UnpicklingError)  # what a pipe answers whose process is gone
 
 _idle: list[_Worker] = []
-_lock = threading.Lock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_idle.clear)  # they are the parent's
-
-
-@dataclass(frozen=True)
-class Lost:
-    """What stands in for the result of a task that ended its process.
-
-    Attributes:
-        reason: in words.
-    """
-
-    reason: str
+_freed = threading.Condition()  # guards the list, and the calls that are under way
 
 
 def in_order(
@@ -56,57 +45,143 @@ def in_order(
     """Call a function with each of the tasks, in processes; results come in the order of the tasks.
 
     A process stays for the next call: starting one takes longer than most tasks. It ends with its parent, however that
-    ends.
+    ends. A daemonic process of multiprocessing, which may start none, does one job by itself, without the bounds.
 
     Args:
         function: can be pickled by its name.
         tasks: its arguments; taken as they are needed.
-        jobs: processes at most.
+        jobs: processes at most. Where fewer can be started, those do the work.
         seconds: for each task; then its process is killed.
         memory_bytes: for each process; above it, tasks see a MemoryError.
 
     Yields:
         What the function returns, or a ``Lost``. What it raises is raised.
+
+    Raises:
+        FeatmatchError: no process can be started.
+        UsageError: this process may start none, and several jobs are asked for.
     """
-    busy: set[_Worker] = set()
-    ended = False
+    if not may_start():
+        if jobs > 1:
+            raise UsageError("a daemonic process of multiprocessing may start no processes: jobs=1 works in itself")
+        for task in tasks:
+            yield function(*task)
+        return
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    calls = _Calls()
     folder = _working_folder()  # of relative names; a process may have been started in another
-
-    def call(task: tuple[Any, ...]) -> Any:
-        worker = _take_idle() or _Worker()
-        with _lock:
-            if ended:
-                _idle.append(worker)
-                return None
-            busy.add(worker)
-        succeeded, result = worker.call((function, task, memory_bytes, folder), seconds)
-        with _lock:
-            busy.discard(worker)
-            if not ended and worker.process.is_alive():
-                _idle.append(worker)
-        if not succeeded:
-            raise result
-        return result
-
     waiting: deque[Future[Any]] = deque()
     threads = ThreadPoolExecutor(jobs)
     try:
         for task in tasks:
-            waiting.append(threads.submit(call, task))
+            waiting.append(threads.submit(calls.call, (function, task, memory_bytes, folder), seconds))
             if len(waiting) > _AHEAD * jobs:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
-        with _lock:
-            ended = True
-            for worker in busy:
-                worker.process.terminate()
-            spare = _idle[1:]
-            del _idle[1:]
+        calls.end()
         threads.shutdown()
-        for worker in spare:
+        _stop_idle(but=1)
+
+
+def run(
+    function: Callable[..., Any], arguments: tuple[Any, ...], *, seconds: float, memory_bytes: int = MEMORY_BYTES
+) -> Any:
+    """Call a function once, as ``in_order`` does; by itself, where this process is a worker or may start none."""
+    if not may_start():
+        return function(*arguments)
+    return _Calls().call((function, arguments, memory_bytes, _working_folder()), seconds)
+
+
+def prepare() -> None:
+    """Start a process for the first call to come, and do not wait for it."""
+    with contextlib.suppress(OSError), _freed:
+        if may_start() and not _idle:
+            _idle.append(_Worker())
+
+
+def may_start() -> bool:
+    """Whether this process may start others: it is none of ours, and no daemonic one of multiprocessing."""
+    process = sys.modules.get("multiprocessing.process")
+    return not at_work() and not (process is not None and process.current_process().daemon)
+
+
+class _NotBegunError(Exception):
+    """A process that ended before it began with its task, or that cannot be started."""
+
+
+class _Calls:
+    """Calls side by side that can be broken off together."""
+
+    def __init__(self) -> None:
+        self._busy: set[_Worker] = set()
+        self._ended = False
+
+    def call(self, request: tuple[Any, ...], seconds: float) -> Any:
+        """What a process answers. One that ended before it began, as while it was idle, costs nothing."""
+        pauses = iter(_PAUSES)
+        while True:
+            try:
+                succeeded, result = self._tried(request, seconds)
+            except (_NotBegunError, OSError) as error:
+                self._await_another(pauses, error)
+                continue
+            if not succeeded:
+                raise result
+            return result
+
+    def _tried(self, request: tuple[Any, ...], seconds: float) -> tuple[bool, Any]:
+        worker = self._taken(_take_idle) or self._taken(_Worker)
+        if worker is None:
+            return True, None  # broken off
+        try:
+            return worker.call(request, seconds)
+        finally:
+            self._give_back(worker)
+
+    def _taken(self, source: Callable[[], _Worker | None]) -> _Worker | None:
+        with _freed:
+            worker = None if self._ended else source()
+            if worker is not None:
+                self._busy.add(worker)
+            return worker
+
+    def end(self) -> None:
+        """Break off what is under way."""
+        with _freed:
+            self._ended = True
+            for worker in self._busy:
+                worker.process.kill()
+            _freed.notify_all()
+
+    def _await_another(self, pauses: Iterator[float], error: Exception) -> None:
+        """Wait until one of ours is free, or where there is none, for a moment.
+
+        Raises:
+            FeatmatchError: that was often enough.
+        """
+        with _freed:
+            if _idle or self._ended:
+                return
+            if self._busy:
+                _freed.wait()
+                return
+            pause = next(pauses, None)
+            if pause is None:
+                raise FeatmatchError(f"cannot start a process to work in: {error}") from error
+            _freed.wait(pause)
+
+    def _give_back(self, worker: _Worker) -> None:
+        with _freed:
+            self._busy.discard(worker)
+            kept = worker.is_alive and not self._ended and len(_idle) < (os.cpu_count() or 1)
+            if kept:
+                _idle.append(worker)
+            _freed.notify_all()
+        if not kept:
             worker.stop()
 
 
@@ -118,133 +193,137 @@ def _working_folder() -> str:
 
 
 def _take_idle() -> _Worker | None:
-    with _lock:
+    with _freed:
         while _idle:
             worker = _idle.pop()
-            if worker.process.is_alive():  # somebody may have killed it meanwhile
+            if worker.is_alive:  # somebody may have killed it meanwhile
                 return worker
+            worker.stop()
     return None
+
+
+def _stop_idle(but: int = 0) -> None:
+    with _freed:
+        spare = _idle[but:]
+        del _idle[but:]
+    for worker in spare:
+        worker.stop()
+
+
+def _after_fork() -> None:
+    """In the child: the processes are the parent's."""
+    for worker in _idle:
+        worker.process.returncode = 0
+    _idle.clear()
+    _freed.release()
+
+
+atexit.register(_stop_idle)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_freed.acquire, after_in_parent=_freed.release, after_in_child=_after_fork)
 
 
 class _Worker:
     """A process that answers one call after the other."""
 
     def __init__(self) -> None:
-        if multiprocessing.current_process().daemon:
-            raise UsageError("a daemonic process of multiprocessing cannot do this: it may start no processes")
-        with _lock:  # threads that import at once may see modules half made
-            from joblib.externals.loky.backend import get_context  # starts no second copy of the caller's main module
+        """Start one; it is not waited for.
 
-        context: Any = get_context("loky")
-        self._connection, theirs = context.Pipe()
+        Raises:
+            OSError: the system starts none.
+        """
+        folder = _working_folder()
+        paths = [os.path.normpath(os.path.join(folder, path)) for path in sys.path if isinstance(path, str)]
+        program = f"import gc, sys; gc.disable(); sys.path[:] = {paths!a}; from featmatch.working import work; work()"
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        self.process = context.Process(target=_serve, args=(theirs,), daemon=True, env=one_thread)
-        with _interrupts_held():
-            try:
-                self.process.start()
-            except FileNotFoundError:
-                with _at_the_top():
-                    self.process.start()
-        theirs.close()
-        try:
-            if self._connection.poll(_START_SECONDS) and self._connection.recv():
-                return
-        except (EOFError, OSError):
-            pass
-        self.stop()
-        raise FeatmatchError("cannot start a process to work in")
+        self._expired = False
+        self.process = subprocess.Popen(
+            [sys.executable, *_flags(), "-c", program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # what decoders say of damaged files
+            env=os.environ | one_thread,
+            start_new_session=True,  # Ctrl-C, or the end of a terminal, is for the parent to deal with
+            creationflags=_WINDOWS_FLAGS,
+        )
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it takes another call."""
+        return not self._expired and self.process.poll() is None
 
     def call(self, request: tuple[Any, ...], seconds: float) -> tuple[bool, Any]:
-        """Whether the function returned, and what it returned or raised."""
+        """Whether the function returned, and what it returned or raised.
+
+        Raises:
+            _NotBegunError: the process ended before it began.
+        """
+        assert self.process.stdin is not None
         try:
-            self._connection.send(request)
-            if self._connection.poll(seconds):
-                answer: tuple[bool, Any] = self._connection.recv()
-                return answer
-            reason = f"took more than {seconds:g} seconds"
+            with self._killed_after(_START_SECONDS):
+                pickle.dump(request, self.process.stdin, 5)
+                self.process.stdin.flush()
+                self._receive()
+        except (*_BROKEN, RuntimeError) as error:  # the last: no more threads
+            raise _NotBegunError(self._how_it_ended(_START_SECONDS)) from error
+        except BaseException:
             self.stop()
-        except (EOFError, OSError):
-            self.process.join()
-            reason = f"its process ended: {_how(self.process.exitcode)}"
-        self._connection.close()
-        return True, Lost(reason)
+            raise
+        try:
+            with self._killed_after(seconds):
+                answer: tuple[bool, Any] = self._receive()
+                return answer
+        except _BROKEN:
+            return True, Lost(self._how_it_ended(seconds))
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
-        self.process.terminate()
-        self.process.join()
+        """End the process, whatever it is at."""
+        self.process.kill()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):  # what it did not read is lost
+                if pipe is not None:
+                    pipe.close()
+        self.process.wait()
 
+    def _receive(self) -> Any:
+        assert self.process.stdout is not None
+        return pickle.load(self.process.stdout)
 
-def _how(exitcode: int) -> str:
-    if exitcode >= 0:
-        return f"exit status {exitcode}"
-    with contextlib.suppress(ValueError):
-        return signal.Signals(-exitcode).name
-    return f"signal {-exitcode}"
-
-
-@contextlib.contextmanager
-def _at_the_top() -> Generator[None, None, None]:
-    """No process can be started from a working directory that is no more."""
-    with _lock:
-        before = os.open(os.curdir, os.O_RDONLY)
+    @contextlib.contextmanager
+    def _killed_after(self, seconds: float) -> Generator[None, None, None]:
+        timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._expire)
+        timer.daemon = True
+        timer.start()
         try:
-            os.chdir(os.sep)
             yield
         finally:
-            os.fchdir(before)
-            os.close(before)
+            timer.cancel()
+            timer.join()  # from here on it is certain whether it was killed
+
+    def _expire(self) -> None:
+        self._expired = True
+        self.process.kill()
+
+    def _how_it_ended(self, seconds: float) -> str:
+        self.stop()
+        return f"took more than {seconds:g} seconds" if self._expired else f"its process ended: {self._status()}"
+
+    def _status(self) -> str:
+        exitcode = self.process.returncode
+        if exitcode >= 0:
+            return f"exit status {exitcode}"
+        with contextlib.suppress(ValueError):
+            return signal.Signals(-exitcode).name
+        return f"signal {-exitcode}"
 
 
-@contextlib.contextmanager
-def _interrupts_held() -> Generator[None, None, None]:
-    """Ctrl-C goes to all processes of a terminal; one that is just starting would complain of it."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+_WINDOWS_FLAGS = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "CREATE_NO_WINDOW", 0)
 
 
-def _serve(connection: Connection) -> None:
-    """What a process does: answer calls until its parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    faulthandler.disable()
-    silence()
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write("500")  # where memory runs out, this process goes before its parent
-    if sys.platform == "linux":
-        threading.Thread(target=_end_with_parent, args=(connection.fileno(),), daemon=True).start()
-    connection.send(True)
-    while True:
-        try:
-            function, arguments, memory_bytes, folder = connection.recv()
-        except EOFError:
-            return
-        _limit_memory(memory_bytes)
-        try:
-            os.chdir(folder)
-            answer: tuple[bool, Any] = True, function(*arguments)
-        except MemoryError:
-            answer = True, Lost(f"wants more than {memory_bytes >> 20} MB of memory")
-        except Exception as error:
-            answer = False, error
-        connection.send(answer)
-
-
-def _end_with_parent(descriptor: int) -> None:
-    """End this process when the other end of the pipe is closed, be it in the middle of a task."""
-    poll = select.poll()
-    poll.register(descriptor, 0)  # only that it was hung up
-    poll.poll()
-    os._exit(0)
-
-
-def _limit_memory(limit: int) -> None:
-    if sys.platform == "linux":  # elsewhere the limit is not there, or not kept
-        import resource
-
-        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-        resource.setrlimit(resource.RLIMIT_DATA, (limit if hard < 0 else min(limit, hard), hard))
+def _flags() -> list[str]:
+    """The interpreter's own options, as multiprocessing passes them on."""
+    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    return flags

@@ -28,6 +28,12 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture
+def decoded_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are decoded in the process of the test, where what it patches is seen."""
+    monkeypatch.setattr("featmatch.workers.may_start", lambda: False)
+
+
 @pytest.fixture(scope="session")
 def photos() -> dict[str, NDArray[np.uint8]]:
     """Name -> (H, W, 3) uint8 RGB. Not to be written to: all tests share them."""

@@ -19,7 +19,7 @@ from featmatch.symmetry import Variant
 
 MATCH_KEYS = {
     "id", "name", "probability", "score", "inliers", "agreement", "verdict", "relation", "homography",
-    "query_region", "reference_region", "query_overlap", "reference_overlap",
+    "query_region", "reference_region", "query_overlap", "reference_overlap", "damaged",
 }  # fmt: skip
 RELATION_KEYS = {"kind", "rotation_deg", "scale", "mirrored", "negative"}
 
@@ -252,7 +252,7 @@ def test_a_verification_is_true_or_false_and_becomes_json(verified: bool) -> Non
     assert (proof.homography is not None) is verified
     assert (proof.inliers, proof.probability) == (20, match.probability)
     found = json.loads(json.dumps(proof.to_dict(), allow_nan=False))
-    assert set(found) == MATCH_KEYS | {"verified", "reason"}
+    assert set(found) == MATCH_KEYS | {"verified", "reason", "query_damaged"}
     assert (found["verified"], found["reason"]) == (verified, "some reason")
 
 
@@ -260,7 +260,7 @@ def test_a_verification_without_evidence_has_the_same_keys() -> None:
     blank = np.zeros((100, 100), np.uint8)
     proof = Verification(False, "no geometry agrees", None, (blank, blank))
     found: dict[str, Any] = json.loads(json.dumps(proof.to_dict()))
-    assert set(found) == MATCH_KEYS | {"verified", "reason"}
+    assert set(found) == MATCH_KEYS | {"verified", "reason", "query_damaged"}
     assert not proof
     assert (proof.homography, proof.inliers, proof.probability) == (None, 0, 0.0)
 

@@ -11,9 +11,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, features
 
+from featmatch.decoding import DecodingOptions
 from featmatch.errors import ImageError
 from featmatch.files import image_files
-from featmatch.formats import may_have_pages, page_count, page_name, split_page
+from featmatch.formats import MAX_PIXELS, may_have_pages, page_count, page_name, split_page
 from featmatch.image import load_display, load_grey
 
 Pixels = NDArray[np.uint8]
@@ -37,9 +38,9 @@ def likeness(a: Pixels, b: Pixels) -> float:
     return float(np.corrcoef(first, second)[0, 1])
 
 
-def refusal(source: Any) -> ImageError:
+def refusal(source: Any, max_pixels: int = MAX_PIXELS) -> ImageError:
     with pytest.raises(ImageError) as raised:
-        load_grey(source, longest_px=640)
+        load_grey(source, longest_px=640, decoding=DecodingOptions(max_pixels=max_pixels))
     return raised.value
 
 
@@ -235,6 +236,7 @@ def test_the_first_of_several_is_taken(photos: dict[str, Pixels], suffix: str) -
 # What is not installed
 
 
+@pytest.mark.usefixtures("decoded_here")
 @pytest.mark.parametrize(
     ("extra", "content"),
     [
@@ -255,6 +257,7 @@ def test_what_is_missing_is_named(extra: str, content: bytes, monkeypatch: pytes
     assert error.message.endswith(f"pip install featmatch[{extra}]")
 
 
+@pytest.mark.usefixtures("decoded_here")
 def test_avif_is_named_where_pillow_is_built_without_it(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.init()
     monkeypatch.delitem(Image.OPEN, "AVIF", raising=False)
@@ -301,25 +304,23 @@ def test_bomb_in_an_icon(photo: Image.Image) -> None:
     assert refusal(struct.pack("<HHH", 0, 1, 1) + entry + bomb).status == "too_large"
 
 
-def test_bomb_of_a_raw_file(photos: dict[str, Pixels], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bomb_of_a_raw_file(photos: dict[str, Pixels]) -> None:
     pytest.importorskip("rawpy")
-    monkeypatch.setattr("featmatch.formats.MAX_PIXELS", 100 * 100)
-    assert refusal(dng(photos["coffee"][:128, :128])).status == "too_large"
+    assert refusal(dng(photos["coffee"][:128, :128]), 100 * 100).status == "too_large"
 
 
-def test_bomb_of_a_heic_file(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bomb_of_a_heic_file(photo: Image.Image) -> None:
     content = heic(photo)
-    monkeypatch.setattr("featmatch.formats.MAX_PIXELS", 100 * 100)
-    assert refusal(content).status == "too_large"
+    assert refusal(content, 100 * 100).status == "too_large"
 
 
-def test_pil_image_is_refused_before_it_is_decoded(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pil_image_is_refused_before_it_is_decoded(photo: Image.Image) -> None:
     with Image.open(io.BytesIO(encoded(photo, "PNG"))) as image:
-        monkeypatch.setattr("featmatch.formats.MAX_PIXELS", 100 * 100)
-        assert refusal(image).status == "too_large"
+        assert refusal(image, 100 * 100).status == "too_large"
         assert image.fp is not None  # decoding would have closed it
 
 
+@pytest.mark.usefixtures("decoded_here")
 def test_only_the_first_frame_is_decoded(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
     content = encoded(photo, "GIF", save_all=True, append_images=[photo.rotate(turn) for turn in (90, 180, 270)])
     frames = []
@@ -329,7 +330,7 @@ def test_only_the_first_frame_is_decoded(photo: Image.Image, monkeypatch: pytest
 
     monkeypatch.setattr("PIL.GifImagePlugin.GifImageFile.seek", seek)
     assert grey_of(content).shape == (160, 240)
-    assert frames == []
+    assert set(frames) <= {0}
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P", "CMYK", "I;16", "I", "F"])

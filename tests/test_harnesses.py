@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
 
-from featmatch import Vocabulary, adding, arrays, scanning, searching
+from featmatch import Vocabulary, adding, arrays, scanning, searching, working
 from featmatch.grouping import finding
 
 pytestmark = [
@@ -26,6 +27,7 @@ def what_harnesses_patch(monkeypatch: pytest.MonkeyPatch) -> None:
         (arrays, "MAPPED_BYTES"), (finding, "_BLOCK_IMAGES"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, vars(module)[name])
+    monkeypatch.setattr(working, "_at_work", threading.Event())
 
 
 def test_killed_and_failing_writers_lose_nothing(small_words: Vocabulary) -> None:

@@ -409,8 +409,8 @@ def test_what_is_no_image_fails_to_decode(tmp_path: Path, content: bytes) -> Non
     assert status_of(content) == "decode_failed"
 
 
-@pytest.mark.parametrize("suffix", ["JPEG", "PNG", "GIF", "TIFF", "WEBP"])
-def test_truncated_file_fails_to_decode(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("suffix", ["GIF", "WEBP", "JPEG2000"])
+def test_truncated_file_whose_rows_are_not_known_fails_to_decode(tmp_path: Path, suffix: str) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (200, 200, 3)).astype(np.uint8)
     content = encoded(Image.fromarray(noise), suffix)
     path = tmp_path / "a.jpg"
@@ -433,6 +433,7 @@ def test_path_with_a_null_character_is_an_image_error() -> None:
         load_grey("a\0b.jpg", longest_px=640)
 
 
+@pytest.mark.usefixtures("decoded_here")
 def test_huge_picture_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.png"
     Image.new("1", (20_000, 20_000)).save(path)

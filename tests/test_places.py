@@ -433,6 +433,7 @@ def _play(trick: _Trick, received: Path, victim: Path) -> str:
     return name
 
 
+@pytest.mark.usefixtures("decoded_here")  # where opens are recorded
 @pytest.mark.parametrize("trick", _TRICKS)
 def test_it_leads_to_no_file_of_this_machine(
     trick: _Trick, received: Path, home: Path, opens: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -12,11 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from featmatch.errors import UsageError
-from featmatch.workers import Lost, in_order
+from featmatch import workers
+from featmatch.errors import FeatmatchError, UsageError
+from featmatch.workers import Lost, in_order, run
 
 
-def task(kind: str, value: Any = 0) -> Any:
+def task(kind: str, value: Any = 0) -> Any:  # noqa: PLR0911
     """What the processes are made to do; it is found by its name."""
     if kind == "exit":
         os._exit(value)
@@ -35,6 +37,11 @@ def task(kind: str, value: Any = 0) -> Any:
         return os.getpid()
     if kind == "folder":
         return os.getcwd()
+    if kind == "nested":
+        return run(task, ("process",), seconds=60.0) == os.getpid()
+    if kind == "print":
+        os.write(1, value.encode())
+        return os.read(0, 10)
     if kind == "noise":
         return os.write(2, b"from a decoder\n")
     return value
@@ -159,11 +166,88 @@ def test_the_first_processes_of_all_can_be_started_at_once(tmp_path: Path) -> No
     assert (ended.stdout, ended.stderr) == ("1 1 1 1\n", "")
 
 
-def test_a_process_that_may_start_none_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("featmatch.workers._idle", [])
+def test_a_process_that_may_start_none_works_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(vars(multiprocessing.current_process())["_config"], "daemon", True)
+    assert results([("process",), ("value", 7)], jobs=1) == [os.getpid(), 7]
+    assert run(task, ("process",), seconds=60.0) == os.getpid()
     with pytest.raises(UsageError, match="daemonic"):
-        results([("value",)])
+        results([("value",)], jobs=2)
+
+
+def test_a_worker_calls_by_itself() -> None:
+    assert results([("nested",)], jobs=1) == [True]
+
+
+def test_one_call() -> None:
+    assert run(task, ("process",), seconds=60.0) != os.getpid()
+    assert run(task, ("signal", signal.SIGABRT), seconds=60.0) == Lost("its process ended: SIGABRT")
+    assert run(task, ("hang",), seconds=0.2) == Lost("took more than 0.2 seconds")
+    assert run(task, ("value", 7), seconds=60.0) == 7
+    with pytest.raises(OSError, match="odd"):
+        run(task, ("raise", "odd"), seconds=60.0)
+
+
+def test_a_process_that_was_prepared_is_used() -> None:
+    workers._stop_idle()
+    workers.prepare()
+    workers.prepare()
+    (prepared,) = workers._idle
+    assert run(task, ("process",), seconds=60.0) == prepared.process.pid
+
+
+def test_what_a_decoder_reads_or_writes_is_not_ours() -> None:
+    assert run(task, ("print", "all over the answer"), seconds=60.0) == b""
+
+
+def test_results_of_any_size_come_back() -> None:
+    content = os.urandom(1 << 22)
+    assert run(task, ("value", content), seconds=60.0) == content
+
+
+class Refusing:
+    """Stands in for ``Popen``: the system starts so many processes only after so many tries."""
+
+    def __init__(self, failures: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left, self.started = failures, subprocess.Popen
+        workers._stop_idle()
+        monkeypatch.setattr("featmatch.workers._PAUSES", (0.0, 0.0))
+        monkeypatch.setattr("featmatch.workers.subprocess.Popen", self)
+
+    def __call__(self, *arguments: Any, **how: Any) -> Any:
+        self.left -= 1
+        if self.left >= 0:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return self.started(*arguments, **how)
+
+
+def test_a_process_that_cannot_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing = Refusing(2, monkeypatch)
+    assert results([("value", 1), ("value", 2)], jobs=1) == [1, 2]
+    assert refusing.left == -1
+
+
+def test_trying_to_start_a_process_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing = Refusing(1000, monkeypatch)
+    with pytest.raises(FeatmatchError, match=r"cannot start a process.*temporarily unavailable"):
+        results([("value", 1)], jobs=1)
+    assert refusing.left == 1000 - 3
+    workers.prepare()  # is no promise
+    assert workers._idle == []
+
+
+def test_as_many_processes_as_can_be_started_do_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing = Refusing(0, monkeypatch)
+    workers.prepare()
+    refusing.left = 1000
+    assert results([("value", number) for number in range(100)], jobs=4) == list(range(100))
+
+
+def test_processes_that_end_before_they_begin_are_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers._stop_idle()
+    monkeypatch.setattr("featmatch.workers._PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("featmatch.workers._flags", lambda: ["-c", "raise SystemExit(9)"])
+    with pytest.raises(FeatmatchError, match="its process ended: exit status 9"):
+        run(task, ("value", 1), seconds=60.0)
 
 
 def test_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch import FeatureOptions, Index, adding
+from featmatch.decoding import USUAL
 from featmatch.evaluation.compositions import compose
 from featmatch.evaluation.edits import Picture, Random
 from featmatch.features import Features, extract_grey
@@ -166,8 +167,9 @@ def build(folder: Path, images: int, photos: Photos, options: FeatureOptions) ->
         with PeakMemory() as memory, index._writing(wait=False):
             began = time.perf_counter()
             adding.add_files(
-                names, target, jobs=1, seconds=60, pages=False, text=None, progress=progress, committed=index._merge_due
-            )
+                names, target, jobs=1, decoding=USUAL, pages=False, text=None, progress=progress,
+                committed=index._merge_due,
+            )  # fmt: skip
             took = time.perf_counter() - began - making
     finally:
         vars(adding)["_indexed"] = before

@@ -12,7 +12,9 @@ import cv2
 import numpy as np
 
 from featmatch import FeatureOptions, Index, Vocabulary, adding, train_vocabulary
+from featmatch.decoding import USUAL
 from featmatch.training import TrainingOptions
+from featmatch.working import be_at_work
 
 FEATURES = FeatureOptions(features=60)
 
@@ -50,9 +52,10 @@ def settle() -> None:
 
 def index_in_this_process() -> None:
     """Let ``add`` extract features in the process that calls it, whatever it does elsewhere: it is forked often."""
+    be_at_work()
 
     def indexed(names: Sequence[str], vocabulary: Path, options: FeatureOptions, *_: object) -> Iterator[Any]:
-        yield from ((name, adding._index_file(name, vocabulary, options)) for name in names)
+        yield from ((name, adding._index_file(name, vocabulary, options, USUAL)) for name in names)
 
     vars(adding)["_indexed"] = indexed
 

@@ -54,6 +54,22 @@ root_option = click.option(
     metavar="FOLDER",
     help="Where the collection is now; names are relative to this folder.  [default: as INDEX keeps it]",
 )
+timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="For each image; one that takes longer has failed.",
+)
+max_pixels_option = click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    default=178_956_970,  # as ``formats`` has it, which is not imported to parse
+    show_default=True,
+    metavar="N",
+    help="Larger images are refused; with more, decoding may take memory in proportion.",
+)
 wait_option = click.option("--wait", is_flag=True, help="Wait for another writer to end, rather than failing at once.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 match_option = click.option(

@@ -22,10 +22,12 @@ from featmatch.cli.common import (
     jobs_option,
     json_option,
     match_option,
+    max_pixels_option,
     name_meant,
     root_option,
     speed_option,
     tell,
+    timeout_option,
     vocabulary_option,
     wait_option,
     wanted_features,
@@ -42,16 +44,14 @@ from featmatch.names import printable
 @jobs_option
 @click.option("--text", help="Kept with each image that is added.")
 @click.option("--pages", is_flag=True, help="All pages of TIFF and PDF files, as FILE#page=N, not the first only.")
-@click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True, metavar="SECONDS",
-    help="For each image; one that takes longer has failed.",
-)  # fmt: skip
+@timeout_option
+@max_pixels_option
 @root_option
 @click.option("--prune", is_flag=True, help="Take out what INDEX has below PATH..., but is no more.")
 @wait_option
 def add(
     index: Path, paths: Sequence[str], features: str | None, speed: str | None, vocabulary: str | None, jobs: int,
-    text: str | None, pages: bool, timeout: float, root: str | None, prune: bool, wait: bool,
+    text: str | None, pages: bool, timeout: float, max_pixels: int, root: str | None, prune: bool, wait: bool,
 ) -> int:  # fmt: skip
     """Index files and folders (recursively), creating INDEX if needed.
 
@@ -65,10 +65,13 @@ def add(
     opened = featmatch.Index.open(index, create=True, features=wanted, vocabulary=vocabulary, root=root)
     with images_bar() as progress:
         report = opened.add(
-            paths, jobs=jobs, text=text, timeout=timeout, pages=pages, prune=prune, wait=wait, progress=progress
-        )
+            paths, jobs=jobs, text=text, timeout=timeout, max_pixels=max_pixels, pages=pages, prune=prune, wait=wait,
+            progress=progress,
+        )  # fmt: skip
     for failure in report.failed:
         complain(f"{printable(failure.name)}: {failure.status}: {failure.message}")
+    for name in report.damaged:
+        complain(f"{printable(name)}: damaged: the file is cut short, and was read as far as it goes")
     for name in report.vanished:
         complain(f"{printable(name)}: vanished, taken out")
     complain_of_files(opened)

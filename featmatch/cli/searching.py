@@ -21,16 +21,20 @@ from featmatch.cli.common import (
     index_argument,
     json_option,
     match_option,
+    max_pixels_option,
     name_meant,
     root_option,
     save,
     tell,
+    timeout_option,
 )
 from featmatch.errors import FeatmatchError, ImageError
 from featmatch.names import printable
+from featmatch.workers import prepare
 
 if TYPE_CHECKING:
     from featmatch.answers import Matches, Verification
+    from featmatch.decoding import DecodingOptions
 
 
 @click.command()
@@ -42,14 +46,17 @@ if TYPE_CHECKING:
 @click.option("--all", "unproven", is_flag=True, help="Show candidates as well that are not proven.")
 @match_option
 @click.option("--draw", type=click.Path(path_type=Path), metavar="DIR", help="Draw each match into this folder.")
+@timeout_option
+@max_pixels_option
 @root_option
 def query(
     index: Path, images: Sequence[str], limit: int, as_json: bool, as_csv: bool, unproven: bool, match: str | None,
-    draw: Path | None, root: str | None,
+    draw: Path | None, timeout: float, max_pixels: int, root: str | None,
 ) -> int:  # fmt: skip
     """Find what each IMAGE is a copy of, in whole or in part."""
     if as_json and as_csv:
         raise click.UsageError("--json or --csv, not both")
+    prepare()
     opened = featmatch.Index.open(index, root=root)
     show: Callable[[str, Matches], None] = (
         tables.print_json if as_json else tables.QueryCsv() if as_csv else tables.print_table
@@ -59,7 +66,9 @@ def query(
     away: set[str] = set()
     for number, name in enumerate(images, 1):
         try:
-            matches = opened.query(name, limit=limit, unproven=unproven, match=match)
+            matches = opened.query(
+                name, limit=limit, unproven=unproven, match=match, timeout=timeout, max_pixels=max_pixels
+            )
         except ImageError as error:
             from featmatch.answers import Matches
 
@@ -70,7 +79,9 @@ def query(
         if any(found.proven for found in matches):
             status = FOUND
         if draw is not None:
-            _draw_all(draw, number, name, matches, opened.path_of)
+            from featmatch.decoding import DecodingOptions
+
+            _draw_all(draw, number, name, matches, opened.path_of, DecodingOptions(timeout, max_pixels))
     complain_of_files(opened, len(away), "their pixels were not compared")
     return FAILED if failed else status
 
@@ -81,9 +92,14 @@ def query(
 @features_option
 @json_option
 @click.option("--draw", type=click.Path(path_type=Path), metavar="FILE", help="Draw the answer into this picture.")
-def verify(a: str, b: str, features: str | None, as_json: bool, draw: Path | None) -> int:
+@timeout_option
+@max_pixels_option
+def verify(
+    a: str, b: str, features: str | None, as_json: bool, draw: Path | None, timeout: float, max_pixels: int
+) -> int:
     """Say whether image A is a copy of image B, in whole or in part."""
-    proof: Verification = featmatch.verify(a, b, features=features or "sift")
+    prepare()
+    proof: Verification = featmatch.verify(a, b, features=features or "sift", timeout=timeout, max_pixels=max_pixels)
     if as_json:
         tables.print_object(proof.to_dict())
     else:
@@ -101,11 +117,17 @@ def verify(a: str, b: str, features: str | None, as_json: bool, draw: Path | Non
 @click.option(
     "--draw", type=click.Path(path_type=Path), metavar="FILE", help="Draw matches, kept and dropped, into this picture."
 )
+@timeout_option
+@max_pixels_option
 @root_option
-def explain(index: Path, query: str, name: str, as_json: bool, draw: Path | None, root: str | None) -> int:
+def explain(
+    index: Path, query: str, name: str, as_json: bool, draw: Path | None, timeout: float, max_pixels: int,
+    root: str | None,
+) -> int:  # fmt: skip
     """Say where QUERY and the image NAME of INDEX are lost on the way to an answer, or how they are proven."""
+    prepare()
     opened = featmatch.Index.open(index, root=root)
-    explanation = opened.explain(query, name_meant(opened, name))
+    explanation = opened.explain(query, name_meant(opened, name), timeout=timeout, max_pixels=max_pixels)
     if as_json:
         tables.print_object({"query": query, **explanation.to_dict()})
     else:
@@ -120,7 +142,12 @@ def explain(index: Path, query: str, name: str, as_json: bool, draw: Path | None
 
 
 def _draw_all(
-    folder: Path, number: int, query_name: str, matches: Matches, path_of: Callable[[str], str | None]
+    folder: Path,
+    number: int,
+    query_name: str,
+    matches: Matches,
+    path_of: Callable[[str], str | None],
+    decoding: DecodingOptions,
 ) -> None:
     from featmatch.drawing import draw_match
 
@@ -131,7 +158,7 @@ def _draw_all(
     for place, match in enumerate(matches, 1):
         target = folder / f"{number:04d}-{place:02d}-{Path(query_name).stem[:80]}.jpg"
         try:
-            save(draw_match(query_name, path_of(match.name), match), target)
+            save(draw_match(query_name, path_of(match.name), match, decoding=decoding), target)
         except ImageError as error:
             complain(f"cannot draw {printable(match.name)}: {error.message}")
         else:

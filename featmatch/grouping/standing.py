@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from featmatch.adding import content_of
+from featmatch.files import absolute
 from featmatch.formats import page_name, split_page
 from featmatch.store.catalog import ImageRecord
 
@@ -101,7 +102,7 @@ class Standings:
             is_link = os.path.islink(file)
         except ValueError:  # no file can have such a name
             return Standing(("name", name), page, None, False, True, "not at hand")
-        is_direct = real == os.path.normpath(os.path.join(os.getcwd(), file))
+        is_direct = real == absolute(file)
         identity = _identity(real, state)
         return Standing(identity, page, real, is_link, is_direct, self._trouble(name, path, file, state))
 
