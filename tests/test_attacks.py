@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from featmatch import Vocabulary, adding, word_search
+from featmatch import Vocabulary, adding, word_search, working
 from tools.attacks import ATTACKS, LINKS
 
 pytestmark = [
@@ -27,6 +28,7 @@ def siege(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> 
     with pytest.MonkeyPatch.context() as patch:
         for module, name in ((adding, "_indexed"), (word_search, "_searched")):
             patch.setattr(module, name, vars(module)[name])
+        patch.setattr(working, "_at_work", threading.Event())
         yield Siege(tmp_path_factory.mktemp("attack"), small_words)
 
 

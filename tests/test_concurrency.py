@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -125,13 +126,27 @@ def test_a_writer_that_is_killed_leaves_no_process_behind(index: Index, tmp_path
     new = draw_pictures(tmp_path / "new", 30, seed=2)
     reading, writing = _FORK.Pipe(duplex=False)
 
+    started: list[int] = []
+
+    class Started(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self.pid)
+
     def stop_with_processes(done: int, total: int) -> None:
         del total
         if done == 20:
-            writing.send([process.pid for process in multiprocessing.active_children()])
+            writing.send(started)
             signal.pause()
 
-    writer = _FORK.Process(target=lambda: index.add(new, jobs=2, progress=stop_with_processes))
+    def write() -> None:
+        vars(subprocess)["Popen"] = Started
+        try:
+            index.add(new, jobs=2, progress=stop_with_processes)
+        finally:
+            writing.send([])  # it ended before that
+
+    writer = _FORK.Process(target=write)
     writer.start()
     workers = reading.recv()
     writer.kill()
