@@ -18,6 +18,7 @@ from filelock import FileLock
 
 from featmatch import FeatmatchError, Index, StoreError, Vocabulary, check
 from featmatch.store.generation import changing
+from featmatch.working import be_at_work
 from tools.small_index import draw_pictures, settle, small_index
 
 pytestmark = [
@@ -207,6 +208,7 @@ def test_a_folder_of_another_user_can_be_read_but_not_written(index: Index, pict
     def visit() -> None:
         if os.geteuid() == 0:
             os.setuid(65534)
+            be_at_work()  # who may not even start this Python decodes in this process
         reader = Index.open(folder)
         assert [match.name for match in reader.query(pictures[0])] == [str(pictures[0])]
         assert check(folder)

@@ -57,8 +57,6 @@ def find_groups(
     digests = {image: int(size.content[:16], 16) for image, size in sizes.items()}
     known = recall(index.folder, digests)
     unremembered = _compare_new(index, known, digests, jobs, progress)
-    # A damaged segment may hold images that the catalogue does not have.
-    pairs = {images: pair for images, pair in known.pairs.items() if sizes.keys() >= set(images)}
     records: dict[int, list[ImageRecord]] = {}
     standings = Standings(index.path_of)
     choices: dict[int, Choice] = {}
@@ -74,7 +72,7 @@ def find_groups(
         choices.update({choice.original: choice for choice in chosen})
         return [choice.original for choice in chosen]
 
-    clusters = cluster(sizes, pairs, index.options.detector, catalog.verdicts(), originals)
+    clusters = cluster(sizes, known.pairs, index.options.detector, catalog.verdicts(), originals)
     joined = {image for found in clusters for image in found.members}
     groups = [_group(found, choices[found.original].by, sizes, records) for found in clusters]
     groups += [Group((_original(records[image]),)) for image in records.keys() - joined]
@@ -179,10 +177,10 @@ def compare_block(index: Index, block: Sequence[int], earlier: NDArray[np.int64]
     """The pairs that some images make with those of lower numbers, and with ``earlier``."""
     snapshot = index.snapshot
     segments = tuple(snapshot.segments.values())
-    removed = np.fromiter(snapshot.removed, np.int64)
-    live = [~np.isin(segment.ids, removed) for segment in segments]
-    images = sorted(stored_images(segments, block, index.options.detector), key=lambda image: image.id)
     places = _places(snapshot.catalog)
+    listed = np.fromiter(places, np.int64)  # a damaged segment may hold others
+    live = [np.isin(segment.ids, listed) for segment in segments]
+    images = sorted(stored_images(segments, block, index.options.detector), key=lambda image: image.id)
     return pairs_of(images, segments, live, earlier, index.vocabulary, places, JoiningOptions(), GeometryOptions())
 
 
