@@ -46,23 +46,27 @@ def thinned(
     """
     crowded = np.bincount(images, minlength=1) > MOST_MATCHES
     rivals = np.zeros(len(images), np.int64)
-    kept = np.arange(len(images))
-    if crowded.any():
-        within = np.flatnonzero(crowded[images])
-        number = images[within].astype(np.int64)
-        of_query = number * (int(features.max()) + 1) + features[within]
-        rivals[within] = np.maximum(np.bincount(of_query)[of_query], _times(postings[within]))
-        # The most rivals that leave no more than are wanted; what has more goes.
-        steps = int(rivals.max()) + 1
-        counts = np.bincount(number * steps + rivals[within], minlength=len(crowded) * steps)
-        most = (np.cumsum(counts.reshape(-1, steps), axis=1) <= MOST_MATCHES).sum(axis=1) - 1
-        kept = np.flatnonzero(~crowded[images] | (rivals <= most[images]))
+    if not crowded.any():
+        return Thinned(np.lexsort((distances, images)), rivals)
+    within = np.flatnonzero(crowded[images])
+    number = images[within].astype(np.int64)
+    of_query = number * (int(features.max()) + 1) + features[within]
+    rivals[within] = np.maximum(np.bincount(of_query)[of_query], _times(postings[within]))
+    # The most rivals that leave no more than are wanted; what has more goes.
+    steps = int(rivals.max()) + 1
+    counts = np.bincount(number * steps + rivals[within], minlength=len(crowded) * steps)
+    most = (np.cumsum(counts.reshape(-1, steps), axis=1) <= MOST_MATCHES).sum(axis=1) - 1
+    kept = np.flatnonzero(~crowded[images] | (rivals <= most[images]))
     order = np.lexsort((distances[kept], rivals[kept], images[kept]))
     return Thinned(kept[order], rivals[kept][order])
 
 
 def _times(values: NDArray[np.integer]) -> NDArray[np.int64]:
-    """How often each of (N,) values is among them."""
+    """How often each of (N,) values is among them; N is 1 or more."""
+    least, most = int(values.min()), int(values.max())
+    if most - least < 16 * len(values):  # a table of all that there could be is quicker than to sort
+        places = values.astype(np.int64) - least
+        return np.bincount(places)[places]
     order = np.argsort(values, kind="stable")  # the quickest where parts are in order, as postings are
     firsts = np.flatnonzero(np.diff(values[order], prepend=-1))
     counts = np.diff(firsts, append=len(values))

@@ -181,7 +181,8 @@ def _similar(matches: TentativeMatches, tolerance: float, options: GeometryOptio
     distance = np.abs(reference - reference[seeds, None])
     agree = residual <= 2 * tolerance + 0.35 * distance
     rows, columns = np.nonzero(agree)  # few: of these alone the angles are looked at, which takes longer
-    agree[rows, columns] = _turned_alike(matches[columns], matches.rotation[rows], matches.octaves[rows], options)
+    turns, growths = (of[columns] - of[rows] for of in (matches.rotation, matches.octaves))
+    agree[rows, columns] = _turned_alike(turns, growths, options)
     closely = agree & (residual <= 2 * tolerance + 0.1 * distance)
     sets = []
     weights = agree.sum(axis=1)
@@ -198,13 +199,11 @@ def _similar(matches: TentativeMatches, tolerance: float, options: GeometryOptio
 
 
 def _turned_alike(
-    matches: TentativeMatches,
-    rotation: NDArray[np.float64] | float,
-    octaves: NDArray[np.float64] | float,
-    options: GeometryOptions,
+    turns: NDArray[np.float64], growths: NDArray[np.float64], options: GeometryOptions
 ) -> NDArray[np.bool_]:
-    turned = np.cos(matches.rotation - rotation) >= np.cos(np.radians(options.angle_deg))
-    return np.asarray(turned & (np.abs(matches.octaves - octaves) <= options.octaves))
+    """Whether two keypoints are turned and scaled alike, by their differences: radians and octaves."""
+    turned = np.cos(turns) >= np.cos(np.radians(options.angle_deg))
+    return np.asarray(turned & (np.abs(growths) <= options.octaves))
 
 
 def _models(matches: TentativeMatches, rows: NDArray[np.intp], tolerance: float) -> list[Matrix]:
@@ -319,7 +318,7 @@ def _judged(
     if len(close) < FEWEST_MATCHES:
         return None
     rotation, octaves = turn_at(matrix, matches.query[close].mean(axis=0))
-    close = close[_turned_alike(matches, rotation, octaves, options)[close]]
+    close = close[_turned_alike(matches.rotation[close] - rotation, matches.octaves[close] - octaves, options)]
     close = close[np.argsort(errors[close], kind="stable")]
     close = close[_firsts(matches.query_rows[close])]
     inliers = np.sort(close[_firsts(matches.reference_rows[close])])

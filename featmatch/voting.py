@@ -24,7 +24,7 @@ from featmatch.store.segment import Segment, restored
 from featmatch.symmetry import Variant
 from featmatch.vocabulary import Vocabulary
 
-_HITS_AT_ONCE = 1 << 20  # in memory, some 25 bytes each
+_HITS_AT_ONCE = 1 << 18  # in memory, some 100 bytes each with all that is made of them
 _WORTH_THREADS = 2_000_000  # postings; fewer are scanned before threads have begun
 
 
@@ -252,7 +252,8 @@ def _candidates(
     """The images of a tally that are on the shortlist, each with its rank and its hits, the nearest first."""
     listed = np.flatnonzero(ranks >= 0)
     # A posting is hit by each entry of its word at most, so this bounds the hits, and the memory that they take.
-    bounds = np.cumsum(tally.segment.features[tally.images[listed]], dtype=np.int64) * MOST_OF_WORD
+    most = np.bincount(query.ids[query.of_variant(tally.variant)], minlength=1).max()
+    bounds = np.cumsum(tally.segment.features[tally.images[listed]], dtype=np.int64) * most
     parts = np.split(listed, np.flatnonzero(np.diff(bounds // _HITS_AT_ONCE)) + 1)
     return [found for part in parts if len(part) for found in _with_hits(tally, part, ranks, query, features, limit)]
 
@@ -273,12 +274,13 @@ def _with_hits(
     matches = TentativeMatches.between(
         features.keypoints[own], features.angles[own], np.log2(np.maximum(features.sizes[own], 1)),
         *restored(segment.postings, rows, np.maximum(segment.widths[images], segment.heights[images])),
-        costs=hits.distances[kept].astype(np.float64), query_rows=own, reference_rows=rows, rivals=rivals,
+        costs=hits.distances[kept].astype(np.float64), query_rows=own, reference_rows=rows,
+        rivals=rivals if rivals.any() else None,
     )  # fmt: skip
     bounds = np.searchsorted(places, np.arange(len(numbers) + 1))
     for place, image, first, end in zip(listed.tolist(), numbers.tolist(), bounds[:-1], bounds[1:], strict=True):
         of_image = matches[first:end]
-        if not rivals[first:end].any():
+        if of_image.rivals is not None and not of_image.rivals.any():
             of_image = dataclasses.replace(of_image, rivals=None)
         candidate = Candidate(
             int(segment.ids[image]), int(segment.widths[image]), int(segment.heights[image]), tally.variant,

@@ -79,6 +79,12 @@ def test_what_is_left_weighs_as_much_as_it_did_among_all() -> None:
     assert kept.rivals.tolist() == rivals[some][::2].tolist()
 
 
+@pytest.mark.parametrize("apart", [1, 3, 1 << 40])
+def test_how_often_values_are_there(apart: int) -> None:
+    values = np.random.default_rng(5).integers(3, 40, 60) * apart
+    assert crowding._times(values).tolist() == [values.tolist().count(value) for value in values]
+
+
 @pytest.mark.parametrize("most", [1, 2, 100])
 def test_the_first_of_each_value(most: int) -> None:
     values = np.random.default_rng(4).integers(0, 9, 60)
