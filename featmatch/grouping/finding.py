@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from featmatch.answers import relation_of
 from featmatch.errors import FeatmatchError, StoreError
 from featmatch.geometry import GeometryOptions
-from featmatch.grouping.choosing import Choice, Contender, choose
+from featmatch.grouping import choices
+from featmatch.grouping.choosing import NOT_COMPARED, Choice, Contender, choose
 from featmatch.grouping.clustering import Cluster, ImageSize, Placed, cluster
 from featmatch.grouping.groups import Group, Groups, Member
 from featmatch.grouping.joining import JoiningOptions, stored_images
@@ -59,7 +60,7 @@ def find_groups(
     unremembered = _compare_new(index, known, digests, jobs, progress)
     records: dict[int, list[ImageRecord]] = {}
     standings = Standings(index.path_of)
-    choices: dict[int, Choice] = {}
+    chosen_of: dict[int, Choice] = {}
 
     def originals(clusters: Sequence[Cluster]) -> list[int]:
         wanted = {image for found in clusters for image in found.members}
@@ -69,14 +70,14 @@ def find_groups(
                 records.setdefault(record.id, []).append(record)
                 standings.know(record)
         chosen = list(_choices([contenders_of(found, records, standings) for found in clusters], jobs))
-        choices.update({choice.original: choice for choice in chosen})
+        chosen_of.update({choice.original: choice for choice in chosen})
         return [choice.original for choice in chosen]
 
     clusters = cluster(sizes, known.pairs, index.options.detector, catalog.verdicts(), originals)
     joined = {image for found in clusters for image in found.members}
-    groups = [_group(found, choices[found.original].by, sizes, records) for found in clusters]
+    groups = [_group(found, chosen_of[found.original].by, sizes, records) for found in clusters]
     groups += [Group((_original(records[image]),)) for image in records.keys() - joined]
-    own = {image: said for choice in choices.values() for image, said in choice.own.items()}
+    own = {image: said for choice in chosen_of.values() for image, said in choice.own.items()}
     standings.look_again()  # choosing took its time
     groups = marked(groups, standings, own)
     return Groups(sorted(groups, key=lambda group: (-len(group), group.original.names[0])), unremembered)
@@ -102,15 +103,19 @@ def contenders_of(
 
 def _choices(groups: Sequence[Sequence[Contender]], jobs: int) -> Iterator[Choice]:
     """The originals of groups. Files are decoded in other processes; a group that ends one goes by what is stored."""
-    processes = min(os.cpu_count() or 1 if jobs < 0 else max(jobs, 1), max(len(groups), 1))
-    there = [group for group in groups if any(one.path for one in group)]
+    known = choices.recalled(groups)
+    new = [group for group, choice in zip(groups, known, strict=True) if choice is None]
+    there = [group for group in new if any(one.path for one in group)]
+    processes = min(os.cpu_count() or 1 if jobs < 0 else jobs, max(len(there), 1))
     seconds = _CHOICE_SECONDS * (1 + max(map(len, there), default=0) / 10)
     results = in_order(choose, [(group,) for group in there], jobs=processes, seconds=seconds)
     with contextlib.closing(results):
-        for group in groups:
-            choice = next(results) if any(one.path for one in group) else None
+        for group, before in zip(groups, known, strict=True):
+            choice = before or (next(results) if any(one.path for one in group) else None)
             if not isinstance(choice, Choice):  # no file is at hand, or the process was lost
                 choice = choose([replace(one, path=None) for one in group])
+            elif before is None and NOT_COMPARED not in choice.own.values():  # another time it may be compared
+                choices.keep(group, choice)
             yield choice
 
 
