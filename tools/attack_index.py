@@ -176,7 +176,8 @@ def _be_command(arguments: Sequence[str], folder: Path, output: Path, compiled: 
         signal.alarm(SECONDS + 1)
         resource.setrlimit(resource.RLIMIT_AS, (_ROOM, _ROOM))
         os.chdir(folder)
-        os.environ["XDG_STATE_HOME"] = str(folder.parent / "state")  # whoever runs this is not the one who adds
+        for kind in ("STATE", "CACHE"):  # whoever runs this is not the one who adds
+            os.environ[f"XDG_{kind}_HOME"] = str(folder.parent / kind)
         handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(handle, 1)
         os.dup2(handle, 2)
