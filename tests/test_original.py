@@ -53,6 +53,8 @@ def noisy(photo: Picture) -> Picture:
 EDITS: dict[str, tuple[Callable[[Picture], Picture], tuple[int, int]]] = {
     "sharpened": (sharpened(), (0, -1)),
     "oversharpened": (sharpened(3, 250), (0, -1)),
+    "sharpened beyond all measure": (sharpened(2, 500), (0, -1)),
+    "crispened": (lambda photo: photo.filter(ImageFilter.DETAIL), (0, -1)),
     "sharpened a little": (lambda photo: photo.filter(ImageFilter.SHARPEN), (0, -1)),
     "enlarged": (resized(2), (0, -1)),
     "enlarged by Lanczos": (resized(2, Image.Resampling.LANCZOS), (0, -1)),

@@ -10,6 +10,7 @@ the size and its source, slope and energy beyond are 0.3 to 1.4 and 0.43 to 3.1;
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -34,7 +35,10 @@ _INTERPOLATED = 0.48  # growth of the amplitude from the third finest band to th
 _COHERENT = 0.8  # so much, and both have something in a band
 _ALIKE = 0.985  # coherence of the finest band of two pictures neither of which has lost anything
 _NOISE = 1.1  # growth of the amplitude from the third finest band to the finest; pictures fall off
+_AMPLIFIED = 0.5  # coherence of the finest band: what strong sharpening clips is less, but not detail,
+_MOST_GAIN = 6.0  # with amplitudes so many times as large at most; what has been blurred lost more
 _GAIN = 0.2  # of the finest bands, log: above it one is sharpened, or the other blurred
+_NATURAL = 0.72  # growth of the amplitude from the third finest band to the finest in photos: the median
 _BLUR_GROWTH = 4.5  # times as large is the log gain of the finest band as that of the third where the other is blurred
 
 
@@ -107,7 +111,10 @@ def _judged(seen: _Spectra | None, growth: float) -> Comparison | None:
     )
     for sign, own_share, other_share, energy in ((1, fine, coarse, seen.fine), (-1, coarse, fine, seen.coarse)):
         is_noise = (energy[-1] / energy[-3]) ** 0.5 >= _NOISE
-        if own_share > max(_SOME_DETAIL, _MORE_DETAIL * other_share) and not is_noise:
+        is_amplified = seen.coherence[-1] >= _AMPLIFIED and energy[-1] < _MOST_GAIN**2 * min(
+            seen.fine[-1], seen.coarse[-1]
+        )
+        if own_share > max(_SOME_DETAIL, _MORE_DETAIL * other_share) and not (is_noise or is_amplified):
             return Comparison(sign, -sign)
     return Comparison(0, _sharpened(seen), bool(seen.coherence[-1] >= _ALIKE))
 
@@ -121,8 +128,13 @@ def _sharpened(seen: _Spectra) -> int:
     gain = max(gains[-2:], key=abs)
     if abs(gain) < _GAIN:
         return 0
-    # Blur grows with the square of the frequency; sharpening soon reaches its strength.
-    is_blurred = abs(gain) > _BLUR_GROWTH * abs(gains[2])
+    # Blur grows with the square of the frequency; sharpening soon reaches its strength. Where the finest bands alone
+    # differ it may be either, and the source is the one that falls off as photos do.
+    is_blurred = False
+    if abs(gain) > _BLUR_GROWTH * abs(gains[2]):
+        sharper, other = (seen.fine, seen.coarse) if gain > 0 else (seen.coarse, seen.fine)
+        off = [abs(math.log((energy[-1] / energy[-3]) ** 0.5 / _NATURAL)) for energy in (sharper, other)]
+        is_blurred = off[0] < off[1]
     return int(np.sign(gain)) * (-1 if is_blurred else 1)
 
 
