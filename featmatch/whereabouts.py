@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,18 +30,18 @@ class Whereabouts:
         self.problem: str | None = None
         self._index = index
         self._named = set() if given is None else spellings(given)
-        self._known: tuple[Catalog, Places] | None = None
+        self._known: tuple[weakref.ref[Catalog], Places] | None = None  # a generation that nobody reads may go
 
     def places(self, catalog: Catalog) -> Places:
         """Where the files are, as a catalogue has it."""
         known = self._known
-        if known is None or known[0] is not catalog:
+        if known is None or known[0]() is not catalog:
             try:
                 trusted = trusted_paths(self._index)
             except StoreError as error:
                 trusted, self.problem = frozenset(), str(error)
             trusted |= beside(self._index) | self._named
-            known = self._known = catalog, Places.of(catalog, self.given, trusted)
+            known = self._known = weakref.ref(catalog), Places.of(catalog, self.given, trusted)
         return known[1]
 
     def of_addition(self, paths: Sequence[str], catalog: Catalog) -> tuple[Naming, list[str]]:

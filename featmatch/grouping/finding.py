@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ Progress = Callable[[int, int], None]
 _BLOCK_IMAGES = 100  # compared as one task, and remembered as one record
 _FEW_IMAGES = 200  # starting a process takes longer than comparing so few
 _BLOCK_SECONDS = 3600.0
+_known_places: WeakKeyDictionary[Catalog, dict[int, int]] = WeakKeyDictionary()
 _CHOICE_SECONDS = 60.0  # for a group, and so much more for each ten images
 
 
@@ -189,10 +191,12 @@ def compare_block(index: Index, block: Sequence[int], earlier: NDArray[np.int64]
     return pairs_of(images, segments, live, earlier, index.vocabulary, places, JoiningOptions(), GeometryOptions())
 
 
-@lru_cache(maxsize=1)
 def _places(catalog: Catalog) -> dict[int, int]:
     """Where each image comes in the order of the contents."""
-    return {image: place for place, (image,) in enumerate(catalog.rows("SELECT id FROM images ORDER BY sha256"))}
+    if catalog not in _known_places:
+        rows = catalog.rows("SELECT id FROM images ORDER BY sha256")
+        _known_places[catalog] = {image: place for place, (image,) in enumerate(rows)}
+    return _known_places[catalog]
 
 
 def _compare_in_process(folder: str, block: Sequence[int], earlier: NDArray[np.int64]) -> list[Pair]:
