@@ -75,6 +75,18 @@ EDITS: dict[str, tuple[Callable[[Picture], Picture], tuple[int, int]]] = {
 }
 
 
+@pytest.mark.parametrize("name", ["astronaut", "camera", "chelsea", "coffee"])
+def test_a_homography_that_is_a_little_off_tells_the_same(photos: Photos, name: str) -> None:
+    photo = Image.fromarray(photos[name]).convert("L")
+    off = np.array([[1.0005, 0.0003, -0.07], [0.0001, 1.0005, -0.04], [0, 0, 1]])
+    source, edited = np.asarray(photo), np.asarray(EDITS["sharpened beyond all measure"][0](photo))
+    for way in (np.eye(3), off, np.linalg.inv(off)):
+        there, back = compared(source, edited, way), compared(edited, source, way)
+        assert there is not None
+        assert back is not None
+        assert (there.detail, there.made, back.detail, back.made) == (0, -1, 0, 1)
+
+
 @pytest.mark.parametrize("name", ["astronaut", "camera", "grass"])
 @pytest.mark.parametrize("edit", EDITS)
 def test_detail_is_what_pixels_resolve(photos: Photos, name: str, edit: str) -> None:

@@ -27,6 +27,8 @@ _WINDOW_PX = (256, 128, 64)  # the largest that fits
 _MOST_WINDOWS = 4  # those with most to see
 _EDGES = np.append(0.5 * 2.0 ** (-np.arange(6, 0, -1) / 2), 0.48)  # of six bands of half an octave, cycles a px
 _CENTRES = np.sqrt(_EDGES[:-1] * _EDGES[1:])
+_ONE_RASTER = 0.01  # by which a map may seem to stretch or turn a picture of the same raster
+_SAME_PICTURE = 0.7  # correlation of windows that show the same
 _SAME_SCALE = 0.92  # sides that differ by less are of one size
 _MADE_UP = 0.35  # energy that the smaller picture has no pixels for, over the band below it; interpolation leaves less
 _SOME_DETAIL = 0.15  # energy of the finest bands that is not in the other picture, over that of the band below them
@@ -182,24 +184,49 @@ def _windows(
 def _registered(window: NDArray[np.float32], coarse: NDArray[np.uint8], way: Matrix) -> NDArray[np.float32] | None:
     """The coarser picture as seen in a window, once the way there has been corrected by an affine map."""
     side = len(window)
-    smooth, other = (_opencv.GaussianBlur(one, (0, 0), 1.5) for one in (window, _seen(coarse, way, side)))
+    ways = [way for way in (_corrected(window, coarse, way), _straight(way, side)) if way is not None]
+    found = [_seen(coarse, way, side) for way in ways]
+    found = [seen for seen in found if _agreement(_smooth(window), _smooth(seen)) >= _SAME_PICTURE]
+    return max(found, key=lambda seen: _agreement(window, seen), default=None)
+
+
+def _agreement(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Correlation of two windows; 0 where one is plain."""
+    a, b = one - one.mean(), other - other.mean()
+    energy = float((a * a).sum()) * float((b * b).sum())
+    return float((a * b).sum()) / energy**0.5 if energy > 0 else 0.0
+
+
+def _smooth(window: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(_opencv.GaussianBlur(window, (0, 0), 1.5), np.float32)
+
+
+def _corrected(window: NDArray[np.float32], coarse: NDArray[np.uint8], way: Matrix) -> Matrix | None:
+    """The way on which the pictures agree best; None where there is none near."""
+    side = len(window)
+    smooth, other = _smooth(window), _smooth(_seen(coarse, way, side))
     taper = np.outer(np.hanning(side), np.hanning(side))
     (x, y), _ = _opencv.phaseCorrelate(smooth.astype(np.float64), other.astype(np.float64), taper)
     until = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)
     try:
         start = np.array([[1, 0, x], [0, 1, y]], np.float32)
-        agreement, move = _opencv.findTransformECC(smooth, other, start, cv2.MOTION_AFFINE, until, None, 1)
+        _, move = _opencv.findTransformECC(smooth, other, start, cv2.MOTION_AFFINE, until, None, 1)
     except cv2.error:  # it does not converge
         return None
-    if agreement < 0.7:
-        return None
     way = way @ np.vstack([move, [0, 0, 1]])
-    way = way / way[2, 2]
-    whole = np.round(way)
-    is_straight = np.abs(way[:2, :2] - np.eye(2)).max() < 1e-3 and np.abs(way[2, :2]).max() < 1e-6
-    if is_straight and np.abs(way[:2, 2] - whole[:2, 2]).max() < 0.15:
-        way = whole  # the same raster: nothing has to be interpolated
-    return _seen(coarse, way, side)
+    return np.asarray(way / way[2, 2], np.float64)
+
+
+def _straight(way: Matrix, side: int) -> Matrix | None:
+    """The way where both pictures have one raster, as those of one size mostly do; None where it leads elsewhere.
+
+    Nothing has to be interpolated then, and what was sharpened beyond white and black misleads any correction.
+    """
+    if np.abs(way[:2, :2] / way[2, 2] - np.eye(2)).max() >= _ONE_RASTER:
+        return None
+    middle = np.full((1, 2), (side - 1) / 2)
+    x, y = np.round(project(way, middle) - middle)[0]
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
 
 
 def _seen(picture: NDArray[np.uint8], way: Matrix, side: int) -> NDArray[np.float32]:
