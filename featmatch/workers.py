@@ -218,7 +218,14 @@ def _after_fork() -> None:
     _freed.release()
 
 
-atexit.register(_stop_idle)
+def _at_exit() -> None:
+    """End the processes that wait; to see them end would take longer."""
+    for worker in _idle:
+        worker.process.kill()
+        worker.process.returncode = 0
+
+
+atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_freed.acquire, after_in_parent=_freed.release, after_in_child=_after_fork)
 
