@@ -223,6 +223,7 @@ def _at_exit() -> None:
     for worker in _idle:
         worker.process.kill()
         worker.process.returncode = 0
+        worker.close_pipes()
 
 
 atexit.register(_at_exit)
@@ -289,11 +290,15 @@ class _Worker:
     def stop(self) -> None:
         """End the process, whatever it is at."""
         self.process.kill()
+        self.close_pipes()
+        self.process.wait()
+
+    def close_pipes(self) -> None:
+        """Let go of the pipes; what was not read is lost."""
         for pipe in (self.process.stdin, self.process.stdout):
-            with contextlib.suppress(OSError):  # what it did not read is lost
+            with contextlib.suppress(OSError):
                 if pipe is not None:
                     pipe.close()
-        self.process.wait()
 
     def _receive(self) -> Any:
         assert self.process.stdout is not None
