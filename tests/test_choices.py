@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Sequence
@@ -121,8 +122,26 @@ def test_whatever_decides_is_part_of_the_key(changes: dict[str, object]) -> None
     assert key_of(group) != key_of([contender(1, **changes), contender(2)])
 
 
-def test_numbers_and_places_are_not() -> None:
-    group = [contender(1), contender(2)]
+def at(folder: Path, number: int) -> Contender:
+    """A contender whose file is there, with the content that is said of it."""
+    path = folder / f"{number}.png"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"picture %d" % number)
+    return contender(number, path=str(path), content=hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def test_numbers_and_places_are_not(tmp_path: Path) -> None:
+    group = [at(tmp_path / "here", number) for number in (1, 2)]
     elsewhere = [replace(one, id=one.id + 5, path=f"/q{one.path}") for one in group]
     choices.keep(group, Choice(2, "a test", {1: "something"}))
     assert recalled([elsewhere, [contender(3)]]) == [Choice(7, "a test", {6: "something"}), None]
+
+
+@pytest.mark.parametrize("lie", ["another content", "no such file"])
+def test_nothing_is_kept_of_files_that_are_not_what_an_index_says(tmp_path: Path, lie: str) -> None:
+    true = [at(tmp_path / "here", number) for number in (1, 2)]
+    told = replace(true[1], content="f" * 64) if lie == "another content" else replace(true[1], path="/not/there.png")
+    choices.keep([true[0], told], Choice(1, "a lie", {2: ""}))
+    assert recalled([[true[0], told]]) == [None]
+    choices.keep(true, Choice(1, "true", {2: ""}))
+    assert recalled([true]) == [Choice(1, "true", {2: ""})]

@@ -18,6 +18,7 @@ from pathlib import Path
 import cv2
 import PIL
 
+from featmatch.adding import content_of
 from featmatch.grouping import choosing, detail, sameness
 from featmatch.grouping.choosing import Choice, Contender
 
@@ -54,8 +55,17 @@ def recalled(groups: Sequence[Sequence[Contender]]) -> list[Choice | None]:
 
 
 def keep(group: Sequence[Contender], choice: Choice) -> None:
-    """Keep the choice for a group, where the folder lets it be."""
-    with contextlib.suppress(*_BROKEN), _opened() as connection, connection:
+    """Keep the choice for a group, where the folder lets it be, and the files are what the catalogue says.
+
+    They were decoded, but the key has the catalogue's word for what is in them; a stranger's might be another's files.
+    """
+    with contextlib.suppress(*_BROKEN):
+        if all(one.path is None or content_of(one.path) == one.content for one in group):
+            _keep(group, choice)
+
+
+def _keep(group: Sequence[Contender], choice: Choice) -> None:
+    with _opened() as connection, connection:
         if connection.execute("SELECT count(*) FROM choices").fetchone()[0] > _MOST:
             connection.execute("DELETE FROM choices")
         connection.execute("INSERT OR REPLACE INTO choices VALUES (?, ?)", (key_of(group), _written(choice, group)))
