@@ -91,6 +91,17 @@ def test_links_and_spellings_are_the_same_file_and_copies_are_not(shelf: Shelf) 
     assert group.spared["a-link.jpg"] == "same file"
 
 
+@pytest.mark.parametrize("changed", ["photo.jpg", "copy/photo.jpg"])
+def test_files_of_one_size_and_time_are_read_before_one_counts_as_the_other(shelf: Shelf, changed: str) -> None:
+    names = shelf.file("photo.jpg", b"photo"), shelf.file("copy/photo.jpg", b"photo")
+    member = shelf.member(1, *names)
+    state = os.stat(shelf.folder / changed)
+    (shelf.folder / changed).write_bytes(b"other")
+    os.utime(shelf.folder / changed, ns=(state.st_atime_ns, state.st_mtime_ns))
+    (group,) = shelf.marked((member,))
+    assert group.marked == ()
+
+
 def test_a_link_is_never_the_first_name_where_there_is_a_file(shelf: Shelf) -> None:
     shelf.file("the photograph.jpg", b"photo")
     shelf.file("another copy.jpg", b"photo")

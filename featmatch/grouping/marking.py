@@ -86,11 +86,16 @@ class _Marking:
     def _spared(self, member: Member, group: Group) -> Iterable[tuple[str, str]]:
         """The names of a member that cannot go, and why."""
         shown = _why_not(member, group.original) or self._own.get(member.id, NOT_COMPARED)
+        first = member.names[0]
         kept = False  # whether a file of this content stays, so that others of the same bytes can go
         for name in member.names:
             why = self._why_not(self._standings.of(name))
             if not why and shown and not kept:
                 why = shown
+            # Of several files of one content the pixels of the first were looked at, if of any: that they are the same
+            # to the byte is more than their sizes and times say, and a stranger's index may say anything.
+            if not why and name != first and not all(map(self._standings.has_content, (first, name))):
+                why = "changed since it was added"
             if why:
                 yield name, why
             kept |= bool(why) and self._standings.of(name).is_real

@@ -91,6 +91,14 @@ class Standings:
             self._known[name] = self._look(name)
         return self._known[name]
 
+    def has_content(self, name: str) -> bool:
+        """Whether a name's file is to the byte what was added; all of it is read."""
+        path = self.of(name).path_of_image
+        try:
+            return path is not None and content_of(path) == self._records[name].sha256
+        except OSError:
+            return False
+
     def _look(self, name: str) -> Standing:
         path = self._path_of(name)
         if path is None:
