@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 
-from featmatch import ending
+from featmatch.system import ending
 
 
 def main() -> None:

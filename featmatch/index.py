@@ -8,35 +8,36 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from featmatch.adding import AddReport, Progress, Target, add_files, remove_vanished
-from featmatch.answers import Matches
+from featmatch.adding.batches import AddReport, Progress, Target, add_files, remove_vanished
 from featmatch.arguments import check_kind, check_number, check_run, checked_path, checked_paths
-from featmatch.decoding import USUAL, DecodingOptions
 from featmatch.errors import StoreError, UsageError
-from featmatch.explaining import explain
-from featmatch.explanation import Explanation
-from featmatch.features import FeatureOptions, features_wanted
-from featmatch.files import absolute, folder_bytes
-from featmatch.formats import MAX_PIXELS
-from featmatch.geometry import GeometryOptions
+from featmatch.features.extraction import FeatureOptions, features_wanted
+from featmatch.geometry.matches import GeometryOptions
 from featmatch.grouping.groups import Groups
-from featmatch.image import ImageSource
-from featmatch.info import IndexInfo
-from featmatch.pictures import Pictures
-from featmatch.places import Places
-from featmatch.searching import Search
+from featmatch.images.decoding import USUAL, DecodingOptions
+from featmatch.images.formats import MAX_PIXELS
+from featmatch.images.pixels import ImageSource
+from featmatch.names import absolute
+from featmatch.proof.answers import Matches
+from featmatch.search.explaining import explain
+from featmatch.search.explanation import Explanation
+from featmatch.search.pictures import Pictures
+from featmatch.search.stages import Search
+from featmatch.search.verdicts import content_named, name_known, verdicts_of
+from featmatch.search.verification import named
+from featmatch.search.voting import VotingOptions
 from featmatch.store.catalog import ImageRecord
 from featmatch.store.compaction import all_together, due, merge
 from featmatch.store.creation import create_index
 from featmatch.store.generation import changing
+from featmatch.store.info import IndexInfo
 from featmatch.store.layout import CATALOG, verify_layout, vocabulary_of
+from featmatch.store.places import Places
 from featmatch.store.snapshot import Snapshot
+from featmatch.store.whereabouts import Whereabouts
 from featmatch.store.writing import clear_leftovers, writing
-from featmatch.verdicts import content_named, name_known, verdicts_of
-from featmatch.verification import named
-from featmatch.vocabulary import Vocabulary
-from featmatch.voting import VotingOptions
-from featmatch.whereabouts import Whereabouts
+from featmatch.system.files import folder_bytes
+from featmatch.words.vocabulary import Vocabulary
 
 
 class Index:

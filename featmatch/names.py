@@ -1,18 +1,21 @@
-"""Names of files as text: one line each, harmless to a terminal, and back to the name."""
+"""What images are called: names as text, on one line and harmless to a terminal; of pages; as seen from a folder."""
 
 from __future__ import annotations
 
 import os
 import re
 
+from featmatch.errors import UsageError
+
 # Control characters; marks that turn the direction of writing or are not seen; line and paragraph separators; and
 # surrogates, which stand for bytes that are no UTF-8. The joiners U+200C and U+200D stay: Persian, Hindi and emoji
-# need them. The page of groups (page.js) has the same list.
+# need them. The page of groups (pages/groups.js) has the same list.
 _UNFIT = re.compile(
     "[\0-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _QUOTED = re.compile(rb'"((?:[^"\\]|\\["\\]|\\[0-3][0-7]{2})*)"')
+_PAGE = re.compile(r"(.+)#page=([1-9][0-9]{0,8})", re.DOTALL)
 _ESCAPE = re.compile(rb'\\(["\\]|[0-7]{3})')
 
 
@@ -42,6 +45,59 @@ def plain(text: str) -> str:
 def is_unicode(name: str) -> bool:
     """Whether a name is text, so that any program can take it: its bytes are UTF-8."""
     return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def page_name(file: str, page: int) -> str:
+    """The name of an image that is one page of a file: FILE#page=N, the first page being 1."""
+    return f"{file}#page={page}"
+
+
+def page_of(name: str) -> tuple[str, int] | None:
+    """The file and the page that a name says by its spelling; nothing is looked up on disk."""
+    found = _PAGE.fullmatch(name)
+    return (found[1], int(found[2])) if found else None
+
+
+def split_page(name: str) -> tuple[str, int | None]:
+    """The file of an image's name, and its page; no page where the name is just a file's, or such a file exists."""
+    paged = page_of(name)
+    return paged if paged and not os.path.exists(name) else (name, None)
+
+
+def absolute(path: str) -> str:
+    """A path from the top, normalised.
+
+    Raises:
+        UsageError: it is relative, and the working directory is no more.
+    """
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError as error:
+        raise UsageError(f"{path} is a relative path, and the working directory is no more") from error
+
+
+def name_below(root: str, path: str) -> str:
+    """A path as seen from a root folder.
+
+    Raises:
+        UsageError: it is not below the root, or it is relative and the working directory is no more.
+    """
+    try:
+        name = os.path.relpath(absolute(path), absolute(root))
+    except ValueError as error:  # on another drive
+        if isinstance(error, UsageError):
+            raise
+        name = os.pardir
+    if name == os.pardir or name.startswith(os.pardir + os.sep):
+        raise UsageError(f"{path} is not below the root {root}")
+    return name
+
+
+def is_below(top: str, name: str) -> bool:
+    """Whether a normalised path is ``top`` or lies below it; both relative to one folder, or absolute."""
+    if top == os.curdir:
+        return not os.path.isabs(name) and name.split(os.sep, maxsplit=1)[0] != os.pardir
+    return name == top or name.startswith(top.rstrip(os.sep) + os.sep)
 
 
 def _bytes_of(name: str) -> bytes:

@@ -11,9 +11,9 @@ import skimage.data
 from numpy.typing import NDArray
 from PIL import Image
 
-from featmatch.features import FeatureOptions
-from featmatch.training import train_vocabulary
-from featmatch.vocabulary import Vocabulary
+from featmatch.features.extraction import FeatureOptions
+from featmatch.words.training import train_vocabulary
+from featmatch.words.vocabulary import Vocabulary
 
 # These come inside the scikit-image wheel; the others would be downloaded.
 PHOTOS = ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "grass", "rocket")
@@ -32,7 +32,7 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def decoded_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are decoded in the process of the test, where what it patches is seen."""
-    monkeypatch.setattr("featmatch.workers.may_start", lambda: False)
+    monkeypatch.setattr("featmatch.system.workers.may_start", lambda: False)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from featmatch import FeatmatchError, Index, StoreError, Vocabulary, check
 from featmatch.store.generation import changing
-from featmatch.working import be_at_work
+from featmatch.system.worker_loop import be_at_work
 from tools.small_index import draw_pictures, settle, small_index
 
 pytestmark = [

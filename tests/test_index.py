@@ -15,19 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 import featmatch
-from featmatch import (
-    GeometryOptions,
-    ImageError,
-    Index,
-    StoreError,
-    UsageError,
-    Vocabulary,
-    VotingOptions,
-    scanning,
-    voting,
-)
+from featmatch import GeometryOptions, ImageError, Index, StoreError, UsageError, Vocabulary, VotingOptions
 from featmatch.errors import VocabularyError
-from featmatch.image import ImageSource
+from featmatch.images.pixels import ImageSource
+from featmatch.search import scanning, voting
 
 Photos = dict[str, NDArray[np.uint8]]
 
@@ -412,7 +403,7 @@ def test_a_failing_commit_changes_nothing(
         raise OSError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr("featmatch.adding.write_segment", failing)
+        patch.setattr("featmatch.adding.batches.write_segment", failing)
         with pytest.raises(StoreError):
             empty.add(originals, jobs=1)
     assert len(Index.open(tmp_path / "index")) == 1

@@ -12,7 +12,7 @@ from PIL import Image
 
 import featmatch
 from featmatch.cli import cli
-from featmatch.image import load_display
+from featmatch.images.pixels import load_display
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -13,10 +13,11 @@ import pytest
 from click.testing import CliRunner
 
 import featmatch
-from featmatch import FeatureOptions, Index, StoreError, UsageError, Vocabulary, scanning
+from featmatch import FeatureOptions, Index, StoreError, UsageError, Vocabulary
 from featmatch.cli import cli
 from featmatch.grouping import remembered
 from featmatch.grouping.joining import stored_images
+from featmatch.search import scanning
 from featmatch.store.layout import segment_folder
 from featmatch.store.segment import Segment
 from tools import forging

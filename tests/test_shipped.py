@@ -7,7 +7,7 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from featmatch.vocabulary import Vocabulary
+from featmatch.words.vocabulary import Vocabulary
 
 WORDS = {"sift": 65_536, "akaze": 16_384, "orb": 16_384, "brisk": 16_384}
 

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 import pytest
 
-from featmatch import kernels
+from featmatch.search import kernels
 
 HEAVY = ("cv2", "numba", "scipy", "matplotlib", "joblib", "sqlite3", "PIL")
 

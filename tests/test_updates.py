@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from featmatch import Index, UsageError, Vocabulary, check
-from featmatch.files import is_below, name_below
-from featmatch.places import Naming
+from featmatch.names import is_below, name_below
+from featmatch.store.places import Naming
 from tools.small_index import draw_pictures, small_index
 
 
@@ -90,7 +90,7 @@ def test_a_renamed_file_is_not_extracted_again(index: Index, collection: Path, m
     index.add([collection], jobs=1)
     (collection / "a.png").rename(collection / "renamed.png")
     with monkeypatch.context() as patch:
-        patch.setattr("featmatch.adding._index_file", None)
+        patch.setattr("featmatch.adding.batches._index_file", None)
         report = index.add([collection], jobs=1, prune=True)
     assert report.added == [str(collection / "renamed.png")]
     assert report.vanished == [str(collection / "a.png")]

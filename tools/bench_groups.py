@@ -31,9 +31,9 @@ from featmatch.evaluation.compositions import EDITS, Step
 from featmatch.evaluation.decorations import DECORATIONS
 from featmatch.evaluation.edits import Picture, Random
 from featmatch.evaluation.trials import read_twins
-from featmatch.files import image_files
 from featmatch.grouping.groups import Group
-from featmatch.image import load_display
+from featmatch.images.folders import image_files
+from featmatch.images.pixels import load_display
 from tools.small_index import memory_bytes
 
 IDENTICAL = "identical bytes"

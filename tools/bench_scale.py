@@ -35,20 +35,22 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch import FeatureOptions, Index, adding
-from featmatch.decoding import USUAL
+from featmatch import FeatureOptions, Index
+from featmatch.adding import batches
 from featmatch.evaluation.compositions import compose
 from featmatch.evaluation.edits import Picture, Random
-from featmatch.features import Features, extract_grey
-from featmatch.files import folder_bytes, image_files
-from featmatch.image import GreyImage, load_display, load_grey
-from featmatch.metadata import Metadata
-from featmatch.places import Naming
-from featmatch.searching import Look
+from featmatch.features.extraction import Features, extract_grey
+from featmatch.features.looks import whole_picture
+from featmatch.images.decoding import USUAL
+from featmatch.images.folders import image_files
+from featmatch.images.metadata import Metadata
+from featmatch.images.pixels import GreyImage, load_display, load_grey
+from featmatch.search.stages import Look
+from featmatch.search.verification import named
+from featmatch.search.voting import QueryWords, VotingOptions
+from featmatch.store.places import Naming
 from featmatch.store.segment import Segment
-from featmatch.verification import named
-from featmatch.voting import QueryWords, VotingOptions
-from featmatch.whole import whole_picture
+from featmatch.system.files import folder_bytes
 from tools.demo import bundled_photos
 from tools.small_index import memory_bytes
 from tools.synthetic_images import Material, as_indexed
@@ -144,19 +146,19 @@ def build(folder: Path, images: int, photos: Photos, options: FeatureOptions) ->
     names = [at.get(number, f"synthetic/{number // 1000:04d}/{number:07d}.jpg") for number in range(images)]
     making = 0.0
 
-    def indexed(paths: Sequence[str], *_: object) -> Iterator[tuple[str, adding._Indexed]]:
+    def indexed(paths: Sequence[str], *_: object) -> Iterator[tuple[str, batches._Indexed]]:
         nonlocal making
-        for first in range(0, len(paths), adding.BATCH_IMAGES):
+        for first in range(0, len(paths), batches.BATCH_IMAGES):
             began = time.perf_counter()
-            some = paths[first : first + adding.BATCH_IMAGES]
+            some = paths[first : first + batches.BATCH_IMAGES]
             made = list(material.images(len(some), options.features, (_SEED, first)))
             making += time.perf_counter() - began
             for path, image in zip(some, made, strict=True):
                 digest = hashlib.sha256(path.encode(errors="surrogateescape")).hexdigest()
-                yield path, adding._Indexed(digest, 100_000, 1, planted.get(path, image), Metadata())
+                yield path, batches._Indexed(digest, 100_000, 1, planted.get(path, image), Metadata())
 
-    before, vars(adding)["_indexed"] = adding._indexed, indexed
-    target = adding.Target(folder, Naming(os.getcwd()), options, len(index.vocabulary))
+    before, vars(batches)["_indexed"] = batches._indexed, indexed
+    target = batches.Target(folder, Naming(os.getcwd()), options, len(index.vocabulary))
     tenths: list[float] = []
 
     def progress(done: int, total: int) -> None:
@@ -166,13 +168,13 @@ def build(folder: Path, images: int, photos: Photos, options: FeatureOptions) ->
     try:
         with PeakMemory() as memory, index._writing(wait=False):
             began = time.perf_counter()
-            adding.add_files(
+            batches.add_files(
                 names, target, jobs=1, decoding=USUAL, pages=False, text=None, progress=progress,
                 committed=index._merge_due,
             )  # fmt: skip
             took = time.perf_counter() - began - making
     finally:
-        vars(adding)["_indexed"] = before
+        vars(batches)["_indexed"] = before
     return {
         "images": images,
         "build_s": took,

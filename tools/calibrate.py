@@ -3,8 +3,8 @@
     featmatch evaluate PHOTOS... --features sift --suite random --suite hard --json sift.json
     python tools/calibrate.py sift sift.json --check other.json
 
-Every recorded answer is a row: its evidence, and whether it was right. ``featmatch.probability`` has the model: two
-logistic functions whose product is fitted by maximum likelihood, once with the agreement of pixels and once without.
+Every recorded answer is a row: its evidence, and whether it was right. The model is ``featmatch.proof.probability``'s:
+two logistic functions whose product is fitted by maximum likelihood, once with the agreement of pixels, once without.
 What is measured with ``--check`` are queries made of other photos than those of the fit.
 """
 
@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_expit
 
-from featmatch.answers import PROVEN
 from featmatch.evaluation.metrics import calibration_error, reliability
-from featmatch.probability import Evidence, Fit, probability_of, score_of
+from featmatch.proof.answers import PROVEN
+from featmatch.proof.probability import Evidence, Fit, probability_of, score_of
 
 TARGET = Path(__file__).parent.parent / "data" / "probability.json"
 _PRIOR = 0.02  # of a normal distribution about 0 on every number: keeps what the data do not settle finite

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_expit
 
-from featmatch.answers import PROVEN
 from featmatch.evaluation.metrics import calibration_error, reliability
-from featmatch.probability import Evidence, Likeness, WholeFit, probability_of, score_of
+from featmatch.proof.answers import PROVEN
+from featmatch.proof.probability import Evidence, Likeness, WholeFit, probability_of, score_of
 
 TARGET = Path(__file__).parent.parent / "data" / "whole.json"
 # A wrong answer counts as so many: a collection has more pictures that look alike than the few hundred of a report.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from featmatch.files import image_files
+from featmatch.images.folders import image_files
 
 OUT = Path(__file__).parent.parent / "demo"
 MOST_PHOTOS = 500

@@ -11,10 +11,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from featmatch import FeatureOptions, Index, Vocabulary, adding, train_vocabulary
-from featmatch.decoding import USUAL
-from featmatch.training import TrainingOptions
-from featmatch.working import be_at_work
+from featmatch import FeatureOptions, Index, Vocabulary, train_vocabulary
+from featmatch.adding import batches
+from featmatch.images.decoding import USUAL
+from featmatch.system.worker_loop import be_at_work
+from featmatch.words.training import TrainingOptions
 
 FEATURES = FeatureOptions(features=60)
 
@@ -55,9 +56,9 @@ def index_in_this_process() -> None:
     be_at_work()
 
     def indexed(names: Sequence[str], vocabulary: Path, options: FeatureOptions, *_: object) -> Iterator[Any]:
-        yield from ((name, adding._index_file(name, vocabulary, options, USUAL)) for name in names)
+        yield from ((name, batches._index_file(name, vocabulary, options, USUAL)) for name in names)
 
-    vars(adding)["_indexed"] = indexed
+    vars(batches)["_indexed"] = indexed
 
 
 def open_handles() -> int:

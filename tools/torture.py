@@ -31,9 +31,10 @@ from typing import Any
 from PIL import Image
 
 import featmatch
-from featmatch import FeatmatchError, Index, Vocabulary, adding
-from featmatch.files import sha256_of
+from featmatch import FeatmatchError, Index, Vocabulary
+from featmatch.adding import batches
 from featmatch.grouping import finding
+from featmatch.system.files import sha256_of
 from tools.faults import Fault, suffered
 from tools.small_index import draw_pictures, index_in_this_process, settle, small_index, small_vocabulary
 
@@ -100,7 +101,7 @@ class Torture:
     def __post_init__(self) -> None:
         settle()
         index_in_this_process()
-        adding.BATCH_IMAGES = 3  # several commits each time
+        batches.BATCH_IMAGES = 3  # several commits each time
         self._random = random.Random(self.seed)
         self._pool = draw_pictures(self.folder / "pool", self.contents)
         self._sha_of = {path: sha256_of(path) for path in self._pool}

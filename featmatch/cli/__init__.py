@@ -9,11 +9,11 @@ from typing import Any
 import click
 
 import featmatch
-from featmatch import ending
 from featmatch.cli import grouping, keeping, measuring, searching
 from featmatch.cli.failing import check_memory, let_go_of_output, status_of
 from featmatch.errors import FeatmatchError
-from featmatch.quiet import keep_decoders_quiet, keep_streams_open
+from featmatch.system import ending
+from featmatch.system.quiet import keep_decoders_quiet, keep_streams_open
 
 
 class _Commands(click.Group):

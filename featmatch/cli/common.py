@@ -14,7 +14,7 @@ from featmatch.errors import FeatmatchError
 from featmatch.names import plain, unquoted
 
 if TYPE_CHECKING:
-    from featmatch.features import FeatureOptions
+    from featmatch.features.extraction import FeatureOptions
     from featmatch.index import Index
 
 FOUND, NOTHING_FOUND, FAILED = 0, 1, 2
@@ -82,7 +82,7 @@ def wanted_features(features: str | None, speed: str | None) -> str | FeatureOpt
     """What --features and --speed ask for; nothing where neither is given."""
     if speed is None:
         return features
-    from featmatch.features import FeatureOptions
+    from featmatch.features.extraction import FeatureOptions
 
     return FeatureOptions.of(features or "sift", speed)
 

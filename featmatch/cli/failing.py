@@ -12,9 +12,9 @@ import traceback
 import click
 
 from featmatch.cli.common import FAILED, complain, tell
-from featmatch.ending import BROKEN_PIPE, INTERRUPT
 from featmatch.errors import FeatmatchError
-from featmatch.quiet import silence
+from featmatch.system.ending import BROKEN_PIPE, INTERRUPT
+from featmatch.system.quiet import silence
 
 _LEAST_BYTES = 1 << 30
 _ENDED_BY = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}

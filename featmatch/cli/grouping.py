@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 import featmatch
-from featmatch import tables
+from featmatch.cli import printing
 from featmatch.cli.common import (
     FOUND,
     NOTHING_FOUND,
@@ -51,7 +51,7 @@ def groups(
 
     Files are marked that can go: when all of them were moved or deleted, each group has the file of its original still.
     """
-    from featmatch.progress import stages_bar
+    from featmatch.cli.progress import stages_bar
 
     if as_json + as_csv + print0 > 1:
         raise click.UsageError("--json, --csv or --print0, not several of them")
@@ -59,7 +59,7 @@ def groups(
         opened = featmatch.Index.open(index, root=root)
         found = opened.groups(jobs=jobs, progress=lambda done, total: progress("comparing", done, total))
         if html is not None:
-            from featmatch.grouping.page import NOT_AT_HAND, write_page
+            from featmatch.pages.groups import NOT_AT_HAND, write_page
 
             dates = {record.name: record.taken for record in opened.images() if record.taken is not None}
             unseen = write_page(
@@ -75,14 +75,14 @@ def groups(
         complain(f"what was found is not kept: {found.unremembered}")
     if as_json:
         for number, group in enumerate(found, 1):
-            tables.print_object({"group": number, **group.to_dict()})
+            printing.print_object({"group": number, **group.to_dict()})
     elif as_csv:
         _print_csv(found)
     elif print0:
         paths = (opened.path_of(name) for group in found for name in group.marked)
         marked = [path for path in paths if path is not None]
         for path in marked:
-            tables.say_bytes(os.fsencode(os.path.realpath(path)) + b"\0")
+            printing.say_bytes(os.fsencode(os.path.realpath(path)) + b"\0")
         return FOUND if marked else NOTHING_FOUND
     else:
         _print_table(found)
@@ -92,13 +92,13 @@ def groups(
 def _print_table(found: Iterable[Group]) -> None:
     """A heading for each group, and a line for each file."""
     for number, group in enumerate(found, 1):
-        tables.say(f"group {number}, {len(group)} files:")
-        tables.say(f"  {'probability':>11}  {'inliers':>7}  {'size':>11}  {'bytes':>10}  name  (relation)")
+        printing.say(f"group {number}, {len(group)} files:")
+        printing.say(f"  {'probability':>11}  {'inliers':>7}  {'size':>11}  {'bytes':>10}  name  (relation)")
         for member in group.members:
             size = f"{member.width}x{member.height}"
             for name in member.names:
                 by = f", by: {group.original_by}" if name == group.original.names[0] and group.original_by else ""
-                tables.say(
+                printing.say(
                     f"  {member.probability:>11.4f}  {member.inliers:>7}  {size:>11}  {member.bytes:>10}  "
                     f"{printable(name)}  ({member.said_of(name)}{by})"
                 )
@@ -106,7 +106,7 @@ def _print_table(found: Iterable[Group]) -> None:
 
 def _print_csv(found: Iterable[Group]) -> None:
     """A row for each file."""
-    printer = tables.CsvPrinter(_CSV_COLUMNS)
+    printer = printing.CsvPrinter(_CSV_COLUMNS)
     for number, group in enumerate(found, 1):
         about = {"group": number, "original": group.original.names[0], "original_by": group.original_by}
         for member in group.members:

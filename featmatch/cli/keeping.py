@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 import featmatch
-from featmatch import tables
+from featmatch.cli import printing
 from featmatch.cli.common import (
     FAILED,
     FOUND,
@@ -59,7 +59,7 @@ def add(
     folder: when the collection has moved, say where it is now, once. Without, names are the paths as given; relative
     ones as seen from where the first `add` ran.
     """
-    from featmatch.progress import images_bar
+    from featmatch.cli.progress import images_bar
 
     wanted = wanted_features(features, speed)
     opened = featmatch.Index.open(index, create=True, features=wanted, vocabulary=vocabulary, root=root)
@@ -149,9 +149,9 @@ def list_(index: Path, match: str | None, as_json: bool) -> int:
     for record in featmatch.Index.open(index).images(match):
         count += 1
         if as_json:
-            tables.print_object(vars(record))
+            printing.print_object(vars(record))
         else:
-            tables.say(printable(record.name))
+            printing.say(printable(record.name))
     return FOUND if count else NOTHING_FOUND
 
 
@@ -162,10 +162,10 @@ def info(index: Path, as_json: bool) -> int:
     """Say what INDEX holds, and how big it is."""
     found = featmatch.Index.open(index).info()
     if as_json:
-        tables.print_object(vars(found))
+        printing.print_object(vars(found))
     else:
         for name, value in vars(found).items():
-            tables.say(f"{name:<12}{value}")
+            printing.say(f"{name:<12}{value}")
     return FOUND
 
 
@@ -196,7 +196,7 @@ def check(index: Path, repair: bool, wait: bool) -> int:
     """
     report = featmatch.check(index, repair=repair, wait=wait)
     for problem in report.problems:
-        tables.say(problem)
+        printing.say(problem)
     for done in report.repairs:
         complain(done)
     for leftover in [] if repair else report.leftovers:

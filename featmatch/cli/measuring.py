@@ -11,7 +11,6 @@ from pathlib import Path
 import click
 
 import featmatch
-from featmatch import opencv
 from featmatch.cli.common import (
     FOUND,
     PathArgument,
@@ -24,8 +23,9 @@ from featmatch.cli.common import (
     wanted_features,
     write,
 )
+from featmatch.cli.printing import say
 from featmatch.errors import FeatmatchError
-from featmatch.tables import say
+from featmatch.system import opencv
 
 _SUITES = ("random", "single", "crops", "hard", "plain")
 
@@ -45,7 +45,7 @@ def train(out: Path, paths: Sequence[str], features: str | None, words: int, wor
 
     Until it is done, nothing is written to OUT.
     """
-    from featmatch.progress import stages_bar
+    from featmatch.cli.progress import stages_bar
 
     if not out.absolute().parent.is_dir():  # better said now than after an hour
         raise FeatmatchError(f"cannot write {out}: no such folder")
@@ -91,10 +91,10 @@ def evaluate(
     should not. Processes side by side disturb each other's times: use --jobs 1 to measure them.
     """
     opencv.require()
+    from featmatch.cli.progress import stages_bar
     from featmatch.evaluation import report, running
     from featmatch.evaluation.trials import SUITES, EvaluationOptions, read_twins
-    from featmatch.progress import stages_bar
-    from featmatch.trust import forget_below
+    from featmatch.system.trust import forget_below
 
     options = EvaluationOptions(SUITES if "all" in suites else tuple(suites), count, seed)
     pairs = read_twins(twins) if twins else []
@@ -115,7 +115,7 @@ def evaluate(
         if json_file is not None:
             write(json_file, json.dumps(report.without_nan(found)) + "\n")
         if html_file is not None:
-            from featmatch.evaluation.page import page_of
+            from featmatch.pages.report import page_of
 
             write(html_file, page_of(found, done, workspace))
     return FOUND

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 import featmatch
-from featmatch import tables
+from featmatch.cli import printing
 from featmatch.cli.common import (
     FAILED,
     FOUND,
@@ -30,11 +30,11 @@ from featmatch.cli.common import (
 )
 from featmatch.errors import FeatmatchError, ImageError
 from featmatch.names import printable
-from featmatch.workers import prepare
+from featmatch.system.workers import prepare
 
 if TYPE_CHECKING:
-    from featmatch.answers import Matches, Verification
-    from featmatch.decoding import DecodingOptions
+    from featmatch.images.decoding import DecodingOptions
+    from featmatch.proof.answers import Matches, Verification
 
 
 @click.command()
@@ -59,7 +59,7 @@ def query(
     prepare()
     opened = featmatch.Index.open(index, root=root)
     show: Callable[[str, Matches], None] = (
-        tables.print_json if as_json else tables.QueryCsv() if as_csv else tables.print_table
+        printing.print_json if as_json else printing.QueryCsv() if as_csv else printing.print_table
     )
     status = NOTHING_FOUND
     failed = False
@@ -70,7 +70,7 @@ def query(
                 name, limit=limit, unproven=unproven, match=match, timeout=timeout, max_pixels=max_pixels
             )
         except ImageError as error:
-            from featmatch.answers import Matches
+            from featmatch.proof.answers import Matches
 
             complain(f"{printable(name)}: {error.status}: {error.message}")
             matches, failed = Matches(status=error.status), True
@@ -79,7 +79,7 @@ def query(
         if any(found.proven for found in matches):
             status = FOUND
         if draw is not None:
-            from featmatch.decoding import DecodingOptions
+            from featmatch.images.decoding import DecodingOptions
 
             _draw_all(draw, number, name, matches, opened.path_of, DecodingOptions(timeout, max_pixels))
     complain_of_files(opened, len(away), "their pixels were not compared")
@@ -101,9 +101,9 @@ def verify(
     prepare()
     proof: Verification = featmatch.verify(a, b, features=features or "sift", timeout=timeout, max_pixels=max_pixels)
     if as_json:
-        tables.print_object(proof.to_dict())
+        printing.print_object(proof.to_dict())
     else:
-        tables.say(tables.sentence(a, b, proof))
+        printing.say(printing.sentence(a, b, proof))
     if draw is not None:
         save(proof.draw(), draw)
     return FOUND if proof else NOTHING_FOUND
@@ -129,9 +129,9 @@ def explain(
     opened = featmatch.Index.open(index, root=root)
     explanation = opened.explain(query, name_meant(opened, name), timeout=timeout, max_pixels=max_pixels)
     if as_json:
-        tables.print_object({"query": query, **explanation.to_dict()})
+        printing.print_object({"query": query, **explanation.to_dict()})
     else:
-        tables.print_explanation(query, explanation)
+        printing.print_explanation(query, explanation)
     complain_of_files(opened, int(explanation.not_at_hand), "its pixels were not compared")
     if draw is not None:
         try:
@@ -149,7 +149,7 @@ def _draw_all(
     path_of: Callable[[str], str | None],
     decoding: DecodingOptions,
 ) -> None:
-    from featmatch.drawing import draw_match
+    from featmatch.proof.drawing import draw_match
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import cv2
 
-from featmatch.adding import AddReport
-from featmatch.answers import Match
+from featmatch.adding.batches import AddReport
 from featmatch.errors import FeatmatchError, ImageError
 from featmatch.evaluation.trials import (
     EvaluationOptions,
@@ -27,12 +26,13 @@ from featmatch.evaluation.trials import (
     write_decorated,
     write_plain,
 )
-from featmatch.features import FeatureOptions
-from featmatch.files import image_files
+from featmatch.features.extraction import FeatureOptions
+from featmatch.images.folders import image_files
 from featmatch.index import Index
-from featmatch.info import IndexInfo
-from featmatch.probability import Likeness
-from featmatch.workers import Lost, in_order
+from featmatch.proof.answers import Match
+from featmatch.proof.probability import Likeness
+from featmatch.store.info import IndexInfo
+from featmatch.system.workers import Lost, in_order
 
 Progress = Callable[[str, int, int], None]
 

@@ -21,7 +21,7 @@ from featmatch.evaluation.compositions import EDITS, Step, compose
 from featmatch.evaluation.decorations import DECORATIONS
 from featmatch.evaluation.edits import SMALLEST_PX, Picture, Random, jpeg, scale
 from featmatch.evaluation.plain import PLAIN, mildly_edited
-from featmatch.image import load_display
+from featmatch.images.pixels import load_display
 
 SUITES = ("random", "single", "crops", "hard", "plain")
 CROP_SHARES = (80.0, 50.0, 30.0, 20.0, 10.0, 5.0, 2.0)  # percent of the area

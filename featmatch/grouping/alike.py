@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.probability import score_of
+from featmatch.features.looks import FEW_FEATURES, Look
+from featmatch.proof.probability import score_of
+from featmatch.search.whole_search import evidence_of_looks
 from featmatch.store.segment import Segment
-from featmatch.whole import FEW_FEATURES, Look
-from featmatch.whole_search import evidence_of_looks
 
 _HASH_LIMIT = 10  # of 64 bits: there are no pixels to look at, so less than for queries
 _NEAREST = 100  # images of the nearest hashes that are compared closely

@@ -18,9 +18,9 @@ from pathlib import Path
 import cv2
 import PIL
 
-from featmatch.adding import content_of
 from featmatch.grouping import choosing, detail, sameness
 from featmatch.grouping.choosing import Choice, Contender
+from featmatch.images.contents import content_of
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS choices (key BLOB PRIMARY KEY, choice TEXT NOT NULL) WITHOUT ROWID"
 _MOST = 100_000  # kept; then all are forgotten

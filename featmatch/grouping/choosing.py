@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featmatch.errors import ImageError
-from featmatch.geometry import Matrix, project
+from featmatch.geometry.maps import Matrix, project
 from featmatch.grouping.detail import Comparison, compared
 from featmatch.grouping.sameness import colours_lost, difference, holds_more
-from featmatch.image import GreyImage, load_grey
+from featmatch.images.pixels import GreyImage, load_grey
 
 _opencv: Any = cv2  # its type stubs differ from release to release
 

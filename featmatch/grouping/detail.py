@@ -3,9 +3,9 @@
 In windows of the finer one both are laid on one another, and compared by bands of frequencies. Where their spectra are
 coherent both resolve the same, be it stronger in one of them: sharpening amplifies, and adds nothing. A band that only
 one of them has is detail, as long as it is neither what interpolation leaves nor noise, which grows with frequency.
-Constants were set on edits of scikit-image's photos (``tests/test_original.py``) and of 77 others: of a photo at half
-the size and its source, slope and energy beyond are 0.3 to 1.4 and 0.43 to 3.1; of one at double size 0.18 to 0.38 and
-0.1 to 0.26.
+Constants were set on edits of scikit-image's photos (``tests/grouping/test_choosing.py``) and of 77 others: of a photo
+at half the size and its source, slope and energy beyond are 0.3 to 1.4 and 0.43 to 3.1; of one at double size 0.18
+to 0.38 and 0.1 to 0.26.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.geometry import Matrix, project
-from featmatch.regions import polygon_area, shared_region
+from featmatch.geometry.maps import Matrix, project
+from featmatch.geometry.regions import polygon_area, shared_region
 
 _opencv: Any = cv2  # its type stubs differ from release to release
 

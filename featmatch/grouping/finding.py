@@ -15,9 +15,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.answers import relation_of
 from featmatch.errors import FeatmatchError, StoreError
-from featmatch.geometry import GeometryOptions
+from featmatch.geometry.matches import GeometryOptions
 from featmatch.grouping import choices
 from featmatch.grouping.choosing import NOT_COMPARED, Choice, Contender, choose
 from featmatch.grouping.clustering import Cluster, ImageSize, Placed, cluster
@@ -27,9 +26,10 @@ from featmatch.grouping.marking import marked
 from featmatch.grouping.pairs import Pair, pairs_of
 from featmatch.grouping.remembered import Remembered, recall, remember
 from featmatch.grouping.standing import Standings
+from featmatch.proof.answers import relation_of
 from featmatch.store.catalog import Catalog, ImageRecord
 from featmatch.store.writing import writing
-from featmatch.workers import Lost, in_order
+from featmatch.system.workers import Lost, in_order
 
 if TYPE_CHECKING:
     from featmatch.index import Index

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.formats import split_page
+from featmatch.names import split_page
 
 if TYPE_CHECKING:
-    from featmatch.answers import Relation
+    from featmatch.proof.answers import Relation
 
 _AS_IT_IS = 0.02  # scales nearer to 1 than this are the same size
 _SIZES = {0.25: "a quarter of the size", 0.5: "half size", 2.0: "double size"}

@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.errors import StoreError, UsageError
-from featmatch.features import DESCRIPTOR_SIZE, Features
-from featmatch.geometry import FEWEST_MATCHES, TentativeMatches
+from featmatch.features.extraction import DESCRIPTOR_SIZE, Features
+from featmatch.features.symmetry import Variant, with_places_of
+from featmatch.geometry.homography import FEWEST_MATCHES
+from featmatch.geometry.matches import TentativeMatches
+from featmatch.search.voting import Candidate, QueryWords, VotingOptions, shortlist
 from featmatch.store.segment import Segment, restored
-from featmatch.symmetry import Variant, with_places_of
-from featmatch.vocabulary import Vocabulary, Words
-from featmatch.voting import Candidate, QueryWords, VotingOptions, shortlist
+from featmatch.words.vocabulary import Vocabulary, Words
 
 _ROWS = 1 << 22  # postings looked at at once
 

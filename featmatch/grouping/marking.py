@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from featmatch.geometry.regions import polygon_area, shared_region
 from featmatch.grouping.choosing import NOT_COMPARED
 from featmatch.grouping.groups import Group, Member
 from featmatch.grouping.standing import Identity, Standing, Standings
-from featmatch.regions import polygon_area, shared_region
 
 _AS_FINE = 1.1  # times as many pixels along a side may be the homography's error; more are detail of its own
 _WITHIN = 0.95  # of a picture lies in its original, or it shows something of its own

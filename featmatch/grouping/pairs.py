@@ -10,16 +10,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.answers import match_from
-from featmatch.geometry import Fit, GeometryOptions, Matrix, TentativeMatches, fit_homography
+from featmatch.features.symmetry import Variant
+from featmatch.geometry.homography import Fit, fit_homography
+from featmatch.geometry.maps import Matrix
+from featmatch.geometry.matches import GeometryOptions, TentativeMatches
+from featmatch.geometry.regions import evenness
 from featmatch.grouping.alike import Looks
 from featmatch.grouping.joining import JoiningOptions, Partner, StoredImage, partners, stored_images
 from featmatch.grouping.repeating import Repeated, repeated
-from featmatch.probability import fit_of, probability_of
-from featmatch.regions import evenness
+from featmatch.proof.answers import match_from
+from featmatch.proof.probability import fit_of, probability_of
 from featmatch.store.segment import Segment
-from featmatch.symmetry import Variant
-from featmatch.vocabulary import Vocabulary
+from featmatch.words.vocabulary import Vocabulary
 
 _LEAST_GEOMETRY = 8.0  # below it, a pair is not worth to be remembered: chance has done as much
 

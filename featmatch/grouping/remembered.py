@@ -21,12 +21,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.arrays import read_archive
 from featmatch.errors import StoreError
-from featmatch.files import flush_folder, replaced
 from featmatch.grouping.pairs import Pair
 from featmatch.grouping.repeating import Repeated
 from featmatch.store.layout import PAIRS, opened
+from featmatch.system.arrays import read_archive
+from featmatch.system.files import flush_folder, replaced
 
 _MAGIC = b"featmatch pairs 3\n"  # in those before, queries were the images added later
 _OLDER = (b"featmatch pairs 1\n", b"featmatch pairs 2\n")  # passed over, and written anew

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from featmatch.features import Features
-from featmatch.geometry import GeometryOptions, Matrix, jacobians, project
-from featmatch.regions import evenness, shared_region
+from featmatch.features.extraction import Features
+from featmatch.geometry.maps import Matrix, jacobians, project
+from featmatch.geometry.matches import GeometryOptions
+from featmatch.geometry.regions import evenness, shared_region
 
 _NEAREST = 4  # features of the reference that are looked at for each of the query
 _OCTAVES = 0.7  # by which a feature may be larger or smaller than it should be

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from featmatch.geometry import Matrix
-from featmatch.image import load_display
+from featmatch.geometry.maps import Matrix
+from featmatch.images.pixels import load_display
 
 _opencv: Any = cv2  # its type stubs differ from release to release
 

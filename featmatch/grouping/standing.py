@@ -11,9 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from featmatch.adding import content_of
-from featmatch.files import absolute
-from featmatch.formats import page_name, split_page
+from featmatch.images.contents import content_of
+from featmatch.names import absolute, page_name, split_page
 from featmatch.store.catalog import ImageRecord
 
 PathOf: TypeAlias = Callable[[str], "str | None"]

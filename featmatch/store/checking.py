@@ -12,15 +12,15 @@ import numpy as np
 
 from featmatch.arguments import checked_path
 from featmatch.errors import FeatmatchError, StoreError, UsageError
-from featmatch.features import FeatureOptions
-from featmatch.files import sha256_of, sha256_of_rest
+from featmatch.features.extraction import FeatureOptions
 from featmatch.store import text_search
 from featmatch.store.catalog import TEXT_SEARCH, Catalog, is_intact
 from featmatch.store.generation import changing
 from featmatch.store.layout import CATALOG, PAIRS, VOCABULARY, opened, segment_folder, strangers, vocabulary_of
 from featmatch.store.segment import Segment, read_manifest
 from featmatch.store.writing import clear_leftovers, leftovers, writing
-from featmatch.vocabulary import Vocabulary
+from featmatch.system.files import sha256_of, sha256_of_rest
+from featmatch.words.vocabulary import Vocabulary
 
 _ROWS = 1 << 22  # postings looked at at once
 

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featmatch.errors import StoreError
-from featmatch.files import flush_folder, sha256_of
 from featmatch.store import text_search
 from featmatch.store.catalog import DIGEST_BYTES, FORMAT_VERSION, TEXT_SEARCH
 from featmatch.store.database import SCHEMA, Database
 from featmatch.store.layout import opened
 from featmatch.store.values import number, to_sql
+from featmatch.system.files import flush_folder, sha256_of
 
 if TYPE_CHECKING:
-    from featmatch.metadata import Metadata
+    from featmatch.images.metadata import Metadata
 
 _BESIDE = ("-journal", "-wal", "-shm")  # files that SQLite would take for what a database was before, or is to become
 

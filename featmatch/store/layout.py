@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from featmatch import files
 from featmatch.errors import StoreError, VocabularyError
-from featmatch.vocabulary import Vocabulary
+from featmatch.system import files
+from featmatch.words.vocabulary import Vocabulary
 
 CATALOG, VOCABULARY, PAIRS, LOCK, SEGMENTS = "catalog.sqlite", "vocabulary.npz", "pairs.log", "writer.lock", "segments"
 OWN_NAMES = frozenset((CATALOG, VOCABULARY, PAIRS, LOCK, SEGMENTS))

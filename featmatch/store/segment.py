@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.arrays import read_column
 from featmatch.errors import StoreError
-from featmatch.files import flush_folder
+from featmatch.features.looks import FEW_FEATURES, LOOK, Look
 from featmatch.store.layout import opened
 from featmatch.store.values import MOST_SIDE, digest, number
-from featmatch.whole import FEW_FEATURES, LOOK, Look
+from featmatch.system.arrays import read_column
+from featmatch.system.files import flush_folder
 
 FORMAT_VERSION = 2
 MANIFEST = "segment.json"

@@ -12,7 +12,6 @@ from pathlib import Path
 import filelock
 
 from featmatch.errors import StoreError
-from featmatch.files import flush_folder
 from featmatch.store.catalog import Catalog
 from featmatch.store.layout import (
     CATALOG,
@@ -24,6 +23,7 @@ from featmatch.store.layout import (
     is_of_segment,
     verify_layout,
 )
+from featmatch.system.files import flush_folder
 
 # Folders that this process writes to: by device and number, since one folder has many names.
 _at_work: dict[tuple[int, int], tuple[int, int]] = {}  # -> the process and its thread

@@ -1,0 +1,95 @@
+"""Inliers -> how many they are in effect, how clear, and how unlikely by chance."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from featmatch.geometry.matches import GeometryOptions, TentativeMatches
+
+_ROW_BITS = 40  # of a reference's row; the query's rows take the others
+
+
+class Weight(NamedTuple):
+    """What inliers say.
+
+    Attributes:
+        effective: inliers, several in the same grid cell of either picture counted once.
+        clarity: how clearly an inlier says where it belongs, on average: 1 where no other feature looks like it, near 0
+            in a repeated pattern.
+        score: minus log10 of how many such agreements chance would make (a contrario: Moisan and Stival, IJCV 2004).
+    """
+
+    effective: int
+    clarity: float
+    score: float
+
+
+def weigh(
+    matches: TentativeMatches,
+    inliers: NDArray[np.intp],
+    query_size: tuple[int, int],
+    reference_size: tuple[int, int],
+    options: GeometryOptions,
+) -> Weight:
+    """Weigh inliers against chance.
+
+    Args:
+        matches: all tentative matches of the two pictures.
+        inliers: rows of those that agree with a map, one for each feature of either picture.
+        query_size: width and height, px.
+        reference_size: width and height, px.
+        options: the tolerances that they agree within.
+    """
+    # A feature that looks like many of the other picture (tiles, windows) says little about where it belongs.
+    weights = 1 / (_rivals(matches, inliers) if matches.rivals is None else matches.rivals[inliers])
+    effective = min(
+        _effective(matches.query[inliers], weights, query_size, options.grid),
+        _effective(matches.reference[inliers], weights, reference_size, options.grid),
+    )
+    # Chance: a wrong match ends anywhere in the reference, turned and scaled anyhow (some five octaves).
+    tolerance = options.tolerance * max(reference_size)
+    area = reference_size[0] * reference_size[1]
+    chance = np.pi * tolerance**2 / area * (2 * options.angle_deg / 360) * min(2 * options.octaves / 5, 1)
+    tentative = len(np.unique(matches.query_rows))
+    clarity = float(weights.mean()) if len(weights) else 0.0
+    return Weight(effective, clarity, _meaningfulness(effective, tentative, chance))
+
+
+def _meaningfulness(effective: int, tentative: int, chance: float) -> float:
+    """-log10 of the expected number of maps with as many inliers, if matches were thrown at random.
+
+    One match fixes the map; each of the ``tentative`` ones is tried, and any ``effective - 1`` of the others may agree.
+    """
+    if effective == 0:
+        return 0.0
+    others = max(tentative - 1, effective - 1)
+    combinations = math.lgamma(others + 1) - math.lgamma(effective) - math.lgamma(others - effective + 2)
+    return float(-(np.log(tentative) + combinations + (effective - 1) * np.log(chance)) / np.log(10))
+
+
+def _rivals(matches: TentativeMatches, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+    """How many of the matches have the same feature of either picture, of the one with more; for chosen rows."""
+    pairs = np.unique(matches.query_rows << _ROW_BITS | matches.reference_rows)
+    return np.maximum(
+        _times(matches.query_rows[rows], pairs >> _ROW_BITS),
+        _times(matches.reference_rows[rows], pairs & ((1 << _ROW_BITS) - 1)),
+    )
+
+
+def _times(values: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How often each of (N,) values, all of which are there, is among others."""
+    distinct, counts = np.unique(among, return_counts=True)
+    return np.asarray(counts[np.searchsorted(distinct, values)])
+
+
+def _effective(points: NDArray[np.float64], weights: NDArray[np.float64], size: tuple[int, int], grid: int) -> int:
+    """Points of the same cell counted once, by the largest of their weights."""
+    cells = np.floor(points * (grid / max(size))).astype(np.int64)
+    order = np.argsort(-weights, kind="stable")
+    _, firsts = np.unique(cells[order, 0] * 100_003 + cells[order, 1], return_index=True)
+    return round(float(weights[order][firsts].sum()))

@@ -1,0 +1,207 @@
+"""Scanning posting lists: query words -> votes, and the hits of a few images. The hot loop of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.errors import StoreError
+
+# Loading numba takes as long as NumPy takes for so many postings; a process that has scanned them will scan more.
+_WORTH_COMPILING = 10_000_000
+_scanned = 0
+_AT_ONCE = 1 << 20  # postings that NumPy looks at, some 40 bytes each; a longer list is looked at as a whole
+
+
+class Hits(NamedTuple):
+    """Postings of some images whose signatures are near to those of a query, in flat columns of H rows.
+
+    Attributes:
+        entries: (H,) int32, which of the query's entries; ascending.
+        rows: (H,) int64, which of the postings; ascending for each entry.
+        images: (H,) uint32, their images.
+        distances: (H,) uint8, how many bits differ.
+    """
+
+    entries: NDArray[np.int32]
+    rows: NDArray[np.int64]
+    images: NDArray[np.uint32]
+    distances: NDArray[np.uint8]
+
+
+def scan(
+    offsets: NDArray[np.uint32],
+    posting_image: NDArray[np.uint32],
+    posting_signature: NDArray[np.uint64],
+    words: NDArray[np.int32],
+    signatures: NDArray[np.uint64],
+    weights: NDArray[np.float32],
+    distance_weights: NDArray[np.float32],
+    votes: NDArray[np.float32],
+) -> None:
+    """Scan the posting list of each query word, and add up the votes of the hits.
+
+    A hit is a posting whose signature differs from the query's in fewer bits than ``distance_weights`` has entries: few
+    do, and only of those is the image looked up. The k-th hit of one query word in the same image adds
+    sqrt(k) - sqrt(k - 1) of its weight, so that repeated structure counts by its square root (burstiness: Jegou, Douze
+    and Schmid, CVPR 2009).
+
+    Args:
+        offsets: (W + 1,) uint32, posting lists in CSR form.
+        posting_image: (P,) uint32, ascending within each list.
+        posting_signature: (P,) uint64.
+        words: (Q,) int32, query words.
+        signatures: (Q,) uint64, their signatures.
+        weights: (Q,) float32, idf squared.
+        distance_weights: (D,) float32, weight of a hit at each Hamming distance; 1 to 65 of them.
+        votes: (images,) float32, changed in place.
+
+    Compiled code does it once that is worth loading, until then NumPy; both give the same, to the bit.
+
+    Raises:
+        StoreError: a hit names an image that is not there.
+    """
+    global _scanned  # noqa: PLW0603  # of this process; decides speed alone
+    _scanned += postings_of(offsets, words)
+    arguments = (offsets, posting_image, posting_signature, words, signatures, weights, distance_weights, votes)
+    try:
+        if not _compiles():
+            scan_with_numpy(*arguments)
+            return
+        from featmatch.search import kernels
+
+        kernels.scan(*arguments)
+    except IndexError as error:
+        raise StoreError("the index is damaged: a posting names an image that is not there") from error
+
+
+def hits_of(
+    offsets: NDArray[np.uint32],
+    posting_image: NDArray[np.uint32],
+    posting_signature: NDArray[np.uint64],
+    words: NDArray[np.int32],
+    signatures: NDArray[np.uint64],
+    limit: int,
+    images: NDArray[np.uint32],
+) -> Hits:
+    """Look a few images up in the posting lists of a query, and find their hits.
+
+    Args:
+        offsets: (W + 1,) uint32, posting lists in CSR form.
+        posting_image: (P,) uint32, ascending within each list.
+        posting_signature: (P,) uint64.
+        words: (Q,) int32, query words.
+        signatures: (Q,) uint64, their signatures.
+        limit: bits in which the signature of a hit may differ, 0 to 64.
+        images: (N,) uint32, ascending.
+    """
+    arguments = (offsets, posting_image, posting_signature, words, signatures, limit, images)
+    if not _compiles():
+        return hits_of_with_numpy(*arguments)
+    from featmatch.search import kernels
+
+    return Hits(*kernels.hits_of(*arguments))
+
+
+def postings_of(offsets: NDArray[np.uint32], words: NDArray[np.int32]) -> int:
+    """How many postings the lists of query words have together."""
+    return int((offsets[words + 1].astype(np.int64) - offsets[words]).sum())
+
+
+def _compiles() -> bool:
+    return _scanned >= _WORTH_COMPILING
+
+
+def scan_with_numpy(
+    offsets: NDArray[np.uint32],
+    posting_image: NDArray[np.uint32],
+    posting_signature: NDArray[np.uint64],
+    words: NDArray[np.int32],
+    signatures: NDArray[np.uint64],
+    weights: NDArray[np.float32],
+    distance_weights: NDArray[np.float32],
+    votes: NDArray[np.float32],
+) -> None:
+    """What ``scan`` says, many lists at once."""
+    for entries, rows in _postings(offsets, words):
+        distances = np.bitwise_count(posting_signature[rows] ^ signatures[entries])
+        hit = distances < len(distance_weights)
+        own, images, distances = entries[hit], posting_image[rows[hit]], distances[hit]
+        new = np.ones(len(images), bool)
+        new[1:] = (own[1:] != own[:-1]) | (images[1:] != images[:-1])
+        places = np.arange(len(images))
+        repeats = places - np.maximum.accumulate(np.where(new, places, 0)) + 1
+        shares = (np.sqrt(repeats) - np.sqrt(repeats - 1)).astype(np.float32)
+        np.add.at(votes, images, weights[own] * distance_weights[distances] * shares)
+
+
+def hits_of_with_numpy(
+    offsets: NDArray[np.uint32],
+    posting_image: NDArray[np.uint32],
+    posting_signature: NDArray[np.uint64],
+    words: NDArray[np.int32],
+    signatures: NDArray[np.uint64],
+    limit: int,
+    images: NDArray[np.uint32],
+) -> Hits:
+    """What ``hits_of`` says, many lists at once."""
+    found = [Hits(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.uint32), np.empty(0, np.uint8))]
+    for entries, rows in _postings(offsets, words):
+        wanted = np.isin(posting_image[rows], images)
+        own, rows_wanted = entries[wanted], rows[wanted]
+        distances = np.bitwise_count(posting_signature[rows_wanted] ^ signatures[own])
+        near = distances <= limit
+        found.append(Hits(own[near], rows_wanted[near], posting_image[rows_wanted[near]], distances[near]))
+    entries, rows, of_images, distances = (np.concatenate(column) for column in zip(*found, strict=True))
+    return Hits(entries, rows, of_images, distances)
+
+
+def _postings(
+    offsets: NDArray[np.uint32], words: NDArray[np.int32]
+) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
+    """All postings of query words, some words after the other: which of the words, and which of the postings."""
+    starts = offsets[words].astype(np.int64)
+    lengths = offsets[words + 1].astype(np.int64) - starts
+    ends = np.cumsum(lengths)
+    blocks = np.flatnonzero(np.diff(ends // _AT_ONCE)) + 1
+    for entries in np.split(np.arange(len(words), dtype=np.int32), blocks):
+        before = starts[entries] - np.cumsum(lengths[entries]) + lengths[entries]
+        yield (
+            np.repeat(entries, lengths[entries]),
+            np.arange(lengths[entries].sum()) + np.repeat(before, lengths[entries]),
+        )
+
+
+def best(
+    votes: NDArray[np.float32], weights: NDArray[np.float32], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Find the images with the largest weighted votes, among those with any.
+
+    Args:
+        votes: (images,) float32, 0 or more.
+        weights: (images,) float32, more than 0.
+        count: how many to find; with them come those that are as good as the last.
+
+    Returns:
+        Their numbers (N,) int64, ascending, and votes * weights (N,) float32.
+    """
+    if not _compiles():
+        return best_with_numpy(votes, weights, count)
+    from featmatch.search import kernels
+
+    found: tuple[NDArray[np.int64], NDArray[np.float32]] = kernels.best(votes, weights, count)
+    return found
+
+
+def best_with_numpy(
+    votes: NDArray[np.float32], weights: NDArray[np.float32], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """What ``best`` says."""
+    scores = votes * weights
+    place = max(len(scores) - count, 0)
+    floor = np.partition(scores, place)[place] if len(scores) else 0
+    found = np.flatnonzero((scores >= floor) & (scores > 0))
+    return found, scores[found]

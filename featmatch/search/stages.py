@@ -1,0 +1,134 @@
+"""The stages of a search, one after the other: ``Index.query`` runs through them, ``explain`` looks at each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from featmatch.arguments import check_kind
+from featmatch.features.extraction import FeatureOptions, Features, extract_grey
+from featmatch.features.looks import LEAST_DETAIL, WholePicture, whole_picture
+from featmatch.features.symmetry import variants_of
+from featmatch.geometry.matches import GeometryOptions
+from featmatch.images.decoding import USUAL, DecodingOptions
+from featmatch.images.pixels import GreyImage, ImageSource, load_grey
+from featmatch.proof.answers import Match, Verdict
+from featmatch.search.pictures import Pictures
+from featmatch.search.timing import StageClock
+from featmatch.search.verification import FEWEST_FEATURES, compare_pixels, verify_candidates
+from featmatch.search.voting import Candidate, QueryWords, VotingOptions, vote
+from featmatch.search.whole_search import preferred, whole_candidates
+from featmatch.store.snapshot import Snapshot
+from featmatch.words.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A picture that is looked up.
+
+    Attributes:
+        grey: the picture.
+        variants: its features under each ``Variant``; none, where they are too few to prove anything.
+        whole: how it looks as a whole.
+    """
+
+    grey: GreyImage
+    variants: Sequence[Features]
+    whole: WholePicture
+
+    @property
+    def features(self) -> Features:
+        """Of the picture as it is."""
+        return self.variants[0]
+
+    @property
+    def enough(self) -> bool:
+        """Whether there is detail enough to prove anything, by features or as a whole."""
+        return len(self.features) > 0 or self.whole.detail >= LEAST_DETAIL
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where and how one picture is looked up.
+
+    Attributes:
+        snapshot: the state of the index.
+        vocabulary: of the index.
+        options: how features are taken.
+        voting: how candidates are found.
+        geometry: what counts as agreement.
+        pictures: of matches, where they are at hand.
+        decoding: what decoding one file may cost.
+        among: numbers of the only images that are to be found; None: all.
+        clock: times the stages.
+    """
+
+    snapshot: Snapshot
+    vocabulary: Vocabulary
+    options: FeatureOptions
+    voting: VotingOptions
+    geometry: GeometryOptions
+    pictures: Pictures
+    decoding: DecodingOptions = USUAL
+    among: Sequence[int] | None = None
+    clock: StageClock = dataclasses.field(default_factory=StageClock)
+
+    def __post_init__(self) -> None:
+        check_kind(self.voting, "voting", VotingOptions, none=False)
+        check_kind(self.geometry, "geometry", GeometryOptions, none=False)
+
+    def look(self, image: ImageSource) -> Look:
+        """Decode a picture and find its features."""
+        longest_px, shortest_px = self.options.longest_px, self.options.shortest_px
+        grey = load_grey(image, longest_px=longest_px, shortest_px=shortest_px, colours=True, decoding=self.decoding)
+        features = extract_grey(grey, self.options)
+        if len(features) < FEWEST_FEATURES:
+            features = features[:0]
+        look = Look(grey, list(variants_of(features, grey, self.options)), whole_picture(grey))
+        self.clock.ended("features")
+        return look
+
+    def words(self, look: Look) -> QueryWords:
+        """The visual words of all variants."""
+        words = QueryWords.of(self.vocabulary, look.variants, self.voting.words)
+        self.clock.ended("words")
+        return words
+
+    def candidates(self, look: Look, words: QueryWords, verdicts: Mapping[int, bool]) -> list[Candidate]:
+        """The images with the most votes, best first, then those that were accepted and have fewer."""
+        found = self.votes(look, words, self.voting, self.among)
+        accepted = {image for image, is_copy in verdicts.items() if is_copy} - {candidate.id for candidate in found}
+        if self.among is not None:
+            accepted &= set(self.among)
+        if accepted:
+            every_hit = dataclasses.replace(self.voting, voting_limit=self.voting.hamming_limit)
+            found += self.votes(look, words, every_hit, sorted(accepted))
+        self.clock.ended("votes")
+        return found
+
+    def votes(
+        self, look: Look, words: QueryWords, voting: VotingOptions, among: Sequence[int] | None
+    ) -> list[Candidate]:
+        """Candidates, by other options or among other images."""
+        segments = tuple(self.snapshot.segments.values())
+        return vote(words, look.variants, segments, self.snapshot.removed, voting, among)
+
+    def matches(self, look: Look, candidates: Sequence[Candidate], verdicts: Mapping[int, bool]) -> list[Match]:
+        """What of the candidates geometry supports, and what looks the same as a whole; best first.
+
+        With the evidence of pixels, and what was said of it.
+        """
+        found = verify_candidates(candidates, look.features, self.geometry)
+        segments, removed = tuple(self.snapshot.segments.values()), self.snapshot.removed
+        alike = whole_candidates(look.whole, look.grey, len(look.features), segments, removed, self.among)
+        self.clock.ended("verification")
+        by_features, as_whole = (
+            compare_pixels(some, look.grey, self.pictures.of, self.options.detector) for some in (found, alike)
+        )
+        self.clock.ended("pixels")
+        found = preferred(by_features, as_whole)
+        return [dataclasses.replace(match, verdict=_VERDICTS[verdicts.get(match.id or 0)]) for match in found]
+
+
+_VERDICTS: dict[bool | None, Verdict | None] = {True: "accepted", False: "rejected", None: None}

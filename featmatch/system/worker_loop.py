@@ -1,0 +1,114 @@
+"""What a process does that ``workers`` started: answer calls until its parent is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import pickle
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import IO, Any
+
+MEMORY_BYTES = 4 << 30  # that one process may take; the largest pictures that are decoded want 2 to 3 GB
+
+_at_work = threading.Event()
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What stands in for the result of a task that ended its process.
+
+    Attributes:
+        reason: in words.
+    """
+
+    reason: str
+
+
+def at_work() -> bool:
+    """Whether this process is such a one. It is bounded as a whole, and starts no others."""
+    return _at_work.is_set()
+
+
+def be_at_work() -> None:
+    """Let this process count as such a one."""
+    _at_work.set()
+
+
+def limit_memory(limit: int) -> None:
+    """Hold this process to so many bytes until its next call. Elsewhere than on Linux, the limit is not kept."""
+    if sys.platform == "linux" and at_work():
+        import resource
+
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        resource.setrlimit(resource.RLIMIT_DATA, (limit if hard < 0 else min(limit, hard), hard))
+
+
+def work() -> None:
+    """Answer calls. Each is answered twice: as it begins, and with what became of it."""
+    be_at_work()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("500")  # where memory runs out, this process goes before its parent
+    requests: SimpleQueue[Any] = SimpleQueue()
+    answers = _taken_over(1, "wb")
+    threading.Thread(target=_read, args=(_taken_over(0, "rb"), requests), daemon=True).start()
+    _load_decoders()
+    while True:
+        request = requests.get()
+        _send(answers, True)
+        if isinstance(request, BaseException):
+            _send(answers, (False, request))
+            return
+        _send(answers, _outcome(*request))
+
+
+def _read(pipe: IO[bytes], requests: SimpleQueue[Any]) -> None:
+    """Pass requests on. When the parent is gone, or closes its end, this process ends, even in the middle of a task."""
+    while True:
+        try:
+            request: Any = pickle.load(pipe)
+        except EOFError:
+            os._exit(0)
+        except BaseException as error:
+            request = error
+        requests.put(request)
+
+
+def _outcome(function: Any, arguments: tuple[Any, ...], memory_bytes: int, folder: str) -> tuple[bool, Any]:
+    limit_memory(memory_bytes)
+    try:
+        os.chdir(folder)
+        return True, function(*arguments)
+    except MemoryError:
+        return True, Lost(f"wants more than {memory_bytes >> 20} MB of memory")
+    except Exception as error:
+        return False, error
+
+
+def _send(pipe: IO[bytes], answer: object) -> None:
+    pickle.dump(answer, pipe, 5)
+    pipe.flush()
+
+
+def _taken_over(descriptor: int, mode: str) -> IO[Any]:
+    """Standard input or output for our own use; what decoders read or write there is nothing."""
+    pipe = os.fdopen(os.dup(descriptor), mode)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, descriptor)
+    os.close(nothing)
+    return pipe
+
+
+def _load_decoders() -> None:
+    """Import what most calls need, while the parent is still busy with its own imports."""
+    from PIL import Image
+
+    import featmatch.images.pixels  # noqa: F401
+
+    Image.preinit()
+    gc.enable()  # it was off for the imports, a tenth of whose time it takes

@@ -1,0 +1,342 @@
+"""Tasks in processes of their own, where one that crashes, hangs or wants all memory costs itself only.
+
+Each process has two pipes and one task at a time, so that what a process was at when it ended is never in doubt. A
+pool that shares one queue (joblib's, pebble's) loses all that it was at, or has to guess. A process
+is a Python of its own that has nothing of the caller but the search path: no copy of its main module, no fork of its
+threads. It loads Pillow, and nothing heavier before it is asked to.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Any
+
+from featmatch.errors import FeatmatchError, UsageError
+from featmatch.system.worker_loop import MEMORY_BYTES, Lost, at_work
+
+__all__ = ["MEMORY_BYTES", "Lost", "in_order", "may_start", "prepare", "run"]
+
+_START_SECONDS = 300.0
+_PAUSES = (0.05, 0.2, 1.0, 3.0)  # seconds before each further try to start a process
+_AHEAD = 32  # tasks for each process that may be done before the first is taken: one slow task stops no other
+_BROKEN = (EOFError, OSError, pickle.UnpicklingError)  # what a pipe answers whose process is gone
+
+_idle: list[_Worker] = []
+_freed = threading.Condition()  # guards the list, and the calls that are under way
+
+
+def in_order(
+    function: Callable[..., Any],
+    tasks: Iterable[tuple[Any, ...]],
+    *,
+    jobs: int,
+    seconds: float,
+    memory_bytes: int = MEMORY_BYTES,
+) -> Generator[Any, None, None]:
+    """Call a function with each of the tasks, in processes; results come in the order of the tasks.
+
+    A process stays for the next call: starting one takes longer than most tasks. It ends with its parent, however that
+    ends. A daemonic process of multiprocessing, which may start none, does one job by itself, without the bounds.
+
+    Args:
+        function: can be pickled by its name.
+        tasks: its arguments; taken as they are needed.
+        jobs: processes at most. Where fewer can be started, those do the work.
+        seconds: for each task; then its process is killed.
+        memory_bytes: for each process; above it, tasks see a MemoryError.
+
+    Yields:
+        What the function returns, or a ``Lost``. What it raises is raised.
+
+    Raises:
+        FeatmatchError: no process can be started.
+        UsageError: this process may start none, and several jobs are asked for.
+    """
+    if not may_start():
+        if jobs > 1:
+            raise UsageError("a daemonic process of multiprocessing may start no processes: jobs=1 works in itself")
+        for task in tasks:
+            yield function(*task)
+        return
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    calls = _Calls()
+    folder = _working_folder()  # of relative names; a process may have been started in another
+    waiting: deque[Future[Any]] = deque()
+    threads = ThreadPoolExecutor(jobs)
+    try:
+        for task in tasks:
+            waiting.append(threads.submit(calls.call, (function, task, memory_bytes, folder), seconds))
+            if len(waiting) > _AHEAD * jobs:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+        calls.end()
+        threads.shutdown()
+        _stop_idle(but=1)
+
+
+def run(
+    function: Callable[..., Any], arguments: tuple[Any, ...], *, seconds: float, memory_bytes: int = MEMORY_BYTES
+) -> Any:
+    """Call a function once, as ``in_order`` does; by itself, where this process is a worker or may start none."""
+    if not may_start():
+        return function(*arguments)
+    return _Calls().call((function, arguments, memory_bytes, _working_folder()), seconds)
+
+
+def prepare() -> None:
+    """Start a process for the first call to come, and do not wait for it."""
+    with contextlib.suppress(OSError), _freed:
+        if may_start() and not _idle:
+            _idle.append(_Worker())
+
+
+def may_start() -> bool:
+    """Whether this process may start others: it is none of ours, and no daemonic one of multiprocessing."""
+    process = sys.modules.get("multiprocessing.process")
+    return not at_work() and not (process is not None and process.current_process().daemon)
+
+
+class _NotBegunError(Exception):
+    """A process that ended before it began with its task, or that cannot be started."""
+
+
+class _Calls:
+    """Calls side by side that can be broken off together."""
+
+    def __init__(self) -> None:
+        self._busy: set[_Worker] = set()
+        self._ended = False
+
+    def call(self, request: tuple[Any, ...], seconds: float) -> Any:
+        """What a process answers. One that ended before it began, as while it was idle, costs nothing."""
+        pauses = iter(_PAUSES)
+        while True:
+            try:
+                succeeded, result = self._tried(request, seconds)
+            except (_NotBegunError, OSError) as error:
+                self._await_another(pauses, error)
+                continue
+            if not succeeded:
+                raise result
+            return result
+
+    def _tried(self, request: tuple[Any, ...], seconds: float) -> tuple[bool, Any]:
+        worker = self._taken(_take_idle) or self._taken(_Worker)
+        if worker is None:
+            return True, None  # broken off
+        try:
+            return worker.call(request, seconds)
+        finally:
+            self._give_back(worker)
+
+    def _taken(self, source: Callable[[], _Worker | None]) -> _Worker | None:
+        with _freed:
+            worker = None if self._ended else source()
+            if worker is not None:
+                self._busy.add(worker)
+            return worker
+
+    def end(self) -> None:
+        """Break off what is under way."""
+        with _freed:
+            self._ended = True
+            for worker in self._busy:
+                worker.process.kill()
+            _freed.notify_all()
+
+    def _await_another(self, pauses: Iterator[float], error: Exception) -> None:
+        """Wait until one of ours is free, or where there is none, for a moment.
+
+        Raises:
+            FeatmatchError: that was often enough.
+        """
+        with _freed:
+            if _idle or self._ended:
+                return
+            if self._busy:
+                _freed.wait()
+                return
+            pause = next(pauses, None)
+            if pause is None:
+                raise FeatmatchError(f"cannot start a process to work in: {error}") from error
+            _freed.wait(pause)
+
+    def _give_back(self, worker: _Worker) -> None:
+        with _freed:
+            self._busy.discard(worker)
+            kept = worker.is_alive and not self._ended and len(_idle) < (os.cpu_count() or 1)
+            if kept:
+                _idle.append(worker)
+            _freed.notify_all()
+        if not kept:
+            worker.stop()
+
+
+def _working_folder() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # it is no more, and no relative name leads anywhere
+        return os.sep
+
+
+def _take_idle() -> _Worker | None:
+    with _freed:
+        while _idle:
+            worker = _idle.pop()
+            if worker.is_alive:  # somebody may have killed it meanwhile
+                return worker
+            worker.stop()
+    return None
+
+
+def _stop_idle(but: int = 0) -> None:
+    with _freed:
+        spare = _idle[but:]
+        del _idle[but:]
+    for worker in spare:
+        worker.stop()
+
+
+def _after_fork() -> None:
+    """In the child: the processes are the parent's."""
+    for worker in _idle:
+        worker.process.returncode = 0
+    _idle.clear()
+    _freed.release()
+
+
+def _at_exit() -> None:
+    """End the processes that wait; to see them end would take longer."""
+    for worker in _idle:
+        worker.process.kill()
+        worker.process.returncode = 0
+        worker.close_pipes()
+
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_freed.acquire, after_in_parent=_freed.release, after_in_child=_after_fork)
+
+
+class _Worker:
+    """A process that answers one call after the other."""
+
+    def __init__(self) -> None:
+        """Start one; it is not waited for.
+
+        Raises:
+            OSError: the system starts none.
+        """
+        folder = _working_folder()
+        paths = [os.path.normpath(os.path.join(folder, path)) for path in sys.path if isinstance(path, str)]
+        work = "from featmatch.system.worker_loop import work; work()"
+        program = f"import gc, sys; gc.disable(); sys.path[:] = {paths!a}; {work}"
+        one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        self._expired = False
+        self.process = subprocess.Popen(
+            [sys.executable, *_flags(), "-c", program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # what decoders say of damaged files
+            env=os.environ | one_thread,
+            start_new_session=True,  # Ctrl-C, or the end of a terminal, is for the parent to deal with
+            creationflags=_WINDOWS_FLAGS,
+        )
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it takes another call."""
+        return not self._expired and self.process.poll() is None
+
+    def call(self, request: tuple[Any, ...], seconds: float) -> tuple[bool, Any]:
+        """Whether the function returned, and what it returned or raised.
+
+        Raises:
+            _NotBegunError: the process ended before it began.
+        """
+        assert self.process.stdin is not None
+        try:
+            with self._killed_after(_START_SECONDS):
+                pickle.dump(request, self.process.stdin, 5)
+                self.process.stdin.flush()
+                self._receive()
+        except (*_BROKEN, RuntimeError) as error:  # the last: no more threads
+            raise _NotBegunError(self._how_it_ended(_START_SECONDS)) from error
+        except BaseException:
+            self.stop()
+            raise
+        try:
+            with self._killed_after(seconds):
+                answer: tuple[bool, Any] = self._receive()
+                return answer
+        except _BROKEN:
+            return True, Lost(self._how_it_ended(seconds))
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End the process, whatever it is at."""
+        self.process.kill()
+        self.close_pipes()
+        self.process.wait()
+
+    def close_pipes(self) -> None:
+        """Let go of the pipes; what was not read is lost."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):
+                if pipe is not None:
+                    pipe.close()
+
+    def _receive(self) -> Any:
+        assert self.process.stdout is not None
+        return pickle.load(self.process.stdout)
+
+    @contextlib.contextmanager
+    def _killed_after(self, seconds: float) -> Generator[None, None, None]:
+        timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()  # from here on it is certain whether it was killed
+
+    def _expire(self) -> None:
+        self._expired = True
+        self.process.kill()
+
+    def _how_it_ended(self, seconds: float) -> str:
+        self.stop()
+        return f"took more than {seconds:g} seconds" if self._expired else f"its process ended: {self._status()}"
+
+    def _status(self) -> str:
+        exitcode = self.process.returncode
+        if exitcode >= 0:
+            return f"exit status {exitcode}"
+        with contextlib.suppress(ValueError):
+            return signal.Signals(-exitcode).name
+        return f"signal {-exitcode}"
+
+
+_WINDOWS_FLAGS = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "CREATE_NO_WINDOW", 0)
+
+
+def _flags() -> list[str]:
+    """The interpreter's own options, as multiprocessing passes them on."""
+    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    return flags

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import featmatch
+from featmatch.errors import ImageError
+from featmatch.images.pixels import load_grey
+
+TURNS = {1: None, 3: 2, 6: 3, 8: 1}  # EXIF orientation -> quarter turns of NumPy's that show it upright
+
+
+def encoded(picture: NDArray[np.uint8], suffix: str, **how: Any) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, suffix, **how)
+    return file.getvalue()
+
+
+def grey(content: bytes, **how: Any) -> Any:
+    return load_grey(content, longest_px=2000, **how)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "how"),
+    [
+        ("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {}), ("GIF", {}), ("TIFF", {}), ("BMP", {}),
+        ("PPM", {}), ("WEBP", {}),
+    ],
+)  # fmt: skip
+def test_whole_files_are_not_damaged(photos: dict[str, NDArray[np.uint8]], suffix: str, how: dict[str, Any]) -> None:
+    assert not grey(encoded(photos["coins"], suffix, **how)).damaged
+    assert not grey(encoded(photos["coins"], suffix, **how) + b"something behind").damaged
+
+
+@pytest.mark.parametrize("how", [{}, {"progressive": True}, {"quality": 95, "subsampling": 0}])
+@pytest.mark.parametrize("lacking", [1, 2])
+def test_a_jpeg_without_its_end_is_read_whole(
+    photos: dict[str, NDArray[np.uint8]], how: dict[str, Any], lacking: int
+) -> None:
+    content = encoded(photos["coffee"], "JPEG", **how)
+    whole, cut = grey(content, colours=True), grey(content[:-lacking], colours=True)
+    assert cut.damaged
+    assert np.array_equal(cut.pixels, whole.pixels)
+    assert np.array_equal(cut.colours, whole.colours)
+    assert (cut.width, cut.height, cut.offset_x, cut.offset_y) == (whole.width, whole.height, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "how"),
+    [("JPEG", {}), ("PNG", {}), ("GIF", {"interlace": 0}), ("TIFF", {}), ("PPM", {})],
+)
+def test_half_a_file_is_its_upper_part(photos: dict[str, NDArray[np.uint8]], suffix: str, how: dict[str, Any]) -> None:
+    content = encoded(photos["coffee"], suffix, **how)
+    whole, cut = grey(content), grey(content[: len(content) // 2])
+    rows = len(cut.pixels)
+    assert cut.damaged
+    assert 0.3 * len(whole.pixels) < rows < 0.7 * len(whole.pixels)
+    assert np.array_equal(cut.pixels[:-1], whole.pixels[: rows - 1])
+    assert (cut.width, cut.height) == (whole.width, whole.height)
+
+
+def test_half_a_file_that_begins_below_is_its_lower_part(photos: dict[str, NDArray[np.uint8]]) -> None:
+    content = encoded(photos["coffee"], "BMP")
+    whole, cut = grey(content), grey(content[: len(content) // 2])
+    rows = len(cut.pixels)
+    assert cut.damaged
+    assert np.array_equal(cut.pixels, whole.pixels[-rows:])
+    assert cut.offset_y == whole.height - rows
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+@pytest.mark.parametrize("longest_px", [2000, 300, 100])
+def test_what_came_lies_where_it_is_in_the_whole(
+    photos: dict[str, NDArray[np.uint8]], orientation: int, longest_px: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(photos["coffee"], "JPEG", exif=exif)
+    whole = load_grey(content, longest_px=longest_px)
+    cut = load_grey(content[: len(content) // 2], longest_px=longest_px)
+    assert (cut.width, cut.height) == (whole.width, whole.height)
+    assert min(cut.pixels.shape) < 0.75 * max(cut.pixels.shape)
+    working_from_cut = np.linalg.inv(whole.original_from_working) @ cut.original_from_working
+    scale_x, scale_y, (left, top) = working_from_cut[0, 0], working_from_cut[1, 1], np.rint(working_from_cut[:2, 2])
+    assert abs(scale_x - 1) < 0.02
+    assert abs(scale_y - 1) < 0.02
+    height, width = cut.pixels.shape
+    inside = np.s_[2 : height - 2, 2 : width - 2]
+    shown = whole.pixels[int(top) :, int(left) :][:height, :width][inside]
+    assert np.abs(cut.pixels[inside][: shown.shape[0], : shown.shape[1]].astype(int) - shown).mean() < 6
+
+
+@pytest.mark.parametrize("how", [{}, {"progressive": True}])
+def test_next_to_nothing_of_a_jpeg_is_no_picture(photos: dict[str, NDArray[np.uint8]], how: dict[str, Any]) -> None:
+    content = encoded(photos["coffee"], "JPEG", **how)
+    with pytest.raises(ImageError, match="cut short: 0 of 400 rows"):
+        grey(content[: content.index(b"\xff\xda") + 20])
+
+
+@pytest.mark.parametrize(("suffix", "how", "share"), [("PNG", {}, 0.01), ("GIF", {"interlace": 1}, 0.5)])
+def test_few_rows_or_some_here_and_there_are_no_picture(
+    photos: dict[str, NDArray[np.uint8]], suffix: str, how: dict[str, Any], share: float
+) -> None:
+    content = encoded(photos["coffee"], suffix, **how)
+    with pytest.raises(ImageError, match=r"short|truncated") as raised:
+        grey(content[: int(share * len(content))])
+    assert raised.value.status == "decode_failed"
+
+
+def test_a_plain_page_without_its_end_is_a_plain_page() -> None:
+    content = encoded(np.full((200, 300), 255, np.uint8), "JPEG")[:-2]
+    cut = grey(content)
+    assert cut.damaged
+    assert cut.pixels.shape == (200, 300)
+
+
+def test_verify_says_which_is_damaged(photo_folder: Path, tmp_path: Path) -> None:
+    content = encoded(np.asarray(Image.open(photo_folder / "coffee.png")), "JPEG")
+    (tmp_path / "cut.jpg").write_bytes(content[: len(content) // 2])
+    proof = featmatch.verify(tmp_path / "cut.jpg", photo_folder / "coffee.png")
+    assert proof.damaged == (True, False)
+    assert proof.match is not None
+    assert not proof.match.damaged
+    assert proof.match.relation.kind == "copy"
+    assert np.abs(proof.match.homography - np.eye(3)).max() < 1
+    assert (proof.to_dict()["query_damaged"], proof.to_dict()["damaged"]) == (True, False)
+    back = featmatch.verify(photo_folder / "coffee.png", tmp_path / "cut.jpg")
+    assert back.match is not None
+    assert back.match.damaged
+    assert (back.to_dict()["query_damaged"], back.to_dict()["damaged"]) == (False, True)
+
+
+def test_a_damaged_file_is_indexed_and_its_matches_say_so(
+    photo_folder: Path, vocabulary_file: Path, tmp_path: Path
+) -> None:
+    content = encoded(np.asarray(Image.open(photo_folder / "coffee.png")), "JPEG")
+    (tmp_path / "cut.jpg").write_bytes(content[:-2])
+    index = featmatch.Index.open(tmp_path / "i.fm", create=True, vocabulary=vocabulary_file)
+    report = index.add([tmp_path / "cut.jpg", photo_folder / "coins.png"])
+    assert report.damaged == [str(tmp_path / "cut.jpg")]
+    (match,) = index.query(photo_folder / "coffee.png")
+    assert match.damaged
+    matches = index.query(tmp_path / "cut.jpg")
+    assert matches.damaged
+    assert not index.query(photo_folder / "coins.png").damaged

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, TiffImagePlugin
+
+from featmatch.images.pixels import load_grey
+
+HOLE = np.s_[5:15, 20:40]
+NO_DATA_TAG = 42113
+
+
+def heights(dtype: Any = np.float32) -> NDArray[Any]:
+    y, x = np.mgrid[:30, :50]
+    values: NDArray[Any] = (100 + 10 * x + y).astype(dtype)
+    return values
+
+
+def tiff(values: NDArray[Any], no_data: str | None = None) -> bytes:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    if no_data is not None:
+        tags[NO_DATA_TAG] = no_data
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, "TIFF", tiffinfo=tags)
+    return file.getvalue()
+
+
+def pixels(content: bytes) -> NDArray[np.uint8]:
+    return load_grey(content, longest_px=100).pixels
+
+
+def with_hole(values: NDArray[Any], filled: float) -> NDArray[Any]:
+    values = values.copy()
+    values[HOLE] = filled
+    return values
+
+
+@pytest.mark.parametrize("filled", [-9999, -32768, -3.4028234663852886e38, 1e38, np.nan, np.inf, -np.inf])
+def test_floats_are_scaled_by_what_is_data(filled: float) -> None:
+    plain, holed = pixels(tiff(heights())), pixels(tiff(with_hole(heights(), filled)))
+    assert (holed[HOLE] == 128).all()
+    outside = np.ones(plain.shape, bool)
+    outside[HOLE] = False
+    assert np.array_equal(holed[outside], plain[outside])
+
+
+@pytest.mark.parametrize("filled", [-500, 0, 9000])
+def test_what_the_file_names_is_no_data(filled: float) -> None:
+    holed = pixels(tiff(with_hole(heights(), filled), f"{filled}\0"))
+    assert (holed[HOLE] == 128).all()
+    assert (holed[0, 0], holed[-1, -1]) == (0, 255)
+
+
+def test_low_values_that_belong_to_the_data_are_data() -> None:
+    deep = np.linspace(-9999, 8000, 1500, dtype=np.float32).reshape(30, 50)
+    assert (pixels(tiff(deep))[0, 0], pixels(tiff(deep))[-1, -1]) == (0, 255)
+
+
+@pytest.mark.parametrize(("dtype", "filled"), [(np.uint16, 65535), (np.int32, -9999), (np.int32, 1 << 30)])
+def test_whole_numbers_are_shifted_by_what_is_data(dtype: Any, filled: int) -> None:
+    plain = pixels(tiff(heights(dtype)))
+    holed = pixels(tiff(with_hole(heights(dtype), filled), str(filled)))
+    assert (holed[HOLE] == 128).all()
+    assert np.array_equal(holed[-1], plain[-1])
+
+
+def test_eight_bits_have_no_data_too() -> None:
+    values = (heights() / 4).astype(np.uint8)
+    holed = pixels(tiff(with_hole(values, 255), "255"))
+    assert (holed[HOLE] == 128).all()
+    assert np.array_equal(holed[-1], values[-1])
+
+
+@pytest.mark.parametrize("no_data", ["nan", "none", "", "1e400", "-9999.0 "])
+def test_odd_words_for_no_data_do_no_harm(no_data: str, tmp_path: Path) -> None:
+    assert pixels(tiff(heights(), no_data))[-1, -1] == 255
+    assert pixels(tiff(heights(np.uint16), no_data))[-1, -1] == heights()[-1, -1] // 4
+
+
+def test_nothing_but_no_data_is_flat() -> None:
+    assert np.unique(pixels(tiff(np.full((30, 50), np.nan, np.float32)))).tolist() == [128]
