@@ -29,8 +29,8 @@ from featmatch.evaluation.trials import (
 from featmatch.features.extraction import FeatureOptions
 from featmatch.images.folders import image_files
 from featmatch.index import Index
-from featmatch.proof.answers import Match
 from featmatch.proof.probability import Likeness
+from featmatch.search.matches import Match
 from featmatch.store.info import IndexInfo
 from featmatch.system.workers import Lost, in_order
 
@@ -255,12 +255,12 @@ def _answer(match: Match, name: str, made: Made, twins: frozenset[tuple[str, str
 def evidence_of(match: Match) -> dict[str, float | None]:
     """The numbers that a probability can be fitted to, by name."""
     return {
-        "geometry": match.evidence.geometry,
-        "distinct": match.evidence.distinct,
-        "clarity": match.evidence.clarity,
-        "evenness": match.evidence.evenness,
-        "agreement": match.evidence.agreement,
-        "detail": match.evidence.detail,
+        "geometry": match.proof.evidence.geometry,
+        "distinct": match.proof.evidence.distinct,
+        "clarity": match.proof.evidence.clarity,
+        "evenness": match.proof.evidence.evenness,
+        "agreement": match.proof.evidence.agreement,
+        "detail": match.proof.evidence.detail,
         "inliers": match.inliers,
         "query_overlap": match.query_overlap,
         "reference_overlap": match.reference_overlap,
@@ -268,7 +268,7 @@ def evidence_of(match: Match) -> dict[str, float | None]:
         "rotation_deg": match.relation.rotation_deg,
         "mirrored": match.relation.mirrored,
         "negative": match.relation.negative,
-        **dict(zip(Likeness._fields, match.evidence.whole or (None, None, None), strict=True)),
+        **dict(zip(Likeness._fields, match.proof.evidence.whole or (None, None, None), strict=True)),
     }
 
 

@@ -26,7 +26,7 @@ from featmatch.grouping.marking import marked
 from featmatch.grouping.pairs import Pair, pairs_of
 from featmatch.grouping.remembered import Remembered, recall, remember
 from featmatch.grouping.standing import Standings
-from featmatch.proof.answers import relation_of
+from featmatch.proof.relation import relation_of
 from featmatch.store.catalog import Catalog, ImageRecord
 from featmatch.store.writing import writing
 from featmatch.system.workers import Lost, in_order

@@ -65,3 +65,9 @@ def test_extremes_are_finite() -> None:
 def test_pixels_that_agree_all_over_outweigh_uneven_inliers() -> None:
     uneven = Evidence(geometry=60.0, distinct=60.0, clarity=1.0, evenness=0.32, agreement=0.9)
     assert probability(uneven) > 0.8 > probability(dataclasses.replace(uneven, agreement=0.6))
+
+
+def test_probabilities_grow_with_the_score_and_stay_within_bounds() -> None:
+    found = [probability_of(score) for score in (-1e6, -5, 0, 3, 6, 9, 20, 1e6)]
+    assert found == sorted(found)
+    assert 0 <= found[0] < found[-1] <= 1
