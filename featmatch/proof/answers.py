@@ -16,7 +16,7 @@ from featmatch.geometry.maps import Matrix, project, turn_at
 from featmatch.geometry.matches import TentativeMatches
 from featmatch.geometry.regions import evenness, polygon_area, shared_region
 from featmatch.images.decoding import USUAL, DecodingOptions
-from featmatch.proof.probability import Evidence, probability_of, score_of
+from featmatch.proof.probability import Evidence, FeatureEvidence, probability_of
 
 if TYPE_CHECKING:
     from featmatch.features.extraction import Features
@@ -284,8 +284,8 @@ def match_from(
         negative=variant.negative,
     )
     even = evenness(query_points, query.keypoints.astype(np.float64), query_region)
-    evidence = Evidence(fit.score, fit.score, fit.clarity, even)
-    score = score_of(evidence, query.detector)
+    evidence = FeatureEvidence(fit.score, fit.score, fit.clarity, even, query.detector)
+    score = evidence.score()
     return Match(
         id=image_id,
         name=name,

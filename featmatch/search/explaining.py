@@ -16,6 +16,7 @@ from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import ImageSource
 from featmatch.proof.answers import Match
+from featmatch.proof.probability import WholeEvidence
 from featmatch.search.explanation import RANKED, Agreement, Explanation, Seen, SharedWords, Stage, Votes, sentence
 from featmatch.search.stages import Look, Search
 from featmatch.search.verdicts import name_known, verdicts_of
@@ -214,7 +215,7 @@ def _common(segment: Segment, row: int, words: QueryWords, variant: Variant) -> 
 
 
 def _is_whole(match: Match) -> bool:
-    return match.evidence.whole is not None
+    return isinstance(match.evidence, WholeEvidence)
 
 
 def _variant(match: Match) -> Variant:

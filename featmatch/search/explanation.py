@@ -13,6 +13,7 @@ from featmatch.features.symmetry import Variant
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import ImageSource
 from featmatch.proof.answers import PROVEN, Match
+from featmatch.proof.probability import WholeEvidence
 
 Stage = Literal["index", "detail", "words", "votes", "shortlist", "geometry", "verdict", "probability"]
 
@@ -146,7 +147,7 @@ class Explanation:
             "matches": agreement.matches if agreement else None,
             "inliers": agreement.inliers if agreement else None,
             "place": agreement.place if agreement else None,
-            "evidence": match and dataclasses.asdict(match.evidence),
+            "evidence": match and match.evidence.to_dict(),
             "match": match and match.to_dict(),
         }
 
@@ -158,7 +159,7 @@ def sentence(told: Explanation, lost: Stage | None) -> str:
     if match is None:
         evidence = "no three matches agree"
     else:
-        alike = "alike as a whole" if match.evidence.whole else f"{match.inliers} features agree"
+        alike = "alike as a whole" if isinstance(match.evidence, WholeEvidence) else f"{match.inliers} features agree"
         evidence = f"{alike}, probability {match.probability:.4f}"
     if lost is None and match is not None and agreement is not None:
         how = "accepted by a verdict" if match.verdict else "proven"
@@ -180,7 +181,7 @@ def sentence(told: Explanation, lost: Stage | None) -> str:
 
 
 def _doubt(match: Match) -> str:
-    if match.evidence.whole:
+    if isinstance(match.evidence, WholeEvidence):
         return "not alike enough as a whole"
     if match.evidence.counted < match.evidence.geometry:
         return f"{match.inliers} features agree, but other images share the same part"

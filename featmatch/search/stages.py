@@ -123,9 +123,7 @@ class Search:
         segments, removed = tuple(self.snapshot.segments.values()), self.snapshot.removed
         alike = whole_candidates(look.whole, look.grey, len(look.features), segments, removed, self.among)
         self.clock.ended("verification")
-        by_features, as_whole = (
-            compare_pixels(some, look.grey, self.pictures.of, self.options.detector) for some in (found, alike)
-        )
+        by_features, as_whole = (compare_pixels(some, look.grey, self.pictures.of) for some in (found, alike))
         self.clock.ended("pixels")
         found = preferred(by_features, as_whole)
         return [dataclasses.replace(match, verdict=_VERDICTS[verdicts.get(match.id or 0)]) for match in found]

@@ -22,7 +22,7 @@ from featmatch.images.pixels import GreyImage, ImageSource, load_grey
 from featmatch.proof.agreement import pixel_agreement
 from featmatch.proof.answers import Match, Verification, match_from
 from featmatch.proof.matching import DescriptorMatcher, MatchingOptions
-from featmatch.proof.probability import Evidence, probability_of, score_of
+from featmatch.proof.probability import Evidence, FeatureEvidence, WholeEvidence, probability_of
 from featmatch.search.voting import Candidate
 from featmatch.search.whole_search import whole_match
 
@@ -68,12 +68,12 @@ def verify_candidates(
     recurring = _recurring([_places(match, query_size) for match, part in zip(matches, partial, strict=True) if part])
     for number, (candidate, fit) in enumerate(best.values()):
         elsewhere = ~np.isin(_places(matches[number], query_size), recurring)
-        if partial[number] and not elsewhere.all():
+        evidence = matches[number].evidence
+        if partial[number] and isinstance(evidence, FeatureEvidence) and not elsewhere.all():
             reference_size = (candidate.width, candidate.height)
             rest = fit.inliers[elsewhere]
             score = weigh(candidate.matches, rest, query_size, reference_size, options).score
-            evidence = dataclasses.replace(matches[number].evidence, distinct=score)
-            matches[number] = _with_evidence(matches[number], evidence, query.detector)
+            matches[number] = _with_evidence(matches[number], dataclasses.replace(evidence, distinct=score))
     return _in_order(matches)
 
 
@@ -96,7 +96,7 @@ def _recurring(places: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
 
 
 def compare_pixels(
-    matches: Sequence[Match], query: GreyImage, picture_of: Callable[[Match], GreyImage | None], detector: str
+    matches: Sequence[Match], query: GreyImage, picture_of: Callable[[Match], GreyImage | None]
 ) -> list[Match]:
     """Look at the pixels of the best matches, where their pictures are at hand, and put all in order again.
 
@@ -104,13 +104,11 @@ def compare_pixels(
         matches: best first.
         query: the picture that was looked up.
         picture_of: the picture of a match, or None where it is not at hand.
-        detector: whose features made the matches.
     """
     by_geometry = sorted(matches, key=lambda match: -match.evidence.geometry)
     looked_at = {id(match) for match in [*matches[:_LOOKED_AT], *by_geometry[:_LOOKED_AT]]}
     return _in_order(
-        _with_agreement(match, query, picture_of(match), detector) if id(match) in looked_at else match
-        for match in matches
+        _with_agreement(match, query, picture_of(match)) if id(match) in looked_at else match for match in matches
     )
 
 
@@ -121,7 +119,7 @@ def named(matches: Iterable[Match], names: Mapping[int, Sequence[str]]) -> list[
     )
 
 
-def _with_agreement(match: Match, query: GreyImage, reference: GreyImage | None, detector: str) -> Match:
+def _with_agreement(match: Match, query: GreyImage, reference: GreyImage | None) -> Match:
     if reference is None:
         return match
     match = dataclasses.replace(match, damaged=reference.damaged)
@@ -134,11 +132,11 @@ def _with_agreement(match: Match, query: GreyImage, reference: GreyImage | None,
     if found is None:
         return match
     evidence = dataclasses.replace(match.evidence, agreement=found.correlation, detail=found.detail)
-    return _with_evidence(match, evidence, detector)
+    return _with_evidence(match, evidence)
 
 
-def _with_evidence(match: Match, evidence: Evidence, detector: str) -> Match:
-    score = score_of(evidence, detector)
+def _with_evidence(match: Match, evidence: Evidence) -> Match:
+    score = evidence.score()
     return dataclasses.replace(match, evidence=evidence, score=score, probability=probability_of(score))
 
 
@@ -203,7 +201,7 @@ def _compared(
     query, reference = extract_grey(grey, taking), extract_grey(other, taking)
     for side, found in (("first", query), ("second", reference)):
         if len(found) < FEWEST_FEATURES:
-            match = _verify_whole(grey, other, taking.detector, name)
+            match = _verify_whole(grey, other, name)
             if match is None:
                 return False, f"too little detail in the {side} image", None
             return True, f"{match.relation}", match
@@ -212,13 +210,13 @@ def _compared(
     for variant, seen in zip(Variant, variants_of(query, grey, taking), strict=True):
         match = _verify_variant(query, seen, variant, matcher, reference, geometry, name)
         if match is not None:
-            match = _with_agreement(match, grey, other, taking.detector)
+            match = _with_agreement(match, grey, other)
         if match is not None and (best is None or match.score > best.score):
             best = match
         if match is not None and match.proven:
             break
     if not (best and best.proven) and min(len(query), len(reference)) < FEW_FEATURES:
-        match = _verify_whole(grey, other, taking.detector, name)
+        match = _verify_whole(grey, other, name)
         if match is not None:
             return True, f"{match.relation}", match
     if best is None:
@@ -228,11 +226,11 @@ def _compared(
     return True, f"{best.relation}: {best.inliers} features agree", best
 
 
-def _verify_whole(grey: GreyImage, other: GreyImage, detector: str, name: str) -> Match | None:
+def _verify_whole(grey: GreyImage, other: GreyImage, name: str) -> Match | None:
     """The pair as whole pictures, if that proves it."""
     match = whole_match(whole_picture(grey), grey, whole_picture(other), other, name)
-    match = _with_agreement(match, grey, other, detector)
-    enough = match.evidence.whole is not None and match.evidence.whole.layout >= LEAST_DETAIL
+    match = _with_agreement(match, grey, other)
+    enough = isinstance(match.evidence, WholeEvidence) and match.evidence.likeness.layout >= LEAST_DETAIL
     return match if match.proven and enough else None
 
 

@@ -21,13 +21,12 @@ from featmatch.geometry.maps import project
 from featmatch.geometry.regions import shared_region
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.answers import Match, Relation
-from featmatch.proof.probability import Evidence, Likeness, probability_of, score_of
+from featmatch.proof.probability import Likeness, WholeEvidence, probability_of
 from featmatch.store.segment import Segment
 
 _HASH_LIMIT = 20  # of 64 bits: perceptual hashes of unlike pictures differ in 32, give or take 4
 _SHORTLIST = 200  # pairs of an image and a form that are compared closely
 _MOST = 4  # matches; each costs a look at a file
-_NOTHING = Likeness(0.0, 0.0, 0.0)
 _STRETCH = 0.1  # by which the shapes of two frames may differ, as the logarithm of a ratio
 
 
@@ -55,10 +54,10 @@ def whole_candidates(
     ids = [int(segments[number].ids[row]) for number, row in zip(numbers, rows, strict=True)]
     others = np.array([segments[number].looks[row] for number, row in zip(numbers, rows, strict=True)])
     evidence = evidence_of_looks(query.looks[forms], others)
-    scores = [score_of(one, "") for one in evidence]
+    scores = [one.score() for one in evidence]
     matches: dict[int, Match] = {}
     for place in sorted(range(len(ids)), key=lambda place: (-scores[place], ids[place])):
-        if len(matches) < _MOST and ids[place] not in matches and _detail(evidence[place]) >= LEAST_DETAIL:
+        if len(matches) < _MOST and ids[place] not in matches and evidence[place].likeness.layout >= LEAST_DETAIL:
             segment, row = segments[numbers[place]], rows[place]
             size = int(segment.widths[row]), int(segment.heights[row])
             matches[ids[place]] = _match(evidence[place], int(forms[place]), grey, size, ids[place], "")
@@ -95,10 +94,6 @@ def _nearest(
     return forms[order], numbers[order], rows[order]
 
 
-def _detail(evidence: Evidence) -> float:
-    return (evidence.whole or _NOTHING).layout
-
-
 def whole_match(query: WholePicture, grey: GreyImage, other: WholePicture, other_grey: GreyImage, name: str) -> Match:
     """How alike two pictures are as a whole, in the form in which they are the most alike."""
     evidence = evidence_of_looks(query.looks, np.repeat(other.looks[:1], FORMS))
@@ -107,25 +102,25 @@ def whole_match(query: WholePicture, grey: GreyImage, other: WholePicture, other
     return max(matches, key=lambda match: match.score)
 
 
-def evidence_of_looks(looks: Look, others: Look) -> list[Evidence]:
+def evidence_of_looks(looks: Look, others: Look) -> list[WholeEvidence]:
     """How alike (N,) pairs of looks are."""
     layout = likeness(looks, others)
     most = np.minimum(likeness(looks, looks), likeness(others, others))
     table: NDArray[np.float64] = np.stack(
         [layout, np.minimum(layout / np.maximum(most, 1e-9), 1.0), colour_likeness(looks, others)], axis=1
     )
-    return [Evidence(0.0, 0.0, 0.0, 0.0, whole=Likeness(*row)) for row in table.tolist()]
+    return [WholeEvidence(Likeness(*row)) for row in table.tolist()]
 
 
 def _match(
-    evidence: Evidence, form: int, grey: GreyImage, size: tuple[int, int], image_id: int | None, name: str
+    evidence: WholeEvidence, form: int, grey: GreyImage, size: tuple[int, int], image_id: int | None, name: str
 ) -> Match:
     """A match in which the frames of both pictures lie on one another."""
     undone_from_query, (width, height) = original_from_undone(form, grey.width, grey.height)
     x, y = size[0] / width, size[1] / height
     homography = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]]) @ undone_from_query
     region = shared_region(homography, (grey.width, grey.height), size)
-    score = score_of(evidence, "")
+    score = evidence.score()
     return Match(
         id=image_id,
         name=name,
