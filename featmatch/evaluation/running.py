@@ -254,13 +254,10 @@ def _answer(match: Match, name: str, made: Made, twins: frozenset[tuple[str, str
 
 def evidence_of(match: Match) -> dict[str, float | None]:
     """The numbers that a probability can be fitted to, by name."""
+    numbers = match.proof.evidence.to_dict()
+    likeness = numbers.pop("whole") or (None, None, None)
     return {
-        "geometry": match.proof.evidence.geometry,
-        "distinct": match.proof.evidence.distinct,
-        "clarity": match.proof.evidence.clarity,
-        "evenness": match.proof.evidence.evenness,
-        "agreement": match.proof.evidence.agreement,
-        "detail": match.proof.evidence.detail,
+        **numbers,
         "inliers": match.inliers,
         "query_overlap": match.query_overlap,
         "reference_overlap": match.reference_overlap,
@@ -268,7 +265,7 @@ def evidence_of(match: Match) -> dict[str, float | None]:
         "rotation_deg": match.relation.rotation_deg,
         "mirrored": match.relation.mirrored,
         "negative": match.relation.negative,
-        **dict(zip(Likeness._fields, match.proof.evidence.whole or (None, None, None), strict=True)),
+        **dict(zip(Likeness._fields, likeness, strict=True)),
     }
 
 

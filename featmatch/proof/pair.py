@@ -21,6 +21,7 @@ from featmatch.images.formats import MAX_PIXELS
 from featmatch.images.pixels import GreyImage, ImageSource, load_grey
 from featmatch.proof.drawing import draw_proof
 from featmatch.proof.matching import DescriptorMatcher, MatchingOptions
+from featmatch.proof.probability import WholeEvidence
 from featmatch.proof.proof import FEWEST_FEATURES, Proof, proof_of_fit
 from featmatch.proof.whole import whole_proof
 
@@ -186,14 +187,14 @@ def _proof_of_variant(
     if fit is None:
         return None
     proof = proof_of_fit(fit, matches, variant, query, reference_size)
-    return proof.with_pixels(pair.grey, pair.other, pair.taking.detector)
+    return proof.with_pixels(pair.grey, pair.other)
 
 
 def _proven_as_whole(pair: _Pair) -> Proof | None:
     """The pair as whole pictures, if that proves it."""
     proof = whole_proof(whole_picture(pair.grey), pair.grey, whole_picture(pair.other), pair.other)
-    proof = proof.with_pixels(pair.grey, pair.other, pair.taking.detector)
-    enough = proof.evidence.whole is not None and proof.evidence.whole.layout >= LEAST_DETAIL
+    proof = proof.with_pixels(pair.grey, pair.other)
+    enough = isinstance(proof.evidence, WholeEvidence) and proof.evidence.likeness.layout >= LEAST_DETAIL
     return proof if proof.proven and enough else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from featmatch.geometry.matches import TentativeMatches
 from featmatch.geometry.regions import evenness
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.agreement import pixel_agreement
-from featmatch.proof.probability import Evidence, probability_of, score_of
+from featmatch.proof.probability import Evidence, FeatureEvidence, probability_of
 from featmatch.proof.relation import Relation, relation_at, shared_part
 
 # Pictures with fewer features than these cannot be proven by them.
@@ -32,8 +33,6 @@ class Proof:
     """What speaks for one picture, the query, being a copy of another, the reference.
 
     Attributes:
-        probability: that one is a copy of the other, in whole or in part; 0 to 1.
-        score: all evidence in one number, log-odds; orders matches, across queries too.
         evidence: what the score is made of.
         inliers: feature pairs that agree with the homography.
         relation: what was done to the reference to get the query.
@@ -47,8 +46,6 @@ class Proof:
         reference_points: (N, 2) float64, the same inliers in the reference, px.
     """
 
-    probability: float
-    score: float
     evidence: Evidence
     inliers: int
     relation: Relation
@@ -61,23 +58,27 @@ class Proof:
     query_points: NDArray[np.float64] = field(repr=False)
     reference_points: NDArray[np.float64] = field(repr=False)
 
+    @cached_property
+    def score(self) -> float:
+        """All evidence in one number, log-odds; orders matches, across queries too."""
+        return self.evidence.score()
+
+    @property
+    def probability(self) -> float:
+        """That one is a copy of the other, in whole or in part; 0 to 1."""
+        return probability_of(self.score)
+
     @property
     def proven(self) -> bool:
         """Whether the evidence carries the claim."""
         return self.probability >= PROVEN
 
-    def with_evidence(self, evidence: Evidence, detector: str) -> Proof:
-        """The same proof, weighed anew; ``detector`` is the one whose features made it."""
-        score = score_of(evidence, detector)
-        return dataclasses.replace(self, evidence=evidence, score=score, probability=probability_of(score))
-
-    def with_pixels(self, query: GreyImage, reference: GreyImage, detector: str) -> Proof:
+    def with_pixels(self, query: GreyImage, reference: GreyImage) -> Proof:
         """The same proof with the evidence of pixels; as it is, where the pictures share too little to compare.
 
         Args:
             query: the picture that the homography starts from, at any size.
             reference: the picture that it leads to, at any size.
-            detector: whose features made the proof.
         """
         found = pixel_agreement(
             query.pixels,
@@ -88,7 +89,7 @@ class Proof:
         if found is None:
             return self
         evidence = dataclasses.replace(self.evidence, agreement=found.correlation, detail=found.detail)
-        return self.with_evidence(evidence, detector)
+        return dataclasses.replace(self, evidence=evidence)
 
     def to_dict(self) -> dict[str, Any]:
         """What the JSON output says of any proof."""
@@ -125,12 +126,8 @@ def proof_of_fit(
         query_points[:, 0] = query.width - 1 - query_points[:, 0]
     shared = shared_part(reference_from_query, query_size, reference_size)
     even = evenness(query_points, query.keypoints.astype(np.float64), shared.query_region)
-    evidence = Evidence(fit.score, fit.score, fit.clarity, even)
-    score = score_of(evidence, query.detector)
     return Proof(
-        probability=probability_of(score),
-        score=score,
-        evidence=evidence,
+        evidence=FeatureEvidence(fit.score, fit.score, fit.clarity, even, query.detector),
         inliers=len(fit.inliers),
         relation=relation_at(
             shared.kind,

@@ -16,7 +16,7 @@ from featmatch.features.looks import (
 from featmatch.geometry.maps import project
 from featmatch.geometry.regions import shared_region
 from featmatch.images.pixels import GreyImage
-from featmatch.proof.probability import Evidence, Likeness, probability_of, score_of
+from featmatch.proof.probability import Likeness, WholeEvidence
 from featmatch.proof.proof import Proof
 from featmatch.proof.relation import Relation
 
@@ -35,17 +35,19 @@ def whole_proof(query: WholePicture, grey: GreyImage, other: WholePicture, other
     return max((proof_of_look(one, form, *sizes) for form, one in enumerate(evidence)), key=lambda proof: proof.score)
 
 
-def evidence_of_looks(looks: Look, others: Look) -> list[Evidence]:
+def evidence_of_looks(looks: Look, others: Look) -> list[WholeEvidence]:
     """How alike (N,) pairs of looks are."""
     layout = likeness(looks, others)
     most = np.minimum(likeness(looks, looks), likeness(others, others))
     table: NDArray[np.float64] = np.stack(
         [layout, np.minimum(layout / np.maximum(most, 1e-9), 1.0), colour_likeness(looks, others)], axis=1
     )
-    return [Evidence(0.0, 0.0, 0.0, 0.0, whole=Likeness(*row)) for row in table.tolist()]
+    return [WholeEvidence(Likeness(*row)) for row in table.tolist()]
 
 
-def proof_of_look(evidence: Evidence, form: int, query_size: tuple[int, int], reference_size: tuple[int, int]) -> Proof:
+def proof_of_look(
+    evidence: WholeEvidence, form: int, query_size: tuple[int, int], reference_size: tuple[int, int]
+) -> Proof:
     """A proof in which the frames of both pictures lie on one another.
 
     Args:
@@ -58,10 +60,7 @@ def proof_of_look(evidence: Evidence, form: int, query_size: tuple[int, int], re
     x, y = reference_size[0] / width, reference_size[1] / height
     homography = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]]) @ undone_from_query
     region = shared_region(homography, query_size, reference_size)
-    score = score_of(evidence, "")
     return Proof(
-        probability=probability_of(score),
-        score=score,
         evidence=evidence,
         inliers=0,
         relation=Relation(

@@ -15,6 +15,7 @@ from featmatch.features.symmetry import Variant
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import ImageSource
+from featmatch.proof.probability import WholeEvidence
 from featmatch.proof.proof import FEWEST_FEATURES, Proof
 from featmatch.search.explanation import RANKED, Explanation, Seen, SharedWords, Stage, Verified, Votes, sentence
 from featmatch.search.matches import Match, named
@@ -214,7 +215,7 @@ def _common(segment: Segment, row: int, words: QueryWords, variant: Variant) -> 
 
 
 def _is_whole(match: Match) -> bool:
-    return match.proof.evidence.whole is not None
+    return isinstance(match.proof.evidence, WholeEvidence)
 
 
 def _dropped(candidate: Candidate, proof: Proof | None, query_width: int) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from featmatch.features.symmetry import Variant
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import ImageSource
 from featmatch.proof.drawing import draw_proof
+from featmatch.proof.probability import WholeEvidence
 from featmatch.proof.proof import PROVEN
 from featmatch.search.matches import Match
 
@@ -147,7 +148,7 @@ class Explanation:
             "matches": agreement.matches if agreement else None,
             "inliers": agreement.inliers if agreement else None,
             "place": agreement.place if agreement else None,
-            "evidence": match and dataclasses.asdict(match.proof.evidence),
+            "evidence": match and match.proof.evidence.to_dict(),
             "match": match and match.to_dict(),
         }
 
@@ -159,7 +160,9 @@ def sentence(told: Explanation, lost: Stage | None) -> str:
     if match is None:
         evidence = "no three matches agree"
     else:
-        alike = "alike as a whole" if match.proof.evidence.whole else f"{match.inliers} features agree"
+        alike = (
+            "alike as a whole" if isinstance(match.proof.evidence, WholeEvidence) else f"{match.inliers} features agree"
+        )
         evidence = f"{alike}, probability {match.probability:.4f}"
     if lost is None and match is not None and agreement is not None:
         how = "accepted by a verdict" if match.verdict else "proven"
@@ -181,7 +184,7 @@ def sentence(told: Explanation, lost: Stage | None) -> str:
 
 
 def _doubt(match: Match) -> str:
-    if match.proof.evidence.whole:
+    if isinstance(match.proof.evidence, WholeEvidence):
         return "not alike enough as a whole"
     if match.proof.evidence.counted < match.proof.evidence.geometry:
         return f"{match.inliers} features agree, but other images share the same part"

@@ -124,8 +124,6 @@ class Search:
         segments, removed = tuple(self.snapshot.segments.values()), self.snapshot.removed
         alike = whole_candidates(query.whole, query.grey, len(query.features), segments, removed, self.among)
         self.clock.ended("verification")
-        by_features, as_whole = (
-            compare_pixels(some, query.grey, self.pictures.of, self.options.detector) for some in (by_geometry, alike)
-        )
+        by_features, as_whole = (compare_pixels(some, query.grey, self.pictures.of) for some in (by_geometry, alike))
         self.clock.ended("pixels")
         return preferred(by_features, as_whole)

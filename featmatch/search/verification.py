@@ -13,6 +13,7 @@ from featmatch.geometry.homography import Fit, fit_homography
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.geometry.significance import weigh
 from featmatch.images.pixels import GreyImage
+from featmatch.proof.probability import FeatureEvidence
 from featmatch.proof.proof import Proof, proof_of_fit
 from featmatch.search.matches import FoundImage, in_order
 from featmatch.search.voting import Candidate
@@ -53,12 +54,12 @@ def verify_candidates(
     recurring = _recurring([_places(proof, query_size) for proof, part in zip(proofs, partial, strict=True) if part])
     for number, (candidate, fit) in enumerate(best.values()):
         elsewhere = ~np.isin(_places(proofs[number], query_size), recurring)
-        if partial[number] and not elsewhere.all():
+        evidence = proofs[number].evidence
+        if partial[number] and isinstance(evidence, FeatureEvidence) and not elsewhere.all():
             reference_size = (candidate.width, candidate.height)
             rest = fit.inliers[elsewhere]
             score = weigh(candidate.matches, rest, query_size, reference_size, options).score
-            evidence = dataclasses.replace(proofs[number].evidence, distinct=score)
-            proofs[number] = proofs[number].with_evidence(evidence, query.detector)
+            proofs[number] = dataclasses.replace(proofs[number], evidence=dataclasses.replace(evidence, distinct=score))
     return in_order(FoundImage(image, proof) for image, proof in zip(best, proofs, strict=True))
 
 
@@ -81,7 +82,7 @@ def _recurring(places: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
 
 
 def compare_pixels(
-    found: Sequence[FoundImage], query: GreyImage, picture_of: Callable[[int], GreyImage | None], detector: str
+    found: Sequence[FoundImage], query: GreyImage, picture_of: Callable[[int], GreyImage | None]
 ) -> list[FoundImage]:
     """Look at the pixels of the best images, where their pictures are at hand, and put all in order again.
 
@@ -89,16 +90,13 @@ def compare_pixels(
         found: best first.
         query: the picture that was looked up.
         picture_of: the picture of an image, by its number, or None where it is not at hand.
-        detector: whose features made the proofs.
     """
     by_geometry = sorted(found, key=lambda one: -one.proof.evidence.geometry)
     looked_at = {one.id for one in [*found[:_LOOKED_AT], *by_geometry[:_LOOKED_AT]]}
-    return in_order(
-        _with_pixels(one, query, picture_of(one.id), detector) if one.id in looked_at else one for one in found
-    )
+    return in_order(_with_pixels(one, query, picture_of(one.id)) if one.id in looked_at else one for one in found)
 
 
-def _with_pixels(found: FoundImage, query: GreyImage, reference: GreyImage | None, detector: str) -> FoundImage:
+def _with_pixels(found: FoundImage, query: GreyImage, reference: GreyImage | None) -> FoundImage:
     if reference is None:
         return found
-    return FoundImage(found.id, found.proof.with_pixels(query, reference, detector), reference.damaged)
+    return FoundImage(found.id, found.proof.with_pixels(query, reference), reference.damaged)

@@ -14,7 +14,6 @@ from featmatch.features.looks import (
     WholePicture,
 )
 from featmatch.images.pixels import GreyImage
-from featmatch.proof.probability import Evidence, Likeness, score_of
 from featmatch.proof.whole import evidence_of_looks, proof_of_look
 from featmatch.search.matches import FoundImage, in_order
 from featmatch.store.segment import Segment
@@ -22,7 +21,6 @@ from featmatch.store.segment import Segment
 _HASH_LIMIT = 20  # of 64 bits: perceptual hashes of unlike pictures differ in 32, give or take 4
 _SHORTLIST = 200  # pairs of an image and a form that are compared closely
 _MOST = 4  # matches; each costs a look at a file
-_NOTHING = Likeness(0.0, 0.0, 0.0)
 _STRETCH = 0.1  # by which the shapes of two frames may differ, as the logarithm of a ratio
 
 
@@ -50,10 +48,10 @@ def whole_candidates(
     ids = [int(segments[number].ids[row]) for number, row in zip(numbers, rows, strict=True)]
     others = np.array([segments[number].looks[row] for number, row in zip(numbers, rows, strict=True)])
     evidence = evidence_of_looks(query.looks[forms], others)
-    scores = [score_of(one, "") for one in evidence]
+    scores = [one.score() for one in evidence]
     found: dict[int, FoundImage] = {}
     for place in sorted(range(len(ids)), key=lambda place: (-scores[place], ids[place])):
-        if len(found) < _MOST and ids[place] not in found and _detail(evidence[place]) >= LEAST_DETAIL:
+        if len(found) < _MOST and ids[place] not in found and evidence[place].likeness.layout >= LEAST_DETAIL:
             segment, row = segments[numbers[place]], rows[place]
             sizes = (grey.width, grey.height), (int(segment.widths[row]), int(segment.heights[row]))
             found[ids[place]] = FoundImage(ids[place], proof_of_look(evidence[place], int(forms[place]), *sizes))
@@ -88,10 +86,6 @@ def _nearest(
     distances, ids, forms, numbers, rows = np.concatenate(parts or [np.empty((5, 0), np.int64)], axis=1)
     order = np.lexsort((forms, ids, distances))[:_SHORTLIST]
     return forms[order], numbers[order], rows[order]
-
-
-def _detail(evidence: Evidence) -> float:
-    return (evidence.whole or _NOTHING).layout
 
 
 def preferred(by_features: Iterable[FoundImage], as_whole: Iterable[FoundImage]) -> list[FoundImage]:

@@ -28,7 +28,7 @@ from featmatch.features.looks import (
 )
 from featmatch.geometry.maps import project
 from featmatch.images.pixels import load_grey
-from featmatch.proof.probability import Evidence, Likeness, score_of
+from featmatch.proof.probability import Likeness, WholeEvidence
 from featmatch.search.pictures import Pictures
 from featmatch.search.whole_search import whole_candidates
 from featmatch.store.segment import Segment
@@ -132,7 +132,7 @@ def test_reading_the_colours_leaves_the_grey_pixels_as_they_are(tmp_path: Path, 
 
 def test_the_score_grows_with_all_evidence() -> None:
     def score(layout: float, share: float, colours: float, agreement: float | None) -> float:
-        return score_of(Evidence(0, 0, 0, 0, agreement, Likeness(layout, share, colours)), "sift")
+        return WholeEvidence(Likeness(layout, share, colours), agreement).score()
 
     assert score(150, 1, 1, None) > score(150, 0.5, 1, None) > score(20, 0.5, 1, None)
     assert score(150, 1, 1, 1) > score(150, 1, 1, 0.2)

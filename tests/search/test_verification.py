@@ -74,7 +74,7 @@ def test_pixels_are_compared_where_the_picture_is_at_hand(points: NDArray[np.flo
         pixels = {0: picture, 1: other}.get(image)
         return None if pixels is None else GreyImage(pixels, *SIZE, 1.0, 1.0)
 
-    compared = compare_pixels(found, GreyImage(picture, *SIZE, 1.0, 1.0), picture_of, "sift")
+    compared = compare_pixels(found, GreyImage(picture, *SIZE, 1.0, 1.0), picture_of)
     assert compared[0].id == 0
     by_id = {match.id: match.proof.evidence.agreement for match in compared}
     assert by_id[0] == pytest.approx(1, abs=0.01)
