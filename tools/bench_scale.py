@@ -45,7 +45,7 @@ from featmatch.images.decoding import USUAL
 from featmatch.images.folders import image_files
 from featmatch.images.metadata import Metadata
 from featmatch.images.pixels import GreyImage, load_display, load_grey
-from featmatch.search.stages import Look
+from featmatch.search.stages import Look, Search
 from featmatch.search.verification import named
 from featmatch.search.voting import QueryWords, VotingOptions
 from featmatch.store.places import Naming
@@ -200,7 +200,7 @@ def measure(folder: Path, photos: Photos, queries: int, steady: int) -> Figures:
         opening.append(time.perf_counter() - began)
     segments = tuple(index.snapshot.segments.values())
     asked = edited_copies(photos, queries)
-    look = index.search(index.snapshot).look
+    look = Search.of(index.reader).look
     warm = [look(picture) for _, picture in asked[: queries // 4]]
     for one in warm:  # compiled code is loaded, and pages are mapped
         searched(index, one, plain=False)
@@ -254,7 +254,7 @@ def searched(index: Index, look: Look, *, plain: bool) -> tuple[str | None, dict
     """
     if plain:
         look = dataclasses.replace(look, variants=look.variants[:1])
-    search = index.search(index.snapshot)
+    search = Search.of(index.reader)
     query = search.words(look)
     candidates = search.candidates(look, query, {})
     found = search.matches(look, candidates, {})
