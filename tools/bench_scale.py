@@ -46,7 +46,7 @@ from featmatch.images.folders import image_files
 from featmatch.images.metadata import Metadata
 from featmatch.images.pixels import GreyImage, load_display, load_grey
 from featmatch.search.matches import named
-from featmatch.search.stages import Query
+from featmatch.search.stages import Query, Search
 from featmatch.search.voting import QueryWords, VotingOptions
 from featmatch.store.places import Naming
 from featmatch.store.segment import Segment
@@ -200,7 +200,7 @@ def measure(folder: Path, photos: Photos, queries: int, steady: int) -> Figures:
         opening.append(time.perf_counter() - began)
     segments = tuple(index.snapshot.segments.values())
     asked = edited_copies(photos, queries)
-    read = index.search(index.snapshot).read
+    read = Search.of(index.reader).read
     warm = [read(picture) for _, picture in asked[: queries // 4]]
     for one in warm:  # compiled code is loaded, and pages are mapped
         searched(index, one, plain=False)
@@ -254,7 +254,7 @@ def searched(index: Index, query: Query, *, plain: bool) -> tuple[str | None, di
     """
     if plain:
         query = dataclasses.replace(query, variants=query.variants[:1])
-    search = index.search(index.snapshot)
+    search = Search.of(index.reader)
     words = search.words(query)
     found = search.found(query, search.candidates(query, words, {}))
     times = {stage: milliseconds for stage, milliseconds in search.clock.times.items() if stage in STAGES}

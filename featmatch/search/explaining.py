@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +21,9 @@ from featmatch.search.matches import Match, named
 from featmatch.search.stages import Query, Search
 from featmatch.search.verdicts import name_known, verdicts_of
 from featmatch.search.voting import Candidate, QueryWords, VotingOptions, ranking
+from featmatch.store.reader import Reader
 from featmatch.store.segment import Segment
 from featmatch.store.snapshot import Snapshot
-
-if TYPE_CHECKING:
-    from featmatch.index import Index
 
 _LOOSER_WORDS, _LOOSER_HAMMING_LIMIT, _LOOSER_TOLERANCE = 8, 26, 0.02
 _ADDING = ("featmatch add",)
@@ -34,7 +31,7 @@ _SHORTLISTS = (20, 50, 100, 200, 500, 1000, 2000, 5000, RANKED)
 
 
 def explain(
-    index: Index,
+    reader: Reader,
     image: ImageSource,
     name: str,
     *,
@@ -42,16 +39,16 @@ def explain(
     geometry: GeometryOptions | None = None,
     decoding: DecodingOptions = USUAL,
 ) -> Explanation:
-    """Say where ``index.query`` loses an image, or how it proves it. See ``Index.explain``."""
-    snapshot = index.snapshot
-    search = index.search(snapshot, voting=voting, geometry=geometry, decoding=decoding)
+    """Say where ``Index.query`` loses an image, or how it proves it. See ``Index.explain``."""
+    search = Search.of(reader, voting=voting, geometry=geometry, decoding=decoding)
+    snapshot = search.snapshot
     query = search.read(image)
-    known = name_known(name, snapshot.catalog, index.places)
+    known = name_known(name, snapshot.catalog, reader.places)
     number = known and snapshot.catalog.image_with(snapshot.catalog.content_named(known) or "")
     told = Explanation(
         name=known or name, verdict="", lost="index",
         query=Seen(query.grey.width, query.grey.height, len(query.features)),
-        files=(image, index.path_of(known or name) or (None if known else name)), decoding=decoding,
+        files=(image, reader.path_of(known or name) or (None if known else name)), decoding=decoding,
     )  # fmt: skip
     if not number:
         waits = "it waits to be added again, since its features were lost"

@@ -20,6 +20,7 @@ from featmatch.search.timing import StageClock
 from featmatch.search.verification import compare_pixels, verify_candidates
 from featmatch.search.voting import Candidate, QueryWords, VotingOptions, vote
 from featmatch.search.whole_search import preferred, whole_candidates
+from featmatch.store.reader import Reader
 from featmatch.store.snapshot import Snapshot
 from featmatch.words.vocabulary import Vocabulary
 
@@ -74,6 +75,37 @@ class Search:
     decoding: DecodingOptions = USUAL
     among: Sequence[int] | None = None
     clock: StageClock = dataclasses.field(default_factory=StageClock)
+
+    @classmethod
+    def of(
+        cls,
+        reader: Reader,
+        *,
+        match: str | None = None,
+        voting: VotingOptions | None = None,
+        geometry: GeometryOptions | None = None,
+        decoding: DecodingOptions = USUAL,
+    ) -> Search:
+        """A search in the newest state of an index that was seen.
+
+        Args:
+            reader: the index.
+            match: words; only images that have them are to be found. None: all.
+            voting: how candidates are found.
+            geometry: what counts as agreement.
+            decoding: what decoding one file may cost.
+
+        Raises:
+            UsageError: there is no word in ``match``, or the options are of another kind.
+            MissingFeatureError: Python's SQLite has no FTS5, and words were given.
+        """
+        snapshot = reader.snapshot
+        among = None if match is None else snapshot.catalog.fitting(match)
+        pictures = Pictures(snapshot.catalog, reader.whereabouts.places(snapshot.catalog), decoding)
+        return cls(
+            snapshot, reader.vocabulary, reader.options, voting or VotingOptions(), geometry or GeometryOptions(),
+            pictures, decoding, among,
+        )  # fmt: skip
 
     def __post_init__(self) -> None:
         check_kind(self.voting, "voting", VotingOptions, none=False)

@@ -14,6 +14,7 @@ from featmatch.geometry.matches import GeometryOptions, TentativeMatches
 from featmatch.geometry.significance import weigh
 from featmatch.search import crowding, voting
 from featmatch.search.crowding import MOST_MATCHES, MOST_OF_WORD, first_of_each, thinned
+from featmatch.search.stages import Search
 
 Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
@@ -122,7 +123,7 @@ def test_no_candidate_has_more_matches_than_are_verified(
     dots: Index, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     monkeypatch.setattr(voting, "_HITS_AT_ONCE", at_once)
-    search = dots.search(dots.snapshot)
+    search = Search.of(dots.reader)
     look = search.read(dotted(1))
     words = search.words(look)
     assert np.unique(np.stack([words.ids, words.variants]), axis=1, return_counts=True)[1].max() <= MOST_OF_WORD
