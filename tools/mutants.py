@@ -50,7 +50,7 @@ class Stage:
 
     arguments: tuple[str, ...]
     processor_s: int = resource.RLIM_INFINITY  # of any one process
-    limit_s: float | None = None  # by the clock
+    limit_s: float = math.inf  # by the clock
 
 
 @dataclass(frozen=True)
@@ -105,14 +105,24 @@ def passes(tree: Path, stage: Stage, *, sound: bool = False) -> bool:
         finally:
             os._exit(70)
     try:
-        descriptor = os.pidfd_open(process)
-        select.select([descriptor], [], [], stage.limit_s)
-        os.close(descriptor)
-        ended, status = os.waitpid(process, os.WNOHANG)
-        return ended == process and os.waitstatus_to_exitcode(status) in (0, pytest.ExitCode.NO_TESTS_COLLECTED)
+        status = _status_of(process, stage.limit_s)
+        return status in (0, pytest.ExitCode.NO_TESTS_COLLECTED)
     finally:
         _end_children()
         shutil.rmtree(tree.parent / "tmp", ignore_errors=True)
+
+
+def _status_of(process: int, limit_s: float) -> int | None:
+    """Wait for a process, and for orphans, which tests may wait to see gone; None: it takes too long."""
+    end = time.monotonic() + limit_s
+    with open(os.pidfd_open(process), "rb") as ending:
+        while time.monotonic() < end:
+            ended, status = os.waitpid(-1, os.WNOHANG)
+            if ended == process:
+                return os.waitstatus_to_exitcode(status)
+            if ended == 0:
+                select.select([ending], [], [], 0.05)
+    return None
 
 
 def _be_the_tests(tree: Path, stage: Stage, sound: bool) -> None:
@@ -199,7 +209,7 @@ def _stages(tree: Path, module: Path, tests: list[str], then: list[str]) -> tupl
     then = then or ([str(room)] if len(room.parts) > 1 else [])
     found = [tuple(path for path in paths if (tree / path).exists()) for paths in (nearest, then)]
     if not any(found):
-        raise SystemExit(f"{module} has no tests: neither {' '.join(nearest)} nor --then is there")
+        print(f"{module} has no tests: there is no {' '.join(nearest)}", file=sys.stderr)
     stages = [_sound_run(tree, paths) for paths in found if paths]
     if all(found):
         others = (*found[1], *(f"--ignore={path}" for path in found[0]))
