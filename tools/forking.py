@@ -10,6 +10,7 @@ import os
 import resource
 import select
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -20,7 +21,7 @@ import psutil
 import pytest
 
 _MEMORY = 4 << 30  # bytes of data that a process of a mutant may have
-_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def _status_of(process: int, limit_s: float) -> int | None:
 
 
 def _be_the_tests(tree: Path, stage: Stage, sound: bool) -> None:
+    end_with_parent()
     output = os.open(tree.parent / "output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for descriptor, source in enumerate((os.open(os.devnull, os.O_RDONLY), output, output)):
         os.dup2(source, descriptor)
@@ -142,6 +144,11 @@ def _end_children() -> None:
             with contextlib.suppress(psutil.Error):
                 child.kill()
         psutil.wait_procs(children, timeout=5)
+
+
+def end_with_parent() -> None:
+    """Be killed when the parent of this process ends, however it does."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def adopt_orphans() -> None:

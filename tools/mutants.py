@@ -28,7 +28,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
-from tools.forking import Stage, adopt_orphans, passes, processor_s
+from tools.forking import Stage, adopt_orphans, end_with_parent, passes, processor_s
 from tools.mutations import Mutant, sampled
 
 _LEFT_OUT = (".git", ".venv*", ".*_cache", "__pycache__", "*.egg-info", "build", "dist", "demo")
@@ -137,6 +137,7 @@ _tree: Path  # of this process of the pool
 
 def _start(sound: Path, work: Path) -> None:
     global _tree  # noqa: PLW0603
+    end_with_parent()
     adopt_orphans()
     _tree = Path(tempfile.mkdtemp(dir=work)) / sound.name
     shutil.copytree(sound.parent, _tree.parent, dirs_exist_ok=True)
