@@ -10,11 +10,11 @@ from featmatch.geometry.maps import project
 from featmatch.images.pixels import load_grey
 from featmatch.proof.probability import Likeness, WholeEvidence
 from featmatch.proof.whole import evidence_of_looks, proof_of_look, whole_proof
-from tests.plain_pictures import blobs, described, gradient, in_form
+from tests.plain_pictures import blobs, described, in_form
 
 
 def test_evidence_is_how_alike_looks_are_and_could_be() -> None:
-    looks = np.concatenate([described(picture).looks[:1] for picture in (blobs(1), blobs(1), gradient(0, 255))])
+    looks = np.concatenate([described(picture).looks[:1] for picture in (blobs(1), blobs(1), blobs(1) // 3 + 80)])
     others = np.concatenate([described(picture).looks[:1] for picture in (blobs(1), blobs(2), blobs(1))])
     same, unlike, plain = evidence_of_looks(looks, others)
     assert same.likeness.layout == pytest.approx(likeness(looks[:1], looks[:1])[0])
