@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -14,15 +15,17 @@ from tests.plain_pictures import blobs, described, in_form
 
 
 def test_evidence_is_how_alike_looks_are_and_could_be() -> None:
-    looks = np.concatenate([described(picture).looks[:1] for picture in (blobs(1), blobs(1), blobs(1) // 3 + 80)])
+    mixed = np.asarray(cv2.addWeighted(blobs(1), 0.6, blobs(2), 0.4, 0), np.uint8)
+    looks = np.concatenate([described(picture).looks[:1] for picture in (blobs(1), blobs(1), mixed)])
     others = np.concatenate([described(picture).looks[:1] for picture in (blobs(1), blobs(2), blobs(1))])
-    same, unlike, plain = evidence_of_looks(looks, others)
+    same, unlike, mixed_in = evidence_of_looks(looks, others)
     assert same.likeness.layout == pytest.approx(likeness(looks[:1], looks[:1])[0])
     assert same.likeness.share == 1.0
     assert same.likeness.colours == pytest.approx(colour_likeness(looks[:1], looks[:1])[0])
     assert unlike.likeness.share < 0.5
     least = min(likeness(looks[2:], looks[2:])[0], likeness(others[2:], others[2:])[0])
-    assert plain.likeness.share == pytest.approx(plain.likeness.layout / least)
+    assert mixed_in.likeness.share == pytest.approx(mixed_in.likeness.layout / least)
+    assert 0.2 < mixed_in.likeness.share < 1
 
 
 @pytest.mark.parametrize("form", range(FORMS))
