@@ -20,7 +20,7 @@ from featmatch.features.extraction import Features
 from featmatch.features.symmetry import Variant
 from featmatch.geometry.matches import TentativeMatches
 from featmatch.search.crowding import MOST_OF_WORD, first_of_each, thinned
-from featmatch.search.scanning import best, hits_of, postings_of, scan
+from featmatch.search.scanning import PostingLists, QueryEntries, best, hits_of, postings_of, scan
 from featmatch.store.segment import Segment, restored
 from featmatch.words.vocabulary import Vocabulary
 
@@ -107,9 +107,10 @@ class QueryWords:
             features=np.concatenate(looked_up) // count,
         )
 
-    def of_variant(self, variant: Variant) -> slice:
-        """Where the rows of one variant are."""
-        return slice(*np.searchsorted(self.variants, [variant, variant + 1]).tolist())
+    def of_variant(self, variant: Variant) -> tuple[QueryEntries, NDArray[np.int64]]:
+        """What one variant looks up, and the number of the feature of each entry."""
+        own = slice(*np.searchsorted(self.variants, [variant, variant + 1]).tolist())
+        return QueryEntries(self.ids[own], self.signatures[own], self.weights[own]), self.features[own]
 
 
 def vote(
@@ -196,12 +197,9 @@ def _tallied(
     def tally(part: tuple[int, Variant]) -> _Tally:
         number, variant = part
         segment = segments[number]
-        own = query.of_variant(variant)
+        entries, _ = query.of_variant(variant)
         votes = np.zeros(len(segment.ids), np.float32)
-        scan(
-            segment.offsets, segment.postings.image, segment.postings.signature, query.ids[own],
-            query.signatures[own], query.weights[own], distance_weights, votes,
-        )  # fmt: skip
+        scan(_lists_of(segment), entries, distance_weights, votes)
         votes[hidden[number]] = 0
         return _Tally(segment, variant, *best(votes, segment.weights, options.shortlist))
 
@@ -218,6 +216,10 @@ class _Tally(NamedTuple):
     variant: Variant
     images: NDArray[np.int64]  # ascending
     scores: NDArray[np.float32]
+
+
+def _lists_of(segment: Segment) -> PostingLists:
+    return PostingLists(segment.offsets, segment.postings.image, segment.postings.signature)
 
 
 def _cores() -> int:
@@ -252,7 +254,7 @@ def _candidates(
     """The images of a tally that are on the shortlist, each with its rank and its hits, the nearest first."""
     listed = np.flatnonzero(ranks >= 0)
     # A posting is hit by each entry of its word at most, so this bounds the hits, and the memory that they take.
-    most = np.bincount(query.ids[query.of_variant(tally.variant)], minlength=1).max()
+    most = np.bincount(query.of_variant(tally.variant)[0].words, minlength=1).max()
     bounds = np.cumsum(tally.segment.features[tally.images[listed]], dtype=np.int64) * most
     parts = np.split(listed, np.flatnonzero(np.diff(bounds // _HITS_AT_ONCE)) + 1)
     return [found for part in parts if len(part) for found in _with_hits(tally, part, ranks, query, features, limit)]
@@ -262,12 +264,10 @@ def _with_hits(
     tally: _Tally, listed: NDArray[np.intp], ranks: NDArray[np.int64], query: QueryWords, features: Features, limit: int
 ) -> Iterator[tuple[int, Candidate]]:
     """What ``_candidates`` says, of some places in a tally."""
-    segment, numbers, looked_up = tally.segment, tally.images[listed], query.of_variant(tally.variant)
-    hits = hits_of(
-        segment.offsets, segment.postings.image, segment.postings.signature, query.ids[looked_up],
-        query.signatures[looked_up], limit, numbers.astype(np.uint32),
-    )  # fmt: skip
-    places, own = np.searchsorted(numbers, hits.images), query.features[looked_up][hits.entries]
+    segment, numbers = tally.segment, tally.images[listed]
+    entries, features_of = query.of_variant(tally.variant)
+    hits = hits_of(_lists_of(segment), entries, limit, numbers.astype(np.uint32))
+    places, own = np.searchsorted(numbers, hits.images), features_of[hits.entries]
     kept, rivals = thinned(places, own, hits.rows, hits.distances)
     rows, own, places = hits.rows[kept], own[kept], places[kept]
     images = numbers[places]
