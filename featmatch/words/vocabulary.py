@@ -7,7 +7,6 @@ import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +19,7 @@ from featmatch.features.extraction import DESCRIPTOR_SIZE
 from featmatch.features.symmetry import SIFT_PERMUTATIONS, Variant
 from featmatch.system.arrays import read_archive
 from featmatch.system.files import opened, replaced
+from featmatch.system.shipped import shipped_file
 from featmatch.words.nearest import FlannSearch, TwoLevelSearch, WordSearch, all_forms
 from featmatch.words.vocabulary_check import ARRAYS, SIGNATURE_BITS, wrongs
 
@@ -181,9 +181,9 @@ class Vocabulary:
         """The vocabulary that comes with featmatch.
 
         Raises:
-            MissingFeatureError: none is shipped for this detector.
+            MissingFeatureError: none is shipped for this detector, or featmatch has come without its files.
         """
-        file = resources.files("featmatch.data") / f"{detector}.npz"
+        file = shipped_file(f"{detector}.npz")
         if detector not in DESCRIPTOR_SIZE or not file.is_file():
             raise MissingFeatureError(
                 f"no vocabulary is shipped for {detector}; train one: featmatch train OUT PATH... --features {detector}"
