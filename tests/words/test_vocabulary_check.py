@@ -1,0 +1,87 @@
+"""What a stranger may have made of a vocabulary."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from featmatch.errors import VocabularyError
+from featmatch.words.vocabulary import Vocabulary
+from tests.words.vocabularies import made, parts_of, written
+
+CRAFTED: dict[str, dict[str, Any]] = {
+    "offsets short": {"cell_offsets": np.array([0, 40])},
+    "offsets negative": {"cell_offsets": np.array([0, -1, 20, 40])},
+    "offsets descending": {"cell_offsets": np.array([0, 30, 20, 40])},
+    "offsets from 1": {"cell_offsets": np.array([1, 10, 20, 40])},
+    "offsets to less": {"cell_offsets": np.array([0, 10, 20, 39])},
+    "offsets to more": {"cell_offsets": np.array([0, 10, 20, 41])},
+    "offsets empty": {"cell_offsets": np.empty(0, np.int64)},
+    "offsets int32": {"cell_offsets": np.array([0, 10, 20, 40], np.int32)},
+    "offsets float": {"cell_offsets": np.array([0, 10, 20, 40.0])},
+    "offsets in two axes": {"cell_offsets": np.array([[0, 10, 20, 40]])},
+    "idf short": {"idf": np.ones(39, np.float32)},
+    "idf long": {"idf": np.ones(41, np.float32)},
+    "idf negative": {"idf": np.full(40, -1, np.float32)},
+    "idf no number": {"idf": np.full(40, np.nan, np.float32)},
+    "idf endless": {"idf": np.full(40, np.inf, np.float32)},
+    "idf huge": {"idf": np.full(40, 1e30, np.float32)},
+    "idf float64": {"idf": np.ones(40)},
+    "words none": {"words": np.empty((0, 128), np.uint8)},
+    "words wide": {"words": np.zeros((40, 129), np.uint8)},
+    "words int16": {"words": np.zeros((40, 128), np.int16)},
+    "words in a row": {"words": np.zeros(40 * 128, np.uint8)},
+    "words of no cell": {"words": np.zeros((41, 128), np.uint8)},
+    "cells none": {"cells": np.empty((0, 128), np.uint8)},
+    "cells wide": {"cells": np.zeros((3, 129), np.uint8)},
+    "projection short": {"projection": made().projection[:63]},
+    "projection wide": {"projection": np.ones((64, 129), np.int8)},
+    "projection of nothing": {"projection": np.zeros((64, 128), np.int8)},
+    "projection not closed": {"projection": np.roll(made().projection, 1, axis=1)},
+    "projection of other signs": {"projection": np.arange(64 * 128).reshape(64, 128).astype(np.int8) | 1},
+    "probes 0": {"probes": 0},
+    "probes negative": {"probes": -1},
+    "probes many": {"probes": 65},
+    "probes text": {"probes": "6"},
+    "probes fraction": {"probes": 6.0},
+    "probes true": {"probes": True},
+    "search unknown": {"search": "other"},
+    "search a list": {"search": ["flann"]},
+    "detector unknown": {"detector": "../sift"},
+    "detector a list": {"detector": ["sift"]},
+    "detector another": {"detector": "orb"},
+    "provenance a list": {"provenance": [1]},
+}
+
+
+@pytest.mark.parametrize("changes", CRAFTED.values(), ids=CRAFTED)
+def test_a_vocabulary_that_cannot_be_used_is_neither_loaded_nor_saved(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """With a right fingerprint, and in a sound archive."""
+    path = tmp_path / "v.npz"
+    made().save(path)
+    arrays, meta = parts_of(path)
+    crafted = replace(made(), **changes)
+    meta |= {name: getattr(crafted, name) for name in ("detector", "search", "probes", "provenance", "fingerprint")}
+    path.write_bytes(written(arrays | crafted.arrays(), meta))
+    with pytest.raises(VocabularyError, match=r"v\.npz is") as told:
+        Vocabulary.load(path)
+    assert "fingerprint" not in str(told.value)
+    with pytest.raises(VocabularyError):
+        crafted.save(tmp_path / "saved.npz")
+    assert not (tmp_path / "saved.npz").exists()
+
+
+def test_a_cell_holds_no_more_words_than_a_batch_has_room_for(tmp_path: Path) -> None:
+    count = (1 << 14) + 1
+    large = replace(
+        made("kaze"), words=np.zeros((count, 64), np.uint8), idf=np.ones(count, np.float32),
+        cells=np.zeros((2, 64), np.uint8), cell_offsets=np.array([0, count, count]),
+    )  # fmt: skip
+    with pytest.raises(VocabularyError, match=f"a cell holds {count} words"):
+        large.save(tmp_path / "v.npz")
+    replace(large, cell_offsets=np.array([0, 1, count])).save(tmp_path / "v.npz")
+    assert len(Vocabulary.load(tmp_path / "v.npz")) == count
