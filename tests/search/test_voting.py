@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -350,7 +351,22 @@ def test_threads_are_for_long_scans_on_several_cores(monkeypatch: pytest.MonkeyP
             assert (each is not map) == (cores > 1 and worth < length)
 
 
+def test_as_many_threads_as_cores_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 6}, raising=False)
+    assert voting._cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    for count, cores in ((7, 7), (None, 1)):
+        monkeypatch.setattr(os, "cpu_count", lambda count=count: count)
+        assert voting._cores() == cores
+
+
 # Options
+
+
+def test_options_are_those_that_everything_was_measured_with() -> None:
+    assert vars(VotingOptions()) == {
+        "words": 3, "hamming_limit": 22, "voting_limit": 19, "sigma": 10.0, "shortlist": 50,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from featmatch.errors import VocabularyError
+from featmatch.errors import UsageError, VocabularyError
+from featmatch.words import vocabulary_check
+from featmatch.words.training import TrainingOptions
 from featmatch.words.vocabulary import Vocabulary
+from featmatch.words.vocabulary_check import Settings, wrongs
 from tests.words.vocabularies import made, parts_of, written
 
 CRAFTED: dict[str, dict[str, Any]] = {
@@ -85,3 +88,75 @@ def test_a_cell_holds_no_more_words_than_a_batch_has_room_for(tmp_path: Path) ->
         large.save(tmp_path / "v.npz")
     replace(large, cell_offsets=np.array([0, 1, count])).save(tmp_path / "v.npz")
     assert len(Vocabulary.load(tmp_path / "v.npz")) == count
+
+
+def first_wrong(vocabulary: Vocabulary) -> str | None:
+    settings = Settings(vocabulary.detector, vocabulary.search, vocabulary.probes, vocabulary.provenance)
+    return next(wrongs(settings, vocabulary.arrays()), None)
+
+
+TOLD = {
+    "detector unknown": "there is no detector '../sift'",
+    "search unknown": "there is no word search 'other'",
+    "probes many": "probes is 1 to 64, not 65",
+    "provenance a list": "its provenance is no table",
+    "words int16": "words is of another type or shape",
+    "offsets in two axes": "cell_offsets is of another type or shape",
+    "words none": "it has 0 words in 3 cells",
+    "cells none": "it has 40 words in 0 cells",
+    "words wide": "its words are not as long as descriptors of sift",
+    "projection wide": "its words are not as long as descriptors of sift",
+    "offsets descending": "its cells do not hold its words",
+    "idf huge": "an idf is missing, or out of range",
+    "projection short": "its projection has not 64 rows that say something",
+    "projection of nothing": "its projection has not 64 rows that say something",
+    "projection not closed": "its projection does not go with mirrored and negative pictures",
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_what_is_wrong_is_told(name: str) -> None:
+    assert first_wrong(replace(made(), **CRAFTED[name])) == TOLD[name]
+
+
+def test_a_long_name_is_told_in_part() -> None:
+    told = first_wrong(replace(made(), detector="x" * 1000))
+    assert told is not None
+    assert len(told) < 80
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"probes": 1},
+        {"probes": 64},
+        {"search": "flann"},
+        {"idf": np.zeros(40, np.float32)},
+        {"idf": np.full(40, 100, np.float32)},
+        {"cell_offsets": np.array([0, 0, 40, 40])},  # cells may be empty
+        {"flann_tree": np.zeros(3, np.uint8)},
+    ],
+    ids=str,
+)
+def test_nothing_is_wrong_at_the_bounds(changes: dict[str, Any]) -> None:
+    assert first_wrong(replace(made(), **changes)) is None
+
+
+@pytest.mark.parametrize("detector", ["sift", "kaze"])
+def test_there_is_a_bound_on_words_and_cells_of_all_forms(detector: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    vocabulary = made(detector)
+    monkeypatch.setattr(vocabulary_check, "_MOST_WORDS", len(vocabulary))
+    monkeypatch.setattr(vocabulary_check, "_MOST_CELLS", 3 * vocabulary.forms)
+    assert first_wrong(vocabulary) is None
+    for name in ("_MOST_WORDS", "_MOST_CELLS"):
+        with monkeypatch.context() as patch:
+            patch.setattr(vocabulary_check, name, getattr(vocabulary_check, name) - 1)
+            assert first_wrong(vocabulary) == "it has 40 words in 3 cells"
+
+
+def test_all_that_can_be_trained_can_be_used() -> None:
+    most = TrainingOptions(words=vocabulary_check._MOST_WORDS, cells=vocabulary_check._MOST_CELLS)
+    for name in ("words", "cells"):
+        with pytest.raises(UsageError):
+            replace(most, **{name: getattr(most, name) + 4})
