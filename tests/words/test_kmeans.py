@@ -183,23 +183,36 @@ def test_a_seed_decides_and_so_does_nothing_else() -> None:
     assert words(1) != words(2)
 
 
-def test_cells_come_from_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    descriptors = far_apart(300, 1)
-    one = clusters(descriptors, 1)
+@pytest.mark.parametrize(
+    ("descriptors", "cells", "size"),
+    [(300, 2, 300), (200_001, 2, 200_000), (220_000, 2_100, 210_000)],
+)
+def test_cells_come_from_a_sample(descriptors: int, cells: int, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = clusters(np.zeros((descriptors, 32), np.uint8), 1)
     sizes: list[int] = []
-    sample = one._sample
 
     def noted(count: int) -> NDArray[np.uint8]:
         sizes.append(count)
-        return sample(count)
+        return np.zeros((2_100, 32), np.uint8)
 
     monkeypatch.setattr(one, "_sample", noted)
-    one.coarse(2)
-    assert sizes == [300]
-    chosen = sample(50)
-    assert len(np.unique(chosen, axis=0)) == 50
+    monkeypatch.setattr(one, "_means", lambda inside, nearest, centres: centres)
+    one.coarse(cells)
+    assert sizes == [size]
+
+
+def test_a_sample_is_of_different_descriptors_in_order() -> None:
+    descriptors = far_apart(300, 1)
+    chosen = clusters(descriptors, 1)._sample(150)
     places = [descriptors.tolist().index(row) for row in chosen.tolist()]
-    assert places == sorted(places)
+    assert places == sorted(set(places))
+
+
+def test_cells_begin_at_different_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
+    descriptors = far_apart(60, 1)
+    one = clusters(descriptors, 1)
+    monkeypatch.setattr(one, "_means", lambda inside, nearest, centres: centres)
+    assert len(np.unique(one.coarse(50), axis=0)) == 50
 
 
 # Sums and shares
