@@ -110,7 +110,11 @@ def hits_of(lists: PostingLists, query: QueryEntries, limit: int, images: NDArra
 
 
 def postings_of(offsets: NDArray[np.uint32], words: NDArray[np.int32]) -> int:
-    """How many postings the lists of query words have together."""
+    """How many postings the lists of query words have together.
+
+    >>> postings_of(np.array([0, 3, 3, 10], np.uint32), np.array([0, 2, 2], np.int32))
+    17
+    """
     return int((offsets[words + 1].astype(np.int64) - offsets[words]).sum())
 
 

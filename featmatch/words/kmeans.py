@@ -145,10 +145,15 @@ def _sums(inside: NDArray[np.uint8], nearest: NDArray[np.integer], count: int) -
 
 
 def _apportion(weights: NDArray[np.int64], total: int) -> NDArray[np.int64]:
-    """Whole shares of ``total`` in proportion to weights, none above its weight (largest remainders)."""
-    shares: NDArray[np.int64] = np.minimum((weights * (total / weights.sum())).astype(np.int64), weights)
-    while (missing := total - int(shares.sum())) > 0:
-        remainders = np.where(shares < weights, weights * (total / weights.sum()) - shares, -np.inf)
-        chosen = np.argsort(-remainders, kind="stable")[: min(missing, int((shares < weights).sum()))]
-        shares[chosen] += 1
+    """Whole shares of a total in proportion to weights, by largest remainders.
+
+    The total is at most the sum of the weights, so that no share is above its weight.
+
+    >>> _apportion(np.array([70, 20, 10]), 4).tolist()
+    [3, 1, 0]
+    """
+    exact = weights * (total / weights.sum())
+    shares: NDArray[np.int64] = exact.astype(np.int64)
+    missing = total - int(shares.sum())
+    shares[np.argsort(shares - exact, kind="stable")[:missing]] += 1
     return shares

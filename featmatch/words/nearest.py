@@ -191,7 +191,11 @@ def _take_best(scores: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArra
 
 
 def squared_norms(centres: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(K, D) uint8 to (K,) float32."""
+    """(K, D) uint8 to (K,) float32.
+
+    >>> squared_norms(np.array([[3, 4], [255, 0]], np.uint8)).tolist()
+    [25.0, 65025.0]
+    """
     return np.asarray((centres.astype(np.int64) ** 2).sum(axis=1), np.float32)
 
 

@@ -181,6 +181,9 @@ class Vocabulary:
     def shipped(cls, detector: str) -> Vocabulary:
         """The vocabulary that comes with featmatch.
 
+        >>> Vocabulary.shipped("orb")
+        Vocabulary(detector='orb', words=16384, search='two-level')
+
         Raises:
             MissingFeatureError: none is shipped for this detector, or featmatch has come without its files.
         """
