@@ -23,16 +23,16 @@ from featmatch.search.stages import Search
 from featmatch.search.verdicts import content_named, name_known, verdicts_of
 from featmatch.search.verification import named
 from featmatch.search.voting import VotingOptions
-from featmatch.store.catalog import ImageRecord
 from featmatch.store.compaction import all_together, due, merge
 from featmatch.store.creation import create_index
-from featmatch.store.generation import changing
+from featmatch.store.generation import change_catalog
 from featmatch.store.info import IndexInfo
 from featmatch.store.layout import CATALOG
 from featmatch.store.places import Places
 from featmatch.store.reader import Reader
+from featmatch.store.records import ImageRecord
 from featmatch.store.snapshot import Snapshot
-from featmatch.store.writing import clear_leftovers, writing
+from featmatch.store.writing import clear_leftovers, hold_writer_lock
 from featmatch.words.vocabulary import Vocabulary
 
 
@@ -183,7 +183,7 @@ class Index:
             StoreError: another writer is at work, or the index cannot be written.
             UsageError: ``names`` is no list of names.
         """
-        with self._writing(wait), changing(self.folder / CATALOG) as change:
+        with self._writing(wait), change_catalog(self.folder / CATALOG) as change:
             meant = checked_paths(names, "names")
             known = {name: name_known(name, self.snapshot.catalog, self.places) for name in meant}
             gone = set(change.remove(dict.fromkeys(one for one in known.values() if one is not None)))
@@ -201,7 +201,7 @@ class Index:
                 merge(self.folder, self.snapshot, numbers, len(self.vocabulary))
                 self.refresh()
             if together:
-                with changing(self.folder / CATALOG) as change:
+                with change_catalog(self.folder / CATALOG) as change:
                     change.shrink()
 
     def images(self, match: str | None = None) -> Iterator[ImageRecord]:
@@ -344,7 +344,7 @@ class Index:
             one, other = (content_named(name, self.snapshot.catalog, self.places) for name in names)
             if one == other:
                 raise UsageError(f"{a} and {b} are the same to the byte")
-            with changing(self.folder / CATALOG) as change:
+            with change_catalog(self.folder / CATALOG) as change:
                 return change.judge(one, other, is_copy)
 
     def groups(
@@ -384,7 +384,7 @@ class Index:
     @contextlib.contextmanager
     def _writing(self, wait: bool) -> Iterator[None]:
         """Be the one writer, from the newest state on; what was committed is seen afterwards."""
-        with writing(self.folder, wait=wait), contextlib.ExitStack() as stack:
+        with hold_writer_lock(self.folder, wait=wait), contextlib.ExitStack() as stack:
             clear_leftovers(self.folder)
             self.refresh()
             stack.callback(self.refresh)

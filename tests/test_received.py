@@ -18,6 +18,7 @@ from featmatch.cli import cli
 from featmatch.grouping import remembered
 from featmatch.grouping.joining import stored_images
 from featmatch.search import scanning
+from featmatch.store import pair_log
 from featmatch.store.layout import segment_folder
 from featmatch.store.segment import Segment
 from tools import forging
@@ -168,11 +169,11 @@ NONSENSE: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("arrays", NONSENSE.values(), ids=NONSENSE)
 def test_pairs_that_cannot_be_are_not_believed(folder: Path, arrays: dict[str, Any]) -> None:
     forging.pairs()(folder, folder)
-    assert not remembered.is_damaged(folder)
+    assert not pair_log.is_damaged(folder)
     digests = {record.id: int(record.sha256[:16], 16) for record in Index.open(folder).images()}
     assert list(remembered.recall(folder, digests).pairs) == [(1, 2)]
     forging.pairs(**arrays)(folder, folder)
-    assert remembered.is_damaged(folder)
+    assert pair_log.is_damaged(folder)
     known = remembered.recall(folder, digests)
     assert (known.compared, known.pairs) == (set(), {})
     assert len(Index.open(folder).groups(jobs=1)) == 0
@@ -181,7 +182,7 @@ def test_pairs_that_cannot_be_are_not_believed(folder: Path, arrays: dict[str, A
 def test_a_record_that_says_it_is_long_is_not_read(folder: Path) -> None:
     forging.record(folder, b"short", 1 << 62)
     assert remembered.recall(folder, {}).compared == set()
-    assert not remembered.is_damaged(folder)  # the end of a run that was killed looks the same
+    assert not pair_log.is_damaged(folder)  # the end of a run that was killed looks the same
 
 
 def test_a_column_is_not_unpickled(folder: Path, tmp_path: Path) -> None:

@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch import Vocabulary
-from featmatch.grouping import remembered
-from featmatch.store.catalog import DIGEST_BYTES
+from featmatch.store import pair_log
 from featmatch.store.layout import segment_folder
 from featmatch.store.segment import MANIFEST
+from featmatch.store.values import DIGEST_BYTES
 
 Attack = Callable[[Path, Path], object]
 """Takes the index, and the folder of somebody else that it may be turned against."""
@@ -236,7 +236,7 @@ def record(index: Path, content: bytes, length: int | None = None) -> None:
     """Put one record into ``pairs.log``, which says that it is of some length."""
     head = struct.pack("<Q32s", len(content) if length is None else length, hashlib.sha256(content).digest())
     body = head + hashlib.sha256(head).digest() + content
-    (index / "pairs.log").write_bytes(remembered._MAGIC + body)
+    (index / "pairs.log").write_bytes(pair_log.MAGIC + body)
 
 
 class _Touch:

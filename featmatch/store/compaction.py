@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.errors import StoreError
-from featmatch.store.catalog import SegmentRecord
-from featmatch.store.checking import damaged_files
-from featmatch.store.generation import changing
+from featmatch.store.generation import change_catalog
 from featmatch.store.layout import CATALOG, segment_folder
-from featmatch.store.segment import Postings, Segment, SegmentWriter
+from featmatch.store.postings import Postings
+from featmatch.store.records import SegmentRecord
+from featmatch.store.segment import IMAGE_COLUMNS, Segment, damaged_files
+from featmatch.store.segment_writer import SegmentWriter
 from featmatch.store.snapshot import Snapshot
 
 TIER_SEGMENTS = 10  # as many of about one size are merged; 1,000 small additions leave fewer than 20 segments
@@ -92,18 +93,15 @@ def merge(folder: Path, snapshot: Snapshot, numbers: Sequence[int], vocabulary_s
         live = ~np.isin(segment.ids, removed)
         sources.append(_Source(segment, np.where(live, np.cumsum(live) - 1 + images, -1)))
         images += int(live.sum())
-    with changing(folder / CATALOG) as change:
+    with change_catalog(folder / CATALOG) as change:
         new = change.next_segment() if images else None
         if new is not None:
-            writer = SegmentWriter(
-                segment_folder(folder, new), _of_images(sources, "ids"), _of_images(sources, "widths"),
-                _of_images(sources, "heights"), features := _of_images(sources, "features"),
-                _of_images(sources, "phashes"), _of_images(sources, "looks"), vocabulary_size,
-            )  # fmt: skip
+            tables = {name: _of_images(sources, name) for name in IMAGE_COLUMNS}
+            writer = SegmentWriter(segment_folder(folder, new), tables, vocabulary_size)
             with writer:
                 for first, last in _parts(sources, vocabulary_size):
                     writer.append(*_merged(sources, first, last))
-            change.add_segment(new, images, int(features.sum(dtype=np.int64)), writer.manifest_sha256)
+            change.add_segment(new, images, int(tables["features"].sum(dtype=np.int64)), writer.manifest_sha256)
         change.replace_segments(numbers, new)
     for number in numbers:  # readers that have them open keep what they mapped
         shutil.rmtree(segment_folder(folder, number), ignore_errors=True)

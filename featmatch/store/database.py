@@ -12,11 +12,12 @@ import sqlite3
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from featmatch.errors import StoreError
 from featmatch.store import text_search
-from featmatch.store.layout import opened
+from featmatch.store.layout import open_index_file
+from featmatch.store.values import Row
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -74,8 +75,6 @@ _LIMITS = {
     "SQLITE_LIMIT_COMPOUND_SELECT": 10,
     "SQLITE_LIMIT_TRIGGER_DEPTH": 1,
 }
-
-Row: TypeAlias = "tuple[Any, ...]"
 
 _DESCRIPTION = (
     "table", "meta", "meta", "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -184,7 +183,7 @@ def _known_tables() -> tuple[frozenset[Row], frozenset[Row]]:
 def _size(path: Path) -> int:
     """In bytes, of a file that is there: one whose changes SQLite keeps nowhere else (no write-ahead log)."""
     try:
-        with opened(path) as file:
+        with open_index_file(path) as file:
             head = file.read(20)
             if head.startswith(b"SQLite format 3\0") and head[18:] != b"\1\1":
                 raise StoreError(f"catalogue {path} is damaged: it is not as featmatch writes it")

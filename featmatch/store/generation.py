@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from featmatch.errors import StoreError
 from featmatch.store import text_search
-from featmatch.store.catalog import DIGEST_BYTES, FORMAT_VERSION, TEXT_SEARCH
+from featmatch.store.catalog import FORMAT_VERSION, TEXT_SEARCH
 from featmatch.store.database import SCHEMA, Database
-from featmatch.store.layout import opened
-from featmatch.store.values import number, to_sql
+from featmatch.store.layout import open_index_file
+from featmatch.store.values import DIGEST_BYTES, number, to_sql
 from featmatch.system.files import flush_folder, sha256_of
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def create_catalog(path: Path, meta: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def changing(path: Path) -> Iterator[Change]:
+def change_catalog(path: Path) -> Iterator[Change]:
     """Make the next generation; if anything is raised, there is none. The caller holds the writer's lock.
 
     Raises:
@@ -200,7 +200,7 @@ def _next_generation(path: Path, former: Path | None = None) -> Iterator[Change]
         for tail in ("", *_BESIDE):
             aside.with_name(aside.name + tail).unlink(missing_ok=True)
         if former is not None:
-            with opened(former) as source, aside.open("xb") as copy:
+            with open_index_file(former) as source, aside.open("xb") as copy:
                 shutil.copyfileobj(source, copy, 1 << 20)
                 copy.truncate(copy.tell() - DIGEST_BYTES)
         with contextlib.closing(Database(aside, is_written=True)) as connection:

@@ -106,7 +106,7 @@ def _names(folder: Path) -> list[Path]:
         return []
 
 
-def opened(path: Path) -> BinaryIO:
+def open_index_file(path: Path) -> BinaryIO:
     """Open a file of an index for reading: a real file, which is reached through no link, and waits for nobody.
 
     Raises:
@@ -126,7 +126,7 @@ def vocabulary_of(index: Path) -> Vocabulary:
     """
     path = index / VOCABULARY
     try:
-        with opened(path) as file:
+        with open_index_file(path) as file:
             return Vocabulary.read(file, str(path))
     except OSError as error:
         raise VocabularyError(f"cannot read vocabulary {path}: {error.strerror}") from error

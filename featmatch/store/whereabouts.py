@@ -11,7 +11,7 @@ from featmatch.errors import StoreError
 from featmatch.images.folders import image_files
 from featmatch.names import absolute, split_page
 from featmatch.store.catalog import Catalog
-from featmatch.store.generation import changing
+from featmatch.store.generation import change_catalog
 from featmatch.store.places import Naming, Places
 from featmatch.system.trust import beside, covers, spellings, trust, trusted_paths
 
@@ -79,7 +79,7 @@ class Whereabouts:
         """Remember in the index what its names are relative to, and where it was itself at that time."""
         key = "root" if naming.is_root else "base"
         if catalog.folder("home") is None or naming.folder not in (None, catalog.folder(key)):
-            with changing(catalog.path) as change:
+            with change_catalog(catalog.path) as change:
                 change.describe("home", os.path.dirname(os.path.realpath(self._index)))
                 if naming.folder is not None:
                     change.describe(key, naming.folder)

@@ -30,7 +30,7 @@ _at_work: dict[tuple[int, int], tuple[int, int]] = {}  # -> the process and its 
 
 
 @contextlib.contextmanager
-def writing(folder: Path, *, wait: bool = False) -> Iterator[None]:
+def hold_writer_lock(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold the one writer's lock; the system lets go of it when the process ends, however it ends.
 
     Args:

@@ -9,16 +9,10 @@ from pathlib import Path
 import pytest
 
 from featmatch.errors import StoreError
-from featmatch.store.catalog import (
-    DIGEST_BYTES,
-    FORMAT_VERSION,
-    Catalog,
-    ImageRecord,
-    SegmentRecord,
-    Totals,
-    is_intact,
-)
-from featmatch.store.generation import changing, create_catalog
+from featmatch.store.catalog import FORMAT_VERSION, Catalog, is_intact
+from featmatch.store.generation import change_catalog, create_catalog
+from featmatch.store.records import ImageRecord, SegmentRecord, Totals
+from featmatch.store.values import DIGEST_BYTES
 
 ODD_NAMES = [
     "plain.jpg",
@@ -47,7 +41,7 @@ def path(tmp_path: Path) -> Path:
 
 def add(path: Path, names: dict[str, int], text: str | None = None) -> int:
     """As ``add`` does it: name -> content; contents that are not there make a segment. Returns its number."""
-    with changing(path) as change:
+    with change_catalog(path) as change:
         segment = change.next_segment()
         new = 0
         for name, content in names.items():
@@ -62,7 +56,7 @@ def add(path: Path, names: dict[str, int], text: str | None = None) -> int:
 
 
 def remove(path: Path, *names: str) -> list[str]:
-    with changing(path) as change:
+    with change_catalog(path) as change:
         return change.remove(names)
 
 
@@ -149,7 +143,7 @@ def test_removing_returns_the_names_that_were_there(path: Path) -> None:
 def test_numbers_are_never_used_again(path: Path) -> None:
     add(path, {"a.jpg": 1, "b.jpg": 2})
     remove(path, "a.jpg", "b.jpg")
-    with changing(path) as change:
+    with change_catalog(path) as change:
         change.replace_segments([1], None)
     assert add(path, {"c.jpg": 1}) == 2
     assert [image.id for image in Catalog(path).images()] == [3]
@@ -160,7 +154,7 @@ def test_replaced_segments_take_their_images_along(path: Path) -> None:
     add(path, {"c.jpg": 3})
     remove(path, "a.jpg")
     before = list(Catalog(path).images())
-    with changing(path) as change:
+    with change_catalog(path) as change:
         change.add_segment(3, 2, 20, bytes(32))
         change.replace_segments([1, 2], 3)
     assert live(path) == ([3], frozenset())
@@ -170,7 +164,7 @@ def test_replaced_segments_take_their_images_along(path: Path) -> None:
 def test_images_that_lost_their_segment_wait_and_keep_their_number_and_text(path: Path) -> None:
     add(path, {"a.jpg": 1, "b.jpg": 2}, text="kept")
     add(path, {"c.jpg": 3})
-    with changing(path) as change:
+    with change_catalog(path) as change:
         change.replace_segments([1], None)
     catalog = Catalog(path)
     assert names(path) == ["c.jpg"]
@@ -198,10 +192,10 @@ def test_a_change_that_fails_changes_nothing(path: Path) -> None:
     add(path, {"a.jpg": 1})
     before = path.read_bytes()
     for failure in (KeyboardInterrupt, OSError, StoreError):
-        with pytest.raises(failure), changing(path) as change:
+        with pytest.raises(failure), change_catalog(path) as change:
             change.remove(["a.jpg"])
             raise failure
-    with pytest.raises(StoreError), changing(path) as change:
+    with pytest.raises(StoreError), change_catalog(path) as change:
         change.add_segment(1, 1, 1, bytes(32))  # its number was used before
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == ["catalog.sqlite"]
@@ -239,10 +233,10 @@ def test_the_room_of_what_was_removed_is_given_back(path: Path) -> None:
     add(path, {f"{number}.jpg": number for number in range(3000)})
     full = path.stat().st_size
     remove(path, *names(path))
-    with changing(path) as change:
+    with change_catalog(path) as change:
         change.replace_segments([1], None)
     assert path.stat().st_size >= full
-    with changing(path) as change:
+    with change_catalog(path) as change:
         change.shrink()
     assert path.stat().st_size < 1.5 * empty < full
     assert is_intact(path)

@@ -15,17 +15,9 @@ from numpy.typing import NDArray
 
 from featmatch.errors import StoreError
 from featmatch.features.looks import LOOK
-from featmatch.store.segment import (
-    FORMAT_VERSION,
-    MANIFEST,
-    IndexedImage,
-    Postings,
-    Segment,
-    SegmentWriter,
-    quantised,
-    restored,
-    write_segment,
-)
+from featmatch.store.postings import Postings, quantised, restored
+from featmatch.store.segment import FORMAT_VERSION, IMAGE_COLUMNS, MANIFEST, Segment
+from featmatch.store.segment_writer import IndexedImage, SegmentWriter, write_segment
 
 WORDS = 11
 
@@ -138,7 +130,7 @@ def test_a_failure_while_writing_leaves_no_segment(
         if calls == call:
             raise failure
 
-    monkeypatch.setattr("featmatch.store.segment.os.fsync", failing)
+    monkeypatch.setattr("featmatch.store.segment_writer.os.fsync", failing)
     with pytest.raises(type(failure)):
         written(tmp_path / "segments" / "000001")
     assert list((tmp_path / "segments").iterdir()) == []
@@ -149,7 +141,7 @@ def test_a_failing_rename_leaves_no_segment(tmp_path: Path, monkeypatch: pytest.
         raise OSError("no rename today")
 
     with monkeypatch.context() as patch:
-        patch.setattr("featmatch.store.segment.os.rename", failing)
+        patch.setattr("featmatch.store.segment_writer.os.rename", failing)
         with pytest.raises(OSError, match="no rename"):
             written(tmp_path / "segments" / "000001")
     assert list((tmp_path / "segments").iterdir()) == []
@@ -270,8 +262,8 @@ def test_a_segment_written_in_parts_is_the_same_to_the_byte(tmp_path: Path) -> N
     images = written(tmp_path / "whole")
     segment = opened(tmp_path / "whole")
     counts = np.array([len(image.words) for image in images])
-    tables = (segment.ids, segment.widths, segment.heights, counts, segment.phashes, segment.looks)
-    with SegmentWriter(tmp_path / "parts", *tables, WORDS) as writer:
+    tables = {name: getattr(segment, name) for name in IMAGE_COLUMNS} | {"features": counts}
+    with SegmentWriter(tmp_path / "parts", tables, WORDS) as writer:
         for first, last in ((0, 4), (4, 5), (5, WORDS)):
             rows = slice(int(segment.offsets[first]), int(segment.offsets[last]))
             words = np.repeat(np.arange(first, last), np.diff(segment.offsets[first : last + 1].astype(int)))
@@ -283,10 +275,10 @@ def test_a_segment_written_in_parts_is_the_same_to_the_byte(tmp_path: Path) -> N
 
 
 def test_a_segment_that_lacks_postings_is_not_kept(tmp_path: Path) -> None:
-    one = np.array([5])
+    tables = {name: np.full(1, 5, dtype) for name, dtype in IMAGE_COLUMNS.items() if name != "looks"}
     with (
         pytest.raises(StoreError),
-        SegmentWriter(tmp_path / "000001", one, one, one, one, one, np.zeros(1, LOOK), WORDS),
+        SegmentWriter(tmp_path / "000001", tables | {"looks": np.zeros(1, LOOK)}, WORDS),
     ):
         pass
     assert list(tmp_path.iterdir()) == []
