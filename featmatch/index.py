@@ -16,12 +16,11 @@ from featmatch.grouping.groups import Groups
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.formats import MAX_PIXELS
 from featmatch.images.pixels import ImageSource
-from featmatch.proof.answers import Matches
 from featmatch.search.explaining import explain
 from featmatch.search.explanation import Explanation
+from featmatch.search.matches import Matches, named
 from featmatch.search.stages import Search
 from featmatch.search.verdicts import content_named, name_known, verdicts_of
-from featmatch.search.verification import named
 from featmatch.search.voting import VotingOptions
 from featmatch.store.compaction import all_together, due, merge
 from featmatch.store.creation import create_index
@@ -269,18 +268,16 @@ class Index:
         decoding = DecodingOptions(timeout, max_pixels)
         search = Search.of(self.reader, match=match, voting=voting, geometry=geometry, decoding=decoding)
         catalog = search.snapshot.catalog
-        look = search.look(image)
-        if not look.enough:
-            return Matches(status="too_little_detail", damaged=look.grey.damaged)
+        query = search.read(image)
+        if not query.enough:
+            return Matches(status="too_little_detail", damaged=query.grey.damaged)
         verdicts = verdicts_of(image, catalog)
-        candidates = search.candidates(look, search.words(look), verdicts)
-        found = search.matches(look, candidates, verdicts)
-        names = catalog.names_of([one.id for one in found if one.id is not None], match)
-        answers = named(found, names)
+        found = search.found(query, search.candidates(query, search.words(query), verdicts))
+        answers = named(found, catalog.names_of([one.id for one in found], match), verdicts)
         return Matches(
             [one for one in answers if unproven or one.proven][:limit], times=search.clock.times,
             not_at_hand=[one.name for one in answers if one.id in search.pictures.missing],
-            damaged=look.grey.damaged,
+            damaged=query.grey.damaged,
         )  # fmt: skip
 
     def explain(

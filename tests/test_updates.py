@@ -206,14 +206,14 @@ def test_pixels_of_a_moved_collection_are_compared(index: Index, collection: Pat
     moved = collection.rename(tmp_path / "elsewhere")
     (lost,) = Index.open(index.folder).query(picture)
     (seen,) = Index.open(index.folder, root=moved).query(picture)
-    assert lost.evidence.agreement is None
-    assert seen.evidence.agreement == pytest.approx(1.0, abs=0.01)
+    assert lost.proof.evidence.agreement is None
+    assert seen.proof.evidence.agreement == pytest.approx(1.0, abs=0.01)
     shutil.copy(moved / "a.png", moved / "copy.png")
     kept = Index.open(index.folder, root=moved)
     kept.add([moved])
     (moved / "a.png").unlink()  # it is still there under its other name
     assert [match.name for match in kept.query(picture)] == ["a.png", "copy.png"]
-    assert {match.evidence.agreement for match in kept.query(picture)} == {seen.evidence.agreement}
+    assert {match.proof.evidence.agreement for match in kept.query(picture)} == {seen.proof.evidence.agreement}
 
 
 def test_pages_have_names_below_the_root(index: Index, pictures: list[Path], collection: Path, tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_pages_have_names_below_the_root(index: Index, pictures: list[Path], col
     assert sorted(names(moved)) == ["a.png", os.path.join("deep", "b.png"), *paged[:2]]
     (match,) = moved.query(pictures[4])
     assert match.name == paged[1]
-    assert match.evidence.agreement is not None
+    assert match.proof.evidence.agreement is not None
     assert check(index.folder)
 
 

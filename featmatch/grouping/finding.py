@@ -25,7 +25,7 @@ from featmatch.grouping.marking import marked
 from featmatch.grouping.pairs import Pair, pairs_of
 from featmatch.grouping.remembered import Remembered, recall, remember
 from featmatch.grouping.standing import Standings
-from featmatch.proof.answers import relation_of
+from featmatch.proof.relation import relation_of
 from featmatch.store.catalog import Catalog
 from featmatch.store.reader import Reader
 from featmatch.store.records import ImageRecord

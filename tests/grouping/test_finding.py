@@ -21,7 +21,7 @@ from featmatch.grouping.groups import Group, Member
 from featmatch.grouping.pairs import Pair
 from featmatch.grouping.remembered import is_damaged, recall, remember
 from featmatch.grouping.repeating import Repeated
-from featmatch.proof.answers import Relation
+from featmatch.proof.relation import Relation
 from featmatch.store.layout import PAIRS
 from featmatch.store.reader import Reader
 
