@@ -70,7 +70,7 @@ class Catalog:
 
     @cached_property
     def has_verdicts(self) -> bool:
-        """Whether anything was said of any pair of images."""
+        """Whether there is any verdict on a pair of images."""
         return bool(self.rows("SELECT 1 FROM verdicts LIMIT 1"))
 
     def segments(self) -> list[SegmentRecord]:
@@ -83,7 +83,7 @@ class Catalog:
         return self._parsed(SegmentRecord.of_row, rows)
 
     def removed(self) -> frozenset[int]:
-        """Numbers of images that are still in segments, but not to be found."""
+        """Numbers of the images that were removed and are still in segments."""
         return frozenset(image for (image,) in self.rows("SELECT image FROM tombstones"))
 
     def images(self, match: str | None = None) -> Iterator[ImageRecord]:
@@ -163,7 +163,7 @@ class Catalog:
         return self._parsed(lambda row: digest(row[0]), found)[0] if found else None
 
     def verdicts(self) -> dict[tuple[int, int], bool]:
-        """Pairs of images, the older first, of which it was said that they are copies (true) or are not (false)."""
+        """User verdicts by pair of images, older number first: True = copy."""
         rows = self.rows(
             "SELECT min(one.id, other.id), max(one.id, other.id), copy FROM verdicts "
             "JOIN images AS one ON one.sha256 = a JOIN images AS other ON other.sha256 = b"
@@ -171,7 +171,7 @@ class Catalog:
         return {(older, newer): bool(is_copy) for older, newer, is_copy in sorted(rows)}
 
     def verdicts_of(self, sha256: str) -> dict[int, bool]:
-        """Images of which it was said that they are copies of this content (true) or are not (false)."""
+        """User verdicts on a content (SHA-256) and an image, by the image's number: True = copy."""
         content = bytes.fromhex(sha256)
         rows = self.rows(
             "SELECT id, copy FROM verdicts JOIN images ON sha256 = b WHERE a = ? "
@@ -181,7 +181,7 @@ class Catalog:
         return {image: bool(is_copy) for image, is_copy in sorted(rows)}
 
     def totals(self) -> Totals:
-        """How much there is."""
+        """Counts of names, features, images and verdicts."""
         rows = self.rows(
             "SELECT (SELECT count(*) FROM names JOIN images ON images.id = image WHERE segment IS NOT NULL), "
             "(SELECT coalesce(sum(features), 0) FROM images WHERE segment IS NOT NULL), "
@@ -191,7 +191,7 @@ class Catalog:
         return self._parsed(Totals.of_row, rows)[0]
 
     def _fitting(self, match: str | None) -> tuple[str, tuple[str, ...]]:
-        """What to add to a WHERE clause on names."""
+        """A condition for a WHERE clause on names, and its values."""
         if match is None:
             return "", ()
         asked = text_search.expression(match)

@@ -31,7 +31,7 @@ class CheckReport:
         remaining: the problems that are left after the repairs.
         queued: names of images whose features were lost; adding their files again brings them back.
         leftovers: files of interrupted writers (or of one at work). They do no harm, and the next writer deletes them.
-        foreign: files and folders that are none of an index. They are left alone.
+        foreign: files and folders that do not belong to an index. They are left alone.
     """
 
     problems: list[str]
@@ -50,10 +50,10 @@ def check(path: str | os.PathLike[str], *, repair: bool = False, wait: bool = Fa
 
     Args:
         path: the index.
-        repair: drop what interrupted writers left, and take out segments that are damaged: their images wait to be
-            added again, and the next ``add`` of their files does that. A damaged catalogue that can still be read is
-            written anew, and the next ``add`` compares every file by content. Waits for no reader. Where there is a
-            link, a pipe or a device in the index, nothing is done: it may lead to what belongs to something else.
+        repair: delete what interrupted writers left, and drop damaged segments: their images wait until the next
+            ``add`` of their files. A damaged catalogue that can still be read is written anew, and the next ``add``
+            compares every file by content. Waits for no reader. Nothing is done where there is a link, a pipe or a
+            device in the index: it may lead to files of something else.
         wait: for another writer to end before the repair.
 
     Raises:

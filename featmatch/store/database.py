@@ -89,7 +89,7 @@ class Database:
         is_written: by its one writer; else it never changes.
 
     Raises:
-        StoreError: there is none to be had.
+        StoreError: it cannot be opened.
     """
 
     def __init__(self, path: Path, *, is_written: bool = False) -> None:
@@ -148,8 +148,8 @@ class Database:
         """Compare what there is of tables, indexes, views and triggers with ours, to the letter.
 
         Args:
-            only_description: whether the version can be asked for is all that counts: that table is as it ever was, and
-                nothing is run when it is read.
+            only_description: check no more than that the version can be read: that table never changed, and there
+                are no views or triggers.
 
         Raises:
             StoreError: there is something else.

@@ -34,8 +34,8 @@ class Change:
 
     def __init__(self, connection: Database) -> None:
         self._connection = connection
-        self._left: set[int] = set()  # images that lost a name; they may get another before the change is complete
-        self._reworded: set[int] | None = set()  # names whose words may be others now; None: all
+        self._left: set[int] = set()  # images that lost a name, and may get another before the change is complete
+        self._reworded: set[int] | None = set()  # names whose words may have changed; None: all
 
     def describe(self, key: str, value: Any) -> None:
         """Set one entry of the description."""
@@ -81,7 +81,7 @@ class Change:
         return image
 
     def name(self, name: str, image: int, mtime_ns: int, text: str | None = None) -> None:
-        """Let a name stand for an image from now on; what nothing names any more is removed."""
+        """Let a name stand for an image from now on; an image that has no name left is removed."""
         before = self._image_named(name)
         self._connection.execute(
             "INSERT INTO names (name, image, mtime_ns, text) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE "
@@ -105,7 +105,7 @@ class Change:
         return gone
 
     def judge(self, a: str, b: str, is_copy: bool | None) -> bool:
-        """Keep whether two contents (SHA-256) are copies, or with None forget it; return whether anything was said."""
+        """Keep the verdict on two contents (SHA-256): True = copy; None removes it. Return whether there was one."""
         pair = sorted(map(bytes.fromhex, (a, b)))
         before = self._connection.execute("DELETE FROM verdicts WHERE a = ? AND b = ?", pair).rowcount
         if is_copy is not None:
@@ -120,7 +120,7 @@ class Change:
         self._connection.execute(f"DELETE FROM segments WHERE id IN ({marks})", old)
 
     def shrink(self) -> None:
-        """Give back the room of rows that are no more."""
+        """Give back the room of rows that were deleted."""
         self._reworded = None
         self.complete()
         self._connection.execute("COMMIT")

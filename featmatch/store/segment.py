@@ -126,7 +126,7 @@ class Segment:
 
 
 def are_any_equal(numbers: NDArray[np.int64]) -> bool:
-    """Whether any two of (N,) numbers are the same; soon said of those in order, as they nearly always are."""
+    """Whether any two of (N,) numbers are equal; quick where they are in order, as they nearly always are."""
     return bool((np.diff(np.sort(numbers, kind="stable")) == 0).any())
 
 

@@ -1,4 +1,4 @@
-"""What was live in an index at one moment. Readers take it as a whole, so a writer never disturbs them."""
+"""The state of an index at one moment. A reader keeps it as a whole, so a writer never disturbs it."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def write(execute: Execute, names: Iterable[int]) -> None:
 def problems(rows: Callable[..., list[Row]]) -> Iterator[str]:
     """Where the table is damaged, or not in step with the names; ``rows`` selects from the catalogue."""
     try:
-        if rows("SELECT 1 FROM pragma_module_list WHERE name = 'fts5vocab'") and _is_otherwise_made_anew(rows):
+        if rows("SELECT 1 FROM pragma_module_list WHERE name = 'fts5vocab'") and _differs_when_rebuilt(rows):
             yield "other words are found than those of the names"
     except StoreError as error:
         yield f"the words of names cannot be looked up: {error}"
@@ -94,7 +94,7 @@ def problems(rows: Callable[..., list[Row]]) -> Iterator[str]:
         last = page[-1][0]
 
 
-def _is_otherwise_made_anew(rows: Callable[..., list[Row]]) -> bool:
+def _differs_when_rebuilt(rows: Callable[..., list[Row]]) -> bool:
     """Whether the words that can be looked up are others than those of a table that is made of the same texts."""
     rows("PRAGMA query_only = OFF")  # for tables that are gone with the connection; the file cannot be written to
     try:

@@ -1,4 +1,4 @@
-"""What a row of the catalogue says, or a ValueError where that cannot be: SQLite keeps anything in any column."""
+"""Values of the catalogue, checked (ValueError): SQLite keeps anything in any column."""
 
 from __future__ import annotations
 

@@ -44,12 +44,6 @@ def built(pictures: list[Path], small_words: Vocabulary, tmp_path_factory: pytes
     return folder
 
 
-@pytest.fixture
-def folder(built: Path, tmp_path: Path) -> Path:
-    shutil.copytree(built, tmp_path / "index")
-    return tmp_path / "index"
-
-
 def names(folder: Path) -> list[str]:
     return [record.name for record in Index.open(folder).images()]
 

@@ -22,24 +22,7 @@ from featmatch.store import pair_log
 from featmatch.store.layout import segment_folder
 from featmatch.store.segment import Segment
 from tools import forging
-from tools.small_index import draw_pictures, small_index
-
-
-@pytest.fixture(scope="module")
-def built(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two segments of two images each. Not to be written to."""
-    folder = tmp_path_factory.mktemp("built") / "index"
-    pictures = draw_pictures(folder.parent / "pictures", 4)
-    index = small_index(folder, small_words)
-    index.add(pictures[:2], jobs=1)
-    index.add(pictures[2:], jobs=1)
-    return folder
-
-
-@pytest.fixture
-def folder(built: Path, tmp_path: Path) -> Path:
-    shutil.copytree(built, tmp_path / "index")
-    return tmp_path / "index"
+from tools.small_index import small_index
 
 
 @pytest.fixture
