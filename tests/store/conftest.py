@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from featmatch import Vocabulary
+from featmatch.store.generation import create_catalog
 from tools.small_index import draw_pictures, small_index
 
 
@@ -28,3 +29,10 @@ def folder(built: Path, tmp_path: Path) -> Path:
     """A copy of it."""
     shutil.copytree(built, tmp_path / "index")
     return tmp_path / "index"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """An empty catalogue."""
+    create_catalog(tmp_path / "catalog.sqlite", {"features": {"detector": "sift"}, "vocabulary": "abc"})
+    return tmp_path / "catalog.sqlite"
