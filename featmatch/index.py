@@ -109,7 +109,7 @@ class Index(Reader):
         check_kind(text, "text", str)
         decoding = DecodingOptions(timeout, max_pixels)
         with become_writer(self, wait=wait):
-            naming, files = self.whereabouts.of_addition(given, self.snapshot.catalog)
+            naming, files = self.whereabouts.prepare_addition(given, self.snapshot.catalog)
             target = Target(self.folder, naming, self.options, len(self.vocabulary))
             report = add_files(
                 files, target, jobs=jobs, decoding=decoding, pages=pages, text=text,

@@ -44,7 +44,7 @@ class Whereabouts:
             known = self._known = weakref.ref(catalog), Places.of(catalog, self.given, trusted)
         return known[1]
 
-    def of_addition(self, paths: Sequence[str], catalog: Catalog) -> tuple[Naming, list[str]]:
+    def prepare_addition(self, paths: Sequence[str], catalog: Catalog) -> tuple[Naming, list[str]]:
         """How ``add`` names files, and the image files at the given paths; keeps both for later runs.
 
         The caller holds the writer's lock.

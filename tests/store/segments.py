@@ -1,13 +1,17 @@
-"""Made segments, for tests."""
+"""Made segments, and indexes of nothing else, for tests."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from featmatch.features.looks import LOOK
+from featmatch.store.catalog import Catalog
+from featmatch.store.generation import change_catalog, create_catalog
+from featmatch.store.layout import CATALOG, segment_folder
 from featmatch.store.postings import quantised
 from featmatch.store.segment import MANIFEST, Segment
 from featmatch.store.segment_writer import IndexedImage, write_segment
@@ -44,3 +48,22 @@ def open_again(folder: Path, words: int = WORDS) -> Segment:
     manifest = folder / MANIFEST
     sha256 = hashlib.sha256(manifest.read_bytes()).digest() if manifest.is_file() else b""
     return Segment.open(folder, words, sha256)
+
+
+def make_index(folder: Path, *parts: Sequence[int]) -> Catalog:
+    """A segment for each part, which has the number of features of each of its images; they are 1.jpg and so on."""
+    create_catalog(folder / CATALOG, {})
+    image = 0
+    for counts in parts:
+        with change_catalog(folder / CATALOG) as change:
+            segment = change.next_segment()
+            images = made_images(segment, list(counts))
+            first = image + 1
+            for one in images:
+                image += 1
+                number = change.add_image(f"{image:064x}", 7, one.width, one.height, len(one.words), segment)
+                change.name(f"{image}.jpg", number, 1)
+            ids = list(range(first, image + 1))
+            manifest = write_segment(segment_folder(folder, segment), images, ids, WORDS)
+            change.add_segment(segment, len(images), sum(counts), manifest)
+    return Catalog(folder / CATALOG)
