@@ -332,8 +332,8 @@ def _commit(batch: Sequence[tuple[str, _Indexed]], target: Target, text: str | N
         for name, one in batch:
             image = change.image_with(one.sha256)
             if image is None:
-                width, height, features = one.image.width, one.image.height, len(one.image.words)
-                image = change.add_image(one.sha256, one.bytes, width, height, features, segment, one.metadata)
+                sides, features = (one.image.width, one.image.height), len(one.image.words)
+                image = change.add_image(one.sha256, one.bytes, sides, features, segment, one.metadata)
                 new[image] = one.image
             change.name(name, image, one.mtime_ns, text)
         if new:

@@ -61,14 +61,22 @@ class Change:
         self,
         sha256: str,
         size: int,
-        width: int,
-        height: int,
+        sides: tuple[int, int],
         features: int,
         segment: int,
         metadata: Metadata | None = None,
     ) -> int:
-        """Make an image live whose features are in a segment; return its number. One that waited keeps its own."""
-        row = {"bytes": size, "width": width, "height": height, "features": features, "segment": segment}
+        """Make an image live whose features are in a segment; return its number. One that waited keeps its own.
+
+        Args:
+            sha256: of the file, hexadecimal.
+            size: of the file, in bytes.
+            sides: width and height, px, as displayed.
+            features: how many there are.
+            segment: that they are in.
+            metadata: of the file.
+        """
+        row = {"bytes": size, "width": sides[0], "height": sides[1], "features": features, "segment": segment}
         row |= vars(metadata) if metadata else {}
         self._connection.execute(
             f"INSERT INTO images (sha256, {', '.join(row)}) VALUES (?{', ?' * len(row)}) "

@@ -21,7 +21,7 @@ def add(path: Path, names: dict[str, int], text: str | None = None) -> int:
         for name, content in names.items():
             image = change.image_with(sha(content))
             if image is None:
-                image = change.add_image(sha(content), 100 + content, 640, 480, 10, segment)
+                image = change.add_image(sha(content), 100 + content, (640, 480), 10, segment)
                 new += 1
             change.name(name, image, 1_700_000_000_000_000_000 + content, text)
         if new:

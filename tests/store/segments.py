@@ -61,7 +61,7 @@ def make_index(folder: Path, *parts: Sequence[int]) -> Catalog:
             first = image + 1
             for one in images:
                 image += 1
-                number = change.add_image(f"{image:064x}", 7, one.width, one.height, len(one.words), segment)
+                number = change.add_image(f"{image:064x}", 7, (one.width, one.height), len(one.words), segment)
                 change.name(f"{image}.jpg", number, 1)
             ids = list(range(first, image + 1))
             manifest = write_segment(segment_folder(folder, segment), images, ids, WORDS)

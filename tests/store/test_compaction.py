@@ -218,7 +218,7 @@ def test_memory_does_not_grow_with_the_segments(tmp_path: Path, monkeypatch: pyt
             Postings(image=np.zeros(postings, np.uint32), **made), np.uint64(number), np.zeros(1, LOOK)[0],
         )  # fmt: skip
         with change_catalog(tmp_path / "catalog.sqlite") as change:
-            change.name(str(number), change.add_image(f"{number:064x}", 1, 10, 10, postings, number), 1)
+            change.name(str(number), change.add_image(f"{number:064x}", 1, (10, 10), postings, number), 1)
             manifest = write_segment(segment_folder(tmp_path, number), [image], [number], words)
             change.add_segment(number, 1, postings, manifest)
     monkeypatch.setattr("featmatch.system.arrays.MAPPED_BYTES", 0)

@@ -72,7 +72,7 @@ def test_images_that_wait_are_in_no_segment_and_no_contradiction(folder: Path) -
 def test_at_most_twenty_of_a_kind_are_named(folder: Path) -> None:
     with change_catalog(folder / CATALOG) as change:
         for number in range(30):
-            change.add_image(f"{100 + number:064x}", 7, 10, 10, 0, 1)
+            change.add_image(f"{100 + number:064x}", 7, (10, 10), 0, 1)
     in_catalog(folder, "DELETE FROM names WHERE image > 5")
     assert len([problem for problem in catalog_problems(catalog_of(folder)) if "no name of image" in problem]) == 20
 

@@ -24,7 +24,7 @@ def path(tmp_path: Path) -> Path:
     create_catalog(tmp_path / "catalog.sqlite", {"features": {"detector": "sift"}})
     with change_catalog(tmp_path / "catalog.sqlite") as change:
         for content, name in enumerate(("a.jpg", "b.jpg", "latin-1 caf\udce9.jpg"), 1):
-            change.name(name, change.add_image(f"{content:064x}", 9, 640, 480, 10, 1), 7, "told")
+            change.name(name, change.add_image(f"{content:064x}", 9, (640, 480), 10, 1), 7, "told")
         change.add_segment(1, 3, 30, bytes(32))
     return tmp_path / "catalog.sqlite"
 

@@ -38,7 +38,7 @@ def add(path: Path, names: dict[str, int], text: str | None = None, metadata: Me
         change.add_segment(segment, len(names), 0, bytes(32))
         for name, content in names.items():
             sha = f"{content:064x}"
-            image = change.image_with(sha) or change.add_image(sha, 9, 64, 48, 0, segment, metadata)
+            image = change.image_with(sha) or change.add_image(sha, 9, (64, 48), 0, segment, metadata)
             change.name(name, image, 1, text)
 
 
