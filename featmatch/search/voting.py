@@ -21,7 +21,8 @@ from featmatch.features.symmetry import Variant
 from featmatch.geometry.matches import TentativeMatches
 from featmatch.search.crowding import MOST_OF_WORD, first_of_each, thinned
 from featmatch.search.scanning import PostingLists, QueryEntries, best, hits_of, postings_of, scan
-from featmatch.store.segment import Segment, restored
+from featmatch.store.postings import restored
+from featmatch.store.segment import Segment
 from featmatch.words.vocabulary import Vocabulary
 
 _HITS_AT_ONCE = 1 << 18  # in memory, some 100 bytes each with all that is made of them

@@ -488,7 +488,7 @@ def test_remove_takes_images_out_and_says_what_was_not_there(
     assert run("remove", own_index, pictures["chelsea"]).status == 1
 
 
-def test_list_prints_names_in_the_order_of_addition(run: Run, index: Path, pictures: dict[str, Path]) -> None:
+def test_list_prints_names_in_the_order_prepare_addition(run: Run, index: Path, pictures: dict[str, Path]) -> None:
     names = [str(pictures[name]) for name in ("astronaut", "chelsea", "coins")]
     listed = run("list", index)
     assert (listed.status, listed.err) == (0, "")
