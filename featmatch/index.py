@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from featmatch.adding.batches import AddReport, Progress, Target, add_files, remove_vanished
+from featmatch.adding.batches import AddReport, Target, add_files, remove_vanished
 from featmatch.arguments import check_kind, check_number, check_run, checked_path, checked_paths
 from featmatch.errors import StoreError, UsageError
 from featmatch.features.extraction import FeatureOptions, features_wanted
@@ -37,6 +37,7 @@ from featmatch.store.snapshot import Snapshot
 from featmatch.store.whereabouts import Whereabouts
 from featmatch.store.writing import clear_leftovers, writing
 from featmatch.system.files import folder_bytes
+from featmatch.system.progress import Progress, ignore
 from featmatch.words.vocabulary import Vocabulary
 
 
@@ -163,7 +164,7 @@ class Index:
             target = Target(self._folder, naming, self.options, len(self.vocabulary))
             report = add_files(
                 files, target, jobs=jobs, decoding=decoding, pages=pages, text=text,
-                progress=progress or (lambda done, total: None), committed=self._merge_due,
+                progress=progress or ignore, committed=self._merge_due,
             )  # fmt: skip
             if prune:
                 report.vanished.extend(remove_vanished(given, target))
@@ -405,7 +406,7 @@ class Index:
         from featmatch.grouping.finding import find_groups
 
         check_run(jobs, progress)
-        return find_groups(self, jobs=jobs, progress=progress or (lambda done, total: None))
+        return find_groups(self, jobs=jobs, progress=progress or ignore)
 
     @property
     def folder(self) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -29,12 +29,11 @@ from featmatch.grouping.standing import Standings
 from featmatch.proof.answers import relation_of
 from featmatch.store.catalog import Catalog, ImageRecord
 from featmatch.store.writing import writing
+from featmatch.system.progress import Progress
 from featmatch.system.workers import Lost, in_order
 
 if TYPE_CHECKING:
     from featmatch.index import Index
-
-Progress = Callable[[int, int], None]
 
 _BLOCK_IMAGES = 100  # compared as one task, and remembered as one record
 _FEW_IMAGES = 200  # starting a process takes longer than comparing so few

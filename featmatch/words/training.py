@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,11 +20,10 @@ from featmatch.features.symmetry import SIFT_PERMUTATIONS
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.folders import image_files
 from featmatch.images.pixels import load_grey
+from featmatch.system.progress import StageProgress, ignore
 from featmatch.system.workers import Lost, in_order
 from featmatch.words.nearest import TwoLevelSearch, squared_norms
 from featmatch.words.vocabulary import Vocabulary, forms_of, signature_projection
-
-Progress = Callable[[str, int, int], None]
 
 _IMAGE_SECONDS = 60.0
 
@@ -59,7 +58,7 @@ def train_vocabulary(
     words: int = 65_536,
     options: TrainingOptions | None = None,
     jobs: int = -1,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> Vocabulary:
     """Train a vocabulary on images.
 
@@ -82,7 +81,7 @@ def train_vocabulary(
     options = options or TrainingOptions(words=words)
     taking = features_wanted(features)
     files = list(image_files(checked_paths(paths, "paths")))
-    report = progress or (lambda stage, done, total: None)
+    report = progress or ignore
     size = DESCRIPTOR_SIZE[taking.detector]
     forms = forms_of(taking.detector)
     if options.words % forms:
@@ -103,7 +102,7 @@ def _spill_descriptors(
     scales: tuple[float, ...],
     spill: Path,
     jobs: int,
-    report: Progress,
+    report: StageProgress,
 ) -> list[int]:
     """Write the descriptors of all images to a file, in order; return how many each image has."""
     counts = []
@@ -138,7 +137,7 @@ def _train(
     counts: Sequence[int],
     detector: str,
     options: TrainingOptions,
-    report: Progress,
+    report: StageProgress,
 ) -> Vocabulary:
     random = np.random.default_rng(options.seed)
     size = descriptors.shape[1]
@@ -184,7 +183,7 @@ class _Clusters:
         unit: int,
         forms: int,
         random: np.random.Generator,
-        report: Progress,
+        report: StageProgress,
     ) -> None:
         self._descriptors = descriptors
         self._unit = unit
@@ -282,7 +281,7 @@ def _ordered_by_cell(
 
 
 def _idf(
-    vocabulary: Vocabulary, descriptors: NDArray[np.uint8], counts: Sequence[int], report: Progress
+    vocabulary: Vocabulary, descriptors: NDArray[np.uint8], counts: Sequence[int], report: StageProgress
 ) -> NDArray[np.float32]:
     """ln(images / images with the word), each form of a word counted as an image of its own."""
     images_with = np.zeros(len(vocabulary.words), np.int64)

@@ -549,7 +549,7 @@ def test_check_names_what_is_wrong_and_repairs_it(run: Run, own_index: Path, pic
     assert repaired.status == 0
     assert "size.npy is not as it was written" in repaired.out
     assert "took segment 000001 out" in repaired.err
-    assert "1 images wait to be added again" in repaired.err
+    assert "1 image to be added again" in repaired.err
     assert "queued      1" in run("info", own_index).out
     assert "added 1" in run("add", own_index, pictures["chelsea"]).err
     assert run("check", own_index).err == "featmatch: clean\n"

@@ -283,12 +283,12 @@ def test_a_working_directory_that_is_no_more_is_one_line(hostile: Path, tmp_path
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (KeyError("psychic"), "KeyError: 'psychic' (FEATMATCH_DEBUG=1 shows where)"),
-        (RuntimeError("\x1b[31m"), r"RuntimeError: \033[31m (FEATMATCH_DEBUG=1 shows where)"),
+        (KeyError("psychic"), "KeyError: 'psychic' (set FEATMATCH_DEBUG=1 to see where)"),
+        (RuntimeError("\x1b[31m"), r"RuntimeError: \033[31m (set FEATMATCH_DEBUG=1 to see where)"),
         (MemoryError(), "out of memory"),
         (OSError(24, "Too many open files", "/some/file"), "/some/file: Too many open files"),
         (OSError(5, "Input/output error"), "Input/output error"),
-        (EOFError("short"), "EOFError: short (FEATMATCH_DEBUG=1 shows where)"),
+        (EOFError("short"), "EOFError: short (set FEATMATCH_DEBUG=1 to see where)"),
         (BrokenPipeError(32, "Broken pipe"), "Broken pipe"),
     ],
     ids=lambda value: type(value).__name__,
