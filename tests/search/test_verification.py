@@ -60,6 +60,7 @@ def test_what_one_image_alone_shares_is_counted_in_full(points: NDArray[np.float
 
 def test_several_whole_copies_do_not_speak_against_one_another(points: NDArray[np.float64]) -> None:
     found = verified(points, [np.arange(start, 360, 3) for start in range(3)])
+    assert len(found) == 3
     assert all(match.proven and match.evidence.distinct == match.evidence.geometry for match in found.values())
 
 
