@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.features.looks import FEW_FEATURES, Look
-from featmatch.proof.probability import score_of
-from featmatch.search.whole_search import evidence_of_looks
+from featmatch.proof.whole import evidence_of_looks
 from featmatch.store.segment import Segment
 
 _HASH_LIMIT = 10  # of 64 bits: there are no pixels to look at, so less than for queries
@@ -59,7 +58,7 @@ class Looks:
 
     def score(self, a: int, b: int) -> float:
         """The log-odds that two images are the same picture as a whole."""
-        return score_of(evidence_of_looks(self.looks[[self.row(a)]], self.looks[[self.row(b)]])[0], "")
+        return evidence_of_looks(self.looks[[self.row(a)]], self.looks[[self.row(b)]])[0].score()
 
     def nearest(self, image: int, compared: NDArray[np.int64]) -> list[int]:
         """Images that may be the same as one, of those that come before it, where features are few in one of both."""

@@ -14,7 +14,7 @@ from PIL import Image
 from featmatch import Group, Member, Relation
 from featmatch.cli.results import print_explanation, print_groups_csv, print_groups_json, print_groups_table
 from featmatch.features.symmetry import Variant
-from featmatch.search.explanation import Agreement, Explanation, Seen, SharedWords, Votes
+from featmatch.search.explanation import Explanation, Seen, SharedWords, Verified, Votes
 from tests.cli.conftest import Run
 
 MATCH_KEYS = {
@@ -202,7 +202,7 @@ def test_an_explanation_has_a_line_for_each_stage_that_was_reached(capsys: pytes
     assert explained(capsys, explanation()) == ["q.jpg / a.jpg:", query, *end]
     votes = Votes(Variant.MIRRORED, 12, 3.5, None, 10_000, 50)
     found = explanation(
-        image=Seen(32, 24, 7), words=SharedWords(20, 3), votes=votes, agreement=Agreement(0, None, None, NOTHING),
+        image=Seen(32, 24, 7), words=SharedWords(20, 3), votes=votes, agreement=Verified(0, None, None, NOTHING),
         options=("featmatch query --all", "more features"),
     )  # fmt: skip
     assert explained(capsys, found) == [
@@ -211,7 +211,7 @@ def test_an_explanation_has_a_line_for_each_stage_that_was_reached(capsys: pytes
         "  rank         not among the best 10000 by votes; the best 50 go on", "lost at the votes",
         "would let it pass: featmatch query --all, or more features",
     ]  # fmt: skip
-    found = explanation(votes=replace(votes, rank=51, ranked=60), agreement=Agreement(9, None, None, NOTHING))
+    found = explanation(votes=replace(votes, rank=51, ranked=60), agreement=Verified(9, None, None, NOTHING))
     assert explained(capsys, found) == [
         "q.jpg / a.jpg:", query, "  hits         12, with the query mirrored",
         "  rank         51 of 60 by votes; the best 50 go on", "  matches      9, of which 0 agree", *end,

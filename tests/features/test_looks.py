@@ -28,7 +28,7 @@ from featmatch.features.looks import (
 )
 from featmatch.geometry.maps import project
 from featmatch.images.pixels import load_grey
-from featmatch.proof.probability import Evidence, Likeness, score_of
+from featmatch.proof.probability import Likeness, WholeEvidence
 from featmatch.search.pictures import Pictures
 from featmatch.search.whole_search import whole_candidates
 from featmatch.store.segment import Segment
@@ -132,7 +132,7 @@ def test_reading_the_colours_leaves_the_grey_pixels_as_they_are(tmp_path: Path, 
 
 def test_the_score_grows_with_all_evidence() -> None:
     def score(layout: float, share: float, colours: float, agreement: float | None) -> float:
-        return score_of(Evidence(0, 0, 0, 0, agreement, Likeness(layout, share, colours)), "sift")
+        return WholeEvidence(Likeness(layout, share, colours), agreement).score()
 
     assert score(150, 1, 1, None) > score(150, 0.5, 1, None) > score(20, 0.5, 1, None)
     assert score(150, 1, 1, 1) > score(150, 1, 1, 0.2)
@@ -166,8 +166,8 @@ def test_a_picture_without_features_is_found_in_every_form(plain_index: Index, f
     assert relation.rotation_deg == (0, 90, 180, -90)[form % 4]
     assert relation.scale == pytest.approx(0.5, abs=0.01)
     assert (match.inliers, match.query_overlap, match.reference_overlap) == (0, 1.0, 1.0)
-    assert match.evidence.agreement is not None
-    assert match.evidence.agreement > 0.9
+    assert match.proof.evidence.agreement is not None
+    assert match.proof.evidence.agreement > 0.9
     corners = project(match.homography, np.array([[-0.5, -0.5], [edited.shape[1] - 0.5, edited.shape[0] - 0.5]]))
     np.testing.assert_allclose(sorted(corners[:, 0]), [-0.5, 239.5], atol=0.01)
     np.testing.assert_allclose(sorted(corners[:, 1]), [-0.5, 179.5], atol=0.01)
@@ -177,7 +177,7 @@ def test_it_is_found_without_its_file_too(plain_index: Index, monkeypatch: pytes
     monkeypatch.setattr(Pictures, "of", lambda *_: None)
     (match,) = plain_index.query(blur(blobs(3), 2))
     assert Path(match.name).name == "03.png"
-    assert match.evidence.agreement is None
+    assert match.proof.evidence.agreement is None
 
 
 def test_another_such_picture_is_not_claimed(plain_index: Index) -> None:
@@ -203,7 +203,7 @@ def test_only_pairs_with_few_features_are_compared(plain_index: Index) -> None:
     rich = dataclasses.replace(segment, features=np.full_like(segment.features, FEW_FEATURES))
     grey = load_grey(blobs(3), longest_px=2000, colours=True)
 
-    def found(segment: Segment, features: int, removed: frozenset[int] = frozenset()) -> list[int | None]:
+    def found(segment: Segment, features: int, removed: frozenset[int] = frozenset()) -> list[int]:
         return [match.id for match in whole_candidates(whole_picture(grey), grey, features, [segment], removed)][:1]
 
     assert found(segment, FEW_FEATURES) == found(rich, FEW_FEATURES - 1) != []
@@ -234,8 +234,8 @@ def test_removing_and_compacting_know_of_images_without_features(tmp_path: Path,
 def test_verify_tells_whole_pictures(photos: dict[str, Picture]) -> None:
     proof = featmatch.verify(np.rot90(jpeg(blobs(1), 50)), blobs(1))
     assert proof
-    assert proof.match is not None
-    assert str(proof.match.relation) == "whole picture, rotated 90°"
+    assert proof.proof is not None
+    assert str(proof.proof.relation) == "whole picture, rotated 90°"
     assert "whole picture" in proof.reason
     assert not featmatch.verify(blobs(1), blobs(2))
     assert not featmatch.verify(gradient(50, 90), gradient(50, 90))
