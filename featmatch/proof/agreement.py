@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.geometry.maps import Matrix, project
+from featmatch.geometry.maps import Matrix, project, scaling_matrix
 from featmatch.geometry.regions import polygon_area, shared_region
 
 _opencv: Any = cv2  # its type stubs differ from release to release
@@ -101,8 +101,7 @@ def _reduced(picture: NDArray[np.uint8], factor: float) -> tuple[NDArray[np.uint
         return picture, np.eye(3)
     height, width = picture.shape
     size = max(round(width * factor), 1), max(round(height * factor), 1)
-    x, y = width / size[0], height / size[1]
-    back = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
+    back = scaling_matrix(width / size[0], height / size[1])
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8), back
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from featmatch.arguments import check_options
 from featmatch.errors import UsageError
 from featmatch.features.extraction import Features
-from featmatch.geometry.matches import TentativeMatches
+from featmatch.geometry.matches import Keypoints, TentativeMatches
 from featmatch.words.flann import FlannIndex
 
 
@@ -49,11 +49,14 @@ class DescriptorMatcher:
         mutual = surest_first[(back[:, 0] == rows)[surest_first]]
         rows, partners = rows[mutual], partners[mutual]
         return TentativeMatches.between(
-            query.keypoints[rows], query.angles[rows], _octaves(query.sizes[rows]),
-            reference.keypoints[partners], reference.angles[partners], _octaves(reference.sizes[partners]),
-            costs=ratios[rows].astype(np.float64), query_rows=rows, reference_rows=partners,
-        )  # fmt: skip
+            _keypoints(query, rows),
+            _keypoints(reference, partners),
+            costs=ratios[rows].astype(np.float64),
+            query_rows=rows,
+            reference_rows=partners,
+        )
 
 
-def _octaves(sizes: NDArray[np.float32]) -> NDArray[np.float64]:
-    return np.log2(np.maximum(sizes, 1e-3)).astype(np.float64)
+def _keypoints(features: Features, rows: NDArray[np.integer]) -> Keypoints:
+    octaves = np.log2(np.maximum(features.sizes[rows], 1e-3)).astype(np.float64)
+    return Keypoints(features.keypoints[rows], features.angles[rows], octaves)

@@ -4,79 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from featmatch.errors import UsageError
 from featmatch.geometry.homography import Fit, fit_homography
-from featmatch.geometry.maps import Matrix, project, turn_at
+from featmatch.geometry.maps import Matrix
 from featmatch.geometry.matches import GeometryOptions, TentativeMatches
+from tests.geometry.known_maps import CORNERS, SIZE, TRUTHS, made_matches, mapped, similarity
 
-SIZE = (1000, 800)
 OPTIONS = GeometryOptions()
-CORNERS = np.array([[0.0, 0], [999, 0], [999, 799], [0, 799]])
-
-
-def similarity(turn_deg: float, scale: float, x: float, y: float) -> Matrix:
-    turn = scale * np.exp(1j * np.radians(turn_deg))
-    return np.array([[turn.real, -turn.imag, x], [turn.imag, turn.real, y], [0, 0, 1]])
-
-
-TRUTHS = {
-    "identity": np.eye(3),
-    "shift": similarity(0, 1, 120, -75),
-    "quarter turn": similarity(90, 1, 800, 0),
-    "upside down": similarity(180, 1, 999, 799),
-    "turned and smaller": similarity(-33, 0.4, 300, 500),
-    "much smaller": similarity(12, 0.1, 400, 300),
-    "larger": similarity(200, 3, 700, 900),
-    "affine": np.array([[0.9, 0.25, 20], [-0.1, 0.7, 130], [0, 0, 1]]),
-    "perspective": np.array([[0.8, 0.05, 60], [0.03, 0.85, 40], [2.5e-4, 1e-4, 1]]),
-    "turned perspective": np.array([[0.3, -0.8, 650], [0.75, 0.3, 10], [1e-4, -2e-4, 1]]),
-}
-
-
-def mapped(matrix: Matrix, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    homogeneous = np.column_stack([points, np.ones(len(points))]) @ matrix.T
-    return np.asarray(homogeneous[:, :2] / homogeneous[:, 2:])
-
-
-def local_turn(matrix: Matrix, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rotation (radians) and octaves of a map at points, by finite differences."""
-    step_x, step_y = np.array([1e-3, 0]), np.array([0, 1e-3])
-    right = (mapped(matrix, points + step_x) - mapped(matrix, points - step_x)) / 2e-3
-    down = (mapped(matrix, points + step_y) - mapped(matrix, points - step_y)) / 2e-3
-    rotation = np.arctan2(right[:, 1] - down[:, 0], right[:, 0] + down[:, 1])
-    return rotation, np.log2(np.abs(right[:, 0] * down[:, 1] - right[:, 1] * down[:, 0])) / 2
-
-
-def made_matches(
-    seed: int,
-    truth: Matrix,
-    inliers: int,
-    outliers: int,
-    *,
-    noise_px: float = 0.5,
-    query: NDArray[np.float64] | None = None,
-) -> TentativeMatches:
-    """Inliers of a known map first, then outliers; the rows of the features say which is which."""
-    random = np.random.default_rng(seed)
-    if query is None:
-        query = random.uniform(0, SIZE, (inliers, 2))
-    rotation, octaves = local_turn(truth, query)
-    count = inliers + outliers
-    reference = mapped(truth, query) + random.normal(0, noise_px, (inliers, 2))
-    query_angles = random.uniform(0, 2 * np.pi, count)
-    reference_angles = random.uniform(0, 2 * np.pi, count)
-    reference_angles[:inliers] = query_angles[:inliers] + rotation + random.normal(0, np.radians(6), inliers)
-    query_octaves = random.uniform(1, 6, count)
-    reference_octaves = random.uniform(1, 6, count)
-    reference_octaves[:inliers] = query_octaves[:inliers] + octaves + random.normal(0, 0.15, inliers)
-    return TentativeMatches.between(
-        np.vstack([query, random.uniform(0, SIZE, (outliers, 2))]), query_angles % (2 * np.pi), query_octaves,
-        np.vstack([reference, random.uniform(0, SIZE, (outliers, 2))]), reference_angles % (2 * np.pi),
-        reference_octaves,
-        costs=random.uniform(0, 22, count), query_rows=np.arange(count), reference_rows=np.arange(count),
-    )  # fmt: skip
 
 
 def joined(one: TentativeMatches, other: TentativeMatches) -> TentativeMatches:
@@ -281,44 +215,3 @@ def test_grid_decides_which_inliers_count_as_one() -> None:
     coarse, fine = sure(fitted(matches, grid=3)), sure(fitted(matches, grid=100))
     assert coarse.effective <= 9
     assert fine.effective > 150
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("tolerance", 0.0005), ("tolerance", 0.2), ("tolerance", float("nan")),
-        ("angle_deg", 0), ("angle_deg", 181),
-        ("octaves", 0), ("octaves", 6),
-        ("hypotheses", 0),
-        ("grid", 1), ("grid", 201),
-    ],
-)  # fmt: skip
-def test_options_out_of_range_are_refused(field: str, value: float) -> None:
-    with pytest.raises(UsageError):
-        dataclasses.replace(OPTIONS, **{field: value})  # type: ignore[arg-type]
-
-
-def test_project_says_where_points_go_and_nan_beyond_the_horizon() -> None:
-    matrix = np.array([[1.0, 0, 5], [0, 2, 0], [-0.01, 0, 1]])
-    found = project(matrix, np.array([[0.0, 1], [50, 0], [100, 0], [200, 0]]))
-    np.testing.assert_allclose(found[:2], [[5, 2], [110, 0]])
-    assert np.isnan(found[2:]).all()
-    assert project(matrix, np.empty((0, 2))).shape == (0, 2)
-
-
-@pytest.mark.parametrize("truth", TRUTHS.values(), ids=TRUTHS)
-def test_turn_at_equals_finite_differences(truth: Matrix) -> None:
-    for point in CORNERS:
-        rotation, octaves = local_turn(truth, point[None])
-        found_rotation, found_octaves = turn_at(truth, point)
-        assert abs((found_rotation - rotation[0] + np.pi) % (2 * np.pi) - np.pi) < 1e-5
-        assert abs(found_octaves - octaves[0]) < 1e-5
-
-
-def test_chosen_rows_keep_together() -> None:
-    matches = made_matches(24, TRUTHS["shift"], 30, 0, noise_px=0)
-    np.testing.assert_allclose(matches.reference, mapped(TRUTHS["shift"], matches.query))
-    assert sorted(matches.query_rows.tolist()) == list(range(30))
-    kept = matches[np.array([3, 1])]
-    assert kept.query_rows.tolist() == [matches.query_rows[3], matches.query_rows[1]]
-    assert len(kept) == 2
