@@ -36,8 +36,6 @@ def shared_region(
             if (a >= 0) != (b >= 0):
                 kept.append(start + (end - start) * (a / (a - b)))
         polygon = np.array(kept).reshape(-1, 2)
-        if len(polygon) == 0:
-            break
     return polygon
 
 

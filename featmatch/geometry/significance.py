@@ -69,8 +69,7 @@ def _meaningfulness(effective: int, tentative: int, chance: float) -> float:
     """
     if effective == 0:
         return 0.0
-    others = max(tentative - 1, effective - 1)
-    combinations = math.lgamma(others + 1) - math.lgamma(effective) - math.lgamma(others - effective + 2)
+    combinations = math.lgamma(tentative) - math.lgamma(effective) - math.lgamma(tentative - effective + 1)
     return float(-(np.log(tentative) + combinations + (effective - 1) * np.log(chance)) / np.log(10))
 
 

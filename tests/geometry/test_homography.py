@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from featmatch.geometry import homography
 from featmatch.geometry.homography import Fit, fit_homography
 from featmatch.geometry.maps import Matrix
 from featmatch.geometry.matches import GeometryOptions, TentativeMatches
@@ -215,3 +216,173 @@ def test_grid_decides_which_inliers_count_as_one() -> None:
     coarse, fine = sure(fitted(matches, grid=3)), sure(fitted(matches, grid=100))
     assert coarse.effective <= 9
     assert fine.effective > 150
+
+
+def test_a_hundred_hypotheses_are_tried() -> None:
+    matches = made_matches(22, np.eye(3), 60, 120)
+    upside_down = np.where(matches.query_rows < 60, matches.rotation, np.pi)
+    matches = dataclasses.replace(matches, rotation=upside_down)  # so that no outlier can lead to the inliers
+    for outliers_before, proven in ((80, True), (120, False)):
+        order = np.concatenate([np.arange(60, 60 + outliers_before), np.arange(60)])
+        assert is_proven(fitted(matches[order])) == proven
+
+
+# Which maps could be one picture in another
+
+SUPPORT = np.array([[-1.0, -1], [1, -1], [1, 1], [-1, 1]])
+
+
+@pytest.mark.parametrize("turn_deg", [0, 30, 90, 200])
+@pytest.mark.parametrize(
+    ("stretch", "is_sane"),
+    [
+        ((3.9, 1), True), ((1, 3.9), True), ((4.1, 1), False), ((1, 4.1), False), ((0.5, 0.13), True),
+        ((0.5, 0.12), False),
+        ((39, 39), True), ((41, 41), False), ((1 / 39, 1 / 39), True), ((1 / 41, 1 / 41), False),
+        ((1, -1), False), ((-1, 1), False), ((1, 0), False),
+    ],
+)  # fmt: skip
+def test_maps_that_shear_scale_or_mirror_too_much_are_refused(
+    stretch: tuple[float, float], is_sane: bool, turn_deg: float
+) -> None:
+    matrix = similarity(turn_deg, 1, 50, 70) @ np.diag([*stretch, 1.0]) @ similarity(15, 1, 0, 0)
+    assert homography._is_sane(matrix, SUPPORT) == is_sane
+
+
+@pytest.mark.parametrize("towards", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
+def test_maps_that_are_too_steep_anywhere_are_refused(towards: tuple[int, int]) -> None:
+    def steep(by: float) -> bool:
+        """A map whose depth goes from 1 - by at one corner of the support to 1 + by at the other."""
+        matrix = np.array([[0.1, 0, 0], [0, 0.1, 0], [by / 2 * towards[0], by / 2 * towards[1], 1]])
+        return homography._is_sane(matrix, SUPPORT * [1, 1])
+
+    assert steep(0.5)
+    assert not steep(0.62)  # more than 4 times as deep at one corner as at the other
+    assert not steep(1.5)  # folded
+
+
+def test_a_map_is_looked_at_where_matches_are_and_nowhere_else() -> None:
+    horizon_at_500 = np.array([[1.0, 0, 0], [0, 1, 0], [-1 / 500, 0, 1]])
+    assert homography._is_sane(horizon_at_500, 50 * SUPPORT)
+    assert homography._is_sane(horizon_at_500, 50 * SUPPORT + [100, 0])
+    assert not homography._is_sane(horizon_at_500, 50 * SUPPORT + [480, 0])
+    assert not homography._is_sane(horizon_at_500, 50 * SUPPORT + [600, 0])
+
+
+# Affine maps by least squares
+
+
+@pytest.mark.parametrize(("count", "spread"), [(3, 1), (3, 40), (30, 200)])
+def test_an_affine_map_weighs_keypoints_against_places(count: int, spread: float) -> None:
+    random = np.random.default_rng(count)
+    query = 400 + random.uniform(-spread, spread, (count, 2))
+    reference = mapped(similarity(40, 2, 5, 6), query) + random.normal(0, 1, (count, 2))
+    turns = 2 * np.exp(1j * np.radians(random.normal(40, 5, count)))
+    tolerance = 6.0
+    # A place is off by half the tolerance, a keypoint's turn and scale by a fifth of themselves.
+    weight = (tolerance / 2) / (0.2 * np.abs(turns).mean()) * count**0.5
+    turn = turns.mean()
+    rows = np.column_stack([query, np.ones(count)])
+    rows = np.vstack([rows, weight * np.eye(2, 3)])
+    columns = np.vstack([reference, weight * np.array([[turn.real, turn.imag], [-turn.imag, turn.real]])])
+    # The map about the middle of the points, so that the keypoints say nothing of its shift.
+    rows[:count, :2] -= query.mean(axis=0)
+    expected = np.linalg.lstsq(rows, columns, rcond=None)[0].T
+    found = homography._affine(query, reference, turns, tolerance)
+    np.testing.assert_allclose(found[:2, :2], expected[:, :2], atol=1e-9)
+    np.testing.assert_allclose(mapped(found, query.mean(axis=0)[None])[0], expected[:, 2], atol=1e-9)
+    np.testing.assert_array_equal(found[2], [0, 0, 1])
+
+
+# Sets of matches that agree
+
+
+def rows_of(matches: TentativeMatches) -> list[list[int]]:
+    tolerance = OPTIONS.tolerance * max(SIZE)
+    return [matches.query_rows[rows].tolist() for rows in homography._similar(matches, tolerance, OPTIONS)]
+
+
+def together(*parts: TentativeMatches) -> TentativeMatches:
+    """Matches of several maps, one after another, no feature of which is in two of them."""
+    every = parts[0]
+    for part in parts[1:]:
+        every = joined(every, part)
+    return dataclasses.replace(every, query_rows=np.arange(len(every)), reference_rows=np.arange(len(every)))
+
+
+def test_sets_that_agree_are_the_largest_unlike_one_another() -> None:
+    maps = [similarity(80 * number, 1, 100 * number, 10) for number in range(4)]
+    counts, starts = (30, 20, 10, 5), (0, 30, 50, 60)
+    made = zip(maps, counts, range(4), strict=True)
+    matches = together(*(made_matches(seed, truth, count, 0, noise_px=0) for truth, count, seed in made))
+    *large, closest = rows_of(matches)
+    assert [len(rows) for rows in large] == pytest.approx(counts[:3], abs=1)
+    for rows, start, count in zip(large, starts, counts, strict=False):
+        assert set(rows) <= set(range(start, start + count))
+    assert set(closest) <= set(range(30))
+    assert len(closest) > 15
+
+
+def test_two_matches_alone_are_no_set() -> None:
+    scattered = made_matches(0, np.eye(3), 0, 40)
+    assert all(len(rows) >= 3 for rows in rows_of(scattered))
+    assert rows_of(made_matches(0, np.eye(3), 2, 0, noise_px=0)) == []
+
+
+# Judgement
+
+
+def test_of_several_matches_of_a_feature_the_nearest_is_kept() -> None:
+    places = np.random.default_rng(0).uniform(50, 700, (12, 2))
+    exact = made_matches(0, np.eye(3), 12, 0, noise_px=0, query=places)
+    near = dataclasses.replace(exact, reference=exact.reference + np.array([2.0, 0]))
+    nearer = dataclasses.replace(exact, reference=exact.reference + np.array([0, 1.0]))
+    same, apart = np.tile(np.arange(12), 2), np.arange(24)
+    for query_rows, reference_rows in ((same, apart), (apart, same)):
+        both = dataclasses.replace(joined(near, nearer), query_rows=query_rows, reference_rows=reference_rows)
+        fit = sure(homography._judged(np.eye(3), both, SIZE, SIZE, 6.0, OPTIONS))
+        assert fit.inliers.tolist() == list(range(12, 24))
+
+
+def test_matches_agree_up_to_the_tolerance() -> None:
+    matches = made_matches(1, np.eye(3), 8, 0, noise_px=0)
+    off = np.array([0, 0, 0, 5.9, 0, 6.1, 0, 20])
+    matches = dataclasses.replace(matches, reference=matches.query + np.column_stack([off, 0 * off]))
+    fit = sure(homography._judged(np.eye(3), matches, SIZE, SIZE, 6.0, OPTIONS))
+    assert fit.inliers.tolist() == [0, 1, 2, 3, 4, 6]
+    assert homography._judged(np.eye(3), matches[np.array([0, 1, 5, 7])], SIZE, SIZE, 6.0, OPTIONS) is None
+    assert homography._judged(np.eye(3), matches[:3], SIZE, SIZE, 6.0, OPTIONS) is not None
+
+
+def test_the_best_of_several_maps_is_kept_unless_one_is_beyond_doubt() -> None:
+    """Most matches lie in a few spots and agree on one map; fewer, but all over, agree on another."""
+    random = np.random.default_rng(3)
+    spots = random.uniform(100, 700, (6, 2)).repeat(10, axis=0) + random.uniform(-8, 8, (60, 2))
+    few, spread = np.eye(3), similarity(90, 1, 799, 0)
+    matches = together(
+        made_matches(4, few, 60, 0, noise_px=0.2, query=spots), made_matches(5, spread, 40, 0, noise_px=0.2)
+    )
+    assert 4 < sure(fitted(matches[:60])).score < 40 < sure(fitted(matches[60:])).score
+    fit = sure(fitted(matches))
+    assert corner_error(fit, spread) < 6
+    assert (fit.inliers >= 60).all()
+
+
+def test_the_map_is_refined_and_the_judgement_stays() -> None:
+    truth = TRUTHS["perspective"]
+    matches = made_matches(6, truth, 100, 0, noise_px=0.2)
+    off = truth.copy()
+    off[0, 2] += 1.5
+    rough = Fit(off, np.arange(90), 80, 0.5, 33.0)
+    refined = homography._refined(rough, matches, 3.6)
+    assert corner_error(refined, truth) < 0.3 < corner_error(rough, truth)
+    assert dataclasses.replace(refined, reference_from_query=off) == dataclasses.replace(rough, inliers=refined.inliers)
+    assert refined.inliers is rough.inliers
+
+
+def test_few_inliers_are_not_refined() -> None:
+    matches = made_matches(7, np.eye(3), 12, 0, noise_px=0.1)
+    rough = Fit(similarity(0, 1, 0.5, 0), np.arange(12), 12, 1.0, 20.0)
+    assert not np.array_equal(homography._refined(rough, matches, 3.6).reference_from_query, rough.reference_from_query)
+    kept = homography._refined(rough, matches[:11], 3.6)
+    assert np.array_equal(kept.reference_from_query, rough.reference_from_query)

@@ -10,13 +10,13 @@ from tests.geometry.known_maps import CORNERS, TRUTHS, local_turn, mapped, simil
 
 @pytest.mark.parametrize("truth", TRUTHS.values(), ids=TRUTHS)
 def test_project_divides_by_the_depth(truth: Matrix) -> None:
-    assert_allclose(project(truth, CORNERS), mapped(truth, CORNERS))
+    assert np.abs(project(truth, CORNERS) - mapped(truth, CORNERS)).max() < 1e-9
 
 
 def test_project_says_where_points_go_and_nan_beyond_the_horizon() -> None:
     matrix = np.array([[1.0, 0, 5], [0, 2, 0], [-0.01, 0, 1]])
-    found = project(matrix, np.array([[0.0, 1], [50, 0], [99, 0], [100, 0], [200, 0]]))
-    assert_allclose(found[:3], [[5, 2], [110, 0], [10400, 0]])
+    found = project(matrix, np.array([[0.0, 1], [50, 0], [99.9999, 0], [100, 0], [200, 0]]))
+    assert_allclose(found[:3], np.array([[5, 2], [110, 0], [104.9999e6, 0]]))
     assert np.isnan(found[3:]).all()
     assert project(matrix, np.empty((0, 2))).shape == (0, 2)
     assert project(matrix, np.zeros((1, 2), np.float32)).dtype == np.float64

@@ -149,6 +149,25 @@ def test_the_region_may_be_any_convex_polygon() -> None:
     )
 
 
+def test_neither_place_nor_shape_of_the_region_matters() -> None:
+    def elsewhere(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        return points * [0.2, 3] + [700, 50]
+
+    features = scattered(800, 8, -50, 650)
+    picked = features[features[:, 0] < 200][::9]
+    found = evenness(picked, features, SQUARE)
+    assert 0 < found < 0.9
+    assert evenness(elsewhere(picked), elsewhere(features), elsewhere(SQUARE)) == found
+
+
+def test_the_border_belongs_to_the_region() -> None:
+    around = np.array([[0.0, 50], [600, 50], [300, 0], [300, 600]])
+    for region in (SQUARE, SQUARE[::-1]):
+        assert (
+            evenness(around, around, region) == evenness(around, np.concatenate([around, around + 900]), region) > 0.9
+        )
+
+
 def test_without_inliers_or_region_nothing_is_even() -> None:
     features = scattered(100, 5)
     assert evenness(features[:0], features, SQUARE) == 0
