@@ -18,8 +18,8 @@ from featmatch.words.flann import FlannIndex
 class MatchingOptions:
     """Which nearest neighbours are believed."""
 
-    ratio: float = 0.85  # distance of the nearest by that of the second nearest (Lowe, IJCV 2004); 0.1 to 1
-    checks: int = 128  # leaves that FLANN looks at; 1 to 100000
+    ratio: float = 0.85  # highest ratio of distances, nearest to second nearest (Lowe, IJCV 2004); 0.1 to 1
+    checks: int = 128  # leaves of the trees that FLANN looks at; more find more, slower; 1 to 100000
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -28,7 +28,7 @@ class MatchingOptions:
 
 
 class DescriptorMatcher:
-    """FLANN over the descriptors of one picture, the reference, for several queries."""
+    """Matches queries with one reference, whose descriptors are put into a FLANN index once."""
 
     def __init__(self, reference: Features, options: MatchingOptions) -> None:
         self._reference = reference
@@ -36,7 +36,7 @@ class DescriptorMatcher:
         self._index = FlannIndex(reference.descriptors.astype(np.float32))
 
     def match(self, query: Features) -> TentativeMatches:
-        """Pairs that are each other's nearest, and much nearer than the second nearest."""
+        """Pairs of features that are each other's nearest, and pass the ratio test; the lowest ratio first."""
         options, reference = self._options, self._reference
         nearest, distances = self._index.nearest(query.descriptors.astype(np.float32), 2, options.checks)
         ratios = np.sqrt(distances[:, 0] / np.maximum(distances[:, 1], 1e-9))

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from featmatch.geometry import homography
 from featmatch.geometry.homography import Fit, fit_homography
@@ -76,6 +79,13 @@ def test_the_same_matches_give_the_same_fit() -> None:
     assert np.array_equal(one.reference_from_query, other.reference_from_query)
     assert np.array_equal(one.inliers, other.inliers)
     assert one.score == other.score
+
+
+def test_three_matches_that_agree_are_enough_for_a_map() -> None:
+    query = np.array([[100.0, 100], [900, 200], [400, 700]])
+    fit = sure(fitted(made_matches(5, np.eye(3), 3, 0, noise_px=0, query=query)))
+    assert fit.inliers.tolist() == [0, 1, 2]
+    assert not is_proven(fit)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
@@ -297,9 +307,8 @@ def test_an_affine_map_weighs_keypoints_against_places(count: int, spread: float
 # Sets of matches that agree
 
 
-def rows_of(matches: TentativeMatches) -> list[list[int]]:
-    tolerance = OPTIONS.tolerance * max(SIZE)
-    return [matches.query_rows[rows].tolist() for rows in homography._similar(matches, tolerance, OPTIONS)]
+def rows_of(matches: TentativeMatches, options: GeometryOptions = OPTIONS) -> list[list[int]]:
+    return [matches.query_rows[rows].tolist() for rows in homography._similar(matches, 6.0, options)]
 
 
 def together(*parts: TentativeMatches) -> TentativeMatches:
@@ -327,6 +336,52 @@ def test_two_matches_alone_are_no_set() -> None:
     scattered = made_matches(0, np.eye(3), 0, 40)
     assert all(len(rows) >= 3 for rows in rows_of(scattered))
     assert rows_of(made_matches(0, np.eye(3), 2, 0, noise_px=0)) == []
+
+
+def test_near_a_keypoint_places_agree_closely_and_far_from_it_loosely() -> None:
+    places = np.array([[800.0, 700], [804, 703], [797, 705], [801, 697], [810, 700], [100, 50], [300, 90]])
+    matches = made_matches(0, np.eye(3), 7, 0, noise_px=0, query=places)
+    straight = dataclasses.replace(matches, rotation=np.zeros(7), octaves=np.zeros(7))
+    off = np.zeros((7, 2))
+    only_first = GeometryOptions(hypotheses=1)
+    off[4:, 0] = 30  # more than 2 x 6 px and 0.35 of 40 px, less than 0.35 of the way to the others
+    loose, closest = rows_of(dataclasses.replace(straight, reference=straight.reference + off), only_first)
+    assert loose == [0, 1, 2, 3, 5, 6]
+    assert closest == [0, 1, 2, 3, 5, 6]
+    off[5] = 250, 0  # less than 0.35 of the way, more than 0.1
+    loose, closest = rows_of(dataclasses.replace(straight, reference=straight.reference + off), only_first)
+    assert loose == [0, 1, 2, 3, 5, 6]
+    assert closest == [0, 1, 2, 3, 6]
+
+
+# MAGSAC++
+
+
+def test_magsac_is_asked_for_what_is_within_the_tolerance_and_always_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def find(query: NDArray[np.float64], reference: NDArray[np.float64], parameters: Any) -> tuple[Any, None]:
+        asked.append(parameters)
+        return 2 * TRUTHS["perspective"], None
+
+    monkeypatch.setattr(cv2, "findHomography", find)
+    points = np.zeros((8, 2))
+    np.testing.assert_array_equal(homography._magsac(points, points, 4.5), TRUTHS["perspective"])
+    (parameters,) = asked
+    assert (parameters.threshold, parameters.isParallel, parameters.randomGeneratorState) == (4.5, False, 0)
+    assert parameters.score == cv2.SCORE_METHOD_MAGSAC
+
+
+@pytest.mark.parametrize("found", [None, np.diag([1, np.nan, 1]), np.diag([1, 1, np.inf]), np.diag([1, 1, 1e-13])])
+def test_what_magsac_makes_of_degenerate_points_is_no_map(
+    monkeypatch: pytest.MonkeyPatch, found: NDArray[np.float64] | None
+) -> None:
+    monkeypatch.setattr(cv2, "findHomography", lambda *_: (found, None))
+    assert homography._magsac(np.zeros((8, 2)), np.zeros((8, 2)), 4.5) is None
+
+
+def test_points_that_opencv_refuses_give_no_map() -> None:
+    assert homography._magsac(np.zeros((3, 2)), np.zeros((3, 2)), 4.5) is None
 
 
 # Judgement
@@ -386,3 +441,15 @@ def test_few_inliers_are_not_refined() -> None:
     assert not np.array_equal(homography._refined(rough, matches, 3.6).reference_from_query, rough.reference_from_query)
     kept = homography._refined(rough, matches[:11], 3.6)
     assert np.array_equal(kept.reference_from_query, rough.reference_from_query)
+
+
+def test_a_few_that_scatter_less_than_others_are_not_refined() -> None:
+    matches = made_matches(8, np.eye(3), 13, 0, noise_px=0)
+    reference = matches.reference.copy()
+    reference[:2, 0] += 3.3  # near enough, but not within the scatter of the other eleven
+    rough = Fit(similarity(0, 1, 0.2, 0), np.arange(13), 13, 1.0, 20.0)
+    for off, is_kept in ((reference, True), (matches.reference, False)):
+        found = homography._refined(rough, dataclasses.replace(matches, reference=off), 3.6).reference_from_query
+        assert np.array_equal(found, rough.reference_from_query) == is_kept
+    none_near = dataclasses.replace(matches, reference=matches.reference + 50)
+    assert homography._refined(rough, none_near, 3.6).reference_from_query is rough.reference_from_query
