@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from featmatch import Index, Vocabulary
 from featmatch.grouping.choosing import NOT_COMPARED, Choice, Contender, choose
-from featmatch.grouping.detail import compared
+from featmatch.grouping.detail import compare_detail
 from featmatch.grouping.sameness import difference
 
 Photos = dict[str, NDArray[np.uint8]]
@@ -81,7 +81,7 @@ def test_a_homography_that_is_a_little_off_tells_the_same(photos: Photos, name: 
     off = np.array([[1.0005, 0.0003, -0.07], [0.0001, 1.0005, -0.04], [0, 0, 1]])
     source, edited = np.asarray(photo), np.asarray(EDITS["sharpened beyond all measure"][0](photo))
     for way in (np.eye(3), off, np.linalg.inv(off)):
-        there, back = compared(source, edited, way), compared(edited, source, way)
+        there, back = compare_detail(source, edited, way), compare_detail(edited, source, way)
         assert there is not None
         assert back is not None
         assert (there.detail, there.made, back.detail, back.made) == (0, -1, 0, 1)
@@ -97,8 +97,8 @@ def test_detail_is_what_pixels_resolve(photos: Photos, name: str, edit: str) -> 
     homography = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
     off = homography @ np.array([[1.001, 0.0005, 0.6], [0, 0.999, -0.4], [0, 0, 1]])  # as precise as features are
     a, b = np.asarray(photo), np.asarray(copy)
-    found = compared(a, b, off)
-    back = compared(b, a, np.linalg.inv(off))
+    found = compare_detail(a, b, off)
+    back = compare_detail(b, a, np.linalg.inv(off))
     assert found is not None
     assert back is not None
     assert found.detail == expected[0]
@@ -108,10 +108,10 @@ def test_detail_is_what_pixels_resolve(photos: Photos, name: str, edit: str) -> 
 
 def test_pictures_that_share_too_little_are_not_compared(photos: Photos) -> None:
     a, b = (np.asarray(Image.fromarray(photos[name]).convert("L")) for name in ("coffee", "rocket"))
-    assert compared(a, b, np.array([[1.0, 0, 5000], [0, 1, 0], [0, 0, 1]])) is None
-    assert compared(a, b, np.eye(3)) is None
+    assert compare_detail(a, b, np.array([[1.0, 0, 5000], [0, 1, 0], [0, 0, 1]])) is None
+    assert compare_detail(a, b, np.eye(3)) is None
     flat = np.full((300, 300), 90, np.uint8)
-    assert compared(flat, flat, np.eye(3)) is None
+    assert compare_detail(flat, flat, np.eye(3)) is None
 
 
 # Of a whole group
