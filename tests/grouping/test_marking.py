@@ -21,8 +21,7 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
 
-import featmatch
-from featmatch import Group, Groups, Index, Member, Relation, Vocabulary
+from featmatch import Group, Index, Member, Relation, Vocabulary
 from featmatch.cli import cli
 from featmatch.grouping.marking import marked
 from featmatch.grouping.standing import Standings
@@ -246,17 +245,6 @@ def test_pages_are_never_marked(shelf: Shelf) -> None:
     (group,) = shelf.marked(tuple(pages))
     assert len(group) == 2
     assert group.marked == ()
-
-
-def test_groups_and_their_slices_iterate() -> None:
-    group = Group((Member(1, ("a", "b"), 1, 1, 1, None, 1.0, None, 0),))
-    assert list(group) == list(group.members)
-    groups = Groups([group, group], "locked")
-    assert list(groups) == [group, group]
-    assert type(groups[:1]) is Groups
-    assert groups[:1].unremembered == "locked"
-    assert groups[1] is group
-    assert {"Group", "Groups", "Member"} <= set(featmatch.__all__)
 
 
 # The README's recipe, for real
