@@ -12,7 +12,7 @@ is looked up. What follows must begin at the same one, though: ``TentativeMatche
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -101,7 +101,7 @@ class Partner:
         )  # fmt: skip
 
 
-def stored_images(segments: Sequence[Segment], ids: Sequence[int], detector: str) -> Iterator[StoredImage]:
+def stored_images(segments: Sequence[Segment], ids: Iterable[int], detector: str) -> Iterator[StoredImage]:
     """Read images by their ids, in the order of the segments; each segment is scanned once."""
     wanted = np.array(sorted(ids), np.int64)
     for segment in segments:
@@ -176,7 +176,7 @@ def partners(
         left out, so that they take no better one's place.
     """
     variants = list(Variant)[: vocabulary.forms]
-    words = [vocabulary.permuted(image.words, variant) if variant else image.words for variant in variants]
+    words = [vocabulary.permuted(image.words, variant) for variant in variants]
     ids = np.concatenate([seen.ids[:, 0] for seen in words])
     lengths = sum(segment.offsets[ids + 1].astype(np.int64) - segment.offsets[ids] for segment in segments)
     looked_up = np.flatnonzero(lengths <= options.longest_list)

@@ -159,7 +159,7 @@ def pairs_of(
             if other not in known:
                 pairs.append(_pair_by_looks(*collection.in_order(image.id, other), looks))
     wanted = {number for one in found for number in (one.query, one.reference)}
-    stored = {image.id: image for image in stored_images(segments, sorted(wanted), collection.vocabulary.detector)}
+    stored = {image.id: image for image in stored_images(segments, wanted, collection.vocabulary.detector)}
     pairs += [_pair(stored[one.query], stored[one.reference], one, looks, geometry) for one in found]
     return [pair for pair in pairs if pair.inliers or pair.alike > 0]
 

@@ -55,7 +55,7 @@ def repeated(
     limits = np.array([reference.width, reference.height]) - 0.5
     with np.errstate(invalid="ignore"):
         inside = np.flatnonzero(((places > -0.5) & (places < limits)).all(axis=1))
-    if len(inside) == 0 or len(reference) == 0:
+    if len(reference) == 0:
         return Repeated(0.0, 0.0, 0.0)
     turns = jacobians(homography, points[inside])
     angles = query.angles[inside].astype(np.float64)
@@ -77,5 +77,5 @@ def repeated(
     return Repeated(
         covered=float(((places > -0.5) & (places < limits)).all(axis=1).mean()),
         share=float(again.mean()),
-        evenness=evenness(points[inside[again]], points[inside], region) if again.any() else 0.0,
+        evenness=evenness(points[inside[again]], points[inside], region),
     )

@@ -59,6 +59,13 @@ def test_the_nearest_come_first_and_only_so_many(monkeypatch: pytest.MonkeyPatch
     assert looks.nearest(9, NONE) == [2, 4]
 
 
+def test_of_equals_the_lower_ids_come_first() -> None:
+    looks = of({number: plain(number % 2) for number in range(1, 130)})
+    others = list(range(1, 129))
+    expected = [number for number in others if number % 2] + [number for number in others if number % 2 == 0]
+    assert looks.nearest(129, NONE) == expected[:100]
+
+
 def test_only_images_that_come_before_are_looked_at() -> None:
     looks = of({number: plain(0) for number in (1, 2, 3, 4)})
     assert looks.nearest(2, NONE) == [1]

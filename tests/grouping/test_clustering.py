@@ -145,6 +145,7 @@ def test_originals_can_be_chosen(choice: int) -> None:
         (1 / 1.019, (1.0, 1.0), 0),
         (1 / 1.021, (1.0, 1.0), 1),
         (1.0, (0.6, 0.6), 0),
+        (1.0, (0.5, 0.5), 0),
     ],
 )
 def test_the_better_of_two_copies(factor: float, covered: tuple[float, float], expected: int) -> None:
@@ -259,6 +260,15 @@ def test_a_pair_with_the_original_goes_before_a_chain(turned: bool) -> None:
     homography = found.members[2].homography
     assert homography is not None
     np.testing.assert_allclose(homography, scaled(3))
+
+
+def test_a_pair_with_the_chosen_original_goes_before_a_chain_too() -> None:
+    given = [pair(0, 1, scaled(2)), pair(0, 2, scaled(3)), pair(1, 2, scaled(1.45))]
+    images = {number: ImageSize(*SIZE, f"{number:064x}") for number in range(3)}
+    (found,) = cluster(images, {one.key: one for one in given}, "sift", {}, lambda groups: [1])
+    homography = found.members[2].homography
+    assert homography is not None
+    np.testing.assert_allclose(homography, scaled(1.45))
 
 
 def test_without_a_proven_pair_areas_say_what_lies_in_what() -> None:

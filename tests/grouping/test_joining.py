@@ -146,6 +146,7 @@ def test_matches_are_the_nearest_first_and_know_their_features() -> None:
     matches = partner.matches()
     assert (np.diff(matches.costs) >= 0).all()
     assert matches.costs[0] == 3
+    assert len(partner.own.descriptors) == len(partner.other.descriptors) == len(partner.distances)
     assert len(matches.costs) == 120
     assert len(set(matches.query_rows.tolist())) == 60  # each has two
     assert len(set(matches.reference_rows.tolist())) == 120
@@ -189,6 +190,21 @@ def test_the_best_go_on_and_the_number_of_them_is_an_option() -> None:
     found = found_by(segments, 1, JoiningOptions(partners=2))
     assert [one.id for one in found] == [3, 4]
     assert len(found_by(segments, 1)) >= 3
+
+
+def test_thirty_partners_go_on() -> None:
+    original = image(1, 20)
+    segments = [segment(dict.fromkeys(range(1, 41), original))]
+    assert [one.id for one in found_by(segments, 1)] == list(range(2, 32))
+
+
+def test_near_signatures_weigh_more_than_many() -> None:
+    original, other = image(1), image(2)
+    few = Made(original.features[:20], Words(original.words.ids[:20], original.words.signatures[:20]))
+    rest = Made(other.features[:100], Words(other.words.ids[:100], other.words.signatures[:100]))
+    segments = [segment({1: original, 2: flipped(original, 18), 3: few.beside(rest)})]
+    assert [one.id for one in found_by(segments, 1)][:2] == [3, 2]
+    assert [one.id for one in found_by(segments, 1, JoiningOptions(sigma=100.0))][:2] == [2, 3]
 
 
 def test_images_with_too_few_hits_take_no_others_place() -> None:

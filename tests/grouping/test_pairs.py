@@ -180,6 +180,13 @@ def test_chance_makes_no_pairs() -> None:
     assert compared(collection(images), *images) == {}
 
 
+@pytest.mark.parametrize(("count", "found"), [(3, False), (4, True)])
+def test_three_features_in_common_are_no_pair(count: int, found: bool) -> None:
+    shared = image(1, count)
+    given = collection({1: image(3, 300).beside(shared), 2: image(4, 300).beside(shared)})
+    assert list(compared(given, 2)) == ([(1, 2)] if found else [])
+
+
 def test_a_few_features_in_common_are_a_pair_that_proves_nothing() -> None:
     spot = image(1, 2000).moved(scaled(1, 0, 0), 80, 60)  # a small sign, at the top left
     there = dataclasses.replace(spot.features, width=WIDTH, height=HEIGHT)

@@ -140,6 +140,8 @@ def test_another_of_several_near_features_may_be_the_one() -> None:
     for decoy in decoys:
         crowd = crowd.beside(Made(decoy, image(1).words))
     assert share(shifted(one, 0.5), crowd.features) == 1
+    fourth = crowd.beside(Made(spun(shifted(one, 0.4), 90), image(1).words))
+    assert share(shifted(one, 0.5), fourth.features) < 0.2  # only the four nearest are looked at
 
 
 def test_nothing_is_repeated_in_nothing() -> None:
