@@ -22,7 +22,7 @@ from featmatch.grouping.clustering import Cluster, ImageSize, Placed, cluster
 from featmatch.grouping.groups import Group, Groups, Member
 from featmatch.grouping.joining import JoiningOptions, stored_images
 from featmatch.grouping.marking import marked
-from featmatch.grouping.pairs import Pair, pairs_of
+from featmatch.grouping.pairs import Collection, Pair, pairs_of
 from featmatch.grouping.remembered import Remembered, recall, remember
 from featmatch.grouping.standing import Standings
 from featmatch.proof.relation import relation_of
@@ -185,7 +185,8 @@ def compare_block(reader: Reader, block: Sequence[int], earlier: NDArray[np.int6
     listed = np.fromiter(places, np.int64)  # a damaged segment may hold others
     live = [np.isin(segment.ids, listed) for segment in segments]
     images = sorted(stored_images(segments, block, reader.options.detector), key=lambda image: image.id)
-    return pairs_of(images, segments, live, earlier, reader.vocabulary, places, JoiningOptions(), GeometryOptions())
+    collection = Collection(segments, live, reader.vocabulary, places)
+    return pairs_of(images, collection, earlier, JoiningOptions(), GeometryOptions())
 
 
 def _places(catalog: Catalog) -> dict[int, int]:

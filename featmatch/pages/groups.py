@@ -93,7 +93,7 @@ def _template() -> jinja2.Template:
     )
     folder = resources.files("featmatch.pages")
     # Scripts and styles hold no values, and need no escaping.
-    parts = {name: Markup((folder / f"page.{name}").read_text(encoding="utf-8")) for name in ("css", "js")}
+    parts = {name: Markup((folder / f"groups.{name}").read_text(encoding="utf-8")) for name in ("css", "js")}
     return environment.from_string((folder / "groups.html").read_text(encoding="utf-8"), globals=parts)
 
 
