@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from featmatch.images.decoding import DecodingOptions
     from featmatch.proof.answers import Matches, Verification
 
+_DECODERS = "featmatch.images.preload"  # loaded in the process that will decode, while this one loads the rest
+
 
 @click.command()
 @index_argument
@@ -56,7 +58,7 @@ def query(
     """Find what each IMAGE is a copy of, in whole or in part."""
     if as_json and as_csv:
         raise click.UsageError("--json or --csv, not both")
-    prepare()
+    prepare(_DECODERS)
     opened = featmatch.Index.open(index, root=root)
     show: Callable[[str, Matches], None] = (
         printing.print_json if as_json else printing.QueryCsv() if as_csv else printing.print_table
@@ -98,7 +100,7 @@ def verify(
     a: str, b: str, features: str | None, as_json: bool, draw: Path | None, timeout: float, max_pixels: int
 ) -> int:
     """Say whether image A is a copy of image B, in whole or in part."""
-    prepare()
+    prepare(_DECODERS)
     proof: Verification = featmatch.verify(a, b, features=features or "sift", timeout=timeout, max_pixels=max_pixels)
     if as_json:
         printing.print_object(proof.to_dict())
@@ -125,7 +127,7 @@ def explain(
     root: str | None,
 ) -> int:  # fmt: skip
     """Say where QUERY and the image NAME of INDEX are lost on the way to an answer, or how they are proven."""
-    prepare()
+    prepare(_DECODERS)
     opened = featmatch.Index.open(index, root=root)
     explanation = opened.explain(query, name_meant(opened, name), timeout=timeout, max_pixels=max_pixels)
     if as_json:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import os
 import pickle
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import IO, Any
@@ -48,8 +50,12 @@ def limit_memory(limit: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit if hard < 0 else min(limit, hard), hard))
 
 
-def work() -> None:
-    """Answer calls. Each is answered twice: as it begins, and with what became of it."""
+def work(modules: Sequence[str] = ()) -> None:
+    """Answer calls. Each is answered twice: as it begins, and with what became of it.
+
+    Args:
+        modules: imported before the first call comes, which may be sooner than it is ready.
+    """
     be_at_work()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
@@ -57,9 +63,11 @@ def work() -> None:
     requests: SimpleQueue[Any] = SimpleQueue()
     answers = _taken_over(1, "wb")
     threading.Thread(target=_read, args=(_taken_over(0, "rb"), requests), daemon=True).start()
-    _load_decoders()
+    for module in modules:
+        importlib.import_module(module)
     while True:
         request = requests.get()
+        gc.enable()  # off until now: collecting takes a tenth of the time of the imports
         _send(answers, True)
         if isinstance(request, BaseException):
             _send(answers, (False, request))
@@ -102,13 +110,3 @@ def _taken_over(descriptor: int, mode: str) -> IO[Any]:
     os.dup2(nothing, descriptor)
     os.close(nothing)
     return pipe
-
-
-def _load_decoders() -> None:
-    """Import what most calls need, while the parent is still busy with its own imports."""
-    from PIL import Image
-
-    import featmatch.images.pixels  # noqa: F401
-
-    Image.preinit()
-    gc.enable()  # it was off for the imports, a tenth of whose time it takes

@@ -1,9 +1,9 @@
 """Tasks in processes of their own, where one that crashes, hangs or wants all memory costs itself only.
 
 Each process has two pipes and one task at a time, so that what a process was at when it ended is never in doubt. A
-pool that shares one queue (joblib's, pebble's) loses all that it was at, or has to guess. A process
-is a Python of its own that has nothing of the caller but the search path: no copy of its main module, no fork of its
-threads. It loads Pillow, and nothing heavier before it is asked to.
+pool that shares one queue (joblib's, pebble's) loses all that it was at, or has to guess. A process is a Python of its
+own that has nothing of the caller but the search path: no copy of its main module, no fork of its threads. It imports
+what its first call needs, or what ``prepare`` named, and nothing else.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from featmatch.errors import FeatmatchError, UsageError
@@ -96,11 +96,15 @@ def run(
     return _Calls().call((function, arguments, memory_bytes, _working_folder()), seconds)
 
 
-def prepare() -> None:
-    """Start a process for the first call to come, and do not wait for it."""
+def prepare(*modules: str) -> None:
+    """Start a process for the first call to come, and do not wait for it.
+
+    Args:
+        modules: names of those that the call will need; the process imports them while the caller is busy elsewhere.
+    """
     with contextlib.suppress(OSError), _freed:
         if may_start() and not _idle:
-            _idle.append(_Worker())
+            _idle.append(_Worker(modules))
 
 
 def may_start() -> bool:
@@ -234,15 +238,15 @@ if hasattr(os, "register_at_fork"):
 class _Worker:
     """A process that answers one call after the other."""
 
-    def __init__(self) -> None:
-        """Start one; it is not waited for.
+    def __init__(self, modules: Sequence[str] = ()) -> None:
+        """Start one, which imports some modules; it is not waited for.
 
         Raises:
             OSError: the system starts none.
         """
         folder = _working_folder()
         paths = [os.path.normpath(os.path.join(folder, path)) for path in sys.path if isinstance(path, str)]
-        work = "from featmatch.system.worker_loop import work; work()"
+        work = f"from featmatch.system.worker_loop import work; work({tuple(modules)!a})"
         program = f"import gc, sys; gc.disable(); sys.path[:] = {paths!a}; {work}"
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self._expired = False
