@@ -44,11 +44,8 @@ def check_number(value: object, what: str, least: int) -> None:
 
 def check_run(jobs: object, progress: object) -> None:
     """Refuse what is no number of processes, and no function (or None) to be told of progress."""
-    if not (_is_a(Integral, jobs) and jobs == -1):
-        try:
-            check_number(jobs, "jobs", 1)
-        except UsageError as error:
-            raise UsageError(f"{error}; -1: one for each core") from None
+    if not _is_a(Integral, jobs) or jobs == 0:
+        raise UsageError(f"jobs is 1 or more; or -1: all cores, -2: all but one, and so on; not {_said(jobs)}")
     if progress is not None and not callable(progress):
         raise UsageError(f"progress is a function, not {_kind(progress)}")
 

@@ -138,7 +138,7 @@ class Index:
         Args:
             paths: as given they become part of the images' names; with a root, relative to that. Without, relative ones
                 are as seen from where the first ``add`` ran; those that do not lie below it get their absolute path.
-            jobs: processes to work with; -1: one for each core. The result does not depend on it.
+            jobs: processes; -1: one for each core, -2: one less, and so on. The result does not depend on it.
             text: kept with each image that is added.
             timeout: seconds that one image may take; one that takes longer is reported as failed.
             max_pixels: larger images are reported as too large. It is not kept in the index.
@@ -393,7 +393,7 @@ class Index:
         the same, and their ``unremembered`` says why nothing was kept.
 
         Args:
-            jobs: processes to work with; -1: one for each core. The result does not depend on it.
+            jobs: processes; -1: one for each core, -2: one less, and so on. The result does not depend on it.
             progress: called with images compared and in all.
 
         Returns:

@@ -22,7 +22,7 @@ NO_PATHS: tuple[Any, ...] = (
 )  # fmt: skip
 NO_IMAGE: tuple[Any, ...] = (None, 3, 2.5, ["a.jpg"], object(), {}, np.zeros(9), np.zeros((9, 9)), (1, 2))
 NO_COUNT: tuple[Any, ...] = (0, -1, "3", 2.5, None, True, float("nan"), [3])
-NO_JOBS: tuple[Any, ...] = (0, -2, "2", 1.5, None, True, -1.0, [1])
+NO_JOBS: tuple[Any, ...] = (0, "2", 1.5, None, True, -1.0, [1])
 NO_SECONDS: tuple[Any, ...] = (0, -1, "60", None, float("nan"), True, [60])
 NO_TEXT: tuple[Any, ...] = (3, b"text", ["text"], object())
 NO_FUNCTION: tuple[Any, ...] = (3, "print", [print])

@@ -29,7 +29,7 @@ from featmatch.store.places import Naming
 from featmatch.store.segment import IndexedImage, quantised, write_segment
 from featmatch.system.trust import spellings
 from featmatch.system.worker_loop import at_work
-from featmatch.system.workers import Lost, in_order
+from featmatch.system.workers import Lost, in_order, processes_for
 from featmatch.words.vocabulary import Vocabulary
 
 Progress = Callable[[int, int], None]
@@ -125,7 +125,7 @@ def add_files(
     Args:
         files: paths, in the order in which their images are to be numbered.
         target: where to.
-        jobs: processes; -1: one for each core.
+        jobs: processes; -1: one for each core, -2: one less, and so on.
         decoding: what one image may cost.
         pages: index all pages of a file that has several, not the first only. A file of which there are pages in the
             index already is indexed by pages in any case.
@@ -267,8 +267,8 @@ def _in_processes(
     function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], jobs: int, decoding: DecodingOptions
 ) -> Generator[tuple[str, Any], None, None]:
     """Each task's path, which is its first argument, with its result."""
-    jobs = min(os.cpu_count() or 1 if jobs < 0 else max(jobs, 1), 1 + len(tasks) // _FEW_FILES)
-    how: dict[str, Any] = {"jobs": jobs, "seconds": decoding.timeout, "memory_bytes": decoding.memory_bytes}
+    processes = processes_for(jobs, 1 + len(tasks) // _FEW_FILES)
+    how: dict[str, Any] = {"jobs": processes, "seconds": decoding.timeout, "memory_bytes": decoding.memory_bytes}
     with contextlib.closing(in_order(function, tasks, **how)) as results:
         for (path, *_), result in zip(tasks, results, strict=True):
             yield path, Failure(path, "decode_failed", result.reason) if isinstance(result, Lost) else result

@@ -46,7 +46,11 @@ vocabulary_option = click.option(
     "--vocabulary", type=PathArgument(), help="Vocabulary file.  [default: the shipped one]"
 )
 jobs_option = click.option(
-    "--jobs", type=int, default=-1, metavar="N", help="Processes; -1: one for each core.  [default: -1]"
+    "--jobs",
+    type=int,
+    default=-1,
+    metavar="N",
+    help="Processes; -1: one for each core, -2: one less, and so on.  [default: -1]",
 )
 root_option = click.option(
     "--root",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import shutil
 import time
@@ -32,7 +31,8 @@ from featmatch.index import Index
 from featmatch.proof.answers import Match
 from featmatch.proof.probability import Likeness
 from featmatch.store.info import IndexInfo
-from featmatch.system.workers import Lost, in_order
+from featmatch.system.worker_loop import at_work
+from featmatch.system.workers import Lost, in_order, processes_for
 
 Progress = Callable[[str, int, int], None]
 
@@ -146,7 +146,7 @@ def evaluate(
         vocabulary: file of the vocabulary; the shipped one if None.
         twins: pairs of names (or the ends of them, from a slash on) that show the same picture: the twin of a photo
             that a query shows is neither a right nor a wrong answer.
-        jobs: processes; -1: one for each core. Only times depend on it.
+        jobs: processes; -1: one for each core, -2: one less, and so on. Only times depend on it.
         progress: called with the stage, what is done of it, and all of it.
 
     Raises:
@@ -213,10 +213,10 @@ def _in_parallel(
     trials: Sequence[Trial], plan: Plan, workspace: Path, twins: frozenset[tuple[str, str]], jobs: int
 ) -> Iterator[Record]:
     """Records, in the order of the trials."""
-    if jobs == 1:
+    processes = processes_for(jobs, len(trials))
+    if processes == 1:
         yield from (run(trial, plan, workspace, twins) for trial in trials)
         return
-    processes = os.cpu_count() or 1 if jobs < 0 else jobs
     tasks = [(trial, plan, workspace, twins) for trial in trials]
     with contextlib.closing(in_order(run, tasks, jobs=processes, seconds=_TRIAL_SECONDS)) as records:
         for record in records:
@@ -233,7 +233,7 @@ def run(trial: Trial, plan: Plan, workspace: Path, twins: frozenset[tuple[str, s
     found = index.query(made.picture, unproven=True, limit=plan.options.limit)
     name_of = index.places.naming([]).name_of  # the index may have been made from another working directory
     given = {name_of(photo): photo for photo in (made.photo, *made.sources, *made.others, *made.kin)}
-    names = [_told(given.get(match.name, match.name), workspace) for match in found]
+    names = [_name_anywhere(given.get(match.name, match.name), workspace) for match in found]
     answers = tuple(_answer(match, name, made, twins) for match, name in zip(found, names, strict=True))
     height, width = made.picture.shape[:2]
     return Record(
@@ -282,7 +282,7 @@ def _ends(name: str, end: str) -> bool:
     return name == end or name.endswith("/" + end)
 
 
-def _told(name: str, workspace: Path) -> str:
+def _name_anywhere(name: str, workspace: Path) -> str:
     """The name of an image without the workspace, which may be another each time."""
     return name.removeprefix(str(workspace) + os.sep)
 
@@ -290,7 +290,7 @@ def _told(name: str, workspace: Path) -> str:
 @lru_cache(maxsize=2)
 def index_of(suite: str, workspace: Path) -> Index:
     """The index that a suite looks in, with what is loaded at first use loaded by a query that nobody measures."""
-    if multiprocessing.parent_process() is not None:
+    if at_work():
         cv2.setNumThreads(1)  # the processes share the cores already
     index = Index.open(workspace / _index_name(suite))
     first = index.path_of(next(index.images()).name)

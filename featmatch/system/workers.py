@@ -23,7 +23,7 @@ from typing import Any
 from featmatch.errors import FeatmatchError, UsageError
 from featmatch.system.worker_loop import MEMORY_BYTES, Lost, at_work
 
-__all__ = ["MEMORY_BYTES", "Lost", "in_order", "may_start", "prepare", "run"]
+__all__ = ["MEMORY_BYTES", "Lost", "in_order", "may_start", "prepare", "processes_for", "run"]
 
 _START_SECONDS = 300.0
 _PAUSES = (0.05, 0.2, 1.0, 3.0)  # seconds before each further try to start a process
@@ -105,6 +105,24 @@ def prepare(*modules: str) -> None:
     with contextlib.suppress(OSError), _freed:
         if may_start() and not _idle:
             _idle.append(_Worker(modules))
+
+
+def processes_for(jobs: int, tasks: int) -> int:
+    """How many processes to share some tasks between: at least one, and no more than there are tasks.
+
+    Args:
+        jobs: as many processes as that; or, as joblib has it, -1: one for each core, -2: one less, and so on. Cores that
+            the affinity of this process or the limits of its container keep from it do not count.
+        tasks: how many there are.
+
+    >>> processes_for(8, tasks=3)
+    3
+    """
+    if jobs < 0 and tasks > 1:
+        import joblib  # takes longer to import than many a command to run
+
+        jobs += 1 + joblib.cpu_count()
+    return max(min(jobs, tasks), 1)
 
 
 def may_start() -> bool:
