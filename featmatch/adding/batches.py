@@ -17,9 +17,9 @@ from featmatch.features.extraction import FeatureOptions, extract_grey
 from featmatch.features.looks import LEAST_DETAIL, whole_picture
 from featmatch.images.contents import _stamp, content_of
 from featmatch.images.decoding import DecodingOptions
-from featmatch.images.formats import may_have_pages, page_count
 from featmatch.images.metadata import Metadata, read_metadata
 from featmatch.images.pixels import load_grey
+from featmatch.images.sources import may_have_pages, page_count
 from featmatch.names import absolute, is_below, page_name, page_of, split_page
 from featmatch.search.verification import FEWEST_FEATURES
 from featmatch.store.catalog import Catalog

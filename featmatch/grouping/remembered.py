@@ -26,7 +26,7 @@ from featmatch.grouping.pairs import Pair
 from featmatch.grouping.repeating import Repeated
 from featmatch.store.layout import PAIRS, opened
 from featmatch.system.arrays import read_archive
-from featmatch.system.files import flush_folder, replaced
+from featmatch.system.files import flush_folder, replace_file
 
 _MAGIC = b"featmatch pairs 3\n"  # in those before, queries were the images added later
 _OLDER = (b"featmatch pairs 1\n", b"featmatch pairs 2\n")  # passed over, and written anew
@@ -135,7 +135,7 @@ def remember(folder: Path, images: Sequence[int], pairs: Sequence[Pair], digests
     try:
         is_new = not path.exists()
         if not is_new and path.lstat().st_nlink > 1:  # a hard link: only the index's own file is to grow
-            with opened(path) as former, replaced(path) as copy:
+            with opened(path) as former, replace_file(path) as copy:
                 shutil.copyfileobj(former, copy)
         with path.open("r+b" if not is_new else "w+b") as file:
             for _ in _records(file):

@@ -1,4 +1,4 @@
-"""Files of strangers are decoded in a process of their own, within bounds of time, memory and size."""
+"""Files may come from strangers: they are decoded in another process, within bounds of time, memory and size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from featmatch.arguments import check_number, check_seconds
 from featmatch.errors import ImageError, naming
-from featmatch.images.formats import MAX_PIXELS, ImageSource
+from featmatch.images.formats import MAX_PIXELS
+from featmatch.images.sources import ImageSource
 from featmatch.system.worker_loop import MEMORY_BYTES, Lost
 
 Result = TypeVar("Result")
@@ -36,14 +37,14 @@ USUAL = DecodingOptions()
 
 
 def apart(function: Callable[..., Result], source: ImageSource, *more: object, options: DecodingOptions) -> Result:
-    """Call a function with a source, more, and the options: in a process of its own for a file or its bytes.
+    """Call ``function(source, *more, options)``: in another process where the source is a file or its bytes.
 
     Raises:
         ImageError: what the function raises, or its process did not live to the end of it.
     """
     if not isinstance(source, (str, os.PathLike, bytes, bytearray)):
         return function(source, *more, options)
-    from featmatch.system.workers import run  # not loaded where files are decoded
+    from featmatch.system.workers import run  # 3 ms, which processes that decode files do without
 
     given = os.fspath(source) if isinstance(source, os.PathLike) else source
     result: Result | Lost = run(

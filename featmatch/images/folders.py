@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from featmatch.images.formats import SUFFIXES
+from featmatch.images.kinds import SUFFIXES
 
 
 def image_files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import ExifTags, Image, IptcImagePlugin
 
 from featmatch.errors import ImageError
-from featmatch.images.formats import header
+from featmatch.images.sources import open_header
 
 _MOST_CHARACTERS = 2000  # of a caption; longer ones are cut
 _MOST_XMP_BYTES = 1 << 20
@@ -48,13 +48,13 @@ class Metadata:
 def read_metadata(path: str) -> Metadata:
     """What a file says of its picture. Nothing is decoded, and damaged metadata counts as none."""
     try:
-        with header(path) as (name, image, exif):
-            return _told(name, image, exif)
+        with open_header(path) as (name, image, exif):
+            return _metadata_of(name, image, exif)
     except ImageError:
         return Metadata()
 
 
-def _told(name: str, image: Image.Image | None, exif: Image.Exif) -> Metadata:
+def _metadata_of(name: str, image: Image.Image | None, exif: Image.Exif) -> Metadata:
     """Each fact by the first of XMP, IPTC and EXIF that has it, but what cameras write by EXIF first."""
     details: dict[int, Any] = {}
     xmp, iptc = _Xmp(None), {}

@@ -13,8 +13,8 @@ from PIL import Image, ImageChops
 
 from featmatch.images.damage import load, rows_that_came
 from featmatch.images.decoding import USUAL, DecodingOptions, apart
-from featmatch.images.formats import ImageSource, opened
 from featmatch.images.rasters import masked, narrowed
+from featmatch.images.sources import ImageSource, open_image
 
 if TYPE_CHECKING:  # the processes that decode do without NumPy and OpenCV where they can: they start in half the time
     import numpy as np
@@ -173,7 +173,7 @@ def load_display(
 def _decode_display(source: ImageSource, longest_px: int | None, decoding: DecodingOptions) -> NDArray[np.uint8]:
     import numpy as np
 
-    with opened(source, decoding.max_pixels) as image:
+    with open_image(source, decoding.max_pixels) as image:
         if longest_px is not None:
             image.draft(None, (2 * longest_px, 2 * longest_px))  # JPEG only; never below what is wanted
         load(image)
@@ -193,7 +193,7 @@ def _decode_grey(
 
 
 def _decode(source: ImageSource, longest_px: int, colours: bool, decoding: DecodingOptions) -> _Decoded:
-    with opened(source, decoding.max_pixels) as image:
+    with open_image(source, decoding.max_pixels) as image:
         width, height = image.size
         # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size for a fraction of the time; never below the working size.
         shrink = longest_px / max(width, height)

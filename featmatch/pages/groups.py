@@ -22,7 +22,7 @@ from featmatch.grouping.groups import Group, Member
 from featmatch.grouping.standing import PathOf
 from featmatch.names import printable, split_page
 from featmatch.pages.thumbnails import embedded
-from featmatch.system.files import replaced
+from featmatch.system.files import replace_file
 from featmatch.system.workers import Lost, in_order, processes_for
 
 _THUMBNAIL_PX = 320  # shown at 200, and laid over one another at more
@@ -76,7 +76,10 @@ def write_page(
     unseen: dict[str, str] = {}
     processes = processes_for(jobs, images)
     try:
-        with closing(in_order(_look, looks, jobs=processes, seconds=_SECONDS)) as pictures, replaced(target) as file:
+        with (
+            closing(in_order(_look, looks, jobs=processes, seconds=_SECONDS)) as pictures,
+            replace_file(target) as file,
+        ):
             counted = _counted(pictures, images, progress)
             shown = (_shown_group(group, counted, path_of, dates or {}, unseen) for group in groups)
             for text in _template().generate(groups=shown, facts=_facts(groups, images)):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 
-def opened(path: str | os.PathLike[str], *, through_links: bool = True) -> BinaryIO:
+def open_file(path: str | os.PathLike[str], *, through_links: bool = True) -> BinaryIO:
     """Open a real file for reading: no pipe, which would be waited for, and no device.
 
     Args:
@@ -57,7 +57,7 @@ def folder_bytes(folder: Path) -> int:
 
 
 @contextlib.contextmanager
-def replaced(target: Path) -> Iterator[IO[bytes]]:
+def replace_file(target: Path) -> Iterator[IO[bytes]]:
     """Write a file aside, and put it in its place once all of it is on the disk.
 
     Whatever goes wrong before that, Ctrl-C too, leaves what was there.

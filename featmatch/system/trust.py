@@ -53,7 +53,7 @@ def trusted_paths(index: Path) -> frozenset[str]:
     Raises:
         StoreError: the record of them cannot be read.
     """
-    with _told():
+    with _raise_store_errors():
         file = _file()
         if not file.exists():
             return frozenset()
@@ -68,7 +68,7 @@ def trust(index: Path, paths: Iterable[str]) -> None:
     Raises:
         StoreError: they cannot be remembered.
     """
-    with _told(), _changing() as connection:
+    with _raise_store_errors(), _change_record() as connection:
         place, made = _key(index)
         connection.execute("DELETE FROM trusted WHERE place = ? AND made != ?", (place, made))
         rows = ((place, made, os.fsencode(path)) for path in paths)
@@ -77,11 +77,11 @@ def trust(index: Path, paths: Iterable[str]) -> None:
 
 def forget_below(folder: Path) -> None:
     """Forget what was remembered of the indexes in a folder, if the record can be changed."""
-    with contextlib.suppress(StoreError), _told():
+    with contextlib.suppress(StoreError), _raise_store_errors():
         if not _file().exists():
             return
         start = os.fsencode(os.path.join(os.path.realpath(folder), ""))
-        with _changing() as connection:
+        with _change_record() as connection:
             connection.execute("DELETE FROM trusted WHERE substr(place, 1, ?) = ?", (len(start), start))
 
 
@@ -100,7 +100,7 @@ def _key(index: Path) -> tuple[bytes, int]:
 
 
 @contextlib.contextmanager
-def _changing() -> Iterator[sqlite3.Connection]:
+def _change_record() -> Iterator[sqlite3.Connection]:
     file = _file()
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.closing(sqlite3.connect(file, timeout=_WAIT_SECONDS, isolation_level=None)) as connection:
@@ -111,7 +111,7 @@ def _changing() -> Iterator[sqlite3.Connection]:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _raise_store_errors() -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error, ValueError, TypeError) as error:

@@ -111,8 +111,8 @@ def processes_for(jobs: int, tasks: int) -> int:
     """How many processes to share some tasks between: at least one, and no more than there are tasks.
 
     Args:
-        jobs: as many processes as that; or, as joblib has it, -1: one for each core, -2: one less, and so on. Cores that
-            the affinity of this process or the limits of its container keep from it do not count.
+        jobs: as many processes; or, as joblib has it, -1: one for each core, -2: one less, and so on. Cores that this
+            process may not use, by its affinity or the limits of its container, do not count.
         tasks: how many there are.
 
     >>> processes_for(8, tasks=3)

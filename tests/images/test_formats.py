@@ -14,8 +14,9 @@ from PIL import Image, ImageChops, features
 from featmatch.errors import ImageError
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.folders import image_files
-from featmatch.images.formats import MAX_PIXELS, may_have_pages, page_count
+from featmatch.images.formats import MAX_PIXELS
 from featmatch.images.pixels import load_display, load_grey
+from featmatch.images.sources import may_have_pages, page_count
 from featmatch.names import page_name, split_page
 
 Pixels = NDArray[np.uint8]
@@ -390,7 +391,7 @@ def test_a_photo_has_one_page(paged: dict[str, Path]) -> None:
 
 
 def test_too_many_pages(paged: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("featmatch.images.formats.MAX_PAGES", 2)
+    monkeypatch.setattr("featmatch.images.sources.MAX_PAGES", 2)
     with pytest.raises(ImageError) as raised:
         page_count(str(paged["tif"]))
     assert raised.value.status == "too_large"
