@@ -8,7 +8,8 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from featmatch.adding.batches import AddReport, Progress, Target, add_files, remove_vanished
+from featmatch.adding.batches import AddOptions, AddReport, Progress, Target, add_files
+from featmatch.adding.pruning import remove_vanished
 from featmatch.arguments import check_kind, check_number, check_run, checked_path, checked_paths
 from featmatch.errors import StoreError, UsageError
 from featmatch.features.extraction import FeatureOptions, features_wanted
@@ -157,14 +158,12 @@ class Index:
         given = checked_paths(paths, "paths")
         check_run(jobs, progress)
         check_kind(text, "text", str)
-        decoding = DecodingOptions(timeout, max_pixels)
+        options = AddOptions(jobs, DecodingOptions(timeout, max_pixels), pages, text)
         with self._writing(wait):
             naming, files = self._whereabouts.of_addition(given, self.snapshot.catalog)
             target = Target(self._folder, naming, self.options, len(self.vocabulary))
-            report = add_files(
-                files, target, jobs=jobs, decoding=decoding, pages=pages, text=text,
-                progress=progress or (lambda done, total: None), committed=self._merge_due,
-            )  # fmt: skip
+            tell = progress or (lambda done, total: None)
+            report = add_files(files, target, options, progress=tell, committed=self._merge_due)
             if prune:
                 report.vanished.extend(remove_vanished(given, target))
             return report

@@ -90,7 +90,7 @@ def test_a_renamed_file_is_not_extracted_again(index: Index, collection: Path, m
     index.add([collection], jobs=1)
     (collection / "a.png").rename(collection / "renamed.png")
     with monkeypatch.context() as patch:
-        patch.setattr("featmatch.adding.batches._index_file", None)
+        patch.setattr("featmatch.adding.batches.index_file", None)
         report = index.add([collection], jobs=1, prune=True)
     assert report.added == [str(collection / "renamed.png")]
     assert report.vanished == [str(collection / "a.png")]

@@ -19,7 +19,7 @@ def content_of(path: str) -> str:
     file, page = split_page(path)
     if page is None:
         return sha256_of(file)
-    return hashlib.sha256(page_name(_file_of_pages(file, _stamp(file)), page).encode()).hexdigest()
+    return hashlib.sha256(page_name(_file_of_pages(file, stamp_of(file)), page).encode()).hexdigest()
 
 
 @lru_cache(maxsize=1)
@@ -28,6 +28,7 @@ def _file_of_pages(path: str, stamp: tuple[int, ...]) -> str:
     return sha256_of(path)
 
 
-def _stamp(path: str | os.PathLike[str]) -> tuple[int, ...]:
+def stamp_of(path: str | os.PathLike[str]) -> tuple[int, ...]:
+    """What tells a file from another at the same path, or from itself changed, without reading it."""
     state = os.stat(path)
     return state.st_ino, state.st_mtime_ns, state.st_size

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featmatch import Index, UsageError, Vocabulary
-from featmatch.adding.batches import _index_file
+from featmatch.adding.one_image import index_file
 from featmatch.proof.drawing import draw_match
 
 Photos = dict[str, NDArray[np.uint8]]
@@ -112,14 +112,14 @@ def test_a_photo_has_no_pages(index: Index, pages: list[Image.Image], tmp_path: 
 
 
 def treacherous(name: str, *arguments: Any) -> Any:
-    """``_index_file`` with a decoder that some names are too much for."""
+    """``index_file`` with a decoder that some names are too much for."""
     if "crash" in name:
         os.kill(os.getpid(), signal.SIGSEGV)
     if "hang" in name:
         time.sleep(1000)
     if "memory" in name:
         np.ones(1 << 40, np.uint8)
-    return _index_file(name, *arguments)
+    return index_file(name, *arguments)
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals work differently here")
@@ -130,7 +130,7 @@ def test_a_file_that_is_too_much_for_its_decoder_costs_itself_only(
     files = [tmp_path / f"{name}.png" for name in ("a", "crash", "b", "hang", "c", "memory", "d")]
     for number, file in enumerate(files):
         pages[number % 3].rotate(number).save(file)
-    monkeypatch.setattr("featmatch.adding.batches._index_file", treacherous)
+    monkeypatch.setattr("featmatch.adding.batches.index_file", treacherous)
     report = index.add(files, jobs=jobs, timeout=5.0)
     assert [Path(name).stem for name in report.added] == ["a", "b", "c", "d"]
     assert {Path(failure.name).stem: failure.status for failure in report.failed} == dict.fromkeys(
