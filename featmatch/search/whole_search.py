@@ -11,7 +11,7 @@ from featmatch.features.looks import (
     FEW_FEATURES,
     FORMS,
     LEAST_DETAIL,
-    Look,
+    LookArray,
     WholePicture,
     colour_likeness,
     likeness,
@@ -107,7 +107,7 @@ def whole_match(query: WholePicture, grey: GreyImage, other: WholePicture, other
     return max(matches, key=lambda match: match.score)
 
 
-def evidence_of_looks(looks: Look, others: Look) -> list[Evidence]:
+def evidence_of_looks(looks: LookArray, others: LookArray) -> list[Evidence]:
     """How alike (N,) pairs of looks are."""
     layout = likeness(looks, others)
     most = np.minimum(likeness(looks, looks), likeness(others, others))

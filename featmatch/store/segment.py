@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.errors import StoreError
-from featmatch.features.looks import FEW_FEATURES, LOOK, Look
+from featmatch.features.looks import FEW_FEATURES, LOOK, LookArray
 from featmatch.store.layout import opened
 from featmatch.store.values import MOST_SIDE, digest, number
 from featmatch.system.arrays import read_column
@@ -94,7 +94,7 @@ class Segment:
     heights: NDArray[np.int32]
     features: NDArray[np.int32]
     phashes: NDArray[np.uint64]
-    looks: Look
+    looks: LookArray
 
     def __repr__(self) -> str:
         return f"Segment({len(self.ids)} images, {len(self.postings.image)} postings)"
@@ -267,7 +267,7 @@ class SegmentWriter:
         heights: NDArray[np.integer],
         features: NDArray[np.integer],
         phashes: NDArray[np.integer],
-        looks: Look,
+        looks: LookArray,
         vocabulary_size: int,
     ) -> None:
         self._folder = folder
