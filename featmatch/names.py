@@ -79,7 +79,7 @@ def page_of(name: str) -> tuple[str, int] | None:
 
 
 def split_page(name: str) -> tuple[str, int | None]:
-    """The file of an image and its page; the page is None for a whole file, or where a file of that very name exists."""
+    """The file of an image and its page; None for a whole file, and where a file of that very name exists."""
     paged = page_of(name)
     return paged if paged and not os.path.exists(name) else (name, None)
 

@@ -48,7 +48,7 @@ SIFT_PERMUTATIONS = _sift_permutations()
 
 
 def with_descriptors_of(features: Features, variant: Variant) -> Features:
-    """SIFT features as they would be found in the mirrored or negative picture, computed from those of the plain one."""
+    """SIFT features as they would be found in the mirrored or negative picture, from those of the plain one."""
     return replace(with_places_of(features, variant), descriptors=features.descriptors[:, SIFT_PERMUTATIONS[variant]])
 
 
