@@ -156,7 +156,7 @@ def build(folder: Path, images: int, photos: Photos, options: FeatureOptions) ->
             making += time.perf_counter() - began
             for path, image in zip(some, made, strict=True):
                 digest = hashlib.sha256(path.encode(errors="surrogateescape")).hexdigest()
-                yield IndexedFile(digest, 100_000, 1, planted.get(path, image), Metadata())
+                yield IndexedFile(digest, 100_000, 1, planted.get(path, image), Metadata(), False)
 
     before, vars(batches)["in_order"] = vars(batches)["in_order"], indexed
     target = batches.Target(folder, Naming(os.getcwd()), options, len(index.vocabulary))

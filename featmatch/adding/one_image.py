@@ -58,7 +58,7 @@ class IndexedFile:
     mtime_ns: int
     image: IndexedImage
     metadata: Metadata
-    damaged: bool = False
+    damaged: bool
 
 
 def index_file(

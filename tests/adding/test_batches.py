@@ -48,7 +48,9 @@ class Processes:
         state, digest = os.stat(path.partition("#page=")[0]), content_of(path)
         count = len(os.path.basename(path))
         rows = np.arange(count, dtype=np.float32)
-        postings = quantised(np.stack([rows, rows], 1), rows / 9, rows + 2, rows.astype(np.uint64), 90)
+        postings = quantised(
+            np.stack([rows, rows], 1), np.asarray(rows / 9, np.float32), rows + 2, rows.astype(np.uint64), 90
+        )
         image = IndexedImage(
             90, 60, rows.astype(np.int32), postings, np.uint64(int(digest[:8], 16)), np.zeros(1, LOOK)[0]
         )
