@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageChops
 
 from featmatch.images.damage import load, rows_that_came
-from featmatch.images.decoding import USUAL, DecodingOptions, apart
+from featmatch.images.decoding import USUAL, DecodingOptions, decode_apart
 from featmatch.images.rasters import masked, narrowed
 from featmatch.images.sources import ImageSource, open_image
 
@@ -149,7 +149,7 @@ def load_grey(
         ImageError: the picture cannot be read within its bounds; its ``status`` says why.
         UsageError: ``source`` is of no type or shape that is an image.
     """
-    decoded = apart(_decode_grey, source, longest_px, shortest_px, colours, options=decoding)
+    decoded = decode_apart(_decode_grey, source, longest_px, shortest_px, colours, options=decoding)
     return decoded if isinstance(decoded, GreyImage) else decoded.at_working_size(longest_px, shortest_px)
 
 
@@ -167,7 +167,7 @@ def load_display(
         ImageError: the picture cannot be read within its bounds.
         UsageError: ``source`` is of no type or shape that is an image.
     """
-    return apart(_decode_display, source, longest_px, options=decoding)
+    return decode_apart(_decode_display, source, longest_px, options=decoding)
 
 
 def _decode_display(source: ImageSource, longest_px: int | None, decoding: DecodingOptions) -> NDArray[np.uint8]:

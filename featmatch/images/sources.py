@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from PIL import Image, UnidentifiedImageError
 
-from featmatch.errors import ImageError, UsageError, naming
+from featmatch.errors import ImageError, UsageError, name_errors
 from featmatch.images.formats import MAX_PIXELS, check_size, count_pages, open_format
 from featmatch.images.frames import seek_first_shown
 from featmatch.images.kinds import TIFF_MAGIC, begins_like_pages, kind_of
@@ -40,7 +40,7 @@ def open_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Iterator[Im
         ImageError: it cannot be read, or has more than ``max_pixels`` pixels.
         UsageError: it is of no type or shape that is an image.
     """
-    with naming(source), _raise_image_errors(max_pixels), contextlib.ExitStack() as stack:
+    with name_errors(source), _raise_image_errors(max_pixels), contextlib.ExitStack() as stack:
         if at_work():  # else Pillow's own bound, for all of the process, is not ours to change
             Image.MAX_IMAGE_PIXELS = max(max_pixels, MAX_PIXELS) // 2
         if isinstance(source, Image.Image):
@@ -86,7 +86,7 @@ def page_count(path: str) -> int:
     Raises:
         ImageError: it cannot be read, or has too many pages.
     """
-    with naming(path), _raise_image_errors(), _open_file(path) as file:
+    with name_errors(path), _raise_image_errors(), _open_file(path) as file:
         pages = count_pages(file)
         if pages > MAX_PAGES:
             raise ImageError("too_large", f"{pages} pages; {MAX_PAGES} at most")
