@@ -24,7 +24,7 @@ from featmatch.system.workers import Lost, in_order, processes_for
 
 Progress = Callable[[int, int], None]
 
-BATCH_IMAGES = 5000  # in a segment; what a crash can cost is the work on as many
+BATCH_IMAGES = 5000  # of a segment; a crash costs the work on no more
 _FEW_FILES = 12  # starting a process takes longer than indexing so few
 
 
@@ -37,7 +37,7 @@ class AddReport:
         skipped: in the index already, and not changed since.
         failed: not indexed, each with its status.
         vanished: removed, since their files are gone.
-        damaged: of those added now, whose files are cut short; they were read as far as they go.
+        damaged: those of ``added`` whose files are cut short; they were read as far as they go.
     """
 
     added: list[str] = field(default_factory=list)
@@ -134,7 +134,7 @@ def add_files(
 def _by_pages(
     files: Sequence[str], target: Target, options: AddOptions, report: AddReport
 ) -> tuple[list[str], list[str]]:
-    """The images in the files, as paths, and the names in the catalogue that stood for pages and no longer do."""
+    """The images of the files, as paths of files or pages; and the names in the catalogue that these replace."""
     name_of = target.naming.name_of
     names = Catalog(target.catalog).names()
     files = list(dict.fromkeys(files))
@@ -161,10 +161,10 @@ def _by_pages(
 
 
 def _commit_known(files: Sequence[str], target: Target, text: str | None, report: AddReport) -> list[str]:
-    """Deal with files whose content is in the index already, and return the others, each once.
+    """Name the files whose content is in the index already; return the others, each once.
 
     A file of the size and time that the catalogue has is skipped. One whose content is there under its own name was
-    only touched; one whose content is there under another name gets its own.
+    only touched. One whose content is there under another name gets a name too.
     """
     catalog = Catalog(target.catalog)
     stamps = catalog.stamps()
@@ -180,7 +180,7 @@ def _commit_known(files: Sequence[str], target: Target, text: str | None, report
                 continue
             image = catalog.image_with(content_of(path)) if state.st_size in sizes else None
         except OSError:
-            image = None  # whoever opens it says what is wrong
+            image = None  # decoding it says what is wrong
         if image is None:
             pending.append(path)
         else:
@@ -207,9 +207,9 @@ def _in_processes(
 
 
 def _commit(batch: Sequence[tuple[str, IndexedFile]], target: Target, text: str | None, gone: Sequence[str]) -> None:
-    """Make a segment of the contents of a batch that are new, and one generation of the catalogue with their names.
+    """Write the new contents of a batch as a segment, and all its names in one generation of the catalogue.
 
-    In the same generation names go that stand for nothing any more.
+    The same generation drops the names in ``gone``.
     """
     with changing(target.catalog) as change:
         segment = change.next_segment()

@@ -20,7 +20,8 @@ from featmatch.system.worker_loop import limit_memory
 # Above this Pillow itself refuses to decode (a "decompression bomb"); all other decoders are held to the same bound.
 MAX_PIXELS = 2 * 89_478_485
 
-# Of Pillow's formats those that pictures come in and whose first bytes tell them; the first five are always loaded.
+# The formats of Pillow that pictures come in and that are recognised by their first bytes; the first five are always
+# loaded.
 _PILLOW_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "JPEG2000", "PSD", "QOI", "ICO", "ICNS", "DIB")
 
 _ORIENTATION, _TILE_WIDTH, _TILE_LENGTH, _NO_DATA = 274, 322, 323, 42113  # tags of TIFF
@@ -116,10 +117,10 @@ def _open_avif(file: IO[bytes]) -> Image.Image:
 
 
 def _open_raw(file: IO[bytes], max_pixels: int) -> Image.Image:
-    """The camera's own picture where it is there at full size, else the sensor's, four of its pixels to one.
+    """The camera's own JPEG where the file holds it at full size, else the sensor's pixels, four to one.
 
-    The camera's is what copies were made from, and is read in a fraction of the time; a small one would lose small
-    crops. Half the size of a sensor is still above the working size, and needs no colours to be made up.
+    Copies were made from the camera's JPEG, and it is read in a fraction of the time; in a small preview small crops
+    would be lost. Half the size of a sensor is still above the working size, and needs no interpolation of colours.
     """
     rawpy = _extra("rawpy", "raw", "a camera's raw file")
     with rawpy.imread(file) as raw:

@@ -1,4 +1,4 @@
-"""Which decoder a file is for, by its first bytes; and which names files of pictures have."""
+"""Which decoder reads a file, by its first bytes; and the suffixes of image files."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _is_raw_tiff(file: IO[bytes], head: bytes) -> bool:
             or tags.get(_PHOTOMETRIC) in _SENSOR_PHOTOMETRICS
             or (_SUB_IFDS in tags and bool(tags.get(_NEW_SUBFILE_TYPE, 0) & 1))
         )
-    except Exception:  # a damaged directory; who opens the file says what is wrong
+    except Exception:  # a damaged directory; opening the file raises an error that says so
         return False
     finally:
         file.seek(0)
