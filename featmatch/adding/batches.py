@@ -73,7 +73,7 @@ class Target:
 class AddOptions:
     """How files are added; nothing of it is part of the index's fingerprint."""
 
-    jobs: int = -1  # processes; -1: one for each core, -2: one less, and so on
+    jobs: int  # processes; -1: one for each core, -2: one less, and so on
     decoding: DecodingOptions = USUAL  # what one image may cost
     # Index all pages of a file that has several, not the first only. A file of which there are pages in the index is
     # indexed by pages in any case.
