@@ -111,6 +111,7 @@ def test_a_path_outside_the_root_has_no_name(path: str) -> None:
     ("top", "name", "below"),
     [
         ("a", "a/b", True), ("a", "a", True), ("a", "ab", False), ("a/b", "a", False), ("/", "/x", True),
+        ("/a", "/a/b", True), ("/a", "/ab", False), ("a", "/a/b", False),
         (".", "x/y", True), (".", "../x", False), (".", "/x", False), (".", "..x", True), ("..", "../x", True),
     ],
 )  # fmt: skip

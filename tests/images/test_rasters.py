@@ -113,3 +113,10 @@ def test_strips_change_nothing(dtype: Any, filled: int, monkeypatch: pytest.Monk
     for strip_pixels in (1, 50, 400, 1499):
         monkeypatch.setattr(rasters, "_STRIP_PIXELS", strip_pixels)
         assert np.array_equal(np.asarray(narrowed(image)), whole)
+
+
+@pytest.mark.parametrize(("filled", "stated"), [(-500, None), (-9999, "-1")])
+def test_a_low_value_apart_from_all_else_is_data_if_it_is_no_mark(filled: float, stated: str | None) -> None:
+    holed = pixels(tiff(with_hole(heights(), filled), stated))
+    assert (holed[HOLE] == 0).all()
+    assert 0 < holed[0, 0] < holed[-1, -1] == 255
