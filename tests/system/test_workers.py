@@ -220,22 +220,8 @@ def test_one_process_stays_of_many() -> None:
     assert len(workers._idle) == 1
 
 
-def test_a_process_has_a_session_and_threads_of_its_own() -> None:
-    assert run(os.getsid, (0,), seconds=60.0) != os.getsid(0)  # Ctrl-C goes to the session of the terminal
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        assert run(os.getenv, (name,), seconds=60.0) == "1"  # the processes share the cores already
-
-
 def test_a_call_may_take_as_long_as_it_wants() -> None:
     assert run(task, ("value", 7), seconds=float("inf")) == 7
-
-
-def test_how_a_process_ended_is_told() -> None:
-    assert run(task, ("exit", 0), seconds=60.0) == Lost("its process ended: exit status 0")
-    assert run(task, ("signal", signal.SIGBUS), seconds=60.0) == Lost("its process ended: SIGBUS")
-    assert run(task, ("signal", signal.SIGRTMIN + 5), seconds=60.0) == Lost(
-        f"its process ended: signal {signal.SIGRTMIN + 5}"
-    )
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -308,7 +294,7 @@ class Refusing:
         self.left, self.started = failures, subprocess.Popen
         workers._stop_idle()
         monkeypatch.setattr("featmatch.system.workers._PAUSES", (0.0, 0.0))
-        monkeypatch.setattr("featmatch.system.workers.subprocess.Popen", self)
+        monkeypatch.setattr("featmatch.system.worker_process.subprocess.Popen", self)
 
     def __call__(self, *arguments: Any, **how: Any) -> Any:
         self.left -= 1
@@ -342,7 +328,7 @@ def test_as_many_processes_as_can_be_started_do_the_work(monkeypatch: pytest.Mon
 def test_processes_that_end_before_they_begin_are_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     workers._stop_idle()
     monkeypatch.setattr("featmatch.system.workers._PAUSES", (0.0, 0.0))
-    monkeypatch.setattr("featmatch.system.workers._flags", lambda: ["-c", "raise SystemExit(9)"])
+    monkeypatch.setattr("featmatch.system.worker_process._flags", lambda: ["-c", "raise SystemExit(9)"])
     with pytest.raises(FeatmatchError, match="its process ended: exit status 9"):
         run(task, ("value", 1), seconds=60.0)
 
