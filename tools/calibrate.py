@@ -22,8 +22,8 @@ from scipy.optimize import minimize
 from scipy.special import log_expit
 
 from featmatch.evaluation.metrics import calibration_error, reliability
-from featmatch.proof.answers import PROVEN
 from featmatch.proof.probability import FeatureEvidence, FeatureWeights, probability_of
+from featmatch.proof.proof import PROVEN
 
 TARGET = Path(__file__).parent.parent / "data" / "probability.json"
 _PRIOR = 0.02  # of a normal distribution about 0 on every number: keeps what the data do not settle finite

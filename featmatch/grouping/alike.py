@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from featmatch.features.looks import FEW_FEATURES, Look
 from featmatch.geometry.maps import Matrix, scaling_matrix
-from featmatch.search.whole_search import evidence_of_looks
+from featmatch.proof.whole import evidence_of_looks
 from featmatch.store.segment import Segment
 
 _HASH_LIMIT = 10  # of 64 bits: there are no pixels to look at, so less than for queries

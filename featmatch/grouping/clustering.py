@@ -19,7 +19,7 @@ import numpy as np
 from featmatch.geometry.maps import Matrix, project
 from featmatch.geometry.regions import polygon_area, shared_region
 from featmatch.grouping.pairs import Pair
-from featmatch.proof.answers import PROVEN
+from featmatch.proof.proof import PROVEN
 
 _WHOLE = 0.8  # of its features lie in the other: a picture is there as a whole
 _CLEAR = 0.3  # of what both show is there in both: they are surely copies

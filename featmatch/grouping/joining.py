@@ -24,7 +24,8 @@ from featmatch.features.symmetry import Variant, with_places_of
 from featmatch.geometry.homography import FEWEST_MATCHES
 from featmatch.geometry.matches import Keypoints, TentativeMatches
 from featmatch.search.voting import Candidate, QueryWords, VotingOptions, shortlist
-from featmatch.store.segment import Segment, restored
+from featmatch.store.postings import restored
+from featmatch.store.segment import Segment
 from featmatch.words.vocabulary import Vocabulary, Words
 
 _ROWS = 1 << 22  # postings looked at at once

@@ -18,8 +18,8 @@ from featmatch.geometry.regions import evenness
 from featmatch.grouping.alike import Looks
 from featmatch.grouping.joining import JoiningOptions, Partner, StoredImage, partners, stored_images
 from featmatch.grouping.repeating import Repeated, repeated
-from featmatch.proof.answers import match_from
 from featmatch.proof.probability import feature_weights, probability_of
+from featmatch.proof.proof import proof_of_fit
 from featmatch.store.segment import Segment
 from featmatch.words.vocabulary import Vocabulary
 
@@ -169,18 +169,16 @@ def _by_looks(image: int, other: int, looks: Looks) -> Pair:
 
 
 def _pair(image: StoredImage, other: StoredImage, found: _Found, looks: Looks, geometry: GeometryOptions) -> Pair:
-    match = match_from(
-        found.fit, found.matches, found.variant, image.features, looks.size(other.id), image_id=other.id, name=""
-    )
-    relation = match.relation
-    there = repeated(image.features, other.features, match.homography, geometry, negative=relation.negative)
-    back_home = np.asarray(np.linalg.inv(match.homography), np.float64)
+    proof = proof_of_fit(found.fit, found.matches, found.variant, image.features, looks.size(other.id))
+    relation = proof.relation
+    there = repeated(image.features, other.features, proof.homography, geometry, negative=relation.negative)
+    back_home = np.asarray(np.linalg.inv(proof.homography), np.float64)
     back = repeated(other.features, image.features, back_home, geometry, negative=relation.negative)
-    evenly = evenness(match.reference_points, other.features.keypoints.astype(np.float64), match.reference_region)
+    evenly = evenness(proof.reference_points, other.features.keypoints.astype(np.float64), proof.reference_region)
     is_whole = min(there.covered, back.covered) >= _WHOLE_PICTURE
     return Pair(
-        image.id, other.id, match.homography, relation.mirrored, relation.negative, match.inliers,
-        match.evidence.geometry if math.isfinite(match.evidence.geometry) else 0.0,
-        min(match.evidence.evenness, evenly), there, back,
+        image.id, other.id, proof.homography, relation.mirrored, relation.negative, proof.inliers,
+        proof.evidence.geometry if math.isfinite(proof.evidence.geometry) else 0.0,
+        min(proof.evidence.evenness, evenly), there, back,
         looks.score(image.id, other.id) if is_whole else _NOTHING_SAID,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Draw a match: query and reference side by side, the shared region outlined, inliers joined by lines."""
+"""Draw a proof: query and reference side by side, the shared region outlined, inliers joined by lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from featmatch.errors import ImageError
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import ImageSource, load_display
-from featmatch.proof.answers import Match
+from featmatch.proof.proof import Proof
 
 _HEIGHT_PX = 720  # of each picture, less where it would be wider than twice that
 _GAP_PX = 16
@@ -20,19 +20,19 @@ _LINES = 60  # more would hide the pictures
 _BITS = 4  # of a pixel's fraction, in OpenCV's fixed-point coordinates
 
 
-def draw_match(
+def draw_proof(
     query: ImageSource,
     reference: ImageSource | None,
-    match: Match | None,
+    proof: Proof | None,
     dropped: NDArray[np.float64] | None = None,
     decoding: DecodingOptions = USUAL,
 ) -> NDArray[np.uint8]:
-    """Draw two images side by side, with the regions and inliers of a match.
+    """Draw two images side by side, with the regions and inliers of a proof.
 
     Args:
         query: the image that was looked for.
         reference: the image that was found; None: its file is not at hand.
-        match: whose regions and inliers are drawn; None: only the images.
+        proof: whose regions and inliers are drawn; None: only the images.
         dropped: (2, N, 2) float64, px of query and reference: matches that do not agree, drawn in another colour.
         decoding: what decoding each image may cost.
 
@@ -54,10 +54,10 @@ def draw_match(
     scales = (left_scale, right_scale)
     if dropped is not None:
         _join(canvas, dropped[0], dropped[1], scales, offset, _DROPPED)
-    if match is not None:
-        _join(canvas, match.query_points, match.reference_points, scales, offset, _KEPT)
-        _line(canvas, _scaled(match.query_region, left_scale, 0), _REGION, closed=True, thickness=3)
-        _line(canvas, _scaled(match.reference_region, right_scale, offset), _REGION, closed=True, thickness=3)
+    if proof is not None:
+        _join(canvas, proof.query_points, proof.reference_points, scales, offset, _KEPT)
+        _line(canvas, _scaled(proof.query_region, left_scale, 0), _REGION, closed=True, thickness=3)
+        _line(canvas, _scaled(proof.reference_region, right_scale, offset), _REGION, closed=True, thickness=3)
     return canvas
 
 

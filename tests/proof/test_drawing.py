@@ -11,7 +11,7 @@ from PIL import Image
 
 from featmatch.errors import ImageError
 from featmatch.images.decoding import DecodingOptions
-from featmatch.proof.drawing import draw_match
+from featmatch.proof.drawing import draw_proof
 
 ORANGE, GREEN, RED = (255, 140, 0), (60, 200, 90), (255, 80, 80)
 BLACK, GREY = np.zeros((100, 100, 3), np.uint8), np.full((50, 100, 3), 90, np.uint8)
@@ -53,7 +53,7 @@ def right(x: float, y: float) -> tuple[int, int]:
 
 
 def test_the_pictures_lie_side_by_side() -> None:
-    canvas = draw_match(BLACK, GREY, None)
+    canvas = draw_proof(BLACK, GREY, None)
     assert canvas.shape == (720, 720 + 16 + 1440, 3)
     assert (canvas[:, :720] == 0).all()
     assert (canvas[:, 720:736] == 255).all()
@@ -68,18 +68,18 @@ def test_a_picture_is_720_px_high_unless_it_is_wider_than_twice_that(
     shape: tuple[int, int], shown: tuple[int, int]
 ) -> None:
     picture = np.zeros((*shape, 3), np.uint8)
-    canvas = draw_match(picture, BLACK, None)
+    canvas = draw_proof(picture, BLACK, None)
     assert canvas.shape == (720, shown[1] + 16 + 720, 3)
     assert (canvas[: shown[0], : shown[1]] == 0).all()
     assert (canvas[shown[0] :, : shown[1]] == 255).all()
-    mirrored = draw_match(BLACK, picture, None)
+    mirrored = draw_proof(BLACK, picture, None)
     assert (mirrored[: shown[0], 736:] == 0).all()
     assert (mirrored[shown[0] :, 736:] == 255).all()
 
 
 def test_a_picture_that_is_scaled_down_is_averaged() -> None:
     rows = np.array([0, 200, 200, 0], np.uint8)
-    canvas = draw_match(np.tile(rows[:, None, None], (720, 40, 3)), GREY, None)
+    canvas = draw_proof(np.tile(rows[:, None, None], (720, 40, 3)), GREY, None)
     assert np.abs(canvas[:, :10].astype(int) - 100).max() <= 1
 
 
@@ -90,14 +90,14 @@ def test_both_pictures_are_decoded_within_the_bounds(large: int) -> None:
         Image.fromarray(GREY if number == large else GREY[:5, :5]).save(file, "PNG")
     contents = [file.getvalue() for file in files]
     with pytest.raises(ImageError) as raised:
-        draw_match(contents[0], contents[1], None, decoding=DecodingOptions(max_pixels=1000))
+        draw_proof(contents[0], contents[1], None, decoding=DecodingOptions(max_pixels=1000))
     assert raised.value.status == "too_large"
-    assert draw_match(contents[0], contents[1], None, decoding=DecodingOptions(max_pixels=5000)).shape[0] == 720
+    assert draw_proof(contents[0], contents[1], None, decoding=DecodingOptions(max_pixels=5000)).shape[0] == 720
 
 
 def test_regions_are_outlined_where_they_lie() -> None:
     square = [[20, 30], [80, 30], [80, 70], [20, 70]]
-    canvas = draw_match(BLACK, GREY, said(query_region=square, reference_region=[[10, 10], [60, 10], [60, 40]]))
+    canvas = draw_proof(BLACK, GREY, said(query_region=square, reference_region=[[10, 10], [60, 10], [60, 40]]))
     marked = is_of(canvas, ORANGE)
     for point in ((20, 30), (80, 70), (50, 30), (20, 50), (20, 70)):  # corners and sides, the last side too
         assert marked[left(*point)]
@@ -113,7 +113,7 @@ def test_regions_are_outlined_where_they_lie() -> None:
 def test_matches_are_joined_and_circled_the_inliers_above_the_dropped_ones() -> None:
     dropped = np.array([[[50.0, 20]], [[50, 10]]])
     match = said(query_points=[[10, 90], [50, 20]], reference_points=[[90, 45], [50, 10]])
-    canvas = draw_match(BLACK, GREY, match, np.concatenate([dropped, [[[20.0, 60]], [[20, 30]]]], axis=1))
+    canvas = draw_proof(BLACK, GREY, match, np.concatenate([dropped, [[[20.0, 60]], [[20, 30]]]], axis=1))
     kept, lost = is_of(canvas, GREEN, 60), is_of(canvas, RED, 60)
     for marked, start, end in ((kept, left(10, 90), right(90, 45)), (lost, left(20, 60), right(20, 30))):
         for row, column in (start, end):
@@ -129,7 +129,7 @@ def test_matches_are_joined_and_circled_the_inliers_above_the_dropped_ones() -> 
 
 
 def test_dropped_matches_are_drawn_without_a_match() -> None:
-    canvas = draw_match(BLACK, GREY, None, np.array([[[50.0, 20]], [[50, 10]]]))
+    canvas = draw_proof(BLACK, GREY, None, np.array([[[50.0, 20]], [[50, 10]]]))
     assert near(is_of(canvas, RED, 60), left(50, 20))
     assert not is_of(canvas, ORANGE).any()
 
@@ -137,7 +137,7 @@ def test_dropped_matches_are_drawn_without_a_match() -> None:
 def test_of_many_inliers_sixty_are_drawn_spread_over_all() -> None:
     points = np.stack([np.full(100, 5), np.arange(100)], axis=1)
     for count in (60, 61, 100):
-        canvas = draw_match(BLACK, BLACK, said(query_points=points[:count], reference_points=points[:count]))
+        canvas = draw_proof(BLACK, BLACK, said(query_points=points[:count], reference_points=points[:count]))
         marked = is_of(canvas, GREEN, 60)
         drawn = [y for y in range(100) if near(marked, left(50, y))]
         assert len(drawn) == 60
@@ -147,5 +147,5 @@ def test_of_many_inliers_sixty_are_drawn_spread_over_all() -> None:
 
 def test_a_reference_without_a_file_cannot_be_drawn() -> None:
     with pytest.raises(ImageError, match="--root") as raised:
-        draw_match(BLACK, None, None)
+        draw_proof(BLACK, None, None)
     assert raised.value.status == "not_found"
