@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from featmatch.geometry.maps import Matrix, project, scaling_matrix
 from featmatch.proof import agreement
 from featmatch.proof.agreement import pixel_agreement
+from tests.geometry.known_maps import shift
 
 IDENTITY = np.eye(3)
 
@@ -115,10 +116,6 @@ def test_detail_is_what_both_pictures_have() -> None:
 
 
 # The common frame
-
-
-def shift(x: float, y: float) -> Matrix:
-    return np.array([[1.0, 0, x], [0, 1, y], [0, 0, 1]])
 
 
 def framed(query: NDArray[np.uint8], reference: NDArray[np.uint8], matrix: Matrix) -> agreement._Frame:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from featmatch.search.matches import Match, Matches
-from tests.proof.proofs import made_proof, shift
+from tests.geometry.known_maps import shift
+from tests.proof.proofs import made_proof
 
 MATCH_KEYS = {
     "id", "name", "probability", "score", "inliers", "agreement", "verdict", "relation", "homography",
