@@ -354,6 +354,43 @@ def test_near_a_keypoint_places_agree_closely_and_far_from_it_loosely() -> None:
     assert closest == [0, 1, 2, 3, 6]
 
 
+@pytest.mark.parametrize("count", [3, 4])
+def test_three_matches_are_a_set(count: int) -> None:
+    every = list(range(count))
+    assert rows_of(made_matches(0, np.eye(3), count, 0, noise_px=0)) == [every, every]
+
+
+# Models
+
+
+def test_a_homography_is_tried_from_eight_matches_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(homography, "_magsac", lambda query, *_: asked.append(len(query)))
+    for count in (7, 8):
+        homography._models(made_matches(0, np.eye(3), count, 0, noise_px=0), np.arange(count), 6.0)
+    assert asked == [8]
+
+
+def test_a_homography_is_looked_for_among_all_that_are_not_far_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(homography, "_magsac", lambda query, *_: asked.append(len(query)))
+    matches = made_matches(0, np.eye(3), 22, 0, noise_px=0)
+    off = np.zeros((22, 2))
+    off[:4, 1] = 7, 55, 65, 90  # px; the tolerance is 6
+    models = homography._models(dataclasses.replace(matches, reference=matches.query + off), np.arange(22), 6.0)
+    assert asked == [20]
+    (affine,) = models
+    assert np.abs(mapped(affine, CORNERS) - CORNERS).max() < 3
+
+
+def test_of_models_the_first_of_the_best_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    mirrored = np.diag([-1.0, 1, 1])
+    models = [mirrored, similarity(0, 1, 0.1, 0), np.eye(3)]
+    monkeypatch.setattr(homography, "_models", lambda *_: models)
+    fit = sure(fitted(made_matches(0, np.eye(3), 6, 0, noise_px=0)))
+    assert fit.reference_from_query is models[1]
+
+
 # MAGSAC++
 
 
@@ -369,7 +406,9 @@ def test_magsac_is_asked_for_what_is_within_the_tolerance_and_always_alike(monke
     np.testing.assert_array_equal(homography._magsac(points, points, 4.5), TRUTHS["perspective"])
     (parameters,) = asked
     assert (parameters.threshold, parameters.isParallel, parameters.randomGeneratorState) == (4.5, False, 0)
-    assert parameters.score == cv2.SCORE_METHOD_MAGSAC
+    assert (parameters.score, parameters.loMethod) == (cv2.SCORE_METHOD_MAGSAC, cv2.LOCAL_OPTIM_SIGMA)
+    assert (parameters.sampler, parameters.maxIterations) == (cv2.SAMPLING_UNIFORM, 1000)
+    assert parameters.confidence == 0.999
 
 
 @pytest.mark.parametrize("found", [None, np.diag([1, np.nan, 1]), np.diag([1, 1, np.inf]), np.diag([1, 1, 1e-13])])

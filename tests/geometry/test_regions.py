@@ -59,6 +59,7 @@ def test_what_lies_behind_the_horizon_is_not_shared() -> None:
 def test_the_area_of_a_polygon() -> None:
     assert polygon_area(SQUARE) == 360_000
     assert polygon_area(SQUARE[:3]) == 180_000
+    assert polygon_area(np.empty((0, 2))) == 0
     assert polygon_area(SQUARE[::-1] - 500) == 360_000
 
 
