@@ -261,14 +261,16 @@ def test_maps_that_shear_scale_or_mirror_too_much_are_refused(
 
 @pytest.mark.parametrize("towards", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
 def test_maps_that_are_too_steep_anywhere_are_refused(towards: tuple[int, int]) -> None:
-    def steep(by: float) -> bool:
-        """A map whose depth goes from 1 - by at one corner of the support to 1 + by at the other."""
-        matrix = np.array([[0.1, 0, 0], [0, 0.1, 0], [by / 2 * towards[0], by / 2 * towards[1], 1]])
-        return homography._is_sane(matrix, SUPPORT * [1, 1])
+    def steep(by: float, scale: float = 1.0) -> bool:
+        """Whether a map is sane whose depth goes from 1 - by at one corner of the support to 1 + by at the other."""
+        matrix = np.array([[scale, 0, 0], [0, scale, 0], [by / 2 * towards[0], by / 2 * towards[1], 1]])
+        return homography._is_sane(matrix, SUPPORT)
 
     assert steep(0.5)
     assert not steep(0.62)  # more than 4 times as deep at one corner as at the other
     assert not steep(1.5)  # folded
+    assert not steep(0.5, 1 / 30)  # in the middle; less than 1 / 40 at the far corner
+    assert not steep(0.5, 30)
 
 
 def test_a_map_is_looked_at_where_matches_are_and_nowhere_else() -> None:
@@ -438,6 +440,13 @@ def test_of_several_matches_of_a_feature_the_nearest_is_kept() -> None:
         assert fit.inliers.tolist() == list(range(12, 24))
 
 
+def test_three_matches_of_two_features_are_too_few() -> None:
+    matches = made_matches(1, np.eye(3), 3, 0, noise_px=0)
+    for name in ("query_rows", "reference_rows"):
+        two = dataclasses.replace(matches, **{name: np.array([0, 1, 1])})
+        assert homography._judged(np.eye(3), two, SIZE, SIZE, 6.0, OPTIONS) is None
+
+
 def test_matches_agree_up_to_the_tolerance() -> None:
     matches = made_matches(1, np.eye(3), 8, 0, noise_px=0)
     off = np.array([0, 0, 0, 5.9, 0, 6.1, 0, 20])
@@ -472,6 +481,16 @@ def test_the_map_is_refined_and_the_judgement_stays() -> None:
     assert corner_error(refined, truth) < 0.3 < corner_error(rough, truth)
     assert dataclasses.replace(refined, reference_from_query=off) == dataclasses.replace(rough, inliers=refined.inliers)
     assert refined.inliers is rough.inliers
+
+
+@pytest.mark.parametrize("found", [None, np.diag([1, np.nan, 1]), np.diag([-1.0, 1, 1])])
+def test_a_refined_map_that_is_degenerate_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch, found: NDArray[np.float64] | None
+) -> None:
+    monkeypatch.setattr(cv2, "findHomography", lambda *_: (found, None))
+    rough = Fit(np.eye(3), np.arange(20), 20, 1.0, 20.0)
+    refined = homography._refined(rough, made_matches(7, np.eye(3), 20, 0, noise_px=0.1), 3.6)
+    assert refined.reference_from_query is rough.reference_from_query
 
 
 def test_few_inliers_are_not_refined() -> None:
