@@ -42,7 +42,9 @@ def with_hole(values: NDArray[Any], filled: float) -> NDArray[Any]:
     return values
 
 
-@pytest.mark.parametrize("filled", [-9999, -32768, -3.4028234663852886e38, 1e38, np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "filled", [-9999, -99999, -32767, -32768, -3.4028234663852886e38, 1e38, np.nan, np.inf, -np.inf]
+)
 def test_floats_are_scaled_by_what_is_data(filled: float) -> None:
     plain, holed = pixels(tiff(heights())), pixels(tiff(with_hole(heights(), filled)))
     assert (holed[HOLE] == 128).all()
@@ -90,7 +92,7 @@ def test_nothing_but_no_data_is_flat() -> None:
 
 def test_what_is_no_number_is_no_data_beside_what_the_file_names() -> None:
     values = with_hole(heights(), -500)
-    values[0, :5] = np.nan
+    values[0, :3], values[0, 3:5] = np.nan, 1e38
     holed = pixels(tiff(values, "-500"))
     assert (holed[HOLE] == 128).all()
     assert (holed[0, :5] == 128).all()
