@@ -77,6 +77,7 @@ def test_what_is_in_no_such_quotes_is_no_name(text: str) -> None:
 
 def test_names_that_are_bytes_are_told() -> None:
     assert is_unicode("日本")
+    assert not is_unicode("日本\udce9")
     assert not is_unicode(os.fsdecode(b"\xe9") if sys.platform not in ("win32", "darwin") else "\udce9")
 
 
@@ -111,6 +112,7 @@ def test_a_path_outside_the_root_has_no_name(path: str) -> None:
     ("top", "name", "below"),
     [
         ("a", "a/b", True), ("a", "a", True), ("a", "ab", False), ("a/b", "a", False), ("/", "/x", True),
+        ("/a", "/a/b", True), ("/a", "/ab", False), ("a", "/a/b", False),
         (".", "x/y", True), (".", "../x", False), (".", "/x", False), (".", "..x", True), ("..", "../x", True),
     ],
 )  # fmt: skip

@@ -11,26 +11,22 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import pickle
-import signal
-import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 from featmatch.errors import FeatmatchError, UsageError
 from featmatch.system.worker_loop import MEMORY_BYTES, Lost, at_work
+from featmatch.system.worker_process import NotBegunError, Worker, working_folder
 
 __all__ = ["MEMORY_BYTES", "Lost", "in_order", "may_start", "prepare", "processes_for", "run"]
 
-_START_SECONDS = 300.0
 _PAUSES = (0.05, 0.2, 1.0, 3.0)  # seconds before each further try to start a process
 _AHEAD = 32  # results for each process that may wait for an earlier one: a slow task stops no other
-_BROKEN = (EOFError, OSError, pickle.UnpicklingError)  # raised by a pipe whose process is gone
 
-_idle: list[_Worker] = []
+_idle: list[Worker] = []
 _freed = threading.Condition()  # guards the list, and the calls under way
 
 
@@ -71,7 +67,7 @@ def in_order(
     from concurrent.futures import Future, ThreadPoolExecutor
 
     calls = _Calls()
-    folder = _working_folder()  # of relative names; a process may have been started in another
+    folder = working_folder()  # of relative names; a process may have been started in another
     waiting: deque[Future[Any]] = deque()
     threads = ThreadPoolExecutor(jobs)
     try:
@@ -94,7 +90,7 @@ def run(
     """Call a function once, as ``in_order`` does; in this process, where it may start no other."""
     if not may_start():
         return function(*arguments)
-    return _Calls().call((function, arguments, memory_bytes, _working_folder()), seconds)
+    return _Calls().call((function, arguments, memory_bytes, working_folder()), seconds)
 
 
 def prepare(*modules: str) -> None:
@@ -105,7 +101,7 @@ def prepare(*modules: str) -> None:
     """
     with contextlib.suppress(OSError), _freed:
         if may_start() and not _idle:
-            _idle.append(_Worker(modules))
+            _idle.append(Worker(modules))
 
 
 def processes_for(jobs: int, tasks: int) -> int:
@@ -132,15 +128,11 @@ def may_start() -> bool:
     return not at_work() and not (process is not None and process.current_process().daemon)
 
 
-class _NotBegunError(Exception):
-    """A process ended before it began with its task, or cannot be started."""
-
-
 class _Calls:
     """Concurrent calls that can be stopped together."""
 
     def __init__(self) -> None:
-        self._busy: set[_Worker] = set()
+        self._busy: set[Worker] = set()
         self._ended = False
 
     def call(self, request: tuple[Any, ...], seconds: float) -> Any:
@@ -149,7 +141,7 @@ class _Calls:
         while True:
             try:
                 succeeded, result = self._try(request, seconds)
-            except (_NotBegunError, OSError) as error:
+            except (NotBegunError, OSError) as error:
                 self._await_another(pauses, error)
                 continue
             if not succeeded:
@@ -157,7 +149,7 @@ class _Calls:
             return result
 
     def _try(self, request: tuple[Any, ...], seconds: float) -> tuple[bool, Any]:
-        worker = self._take(_take_idle) or self._take(_Worker)
+        worker = self._take(_take_idle) or self._take(Worker)
         if worker is None:
             return True, None  # stopped
         try:
@@ -165,7 +157,7 @@ class _Calls:
         finally:
             self._give_back(worker)
 
-    def _take(self, source: Callable[[], _Worker | None]) -> _Worker | None:
+    def _take(self, source: Callable[[], Worker | None]) -> Worker | None:
         with _freed:
             worker = None if self._ended else source()
             if worker is not None:
@@ -197,7 +189,7 @@ class _Calls:
                 raise FeatmatchError(f"cannot start a process to work in: {error}") from error
             _freed.wait(pause)
 
-    def _give_back(self, worker: _Worker) -> None:
+    def _give_back(self, worker: Worker) -> None:
         with _freed:
             self._busy.discard(worker)
             kept = worker.is_alive and not self._ended and len(_idle) < (os.cpu_count() or 1)
@@ -208,14 +200,7 @@ class _Calls:
             worker.stop()
 
 
-def _working_folder() -> str:
-    try:
-        return os.getcwd()
-    except FileNotFoundError:  # it was deleted, and no relative name leads anywhere
-        return os.sep
-
-
-def _take_idle() -> _Worker | None:
+def _take_idle() -> Worker | None:
     with _freed:
         while _idle:
             worker = _idle.pop()
@@ -252,114 +237,3 @@ def _at_exit() -> None:
 atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_freed.acquire, after_in_parent=_freed.release, after_in_child=_after_fork)
-
-
-class _Worker:
-    """A process that answers one call after the other."""
-
-    def __init__(self, modules: Sequence[str] = ()) -> None:
-        """Start one, which imports some modules; it is not waited for.
-
-        Raises:
-            OSError: the system starts none.
-        """
-        folder = _working_folder()
-        paths = [os.path.normpath(os.path.join(folder, path)) for path in sys.path if isinstance(path, str)]
-        work = f"from featmatch.system.worker_loop import work; work({tuple(modules)!a})"
-        program = f"import gc, sys; gc.disable(); sys.path[:] = {paths!a}; {work}"
-        one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        self._expired = False
-        self.process = subprocess.Popen(
-            [sys.executable, *_flags(), "-c", program],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # what decoders say of damaged files
-            env=os.environ | one_thread,
-            start_new_session=True,  # Ctrl-C, or the end of a terminal, is for the parent to deal with
-            creationflags=_WINDOWS_FLAGS,
-        )
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it takes another call."""
-        return not self._expired and self.process.poll() is None
-
-    def call(self, request: tuple[Any, ...], seconds: float) -> tuple[bool, Any]:
-        """Call a function; say whether it returned, and what it returned or raised.
-
-        Raises:
-            _NotBegunError: the process ended before it began.
-        """
-        assert self.process.stdin is not None
-        try:
-            with self._killed_after(_START_SECONDS):
-                pickle.dump(request, self.process.stdin, 5)
-                self.process.stdin.flush()
-                self._receive()
-        except (*_BROKEN, RuntimeError) as error:  # the last: no thread can be started
-            raise _NotBegunError(self._stop_and_say_why(_START_SECONDS)) from error
-        except BaseException:
-            self.stop()
-            raise
-        try:
-            with self._killed_after(seconds):
-                answer: tuple[bool, Any] = self._receive()
-                return answer
-        except _BROKEN:
-            return True, Lost(self._stop_and_say_why(seconds))
-        except BaseException:
-            self.stop()
-            raise
-
-    def stop(self) -> None:
-        """Kill the process, whatever it is doing."""
-        self.process.kill()
-        self.close_pipes()
-        self.process.wait()
-
-    def close_pipes(self) -> None:
-        """Close the pipes; what was not read is lost."""
-        for pipe in (self.process.stdin, self.process.stdout):
-            with contextlib.suppress(OSError):
-                if pipe is not None:
-                    pipe.close()
-
-    def _receive(self) -> Any:
-        assert self.process.stdout is not None
-        return pickle.load(self.process.stdout)
-
-    @contextlib.contextmanager
-    def _killed_after(self, seconds: float) -> Generator[None, None, None]:
-        timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._expire)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-            timer.join()  # so that it is certain whether the process was killed
-
-    def _expire(self) -> None:
-        self._expired = True
-        self.process.kill()
-
-    def _stop_and_say_why(self, seconds: float) -> str:
-        self.stop()
-        return f"took more than {seconds:g} seconds" if self._expired else f"its process ended: {self._status()}"
-
-    def _status(self) -> str:
-        exitcode = self.process.returncode
-        if exitcode >= 0:
-            return f"exit status {exitcode}"
-        with contextlib.suppress(ValueError):
-            return signal.Signals(-exitcode).name
-        return f"signal {-exitcode}"
-
-
-_WINDOWS_FLAGS = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "CREATE_NO_WINDOW", 0)
-
-
-def _flags() -> list[str]:
-    """The interpreter's options, as multiprocessing passes them on."""
-    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    return flags

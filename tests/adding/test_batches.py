@@ -16,6 +16,7 @@ from featmatch.features.looks import LOOK
 from featmatch.images.contents import content_of
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.metadata import Metadata
+from featmatch.store.generation import change_catalog
 from featmatch.store.layout import VOCABULARY
 from featmatch.store.postings import quantised
 from featmatch.store.segment_writer import IndexedImage
@@ -152,6 +153,21 @@ def test_equal_files_are_one_image(small: Index, target: Target, processes: Proc
     assert known(small) == ["a", "b"]
     assert len({record.id for record in small.images()}) == 1
     assert [record.images for record in small.snapshot.catalog.segments()] == [1]
+
+
+def test_images_of_a_segment_are_in_the_order_of_their_numbers(
+    small: Index, target: Target, processes: Processes, folder: Path
+) -> None:
+    old, new = write(folder, "old", "new")
+    add([old], target)
+    with change_catalog(target.catalog) as change:
+        change.replace_segments([1], None)  # as a repair does: the image waits to be added again, and keeps its number
+    add([new, old], target)
+    small.refresh()
+    (segment,) = small.snapshot.segments.values()
+    assert {record.name: record.id for record in small.images()} == {old: 1, new: 2}
+    assert segment.ids.tolist() == [1, 2]
+    assert [int(phash) for phash in segment.phashes] == [int(content_of(file)[:8], 16) for file in (old, new)]
 
 
 def test_failures_lost_processes_and_damaged_files_are_reported(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -11,14 +13,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featmatch.errors import MissingFeatureError, UsageError
+from featmatch.features import extraction
 from featmatch.features.extraction import (
     _CREATE,
     DESCRIPTOR_SIZE,
     DETECTORS,
+    SPEEDS,
     FeatureOptions,
     Features,
     extract,
     extract_grey,
+    features_wanted,
     spread,
 )
 from featmatch.geometry.maps import project
@@ -233,6 +238,7 @@ def test_detector_chooses_the_detector(photos: Photos) -> None:
         {"longest_px": 10_001},
         {"shortest_px": -1},
         {"longest_px": 640, "shortest_px": 641},
+        {"longest_px": 3000, "shortest_px": 2001},
         {"features": 9},
         {"features": 900, "features_at_longest": 899},
         {"features_at_longest": 100_001},
@@ -244,7 +250,117 @@ def test_options_out_of_range_are_misuse(wrong: dict[str, Any]) -> None:
         FeatureOptions(**wrong)
 
 
+@pytest.mark.parametrize(
+    ("detector", "usual"),
+    [("sift", (800, 4000)), ("akaze", (1500, 6000)), ("orb", (1500, 6000)), ("brisk", (1500, 6000)),
+     ("kaze", (800, 4000)), ("surf", (800, 4000))],
+)  # fmt: skip
+def test_what_indexes_are_made_with(detector: str, usual: tuple[int, int]) -> None:
+    few, many = usual
+    made = {speed: tuple(vars(FeatureOptions.of(detector, speed)).values()) for speed in SPEEDS}
+    assert made == {
+        "fast": (detector, 640, 0, few // 2, few // 2), "balanced": (detector, 2000, 0, few, many),
+        "thorough": (detector, 3000, 800, 2 * few, 2 * many),
+    }  # fmt: skip
+    assert FeatureOptions(detector) == FeatureOptions.of(detector) == features_wanted(detector)
+    assert FeatureOptions(detector, features=many + 1).features_at_longest == many + 1
+    assert FeatureOptions(detector, features=few + 1).features_at_longest == many
+    assert FeatureOptions(detector).description() == (
+        f"detector {detector}, longest_px 2000, shortest_px 0, features {few}, features_at_longest {many}"
+    )
+
+
+def test_a_speed_is_one_of_three() -> None:
+    with pytest.raises(UsageError, match=r"^unknown speed 'slow'; one of fast, balanced, thorough$"):
+        FeatureOptions.of("sift", "slow")
+
+
+def test_options_are_kept_by_an_index_as_they_are() -> None:
+    for options in (FeatureOptions(), FeatureOptions("orb", 700, 600, 20, 30)):
+        assert FeatureOptions.of_index(dict(vars(options))) == options
+    assert FeatureOptions.of_index({"detector": "orb"}) == FeatureOptions("orb")
+
+
+@pytest.mark.parametrize("kept", [
+    None, [], "sift", {}, {"longest_px": 640}, {"detector": "sift", "more": 1}, {"detector": 1}, {"detector": None},
+    {"detector": "sift", "features": True}, {"detector": "sift", "features": "9"},
+    {"detector": "sift", "features": 9.0}, {"detector": "sfit"}, {"detector": "sift", "features": 9},
+])  # fmt: skip
+def test_what_an_index_keeps_is_not_believed(kept: Any) -> None:
+    with pytest.raises(UsageError):
+        FeatureOptions.of_index(kept)
+
+
+def test_features_that_are_wanted() -> None:
+    options = FeatureOptions("orb", 700)
+    assert features_wanted(options) is options
+    for wrong in (None, 3, "sfit", ["sift"]):
+        with pytest.raises(UsageError):
+            features_wanted(wrong)
+
+
+class OpenCV:
+    """Stands in for OpenCV: says which detector is made, and how."""
+
+    def __init__(self, *names: str) -> None:
+        for name in names:
+            setattr(self, name, lambda name=name, **how: (name, how))
+
+
+@pytest.mark.parametrize(
+    ("detector", "made"),
+    [
+        ("sift", ("SIFT_create", {"nfeatures": 30, "contrastThreshold": 0.004})),
+        ("orb", ("ORB_create", {"nfeatures": 20, "fastThreshold": 7, "edgeThreshold": 8})),
+        ("akaze", ("AKAZE_create", {"threshold": 0.0001, "max_points": 20})),
+        ("kaze", ("KAZE_create", {"threshold": 0.0005})), ("brisk", ("BRISK_create", {"thresh": 20})),
+    ],
+)  # fmt: skip
+def test_how_detectors_are_made(monkeypatch: pytest.MonkeyPatch, detector: str, made: object) -> None:
+    opencv: Any = OpenCV("SIFT_create", "ORB_create", "AKAZE_create", "KAZE_create", "BRISK_create")
+    monkeypatch.setattr(extraction, "_opencv", opencv)
+    monkeypatch.setattr(extraction, "_own", threading.local())
+    assert _CREATE[detector](10) == made
+    if detector in ("akaze", "kaze", "brisk"):  # OpenCV 5 has them elsewhere
+        opencv = OpenCV()
+        opencv.xfeatures2d = OpenCV("AKAZE_create", "KAZE_create", "BRISK_create")
+        monkeypatch.setattr(extraction, "_opencv", opencv)
+        monkeypatch.setattr(extraction, "_own", threading.local())
+        assert _CREATE[detector](10) == made
+        for lacking in (OpenCV(), opencv):
+            opencv.xfeatures2d = OpenCV()
+            monkeypatch.setattr(extraction, "_opencv", lacking)
+            monkeypatch.setattr(extraction, "_own", threading.local())
+            with pytest.raises(MissingFeatureError, match=f"this OpenCV has no {detector.upper()}_create; "):
+                _CREATE[detector](10)
+
+
+def test_brisk_computes_its_pattern_once_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extraction, "_own", threading.local())
+    first = _CREATE["brisk"](10)
+    assert _CREATE["brisk"](20) is first
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(_CREATE["brisk"], 10).result() is not first
+
+
+def test_surf_where_opencv_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    opencv: Any = OpenCV()
+    opencv.xfeatures2d = OpenCV("SURF_create")
+    monkeypatch.setattr(extraction, "_opencv", opencv)
+    assert _CREATE["surf"](10) == ("SURF_create", {"hessianThreshold": 200})
+
+
+def test_a_part_of_features_is_one_of_all_columns(photos: Photos) -> None:
+    whole = extract(photos["coffee"], few("orb"))
+    part = whole[2:9:2]
+    assert (len(part), part.detector, part.width, part.height) == (4, "orb", 600, 400)
+    for column in ("keypoints", "sizes", "angles", "descriptors"):
+        assert np.array_equal(getattr(part, column), getattr(whole, column)[[2, 4, 6, 8]])
+    assert repr(part) == "Features(4 of orb, 600 x 400 px)"
+
+
 def test_options_at_the_ends_of_their_ranges_are_taken() -> None:
+    FeatureOptions(longest_px=2000, shortest_px=2000, features=100_000)
     FeatureOptions(longest_px=64, shortest_px=64, features=10, features_at_longest=10)
     FeatureOptions(longest_px=10_000, features=100_000, features_at_longest=100_000)
 
@@ -298,6 +414,32 @@ def cluster_and_rest() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     points = np.concatenate([corner, rest]).astype(np.float32)
     responses = np.concatenate([random.uniform(10, 20, 1000), random.uniform(0, 1, 200)]).astype(np.float32)
     return points, responses
+
+
+def plain_spread(
+    points: NDArray[np.float32], responses: NDArray[np.float32], width: int, height: int, limit: int
+) -> list[int]:
+    """``spread``, written out."""
+    side = max((width * height / max(limit / 4, 1)) ** 0.5, 1.0)
+    cells: dict[tuple[int, int], list[int]] = {}
+    for number in np.argsort(-responses, kind="stable").tolist():
+        cells.setdefault((int(points[number, 1] // side), int(points[number, 0] // side)), []).append(number)
+    chosen: list[int] = []
+    for turn in range(len(points)):
+        ranked = sorted((-responses[cell[turn]], place) for place, cell in cells.items() if turn < len(cell))
+        chosen += [cells[place][turn] for _, place in ranked]
+    return chosen[:limit]
+
+
+@pytest.mark.parametrize(("width", "height"), [(400, 300), (30, 700), (3, 2)])
+@pytest.mark.parametrize("limit", [1, 3, 4, 100, 999])
+def test_spread_is_as_it_is_defined(width: int, height: int, limit: int) -> None:
+    random = np.random.default_rng(3)
+    points = (random.random((300, 2)) ** 2 * [width, height]).astype(np.float32)
+    responses = random.permutation(300).astype(np.float32)
+    assert spread(points, responses, width, height, limit).tolist() == plain_spread(
+        points, responses, width, height, limit
+    )
 
 
 def test_spread_covers_the_picture() -> None:

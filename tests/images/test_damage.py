@@ -11,6 +11,7 @@ from PIL import Image
 
 import featmatch
 from featmatch.errors import ImageError
+from featmatch.images.damage import rows_that_came
 from featmatch.images.pixels import load_grey
 
 TURNS = {1: None, 3: 2, 6: 3, 8: 1}  # EXIF orientation -> quarter turns of NumPy's that show it upright
@@ -147,3 +148,48 @@ def test_a_damaged_file_is_indexed_and_its_matches_say_so(
     matches = index.query(tmp_path / "cut.jpg")
     assert matches.damaged
     assert not index.query(photo_folder / "coins.png").damaged
+
+
+def rows(kind: str, *parts: tuple[int, int | None], side: int = 40) -> tuple[int, int]:
+    """The rows that came of parts of a picture: of so many rows each, of one grey, or without one."""
+    shown = np.random.default_rng(0).integers(0, 100, (100, side)).astype(np.uint8)
+    grey = np.concatenate([shown[:count] if tone is None else np.full((count, side), tone) for count, tone in parts])
+    return rows_that_came(Image.fromarray(grey.astype(np.uint8)), kind)
+
+
+def test_rows_of_one_value_at_the_end_or_the_beginning_did_not_come() -> None:
+    assert rows("PNG", (30, None), (10, 0)) == (0, 30)
+    assert rows("BMP", (10, 0), (30, None)) == (10, 40)
+    assert rows("BMP", (4, 0), (20, None), (9, 0)) == (0, 24)
+    assert rows("PNG", (30, None), (10, 7), (10, None)) == (0, 50)
+    assert rows("PNG", (16, None), (84, 0)) == (0, 16)
+    assert rows("PNG", (3, None)) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "tone", "came"),
+    [("PNG", 0, 0), ("PNG", 128, 0), ("PNG", 127, 40), ("PNG", 200, 40), ("JPEG", 127, 0), ("JPEG", 129, 0),
+     ("MPO", 128, 0), ("JPEG", 126, 40), ("JPEG", 0, 40)],
+)  # fmt: skip
+def test_a_picture_of_one_tone_came_unless_it_is_that_of_missing_rows(kind: str, tone: int, came: int) -> None:
+    if came:
+        assert rows(kind, (40, tone)) == (0, came)
+    else:
+        with pytest.raises(ImageError, match=r"^the file is cut short: 0 of 40 rows came$"):
+            rows(kind, (40, tone))
+
+
+def test_few_rows_are_no_picture() -> None:
+    with pytest.raises(ImageError, match=r"^the file is cut short: 15 of 99 rows came$"):
+        rows("PNG", (15, None), (84, 0))
+
+
+@pytest.mark.parametrize(("kind", "bottom"), [("JPEG", 50), ("MPO", 50), ("PNG", 60)])
+def test_rows_of_a_jpeg_that_are_filler_in_part_did_not_come(kind: str, bottom: int) -> None:
+    shown = np.random.default_rng(0).integers(0, 100, (80, 40)).astype(np.uint8)
+    shown[50:60, 32:] = 129
+    shown[60:] = 128
+    assert rows_that_came(Image.fromarray(shown), kind) == (0, bottom)
+    shown[10:60, 32:] = 129
+    if kind != "PNG":  # no more than one row of blocks, and what is smoothed into it
+        assert rows_that_came(Image.fromarray(shown), kind) == (0, 60 - 32)

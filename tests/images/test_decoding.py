@@ -123,7 +123,7 @@ def test_max_pixels_lets_less_in(photo_folder: Path, vocabulary_file: Path, tmp_
 
 def test_memory_grows_with_the_pixels_that_are_let_in() -> None:
     usual = DecodingOptions().memory_bytes
-    assert DecodingOptions(max_pixels=10).memory_bytes == usual
+    assert DecodingOptions(max_pixels=1).memory_bytes == usual == 4 << 30
     assert DecodingOptions(max_pixels=3 * MAX_PIXELS).memory_bytes == 3 * usual
 
 

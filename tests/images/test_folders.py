@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,18 @@ def test_files_come_in_the_order_of_their_names_folder_by_folder(
     assert list(image_files(["./photos//"])) == [f"photos/{name}" for name in names]
     monkeypatch.chdir("photos")
     assert list(image_files(["."])) == names
+
+
+def test_the_order_in_which_the_system_lists_files_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    def walk(top: str) -> Iterator[tuple[str, list[str], list[str]]]:
+        folders = ["z", "c"]
+        yield top, folders, ["b.jpg", "a.jpg"]
+        yield from ((os.path.join(top, name), [], ["2.jpg", "1.jpg"]) for name in folders)
+
+    monkeypatch.setattr("os.path.isdir", lambda path: True)
+    monkeypatch.setattr("os.walk", walk)
+    names = ["a.jpg", "b.jpg", "c/1.jpg", "c/2.jpg", "z/1.jpg", "z/2.jpg"]
+    assert list(image_files(["photos"])) == [f"photos/{name}" for name in names]
 
 
 def test_files_are_passed_on_as_given_whatever_they_are(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from featmatch.images.frames import seek_first_shown
 from featmatch.images.pixels import load_display, load_grey
+from featmatch.images.sources import open_image
 
 
 def frame(level: int, shown: bool = False) -> Image.Image:
@@ -52,3 +54,31 @@ def test_no_more_than_fifty_frames_are_looked_at() -> None:
 def test_an_animation_that_ends_early_shows_what_there_is() -> None:
     content = animation("GIF", [frame(40), frame(90, shown=True)])
     assert np.unique(load_display(content[: len(content) - 60])).size <= 2
+
+
+@pytest.mark.parametrize(("contrast", "is_blank"), [(8, True), (9, False)])
+def test_a_frame_is_blank_that_has_hardly_any_contrast(contrast: int, is_blank: bool) -> None:
+    faint = frame(100)
+    faint.paste((100, 100 + contrast, 100), (10, 10, 20, 20))
+    shown = load_display(animation("PNG", [faint, frame(25, shown=True)]))
+    assert np.array_equal(shown, np.asarray(frame(25, shown=True) if is_blank else faint))
+
+
+def test_transparent_pixels_are_grey_to_the_eye() -> None:
+    clear, seen = Image.new("RGBA", (60, 40), (9, 9, 9, 0)), Image.new("RGBA", (60, 40), (128, 128, 128, 255))
+    clear.paste((250, 250, 250, 0), (0, 0, 20, 20))
+    seen.paste((0, 0, 0, 255), (0, 0, 20, 20))
+    with open_image(animation("PNG", [clear, seen])) as image:
+        assert image.convert("RGBA").getpixel((0, 0)) == (0, 0, 0, 255)
+
+
+def test_pages_are_no_frames() -> None:
+    with open_image(animation("TIFF", [frame(40), frame(25, shown=True)])) as image:
+        assert image.getpixel((15, 15)) == (40, 40, 40)
+
+
+def test_a_frame_that_is_cut_short_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("featmatch.images.frames.load", lambda image: True)
+    with Image.open(io.BytesIO(animation("GIF", [frame(40), frame(25, shown=True)]))) as image:
+        seek_first_shown(image)
+        assert image.tell() == 0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import ExifTags, Image
 
-from featmatch.images.metadata import Metadata, read_metadata
+from featmatch.images.metadata import Metadata, _moment, read_metadata
 
 PICTURE = Image.effect_noise((64, 48), 50).convert("RGB")
 
@@ -142,3 +142,28 @@ def test_damaged_metadata_never_fails(tmp_path: Path) -> None:
     bomb = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>' + XMP.replace(b"K-1", b"&b;")
     PICTURE.save(path, xmp=bomb)
     assert read_metadata(str(path)) == Metadata("JPEG")
+
+
+@pytest.mark.parametrize(
+    ("value", "moment"),
+    [
+        ("2019:01:01 00:00:00", "2019-01-01T00:00:00"), ("2019:12:31 23:59", "2019-12-31T23:59:00"),
+        ("2019-05-03T10:20:30+02:00", "2019-05-03T10:20:30"), ("20190503102030", "2019-05-03T10:20:30"),
+        ("1850:05:03", "1850-05-03"), (b"2019:05:03 10:20:30\0", "2019-05-03T10:20:30"), ("2019:00:10", ""),
+        ("2019:10:00", ""), ("2019:10:32", ""), ("3019:10:01", ""), (2019, ""), (None, ""),
+    ],
+)  # fmt: skip
+def test_moments(value: object, moment: str) -> None:
+    assert _moment(value) == moment
+
+
+def test_of_several_captions_of_iptc_the_first_counts(tmp_path: Path) -> None:
+    PICTURE.save(tmp_path / "a.jpg")
+    segment = iptc((1, 90, b"\x1b%G"), (2, 120, b"first"), (2, 120, b"second"))
+    assert read_metadata(with_segment(tmp_path / "a.jpg", segment)).caption == "first"
+
+
+def test_damaged_text_of_iptc_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    PICTURE.save(tmp_path / "a.jpg")
+    segment = iptc((1, 90, b"\x1b%G"), (2, 120, b"caf\xe9 bar"))
+    assert read_metadata(with_segment(tmp_path / "a.jpg", segment)).caption == "caf\ufffd bar"

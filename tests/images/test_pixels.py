@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featmatch.errors import ImageError, UsageError
+from featmatch.images import pixels as pixels_module
+from featmatch.images.decoding import DecodingOptions
 from featmatch.images.pixels import GreyImage, load_display, load_grey
 
 ORIENTATION = 0x0112
@@ -459,3 +461,38 @@ def test_image_error_survives_pickling() -> None:
 
     copy = pickle.loads(pickle.dumps(ImageError("too_large", "big")))
     assert (copy.status, copy.message, str(copy)) == ("too_large", "big", "big")
+
+
+@pytest.mark.parametrize("longest_px", [20, 60, 200])
+def test_large_pictures_are_resized_where_they_are_decoded_to_the_same_pixels(
+    longest_px: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = encoded(Image.fromarray(smooth(90, 120)).convert("RGB"), "JPEG")
+    options: Any = (longest_px, 0, True, DecodingOptions())
+    apart, grey = pixels_module._decode_grey(content, *options), load_grey(content, longest_px=longest_px, colours=True)
+    assert isinstance(
+        apart, pixels_module._Decoded
+    )  # little is sent between processes, and OpenCV is not loaded for it
+    monkeypatch.setattr(pixels_module, "_LARGE_PIXELS", apart.grey.width * apart.grey.height)
+    assert isinstance(pixels_module._decode_grey(content, *options), pixels_module._Decoded)
+    monkeypatch.setattr(pixels_module, "_LARGE_PIXELS", apart.grey.width * apart.grey.height - 1)
+    whole = pixels_module._decode_grey(content, *options)
+    assert isinstance(whole, GreyImage)
+    for field, value in vars(grey).items():
+        assert np.array_equal(getattr(whole, field), value), field
+
+
+def test_a_picture_to_be_shown_is_decoded_at_twice_its_size_or_a_little_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = encoded(Image.fromarray(smooth(600, 800)).convert("RGB"), "JPEG")
+    sizes: list[tuple[int, int]] = []
+
+    def load(image: Image.Image) -> bool:
+        image.load()
+        sizes.append(image.size)
+        return False
+
+    monkeypatch.setattr(pixels_module, "load", load)
+    bounds = (100, 300, 800, None)
+    shown = [pixels_module._decode_display(content, longest_px, DecodingOptions()) for longest_px in bounds]
+    assert [picture.shape for picture in shown] == [(75, 100, 3), (225, 300, 3), (600, 800, 3), (600, 800, 3)]
+    assert sizes == [(400, 300), (800, 600), (800, 600), (800, 600)]

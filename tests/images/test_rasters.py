@@ -9,7 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
+from featmatch.images import rasters
 from featmatch.images.pixels import load_grey
+from featmatch.images.rasters import narrowed
 
 HOLE = np.s_[5:15, 20:40]
 NO_DATA_TAG = 42113
@@ -40,7 +42,9 @@ def with_hole(values: NDArray[Any], filled: float) -> NDArray[Any]:
     return values
 
 
-@pytest.mark.parametrize("filled", [-9999, -32768, -3.4028234663852886e38, 1e38, np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "filled", [-9999, -99999, -32767, -32768, -3.4028234663852886e38, 1e38, np.nan, np.inf, -np.inf]
+)
 def test_floats_are_scaled_by_what_is_data(filled: float) -> None:
     plain, holed = pixels(tiff(heights())), pixels(tiff(with_hole(heights(), filled)))
     assert (holed[HOLE] == 128).all()
@@ -84,3 +88,37 @@ def test_odd_words_for_no_data_do_no_harm(no_data: str, tmp_path: Path) -> None:
 
 def test_nothing_but_no_data_is_flat() -> None:
     assert np.unique(pixels(tiff(np.full((30, 50), np.nan, np.float32)))).tolist() == [128]
+
+
+def test_what_is_no_number_is_no_data_beside_what_the_file_names() -> None:
+    values = with_hole(heights(), -500)
+    values[0, :3], values[0, 3:5] = np.nan, 1e38
+    holed = pixels(tiff(values, "-500"))
+    assert (holed[HOLE] == 128).all()
+    assert (holed[0, :5] == 128).all()
+    assert (holed[1, 0], holed[-1, -1]) == (0, 255)
+
+
+def test_a_narrow_range_of_floats_spans_all_greys() -> None:
+    narrow = pixels(tiff(heights() * np.float32(1e-11)))
+    assert (narrow.min(), narrow.max()) == (0, 255)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+@pytest.mark.parametrize("filled", [-9999, -500])
+def test_strips_change_nothing(dtype: Any, filled: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = with_hole(heights(dtype), filled)
+    values[::-1].sort(axis=0)  # the brightest pixels are not in the last strip
+    image = Image.fromarray(values)
+    image.info["no_data"] = -500.0 if filled == -500 else None
+    whole = np.asarray(narrowed(image))
+    for strip_pixels in (1, 50, 400, 1499):
+        monkeypatch.setattr(rasters, "_STRIP_PIXELS", strip_pixels)
+        assert np.array_equal(np.asarray(narrowed(image)), whole)
+
+
+@pytest.mark.parametrize(("filled", "stated"), [(-500, None), (-9999, "-1")])
+def test_a_low_value_apart_from_all_else_is_data_if_it_is_no_mark(filled: float, stated: str | None) -> None:
+    holed = pixels(tiff(with_hole(heights(), filled), stated))
+    assert (holed[HOLE] == 0).all()
+    assert 0 < holed[0, 0] < holed[-1, -1] == 255

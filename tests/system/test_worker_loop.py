@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
-import resource
 import signal
 import subprocess
 import sys
@@ -19,6 +19,8 @@ import pytest
 from featmatch.system import worker_loop
 from featmatch.system.worker_loop import MEMORY_BYTES, Lost, at_work, be_at_work, limit_memory
 
+resource = pytest.importorskip("resource", reason="no limits here")
+
 ROOT = str(Path(__file__).parents[2])
 
 
@@ -26,7 +28,7 @@ class Loop:
     """A process that works, with imports of these modules."""
 
     def __init__(self, *modules: str) -> None:
-        program = f"from featmatch.system.worker_loop import work; work({modules!r})"
+        program = f"import gc; gc.disable(); from featmatch.system.worker_loop import work; work({modules!r})"
         self.process = subprocess.Popen(
             [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
         )
@@ -72,6 +74,8 @@ def state(what: str) -> Any:  # noqa: PLR0911
         return os.read(0, 9), os.write(1, b"a decoder")
     if what == "threads":
         return [thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if what == "gc":
+        return gc.isenabled()
     if what == "colorsys":
         return what in sys.modules
     if what == "hang":
@@ -94,6 +98,7 @@ def test_calls_are_answered_one_after_the_other(loop: Loop, tmp_path: Path) -> N
 def test_what_a_worker_is_while_it_works(loop: Loop) -> None:
     assert loop.ask(state, "at work") == (True, True)
     assert loop.ask(state, "interrupt") == (True, True)  # Ctrl-C is for the parent to deal with
+    assert loop.ask(state, "gc") == (True, True)  # off for the imports only
     assert loop.ask(state, "streams") == (True, (b"", 9))
     assert loop.ask(state, "threads") == (True, [True])  # the one that reads stops nothing from ending
     if sys.platform == "linux":

@@ -208,6 +208,47 @@ def sys_has(*modules: str) -> list[bool]:
     return [module in sys.modules for module in modules]
 
 
+def test_nothing_is_prepared_where_no_process_may_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers._stop_idle()
+    monkeypatch.setattr(workers, "may_start", lambda: False)
+    workers.prepare()
+    assert workers._idle == []
+
+
+def test_one_process_stays_of_many() -> None:
+    results([("value", number) for number in range(200)], jobs=3)
+    assert len(workers._idle) == 1
+
+
+def test_a_call_may_take_as_long_as_it_wants() -> None:
+    assert run(task, ("value", 7), seconds=float("inf")) == 7
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_the_processes_of_a_parent_are_not_those_of_its_fork() -> None:
+    script = (
+        "import os\n"
+        "from featmatch.system import workers\n"
+        "first = workers.run(os.getpid, (), seconds=60.0)\n"
+        "if os.fork() == 0:\n"
+        "    assert workers._idle == []\n"
+        "    own = workers.run(os.getpid, (), seconds=60.0)\n"
+        "    workers._at_exit()\n"
+        "    os._exit(7 if own != first else 8)\n"
+        "assert os.waitstatus_to_exitcode(os.wait()[1]) == 7\n"
+        "assert workers.run(os.getpid, (), seconds=60.0) == first\n"
+    )
+    ended = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_idle_processes_end_when_their_parent_does() -> None:
+    script = "import os; from featmatch.system.workers import run; print(run(os.getpid, (), seconds=60.0))"
+    ended = subprocess.run([sys.executable, "-X", "dev", "-c", script], capture_output=True, text=True, check=True)
+    assert ended.stderr == ""  # no pipe is left open, no process unwaited for
+    subprocess.run(["tail", f"--pid={int(ended.stdout)}", "-f", os.devnull], timeout=60, check=True)
+
+
 def test_collecting_garbage_is_off_during_imports_only() -> None:
     workers._stop_idle()
     assert run(gc.isenabled, (), seconds=60.0)
@@ -253,7 +294,7 @@ class Refusing:
         self.left, self.started = failures, subprocess.Popen
         workers._stop_idle()
         monkeypatch.setattr("featmatch.system.workers._PAUSES", (0.0, 0.0))
-        monkeypatch.setattr("featmatch.system.workers.subprocess.Popen", self)
+        monkeypatch.setattr("featmatch.system.worker_process.subprocess.Popen", self)
 
     def __call__(self, *arguments: Any, **how: Any) -> Any:
         self.left -= 1
@@ -287,7 +328,7 @@ def test_as_many_processes_as_can_be_started_do_the_work(monkeypatch: pytest.Mon
 def test_processes_that_end_before_they_begin_are_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     workers._stop_idle()
     monkeypatch.setattr("featmatch.system.workers._PAUSES", (0.0, 0.0))
-    monkeypatch.setattr("featmatch.system.workers._flags", lambda: ["-c", "raise SystemExit(9)"])
+    monkeypatch.setattr("featmatch.system.worker_process._flags", lambda: ["-c", "raise SystemExit(9)"])
     with pytest.raises(FeatmatchError, match="its process ended: exit status 9"):
         run(task, ("value", 1), seconds=60.0)
 
