@@ -144,6 +144,11 @@ def test_nothing_is_wrong_at_the_bounds(changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("detector", ["sift", "kaze"])
+def test_one_word_in_one_cell_is_a_vocabulary(detector: str) -> None:
+    assert first_fault(made(detector, words=1, cells=1)) is None
+
+
+@pytest.mark.parametrize("detector", ["sift", "kaze"])
 def test_there_is_a_bound_on_words_and_cells_of_all_forms(detector: str, monkeypatch: pytest.MonkeyPatch) -> None:
     vocabulary = made(detector)
     monkeypatch.setattr(vocabulary_check, "_MOST_WORDS", len(vocabulary))
