@@ -44,6 +44,9 @@ CRAFTED: dict[str, dict[str, Any]] = {
     "projection short": {"projection": made().projection[:63]},
     "projection wide": {"projection": np.ones((64, 129), np.int8)},
     "projection of nothing": {"projection": np.zeros((64, 128), np.int8)},
+    "projection with a row of nothing": {
+        "projection": made().projection * (np.arange(64) != 9)[:, None].astype(np.int8)
+    },
     "projection not closed": {"projection": np.roll(made().projection, 1, axis=1)},
     "projection of other signs": {"projection": np.arange(64 * 128).reshape(64, 128).astype(np.int8) | 1},
     "probes 0": {"probes": 0},
@@ -109,6 +112,7 @@ TOLD = {
     "offsets descending": "its cells do not hold its words",
     "idf huge": "an idf is missing, or out of range",
     "projection short": "its projection has not 64 rows that say something",
+    "projection with a row of nothing": "its projection has not 64 rows that say something",
     "projection of nothing": "its projection has not 64 rows that say something",
     "projection not closed": "its projection does not go with mirrored and negative pictures",
 }
