@@ -127,7 +127,7 @@ def test_a_mutant_that_no_test_notices_is_reported_and_no_other(tmp_path: Path) 
         "def test_low():\n    assert [low(20), low(100)] == [True, False]\n"
     )
     command = [sys.executable, "-m", "tools.mutants", "toy/steps", "--sample", "99", "--json", "found.json"]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     subprocess.run(command, cwd=tmp_path, env=environment, check=True, stdout=subprocess.DEVNULL)
     [found] = json.loads((tmp_path / "found.json").read_text())
     changes = [(survivor["line"], survivor["after"]) for survivor in found["survivors"]]
