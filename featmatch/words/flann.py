@@ -1,7 +1,7 @@
 """FLANN (Muja and Lowe, VISAPP 2009): approximate nearest neighbours.
 
-The one of OpenCV, whose kd-trees are the same from the same points wherever they are built: so none is ever saved, or
-loaded from a file that may come from a stranger. docs/words.md has what its k-means trees would bring.
+OpenCV's FLANN builds the same kd-trees from the same points on every machine, so trees are never saved, and never
+loaded from files that may come from strangers. docs/words.md measures k-means trees beside them.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class FlannIndex:
     def nearest(
         self, queries: NDArray[np.float32], count: int, checks: int
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """The nearest ``count`` rows: (N, count) int32 numbers and (N, count) float32 squared distances.
+        """Find the nearest rows: (N, count) int32 numbers and (N, count) float32 squared distances, nearest first.
 
         Args:
             queries: (N, D) float32.
             count: at most K.
-            checks: leaves to look at; the more, the surer.
+            checks: leaves to look at; more find nearer rows.
         """
         if len(queries) == 0:
             return np.empty((0, count), np.int32), np.empty((0, count), np.float32)

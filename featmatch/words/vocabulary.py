@@ -22,7 +22,7 @@ from featmatch.system.files import open_file, replace_file
 from featmatch.system.shipped import shipped_file
 from featmatch.words.nearest import FlannSearch, TwoLevelSearch, WordSearch, all_forms
 from featmatch.words.signatures import form_signs, forms_of
-from featmatch.words.vocabulary_check import ARRAYS, Settings, wrongs
+from featmatch.words.vocabulary_check import ARRAYS, Settings, faults
 
 FORMAT_VERSION = 1
 MOST_BYTES = 1 << 28  # of a file: half a million words of the longest descriptors
@@ -72,7 +72,7 @@ class Vocabulary:
 
     @property
     def forms(self) -> int:
-        """Forms of each base word."""
+        """How many forms each base word has: 4 for SIFT, else 1."""
         return forms_of(self.detector)
 
     @property
@@ -166,11 +166,15 @@ class Vocabulary:
 
     @classmethod
     def read(cls, file: BinaryIO, name: str) -> Vocabulary:
-        """Read a vocabulary from an open file; raises as ``load``, and OSError where it cannot be read.
+        """Read a vocabulary from an open file.
 
         Args:
             file: at its beginning.
-            name: to call it by.
+            name: of the file, for messages.
+
+        Raises:
+            VocabularyError: as ``load``.
+            OSError: it cannot be read.
         """
         content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
@@ -220,19 +224,20 @@ class Vocabulary:
         return vocabulary
 
     def verify(self, name: str) -> None:
-        """Raise a VocabularyError, where anything has not the type, shape, range or order that it must have.
-
-        Whoever uses the arrays believes them: compiled code looks up words and cells without looking at bounds.
+        """Check type, shape, range and order of everything: compiled code relies on them.
 
         Args:
             name: of the vocabulary, for the message.
+
+        Raises:
+            VocabularyError: something is not as it must be.
         """
         settings = Settings(self.detector, self.search, self.probes, self.provenance)
-        for wrong in wrongs(settings, self.arrays()):
-            raise VocabularyError(f"{name} is no vocabulary that can be used: {wrong}")
+        for fault in faults(settings, self.arrays()):
+            raise VocabularyError(f"{name} is no vocabulary that can be used: {fault}")
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What is kept in a file, by name."""
+        """The arrays of a vocabulary file, by name."""
         arrays: dict[str, NDArray[Any]] = {
             "words": self.words,
             "cells": self.cells,

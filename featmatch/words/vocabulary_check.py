@@ -1,7 +1,7 @@
-"""Is a vocabulary one that can be used? It may come from a stranger.
+"""Faults of a vocabulary, which may come from a stranger.
 
-Whoever uses its arrays believes them: compiled code looks up words and cells without looking at bounds. And what is in
-it decides how much memory a search takes.
+Compiled code reads words and cells without checking bounds, and their number decides how much memory a search takes. So
+everything is checked before any of it is used.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MOST_IDF = 100.0  # nats
 
 
 class Settings(NamedTuple):
-    """What a vocabulary says of itself, beside its arrays. Each may be anything, as long as it is not checked."""
+    """What a vocabulary says of itself, beside its arrays. Before the check each may be of any type."""
 
     detector: Any
     search: Any
@@ -47,8 +47,8 @@ class Settings(NamedTuple):
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def wrongs(settings: Settings, arrays: Arrays) -> Iterator[str]:
-    """What is wrong, in words; only the first can be relied on, since each look believes what those before it saw."""
+def faults(settings: Settings, arrays: Arrays) -> Iterator[str]:
+    """What is wrong with a vocabulary, in words. Only the first is reliable: each check relies on those before it."""
     yield from _of_settings(settings)
     for name, array in arrays.items():
         kind, axes = ARRAYS[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from featmatch.search.scanning import Hits, PostingLists, QueryEntries
 Hit = tuple[int, int, int]  # entry, row, distance
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scan:
     """What is scanned, and for what.
 
@@ -45,6 +46,7 @@ class Scan:
         np.testing.assert_array_equal(hits.images, self.lists.images[hits.rows])
         return list(zip(hits.entries.tolist(), hits.rows.tolist(), hits.distances.tolist(), strict=True))
 
+    @cached_property
     def votes_one_by_one(self) -> NDArray[np.float64]:
         votes = np.zeros(self.images)
         for entry in range(len(self.query.words)):
@@ -57,6 +59,7 @@ class Scan:
                     votes[image] += self.query.weights[entry] * self.distance_weights[distance] * share
         return votes
 
+    @cached_property
     def hits_one_by_one(self) -> list[Hit]:
         return [
             (entry, row, distance)
@@ -73,8 +76,8 @@ class Scan:
 
     def assert_scanned(self, scan: Callable[..., None], hits_of: Callable[..., Sequence[NDArray[np.generic]]]) -> None:
         """These find what is found one by one, of all images and of a few."""
-        np.testing.assert_allclose(self.votes_by(scan), self.votes_one_by_one(), rtol=1e-4, atol=1e-5)
-        every, hits = np.arange(self.images, dtype=np.uint32), self.hits_one_by_one()
+        np.testing.assert_allclose(self.votes_by(scan), self.votes_one_by_one, rtol=1e-4, atol=1e-5)
+        every, hits = np.arange(self.images, dtype=np.uint32), self.hits_one_by_one
         for some in (every, every[:0], every[::3], every[-1:], every + np.uint32(1 << 20)):
             assert self.hits_by(hits_of, some) == [hit for hit in hits if self.lists.images[hit[1]] in some]
 
@@ -125,8 +128,8 @@ SCANS = {
         for seed, (lists, queries) in enumerate(
             [([1], 1), ([3, 1, 7], 5), ([13, 64, 1, 65, 17], 31), ([127, 129, 2], 33), ([8, 16, 24], 9)]
         )
-        for limit in (0, 1, 15, 22, 32, 64)
-        for voting in (0, 12, 17, 64)
+        for limit in (0, 1, 22, 64)
+        for voting in (0, 17, 64)
     },
     "empty lists": made(1, [0, 0, 0], 9),
     "empty lists between full ones": made(2, [0, 11, 0, 0, 5, 0], 40),

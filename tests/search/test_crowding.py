@@ -81,6 +81,10 @@ def test_what_is_left_weighs_as_much_as_it_did_among_all() -> None:
     assert kept.rivals.tolist() == rivals[some][::2].tolist()
 
 
+def test_limits_are_those_that_everything_was_measured_with() -> None:
+    assert (MOST_MATCHES, MOST_OF_WORD) == (3000, 256)
+
+
 @pytest.mark.parametrize("apart", [1, 3, 1 << 40])
 def test_how_often_values_are_there(apart: int) -> None:
     values = np.random.default_rng(5).integers(3, 40, 60) * apart

@@ -56,7 +56,7 @@ def test_votes_are_added_to_what_is_there() -> None:
     scan = made(8, [20], 4)
     votes = np.full(scan.images, 5, np.float32)
     kernels.scan(scan.lists, scan.query, scan.distance_weights, votes)
-    np.testing.assert_allclose(votes, scan.votes_one_by_one() + 5, rtol=1e-4)
+    np.testing.assert_allclose(votes, scan.votes_one_by_one + 5, rtol=1e-4)
 
 
 def test_a_vote_for_an_image_that_is_not_there_is_refused() -> None:

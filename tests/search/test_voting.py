@@ -384,6 +384,12 @@ def test_options_have_bounds(bounds: dict[str, tuple[int, int]]) -> None:
             VotingOptions(**{name: wrong})
 
 
+@pytest.mark.parametrize("wrong", [{"words": "3"}, {"words": 3.0}, {"sigma": None}, {"shortlist": True}], ids=str)
+def test_options_are_numbers(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        VotingOptions(**wrong)
+
+
 def test_sigma_is_more_than_0() -> None:
     VotingOptions(sigma=1e-3)
     with pytest.raises(UsageError):

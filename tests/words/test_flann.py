@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from typing import Any
+
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -45,3 +48,24 @@ def test_flann_more_checks_find_nearer_points() -> None:
     index = FlannIndex(points)
     few, many = (index.nearest(queries, 1, checks)[1].mean() for checks in (4, 1024))
     assert many < few
+
+
+def test_trees_are_those_that_indexes_were_made_with() -> None:
+    """Other trees find other words, where not all leaves are looked at."""
+    points, queries = random_points(2000, 32, seed=1), random_points(300, 32, seed=2)
+    opencv: Any = cv2
+    index = opencv.flann_Index()
+    cv2.setRNGSeed(20120924)
+    index.build(points, {"algorithm": 1, "trees": 4})
+    expected, squared = index.knnSearch(queries, 2, params={"checks": 8})
+    cv2.setRNGSeed(1)
+    found = FlannIndex(points).nearest(queries, 2, 8)
+    assert np.array_equal(found[0], expected)
+    assert np.array_equal(found[1], squared)
+
+
+def test_points_may_be_of_any_layout_and_queries_too() -> None:
+    points, queries = random_points(500, 32, seed=1), random_points(40, 32, seed=2)
+    plain = FlannIndex(points).nearest(queries, 1, 32)
+    turned = FlannIndex(np.asfortranarray(points)).nearest(np.asfortranarray(queries), 1, 32)
+    assert np.array_equal(plain[0], turned[0])

@@ -101,13 +101,22 @@ def test_each_cell_has_words_in_proportion_to_its_descriptors(forms: int) -> Non
     assert told == [("homes", 400, 400), ("words", 1, 3), ("words", 2, 3), ("words", 3, 3)]
 
 
-def test_words_of_a_cell_are_means_of_what_is_nearest_to_them() -> None:
-    descriptors = np.concatenate([around(far_apart(3, 1, seed=8), 40)])
+def bits_around(patterns: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    """Bits of which one in ten is another than in the pattern."""
+    random = np.random.default_rng(6)
+    flips = random.random((count * len(patterns), patterns.shape[1])) < 0.1
+    return random.permutation((patterns > 127).repeat(count, axis=0) ^ flips).astype(np.uint8)
+
+
+@pytest.mark.parametrize("unit", [1, 255])
+def test_words_of_a_cell_are_means_of_what_is_nearest_to_them(unit: int) -> None:
+    bunches = far_apart(3, 1, seed=8)
+    descriptors = bits_around(bunches, 40) if unit == 255 else around(bunches, 40)
     cell = np.full((1, 32), 128, np.uint8)
-    words = clusters(descriptors, 1).fine(cell, 3)
-    homes = distances(descriptors, words).argmin(axis=1)
+    words = clusters(descriptors, 1, unit).fine(cell, 3)
+    homes = distances(descriptors, words, unit).argmin(axis=1)
     for word in range(3):
-        mean = np.rint(descriptors[homes == word].mean(axis=0)).astype(int)
+        mean = np.rint(descriptors[homes == word].mean(axis=0) * unit).astype(int)
         assert np.abs(words[word] - mean).max() <= 1
 
 
@@ -208,11 +217,14 @@ def test_a_sample_is_of_different_descriptors_in_order() -> None:
     assert places == sorted(set(places))
 
 
-def test_cells_begin_at_different_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
-    descriptors = far_apart(60, 1)
-    one = clusters(descriptors, 1)
+@pytest.mark.parametrize("unit", [1, 255])
+def test_cells_begin_at_different_descriptors(unit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    descriptors = far_apart(60, 1) if unit == 1 else (far_apart(60, 1) > 127).astype(np.uint8)
+    one = clusters(descriptors, 1, unit)
     monkeypatch.setattr(one, "_means", lambda inside, nearest, centres: centres)
-    assert len(np.unique(one.coarse(50), axis=0)) == 50
+    cells = one.coarse(50)
+    assert len(np.unique(cells, axis=0)) == 50
+    assert {tuple(cell) for cell in cells.tolist()} <= {tuple(row) for row in (descriptors.astype(int) * unit).tolist()}
 
 
 # Sums and shares

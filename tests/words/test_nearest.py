@@ -198,6 +198,32 @@ def test_a_process_that_searches_much_compiles(monkeypatch: pytest.MonkeyPatch) 
     assert calls == ["numpy", "compiled", "compiled"]
 
 
+def test_one_thread_multiplies_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
+    search, descriptors = search_all_cells(random_words(20, 16, seed=1)), random_words(60, 16, seed=2)
+    libraries = [one for one in nearest._linear_algebra().info() if one["user_api"] == "blas"]
+    threads: list[int] = []
+
+    def find(descriptors: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
+        threads.extend(one["num_threads"] for one in nearest._linear_algebra().info() if one["user_api"] == "blas")
+        return np.zeros((len(descriptors), count), np.int64)
+
+    monkeypatch.setattr(search, "nearest_with_numpy", find)
+    monkeypatch.setattr(search, "nearest_compiled", find)
+    with nearest._linear_algebra().limit(limits=3, user_api="blas"):
+        search.nearest(descriptors, 1)
+    assert threads == [1] * len(libraries)
+
+
+@pytest.mark.parametrize(("size", "padded"), [(128, 128), (20, 32), (488, 496)])
+def test_compiled_code_may_read_three_rows_beyond_the_last(size: int, padded: int) -> None:
+    words, cells = random_words(11, size, seed=1), random_words(3, size, seed=2)
+    search = TwoLevelSearch(words, cells, np.array([0, 4, 8, 11]), unit=1, forms=1, probes=2)
+    for centres, expected in zip(search._for_kernels, (cells, words), strict=True):
+        assert centres.vectors.shape == (len(expected) + 3, padded)
+        assert np.array_equal(centres.vectors[: len(expected), :size], expected)
+        assert centres.vectors.sum() == expected.sum(dtype=int)
+
+
 def test_the_nearest_stands_in_where_the_probed_cells_hold_too_few_words() -> None:
     words = random_words(6, 16, seed=1)
     search = TwoLevelSearch(words, words[[0, 3]], np.array([0, 2, 6]), unit=1, forms=1, probes=1)

@@ -216,7 +216,8 @@ def test_words_of_a_closed_vocabulary_come_in_fours(photo_folder: Path) -> None:
     "wrong",
     [
         {"words": 3}, {"words": (1 << 22) + 4}, {"search": "tree"}, {"scales": ()}, {"scales": (1.0, 0.04)},
-        {"scales": (4.1,)}, {"cells": -1}, {"words": 8, "cells": 9}, {"cells": (1 << 14) + 1},
+        {"scales": (4.1,)}, {"words": "64"}, {"rounds": 1.5}, {"cells": -1}, {"words": 8, "cells": 9},
+        {"cells": (1 << 14) + 1},
     ],
     ids=str,
 )  # fmt: skip

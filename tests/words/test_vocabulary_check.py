@@ -13,7 +13,7 @@ from featmatch.errors import UsageError, VocabularyError
 from featmatch.words import vocabulary_check
 from featmatch.words.training import TrainingOptions
 from featmatch.words.vocabulary import Vocabulary
-from featmatch.words.vocabulary_check import Settings, wrongs
+from featmatch.words.vocabulary_check import Settings, faults
 from tests.words.vocabularies import made, parts_of, written
 
 CRAFTED: dict[str, dict[str, Any]] = {
@@ -44,6 +44,9 @@ CRAFTED: dict[str, dict[str, Any]] = {
     "projection short": {"projection": made().projection[:63]},
     "projection wide": {"projection": np.ones((64, 129), np.int8)},
     "projection of nothing": {"projection": np.zeros((64, 128), np.int8)},
+    "projection with a row of nothing": {
+        "projection": made().projection * (np.arange(64) != 9)[:, None].astype(np.int8)
+    },
     "projection not closed": {"projection": np.roll(made().projection, 1, axis=1)},
     "projection of other signs": {"projection": np.arange(64 * 128).reshape(64, 128).astype(np.int8) | 1},
     "probes 0": {"probes": 0},
@@ -90,9 +93,9 @@ def test_a_cell_holds_no_more_words_than_a_batch_has_room_for(tmp_path: Path) ->
     assert len(Vocabulary.load(tmp_path / "v.npz")) == count
 
 
-def first_wrong(vocabulary: Vocabulary) -> str | None:
+def first_fault(vocabulary: Vocabulary) -> str | None:
     settings = Settings(vocabulary.detector, vocabulary.search, vocabulary.probes, vocabulary.provenance)
-    return next(wrongs(settings, vocabulary.arrays()), None)
+    return next(faults(settings, vocabulary.arrays()), None)
 
 
 TOLD = {
@@ -109,6 +112,7 @@ TOLD = {
     "offsets descending": "its cells do not hold its words",
     "idf huge": "an idf is missing, or out of range",
     "projection short": "its projection has not 64 rows that say something",
+    "projection with a row of nothing": "its projection has not 64 rows that say something",
     "projection of nothing": "its projection has not 64 rows that say something",
     "projection not closed": "its projection does not go with mirrored and negative pictures",
 }
@@ -116,11 +120,11 @@ TOLD = {
 
 @pytest.mark.parametrize("name", TOLD)
 def test_what_is_wrong_is_told(name: str) -> None:
-    assert first_wrong(replace(made(), **CRAFTED[name])) == TOLD[name]
+    assert first_fault(replace(made(), **CRAFTED[name])) == TOLD[name]
 
 
 def test_a_long_name_is_told_in_part() -> None:
-    told = first_wrong(replace(made(), detector="x" * 1000))
+    told = first_fault(replace(made(), detector="x" * 1000))
     assert told is not None
     assert len(told) < 80
 
@@ -140,7 +144,12 @@ def test_a_long_name_is_told_in_part() -> None:
     ids=str,
 )
 def test_nothing_is_wrong_at_the_bounds(changes: dict[str, Any]) -> None:
-    assert first_wrong(replace(made(), **changes)) is None
+    assert first_fault(replace(made(), **changes)) is None
+
+
+@pytest.mark.parametrize("detector", ["sift", "kaze"])
+def test_one_word_in_one_cell_is_a_vocabulary(detector: str) -> None:
+    assert first_fault(made(detector, words=1, cells=1)) is None
 
 
 @pytest.mark.parametrize("detector", ["sift", "kaze"])
@@ -148,11 +157,11 @@ def test_there_is_a_bound_on_words_and_cells_of_all_forms(detector: str, monkeyp
     vocabulary = made(detector)
     monkeypatch.setattr(vocabulary_check, "_MOST_WORDS", len(vocabulary))
     monkeypatch.setattr(vocabulary_check, "_MOST_CELLS", 3 * vocabulary.forms)
-    assert first_wrong(vocabulary) is None
+    assert first_fault(vocabulary) is None
     for name in ("_MOST_WORDS", "_MOST_CELLS"):
         with monkeypatch.context() as patch:
             patch.setattr(vocabulary_check, name, getattr(vocabulary_check, name) - 1)
-            assert first_wrong(vocabulary) == "it has 40 words in 3 cells"
+            assert first_fault(vocabulary) == "it has 40 words in 3 cells"
 
 
 def test_all_that_can_be_trained_can_be_used() -> None:
