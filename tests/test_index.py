@@ -587,7 +587,7 @@ def test_hits_that_do_not_vote_are_matches_of_those_that_were_voted_for(filled: 
         smooth = picture.filter(ImageFilter.GaussianBlur(1.5))
 
     def found(limit: int) -> dict[int, tuple[float, int]]:
-        search = Search.of(filled.reader, voting=VotingOptions(voting_limit=limit, shortlist=1000))
+        search = Search.of(filled, voting=VotingOptions(voting_limit=limit, shortlist=1000))
         look = search.read(smooth)
         candidates = search.candidates(look, search.words(look), {})
         return {one.id: (one.votes, len(one.matches)) for one in candidates if one.variant == 0}

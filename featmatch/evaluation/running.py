@@ -32,6 +32,7 @@ from featmatch.index import Index
 from featmatch.proof.probability import Likeness
 from featmatch.search.matches import Match
 from featmatch.store.info import IndexInfo
+from featmatch.store.layout import VOCABULARY
 from featmatch.system.progress import StageProgress, ignore, of_stage
 from featmatch.system.workers import Lost, in_order
 
@@ -176,7 +177,7 @@ def evaluate(
     for record in _in_parallel(trials, plan, workspace, twin_pairs, jobs):
         records.append(record)
         progress("querying", len(records), len(trials))
-    vocabulary_bytes = (workspace / _index_name("random") / "vocabulary.npz").stat().st_size
+    vocabulary_bytes = (workspace / _index_name("random") / VOCABULARY).stat().st_size
     failed = [failure.name for failure in report.failed]
     return Evaluation(
         plan, records, index.info(), vocabulary_bytes, len(report.added), adding_s, failed, index.trust_problem

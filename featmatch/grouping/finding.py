@@ -26,9 +26,10 @@ from featmatch.grouping.pairs import Pair, pairs_of
 from featmatch.grouping.remembered import Remembered, recall, remember
 from featmatch.grouping.standing import Standings
 from featmatch.proof.relation import relation_of
-from featmatch.store.catalog import Catalog, ImageRecord
+from featmatch.store.catalog import Catalog
 from featmatch.store.reader import Reader
-from featmatch.store.writing import writing
+from featmatch.store.records import ImageRecord
+from featmatch.store.writing import hold_writer_lock
 from featmatch.system.progress import Progress
 from featmatch.system.workers import Lost, in_order
 
@@ -132,7 +133,7 @@ def _compare_new(
         if not waiting:
             return
         try:
-            with writing(reader.folder):
+            with hold_writer_lock(reader.folder):
                 images = [image for block, _ in waiting for image in block]
                 remember(reader.folder, images, [pair for _, pairs in waiting for pair in pairs], digests)
             waiting.clear()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featmatch import FeatmatchError, Index, StoreError, check
-from featmatch.store.segment import write_segment
+from featmatch.store.segment_writer import write_segment
 from featmatch.system.workers import in_order
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has no such signals")
