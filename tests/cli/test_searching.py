@@ -33,7 +33,7 @@ def test_query_all_shows_unproven_candidates_and_limit_bounds_them(
 
     assert len(matches()) == 2
     assert matches("--limit", "1") == matches()[:1]
-    monkeypatch.setattr("featmatch.proof.answers.PROVEN", 1.1)
+    monkeypatch.setattr("featmatch.proof.proof.PROVEN", 1.1)
     assert matches() == []
     assert len(matches("--all")) >= 2
 
