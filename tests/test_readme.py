@@ -49,7 +49,7 @@ def test_commands_are_those_of_the_command_line() -> None:
 
 TEXTS = [ROOT / "README.md", ROOT / "data" / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 _PATH = re.compile(
-    r"(?<![\w./-])((?:\.ci|\.github|data|docs|featmatch|tests|tools)/[\w./-]*\w|[\w/-]+\.(?:py|md|css|js))\b"
+    r"(?<![\w./-])((?:\.ci|\.github|data|docs|featmatch|tests|tools)/[\w./-]*\w|[\w/-]+\.(?:py|md|css|js|svg))\b"
 )
 _MODULE = re.compile(r"\bpython -m (tools|featmatch)\.([\w.]+)")
 
