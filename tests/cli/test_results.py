@@ -22,7 +22,8 @@ from featmatch.cli.results import (
 )
 from featmatch.features.symmetry import Variant
 from featmatch.search.explanation import Explanation, Seen, SharedWords, Verified, Votes
-from tests.proof.proofs import made_proof, shift
+from tests.geometry.known_maps import shift
+from tests.proof.proofs import made_proof
 
 NOTHING = np.empty((2, 0, 2))
 PROOF = made_proof(shift(40, 20), (200, 160), (320, 213))  # a crop of 47 %, with 20 inliers
