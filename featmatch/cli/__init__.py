@@ -23,12 +23,7 @@ class _Commands(click.Group):
         try:
             check_memory()
             return super().invoke(context)
-        except (
-            FeatmatchError,
-            EOFError,
-            OSError,
-            KeyboardInterrupt,
-        ) as error:  # click would print some itself
+        except (FeatmatchError, EOFError, OSError, KeyboardInterrupt) as error:  # before click sees them
             context.exit(status_of(error))
 
     def list_commands(self, context: click.Context) -> list[str]:

@@ -64,7 +64,7 @@ def query(
 
     IMAGE is a file; the images in INDEX are searched.
 
-    Exit status: 0 a match was found, 1 none was found, 2 an IMAGE could not be read.
+    Exit status: 0 a match was found, 1 none was found, 2 an error, such as an IMAGE that cannot be read.
     """
     if as_json and as_csv:
         raise click.UsageError("use only one of --json and --csv")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
@@ -136,15 +137,25 @@ def test_a_path_is_meant_likewise(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert PathArgument().convert(Path('"b.png"'), None, None) == Path('"b.png"')
 
 
+def options_called(name: str) -> list[click.Parameter]:
+    return [option for command in cli.commands.values() for option in command.params if option.name == name]
+
+
 def test_options_are_those_of_the_engine() -> None:
     assert extraction.DETECTORS == common.DETECTORS
     assert extraction.SPEEDS == common.SPEEDS
-    (max_pixels,) = (option for option in cli.commands["query"].params if option.name == "max_pixels")
-    assert max_pixels.default == formats.MAX_PIXELS
-    timeouts = [
-        option.default for command in cli.commands.values() for option in command.params if option.name == "timeout"
-    ]
-    assert set(timeouts) == {DecodingOptions().timeout}
+    assert {option.default for option in options_called("max_pixels")} == {formats.MAX_PIXELS}
+    assert {option.default for option in options_called("timeout")} == {DecodingOptions().timeout}
+    assert {option.default for option in options_called("jobs")} == {-1}
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("timeout", ("0", "-1", "x")), ("max_pixels", ("0", "-1", "0.5"))])
+def test_options_out_of_range_are_misuse(name: str, wrong: tuple[str, ...]) -> None:
+    option = options_called(name)[0]
+    assert option.type.convert("1", option, None) == 1
+    for value in wrong:
+        with pytest.raises(click.BadParameter):
+            option.type.convert(value, option, None)
 
 
 @pytest.mark.parametrize("features", [None, "orb"])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -77,15 +78,25 @@ def test_the_page_shows_what_is_at_hand_and_the_rest_is_told(
         return reasons
 
     monkeypatch.setattr(page, "write_page", write_page)
+    taken = [SimpleNamespace(name="coins.png", taken="2003-04-05"), SimpleNamespace(name="bad.png", taken=None)]
+    monkeypatch.setattr(Index, "images", lambda index: iter(taken))
     found.append(group_of(str(pictures["coins"]), "bad.png"))
     ended = run("groups", index, "--jobs", "1", "--html", tmp_path / "page.html")
     assert ended.status == 0
     assert (written["target"], written["groups"], written["jobs"]) == (tmp_path / "page.html", found, 1)
+    assert written["dates"] == {"coins.png": "2003-04-05"}
     assert written["path_of"](str(pictures["coins"])) == str(pictures["coins"])
     first, second = ended.err.splitlines()
     assert first == "featmatch: bad.png: not shown: cannot be decoded"
     assert second.startswith("featmatch: the files of 2 images are not at hand")
     assert "so they are not shown" in second
+
+
+def test_files_are_looked_for_below_the_root(run: Run, index: Path, tmp_path: Path, found: Groups) -> None:
+    (tmp_path / "coins.png").touch()
+    found.append(group_of("a.png", "coins.png", marked=("coins.png",)))
+    ended = run("groups", index, "--jobs", "1", "--print0", "--root", tmp_path)
+    assert ended[:2] == (0, os.path.realpath(tmp_path / "coins.png") + "\0")
 
 
 def test_results_that_cannot_be_kept_are_told(run: Run, own_index: Path, pictures: dict[str, Path]) -> None:

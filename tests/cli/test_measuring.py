@@ -9,6 +9,7 @@ import pytest
 from featmatch import FeatureOptions, Vocabulary
 from featmatch.cli import measuring
 from featmatch.errors import FeatmatchError
+from featmatch.evaluation.running import Photos
 from featmatch.evaluation.trials import SUITES, EvaluationOptions
 from tests.cli.conftest import Run
 
@@ -49,10 +50,10 @@ def test_evaluate_passes_on_what_is_asked_for(
     called: list[Any] = []
     asked: dict[str, Any] = {}
 
-    def evaluate(paths: Any, workspace: Path, options: EvaluationOptions, **more: Any) -> SimpleNamespace:
+    def evaluate(photos: Photos, workspace: Path, options: EvaluationOptions, **more: Any) -> SimpleNamespace:
         assert workspace.is_dir() != kept  # that of the user is made by the evaluation
         more.pop("progress")("querying", 1, 2)
-        called.extend((list(paths), workspace, options))
+        called.extend((photos, workspace, options))
         asked.update(more)
         return SimpleNamespace(unseen="not all was seen")
 
@@ -69,13 +70,10 @@ def test_evaluate_passes_on_what_is_asked_for(
         "--vocabulary", "v.npz", *own, *files,
     )  # fmt: skip
     assert ended == (0, "two\nlines\n", "featmatch: not all was seen\n")
-    paths, workspace, options = called
-    assert paths == ["photos", "more"]
+    photos, workspace, options = called
+    assert photos == Photos(("photos", "more"), ("others",), [("a.jpg", "b.jpg")])
     assert options == EvaluationOptions(("crops", "hard"), 7, 3)
-    assert asked == {
-        "distractors": ("others",), "features": FeatureOptions.of("sift", "fast"), "vocabulary": "v.npz",
-        "twins": [("a.jpg", "b.jpg")], "jobs": 2,
-    }  # fmt: skip
+    assert asked == {"features": FeatureOptions.of("sift", "fast"), "vocabulary": "v.npz", "jobs": 2}
     assert (workspace == tmp_path / "index") == kept
     assert not workspace.exists()  # a temporary one is gone
     assert (tmp_path / "a.json").read_text() == '{"found": null}\n'
@@ -85,7 +83,7 @@ def test_evaluate_passes_on_what_is_asked_for(
 def test_evaluate_all_is_every_suite(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[EvaluationOptions] = []
 
-    def evaluate(paths: Any, workspace: Path, options: EvaluationOptions, **more: Any) -> SimpleNamespace:
+    def evaluate(photos: Photos, workspace: Path, options: EvaluationOptions, **more: Any) -> SimpleNamespace:
         called.append(options)
         return SimpleNamespace(unseen=None)
 
@@ -105,7 +103,7 @@ def test_an_index_in_a_temporary_folder_is_forgotten(
     forgotten: list[Path] = []
     monkeypatch.setattr(trust, "forget_below", forgotten.append)
 
-    def evaluate(paths: Any, workspace: Path, *options: Any, **more: Any) -> SimpleNamespace:
+    def evaluate(photos: Photos, workspace: Path, *options: Any, **more: Any) -> SimpleNamespace:
         raise FeatmatchError(f"in {workspace}")
 
     monkeypatch.setattr("featmatch.evaluation.running.evaluate", evaluate)

@@ -4,134 +4,85 @@ import csv
 import io
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from featmatch import Group, Member, Relation
-from featmatch.cli.results import print_explanation, print_groups_csv, print_groups_json, print_groups_table
+from featmatch import Group, Match, Matches, Member, Relation, Verification
+from featmatch.cli.results import (
+    MatchesCsv,
+    print_explanation,
+    print_groups_csv,
+    print_groups_json,
+    print_groups_table,
+    print_matches_json,
+    print_matches_table,
+    print_verification,
+)
 from featmatch.features.symmetry import Variant
 from featmatch.search.explanation import Explanation, Seen, SharedWords, Verified, Votes
-from tests.cli.conftest import Run
+from tests.geometry.known_maps import shift
+from tests.proof.proofs import made_proof
 
-MATCH_KEYS = {
-    "id", "name", "probability", "score", "inliers", "agreement", "relation", "homography",
-    "query_region", "reference_region", "query_overlap", "reference_overlap", "verdict",
-    "damaged",
-}  # fmt: skip
-RELATION_KEYS = {"kind", "rotation_deg", "scale", "mirrored", "negative"}
 NOTHING = np.empty((2, 0, 2))
+PROOF = made_proof(shift(40, 20), (200, 160), (320, 213))  # a crop of 47 %, with 20 inliers
+PROVEN = f"{PROOF.probability:.4f}"
+BOTH = Matches([Match(1, "a.jpg", PROOF), Match(2, "two\nlines.jpg", PROOF, "rejected", damaged=True)], damaged=True)
 
 
-def test_query_prints_a_table_and_says_what_was_found(run: Run, index: Path, pictures: dict[str, Path]) -> None:
-    ended = run("query", index, pictures["crop"], pictures["stranger"], pictures["blank"])
-    assert ended.status == 0
-    assert str(pictures["chelsea"]) in ended.out
-    assert f"{pictures['stranger']}: nothing found" in ended.out
-    assert f"{pictures['blank']}: too_little_detail" in ended.out
-    assert ended.err == ""
-
-
-def test_query_json_is_one_object_a_line_as_promised(run: Run, index: Path, pictures: dict[str, Path]) -> None:
-    names = ("crop", "missing", "text", "blank", "stranger")
-    ended = run("query", index, *(pictures[name] for name in names), "--json")
-    lines = ended.lines()
-    assert [line["query"] for line in lines] == [str(pictures[name]) for name in names]
-    assert [line["status"] for line in lines] == ["ok", "not_found", "decode_failed", "too_little_detail", "ok"]
-    assert all(set(line) == {"query", "status", "damaged", "matches"} for line in lines)
-    assert [len(line["matches"]) for line in lines] == [1, 0, 0, 0, 0]
-    match = lines[0]["matches"][0]
-    assert set(match) == MATCH_KEYS
-    assert set(match["relation"]) == RELATION_KEYS
-    assert match["name"] == str(pictures["chelsea"])
-    assert match["probability"] > 0.5
-    assert match["relation"]["kind"] == "crop"
-    assert abs(match["relation"]["rotation_deg"] - 90) < 2
-    np.testing.assert_allclose(np.array(match["homography"]) @ [0, 199, 1], [40, 20, 1], atol=3)
-    assert len(ended.err.splitlines()) == 2
-
-
-def test_query_csv_parses_back(run: Run, index: Path, pictures: dict[str, Path]) -> None:
-    names = ("crop", "missing", "stranger")
-    images = [pictures[name] for name in names]
-    rows = list(csv.DictReader(io.StringIO(run("query", index, *images, "--csv").out)))
-    lines = run("query", index, *images, "--json").lines()
-    assert [row["query"] for row in rows] == [str(path) for path in images]
-    assert [row["status"] for row in rows] == ["ok", "not_found", "ok"]
-    match = lines[0]["matches"][0]
-    assert set(rows[0]) == {"query", "status", "query_damaged"} | (MATCH_KEYS - {"relation"}) | RELATION_KEYS
-    assert rows[0]["name"] == match["name"]
-    assert float(rows[0]["score"]) == match["score"]
-    assert float(rows[0]["rotation_deg"]) == match["relation"]["rotation_deg"]
-    assert json.loads(rows[0]["homography"]) == match["homography"]
-    assert json.loads(rows[0]["query_region"]) == match["query_region"]
-    assert rows[1]["name"] == rows[2]["name"] == ""
-
-
-def test_verify_answers_in_words_and_exit_status(run: Run, pictures: dict[str, Path]) -> None:
-    yes = run("verify", pictures["crop"], pictures["chelsea"])
-    assert (yes.status, yes.err) == (0, "")
-    assert yes.out.startswith("yes")
-    no = run("verify", pictures["crop"], pictures["stranger"])
-    assert (no.status, no.err) == (1, "")
-    assert no.out.startswith("no")
-    assert len(no.out.splitlines()) == 1
-    blank = run("verify", pictures["crop"], pictures["blank"])
-    assert blank.status == 1
-    assert "detail" in blank.out
-
-
-def test_verify_json_is_a_match_with_verified_and_reason(run: Run, pictures: dict[str, Path]) -> None:
-    for name, verified in (("chelsea", True), ("stranger", False), ("blank", False)):
-        (found,) = run("verify", pictures["crop"], pictures[name], "--json").lines()
-        assert set(found) == MATCH_KEYS | {"verified", "reason", "query_damaged"}
-        assert found["verified"] is verified
-        assert found["reason"]
-    (found,) = run("verify", pictures["crop"], pictures["chelsea"], "--json").lines()
-    assert set(found["relation"]) == RELATION_KEYS
-    assert found["relation"]["kind"] == "crop"
-
-
-def test_damaged_files_are_told(run: Run, own_index: Path, pictures: dict[str, Path], tmp_path: Path) -> None:
-    whole, cut = tmp_path / "whole.jpg", tmp_path / "cut.jpg"
-    Image.open(pictures["astronaut"]).convert("RGB").save(whole)
-    cut.write_bytes(whole.read_bytes()[:-2])
-    added = run("add", own_index, cut)
-    assert added.status == 0
-    assert f"featmatch: {cut}: damaged: " in added.err
-    assert added.err.count("damaged: ") == 1
-    assert f"{cut} (damaged)  (copy" in run("query", own_index, whole).out
-    assert run("query", own_index, cut).out.startswith(f"{cut} (damaged):")
-    (line,) = run("query", own_index, cut, "--json").lines()
-    assert (line["damaged"], line["matches"][0]["damaged"]) == (True, True)
-    (line,) = run("query", own_index, whole, "--json").lines()
-    assert (line["damaged"], line["matches"][0]["damaged"]) == (False, True)
-    (row,) = csv.DictReader(io.StringIO(run("query", own_index, whole, "--csv").out))
-    assert (row["query_damaged"], row["damaged"]) == ("False", "True")
-    assert f"yes: {cut} (damaged) / {whole}: " in run("verify", cut, whole).out
-
-
-def test_a_line_of_the_table_has_the_numbers_of_the_json(run: Run, index: Path, pictures: dict[str, Path]) -> None:
-    heading, columns, line = run("query", index, pictures["crop"]).out.splitlines()
-    assert heading == f"{pictures['crop']}:"
-    assert columns == "  probability  inliers  of query  of image  name  (relation)"
-    (match,) = run("query", index, pictures["crop"], "--json").lines()[0]["matches"]
-    assert line == (
-        f"  {match['probability']:11.4f}  {match['inliers']:7}  {match['query_overlap']:8.0%}  "
-        f"{match['reference_overlap']:8.0%}  {pictures['chelsea']}  (crop of, rotated 90°)"
+def test_matches_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    print_matches_table("q.jpg", BOTH)
+    assert capsys.readouterr().out == (
+        "q.jpg (damaged):\n"
+        "  probability  inliers  of query  of image  name  (relation)\n"
+        f"       {PROVEN}       20      100%       47%  a.jpg  (crop of)\n"
+        f'       {PROVEN}       20      100%       47%  "two\\012lines.jpg" (damaged)  (crop of; rejected)\n'
     )
 
 
-def test_a_verdict_stands_behind_the_relation(run: Run, own_index: Path, pictures: dict[str, Path]) -> None:
-    query = "query", own_index, pictures["crop"]
-    for command, status in (("accept", 0), ("reject", 1)):
-        run(command, own_index, pictures["crop"], pictures["chelsea"])
-        said = run(*query, "--all")
-        assert said.status == status
-        assert said.out.endswith(f", rotated 90°; {command}ed)\n")
+def test_no_matches_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    print_matches_table("two\nlines.jpg", Matches())
+    print_matches_table("q.jpg", Matches(status="too_little_detail", damaged=True))
+    said = '"two\\012lines.jpg": nothing found\nq.jpg (damaged): too_little_detail\n'
+    assert capsys.readouterr().out == said
+
+
+def test_matches_are_a_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+    print_matches_json("q.jpg", BOTH)
+    print_matches_json("no.jpg", Matches(status="not_found"))
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first == {
+        "query": "q.jpg", "status": "ok", "damaged": True, "matches": [match.to_dict() for match in BOTH],
+    }  # fmt: skip
+    assert second == {"query": "no.jpg", "status": "not_found", "damaged": False, "matches": []}
+
+
+def test_matches_are_rows_of_csv(capsys: pytest.CaptureFixture[str]) -> None:
+    print_matches = MatchesCsv()
+    print_matches("q.jpg", BOTH)
+    print_matches("no.jpg", Matches(status="not_found"))
+    first, second, third = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    told = BOTH[0].to_dict()
+    relation = told.pop("relation")
+    shown = {name: json.dumps(value) if isinstance(value, list) else str(value) for name, value in told.items()}
+    assert first == {
+        "query": "q.jpg", "status": "ok", "query_damaged": "True", **shown, "agreement": "", "verdict": "",
+        **{name: str(value) for name, value in relation.items()},
+    }  # fmt: skip
+    assert (second["name"], second["verdict"], second["damaged"]) == (r'"two\012lines.jpg"', "rejected", "True")
+    filled = {name: value for name, value in third.items() if value}
+    assert filled == {"query": "no.jpg", "status": "not_found", "query_damaged": "False"}
+
+
+def test_a_verification_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    yes = Verification(True, "20 features agree", PROOF, ("a", "b"), (False, True))
+    print_verification("a.jpg", "two\nlines.jpg", yes)
+    print_verification("a.jpg", "b.jpg", Verification(False, "too little detail", None, ("a", "b")))
+    assert capsys.readouterr().out == (
+        f'yes: a.jpg / "two\\012lines.jpg" (damaged): 20 features agree (probability {PROVEN})\n'
+        "no: a.jpg / b.jpg: too little detail (probability 0.0000)\n"
+    )
 
 
 ORIGINAL = Member(7, ("a.jpg", "again.jpg", "./a.jpg"), 640, 480, 12345, None, 1.0, None, 0, same_file=("./a.jpg",))
@@ -218,13 +169,14 @@ def test_an_explanation_has_a_line_for_each_stage_that_was_reached(capsys: pytes
     ]  # fmt: skip
 
 
-def test_a_proven_explanation_ends_with_its_probability(run: Run, index: Path, pictures: dict[str, Path]) -> None:
-    asked = "explain", index, pictures["crop"], pictures["chelsea"]
-    lines = run(*asked).out.splitlines()
-    (found,) = run(*asked, "--json").lines()
-    match = found["match"]
-    assert f"  matches      {found['matches']}, of which {match['inliers']} agree" in lines
-    assert lines[-2] == (
-        f"  probability  {match['probability']:.4f} (crop of, rotated 90°; pixels agree to {match['agreement']:.2f})"
-    )
-    assert lines[-1] == found["verdict"]
+@pytest.mark.parametrize(("agreement", "said"), [(None, "pixels not compared"), (0.456, "pixels agree to 0.46")])
+def test_an_explanation_has_the_probability_and_the_pixels(
+    capsys: pytest.CaptureFixture[str], agreement: float | None, said: str
+) -> None:
+    proof = replace(PROOF, evidence=replace(PROOF.evidence, agreement=agreement))
+    found = explanation(agreement=Verified(31, Match(1, "a.jpg", proof), 1, NOTHING))
+    lines = explained(capsys, replace(found, lost=None, verdict="proven: crop of"))
+    assert lines[2:] == [
+        "  matches      31, of which 20 agree", f"  probability  {proof.probability:.4f} (crop of; {said})",
+        "proven: crop of",
+    ]  # fmt: skip

@@ -335,9 +335,10 @@ def test_sets_that_agree_are_the_largest_unlike_one_another() -> None:
 
 
 def test_two_matches_alone_are_no_set() -> None:
-    scattered = made_matches(0, np.eye(3), 0, 40)
-    assert all(len(rows) >= 3 for rows in rows_of(scattered))
-    assert rows_of(made_matches(0, np.eye(3), 2, 0, noise_px=0)) == []
+    five = made_matches(0, np.eye(3), 5, 0, noise_px=0)
+    two = made_matches(1, similarity(80, 1, 100, 10), 2, 0, noise_px=0)
+    assert set(map(tuple, rows_of(together(five, two)))) == {(0, 1, 2, 3, 4)}
+    assert rows_of(two) == []
 
 
 def test_near_a_keypoint_places_agree_closely_and_far_from_it_loosely() -> None:

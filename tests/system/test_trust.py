@@ -123,4 +123,4 @@ def test_without_a_record_only_this_process_knows(index: Path, tmp_path: Path, m
     later = Index.open(index)
     assert later.path_of(str(picture)) is None
     (match,) = later.query(picture)
-    assert (match.evidence.agreement, later.query(picture).not_at_hand) == (None, [str(picture)])
+    assert (match.proof.evidence.agreement, later.query(picture).not_at_hand) == (None, [str(picture)])
