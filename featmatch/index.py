@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from featmatch.adding.batches import AddReport, Progress, Target, add_files, remove_vanished
+from featmatch.adding.batches import AddReport, Target, add_files, remove_vanished
 from featmatch.arguments import check_kind, check_number, check_run, checked_path, checked_paths
 from featmatch.features.extraction import FeatureOptions, features_wanted
 from featmatch.geometry.matches import GeometryOptions
@@ -26,6 +26,7 @@ from featmatch.store.layout import CATALOG
 from featmatch.store.reader import Reader
 from featmatch.store.removal import remove_images
 from featmatch.store.writing import become_writer
+from featmatch.system.progress import Progress, ignore
 from featmatch.words.vocabulary import Vocabulary
 
 
@@ -113,7 +114,7 @@ class Index(Reader):
             target = Target(self.folder, naming, self.options, len(self.vocabulary))
             report = add_files(
                 files, target, jobs=jobs, decoding=decoding, pages=pages, text=text,
-                progress=progress or (lambda done, total: None), committed=lambda: merge_due(self),
+                progress=progress or ignore, committed=lambda: merge_due(self),
             )  # fmt: skip
             if prune:
                 report.vanished.extend(remove_vanished(given, target))
@@ -244,7 +245,7 @@ class Index(Reader):
         from featmatch.grouping.finding import find_groups  # SciPy takes longer to import than a query takes
 
         check_run(jobs, progress)
-        return find_groups(self, jobs=jobs, progress=progress or (lambda done, total: None))
+        return find_groups(self, jobs=jobs, progress=progress or ignore)
 
     def _judge(self, a: str | os.PathLike[str], b: str | os.PathLike[str], is_copy: bool | None, wait: bool) -> bool:
         one, other = (checked_path(name, "each of a and b") for name in (a, b))

@@ -28,12 +28,11 @@ from featmatch.store.layout import CATALOG, VOCABULARY, segment_folder, vocabula
 from featmatch.store.places import Naming
 from featmatch.store.postings import quantised
 from featmatch.store.segment_writer import IndexedImage, write_segment
+from featmatch.system.progress import Progress
 from featmatch.system.trust import spellings
 from featmatch.system.worker_loop import at_work
 from featmatch.system.workers import Lost, in_order
 from featmatch.words.vocabulary import Vocabulary
-
-Progress = Callable[[int, int], None]
 
 BATCH_IMAGES = 5000  # in a segment; what a crash can cost is the work on as many
 _FEW_FILES = 12  # starting a process takes longer than indexing so few

@@ -33,9 +33,8 @@ from featmatch.proof.probability import Likeness
 from featmatch.search.matches import Match
 from featmatch.store.info import IndexInfo
 from featmatch.store.layout import VOCABULARY
+from featmatch.system.progress import StageProgress, ignore, of_stage
 from featmatch.system.workers import Lost, in_order
-
-Progress = Callable[[str, int, int], None]
 
 _TRIAL_SECONDS = 600.0
 
@@ -134,7 +133,7 @@ def evaluate(
     vocabulary: str | os.PathLike[str] | None = None,
     twins: Iterable[tuple[str, str]] = (),
     jobs: int = -1,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> Evaluation:
     """Index one half of the photos, query edited copies of both halves, and record the answers.
 
@@ -155,7 +154,7 @@ def evaluate(
         StoreError: the workspace holds an index that was made otherwise.
     """
     options = options or EvaluationOptions()
-    progress = progress or (lambda stage, done, total: None)
+    progress = progress or ignore
     workspace = Path(os.path.abspath(workspace))
     plan = plan_for(list(dict.fromkeys(image_files(paths))), options)
     apart = {*plan.held_out, *plan.decorated}
@@ -185,11 +184,11 @@ def evaluate(
     )
 
 
-def _hold(index: Index, names: Sequence[str], jobs: int, progress: Progress) -> AddReport:
+def _hold(index: Index, names: Sequence[str], jobs: int, progress: StageProgress) -> AddReport:
     """Let an index hold these files, and nothing else."""
     name_of = index.places.naming(names).name_of
     index.remove({record.name for record in index.images()}.difference(map(name_of, names)))
-    return index.add(names, jobs=jobs, progress=lambda done, total: progress("indexing", done, total))
+    return index.add(names, jobs=jobs, progress=of_stage(progress, "indexing"))
 
 
 # Suites with pictures of their own in the index, which other suites are not to meet: those draw faces as well.
@@ -197,7 +196,7 @@ _OWN_PICTURES: dict[str, Callable[[Plan, Path], list[str]]] = {"hard": write_dec
 
 
 def _make_index_with(
-    pictures: Sequence[str], suite: str, workspace: Path, names: Sequence[str], jobs: int, progress: Progress
+    pictures: Sequence[str], suite: str, workspace: Path, names: Sequence[str], jobs: int, progress: StageProgress
 ) -> None:
     """The same index with the pictures of a suite in it."""
     folder = workspace / _index_name(suite)

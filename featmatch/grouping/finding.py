@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -30,9 +30,8 @@ from featmatch.store.catalog import Catalog
 from featmatch.store.reader import Reader
 from featmatch.store.records import ImageRecord
 from featmatch.store.writing import hold_writer_lock
+from featmatch.system.progress import Progress
 from featmatch.system.workers import Lost, in_order
-
-Progress = Callable[[int, int], None]
 
 _BLOCK_IMAGES = 100  # compared as one task, and remembered as one record
 _FEW_IMAGES = 200  # starting a process takes longer than comparing so few

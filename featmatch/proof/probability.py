@@ -6,8 +6,9 @@ import json
 import math
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Any, ClassVar, NamedTuple
+
+from featmatch.system.shipped import shipped_file
 
 # Pixels that agree this well over all that two pictures share are a copy, whoever else has a part of it.
 COPY_AGREEMENT = 0.8
@@ -183,12 +184,12 @@ def _bounded(exponent: float) -> float:
 @cache
 def feature_weights(detector: str, *, with_pixels: bool) -> FeatureWeights:
     """The weights fitted for a detector, from ``data/probability.json`` (``tools/calibrate.py``)."""
-    fits = json.loads((resources.files("featmatch.data") / "probability.json").read_text())
+    fits = json.loads(shipped_file("probability.json").read_text())
     return FeatureWeights(**fits.get(detector, fits["other"])["with pixels" if with_pixels else "without pixels"])
 
 
 @cache
 def whole_weights(*, with_pixels: bool) -> WholeWeights:
     """The weights fitted for whole pictures, from ``data/whole.json`` (``tools/calibrate_whole.py``)."""
-    fits = json.loads((resources.files("featmatch.data") / "whole.json").read_text())
+    fits = json.loads(shipped_file("whole.json").read_text())
     return WholeWeights(**fits["with pixels" if with_pixels else "without pixels"])

@@ -165,3 +165,12 @@ def test_probabilities_grow_with_the_score_and_stay_within_bounds() -> None:
     found = [probability_of(score) for score in (-1e6, -5, 0, 3, 6, 9, 20, 1e6)]
     assert found == sorted(found)
     assert 0 <= found[0] < found[-1] <= 1
+
+
+def test_the_score_grows_with_all_evidence() -> None:
+    def score(layout: float, share: float, colours: float, agreement: float | None) -> float:
+        return WholeEvidence(Likeness(layout, share, colours), agreement).score()
+
+    assert score(150, 1, 1, None) > score(150, 0.5, 1, None) > score(20, 0.5, 1, None)
+    assert score(150, 1, 1, 1) > score(150, 1, 1, 0.2)
+    assert score(150, 1, 1, 1) > score(150, 1, 0.5, 1)

@@ -13,7 +13,7 @@ from featmatch.features.symmetry import Variant
 from featmatch.images.pixels import load_display
 from featmatch.proof.drawing import _DROPPED, _KEPT, draw_proof
 from featmatch.search.explanation import Explanation
-from tests.features.test_looks import blobs
+from tests.plain_pictures import blobs
 from tools.small_index import draw_pictures, small_index
 
 

@@ -332,7 +332,7 @@ def test_the_command_names_what_is_none_of_an_index(folder: Path) -> None:
     (folder / "notes.txt").write_text("mine")
     ended = CliRunner().invoke(cli, ["check", str(folder)], standalone_mode=False)
     assert ended.return_value == 0
-    assert f"{folder / 'notes.txt'}: is nothing of an index; left alone" in ended.output
+    assert f"{folder / 'notes.txt'}: not part of an index; left alone" in ended.output
 
 
 @pytest.mark.parametrize(
