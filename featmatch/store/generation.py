@@ -172,8 +172,8 @@ class Change:
         able, in_step = text_search.is_available(self._connection.execute), row is not None and json.loads(row[0])
         if able and (self._reworded is None or not in_step):
             text_search.write_all(self._connection.execute)
-        elif able:
-            text_search.write(self._connection.execute, self._reworded or ())
+        elif able and self._reworded:
+            text_search.write(self._connection.execute, self._reworded)
         if able != in_step and (able or self._reworded != set()):
             self.describe(TEXT_SEARCH, able)
         self._reworded = set()
