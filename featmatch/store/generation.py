@@ -229,7 +229,7 @@ def _next_generation(path: Path, former: Path | None = None) -> Iterator[Change]
         raise StoreError(f"catalogue {path}: {error}") from error
     finally:
         with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
+            aside.unlink()
 
 
 def _number(value: Any) -> int:

@@ -220,3 +220,18 @@ def test_what_is_no_catalogue_is_not_changed(path: Path) -> None:
     with pytest.raises(StoreError), change_catalog(path):
         raise AssertionError("it is changed")
     assert os.listdir(path.parent) == ["catalog.sqlite"]
+
+
+def test_a_commit_is_on_the_disk_before_and_after_it_is_renamed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    replace = os.replace
+
+    def replaced(source: Path, target: Path) -> None:
+        done.append("replace")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", lambda handle: done.append("fsync"))
+    monkeypatch.setattr(os, "replace", replaced)
+    monkeypatch.setattr("featmatch.store.generation.flush_folder", lambda folder: done.append(f"flush {folder}"))
+    add(path, {"a.jpg": 1})
+    assert done == ["fsync", "replace", f"flush {path.parent}"]
