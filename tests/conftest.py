@@ -56,6 +56,17 @@ def photo_folder(photos: dict[str, NDArray[np.uint8]], tmp_path_factory: pytest.
 
 
 @pytest.fixture(scope="session")
+def small_photos(photos: dict[str, NDArray[np.uint8]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ten photos of at most 320 px: ``photos``, and parts of two of them. Not to be written to."""
+    folder = tmp_path_factory.mktemp("small")
+    for name, picture in {**photos, "roof": photos["coffee"][:, 300:], "suit": photos["astronaut"][256:]}.items():
+        image = Image.fromarray(picture)
+        image.thumbnail((320, 320))
+        image.save(folder / f"{name}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_vocabulary(photo_folder: Path) -> Vocabulary:
     """A closed SIFT vocabulary of 1024 words."""
     return train_vocabulary([photo_folder], features=FeatureOptions(longest_px=640), words=1024, jobs=1)

@@ -137,8 +137,8 @@ def evaluate(
             stack.callback(forget_below, workspace)
         with progress_bars() as progress:
             done = running.evaluate(
-                paths, workspace, options, distractors=distractors, features=wanted_features(features, speed),
-                vocabulary=vocabulary, twins=pairs, jobs=jobs, progress=progress,
+                running.Photos(paths, distractors, pairs), workspace, options,
+                features=wanted_features(features, speed), vocabulary=vocabulary, jobs=jobs, progress=progress,
             )  # fmt: skip
         if done.unseen is not None:
             complain(done.unseen)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +21,7 @@ from featmatch.grouping.clustering import Cluster, ImageSize, Placed, cluster
 from featmatch.grouping.groups import Group, Groups, Member
 from featmatch.grouping.joining import JoiningOptions, stored_images
 from featmatch.grouping.marking import marked
-from featmatch.grouping.pairs import Pair, pairs_of
+from featmatch.grouping.pairs import Collection, Pair, pairs_of
 from featmatch.grouping.remembered import Remembered, recall, remember
 from featmatch.grouping.standing import Standings
 from featmatch.proof.relation import relation_of
@@ -31,7 +30,7 @@ from featmatch.store.reader import Reader
 from featmatch.store.records import ImageRecord
 from featmatch.store.writing import hold_writer_lock
 from featmatch.system.progress import Progress
-from featmatch.system.workers import Lost, in_order
+from featmatch.system.workers import Lost, in_order, processes_for
 
 _BLOCK_IMAGES = 100  # compared as one task, and remembered as one record
 _FEW_IMAGES = 200  # starting a process takes longer than comparing so few
@@ -105,7 +104,7 @@ def _choices(groups: Sequence[Sequence[Contender]], jobs: int) -> Iterator[Choic
     known = choices.recalled(groups)
     new = [group for group, choice in zip(groups, known, strict=True) if choice is None]
     there = [group for group in new if any(one.path for one in group)]
-    processes = min(os.cpu_count() or 1 if jobs < 0 else jobs, max(len(there), 1))
+    processes = processes_for(jobs, len(there))
     seconds = _CHOICE_SECONDS * (1 + max(map(len, there), default=0) / 10)
     results = in_order(choose, [(group,) for group in there], jobs=processes, seconds=seconds)
     with contextlib.closing(results):
@@ -165,10 +164,8 @@ def _compared(
         for block in blocks:
             yield block, compare_block(reader, block, earlier)
         return
-    import joblib
-
     tasks = ((str(reader.folder.absolute()), block, earlier) for block in blocks)
-    processes = jobs if jobs > 0 else max(joblib.cpu_count() + 1 + jobs, 1)
+    processes = processes_for(jobs, len(blocks))
     results = in_order(_compare_in_process, tasks, jobs=processes, seconds=_BLOCK_SECONDS)
     with contextlib.closing(results):
         for block, pairs in zip(blocks, results, strict=True):
@@ -185,7 +182,8 @@ def compare_block(reader: Reader, block: Sequence[int], earlier: NDArray[np.int6
     listed = np.fromiter(places, np.int64)  # a damaged segment may hold others
     live = [np.isin(segment.ids, listed) for segment in segments]
     images = sorted(stored_images(segments, block, reader.options.detector), key=lambda image: image.id)
-    return pairs_of(images, segments, live, earlier, reader.vocabulary, places, JoiningOptions(), GeometryOptions())
+    collection = Collection(segments, live, reader.vocabulary, places)
+    return pairs_of(images, collection, earlier, JoiningOptions(), GeometryOptions())
 
 
 def _places(catalog: Catalog) -> dict[int, int]:

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from featmatch.evaluation import edits
-from featmatch.evaluation.compositions import EDITS, Step, compose
-from featmatch.evaluation.decorations import DECORATIONS
+from featmatch.evaluation.compositions import EDITS
 from featmatch.evaluation.edits import SMALLEST_PX, Picture, Random
 
 Photos = dict[str, NDArray[np.uint8]]
@@ -148,65 +145,3 @@ def test_text_grows_with_its_share() -> None:
     grey = np.full((300, 400, 3), 100, np.uint8)
     little, much = ((edits.text_over(grey, share, random()) != grey).mean() for share in (0.1, 0.6))
     assert 0.005 < little < much / 2
-
-
-def test_steps_read_well() -> None:
-    steps = [Step("crop", 7.04), Step("rotation", 131.3), Step("JPEG", 12), Step("mirror", 1), Step("scale", 0.456)]
-    assert ", ".join(map(str, steps)) == "crop 7 %, rotation 131°, JPEG 12, mirror, scale 0.46"
-
-
-def test_compositions_are_drawn_as_they_are_said_to_be(small: Picture) -> None:
-    drawn = [compose(small, random(seed), red) for seed in range(400)]
-    counts = Counter(len(steps) for _, steps in drawn)
-    for count, share in ((1, 0.25), (2, 0.35), (3, 0.25), (4, 0.15)):
-        assert counts[count] / 400 == pytest.approx(share, abs=0.07)
-    names = Counter(step.edit for _, steps in drawn for step in steps)
-    assert set(names) == {name for name, edit in EDITS.items() if edit.draw}
-    others = [count for name, count in names.items() if EDITS[name].weight == 1]
-    for name in ("crop", "rotation", "paste-in"):
-        assert names[name] / np.mean(others) == pytest.approx(2, abs=0.6)
-    assert all(len({step.edit for step in steps}) == len(steps) for _, steps in drawn)
-    assert min(min(picture.shape[:2]) for picture, _ in drawn) >= SMALLEST_PX
-
-
-@pytest.mark.parametrize(
-    ("name", "low", "high"),
-    [("crop", 4, 80), ("JPEG", 5, 30), ("blur", 0.8, 3.5), ("noise", 8, 40), ("scale", 0.2, 1.8), ("paste-in", 6, 50)],
-)
-def test_strengths_fill_their_ranges(name: str, low: float, high: float) -> None:
-    draw = EDITS[name].draw
-    assert draw is not None
-    source = random()
-    strengths = np.array([draw(source) for _ in range(2000)])
-    assert low <= strengths.min() < low + (high - low) / 20
-    assert high - (high - low) / 20 < strengths.max() <= high
-    middle = (low * high) ** 0.5 if name == "crop" else (low + high) / 2  # crops are drawn by their logarithm
-    assert np.median(strengths) == pytest.approx(middle, rel=0.1)
-
-
-def test_enough_of_the_photo_is_left_in_a_composition() -> None:
-    blue = np.full((100, 150, 3), (0, 0, 255), np.uint8)
-    seen = 0
-    for seed in range(300):
-        picture, steps = compose(blue, random(seed), red)
-        if {step.edit for step in steps} <= {"crop", "paste-in", "mirror", "quarter turn", "collage"} and len(
-            steps
-        ) > 1:
-            seen += 1
-            assert (picture[..., 2] > 127).sum() >= SMALLEST_PX**2
-    assert seen > 10
-
-
-@pytest.mark.parametrize("name", list(DECORATIONS))
-def test_decorations_of_one_design_have_it_in_common(name: str, photos: Photos) -> None:
-    first, second = (edits.scale(photos[photo], 0.5) for photo in ("coffee", "chelsea"))
-    second = np.ascontiguousarray(np.resize(second, first.shape))
-    decorate = DECORATIONS[name]
-    a, b = decorate(first, random(1), random(5)), decorate(second, random(1), random(6))
-    other = decorate(first, random(2), random(5))
-    assert a.dtype == np.uint8
-    assert a.shape == b.shape
-    assert (a != b).any()
-    assert a.shape != other.shape or (a != other).any()
-    if name not in ("halftone", "tiles"):  # those have their pattern in common, not their pixels
-        assert (a == b).all(axis=2).mean() > 0.02

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,107 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
+from PIL import Image
 
 from featmatch import Index, Vocabulary
+from featmatch.grouping import choosing
 from featmatch.grouping.choosing import NOT_COMPARED, Choice, Contender, choose
-from featmatch.grouping.detail import compared
-from featmatch.grouping.sameness import difference
+from tests.grouping.edited import EDITS, Picture, as_jpeg
 
 Photos = dict[str, NDArray[np.uint8]]
-Picture = Image.Image
-
-
-def resized(factor: float, how: Image.Resampling = Image.Resampling.BICUBIC) -> Callable[[Picture], Picture]:
-    return lambda photo: photo.resize((round(photo.width * factor), round(photo.height * factor)), how)
-
-
-def sharpened(radius: float = 2, percent: int = 150) -> Callable[[Picture], Picture]:
-    return lambda photo: photo.filter(ImageFilter.UnsharpMask(radius, percent, 0))
-
-
-def blurred(sigma: float) -> Callable[[Picture], Picture]:
-    return lambda photo: photo.filter(ImageFilter.GaussianBlur(sigma))
-
-
-def as_jpeg(quality: int) -> Callable[[Picture], Picture]:
-    def saved(photo: Picture) -> Picture:
-        content = io.BytesIO()
-        photo.save(content, "JPEG", quality=quality)
-        return Image.open(content).convert(photo.mode)
-
-    return saved
-
-
-def noisy(photo: Picture) -> Picture:
-    noise = np.random.default_rng(1).normal(0, 8, (photo.height, photo.width))
-    return Image.fromarray(np.clip(np.asarray(photo) + noise, 0, 255).astype(np.uint8))
-
-
-# What was done -> whether the photo resolves more than what came of it (1) or the same (0), and whether the other was
-# made of it by enlarging, reducing or sharpening (-1) or that is not said (0).
-EDITS: dict[str, tuple[Callable[[Picture], Picture], tuple[int, int]]] = {
-    "sharpened": (sharpened(), (0, -1)),
-    "oversharpened": (sharpened(3, 250), (0, -1)),
-    "sharpened beyond all measure": (sharpened(2, 500), (0, -1)),
-    "crispened": (lambda photo: photo.filter(ImageFilter.DETAIL), (0, -1)),
-    "sharpened a little": (lambda photo: photo.filter(ImageFilter.SHARPEN), (0, -1)),
-    "enlarged": (resized(2), (0, -1)),
-    "enlarged by Lanczos": (resized(2, Image.Resampling.LANCZOS), (0, -1)),
-    "enlarged by half": (resized(1.5), (0, -1)),
-    "enlarged and sharpened": (lambda photo: sharpened()(resized(2)(photo)), (0, -1)),
-    "reduced": (resized(0.5), (1, -1)),
-    "reduced by a quarter": (resized(0.75, Image.Resampling.LANCZOS), (1, -1)),
-    "reduced a little": (resized(0.9, Image.Resampling.LANCZOS), (0, -1)),
-    "reduced and sharpened": (lambda photo: sharpened()(resized(0.5)(photo)), (1, -1)),
-    "reduced and compressed": (lambda photo: as_jpeg(80)(resized(0.4)(photo)), (1, -1)),
-    "blurred a little": (blurred(0.7), (0, -1)),
-    "blurred": (blurred(1), (1, -1)),
-    "blurred much": (blurred(3), (1, -1)),
-    "compressed": (as_jpeg(90), (0, 0)),
-    "compressed much": (as_jpeg(30), (0, 0)),
-    "of more contrast": (lambda photo: ImageEnhance.Contrast(photo).enhance(1.3), (0, 0)),
-    "noisy": (noisy, (0, 0)),
-}
-
-
-@pytest.mark.parametrize("name", ["astronaut", "camera", "chelsea", "coffee"])
-def test_a_homography_that_is_a_little_off_tells_the_same(photos: Photos, name: str) -> None:
-    photo = Image.fromarray(photos[name]).convert("L")
-    off = np.array([[1.0005, 0.0003, -0.07], [0.0001, 1.0005, -0.04], [0, 0, 1]])
-    source, edited = np.asarray(photo), np.asarray(EDITS["sharpened beyond all measure"][0](photo))
-    for way in (np.eye(3), off, np.linalg.inv(off)):
-        there, back = compared(source, edited, way), compared(edited, source, way)
-        assert there is not None
-        assert back is not None
-        assert (there.detail, there.made, back.detail, back.made) == (0, -1, 0, 1)
-
-
-@pytest.mark.parametrize("name", ["astronaut", "camera", "grass"])
-@pytest.mark.parametrize("edit", EDITS)
-def test_detail_is_what_pixels_resolve(photos: Photos, name: str, edit: str) -> None:
-    photo = Image.fromarray(photos[name]).convert("L")
-    function, expected = EDITS[edit]
-    copy = function(photo)
-    x, y = copy.width / photo.width, copy.height / photo.height
-    homography = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
-    off = homography @ np.array([[1.001, 0.0005, 0.6], [0, 0.999, -0.4], [0, 0, 1]])  # as precise as features are
-    a, b = np.asarray(photo), np.asarray(copy)
-    found = compared(a, b, off)
-    back = compared(b, a, np.linalg.inv(off))
-    assert found is not None
-    assert back is not None
-    assert found.detail == expected[0]
-    assert found.made in ({0, -1} if edit in ("compressed much", "noisy") else {expected[1]})
-    assert back.detail == -found.detail
-
-
-def test_pictures_that_share_too_little_are_not_compared(photos: Photos) -> None:
-    a, b = (np.asarray(Image.fromarray(photos[name]).convert("L")) for name in ("coffee", "rocket"))
-    assert compared(a, b, np.array([[1.0, 0, 5000], [0, 1, 0], [0, 0, 1]])) is None
-    assert compared(a, b, np.eye(3)) is None
-    flat = np.full((300, 300), 90, np.uint8)
-    assert compared(flat, flat, np.eye(3)) is None
 
 
 # Of a whole group
@@ -232,55 +138,6 @@ def test_what_compression_took_is_not_in_the_original(photos: Photos, tmp_path: 
 # What is given away must be there in the original
 
 
-def captioned(photo: Picture) -> Picture:
-    copy = photo.copy()
-    draw = ImageDraw.Draw(copy)
-    draw.rectangle((20, 20, 140, 90), fill=(255, 255, 255))
-    draw.text((30, 30), "another\nfilling", fill=(0, 0, 0), font_size=28)
-    return copy
-
-
-def framed(photo: Picture) -> Picture:
-    canvas = Image.fromarray(np.random.default_rng(2).integers(0, 255, (12, 18, 3)).astype(np.uint8))
-    canvas = canvas.resize((photo.width * 3 // 2, photo.height * 3 // 2), Image.Resampling.BICUBIC)
-    canvas.paste(photo, (60, 50))
-    return canvas
-
-
-@pytest.mark.parametrize(
-    ("edit", "own"),
-    [
-        (lambda photo: photo, ""),
-        (as_jpeg(60), ""),
-        (blurred(1.5), ""),
-        (sharpened(), ""),
-        (captioned, "differs from the original in places"),
-        (lambda photo: Image.new("RGB", photo.size, (90, 90, 90)), "differs from the original in places"),
-    ],
-)
-def test_a_copy_is_looked_at_closely(photos: Photos, edit: Callable[[Picture], Picture], own: str) -> None:
-    photo = Image.fromarray(photos["coffee"])
-    a, b = (np.asarray(one.convert("L")) for one in (edit(photo), photo))
-    assert difference(a, b, np.eye(3), negative=False).startswith(own)
-    assert bool(difference(a, b, np.eye(3), negative=False)) == bool(own)
-    assert bool(difference(255 - a, b, np.eye(3), negative=True)) == bool(own)
-
-
-def test_plain_pictures_are_not_given_away() -> None:
-    plain = np.full((300, 400), 90, np.uint8)
-    assert difference(plain, plain, np.eye(3), negative=False).startswith("too plain")
-
-
-@pytest.mark.parametrize("name", ["astronaut", "camera", "coffee"])
-def test_a_crop_is_told_from_what_was_pasted_in(photos: Photos, name: str) -> None:
-    photo = Image.fromarray(photos[name])
-    at = np.array([[1.0, 0, 60], [0, 1, 50], [0, 0, 1]])
-    crop = photo.crop((60, 50, 360, 300))
-    grey = [np.asarray(one.convert("L")) for one in (photo, crop, framed(crop))]
-    assert difference(grey[1], grey[0], at, negative=False) == ""
-    assert difference(grey[1], grey[2], at, negative=False) == "pasted into the original"
-
-
 def owned(tmp_path: Path, save: Callable[[Path], object], kind: str = "PNG", **facts: Any) -> str:
     """What a copy has of its own beside coffee.png."""
     save(tmp_path / "copy")
@@ -308,19 +165,148 @@ def test_files_that_hold_more_stay(photos: Photos, tmp_path: Path) -> None:
     assert owned(tmp_path, lambda path: path.write_bytes(b"no picture")) in (several, NOT_COMPARED)
 
 
-def test_another_filling_of_one_form_is_no_waste(tmp_path: Path) -> None:
-    sheets = []
-    for filling in ("Ada Lovelace, 12 St James's Square, 1815", "Grace Hopper, 7 Broad Street, New York, 1906"):
-        sheet = Image.new("L", (1000, 1300), 250)
-        draw = ImageDraw.Draw(sheet)
-        for row in range(24):
-            draw.text(
-                (60, 60 + 50 * row), f"{row + 1}. What is to be entered here is printed on all", fill=0, font_size=22
-            )
-            draw.line((60, 96 + 50 * row, 940, 96 + 50 * row), fill=120)
-        for row in range(12):
-            draw.text((560, 60 + 100 * row), filling[row : row + 28], fill=40, font_size=24)
-        sheets.append(sheet)
-    a, b = (np.asarray(sheet) for sheet in sheets)
-    assert difference(a, b, np.eye(3), negative=False) == "differs from the original in places"
-    assert difference(np.asarray(as_jpeg(60)(sheets[0])), a, np.eye(3), negative=False) == ""
+# Parts of it
+
+
+def shifted(x: float, y: float = 0) -> NDArray[np.float64]:
+    return np.array([[1.0, 0, x], [0, 1, y], [0, 0, 1]])
+
+
+@pytest.mark.parametrize(("more", "decided"), [(21, False), (22, True)])
+def test_an_image_shows_all_of_another_but_for_a_little(more: int, decided: bool) -> None:
+    large = contender(2, name="the longer name", width=400 + more, placed=shifted(-more / 2), format="PNG")
+    choice = choose([contender(1, format="PNG"), large])
+    assert choice == (Choice(2, "shows the most") if decided else Choice(1, "the shortest name"))
+
+
+def test_where_all_lack_something_the_largest_shows_the_most() -> None:
+    group = [contender(1), contender(2, width=500, placed=shifted(200)), contender(3, placed=shifted(-200))]
+    assert choose(group) == Choice(2, "shows the most")
+    assert choose([contender(1), contender(2, placed=shifted(200))]) == Choice(1, "the shortest name")
+
+
+@pytest.mark.parametrize(("width", "decided"), [(408, False), (409, True)])
+def test_as_many_pixels_but_for_two_percent_are_as_fine(width: int, decided: bool) -> None:
+    factor = 400 / width
+    matrix, height = np.diag([factor, factor, 1]), round(width * 0.75)
+    fine = contender(2, name="the longer name", width=width, height=height, placed=matrix, format="PNG")
+    choice = choose([contender(1, format="PNG"), fine])
+    assert choice == (Choice(2, "most pixels, as no file is at hand") if decided else Choice(1, "the shortest name"))
+
+
+@pytest.mark.parametrize(("bytes_", "decided"), [(40_700, False), (40_900, True)])
+def test_bytes_a_pixel_decide_within_a_format(bytes_: int, decided: bool) -> None:
+    group = [contender(1), contender(2, bytes=bytes_, name="the longer name")]
+    assert choose(group) == (Choice(2, "least compressed") if decided else Choice(1, "the shortest name"))
+    mixed = [contender(1), contender(2, bytes=90_000, format="WEBP", name="the longer name")]
+    assert choose(mixed) == Choice(1, "the shortest name")
+    lossless = [contender(1, format="PNG"), contender(2, bytes=90_000, format="PNG", name="the longer name")]
+    assert choose(lossless) == Choice(1, "the shortest name")
+
+
+def test_of_equal_names_the_first_in_the_alphabet() -> None:
+    assert choose([contender(1, name="b.jpg"), contender(2, name="a.jpg")]) == Choice(2, "the shortest name")
+
+
+def test_what_is_there_by_a_word_only_is_the_original_of_none_that_is_placed() -> None:
+    group = [contender(1), contender(2), contender(3, placed=None, width=9000, camera="Canon")]
+    assert choose(group) == Choice(1, "the shortest name")
+    assert choose([contender(1, is_holder=True, width=900), contender(2)]) == Choice(2, "pasted into the others")
+    assert choose([contender(1)]) == Choice(1, "the only one")
+
+
+def test_a_camera_goes_before_dates_and_dates_before_compression() -> None:
+    dated, taken = contender(1, taken="2001", bytes=90_000), contender(2, taken="2002", camera="Canon")
+    assert choose([dated, taken]) == Choice(2, "a camera's metadata")
+    assert choose([dated, replace(taken, camera=None)]) == Choice(1, "taken earliest")
+    assert choose([contender(1, bytes=90_000), replace(taken, camera=None)]) == Choice(2, "taken earliest")
+
+
+def saved(path: Path, picture: Picture, **facts: Any) -> Contender:
+    picture.save(path, **facts)
+    kind = {".jpg": "JPEG", ".png": "PNG"}[path.suffix]
+    return contender(1, path=str(path), width=picture.width, height=picture.height, format=kind)
+
+
+def test_the_quantisation_of_jpeg_files(photos: Photos, tmp_path: Path) -> None:
+    photo = Image.fromarray(photos["coffee"])
+    fine, coarse = (choosing._quantisation(saved(tmp_path / f"{q}.jpg", photo, quality=q)) for q in (90, 40))
+    assert fine is not None
+    assert coarse is not None
+    with Image.open(tmp_path / "90.jpg") as image:
+        assert fine == sum(image.quantization[0])  # type: ignore[attr-defined]
+    assert fine < coarse / 4
+    assert choosing._quantisation(saved(tmp_path / "a.png", photo)) is None
+    assert choosing._quantisation(contender(1)) is None
+    assert choosing._quantisation(contender(1, path=str(tmp_path / "gone.jpg"))) is None
+
+
+def test_blocks_are_seen_whatever_the_format(photos: Photos, tmp_path: Path) -> None:
+    photo = Image.fromarray(photos["coffee"]).convert("L")
+    clean = choosing._blockiness(saved(tmp_path / "clean.png", photo))
+    assert 1 <= clean < 1.1
+    for turn in (0, 90):
+        blocky = as_jpeg(10)(photo).rotate(turn, expand=True).crop((3, 5, 390, 390))
+        assert choosing._blockiness(saved(tmp_path / "blocky.png", blocky)) > 1.5
+    steps = np.zeros((64, 64), np.uint8)
+    steps[:] = np.arange(64) * 2 + np.arange(64) // 8 * 4  # 2 a px, 6 from block to block
+    for pixels in (steps, steps.T):
+        choosing._grey.cache_clear()
+        one = saved(tmp_path / "steps.png", Image.fromarray(np.ascontiguousarray(pixels)))
+        assert choosing._blockiness(one) == pytest.approx(3)
+        choosing._grey.cache_clear()
+    small = saved(tmp_path / "small.png", Image.fromarray(steps[:8, :8]))
+    assert choosing._blockiness(small) == 1
+    assert choosing._blockiness(contender(1, path=str(tmp_path / "gone.png"))) == np.inf
+
+
+def test_the_outline_leaves_plain_margins_out() -> None:
+    pixels = np.full((100, 200), 250, np.uint8)
+    pixels[20:60, 50:150] = np.random.default_rng(1).integers(0, 256, (40, 100))
+    hull = choosing._hull(pixels)
+    np.testing.assert_allclose(hull.min(axis=0), [0.25, 0.2])
+    np.testing.assert_allclose(hull.max(axis=0), [151 / 200, 61 / 100])  # the step behind it is its own
+    faint = np.full((100, 200), 250, np.uint8)
+    faint[::2] = 252  # below three grey levels
+    for plain in (np.full((100, 200), 7, np.uint8), faint):
+        np.testing.assert_array_equal(choosing._hull(plain), [[0, 0], [1, 0], [1, 1], [0, 1]])
+    few = np.full((100, 200), 250, np.uint8)
+    few[10:14, 10:14] = np.random.default_rng(1).integers(0, 200, (4, 4))
+    np.testing.assert_array_equal(choosing._hull(few), [[0, 0], [1, 0], [1, 1], [0, 1]])
+
+
+def test_frames_and_resolutions_are_those_of_the_common_image() -> None:
+    one = contender(1, placed=np.array([[2.0, 0, 10], [0, 2, 20], [0, 0, 1]]))
+    frame = choosing._frame(one)
+    assert sorted(map(tuple, frame.tolist())) == [(9, 19), (9, 619), (809, 19), (809, 619)]
+    assert choosing._area(frame) == 800 * 600
+    assert choosing._density(one) == pytest.approx(0.5)
+    beyond = contender(1, placed=np.array([[1.0, 0, 0], [0, 1, 0], [-0.01, 0, 1]]))  # a part is behind the camera
+    assert choosing._density(beyond) == 0
+    other = choosing._frame(contender(2, width=809, height=619))
+    assert choosing._shared(frame, other) == pytest.approx(799.5 * 599.5, rel=1e-3)
+
+
+def test_the_way_between_two_files_counts_their_working_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choosing, "_LONGEST_PX", 100)
+    noise = np.random.default_rng(1).integers(0, 256, (150, 200, 3)).astype(np.uint8)
+    large = saved(tmp_path / "large.png", Image.fromarray(noise))
+    small = replace(saved(tmp_path / "small.png", Image.fromarray(noise[:75, :100])), placed=shifted(7, 3))
+    choosing._grey.cache_clear()
+    way = choosing._way(small, large)  # of which the large one is decoded at half its size
+    np.testing.assert_allclose(way @ [0, 0, 1], [7 / 2 - 0.25, 3 / 2 - 0.25, 1])
+    np.testing.assert_allclose(np.linalg.inv(choosing._way(large, small)), way)
+    choosing._grey.cache_clear()
+
+
+def test_what_resolves_more_than_the_original_is_not_given_away(photos: Photos, tmp_path: Path) -> None:
+    photo = Image.fromarray(photos["coffee"])
+    crop = saved(tmp_path / "crop.png", photo.crop((0, 0, 590, 390)))
+    soft = saved(tmp_path / "soft.png", photo.resize((300, 200)).resize((600, 400), Image.Resampling.BICUBIC))
+    choosing._grey.cache_clear()
+    assert choosing._own(crop, replace(soft, id=2), {}) == "resolves more than the original"
+    assert choosing._own(replace(soft, id=2), crop, {}) in ("", "resolves more than the original")
+    assert choosing._own(crop, replace(soft, id=2), {1: None}) in ("", "differs from the original in places")
+    gone = replace(soft, path=str(tmp_path / "gone.png"), format="HEIF")
+    assert choosing._own(gone, crop, {}) == NOT_COMPARED
+    choosing._grey.cache_clear()
