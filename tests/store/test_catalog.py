@@ -261,3 +261,10 @@ def test_a_catalogue_that_is_gone_is_an_error(path: Path) -> None:
         assert catalog.superseded
     with pytest.raises(StoreError, match="cannot read catalogue"):
         is_intact(path)
+
+
+def test_another_version_is_told_though_its_tables_are_others(path: Path) -> None:
+    tampered(path, f"UPDATE meta SET value = '{FORMAT_VERSION + 1}' WHERE key = 'version'")
+    tampered(path, "CREATE TABLE more (x)")
+    with pytest.raises(StoreError, match=f"format {FORMAT_VERSION + 1}"):
+        Catalog(path)
