@@ -268,3 +268,11 @@ def test_another_version_is_told_though_its_tables_are_others(path: Path) -> Non
     tampered(path, "CREATE TABLE more (x)")
     with pytest.raises(StoreError, match=f"format {FORMAT_VERSION + 1}"):
         Catalog(path)
+
+
+def test_words_need_an_sqlite_that_was_built_with_them(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(path, {"a.jpg": 1})
+    monkeypatch.setattr("featmatch.store.text_search.is_available", lambda execute: False)
+    with pytest.raises(MissingFeatureError, match="built without FTS5"):
+        Catalog(path).fitting("a")
+    assert len(list(Catalog(path).images())) == 1
