@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from featmatch.errors import StoreError
 from featmatch.features.looks import FEW_FEATURES
-from featmatch.store.segment import FORMAT_VERSION, MANIFEST, Segment, are_any_equal, damaged_files
+from featmatch.store.segment import FORMAT_VERSION, MANIFEST, Segment, are_any_equal, damaged_files, read_manifest
 from featmatch.store.values import MOST_SIDE
 from tests.store.segments import WORDS, open_again, written
 
@@ -207,3 +207,15 @@ def test_the_largest_side_is_one(tmp_path: Path) -> None:
     written(tmp_path / "000001")
     segment = open_again(tmp_path / "000001")
     dataclasses.replace(segment, widths=np.array([MOST_SIDE, 1, 1], np.int32))._validate(WORDS)
+
+
+@pytest.mark.parametrize(("old", "new"), [('"bytes": ', '"bytes": -'), ('"sha256": "', '"sha256": "00')])
+def test_a_manifest_says_how_large_and_with_which_checksum(tmp_path: Path, old: str, new: str) -> None:
+    written(tmp_path / "000001")
+    path = tmp_path / "000001" / MANIFEST
+    files = read_manifest(tmp_path / "000001", hashlib.sha256(path.read_bytes()).digest())
+    assert set(files) == {file.name for file in path.parent.glob("*.npy")}
+    assert files["x.npy"]["bytes"] == (path.parent / "x.npy").stat().st_size
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(StoreError, match="damaged"):
+        read_manifest(tmp_path / "000001", hashlib.sha256(path.read_bytes()).digest())
