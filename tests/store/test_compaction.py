@@ -62,6 +62,13 @@ def test_many_segments_of_a_size_are_due() -> None:
     assert due([*small[1:], *large]) == [segment.id for segment in large]
 
 
+def test_below_a_quarter_of_a_million_features_all_segments_are_of_one_size() -> None:
+    half = [record(number, 1) for number in range(TIER_SEGMENTS // 2)]
+    for most, together in ((1 << 18, True), ((1 << 18) + 10, False)):
+        other = [record(100 + number, most) for number in range(TIER_SEGMENTS // 2)]
+        assert bool(due([*half, *other])) == together
+
+
 def test_segments_that_would_become_too_large_are_not_due() -> None:
     assert due([record(number, 200_000_000) for number in range(TIER_SEGMENTS)]) == []
 
