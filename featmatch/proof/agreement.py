@@ -74,7 +74,7 @@ def _common_frame(
     """Both pictures at the scale at which they are compared: at most ``_SIDE_PX``, and no finer than either."""
     query_size, reference_size = query.shape[::-1], reference.shape[::-1]
     region = shared_region(reference_from_query, query_size, reference_size)
-    area = polygon_area(region) if len(region) else 0.0
+    area = polygon_area(region)
     if area < _SMALLEST_PX**2:
         return None
     growth = (polygon_area(project(reference_from_query, region)) / area) ** 0.5

@@ -17,9 +17,13 @@ def similarity(turn_deg: float, scale: float, x: float, y: float) -> Matrix:
     return np.array([[turn.real, -turn.imag, x], [turn.imag, turn.real, y], [0, 0, 1]])
 
 
+def shift(x: float, y: float) -> Matrix:
+    return np.array([[1.0, 0, x], [0, 1, y], [0, 0, 1]])
+
+
 TRUTHS = {
     "identity": np.eye(3),
-    "shift": similarity(0, 1, 120, -75),
+    "shift": shift(120, -75),
     "quarter turn": similarity(90, 1, 800, 0),
     "upside down": similarity(180, 1, 999, 799),
     "turned and smaller": similarity(-33, 0.4, 300, 500),

@@ -261,14 +261,16 @@ def test_maps_that_shear_scale_or_mirror_too_much_are_refused(
 
 @pytest.mark.parametrize("towards", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
 def test_maps_that_are_too_steep_anywhere_are_refused(towards: tuple[int, int]) -> None:
-    def steep(by: float) -> bool:
-        """A map whose depth goes from 1 - by at one corner of the support to 1 + by at the other."""
-        matrix = np.array([[0.1, 0, 0], [0, 0.1, 0], [by / 2 * towards[0], by / 2 * towards[1], 1]])
-        return homography._is_sane(matrix, SUPPORT * [1, 1])
+    def steep(by: float, scale: float = 1.0) -> bool:
+        """Whether a map is sane whose depth goes from 1 - by at one corner of the support to 1 + by at the other."""
+        matrix = np.array([[scale, 0, 0], [0, scale, 0], [by / 2 * towards[0], by / 2 * towards[1], 1]])
+        return homography._is_sane(matrix, SUPPORT)
 
     assert steep(0.5)
     assert not steep(0.62)  # more than 4 times as deep at one corner as at the other
     assert not steep(1.5)  # folded
+    assert not steep(0.5, 1 / 30)  # in the middle; less than 1 / 40 at the far corner
+    assert not steep(0.5, 30)
 
 
 def test_a_map_is_looked_at_where_matches_are_and_nowhere_else() -> None:
@@ -354,6 +356,43 @@ def test_near_a_keypoint_places_agree_closely_and_far_from_it_loosely() -> None:
     assert closest == [0, 1, 2, 3, 6]
 
 
+@pytest.mark.parametrize("count", [3, 4])
+def test_three_matches_are_a_set(count: int) -> None:
+    every = list(range(count))
+    assert rows_of(made_matches(0, np.eye(3), count, 0, noise_px=0)) == [every, every]
+
+
+# Models
+
+
+def test_a_homography_is_tried_from_eight_matches_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(homography, "_magsac", lambda query, *_: asked.append(len(query)))
+    for count in (7, 8):
+        homography._models(made_matches(0, np.eye(3), count, 0, noise_px=0), np.arange(count), 6.0)
+    assert asked == [8]
+
+
+def test_a_homography_is_looked_for_among_all_that_are_not_far_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(homography, "_magsac", lambda query, *_: asked.append(len(query)))
+    matches = made_matches(0, np.eye(3), 22, 0, noise_px=0)
+    off = np.zeros((22, 2))
+    off[:4, 1] = 7, 55, 65, 90  # px; the tolerance is 6
+    models = homography._models(dataclasses.replace(matches, reference=matches.query + off), np.arange(22), 6.0)
+    assert asked == [20]
+    (affine,) = models
+    assert np.abs(mapped(affine, CORNERS) - CORNERS).max() < 3
+
+
+def test_of_models_the_first_of_the_best_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    mirrored = np.diag([-1.0, 1, 1])
+    models = [mirrored, similarity(0, 1, 0.1, 0), np.eye(3)]
+    monkeypatch.setattr(homography, "_models", lambda *_: models)
+    fit = sure(fitted(made_matches(0, np.eye(3), 6, 0, noise_px=0)))
+    assert fit.reference_from_query is models[1]
+
+
 # MAGSAC++
 
 
@@ -369,7 +408,9 @@ def test_magsac_is_asked_for_what_is_within_the_tolerance_and_always_alike(monke
     np.testing.assert_array_equal(homography._magsac(points, points, 4.5), TRUTHS["perspective"])
     (parameters,) = asked
     assert (parameters.threshold, parameters.isParallel, parameters.randomGeneratorState) == (4.5, False, 0)
-    assert parameters.score == cv2.SCORE_METHOD_MAGSAC
+    assert (parameters.score, parameters.loMethod) == (cv2.SCORE_METHOD_MAGSAC, cv2.LOCAL_OPTIM_SIGMA)
+    assert (parameters.sampler, parameters.maxIterations) == (cv2.SAMPLING_UNIFORM, 1000)
+    assert parameters.confidence == 0.999
 
 
 @pytest.mark.parametrize("found", [None, np.diag([1, np.nan, 1]), np.diag([1, 1, np.inf]), np.diag([1, 1, 1e-13])])
@@ -397,6 +438,13 @@ def test_of_several_matches_of_a_feature_the_nearest_is_kept() -> None:
         both = dataclasses.replace(joined(near, nearer), query_rows=query_rows, reference_rows=reference_rows)
         fit = sure(homography._judged(np.eye(3), both, SIZE, SIZE, 6.0, OPTIONS))
         assert fit.inliers.tolist() == list(range(12, 24))
+
+
+def test_three_matches_of_two_features_are_too_few() -> None:
+    matches = made_matches(1, np.eye(3), 3, 0, noise_px=0)
+    for name in ("query_rows", "reference_rows"):
+        two = dataclasses.replace(matches, **{name: np.array([0, 1, 1])})
+        assert homography._judged(np.eye(3), two, SIZE, SIZE, 6.0, OPTIONS) is None
 
 
 def test_matches_agree_up_to_the_tolerance() -> None:
@@ -433,6 +481,16 @@ def test_the_map_is_refined_and_the_judgement_stays() -> None:
     assert corner_error(refined, truth) < 0.3 < corner_error(rough, truth)
     assert dataclasses.replace(refined, reference_from_query=off) == dataclasses.replace(rough, inliers=refined.inliers)
     assert refined.inliers is rough.inliers
+
+
+@pytest.mark.parametrize("found", [None, np.diag([1, np.nan, 1]), np.diag([-1.0, 1, 1])])
+def test_a_refined_map_that_is_degenerate_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch, found: NDArray[np.float64] | None
+) -> None:
+    monkeypatch.setattr(cv2, "findHomography", lambda *_: (found, None))
+    rough = Fit(np.eye(3), np.arange(20), 20, 1.0, 20.0)
+    refined = homography._refined(rough, made_matches(7, np.eye(3), 20, 0, noise_px=0.1), 3.6)
+    assert refined.reference_from_query is rough.reference_from_query
 
 
 def test_few_inliers_are_not_refined() -> None:

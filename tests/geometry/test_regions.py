@@ -7,16 +7,12 @@ from numpy.typing import NDArray
 
 from featmatch.geometry.maps import Matrix
 from featmatch.geometry.regions import evenness, polygon_area, shared_region
-from tests.geometry.known_maps import TRUTHS, mapped
+from tests.geometry.known_maps import TRUTHS, mapped, shift
 
 SQUARE = np.array([[0.0, 0], [600, 0], [600, 600], [0, 600]])
 
 
 # The shared region
-
-
-def shifted(x: float, y: float) -> Matrix:
-    return np.array([[1.0, 0, x], [0, 1, y], [0, 0, 1]])
 
 
 @pytest.mark.parametrize(
@@ -30,14 +26,14 @@ def shifted(x: float, y: float) -> Matrix:
     ],
 )
 def test_a_shift_leaves_what_is_in_both(x: float, y: float, corners: tuple[float, ...]) -> None:
-    region = shared_region(shifted(x, y), (100, 80), (100, 80))
+    region = shared_region(shift(x, y), (100, 80), (100, 80))
     assert len(region) == 4
     assert (*region.min(axis=0), *region.max(axis=0)) == pytest.approx(corners)
 
 
 def test_pictures_apart_share_nothing() -> None:
     for x, y in ((101, 0), (-101, 0), (0, 81), (0, -81)):
-        assert shared_region(shifted(x, y), (100, 80), (100, 80)).shape == (0, 2)
+        assert shared_region(shift(x, y), (100, 80), (100, 80)).shape == (0, 2)
 
 
 @pytest.mark.parametrize("truth", TRUTHS.values(), ids=TRUTHS)
@@ -63,6 +59,7 @@ def test_what_lies_behind_the_horizon_is_not_shared() -> None:
 def test_the_area_of_a_polygon() -> None:
     assert polygon_area(SQUARE) == 360_000
     assert polygon_area(SQUARE[:3]) == 180_000
+    assert polygon_area(np.empty((0, 2))) == 0
     assert polygon_area(SQUARE[::-1] - 500) == 360_000
 
 

@@ -11,20 +11,12 @@ from featmatch.geometry.homography import Fit
 from featmatch.geometry.maps import Matrix
 from featmatch.geometry.matches import TentativeMatches
 from featmatch.proof.proof import Proof, proof_of_fit
-
-
-def mapped(matrix: Matrix, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    homogeneous = np.column_stack([points, np.ones(len(points))]) @ matrix.T
-    return np.asarray(homogeneous[:, :2] / homogeneous[:, 2:])
+from tests.geometry.known_maps import mapped, shift
 
 
 def area(polygon: NDArray[np.float64]) -> float:
     x, y = polygon.T
     return float(abs(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))) / 2)
-
-
-def shift(x: float, y: float) -> Matrix:
-    return np.array([[1.0, 0, x], [0, 1, y], [0, 0, 1]])
 
 
 def turn(degrees: float) -> Matrix:

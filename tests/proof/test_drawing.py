@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image
 
 from featmatch.errors import ImageError
+from featmatch.images.decoding import DecodingOptions
 from featmatch.proof.drawing import draw_proof
 
 ORANGE, GREEN, RED = (255, 140, 0), (60, 200, 90), (255, 80, 80)
@@ -74,6 +77,24 @@ def test_a_picture_is_720_px_high_unless_it_is_wider_than_twice_that(
     assert (mirrored[shown[0] :, 736:] == 255).all()
 
 
+def test_a_picture_that_is_scaled_down_is_averaged() -> None:
+    rows = np.array([0, 200, 200, 0], np.uint8)
+    canvas = draw_proof(np.tile(rows[:, None, None], (720, 40, 3)), GREY, None)
+    assert np.abs(canvas[:, :10].astype(int) - 100).max() <= 1
+
+
+@pytest.mark.parametrize("large", [0, 1])
+def test_both_pictures_are_decoded_within_the_bounds(large: int) -> None:
+    files = [BytesIO(), BytesIO()]
+    for number, file in enumerate(files):
+        Image.fromarray(GREY if number == large else GREY[:5, :5]).save(file, "PNG")
+    contents = [file.getvalue() for file in files]
+    with pytest.raises(ImageError) as raised:
+        draw_proof(contents[0], contents[1], None, decoding=DecodingOptions(max_pixels=1000))
+    assert raised.value.status == "too_large"
+    assert draw_proof(contents[0], contents[1], None, decoding=DecodingOptions(max_pixels=5000)).shape[0] == 720
+
+
 def test_regions_are_outlined_where_they_lie() -> None:
     square = [[20, 30], [80, 30], [80, 70], [20, 70]]
     canvas = draw_proof(BLACK, GREY, said(query_region=square, reference_region=[[10, 10], [60, 10], [60, 40]]))
@@ -84,6 +105,8 @@ def test_regions_are_outlined_where_they_lie() -> None:
         assert marked[right(*point)]
     row, column = left(50, 30)
     assert marked[row - 5 : row + 6, column].sum() == 5  # a line of 3 px with soft edges
+    row, column = right(35, 10)
+    assert marked[row - 5 : row + 6, column].sum() == 5
     assert not near(marked, left(50, 50))
 
 

@@ -12,7 +12,8 @@ from featmatch.features.symmetry import Variant
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.probability import FeatureEvidence, probability_of
 from featmatch.proof.proof import PROVEN
-from tests.proof.proofs import made_proof, mapped, shift
+from tests.geometry.known_maps import mapped, shift
+from tests.proof.proofs import made_proof
 
 
 @pytest.mark.parametrize("variant", list(Variant))

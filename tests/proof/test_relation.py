@@ -11,7 +11,8 @@ from PIL import Image
 from featmatch.features.symmetry import Variant
 from featmatch.geometry.maps import Matrix
 from featmatch.geometry.regions import shared_region
-from tests.proof.proofs import about, area, made_proof, mapped, shift, turn, zoom
+from tests.geometry.known_maps import mapped, shift
+from tests.proof.proofs import about, area, made_proof, turn, zoom
 
 
 def sampled_shares(matrix: Matrix, query_size: tuple[int, int], reference_size: tuple[int, int]) -> float:

@@ -12,7 +12,8 @@ import pytest
 
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.search.matches import FoundImage, Match, Matches, Verdict, in_order, named
-from tests.proof.proofs import made_proof, shift
+from tests.geometry.known_maps import shift
+from tests.proof.proofs import made_proof
 
 MATCH_KEYS = {
     "id", "name", "probability", "score", "inliers", "agreement", "verdict", "relation", "homography",
