@@ -166,8 +166,9 @@ def test_words_out_of_step_are_named(path: Path, name: int, statement: str, told
     assert list(text_search.problems(Catalog(path).rows)) == [one.format(name) for one in told]
 
 
-def test_words_that_are_found_otherwise_than_they_are_kept_are_named(path: Path) -> None:
-    in_catalog(path.parent, "UPDATE searched_content SET c0 = 'others' WHERE id = 2")
+@pytest.mark.parametrize("words", ["'others'", "c0 || ' more'", "replace(c0, 'photos', '')"])
+def test_words_that_are_found_otherwise_than_they_are_kept_are_named(path: Path, words: str) -> None:
+    in_catalog(path.parent, f"UPDATE searched_content SET c0 = {words} WHERE id = 2")
     assert list(text_search.problems(Catalog(path).rows)) == [
         "other words are found than those of the names", "the words are not those of name 2",
     ]  # fmt: skip
