@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 
 from featmatch.grouping.pairs import Pair
 from featmatch.grouping.repeating import Repeated
-from featmatch.store.pair_log import append_record, is_damaged, read_records
-
-__all__ = ("Remembered", "is_damaged", "recall", "remember")
+from featmatch.store.pair_log import append_record, read_records
 
 
 @dataclass

@@ -33,6 +33,10 @@ def due(segments: Sequence[SegmentRecord]) -> list[int]:
 
     By tiers, like Lucene's TieredMergePolicy: each image is written again once for each tier that its segment climbs.
     A segment that has lost half of its features is written anew by itself.
+
+    >>> small = [SegmentRecord(number, 1, 500, bytes(32), 0, 0) for number in range(1, 11)]
+    >>> due(small[:9]), due(small)
+    ([], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
     """
     tiers: dict[int, list[int]] = defaultdict(list)
     for segment in segments:

@@ -172,8 +172,8 @@ class Change:
         able, in_step = text_search.is_available(self._connection.execute), row is not None and json.loads(row[0])
         if able and (self._reworded is None or not in_step):
             text_search.write_all(self._connection.execute)
-        elif able:
-            text_search.write(self._connection.execute, self._reworded or ())
+        elif able and self._reworded:
+            text_search.write(self._connection.execute, self._reworded)
         if able != in_step and (able or self._reworded != set()):
             self.describe(TEXT_SEARCH, able)
         self._reworded = set()
@@ -229,7 +229,7 @@ def _next_generation(path: Path, former: Path | None = None) -> Iterator[Change]
         raise StoreError(f"catalogue {path}: {error}") from error
     finally:
         with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
+            aside.unlink()
 
 
 def _number(value: Any) -> int:

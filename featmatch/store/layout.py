@@ -28,7 +28,11 @@ _SEGMENT = re.compile(r"(\d{6}|[1-9]\d{6,})(\.partial)?", re.ASCII)
 
 
 def segment_folder(index: Path, number: int) -> Path:
-    """Where a segment of an index is."""
+    """Where a segment of an index is.
+
+    >>> segment_folder(Path("photos.fm"), 7).as_posix()
+    'photos.fm/segments/000007'
+    """
     return index / SEGMENTS / f"{number:06d}"
 
 

@@ -51,7 +51,20 @@ def quantised(
     signatures: NDArray[np.uint64],
     long_side: int,
 ) -> Postings:
-    """Features as postings of image 0: keypoints and sizes in px, angles in radians."""
+    """Features as postings of image 0, in whole steps.
+
+    Args:
+        keypoints: (N, 2) float32, px, x then y.
+        angles: (N,) float32, radians.
+        sizes: (N,) float32, diameters in px.
+        signatures: (N,) uint64.
+        long_side: longer side of the image, px.
+
+    >>> one = np.float32([1])
+    >>> postings = quantised(np.float32([[320, 0]]), one * np.pi, 8 * one, np.uint64([7]), long_side=640)
+    >>> postings.x.tolist(), postings.angle.tolist(), postings.size.tolist()
+    ([32768], [128], [48])
+    """
     positions = np.clip(np.rint(keypoints * (_POSITION_STEPS / long_side)), 0, _POSITION_STEPS).astype(np.uint16)
     return Postings(
         image=np.zeros(len(keypoints), np.uint32),

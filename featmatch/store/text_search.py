@@ -55,6 +55,9 @@ def expression(match: str) -> str:
 
     Raises:
         UsageError: there is no word in it.
+
+    >>> expression("Harbour 2019")
+    '"harbour"* "2019"*'
     """
     parts = [part for part in re.sub('["\\0]', " ", _plain(match)).split() if any(map(_is_of_a_word, part))]
     if not parts:

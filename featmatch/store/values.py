@@ -34,7 +34,11 @@ def digest(value: Any) -> str:
 
 
 def to_sql(name: str) -> str | bytes:
-    """Names are text; a file name that is no UTF-8 (Python holds it with surrogates) is kept as its bytes."""
+    r"""Names are text; a file name that is no UTF-8 (Python holds it with surrogates) is kept as its bytes.
+
+    >>> to_sql("photo.jpg"), to_sql("caf\udce9.jpg")
+    ('photo.jpg', b'caf\xe9.jpg')
+    """
     try:
         name.encode()
         return name

@@ -5,12 +5,14 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from featmatch.errors import StoreError
-from featmatch.store.catalog import FORMAT_VERSION, Catalog, is_intact
-from featmatch.store.generation import create_catalog
+from featmatch.errors import MissingFeatureError, StoreError, UsageError
+from featmatch.store.catalog import FORMAT_VERSION, TEXT_SEARCH, Catalog, is_intact
+from featmatch.store.database import Database
+from featmatch.store.generation import change_catalog, create_catalog
 from featmatch.store.records import SegmentRecord, Totals
 from featmatch.store.values import DIGEST_BYTES
 from tests.store.catalogues import add, live, names, record, remove, sha
@@ -172,3 +174,105 @@ def test_other_programs_can_read_it(path: Path, tmp_path: Path) -> None:
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert connection.execute("SELECT name FROM names").fetchall() == [("a.jpg",)]
     connection.close()
+
+
+def test_names_lead_to_contents_and_contents_to_files(path: Path) -> None:
+    add(path, {"a.jpg": 1, "b.jpg": 2, "caf\udce9.jpg": 1})
+    catalog = Catalog(path)
+    assert catalog.content_named("b.jpg") == sha(2)
+    assert catalog.content_named("caf\udce9.jpg") == sha(1)
+    assert catalog.content_named("c.jpg") is None
+    stamp = (101, 1_700_000_000_000_000_001)
+    assert catalog.files_of(1) == [("a.jpg", stamp), ("caf\udce9.jpg", stamp)]
+    assert catalog.files_of(9) == []
+
+
+def test_words_restrict_what_is_listed(path: Path) -> None:
+    add(path, {"harbour.jpg": 1, "at sea.jpg": 2, "harbour at sea.jpg": 1})
+    catalog = Catalog(path)
+    assert [image.name for image in catalog.images("sea")] == ["at sea.jpg", "harbour at sea.jpg"]
+    assert catalog.fitting("harbour") == [1]
+    assert catalog.fitting("sea") == [1, 2]
+    assert catalog.fitting("nowhere") == []
+    assert catalog.names_of([1, 2], "sea") == {1: ["harbour at sea.jpg"], 2: ["at sea.jpg"]}
+    for use in (lambda: list(catalog.images("?")), lambda: catalog.fitting("?"), lambda: catalog.names_of([1], "?")):
+        with pytest.raises(UsageError, match="no word"):
+            use()
+
+
+def test_words_need_a_writer_that_could_keep_them(path: Path) -> None:
+    with change_catalog(path) as change:
+        change.describe(TEXT_SEARCH, False)
+    with_words = Catalog(path)
+    assert with_words.meta[TEXT_SEARCH] is True  # the writer that can keep them catches up
+    tampered(path, "UPDATE meta SET value = 'false' WHERE key = ?", TEXT_SEARCH)
+    with pytest.raises(MissingFeatureError, match="wrote the index last"):
+        Catalog(path).fitting("sea")
+
+
+def test_images_that_wait_are_not_listed_but_keep_their_verdicts(path: Path) -> None:
+    add(path, {"a.jpg": 1, "b.jpg": 2})
+    assert not Catalog(path).has_verdicts
+    with change_catalog(path) as change:
+        change.judge(sha(1), sha(2), False)
+        change.replace_segments([1], None)
+    catalog = Catalog(path)
+    assert catalog.has_verdicts
+    assert catalog.verdicts() == {(1, 2): False}
+    assert catalog.verdicts_of(sha(1)) == {2: False}
+    assert catalog.verdicts_of(sha(3)) == {}
+    assert (catalog.stamps(), catalog.fitting("a")) == ({}, [1])
+    assert catalog.names() == ["a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("value", "folder"), [("/photos", "/photos"), ("photos", None), (7, None), ("/a\0b", None), (None, None)]
+)
+def test_a_kept_folder_is_an_absolute_path(path: Path, value: object, folder: str | None) -> None:
+    with change_catalog(path) as change:
+        change.describe("base", value)
+    assert Catalog(path).folder("base") == folder
+
+
+def test_a_catalogue_that_was_replaced_while_it_was_opened_is_opened_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Database.__init__
+    calls = 0
+
+    def open_late(self: Database, *arguments: Any, **options: Any) -> None:
+        nonlocal calls
+        calls += 1
+        opened(self, *arguments, **options)
+        if calls == 1:
+            monkeypatch.undo()
+            add(path, {"a.jpg": 1})
+
+    monkeypatch.setattr(Database, "__init__", open_late)
+    catalog = Catalog(path)
+    assert catalog.names() == ["a.jpg"]
+    assert not catalog.superseded
+
+
+def test_a_catalogue_that_is_gone_is_an_error(path: Path) -> None:
+    catalog = Catalog(path)
+    path.unlink()
+    with pytest.raises(StoreError, match="cannot read catalogue"):
+        assert catalog.superseded
+    with pytest.raises(StoreError, match="cannot read catalogue"):
+        is_intact(path)
+
+
+def test_another_version_is_told_though_its_tables_are_others(path: Path) -> None:
+    tampered(path, f"UPDATE meta SET value = '{FORMAT_VERSION + 1}' WHERE key = 'version'")
+    tampered(path, "CREATE TABLE more (x)")
+    with pytest.raises(StoreError, match=f"format {FORMAT_VERSION + 1}"):
+        Catalog(path)
+
+
+def test_words_need_an_sqlite_that_was_built_with_them(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(path, {"a.jpg": 1})
+    monkeypatch.setattr("featmatch.store.text_search.is_available", lambda execute: False)
+    with pytest.raises(MissingFeatureError, match="built without FTS5"):
+        Catalog(path).fitting("a")
+    assert len(list(Catalog(path).images())) == 1

@@ -4,6 +4,7 @@ import json
 import os
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -60,6 +61,13 @@ def test_many_segments_of_a_size_are_due() -> None:
     large = [record(100 + number, 5_000_000 + number) for number in range(TIER_SEGMENTS)]
     assert due([*small, *large]) == [segment.id for segment in small]
     assert due([*small[1:], *large]) == [segment.id for segment in large]
+
+
+def test_below_a_quarter_of_a_million_features_all_segments_are_of_one_size() -> None:
+    half = [record(number, 1) for number in range(TIER_SEGMENTS // 2)]
+    for most, together in ((1 << 18, True), ((1 << 18) + 10, False)):
+        other = [record(100 + number, most) for number in range(TIER_SEGMENTS // 2)]
+        assert bool(due([*half, *other])) == together
 
 
 def test_segments_that_would_become_too_large_are_not_due() -> None:
@@ -233,3 +241,18 @@ def test_memory_does_not_grow_with_the_segments(tmp_path: Path, monkeypatch: pyt
     (merged,) = Snapshot.open(tmp_path, words).segments.values()
     assert len(merged.postings.x) == segments * postings
     assert peak < 4_000_000  # of 11 MB
+
+
+@pytest.mark.parametrize(
+    ("most", "parts"),
+    [(5, [(0, 3), (3, 6)]), (3, [(0, 2), (2, 3), (3, 4), (4, 6)]), (10, [(0, 6)])],
+)
+def test_parts_are_as_large_as_may_be_and_one_word_at_least(
+    most: int, parts: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "_PART_POSTINGS", most)
+    sources = [  # together [0, 2, 2, 5, 9, 9, 10]
+        compaction._Source(SimpleNamespace(offsets=np.array(offsets, np.uint32)), np.empty(0, np.int64))  # type: ignore[arg-type]
+        for offsets in ([0, 2, 2, 4, 6, 6, 6], [0, 0, 0, 1, 3, 3, 4])
+    ]
+    assert list(compaction._parts(sources, 6)) == parts

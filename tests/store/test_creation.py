@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from featmatch.store.catalog import FORMAT_VERSION, Catalog
 from featmatch.store.creation import create_index
 from featmatch.store.layout import CATALOG, LOCK, PAIRS, SEGMENTS, VOCABULARY
 from featmatch.store.reader import Reader
+from featmatch.store.writing import hold_writer_lock
 from featmatch.words.vocabulary import Vocabulary
 from tools.small_index import FEATURES
 
@@ -70,3 +72,29 @@ def test_where_nothing_can_be_made_is_an_error(tmp_path: Path, small_words: Voca
     for folder in (tmp_path / "file", tmp_path / "file" / "index"):
         with pytest.raises(StoreError, match="cannot make an index in"):
             create_index(folder, FEATURES, small_words)
+
+
+def test_the_features_are_those_of_the_vocabulary(tmp_path: Path) -> None:
+    create_index(tmp_path / "index", None, Vocabulary.shipped("orb"))
+    assert Reader(tmp_path / "index").options == FeatureOptions("orb")
+
+
+def test_other_things_beside_ours_are_other_things(tmp_path: Path, small_words: Vocabulary) -> None:
+    (tmp_path / SEGMENTS).mkdir()
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(StoreError, match="holds other things"):
+        create_index(tmp_path, FEATURES, small_words)
+
+
+def test_another_process_that_makes_it_is_waited_for(
+    tmp_path: Path, small_words: Vocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[bool] = []
+
+    def hold(folder: Path, *, wait: bool = False) -> AbstractContextManager[None]:
+        waits.append(wait)
+        return hold_writer_lock(folder, wait=wait)
+
+    monkeypatch.setattr("featmatch.store.creation.hold_writer_lock", hold)
+    create_index(tmp_path / "index", FEATURES, small_words)
+    assert waits == [True]

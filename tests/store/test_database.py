@@ -221,3 +221,10 @@ def test_many_names_may_be_written_to_a_small_catalogue(path: Path, monkeypatch:
             change.name(f"{number}.jpg", 1, 7)
     monkeypatch.undo()
     assert len(Catalog(path).names()) == 5003
+
+
+@pytest.mark.parametrize("kind", ["VIEW more AS SELECT 1", "TRIGGER more AFTER INSERT ON meta BEGIN SELECT 1; END"])
+def test_the_version_is_not_asked_where_something_could_be_run(path: Path, kind: str) -> None:
+    in_catalog(path.parent, f"CREATE {kind}", "UPDATE meta SET value = '99' WHERE key = 'version'")
+    with pytest.raises(StoreError, match="its tables are not those of an index"):
+        Catalog(path)

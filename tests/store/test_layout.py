@@ -208,3 +208,12 @@ def test_folders_are_listed_without_following(tmp_path: Path, victim: Path) -> N
         entries(tmp_path / "link")
     assert list(strangers(tmp_path)) == [f"{tmp_path / 'link'} is a link; an index holds files and folders only"]
     verify_layout(victim)
+
+
+def test_a_link_that_comes_after_the_look_is_not_followed(
+    tmp_path: Path, victim: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "link").symlink_to(victim / "precious.txt")
+    monkeypatch.setattr("featmatch.store.layout.refuse_links", lambda path: None)
+    with pytest.raises(OSError, match=r"link|symbolic"):
+        open_index_file(tmp_path / "link")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import os
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +177,20 @@ def test_a_record_without_pairs_says_that_none_were_found(tmp_path: Path) -> Non
     append_record(tmp_path, record(1, 2, **none))
     (columns,) = read_records(tmp_path)
     assert (len(columns["images"]), len(columns["between"])) == (2, 0)
+
+
+def test_a_record_that_says_it_is_long_is_not_read(tmp_path: Path) -> None:
+    append_record(tmp_path, record(1, 2))
+    head = struct.pack("<Q32s", 1 << 62, bytes(32))
+    with (tmp_path / PAIRS).open("ab") as file:
+        file.write(head + hashlib.sha256(head).digest() + b"short")
+    assert read(tmp_path) == [[1, 2]]
+    assert not is_damaged(tmp_path)  # the end of a run that was killed looks the same
+
+
+def test_nothing_is_pickled(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Object arrays"):
+        append_record(tmp_path, record(1, 2, images=np.array([object()])))
 
 
 def test_a_hard_link_is_not_written_through(tmp_path: Path) -> None:

@@ -8,14 +8,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from featmatch import Index, UsageError, Vocabulary, cli
+from featmatch.store.catalog import Catalog
 from featmatch.store.generation import change_catalog
-from featmatch.store.places import Naming
+from featmatch.store.places import Naming, Places, name_known
 from featmatch.system.trust import trusted_paths
 from tools.small_index import draw_pictures, small_index
 
@@ -54,6 +56,102 @@ def answers(index: Path | str, image: Path) -> list[dict[str, object]]:
 
 def forget(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "state", ignore_errors=True)
+
+
+# Places by themselves
+
+
+def places(**changes: Any) -> Places:
+    """Of an index at /home/i.fm that did not move; nothing is trusted."""
+    known: dict[str, Any] = {"given": None, "root": None, "base": None, "home": "/home", "beside": "/home"}
+    return Places(**{**known, "trusted": frozenset(), **changes})
+
+
+@pytest.mark.parametrize(
+    ("known", "paths", "expected"),
+    [
+        (places(), ["a.jpg"], Naming("/work")),
+        (places(), ["/a.jpg", "b.jpg"], Naming("/work")),
+        (places(), ["/a.jpg"], Naming(None)),
+        (places(base="/base"), ["a.jpg"], Naming("/base")),
+        (places(root="/root", base="/base"), ["/root/a.jpg"], Naming("/root", is_root=True)),
+        (places(given="/given", root="/root"), ["/root/a.jpg"], Naming("/given", is_root=True)),
+        (places(base="/old/photos", home="/old"), ["/home/photos/a.jpg"], Naming("/home/photos")),
+        (places(base="/old/photos", home="/old"), ["/home/photos/a.jpg", "/b.jpg"], Naming("/old/photos")),
+        (places(root="/old/photos", home="/old"), ["/home/photos/a.jpg"], Naming("/home/photos", is_root=True)),
+        (places(base="/old/photos", home="/old"), [], Naming("/home/photos")),
+    ],
+)
+def test_files_are_named_by_the_root_or_else_the_base_where_it_is_now(
+    known: Places, paths: list[str], expected: Naming, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getcwd", lambda: "/work")
+    assert known.naming(paths) == expected
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        (places(), ["../photos/a.jpg"]),
+        (places(root="/root"), ["../root/photos/a.jpg"]),
+        (places(given="/given", base="/base"), ["../given/photos/a.jpg", "../base/photos/a.jpg"]),
+    ],
+)
+def test_a_name_is_looked_for_in_all_folders(tmp_path: Path, known: Places, expected: list[str]) -> None:
+    (tmp_path / "home").mkdir()
+    for folder in ("given", "root", "base"):
+        (tmp_path / folder / "photos").mkdir(parents=True)
+        (tmp_path / folder / "photos" / "a.jpg").write_text("")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_text("")
+    moved = {
+        field: value and str(tmp_path) + value
+        for field, value in vars(known).items()
+        if field in ("given", "root", "base", "home")
+    }
+    here = Places(**moved, beside=str(tmp_path), trusted=frozenset({str(tmp_path)}))
+    found = [os.path.relpath(path, tmp_path / "home") for path in here.paths_of("photos/a.jpg")]
+    assert [path for path in found if path in expected] == expected
+
+
+def test_only_regular_files_that_are_trusted_are_found(tmp_path: Path) -> None:
+    (tmp_path / "in" / "folder").mkdir(parents=True)
+    (tmp_path / "out").mkdir()
+    for name in ("in/a.jpg", "out/a.jpg", "in/scan.tif"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "in" / "link.jpg").symlink_to(tmp_path / "out" / "a.jpg")
+    known = places(base=str(tmp_path / "in"), trusted=frozenset({str(tmp_path / "in")}))
+
+    def found(name: str) -> list[str]:
+        return [os.path.relpath(path, tmp_path) for path in known.paths_of(name)]
+
+    assert found("a.jpg") == ["in/a.jpg"]
+    assert found("scan.tif#page=3") == ["in/scan.tif#page=3"]
+    assert found(str(tmp_path / "in" / "a.jpg")) == ["in/a.jpg"]
+    for name in ("link.jpg", "folder", "none.jpg", "../out/a.jpg", str(tmp_path / "out" / "a.jpg"), "a.jpg\0"):
+        assert found(name) == []
+
+
+def test_a_path_may_mean_several_names_the_likeliest_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "way").symlink_to(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    known = places(given=str(tmp_path / "photos"), base=str(tmp_path), home="/old", beside="/home")
+    meant = list(known.names_of("way/../way/a.jpg"))
+    assert meant[:2] == ["way/../way/a.jpg", "way/a.jpg"]
+    assert {str(tmp_path / "way" / "a.jpg"), str(tmp_path / "photos" / "a.jpg"), "a.jpg", "photos/a.jpg"} < set(meant)
+    assert meant.index("a.jpg") < meant.index("photos/a.jpg")
+
+
+def test_the_name_that_the_index_has_is_known(path: Path) -> None:
+    with change_catalog(path) as change:
+        change.name("photos/a.jpg", change.add_image("0" * 64, 1, (1, 1), 0, 1), 1)
+        change.add_segment(1, 1, 0, bytes(32))
+    catalog = Catalog(path)
+    known = places(base="/base")
+    assert name_known("photos/a.jpg", catalog, known) == "photos/a.jpg"
+    assert name_known("/base/photos/a.jpg", catalog, known) == "photos/a.jpg"
+    assert name_known("photos/b.jpg", catalog, known) is None
 
 
 # What files are called

@@ -24,6 +24,7 @@ def test_an_angle_just_below_a_full_turn_becomes_none() -> None:
     angles = np.array([0, 2 * np.pi - 1e-4, 2 * np.pi], np.float32)
     postings = quantised(np.zeros((3, 2), np.float32), angles, np.ones(3, np.float32), np.zeros(3, np.uint64), 100)
     assert postings.angle.tolist() == [0, 0, 0]
+    assert postings.image.tolist() == [0, 0, 0]
 
 
 def test_what_is_out_of_range_is_clipped() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable
@@ -11,7 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from featmatch.errors import StoreError
-from featmatch.store.segment import FORMAT_VERSION, MANIFEST, Segment
+from featmatch.features.looks import FEW_FEATURES
+from featmatch.store.segment import FORMAT_VERSION, MANIFEST, Segment, are_any_equal, damaged_files, read_manifest
+from featmatch.store.values import MOST_SIDE
 from tests.store.segments import WORDS, open_again, written
 
 
@@ -139,3 +143,79 @@ def test_a_segment_of_another_vocabulary_size_is_refused(tmp_path: Path) -> None
     written(tmp_path / "000001")
     with pytest.raises(StoreError):
         open_again(tmp_path / "000001", WORDS + 1)
+
+
+def test_votes_count_by_the_root_of_the_features(tmp_path: Path) -> None:
+    written(tmp_path / "000001", counts=(4, 0, 100, 1))
+    weights = open_again(tmp_path / "000001").weights
+    assert weights.dtype == np.float32
+    np.testing.assert_allclose(weights, [0.5, 1, 0.1, 1])
+
+
+def test_images_with_few_features_are_plain(tmp_path: Path) -> None:
+    written(tmp_path / "000001", counts=(FEW_FEATURES, 0, FEW_FEATURES - 1, 500))
+    segment = open_again(tmp_path / "000001")
+    assert segment.plain.tolist() == [1, 2]
+    assert repr(segment) == f"Segment(4 images, {2 * FEW_FEATURES + 499} postings)"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "equal"),
+    [([], False), ([7], False), ([1, 2, 3], False), ([3, 1, 2], False), ([1, 1], True), ([5, 2, 5], True)],
+)
+def test_equal_numbers_are_seen_in_any_order(numbers: list[int], equal: bool) -> None:
+    assert are_any_equal(np.array(numbers, np.int64)) == equal
+
+
+def test_damaged_files_are_named(tmp_path: Path) -> None:
+    written(tmp_path / "000001")
+    manifest = hashlib.sha256((tmp_path / "000001" / MANIFEST).read_bytes()).digest()
+    assert damaged_files(tmp_path / "000001", manifest) == []
+    content = bytearray((tmp_path / "000001" / "x.npy").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "000001" / "x.npy").write_bytes(content)
+    told = f"segment {tmp_path / '000001'} is damaged"
+    assert damaged_files(tmp_path / "000001", manifest) == [f"{told}: x.npy is not as it was written"]
+    (tmp_path / "000001" / "y.npy").unlink()
+    assert [problem.startswith(told) for problem in damaged_files(tmp_path / "000001", manifest)] == [True, True]
+    assert damaged_files(tmp_path / "000001", bytes(32)) == [f"{told}: {MANIFEST} is not as it was written"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"widths": [1, 1]}, "image columns are not of one length"),
+        ({"phashes": [1]}, "image columns are not of one length"),
+        ({"offsets": [0, 10, 27]}, "posting lists do not fit"),
+        ({"heights": [1, 0, 1]}, "no size"),
+        ({"widths": [1, MOST_SIDE + 1, 1]}, "one that cannot be"),
+        ({"features": [1, 2, -1]}, "fewer than no features"),
+        ({"ids": [1, 2, 0]}, "no number"),
+        ({"ids": [2, 1, 2]}, "one that another has"),
+    ],
+)
+def test_columns_that_cannot_be_are_told(tmp_path: Path, changes: dict[str, list[int]], told: str) -> None:
+    written(tmp_path / "000001")
+    segment = open_again(tmp_path / "000001")
+    segment._validate(WORDS)
+    columns: dict[str, Any] = {name: np.array(values) for name, values in changes.items()}
+    with pytest.raises(ValueError, match=told):
+        dataclasses.replace(segment, **columns)._validate(WORDS)
+
+
+def test_the_largest_side_is_one(tmp_path: Path) -> None:
+    written(tmp_path / "000001")
+    segment = open_again(tmp_path / "000001")
+    dataclasses.replace(segment, widths=np.array([MOST_SIDE, 1, 1], np.int32))._validate(WORDS)
+
+
+@pytest.mark.parametrize(("old", "new"), [('"bytes": ', '"bytes": -'), ('"sha256": "', '"sha256": "00')])
+def test_a_manifest_says_how_large_and_with_which_checksum(tmp_path: Path, old: str, new: str) -> None:
+    written(tmp_path / "000001")
+    path = tmp_path / "000001" / MANIFEST
+    files = read_manifest(tmp_path / "000001", hashlib.sha256(path.read_bytes()).digest())
+    assert set(files) == {file.name for file in path.parent.glob("*.npy")}
+    assert files["x.npy"]["bytes"] == (path.parent / "x.npy").stat().st_size
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(StoreError, match="damaged"):
+        read_manifest(tmp_path / "000001", hashlib.sha256(path.read_bytes()).digest())

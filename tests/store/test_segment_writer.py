@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import os
 from pathlib import Path
 
@@ -96,3 +97,11 @@ def test_a_segment_that_lacks_postings_is_not_kept(tmp_path: Path) -> None:
     ):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_columns_are_written_as_numpy_writes_them(tmp_path: Path) -> None:
+    written(tmp_path / "000001")
+    for path in (tmp_path / "000001").glob("*.npy"):
+        plain = io.BytesIO()
+        np.save(plain, np.load(path))
+        assert path.read_bytes() == plain.getvalue()

@@ -44,12 +44,13 @@ def test_segments_that_are_open_already_are_not_opened_again(folder: Path) -> No
     assert after.segments[2] is not before.segments[2]
 
 
-def test_an_image_in_two_segments_is_damage(folder: Path) -> None:
-    with change_catalog(folder / CATALOG) as change:
-        manifest = write_segment(segment_folder(folder, 3), made_images(9, [4]), [2], WORDS)
-        change.add_segment(3, 1, 4, manifest)
+def test_an_image_in_two_segments_is_damage(tmp_path: Path) -> None:
+    make_index(tmp_path, (3, 5))
+    with change_catalog(tmp_path / CATALOG) as change:
+        manifest = write_segment(segment_folder(tmp_path, 2), made_images(9, [4]), [2], WORDS)
+        change.add_segment(2, 1, 4, manifest)
     with pytest.raises(StoreError, match="an image is in two segments"):
-        Snapshot.open(folder, WORDS)
+        Snapshot.open(tmp_path, WORDS)
 
 
 @pytest.mark.parametrize(("images", "features"), [(2, 8), (4, 8), (3, 7), (3, 9)])
