@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from featmatch.grouping.groups import Groups as Groups
     from featmatch.grouping.groups import Member as Member
     from featmatch.index import Index as Index
-    from featmatch.proof.answers import Match as Match
-    from featmatch.proof.answers import Matches as Matches
-    from featmatch.proof.answers import Relation as Relation
-    from featmatch.proof.answers import Verification as Verification
     from featmatch.proof.matching import MatchingOptions as MatchingOptions
+    from featmatch.proof.pair import Verification as Verification
+    from featmatch.proof.pair import verify as verify
+    from featmatch.proof.proof import Proof as Proof
+    from featmatch.proof.relation import Relation as Relation
     from featmatch.search.explanation import Explanation as Explanation
-    from featmatch.search.verification import verify as verify
+    from featmatch.search.matches import Match as Match
+    from featmatch.search.matches import Matches as Matches
     from featmatch.search.voting import VotingOptions as VotingOptions
     from featmatch.store.checking import CheckReport as CheckReport
     from featmatch.store.checking import check as check
@@ -42,7 +43,10 @@ __version__ = "0.1.0"
 # Each name is imported when it is first used: OpenCV, SciPy and numba take longer to import than most commands to run.
 _HOMES = {
     "adding.batches": ("AddReport", "Failure"),
-    "proof.answers": ("Match", "Matches", "Relation", "Verification"),
+    "proof.pair": ("Verification", "verify"),
+    "proof.proof": ("Proof",),
+    "proof.relation": ("Relation",),
+    "search.matches": ("Match", "Matches"),
     "errors": (
         "FeatmatchError", "ImageError", "MissingFeatureError", "StoreError", "UsageError", "VocabularyError",
     ),
@@ -55,7 +59,6 @@ _HOMES = {
     "proof.matching": ("MatchingOptions",),
     "store.checking": ("CheckReport", "check"),
     "words.training": ("TrainingOptions", "train_vocabulary"),
-    "search.verification": ("verify",),
     "words.vocabulary": ("Vocabulary",),
     "search.voting": ("VotingOptions",),
 }  # fmt: skip

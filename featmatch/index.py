@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from featmatch.adding.batches import AddReport, Progress, Target, add_files, remove_vanished
@@ -14,29 +13,25 @@ from featmatch.errors import StoreError, UsageError
 from featmatch.features.extraction import FeatureOptions, features_wanted
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.grouping.groups import Groups
-from featmatch.images.decoding import USUAL, DecodingOptions
+from featmatch.images.decoding import DecodingOptions
 from featmatch.images.formats import MAX_PIXELS
 from featmatch.images.pixels import ImageSource
-from featmatch.names import absolute
-from featmatch.proof.answers import Matches
 from featmatch.search.explaining import explain
 from featmatch.search.explanation import Explanation
-from featmatch.search.pictures import Pictures
+from featmatch.search.matches import Matches, named
 from featmatch.search.stages import Search
 from featmatch.search.verdicts import content_named, name_known, verdicts_of
-from featmatch.search.verification import named
 from featmatch.search.voting import VotingOptions
 from featmatch.store.catalog import ImageRecord
 from featmatch.store.compaction import all_together, due, merge
 from featmatch.store.creation import create_index
 from featmatch.store.generation import changing
 from featmatch.store.info import IndexInfo
-from featmatch.store.layout import CATALOG, verify_layout, vocabulary_of
+from featmatch.store.layout import CATALOG
 from featmatch.store.places import Places
+from featmatch.store.reader import Reader
 from featmatch.store.snapshot import Snapshot
-from featmatch.store.whereabouts import Whereabouts
 from featmatch.store.writing import clear_leftovers, writing
-from featmatch.system.files import folder_bytes
 from featmatch.words.vocabulary import Vocabulary
 
 
@@ -45,22 +40,7 @@ class Index:
 
     def __init__(self, folder: Path, root: str | os.PathLike[str] | None = None) -> None:
         """Use ``Index.open``."""
-        folder = folder.absolute()  # whoever holds it may go elsewhere
-        self._folder = folder
-        self._refreshing = threading.Lock()
-        verify_layout(folder)
-        self.vocabulary = vocabulary_of(folder)
-        self.snapshot = Snapshot.open(folder, len(self.vocabulary))
-        meta = self.snapshot.catalog.meta
-        if self.vocabulary.fingerprint != meta.get("vocabulary"):
-            raise StoreError(f"{folder} holds another vocabulary than the one it was made with")
-        try:
-            self.options = FeatureOptions.of_index(meta.get("features"))
-        except UsageError as error:
-            raise StoreError(f"{folder} is damaged: it does not say what its features are: {error}") from error
-        if self.options.detector != self.vocabulary.detector:
-            raise StoreError(f"{folder} is damaged: its vocabulary is for {self.vocabulary.detector}")
-        self._whereabouts = Whereabouts(self._folder, None if root is None else absolute(checked_path(root, "root")))
+        self.reader = Reader(folder, root)
 
     @classmethod
     def open(
@@ -92,9 +72,7 @@ class Index:
         check_kind(vocabulary, "vocabulary", str, os.PathLike, Vocabulary)
         wanted = None if features is None else features_wanted(features)
         loaded = Vocabulary.load(vocabulary) if isinstance(vocabulary, (str, os.PathLike)) else vocabulary
-        if not os.path.lexists(folder / CATALOG):
-            if not create:
-                raise StoreError(f"{folder} is no featmatch index, or none that may be read")
+        if create and not os.path.lexists(folder / CATALOG):
             create_index(folder, wanted, loaded)
         index = cls(folder, root)
         if wanted is not None and wanted != index.options:
@@ -108,15 +86,43 @@ class Index:
         return self.snapshot.catalog.totals().names
 
     @property
+    def folder(self) -> Path:
+        """Where the index is."""
+        return self.reader.folder
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Its visual words."""
+        return self.reader.vocabulary
+
+    @property
+    def options(self) -> FeatureOptions:
+        """How its features are taken."""
+        return self.reader.options
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The newest state that was seen."""
+        return self.reader.snapshot
+
+    @property
     def root(self) -> str | None:
         """The folder that names are relative to; None: they are as they were given."""
-        return self._whereabouts.given or self.snapshot.catalog.root
+        return self.reader.root
+
+    @property
+    def places(self) -> Places:
+        """Where the files are, by the newest state that was seen."""
+        return self.reader.places
+
+    @property
+    def trust_problem(self) -> str | None:
+        """Why the record of what this user added cannot be used, if it was needed (``docs/reliability.md``)."""
+        return self.reader.whereabouts.problem
 
     def refresh(self) -> None:
         """See what was committed since, by this process or another. Where that is nothing, it takes microseconds."""
-        with self._refreshing:
-            if self.snapshot.catalog.superseded:
-                self.snapshot = Snapshot.open(self._folder, len(self.vocabulary), self.snapshot.segments)
+        self.reader.refresh()
 
     def add(
         self,
@@ -159,8 +165,8 @@ class Index:
         check_kind(text, "text", str)
         decoding = DecodingOptions(timeout, max_pixels)
         with self._writing(wait):
-            naming, files = self._whereabouts.of_addition(given, self.snapshot.catalog)
-            target = Target(self._folder, naming, self.options, len(self.vocabulary))
+            naming, files = self.reader.whereabouts.of_addition(given, self.snapshot.catalog)
+            target = Target(self.folder, naming, self.options, len(self.vocabulary))
             report = add_files(
                 files, target, jobs=jobs, decoding=decoding, pages=pages, text=text,
                 progress=progress or (lambda done, total: None), committed=self._merge_due,
@@ -176,7 +182,7 @@ class Index:
             StoreError: another writer is at work, or the index cannot be written.
             UsageError: ``names`` is no list of names.
         """
-        with self._writing(wait), changing(self._folder / CATALOG) as change:
+        with self._writing(wait), changing(self.folder / CATALOG) as change:
             meant = checked_paths(names, "names")
             known = {name: name_known(name, self.snapshot.catalog, self.places) for name in meant}
             gone = set(change.remove(dict.fromkeys(one for one in known.values() if one is not None)))
@@ -191,10 +197,10 @@ class Index:
         with self._writing(wait):
             together = all_together(self.snapshot.catalog.segments())
             for numbers in together:
-                merge(self._folder, self.snapshot, numbers, len(self.vocabulary))
+                merge(self.folder, self.snapshot, numbers, len(self.vocabulary))
                 self.refresh()
             if together:
-                with changing(self._folder / CATALOG) as change:
+                with changing(self.folder / CATALOG) as change:
                     change.shrink()
 
     def images(self, match: str | None = None) -> Iterator[ImageRecord]:
@@ -211,41 +217,17 @@ class Index:
         check_kind(match, "match", str)
         return self.snapshot.catalog.images(match)
 
-    @property
-    def places(self) -> Places:
-        """Where the files are, by the newest state that was seen."""
-        return self._whereabouts.places(self.snapshot.catalog)
-
-    @property
-    def trust_problem(self) -> str | None:
-        """Why the record of what this user added cannot be used, if it was needed (``docs/reliability.md``)."""
-        return self._whereabouts.problem
-
     def path_of(self, name: str) -> str | None:
         """Where the file of a name is now; None where it is not at hand.
 
         Only files beside the index, and those that this user's own ``add`` or ``root`` named, are looked at.
         """
         check_kind(name, "name", str, none=False)
-        return next(self.places.paths_of(name), None)
+        return self.reader.path_of(name)
 
     def info(self) -> IndexInfo:
         """What the index holds and how big it is."""
-        totals = self.snapshot.catalog.totals()
-        return IndexInfo(
-            images=totals.names,
-            features=totals.features,
-            removed=totals.removed,
-            queued=totals.queued,
-            verdicts=totals.verdicts,
-            segments=len(self.snapshot.segments),
-            bytes=folder_bytes(self._folder),
-            root=self.root,
-            base=self.snapshot.catalog.folder("base"),
-            detector=self.options.detector,
-            words=len(self.vocabulary),
-            vocabulary=self.vocabulary.fingerprint,
-        )
+        return self.reader.info()
 
     def query(
         self,
@@ -283,22 +265,19 @@ class Index:
         """
         check_number(limit, "limit", 1)
         check_kind(match, "match", str)
-        snapshot = self.snapshot
-        among = None if match is None else snapshot.catalog.fitting(match)
         decoding = DecodingOptions(timeout, max_pixels)
-        search = self.search(snapshot, voting=voting, geometry=geometry, among=among, decoding=decoding)
-        look = search.look(image)
-        if not look.enough:
-            return Matches(status="too_little_detail", damaged=look.grey.damaged)
-        verdicts = verdicts_of(image, snapshot.catalog)
-        candidates = search.candidates(look, search.words(look), verdicts)
-        found = search.matches(look, candidates, verdicts)
-        names = snapshot.catalog.names_of([one.id for one in found if one.id is not None], match)
-        answers = named(found, names)
+        search = Search.of(self.reader, match=match, voting=voting, geometry=geometry, decoding=decoding)
+        catalog = search.snapshot.catalog
+        query = search.read(image)
+        if not query.enough:
+            return Matches(status="too_little_detail", damaged=query.grey.damaged)
+        verdicts = verdicts_of(image, catalog)
+        found = search.found(query, search.candidates(query, search.words(query), verdicts))
+        answers = named(found, catalog.names_of([one.id for one in found], match), verdicts)
         return Matches(
             [one for one in answers if unproven or one.proven][:limit], times=search.clock.times,
             not_at_hand=[one.name for one in answers if one.id in search.pictures.missing],
-            damaged=look.grey.damaged,
+            damaged=query.grey.damaged,
         )  # fmt: skip
 
     def explain(
@@ -325,22 +304,8 @@ class Index:
             ImageError: the image cannot be read; its ``status`` says why.
         """
         decoding = DecodingOptions(timeout, max_pixels)
-        return explain(self, image, checked_path(name, "name"), voting=voting, geometry=geometry, decoding=decoding)
-
-    def search(
-        self,
-        snapshot: Snapshot,
-        *,
-        voting: VotingOptions | None = None,
-        geometry: GeometryOptions | None = None,
-        among: Sequence[int] | None = None,
-        decoding: DecodingOptions = USUAL,
-    ) -> Search:
-        """The stages of ``query``, to be called one by one."""
-        return Search(
-            snapshot, self.vocabulary, self.options, voting or VotingOptions(), geometry or GeometryOptions(),
-            Pictures(snapshot.catalog, self._whereabouts.places(snapshot.catalog), decoding), decoding, among,
-        )  # fmt: skip
+        meant = checked_path(name, "name")
+        return explain(self.reader, image, meant, voting=voting, geometry=geometry, decoding=decoding)
 
     def reject(self, a: str | os.PathLike[str], b: str | os.PathLike[str], *, wait: bool = False) -> None:
         """Remember that two images are no copies of one another, whatever the evidence says.
@@ -376,7 +341,7 @@ class Index:
             one, other = (content_named(name, self.snapshot.catalog, self.places) for name in names)
             if one == other:
                 raise UsageError(f"{a} and {b} are the same to the byte")
-            with changing(self._folder / CATALOG) as change:
+            with changing(self.folder / CATALOG) as change:
                 return change.judge(one, other, is_copy)
 
     def groups(
@@ -402,27 +367,22 @@ class Index:
         Raises:
             StoreError: the index is damaged.
         """
-        from featmatch.grouping.finding import find_groups
+        from featmatch.grouping.finding import find_groups  # SciPy takes longer to import than a query takes
 
         check_run(jobs, progress)
-        return find_groups(self, jobs=jobs, progress=progress or (lambda done, total: None))
-
-    @property
-    def folder(self) -> Path:
-        """Where the index is."""
-        return self._folder
+        return find_groups(self.reader, jobs=jobs, progress=progress or (lambda done, total: None))
 
     def _merge_due(self) -> None:
         self.refresh()
         while numbers := due(self.snapshot.catalog.segments()):
-            merge(self._folder, self.snapshot, numbers, len(self.vocabulary))
+            merge(self.folder, self.snapshot, numbers, len(self.vocabulary))
             self.refresh()
 
     @contextlib.contextmanager
     def _writing(self, wait: bool) -> Iterator[None]:
         """Be the one writer, from the newest state on; what was committed is seen afterwards."""
-        with writing(self._folder, wait=wait), contextlib.ExitStack() as stack:
-            clear_leftovers(self._folder)
+        with writing(self.folder, wait=wait), contextlib.ExitStack() as stack:
+            clear_leftovers(self.folder)
             self.refresh()
             stack.callback(self.refresh)
             yield

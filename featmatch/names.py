@@ -20,7 +20,11 @@ _ESCAPE = re.compile(rb'\\(["\\]|[0-7]{3})')
 
 
 def printable(name: str) -> str:
-    """A name as a line of text: as it is, or where it is none, or begins with ``"``, quoted."""
+    r"""A name as a line of text: as it is, or where it is none, or begins with ``"``, quoted.
+
+    >>> print(printable("harbour 2019.jpg"), printable("two\nlines.jpg"))
+    harbour 2019.jpg "two\012lines.jpg"
+    """
     return quoted(name) if name.startswith('"') or _UNFIT.search(name) else name
 
 
@@ -30,7 +34,13 @@ def quoted(name: str) -> str:
 
 
 def unquoted(text: str) -> str | None:
-    """The name that ``quoted`` made a text of; None where it did not."""
+    r"""The name that ``quoted`` made a text of; None where it did not.
+
+    >>> unquoted(r'"two\012lines.jpg"')
+    'two\nlines.jpg'
+    >>> unquoted("harbour 2019.jpg") is None
+    True
+    """
     found = _QUOTED.fullmatch(_bytes_of(text))
     if found is None or b"\\000" in found[1]:
         return None
@@ -53,7 +63,11 @@ def page_name(file: str, page: int) -> str:
 
 
 def page_of(name: str) -> tuple[str, int] | None:
-    """The file and the page that a name says by its spelling; nothing is looked up on disk."""
+    """The file and the page that a name says by its spelling; nothing is looked up on disk.
+
+    >>> page_of("scan.tif#page=3")
+    ('scan.tif', 3)
+    """
     found = _PAGE.fullmatch(name)
     return (found[1], int(found[2])) if found else None
 

@@ -142,7 +142,7 @@ def test_what_holds_arrays_is_shown_on_one_line(
     index = Index.open(tmp_path / "i.fm", create=True, vocabulary=tiny_vocabulary)
     index.add([cat], jobs=1)
     shown = [
-        tiny_vocabulary, featmatch.extract(cat), proof, proof.match, index.query(cat)[0], index.explain(cat, cat),
+        tiny_vocabulary, featmatch.extract(cat), proof, proof.proof, index.query(cat)[0], index.explain(cat, cat),
         *index.snapshot.segments.values(), index.info(),
     ]  # fmt: skip
     for thing in shown:

@@ -19,6 +19,7 @@ from featmatch import GeometryOptions, ImageError, Index, StoreError, UsageError
 from featmatch.errors import VocabularyError
 from featmatch.images.pixels import ImageSource
 from featmatch.search import scanning, voting
+from featmatch.search.stages import Search
 
 Photos = dict[str, NDArray[np.uint8]]
 
@@ -154,7 +155,7 @@ def test_a_new_index_is_empty_and_can_be_opened_again(empty: Index, tmp_path: Pa
 
 
 def test_an_existing_index_can_be_opened_with_create(filled: Index, tiny_vocabulary: Vocabulary) -> None:
-    opened = Index.open(filled._folder, create=True, features="sift", vocabulary=tiny_vocabulary)
+    opened = Index.open(filled.folder, create=True, features="sift", vocabulary=tiny_vocabulary)
     assert len(opened) == len(filled)
 
 
@@ -193,21 +194,21 @@ def test_an_index_that_was_made_halfway_is_made_anew(tmp_path: Path, tiny_vocabu
 
 
 def test_another_vocabulary_is_refused_and_nothing_changes(filled: Index, tiny_vocabulary: Vocabulary) -> None:
-    before = tree(filled._folder)
+    before = tree(filled.folder)
     other = dataclasses.replace(tiny_vocabulary, idf=tiny_vocabulary.idf + np.float32(1))
     for create in (False, True):
         with pytest.raises(StoreError, match="vocabulary"):
-            Index.open(filled._folder, create=create, vocabulary=other)
-    assert tree(filled._folder) == before
+            Index.open(filled.folder, create=create, vocabulary=other)
+    assert tree(filled.folder) == before
 
 
 def test_other_features_are_refused_and_nothing_changes(filled: Index) -> None:
-    before = tree(filled._folder)
+    before = tree(filled.folder)
     for other in ("orb", featmatch.FeatureOptions(features=500)):
         for create in (False, True):
             with pytest.raises(StoreError, match="features"):
-                Index.open(filled._folder, create=create, features=other)
-    assert tree(filled._folder) == before
+                Index.open(filled.folder, create=create, features=other)
+    assert tree(filled.folder) == before
 
 
 def test_a_vocabulary_of_another_detector_makes_no_index(tmp_path: Path, tiny_vocabulary: Vocabulary) -> None:
@@ -449,7 +450,7 @@ def test_info_says_what_an_index_holds(empty: Index, originals: list[Path], tiny
     records = list(empty.images())
     assert (info.images, info.removed, info.segments) == (3, 1, 2)
     assert info.features == sum(record.features for record in records)
-    assert info.bytes == sum(path.stat().st_size for path in empty._folder.rglob("*") if path.is_file())
+    assert info.bytes == sum(path.stat().st_size for path in empty.folder.rglob("*") if path.is_file())
     assert (info.detector, info.words) == ("sift", len(tiny_vocabulary))
     assert info.vocabulary == tiny_vocabulary.fingerprint
 
@@ -579,8 +580,8 @@ def test_hits_that_do_not_vote_are_matches_of_those_that_were_voted_for(filled: 
         smooth = picture.filter(ImageFilter.GaussianBlur(1.5))
 
     def found(limit: int) -> dict[int, tuple[float, int]]:
-        search = filled.search(filled.snapshot, voting=VotingOptions(voting_limit=limit, shortlist=1000))
-        look = search.look(smooth)
+        search = Search.of(filled.reader, voting=VotingOptions(voting_limit=limit, shortlist=1000))
+        look = search.read(smooth)
         candidates = search.candidates(look, search.words(look), {})
         return {one.id: (one.votes, len(one.matches)) for one in candidates if one.variant == 0}
 

@@ -71,7 +71,7 @@ def test_copies_are_stored_once_and_found_under_all_their_names(
     assert found(index, pictures[0]) == expected[3:]
     index.remove(expected[3:])
     assert found(index, pictures[0]) == []
-    assert check(index._folder)
+    assert check(index.folder)
 
 
 def test_text_belongs_to_the_name(index: Index, pictures: list[Path], tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_files_that_swap_their_contents_swap_their_names(index: Index, collectio
     index.add([collection], jobs=1)
     assert found(index, one) == [str(one)]
     assert found(index, two) == [str(two)]
-    assert check(index._folder)
+    assert check(index.folder)
 
 
 def test_pixels_are_compared_with_files_as_they_were_indexed_only(
@@ -161,7 +161,7 @@ def test_pages_vanish_with_their_file(index: Index, pictures: list[Path], collec
     assert index.add([collection], pages=True, prune=True).vanished == []
     scan.unlink()
     assert index.add([collection], prune=True).vanished == [f"{scan}#page={page}" for page in (1, 2, 3)]
-    assert check(index._folder)
+    assert check(index.folder)
 
 
 def test_a_path_that_is_not_there_prunes_nothing(index: Index, collection: Path) -> None:
@@ -201,56 +201,56 @@ def test_names_are_relative_to_the_root_and_a_collection_can_be_moved(
 
 
 def test_pixels_of_a_moved_collection_are_compared(index: Index, collection: Path, tmp_path: Path) -> None:
-    Index.open(index._folder, root=collection).add([collection])
+    Index.open(index.folder, root=collection).add([collection])
     picture = (collection / "a.png").read_bytes()
     moved = collection.rename(tmp_path / "elsewhere")
-    (lost,) = Index.open(index._folder).query(picture)
-    (seen,) = Index.open(index._folder, root=moved).query(picture)
-    assert lost.evidence.agreement is None
-    assert seen.evidence.agreement == pytest.approx(1.0, abs=0.01)
+    (lost,) = Index.open(index.folder).query(picture)
+    (seen,) = Index.open(index.folder, root=moved).query(picture)
+    assert lost.proof.evidence.agreement is None
+    assert seen.proof.evidence.agreement == pytest.approx(1.0, abs=0.01)
     shutil.copy(moved / "a.png", moved / "copy.png")
-    kept = Index.open(index._folder, root=moved)
+    kept = Index.open(index.folder, root=moved)
     kept.add([moved])
     (moved / "a.png").unlink()  # it is still there under its other name
     assert [match.name for match in kept.query(picture)] == ["a.png", "copy.png"]
-    assert {match.evidence.agreement for match in kept.query(picture)} == {seen.evidence.agreement}
+    assert {match.proof.evidence.agreement for match in kept.query(picture)} == {seen.proof.evidence.agreement}
 
 
 def test_pages_have_names_below_the_root(index: Index, pictures: list[Path], collection: Path, tmp_path: Path) -> None:
     save_scan(pictures[2:5], collection / "scan.tif")
-    opened = Index.open(index._folder, root=collection)
+    opened = Index.open(index.folder, root=collection)
     assert opened.add([collection / "scan.tif"]).added == ["scan.tif"]
     paged = [f"scan.tif#page={page}" for page in (1, 2, 3)]
     assert opened.add([collection], pages=True).added == ["a.png", *paged, os.path.join("deep", "b.png")]
     assert "scan.tif" not in names(opened)
-    moved = Index.open(index._folder, root=collection.rename(tmp_path / "elsewhere"))
+    moved = Index.open(index.folder, root=collection.rename(tmp_path / "elsewhere"))
     save_scan(pictures[3:5], tmp_path / "elsewhere" / "scan.tif")
     assert moved.add([tmp_path / "elsewhere"]).added == paged[:2]
     assert sorted(names(moved)) == ["a.png", os.path.join("deep", "b.png"), *paged[:2]]
     (match,) = moved.query(pictures[4])
     assert match.name == paged[1]
-    assert match.evidence.agreement is not None
-    assert check(index._folder)
+    assert match.proof.evidence.agreement is not None
+    assert check(index.folder)
 
 
 def test_pages_that_were_lost_come_back_as_pages(index: Index, pictures: list[Path], tmp_path: Path) -> None:
     scan = save_scan(pictures[:2], tmp_path / "scan.tif")
     index.add([scan], pages=True)
-    column = index._folder / "segments" / "000001" / "x.npy"
+    column = index.folder / "segments" / "000001" / "x.npy"
     column.write_bytes(column.read_bytes()[:-1])
-    assert len(check(index._folder, repair=True).queued) == 2
-    assert Index.open(index._folder).add([scan]).added == [f"{scan}#page={page}" for page in (1, 2)]
-    assert check(index._folder)
+    assert len(check(index.folder, repair=True).queued) == 2
+    assert Index.open(index.folder).add([scan]).added == [f"{scan}#page={page}" for page in (1, 2)]
+    assert check(index.folder)
 
 
 def test_what_is_not_below_the_root_is_refused_and_nothing_changes(
     index: Index, collection: Path, pictures: list[Path]
 ) -> None:
-    index = Index.open(index._folder, root=collection)
-    before = (index._folder / "catalog.sqlite").read_bytes()
+    index = Index.open(index.folder, root=collection)
+    before = (index.folder / "catalog.sqlite").read_bytes()
     with pytest.raises(UsageError, match="root"):
         index.add([collection, pictures[0]], jobs=1)
-    assert (index._folder / "catalog.sqlite").read_bytes() == before
+    assert (index.folder / "catalog.sqlite").read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from PIL import Image
 
 from featmatch.grouping.groups import Group, Member
 from featmatch.pages.groups import write_page
-from featmatch.proof.answers import Relation
+from featmatch.proof.relation import Relation
 
 _SIZE = (640, 480)
 _FILTERS = """() => {

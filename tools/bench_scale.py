@@ -45,8 +45,8 @@ from featmatch.images.decoding import USUAL
 from featmatch.images.folders import image_files
 from featmatch.images.metadata import Metadata
 from featmatch.images.pixels import GreyImage, load_display, load_grey
-from featmatch.search.stages import Look
-from featmatch.search.verification import named
+from featmatch.search.matches import named
+from featmatch.search.stages import Query, Search
 from featmatch.search.voting import QueryWords, VotingOptions
 from featmatch.store.places import Naming
 from featmatch.store.segment import Segment
@@ -200,20 +200,20 @@ def measure(folder: Path, photos: Photos, queries: int, steady: int) -> Figures:
         opening.append(time.perf_counter() - began)
     segments = tuple(index.snapshot.segments.values())
     asked = edited_copies(photos, queries)
-    look = index.search(index.snapshot).look
-    warm = [look(picture) for _, picture in asked[: queries // 4]]
+    read = Search.of(index.reader).read
+    warm = [read(picture) for _, picture in asked[: queries // 4]]
     for one in warm:  # compiled code is loaded, and pages are mapped
         searched(index, one, plain=False)
     full: list[dict[str, float]] = []
     plain: list[dict[str, float]] = []
     right = 0
     for name, picture in asked:
-        one = look(picture)
+        one = read(picture)
         first, times, query = searched(index, one, plain=False)
         right += first == name
         if len(one.features) == index.options.features:
             full.append(times | reading_again(segments, query))
-            look(picture)  # or what was read is still at hand
+            read(picture)  # or what was read is still at hand
             plain.append(searched(index, one, plain=True)[1])
     before = memory_bytes()
     for number in range(steady):
@@ -247,21 +247,20 @@ def edited_copies(photos: Photos, count: int) -> list[tuple[str, Picture]]:
     ]
 
 
-def searched(index: Index, look: Look, *, plain: bool) -> tuple[str | None, dict[str, float], QueryWords]:
+def searched(index: Index, query: Query, *, plain: bool) -> tuple[str | None, dict[str, float], QueryWords]:
     """The name of the best answer, milliseconds of each stage and of all, and the words: as ``Index.query`` does it.
 
     But for the pictures of matches: they are not those that were planted, by the times of their files.
     """
     if plain:
-        look = dataclasses.replace(look, variants=look.variants[:1])
-    search = index.search(index.snapshot)
-    query = search.words(look)
-    candidates = search.candidates(look, query, {})
-    found = search.matches(look, candidates, {})
+        query = dataclasses.replace(query, variants=query.variants[:1])
+    search = Search.of(index.reader)
+    words = search.words(query)
+    found = search.found(query, search.candidates(query, words, {}))
     times = {stage: milliseconds for stage, milliseconds in search.clock.times.items() if stage in STAGES}
-    names = index.snapshot.catalog.names_of([one.id for one in found[:1] if one.id is not None])
-    first = [one.name for one in named(found[:1], names)]
-    return first[0] if first else None, times | {"search": sum(times.values())}, query
+    names = index.snapshot.catalog.names_of([one.id for one in found[:1]])
+    first = [one.name for one in named(found[:1], names, {})]
+    return first[0] if first else None, times | {"search": sum(times.values())}, words
 
 
 def reading_again(segments: Sequence[Segment], query: QueryWords) -> dict[str, float]:

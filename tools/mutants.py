@@ -10,7 +10,6 @@ import argparse
 import ast
 import compileall
 import contextlib
-import ctypes
 import dataclasses
 import functools
 import gc
@@ -18,8 +17,6 @@ import importlib
 import json
 import math
 import os
-import resource
-import select
 import shutil
 import sys
 import tempfile
@@ -31,26 +28,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
-import psutil
-import pytest
-
+from tools.forking import Stage, adopt_orphans, end_with_parent, passes, processor_s
 from tools.mutations import Mutant, sampled
 
 _LEFT_OUT = (".git", ".venv*", ".*_cache", "__pycache__", "*.egg-info", "build", "dist", "demo")
-_MEMORY = 4 << 30  # bytes of data that a process of a mutant may have
-_PR_SET_CHILD_SUBREAPER = 36
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Tests that are run together: arguments of pytest, and after how long a mutant is taken for an endless one.
-
-    Other work slows a machine down, so most is counted in time of the processor.
-    """
-
-    arguments: tuple[str, ...]
-    processor_s: int = resource.RLIM_INFINITY  # of any one process
-    limit_s: float | None = None  # by the clock
 
 
 @dataclass(frozen=True)
@@ -86,76 +67,6 @@ class Count:
         return f"{name:44} {self.tried:8} {self.killed:7} {len(self.survivors):9} {self.share:6.1f} %"
 
 
-def passes(tree: Path, stage: Stage, *, sound: bool = False) -> bool:
-    """Run pytest in a fork of this process, with a copy of a working tree as all that it knows of the project.
-
-    Args:
-        tree: the top of the copy. What the tests print is kept beside it.
-        stage: what to run.
-        sound: the tree is no mutant: keep the bytecode of its tests, and the names of all modules that were imported.
-
-    Returns:
-        Whether all was well, in time.
-    """
-    sys.stdout.flush()
-    process = os.fork()
-    if process == 0:
-        try:
-            _be_the_tests(tree, stage, sound)
-        finally:
-            os._exit(70)
-    try:
-        descriptor = os.pidfd_open(process)
-        select.select([descriptor], [], [], stage.limit_s)
-        os.close(descriptor)
-        ended, status = os.waitpid(process, os.WNOHANG)
-        return ended == process and os.waitstatus_to_exitcode(status) in (0, pytest.ExitCode.NO_TESTS_COLLECTED)
-    finally:
-        _end_children()
-        shutil.rmtree(tree.parent / "tmp", ignore_errors=True)
-
-
-def _be_the_tests(tree: Path, stage: Stage, sound: bool) -> None:
-    output = os.open(tree.parent / "output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    for descriptor, source in enumerate((os.open(os.devnull, os.O_RDONLY), output, output)):
-        os.dup2(source, descriptor)
-    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (stage.processor_s, stage.processor_s))
-    temporary = tree.parent / "tmp"
-    temporary.mkdir()
-    os.environ.update(PYTHONPATH=str(tree), TMPDIR=str(temporary), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
-    tempfile.tempdir = None
-    os.chdir(tree)
-    sys.path.insert(0, str(tree))
-    if not sound:
-        sys.dont_write_bytecode = True
-        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    own = {path.stem for path in tree.iterdir()}
-    for name in [name for name in sys.modules if name.partition(".")[0] in own]:
-        del sys.modules[name]
-    if "cv2" in sys.modules:
-        sys.modules["cv2"].setNumThreads(1)
-    status = pytest.main(["-x", "-q", "-p", "no:cacheprovider", f"--basetemp={temporary / 'pytest'}", *stage.arguments])
-    if sound:
-        others = [name for name in sys.modules if name.partition(".")[0] not in own]
-        (tree.parent / "imported").write_text("\n".join(others))
-    sys.stdout.flush()
-    os._exit(status)
-
-
-def _end_children() -> None:
-    """End what tests left running, be it in sessions of its own: orphans come to this process."""
-    while children := psutil.Process().children(recursive=True):
-        for child in children:
-            with contextlib.suppress(psutil.Error):
-                child.kill()
-        psutil.wait_procs(children, timeout=5)
-
-
-def _adopt_orphans() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
 def _copy_of(root: Path, folder: Path) -> Path:
     """A copy of a working tree with bytecode of its sources, which is told from a mutant's by a checksum."""
     tree = folder / "tree"
@@ -179,18 +90,13 @@ def _sound_run(tree: Path, arguments: tuple[str, ...]) -> Stage:
         SystemExit: they fail.
     """
     for more in (("--collect-only",), ()):
-        start, processor = time.monotonic(), _processor_s()
+        start, processor = time.monotonic(), processor_s()
         if not passes(tree, Stage((*arguments, *more)), sound=True):
             print((tree.parent / "output").read_text()[-4000:], file=sys.stderr)
             raise SystemExit(f"without a mutant, in a copy of the tree, the tests fail: {' '.join(arguments)}")
         _import_as_they_did(tree)
     took_s = time.monotonic() - start
-    return Stage(arguments, 5 + math.ceil(5 * (_processor_s() - processor)), 30 + 10 * took_s)
-
-
-def _processor_s() -> float:
-    """Of all child processes that have ended."""
-    return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+    return Stage(arguments, 5 + math.ceil(5 * (processor_s() - processor)), 30 + 10 * took_s)
 
 
 def _stages(tree: Path, module: Path, tests: list[str], then: list[str]) -> tuple[Stage, ...]:
@@ -199,7 +105,7 @@ def _stages(tree: Path, module: Path, tests: list[str], then: list[str]) -> tupl
     then = then or ([str(room)] if len(room.parts) > 1 else [])
     found = [tuple(path for path in paths if (tree / path).exists()) for paths in (nearest, then)]
     if not any(found):
-        raise SystemExit(f"{module} has no tests: neither {' '.join(nearest)} nor --then is there")
+        print(f"{module} has no tests: there is no {' '.join(nearest)}", file=sys.stderr)
     stages = [_sound_run(tree, paths) for paths in found if paths]
     if all(found):
         others = (*found[1], *(f"--ignore={path}" for path in found[0]))
@@ -231,9 +137,10 @@ _tree: Path  # of this process of the pool
 
 def _start(sound: Path, work: Path) -> None:
     global _tree  # noqa: PLW0603
-    _adopt_orphans()
-    _tree = Path(tempfile.mkdtemp(dir=work)) / "tree"
-    shutil.copytree(sound, _tree)
+    end_with_parent()
+    adopt_orphans()
+    _tree = Path(tempfile.mkdtemp(dir=work)) / sound.name
+    shutil.copytree(sound.parent, _tree.parent, dirs_exist_ok=True)
 
 
 def _survives(task: Task) -> bool:
@@ -304,8 +211,8 @@ def main() -> None:
 def _run(root: Path, mutants: dict[Path, list[Mutant]], options: argparse.Namespace, work: Path) -> list[Count]:
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # nor are there threads to be lost in a fork
     os.environ.pop("NUMBA_CACHE_DIR", None)  # kept in the tree
-    _adopt_orphans()
-    sound = _copy_of(root, work)
+    adopt_orphans()
+    sound = _copy_of(root, work / "sound")
     tasks: list[Task] = []
     for module, of_module in mutants.items():
         if of_module:
@@ -315,14 +222,14 @@ def _run(root: Path, mutants: dict[Path, list[Mutant]], options: argparse.Namesp
     counts = {module: Count(module) for module in mutants}
     gc.collect()
     gc.freeze()
-    start, processor = time.monotonic(), _processor_s()
+    start, processor = time.monotonic(), processor_s()
     with ProcessPoolExecutor(options.jobs, get_context("fork"), _start, (sound, work)) as pool:
         for task, survives in zip(tasks, pool.map(_survives, tasks), strict=True):
             counts[task.module].tried += 1
             if survives:
                 counts[task.module].survivors.append(task.mutant)
                 print(_told(task.module, task.mutant), flush=True)
-    took = (of / max(len(tasks), 1) for of in (time.monotonic() - start, _processor_s() - processor))
+    took = (of / max(len(tasks), 1) for of in (time.monotonic() - start, processor_s() - processor))
     print("\n{:.2f} s a mutant, {:.2f} s of the processor".format(*took), file=sys.stderr)
     return list(counts.values())
 

@@ -65,7 +65,7 @@ def sampled(source: str, count: int, seed: int = 0, line: int | None = None) -> 
     kinds: dict[str, list[tuple[bytes, _Edit]]] = {}
     for kind, node, changed in _changes(module.module, constant=True):
         edit = _Edit(kind, spans[node], _code(changed))
-        if line is None or edit.span.start.line == line:
+        if edit.code != _code(node) and line in (None, edit.span.start.line):
             key = f"{seed} {kind} {_code(node)} {edit.code}".encode()
             kinds.setdefault(kind, []).append((hashlib.sha256(key).digest(), edit))
     in_turn = sorted(
@@ -99,9 +99,9 @@ class _Edit:
         start, end = self.span.start, self.span.end
         head, tail = lines[start.line - 1][: start.column], lines[end.line - 1][end.column :]
         old, new = lines[start.line - 1 : end.line], (head + self.code + tail).splitlines(keepends=True)
-        stripped = ([line.partition("  #")[0].strip() for line in of] for of in (old, new))
+        stripped = ([line.strip() for line in of] for of in (old, new))
         differing = [pair for pair in itertools.zip_longest(*stripped, fillvalue="") if pair[0] != pair[1]]
-        before, after = map(" ".join, zip(*differing, strict=True))
+        before, after = (" ".join(line.partition("  #")[0] for line in of) for of in zip(*differing, strict=True))
         return Mutant(start.line, self.kind, before, after, "".join(lines[: start.line - 1] + new + lines[end.line :]))
 
 

@@ -21,7 +21,7 @@ from featmatch.images.formats import may_have_pages, page_count
 from featmatch.images.metadata import Metadata, read_metadata
 from featmatch.images.pixels import load_grey
 from featmatch.names import absolute, is_below, page_name, page_of, split_page
-from featmatch.search.verification import FEWEST_FEATURES
+from featmatch.proof.proof import FEWEST_FEATURES
 from featmatch.store.catalog import Catalog
 from featmatch.store.generation import changing
 from featmatch.store.layout import CATALOG, VOCABULARY, segment_folder, vocabulary_of

@@ -16,8 +16,9 @@ from featmatch.names import is_unicode, plain, printable, quoted
 from featmatch.system.ending import BROKEN_PIPE, Ended
 
 if TYPE_CHECKING:
-    from featmatch.proof.answers import Matches, Verification
+    from featmatch.proof.pair import Verification
     from featmatch.search.explanation import Explanation
+    from featmatch.search.matches import Matches
 
 _QUERY_COLUMNS = (
     "query", "status", "id", "name", "probability", "score", "inliers", "agreement", "kind", "rotation_deg", "scale",
@@ -122,8 +123,7 @@ class QueryCsv(CsvPrinter):
 
 def print_json(query: str, matches: Matches) -> None:
     """The JSON line of one query."""
-    found = [match.to_dict() for match in matches]
-    print_object({"query": query, "status": matches.status, "damaged": matches.damaged, "matches": found})
+    print_object({"query": query, **matches.to_dict()})
 
 
 def print_table(query: str, matches: Matches) -> None:
@@ -169,7 +169,7 @@ def print_explanation(query: str, explanation: Explanation) -> None:
     if agreement is not None and agreement.matches:
         lines["matches"] = f"{agreement.matches}, of which {agreement.inliers} agree"
     if agreement is not None and agreement.match is not None:
-        pixels = agreement.match.evidence.agreement
+        pixels = agreement.match.proof.evidence.agreement
         compared = "pixels not compared" if pixels is None else f"pixels agree to {pixels:.2f}"
         lines["probability"] = f"{agreement.match.probability:.4f} ({agreement.match.relation}; {compared})"
     say(f"{printable(query)} / {printable(explanation.name)}:")

@@ -34,7 +34,8 @@ from featmatch.system.workers import prepare
 
 if TYPE_CHECKING:
     from featmatch.images.decoding import DecodingOptions
-    from featmatch.proof.answers import Matches, Verification
+    from featmatch.proof.pair import Verification
+    from featmatch.search.matches import Matches
 
 
 @click.command()
@@ -70,7 +71,7 @@ def query(
                 name, limit=limit, unproven=unproven, match=match, timeout=timeout, max_pixels=max_pixels
             )
         except ImageError as error:
-            from featmatch.proof.answers import Matches
+            from featmatch.search.matches import Matches
 
             complain(f"{printable(name)}: {error.status}: {error.message}")
             matches, failed = Matches(status=error.status), True
@@ -149,7 +150,7 @@ def _draw_all(
     path_of: Callable[[str], str | None],
     decoding: DecodingOptions,
 ) -> None:
-    from featmatch.proof.drawing import draw_match
+    from featmatch.proof.drawing import draw_proof
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -158,7 +159,7 @@ def _draw_all(
     for place, match in enumerate(matches, 1):
         target = folder / f"{number:04d}-{place:02d}-{Path(query_name).stem[:80]}.jpg"
         try:
-            save(draw_match(query_name, path_of(match.name), match, decoding=decoding), target)
+            save(draw_proof(query_name, path_of(match.name), match.proof, decoding=decoding), target)
         except ImageError as error:
             complain(f"cannot draw {printable(match.name)}: {error.message}")
         else:

@@ -29,8 +29,8 @@ from featmatch.evaluation.trials import (
 from featmatch.features.extraction import FeatureOptions
 from featmatch.images.folders import image_files
 from featmatch.index import Index
-from featmatch.proof.answers import Match
 from featmatch.proof.probability import Likeness
+from featmatch.search.matches import Match
 from featmatch.store.info import IndexInfo
 from featmatch.system.workers import Lost, in_order
 
@@ -265,13 +265,10 @@ def _answer(match: Match, name: str, made: Made, twins: frozenset[tuple[str, str
 
 def evidence_of(match: Match) -> dict[str, float | None]:
     """The numbers of a match that a probability can be fitted to, by name."""
+    numbers = match.proof.evidence.to_dict()
+    likeness = numbers.pop("whole") or (None, None, None)
     return {
-        "geometry": match.evidence.geometry,
-        "distinct": match.evidence.distinct,
-        "clarity": match.evidence.clarity,
-        "evenness": match.evidence.evenness,
-        "agreement": match.evidence.agreement,
-        "detail": match.evidence.detail,
+        **numbers,
         "inliers": match.inliers,
         "query_overlap": match.query_overlap,
         "reference_overlap": match.reference_overlap,
@@ -279,7 +276,7 @@ def evidence_of(match: Match) -> dict[str, float | None]:
         "rotation_deg": match.relation.rotation_deg,
         "mirrored": match.relation.mirrored,
         "negative": match.relation.negative,
-        **dict(zip(Likeness._fields, match.evidence.whole or (None, None, None), strict=True)),
+        **dict(zip(Likeness._fields, likeness, strict=True)),
     }
 
 

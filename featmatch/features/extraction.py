@@ -161,6 +161,14 @@ def extract(
         ImageError: the image cannot be read; its ``status`` says why.
         MissingFeatureError: the installed OpenCV lacks the detector.
         UsageError: ``image`` is of no type or shape that is an image.
+
+    Example:
+        >>> import featmatch
+        >>> features = featmatch.extract("photos/coffee.jpg")
+        >>> features.width, features.height, features.keypoints.shape == (len(features), 2)
+        (600, 400, True)
+        >>> features.descriptors.shape[1], features.descriptors.dtype
+        (128, dtype('uint8'))
     """
     check_kind(options, "options", FeatureOptions)
     options = options or FeatureOptions()

@@ -28,3 +28,8 @@ def jacobians(matrix: Matrix, points: NDArray[np.float64]) -> NDArray[np.float64
     depths = mapped[:, 2, None]
     outer = (mapped[:, :2] / depths)[:, :, None] * matrix[2, :2]
     return np.asarray((matrix[:2, :2] - outer) / depths[:, :, None])
+
+
+def mirror_matrix(width: int) -> Matrix:
+    """(3, 3): mirrors a picture of this width left to right, px to px."""
+    return np.array([[-1.0, 0, width - 1], [0, 1, 0], [0, 0, 1]])

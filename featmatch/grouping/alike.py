@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.features.looks import FEW_FEATURES, Look
-from featmatch.proof.probability import score_of
-from featmatch.search.whole_search import evidence_of_looks
+from featmatch.proof.whole import evidence_of_looks
 from featmatch.store.segment import Segment
 
 _HASH_LIMIT = 10  # of 64 bits that may differ; stricter than for queries, as there are no pixels to check with
@@ -59,7 +58,7 @@ class StoredLooks:
 
     def score(self, a: int, b: int) -> float:
         """Log-odds that two images are the same picture as a whole."""
-        return score_of(evidence_of_looks(self.looks[[self.row(a)]], self.looks[[self.row(b)]])[0], "")
+        return evidence_of_looks(self.looks[[self.row(a)]], self.looks[[self.row(b)]])[0].score()
 
     def nearest(self, image: int, earlier: NDArray[np.int64]) -> list[int]:
         """Ids of images with nearly the same hash as one, the nearest first.

@@ -21,7 +21,7 @@ import numpy as np
 from featmatch.geometry.maps import Matrix, project
 from featmatch.geometry.regions import polygon_area, shared_region
 from featmatch.grouping.pairs import WHOLE, Pair
-from featmatch.proof.answers import PROVEN
+from featmatch.proof.proof import PROVEN
 
 _CLEAR = 0.3  # ``Pair.again`` from which whole copies are taken before all other pairs
 _HALF = 0.5  # share of one original that must lie on the other, or their groups stay apart

@@ -9,7 +9,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -26,13 +25,11 @@ from featmatch.grouping.marking import marked
 from featmatch.grouping.pairs import Collection, Pair, pairs_of
 from featmatch.grouping.remembered import Remembered, recall, remember
 from featmatch.grouping.standing import Standings
-from featmatch.proof.answers import relation_of
+from featmatch.proof.relation import relation_of
 from featmatch.store.catalog import Catalog, ImageRecord
+from featmatch.store.reader import Reader
 from featmatch.store.writing import writing
 from featmatch.system.workers import Lost, in_order
-
-if TYPE_CHECKING:
-    from featmatch.index import Index
 
 Progress = Callable[[int, int], None]
 
@@ -44,24 +41,24 @@ _CHOICE_SECONDS = 60.0  # for a group, and so much more for each ten images
 
 
 def find_groups(
-    index: Index,
+    reader: Reader,
     *,
     jobs: int,
     progress: Progress,
 ) -> Groups:
     """All groups of an index, the largest first; ``Index.groups`` has the arguments."""
-    index.refresh()
-    catalog = index.snapshot.catalog
+    reader.refresh()
+    catalog = reader.snapshot.catalog
     sizes: dict[int, ImageSize] = {}
     names: Counter[int] = Counter()
     for record in catalog.images():
         names[record.id] += 1
         sizes[record.id] = ImageSize(record.width, record.height, record.sha256)
     digests = {image: int(size.content[:16], 16) for image, size in sizes.items()}
-    known = recall(index.folder, digests)
-    unremembered = _compare_new(index, known, digests, jobs, progress)
+    known = recall(reader.folder, digests)
+    unremembered = _compare_new(reader, known, digests, jobs, progress)
     records: dict[int, list[ImageRecord]] = {}
-    standings = Standings(index.path_of)
+    standings = Standings(reader.path_of)
     chosen_of: dict[int, Choice] = {}
 
     def originals(clusters: Sequence[Cluster]) -> list[int]:
@@ -75,7 +72,7 @@ def find_groups(
         chosen_of.update({choice.original: choice for choice in chosen})
         return [choice.original for choice in chosen]
 
-    clusters = cluster(sizes, known.pairs, index.options.detector, catalog.verdicts(), originals)
+    clusters = cluster(sizes, known.pairs, reader.options.detector, catalog.verdicts(), originals)
     joined = {image for found in clusters for image in found.members}
     groups = [_group(found, chosen_of[found.original].by, sizes, records) for found in clusters]
     groups += [Group((_original(records[image]),)) for image in records.keys() - joined]
@@ -122,7 +119,7 @@ def _choices(groups: Sequence[Sequence[Contender]], jobs: int) -> Iterator[Choic
 
 
 def _compare_new(
-    index: Index, known: Remembered, digests: Mapping[int, int], jobs: int, progress: Progress
+    reader: Reader, known: Remembered, digests: Mapping[int, int], jobs: int, progress: Progress
 ) -> str | None:
     """Compare what was not compared before; the reason for which that could not be remembered, if any."""
     new = sorted(digests.keys() - known.compared)
@@ -136,16 +133,16 @@ def _compare_new(
         if not waiting:
             return
         try:
-            with writing(index.folder):
+            with writing(reader.folder):
                 images = [image for block, _ in waiting for image in block]
-                remember(index.folder, images, [pair for _, pairs in waiting for pair in pairs], digests)
+                remember(reader.folder, images, [pair for _, pairs in waiting for pair in pairs], digests)
             waiting.clear()
             reason = None
         except StoreError as error:
             reason = str(error)
 
     try:
-        with contextlib.closing(_compared(index, new, known, jobs)) as results:
+        with contextlib.closing(_compared(reader, new, known, jobs)) as results:
             for block, pairs in results:
                 known.add(block, pairs)
                 waiting.append((block, pairs))
@@ -158,7 +155,7 @@ def _compare_new(
 
 
 def _compared(
-    index: Index, new: Sequence[int], known: Remembered, jobs: int
+    reader: Reader, new: Sequence[int], known: Remembered, jobs: int
 ) -> Generator[tuple[list[int], list[Pair]], None, None]:
     """Blocks of new images with the pairs that they make, in order."""
     blocks = [list(new[start : start + _BLOCK_IMAGES]) for start in range(0, len(new), _BLOCK_IMAGES)]
@@ -166,11 +163,11 @@ def _compared(
     earlier = np.array(sorted(image for image in known.compared if new and image > new[0]), np.int64)
     if jobs == 1 or len(new) <= _FEW_IMAGES:
         for block in blocks:
-            yield block, compare_block(index, block, earlier)
+            yield block, compare_block(reader, block, earlier)
         return
     import joblib
 
-    tasks = ((str(index.folder.absolute()), block, earlier) for block in blocks)
+    tasks = ((str(reader.folder.absolute()), block, earlier) for block in blocks)
     processes = jobs if jobs > 0 else max(joblib.cpu_count() + 1 + jobs, 1)
     results = in_order(_compare_in_process, tasks, jobs=processes, seconds=_BLOCK_SECONDS)
     with contextlib.closing(results):
@@ -180,15 +177,15 @@ def _compared(
             yield block, pairs
 
 
-def compare_block(index: Index, block: Sequence[int], earlier: NDArray[np.int64]) -> list[Pair]:
+def compare_block(reader: Reader, block: Sequence[int], earlier: NDArray[np.int64]) -> list[Pair]:
     """The pairs that some images make with those of lower numbers, and with ``earlier``."""
-    snapshot = index.snapshot
+    snapshot = reader.snapshot
     segments = tuple(snapshot.segments.values())
     places = _places(snapshot.catalog)
     listed = np.fromiter(places, np.int64)  # a damaged segment may hold others
     live = [np.isin(segment.ids, listed) for segment in segments]
-    images = sorted(stored_images(segments, block, index.options.detector), key=lambda image: image.id)
-    collection = Collection(segments, live, index.vocabulary, places)
+    images = sorted(stored_images(segments, block, reader.options.detector), key=lambda image: image.id)
+    collection = Collection(segments, live, reader.vocabulary, places)
     return pairs_of(images, collection, earlier, JoiningOptions(), GeometryOptions())
 
 
@@ -201,19 +198,17 @@ def _places(catalog: Catalog) -> dict[int, int]:
 
 
 def _compare_in_process(folder: str, block: Sequence[int], earlier: NDArray[np.int64]) -> list[Pair]:
-    index = _index(folder)
-    index.refresh()
-    return compare_block(index, block, earlier)
+    reader = _reader(folder)
+    reader.refresh()
+    return compare_block(reader, block, earlier)
 
 
 @lru_cache(maxsize=1)
-def _index(folder: str) -> Index:
+def _reader(folder: str) -> Reader:
     import cv2
 
-    from featmatch.index import Index
-
     cv2.setNumThreads(1)  # the processes share the cores already
-    return Index.open(Path(folder))
+    return Reader(Path(folder))
 
 
 def _group(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from featmatch.names import split_page
 
 if TYPE_CHECKING:
-    from featmatch.proof.answers import Relation
+    from featmatch.proof.relation import Relation
 
 _AS_IT_IS = 0.02  # scales nearer to 1 than this count as the same size
 _SIZES = {0.25: "a quarter of the size", 0.5: "half size", 2.0: "double size"}

@@ -18,8 +18,8 @@ from featmatch.geometry.regions import evenness
 from featmatch.grouping.alike import StoredLooks
 from featmatch.grouping.joining import JoiningOptions, Partner, StoredImage, partners, stored_images
 from featmatch.grouping.repeating import Repeated, repeated
-from featmatch.proof.answers import match_from
-from featmatch.proof.probability import fit_of, probability_of
+from featmatch.proof.probability import feature_weights, probability_of
+from featmatch.proof.proof import proof_of_fit
 from featmatch.store.segment import Segment
 from featmatch.words.vocabulary import Vocabulary
 
@@ -47,8 +47,8 @@ class Pair:
         mirrored: whether one is mirrored.
         negative: whether one is a negative.
         inliers: feature pairs that agree with the homography.
-        geometry: as ``Evidence.geometry``.
-        evenness: as ``Evidence.evenness``, the smaller of both images.
+        geometry: as ``FeatureEvidence.geometry``.
+        evenness: as ``FeatureEvidence.evenness``, the smaller of both images.
         in_reference: how many of the query's features are found again in the reference.
         in_query: how many of the reference's features are found again in the query.
         alike: log-odds, from the looks alone, that both are the same picture as a whole; -inf: not compared.
@@ -85,7 +85,7 @@ class Pair:
     def probability(self, detector: str) -> float:
         """Probability that one is a copy of the other, in whole or in part.
 
-        A pair can be wrong in two ways (as in ``probability.score_of``): the matches agree by chance, or the images
+        A pair can be wrong in two ways (as in ``FeatureEvidence.score``): the matches agree by chance, or the images
         share only a detail. Geometry speaks against the first; evenly spread matches and a large share of repeated
         features speak against the second. Hard edits (JPEG at quality 5, waves) leave few features as they were but
         still many matches, so geometry counts a little there, too. Images that show the same frame can also be
@@ -94,9 +94,9 @@ class Pair:
         Args:
             detector: of the index; each has its own fit.
         """
-        fit = fit_of(detector, with_pixels=False)
+        weights = feature_weights(detector, with_pixels=False)
         share = self.again + min(self.geometry, _MOST_GEOMETRY) / _GEOMETRY_AS_REPEATED
-        no_chance = fit.geometry * (self.geometry + _REPEATED_AS_GEOMETRY * self.again) + fit.chance
+        no_chance = weights.geometry * (self.geometry + _REPEATED_AS_GEOMETRY * self.again) + weights.chance
         even = probability_of(_EVENNESS_SLOPE * self.evenness + _EVENNESS_INTERCEPT)
         by_features = probability_of(no_chance) * probability_of(_REPEATED_SLOPE * share + _REPEATED_INTERCEPT) * even
         return 1 - (1 - by_features) * (1 - probability_of(self.alike))
@@ -199,18 +199,16 @@ def _pair_by_looks(query: int, reference: int, looks: StoredLooks) -> Pair:
 
 
 def _pair(image: StoredImage, other: StoredImage, found: _Found, looks: StoredLooks, geometry: GeometryOptions) -> Pair:
-    match = match_from(
-        found.fit, found.matches, found.variant, image.features, looks.size(other.id), image_id=other.id, name=""
-    )
-    relation = match.relation
-    there = repeated(image.features, other.features, match.homography, geometry, negative=relation.negative)
-    back_home = np.asarray(np.linalg.inv(match.homography), np.float64)
+    proof = proof_of_fit(found.fit, found.matches, found.variant, image.features, looks.size(other.id))
+    relation = proof.relation
+    there = repeated(image.features, other.features, proof.homography, geometry, negative=relation.negative)
+    back_home = np.asarray(np.linalg.inv(proof.homography), np.float64)
     back = repeated(other.features, image.features, back_home, geometry, negative=relation.negative)
-    evenly = evenness(match.reference_points, other.features.keypoints.astype(np.float64), match.reference_region)
+    evenly = evenness(proof.reference_points, other.features.keypoints.astype(np.float64), proof.reference_region)
     is_whole = min(there.covered, back.covered) >= WHOLE
     return Pair(
-        image.id, other.id, match.homography, relation.mirrored, relation.negative, match.inliers,
-        match.evidence.geometry if math.isfinite(match.evidence.geometry) else 0.0,
-        min(match.evidence.evenness, evenly), there, back,
+        image.id, other.id, proof.homography, relation.mirrored, relation.negative, proof.inliers,
+        proof.evidence.geometry if math.isfinite(proof.evidence.geometry) else 0.0,
+        min(proof.evidence.evenness, evenly), there, back,
         looks.score(image.id, other.id) if is_whole else _NOT_COMPARED,
     )  # fmt: skip

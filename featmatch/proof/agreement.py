@@ -21,7 +21,7 @@ _ENOUGH_WINDOWS = 18.0  # with contrast: in fewer, one edge or corner agrees wit
 _FARTHEST = 0.2  # by which the alignment may move a corner, as a part of the region
 
 
-class Agreement(NamedTuple):
+class PixelAgreement(NamedTuple):
     """How well two pictures agree where one lies over the other.
 
     Attributes:
@@ -44,7 +44,7 @@ class _Frame(NamedTuple):
 
 def pixel_agreement(
     query: NDArray[np.uint8], reference: NDArray[np.uint8], reference_from_query: Matrix, *, negative: bool
-) -> Agreement | None:
+) -> PixelAgreement | None:
     """Lay one picture over the other, and correlate what they show.
 
     Mean and contrast are made equal in small windows first, so tones, colours and light do not matter. The homography
@@ -116,7 +116,7 @@ def _seen(frame: _Frame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return picture, _opencv.erode(mask, np.ones((3, 3)), borderType=cv2.BORDER_CONSTANT, borderValue=0)
 
 
-def _correlation(frame: _Frame) -> Agreement | None:
+def _correlation(frame: _Frame) -> PixelAgreement | None:
     picture, mask = _seen(frame)
     if mask.sum() < _SMALLEST_PX**2 / 2:
         return None
@@ -128,7 +128,7 @@ def _correlation(frame: _Frame) -> Agreement | None:
     contrast = np.minimum(_smooth(a * a, _WINDOW_PX), _smooth(b * b, _WINDOW_PX))
     # The participation ratio: of pixels of one contrast it is their number, others count less.
     windows = float(contrast.sum()) ** 2 / max(float((contrast * contrast).sum()), 1e-9) / (4 * np.pi * _WINDOW_PX**2)
-    return Agreement(correlation, min(windows / _ENOUGH_WINDOWS, 1.0))
+    return PixelAgreement(correlation, min(windows / _ENOUGH_WINDOWS, 1.0))
 
 
 def _normalised(picture: NDArray[np.float32], mask: NDArray[np.float32]) -> NDArray[np.float32]:

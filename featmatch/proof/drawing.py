@@ -1,4 +1,4 @@
-"""A match as a picture: query and reference side by side, the shared region outlined, inliers joined by lines."""
+"""A proof as a picture: query and reference side by side, the shared region outlined, inliers joined by lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from featmatch.errors import ImageError
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import ImageSource, load_display
-from featmatch.proof.answers import Match
+from featmatch.proof.proof import Proof
 
 _HEIGHT_PX = 720
 _GAP_PX = 16
@@ -19,19 +19,19 @@ _DROPPED = (255, 80, 80)
 _LINES = 60  # more would hide the pictures
 
 
-def draw_match(
+def draw_proof(
     query: ImageSource,
     reference: ImageSource | None,
-    match: Match | None,
+    proof: Proof | None,
     dropped: NDArray[np.float64] | None = None,
     decoding: DecodingOptions = USUAL,
 ) -> NDArray[np.uint8]:
-    """Draw two images side by side, with what a match says of them.
+    """Draw two images side by side, with what a proof says of them.
 
     Args:
         query: the image that was looked for.
         reference: the image that was found; None: no file of it is at hand.
-        match: what to draw onto them; None: nothing.
+        proof: what to draw onto them; None: nothing.
         dropped: (2, N, 2) float64, px: matches of query and reference that do not agree, drawn in another colour.
         decoding: what decoding each image may cost.
 
@@ -53,10 +53,10 @@ def draw_match(
     scales = (left_scale, right_scale)
     if dropped is not None:
         _join(canvas, dropped[0], dropped[1], scales, offset, _DROPPED)
-    if match is not None:
-        _join(canvas, match.query_points, match.reference_points, scales, offset, _KEPT)
-        _line(canvas, _scaled(match.query_region, left_scale, 0), _REGION, closed=True, thickness=3)
-        _line(canvas, _scaled(match.reference_region, right_scale, offset), _REGION, closed=True, thickness=3)
+    if proof is not None:
+        _join(canvas, proof.query_points, proof.reference_points, scales, offset, _KEPT)
+        _line(canvas, _scaled(proof.query_region, left_scale, 0), _REGION, closed=True, thickness=3)
+        _line(canvas, _scaled(proof.reference_region, right_scale, offset), _REGION, closed=True, thickness=3)
     return canvas
 
 

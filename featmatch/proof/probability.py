@@ -6,8 +6,9 @@ import json
 import math
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
+
+from featmatch.system.shipped import shipped_file
 
 # Pixels that agree this well over all that two pictures share are a copy, whoever else has a part of it.
 COPY_AGREEMENT = 0.8
@@ -16,40 +17,26 @@ COPY_AGREEMENT = 0.8
 _OUTLINE = 4.0
 
 
-class Likeness(NamedTuple):
-    """How alike two whole pictures are.
-
-    Attributes:
-        layout: see ``featmatch.features.looks.likeness``; nats.
-        share: the same as a part of what the plainer of the two has to tell it by; at most 1.
-        colours: see ``featmatch.features.looks.colour_likeness``; 0 to 1.
-    """
-
-    layout: float
-    share: float
-    colours: float
-
-
 @dataclass(frozen=True)
-class Evidence:
-    """What speaks for and against a match.
+class FeatureEvidence:
+    """What speaks for and against a match of features.
 
     Attributes:
         geometry: minus log10 of how many such agreements of features chance would make.
-        distinct: the same without places of the query that other images share as well, in a part only.
+        distinct: ``geometry`` without inliers in regions that other images match only in part.
         clarity: of the inliers; 1 where none looks like other features, near 0 in a repeated pattern.
         evenness: of the inliers among the query's features in the shared region; 0 to 1.
+        detector: whose features these are; each detector has weights of its own.
         agreement: correlation of the pixels, one picture laid over the other, 0 to 1; None where it was not looked at.
-        whole: what speaks for a match of whole pictures, which has no features; None for all others.
-        detail: what the agreement has to go by, 0 to 1: see ``featmatch.proof.agreement.Agreement``.
+        detail: what the agreement has to go by, 0 to 1: see ``featmatch.proof.agreement.PixelAgreement``.
     """
 
     geometry: float
     distinct: float
     clarity: float
     evenness: float
+    detector: str
     agreement: float | None = None
-    whole: Likeness | None = None
     detail: float = 1.0
 
     @property
@@ -62,17 +49,97 @@ class Evidence:
         """The agreement that counts: pixels of a repeated pattern agree in many places, those of flat shapes often."""
         return self.clarity * self.detail * (self.agreement or 0.0)
 
+    def score(self) -> float:
+        """Log-odds that one picture is a copy of the other: the higher, the surer.
 
-class Fit(NamedTuple):
-    """Log-odds that a match is no chance, and that the pictures share the whole region and not a logo or a frame in it.
+        There are two ways to be wrong: what agrees does so by chance, or it is only a part, as a logo or a frame. The
+        probability of a copy is the product of those of neither; ``tools/calibrate.py`` fits both at once.
+        """
+        weights = feature_weights(self.detector, with_pixels=self.agreement is not None)
+        no_chance = weights.geometry * self.counted + weights.agreement * self.clear_agreement + weights.chance
+        whole = weights.evenness * self.evenness + weights.sameness * self.clear_agreement**2 + weights.part
+        # (1 + e^-a)(1 + e^-b) - 1, the odds against, written so that nothing is lost when both are sure.
+        return -math.log(
+            math.exp(_bounded(-no_chance)) + math.exp(_bounded(-whole)) + math.exp(_bounded(-no_chance - whole))
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The evidence object of the JSON output."""
+        return _json_object(self, whole=None)
+
+
+class Likeness(NamedTuple):
+    """How alike two whole pictures are.
 
     Attributes:
-        geometry: growth of the first with the geometry that counts.
-        agreement: and with the clear agreement of pixels; 0 where they were not looked at.
-        chance: its log-odds at 0.
-        evenness: growth of the second with the evenness.
-        sameness: and with the square of the clear agreement, which only pixels that agree all over make large.
-        part: its log-odds at 0.
+        layout: see ``featmatch.features.looks.likeness``; nats.
+        share: ``layout`` as a share of what the plainer of the two pictures could reach at most; at most 1.
+        colours: see ``featmatch.features.looks.colour_likeness``; 0 to 1.
+    """
+
+    layout: float
+    share: float
+    colours: float
+
+
+@dataclass(frozen=True)
+class WholeEvidence:
+    """What speaks for and against a match of whole pictures, which have too few features to go by.
+
+    Attributes:
+        likeness: how alike the pictures look.
+        agreement: as of ``FeatureEvidence``.
+        detail: likewise.
+    """
+
+    likeness: Likeness
+    agreement: float | None = None
+    detail: float = 1.0
+
+    # No features agree; named as those of ``FeatureEvidence``, so that both kinds are sorted and recorded alike.
+    geometry: ClassVar[float] = 0.0
+    distinct: ClassVar[float] = 0.0
+    clarity: ClassVar[float] = 0.0
+    evenness: ClassVar[float] = 0.0
+
+    def score(self) -> float:
+        """Log-odds that the pictures are the same: the higher, the surer."""
+        weights = whole_weights(with_pixels=self.agreement is not None)
+        terms = (*self.likeness, self.agreement or 0.0, 1.0)
+        odds = math.fsum(weight * term for weight, term in zip(weights, terms, strict=True))
+        return odds - _OUTLINE * (1 - self.detail)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The evidence object of the JSON output."""
+        return _json_object(self, whole=self.likeness)
+
+
+Evidence = FeatureEvidence | WholeEvidence
+
+
+def _json_object(evidence: Evidence, whole: Likeness | None) -> dict[str, Any]:
+    """Both kinds of evidence print the same keys."""
+    return {
+        "geometry": evidence.geometry,
+        "distinct": evidence.distinct,
+        "clarity": evidence.clarity,
+        "evenness": evidence.evenness,
+        "agreement": evidence.agreement,
+        "whole": whole,
+        "detail": evidence.detail,
+    }
+
+
+class FeatureWeights(NamedTuple):
+    """Weights of two sums of log-odds: that a match is no chance, and that it is no mere part (a logo, a frame).
+
+    Attributes:
+        geometry: weight of ``counted`` in the log-odds against chance.
+        agreement: weight of ``clear_agreement`` in the same; 0 where the pixels were not looked at.
+        chance: constant of the same.
+        evenness: weight of ``evenness`` in the log-odds against a mere part.
+        sameness: weight of ``clear_agreement`` squared in the same: only pixels that agree all over make it large.
+        part: constant of the same.
     """
 
     geometry: float
@@ -83,15 +150,15 @@ class Fit(NamedTuple):
     part: float
 
 
-class WholeFit(NamedTuple):
-    """Log-odds that two pictures that look alike as a whole are the same.
+class WholeWeights(NamedTuple):
+    """Weights of the log-odds that two pictures that look alike as a whole are the same.
 
     Attributes:
-        layout: their growth with each part of the likeness.
-        share: likewise.
-        colours: likewise.
-        agreement: and with the agreement of pixels; 0 where they were not looked at.
-        odds: they at 0.
+        layout: weight of ``Likeness.layout``.
+        share: weight of ``Likeness.share``.
+        colours: weight of ``Likeness.colours``.
+        agreement: weight of the agreement of pixels; 0 where they were not looked at.
+        odds: constant.
     """
 
     layout: float
@@ -101,28 +168,12 @@ class WholeFit(NamedTuple):
     odds: float
 
 
-def score_of(evidence: Evidence, detector: str) -> float:
-    """All evidence in one number, the log-odds that one picture is a copy of the other: the higher, the surer.
-
-    There are two ways to be wrong: what agrees does so by chance, or it is only a part, as a logo or a frame. The
-    probability of a copy is the product of those of neither; ``tools/calibrate.py`` fits both at once.
-    """
-    if evidence.whole is not None:
-        numbers = whole_fit(with_pixels=evidence.agreement is not None)
-        terms = (*evidence.whole, evidence.agreement or 0.0, 1.0)
-        odds = math.fsum(number * term for number, term in zip(numbers, terms, strict=True))
-        return odds - _OUTLINE * (1 - evidence.detail)
-    fit = fit_of(detector, with_pixels=evidence.agreement is not None)
-    no_chance = fit.geometry * evidence.counted + fit.agreement * evidence.clear_agreement + fit.chance
-    whole = fit.evenness * evidence.evenness + fit.sameness * evidence.clear_agreement**2 + fit.part
-    # (1 + e^-a)(1 + e^-b) - 1, the odds against, written so that nothing is lost when both are sure.
-    return -math.log(
-        math.exp(_bounded(-no_chance)) + math.exp(_bounded(-whole)) + math.exp(_bounded(-no_chance - whole))
-    )
-
-
 def probability_of(score: float) -> float:
-    """The probability for these log-odds."""
+    """The probability for these log-odds.
+
+    >>> probability_of(0.0)
+    0.5
+    """
     return 1 / (1 + math.exp(_bounded(-score)))
 
 
@@ -131,14 +182,14 @@ def _bounded(exponent: float) -> float:
 
 
 @cache
-def whole_fit(*, with_pixels: bool) -> WholeFit:
-    """The fitted numbers for whole pictures, from ``data/whole.json`` (``tools/calibrate_whole.py``)."""
-    fits = json.loads((resources.files("featmatch.data") / "whole.json").read_text())
-    return WholeFit(**fits["with pixels" if with_pixels else "without pixels"])
+def feature_weights(detector: str, *, with_pixels: bool) -> FeatureWeights:
+    """The weights fitted for a detector, from ``data/probability.json`` (``tools/calibrate.py``)."""
+    fits = json.loads(shipped_file("probability.json").read_text())
+    return FeatureWeights(**fits.get(detector, fits["other"])["with pixels" if with_pixels else "without pixels"])
 
 
 @cache
-def fit_of(detector: str, *, with_pixels: bool) -> Fit:
-    """The fitted numbers of a detector, from ``data/probability.json``."""
-    fits = json.loads((resources.files("featmatch.data") / "probability.json").read_text())
-    return Fit(**fits.get(detector, fits["other"])["with pixels" if with_pixels else "without pixels"])
+def whole_weights(*, with_pixels: bool) -> WholeWeights:
+    """The weights fitted for whole pictures, from ``data/whole.json`` (``tools/calibrate_whole.py``)."""
+    fits = json.loads(shipped_file("whole.json").read_text())
+    return WholeWeights(**fits["with pixels" if with_pixels else "without pixels"])

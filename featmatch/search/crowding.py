@@ -1,9 +1,9 @@
-"""Hits of images that share the same small thing with a query again and again -> those that say the most.
+"""Too many hits of an image, because query and image repeat the same small thing -> the most telling of them.
 
 Letters of a printed page, dots of a screentone, tiles, windows: each looks like hundreds in another such picture, so
-two pages have a hundred thousand hits. Hardly any says where it belongs (``significance.weigh`` counts each the less,
-the more rivals it has), and to look for a homography among all of them takes seconds. What stands in few places is
-enough.
+two pages have a hundred thousand hits. Hardly any of these tells where it belongs (``significance.weigh`` counts each
+the less, the more rivals it has), and a search for a homography among all of them takes seconds. The hits with the
+fewest rivals are enough.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Thinned(NamedTuple):
 
     Attributes:
         rows: (K,) int64, which of the hits; by image, then with the fewest rivals and the nearest first.
-        rivals: (K,) int64, how many hits there are of the feature of either picture, of the one with more; 0 where
-            nothing was left out of the image.
+        rivals: (K,) int64, how many hits its query feature or its posting has, whichever has more; 0 for images of
+            which all hits are kept.
     """
 
     rows: NDArray[np.int64]
@@ -62,7 +62,11 @@ def thinned(
 
 
 def _times(values: NDArray[np.integer]) -> NDArray[np.int64]:
-    """How often each of (N,) values is among them; N is 1 or more."""
+    """How often the value at each of (N,) places occurs; N is 1 or more.
+
+    >>> _times(np.array([7, 5, 7])).tolist()
+    [2, 1, 2]
+    """
     least, most = int(values.min()), int(values.max())
     if most - least < 16 * len(values):  # a table of all that there could be is quicker than to sort
         places = values.astype(np.int64) - least
@@ -76,7 +80,11 @@ def _times(values: NDArray[np.integer]) -> NDArray[np.int64]:
 
 
 def first_of_each(values: NDArray[np.integer], most: int) -> NDArray[np.intp]:
-    """Where (N,) values stand, the first ``most`` of each distinct one; ascending."""
+    """Places of the first ``most`` occurrences of each value among (N,); ascending.
+
+    >>> first_of_each(np.array([7, 5, 7, 7]), 2).tolist()
+    [0, 1, 2]
+    """
     order = np.argsort(values, kind="stable")
     firsts = np.flatnonzero(np.diff(values[order], prepend=-1))
     place = np.arange(len(values)) - np.repeat(firsts, np.diff(firsts, append=len(values)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +14,16 @@ from featmatch.features.symmetry import Variant
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import ImageSource
-from featmatch.proof.answers import Match
-from featmatch.search.explanation import RANKED, Agreement, Explanation, Seen, SharedWords, Stage, Votes, sentence
-from featmatch.search.stages import Look, Search
+from featmatch.proof.probability import WholeEvidence
+from featmatch.proof.proof import FEWEST_FEATURES, Proof
+from featmatch.search.explanation import RANKED, Explanation, Seen, SharedWords, Stage, Verified, Votes, sentence
+from featmatch.search.matches import Match, named
+from featmatch.search.stages import Query, Search
 from featmatch.search.verdicts import name_known, verdicts_of
-from featmatch.search.verification import FEWEST_FEATURES, named
 from featmatch.search.voting import Candidate, QueryWords, VotingOptions, ranking
+from featmatch.store.reader import Reader
 from featmatch.store.segment import Segment
 from featmatch.store.snapshot import Snapshot
-
-if TYPE_CHECKING:
-    from featmatch.index import Index
 
 _LOOSER_WORDS, _LOOSER_HAMMING_LIMIT, _LOOSER_TOLERANCE = 8, 26, 0.02
 _ADDING = ("featmatch add",)
@@ -33,7 +31,7 @@ _SHORTLISTS = (20, 50, 100, 200, 500, 1000, 2000, 5000, RANKED)
 
 
 def explain(
-    index: Index,
+    reader: Reader,
     image: ImageSource,
     name: str,
     *,
@@ -41,16 +39,16 @@ def explain(
     geometry: GeometryOptions | None = None,
     decoding: DecodingOptions = USUAL,
 ) -> Explanation:
-    """Say where ``index.query`` loses an image, or how it proves it. See ``Index.explain``."""
-    snapshot = index.snapshot
-    search = index.search(snapshot, voting=voting, geometry=geometry, decoding=decoding)
-    look = search.look(image)
-    known = name_known(name, snapshot.catalog, index.places)
+    """Say where ``Index.query`` loses an image, or how it proves it. See ``Index.explain``."""
+    search = Search.of(reader, voting=voting, geometry=geometry, decoding=decoding)
+    snapshot = search.snapshot
+    query = search.read(image)
+    known = name_known(name, snapshot.catalog, reader.places)
     number = known and snapshot.catalog.image_with(snapshot.catalog.content_named(known) or "")
     told = Explanation(
         name=known or name, verdict="", lost="index",
-        query=Seen(look.grey.width, look.grey.height, len(look.features)),
-        files=(image, index.path_of(known or name) or (None if known else name)), decoding=decoding,
+        query=Seen(query.grey.width, query.grey.height, len(query.features)),
+        files=(image, reader.path_of(known or name) or (None if known else name)), decoding=decoding,
     )  # fmt: skip
     if not number:
         waits = "it waits to be added again, since its features were lost"
@@ -60,10 +58,10 @@ def explain(
     told = dataclasses.replace(
         told, image=Seen(int(segment.widths[row]), int(segment.heights[row]), int(segment.features[row]))
     )
-    if not look.enough:
+    if not query.enough:
         why = f"too little detail: the query has fewer than {FEWEST_FEATURES} features, and is plain as a whole"
         return dataclasses.replace(told, verdict=why, lost="detail")
-    pair = _Pair(search, look, search.words(look), number, told.name, verdicts_of(image, snapshot.catalog))
+    pair = _Pair(search, query, search.words(query), number, told.name, verdicts_of(image, snapshot.catalog))
     told = pair.walked(told, segment, row)
     return dataclasses.replace(told, not_at_hand=number in search.pictures.missing)
 
@@ -73,7 +71,7 @@ class _Pair:
     """A query with detail enough, and an image of the index."""
 
     search: Search
-    look: Look
+    query: Query
     words: QueryWords
     image: int
     name: str
@@ -85,30 +83,30 @@ class _Pair:
         solo = dataclasses.replace(
             search, voting=dataclasses.replace(voting, shortlist=len(Variant)), among=[self.image]
         )
-        alone = solo.candidates(self.look, self.words, {})
-        candidates = search.candidates(self.look, self.words, self.verdicts)
+        alone = solo.candidates(self.query, self.words, {})
+        candidates = search.candidates(self.query, self.words, self.verdicts)
         found = self._answers(search, candidates)
         given = next((one for one in found if (one.id, one.name) == (self.image, self.name)), None)
         tried = {candidate.variant for candidate in candidates if candidate.id == self.image}
         match = given
         if given is None or not given.proven:
             best = next((one for one in self._answers(solo, alone) if one.name == self.name), None)
-            missed = best is not None and not _is_whole(best) and _variant(best) not in tried
+            missed = best is not None and not _is_whole(best) and best.relation.variant not in tried
             if best is not None and missed and (given is None or best.proven):
                 match = best  # ``query`` verifies another variant, if any
         proven = [(one.id, one.name) for one in found if one.proven]
         place = proven.index((self.image, self.name)) + 1 if (self.image, self.name) in proven else None
         if not alone:
             common = max((_common(segment, row, self.words, variant) for variant in Variant), key=lambda it: it.common)
-            whole = None if match is None else Agreement(0, match, place, np.empty((2, 0, 2)))
+            whole = None if match is None else Verified(0, match, place, np.empty((2, 0, 2)))
             return self._ended(dataclasses.replace(told, words=common, agreement=whole), verified=whole is not None)
-        by_features = match is not None and not _is_whole(match)
-        shown = next((one for one in alone if by_features and match and one.variant == _variant(match)), alone[0])
+        of_match = match.relation.variant if match is not None and not _is_whole(match) else None
+        shown = next((one for one in alone if one.variant == of_match), alone[0])
         segments, removed = tuple(search.snapshot.segments.values()), search.snapshot.removed
         longest = dataclasses.replace(voting, shortlist=RANKED)
-        pairs = ranking(self.words, len(self.look.variants), segments, removed, longest)
+        pairs = ranking(self.words, len(self.query.variants), segments, removed, longest)
         own = (self.image, shown.variant)
-        dropped = _dropped(shown, match, told.query.width)
+        dropped = _dropped(shown, match.proof if match else None, told.query.width)
         told = dataclasses.replace(
             told,
             words=_common(segment, row, self.words, shown.variant),
@@ -116,14 +114,14 @@ class _Pair:
                 shown.variant, len(shown.matches), shown.votes, pairs.index(own) + 1 if own in pairs else None,
                 len(pairs), voting.shortlist,
             ),
-            agreement=Agreement(dropped.shape[1] + (match.inliers if match else 0), match, place, dropped),
+            agreement=Verified(dropped.shape[1] + (match.inliers if match else 0), match, place, dropped),
         )  # fmt: skip
         return self._ended(told, verified=shown.variant in tried or (match is not None and match is given))
 
     def _answers(self, search: Search, candidates: list[Candidate]) -> list[Match]:
         """As ``query`` has them, unproven ones too."""
-        found = search.matches(self.look, candidates, self.verdicts)
-        return named(found, search.snapshot.catalog.names_of([one.id for one in found if one.id is not None]))
+        found = search.found(self.query, candidates)
+        return named(found, search.snapshot.catalog.names_of([one.id for one in found]), self.verdicts)
 
     def _ended(self, told: Explanation, *, verified: bool) -> Explanation:
         lost = self._lost(told, verified)
@@ -167,11 +165,11 @@ class _Pair:
             yield f"GeometryOptions(tolerance={_LOOSER_TOLERANCE})", dataclasses.replace(search, geometry=tolerant)
 
     def _proves(self, search: Search) -> bool:
-        words = self.words if search.voting.words == self.search.voting.words else search.words(self.look)
+        words = self.words if search.voting.words == self.search.voting.words else search.words(self.query)
         # What other images share with the query speaks against this one: if it is not proven alone, that is the answer.
         alone = dataclasses.replace(search, among=[self.image])
         for one in (alone, search):
-            found = self._answers(one, one.candidates(self.look, words, self.verdicts))
+            found = self._answers(one, one.candidates(self.query, words, self.verdicts))
             if not any(match.id == self.image and match.proven for match in found):
                 return False
         return True
@@ -184,7 +182,7 @@ def _with(search: Search, voting: VotingOptions) -> Search:
 def _absence(search: Search, file: ImageSource) -> tuple[str, tuple[str, ...]]:
     """Why an image may not be in the index, and what brings it there."""
     try:
-        enough = search.look(file).enough
+        enough = search.read(file).enough
     except ImageError as error:
         return f"it was removed or never added, and its file cannot be read ({error.status})", ()
     if not enough:
@@ -214,20 +212,15 @@ def _common(segment: Segment, row: int, words: QueryWords, variant: Variant) -> 
 
 
 def _is_whole(match: Match) -> bool:
-    return match.evidence.whole is not None
+    return isinstance(match.proof.evidence, WholeEvidence)
 
 
-def _variant(match: Match) -> Variant:
-    relation = match.relation
-    return Variant(Variant.MIRRORED * relation.mirrored + Variant.NEGATIVE * relation.negative)
-
-
-def _dropped(candidate: Candidate, match: Match | None, query_width: int) -> NDArray[np.float64]:
+def _dropped(candidate: Candidate, proof: Proof | None, query_width: int) -> NDArray[np.float64]:
     """(2, N, 2), px: hits beside the inliers, the surest of each place in the query and in the image."""
     sides = [candidate.matches.query.copy(), candidate.matches.reference]
     if candidate.variant.mirrored:
         sides[0][:, 0] = query_width - 1 - sides[0][:, 0]
-    kept = [match.query_points, match.reference_points] if match else [np.empty((0, 2))] * 2
+    kept = [proof.query_points, proof.reference_points] if proof else [np.empty((0, 2))] * 2
     taken = [np.isin(side @ [1, 1j], inliers @ [1, 1j]) for side, inliers in zip(sides, kept, strict=True)]
     rows = np.flatnonzero(~taken[0] & ~taken[1])
     for side in sides:

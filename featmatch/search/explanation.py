@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from featmatch.features.symmetry import Variant
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import ImageSource
-from featmatch.proof.answers import PROVEN, Match
+from featmatch.proof.drawing import draw_proof
+from featmatch.proof.probability import WholeEvidence
+from featmatch.proof.proof import PROVEN
+from featmatch.search.matches import Match
 
 Stage = Literal["index", "detail", "words", "votes", "shortlist", "geometry", "verdict", "probability"]
 
@@ -58,7 +61,7 @@ class Votes:
 
 
 @dataclass(frozen=True, eq=False)
-class Agreement:
+class Verified:
     """What verification says of the image, alone where it is not on the shortlist.
 
     Attributes:
@@ -106,7 +109,7 @@ class Explanation:
     image: Seen | None = None
     words: SharedWords | None = None
     votes: Votes | None = None
-    agreement: Agreement | None = None
+    agreement: Verified | None = None
     not_at_hand: bool = False
     files: tuple[ImageSource, ImageSource | None] = field(repr=False, kw_only=True)
     decoding: DecodingOptions = field(default=USUAL, repr=False, kw_only=True)
@@ -122,11 +125,10 @@ class Explanation:
         Raises:
             ImageError: one of them cannot be read.
         """
-        from featmatch.proof.drawing import draw_match
-
         if self.agreement is None:
-            return draw_match(*self.files, None, decoding=self.decoding)
-        return draw_match(*self.files, self.agreement.match, self.agreement.dropped, self.decoding)
+            return draw_proof(*self.files, None, decoding=self.decoding)
+        match = self.agreement.match
+        return draw_proof(*self.files, match.proof if match else None, self.agreement.dropped, self.decoding)
 
     def to_dict(self) -> dict[str, Any]:
         """The object that ``featmatch explain --json`` prints."""
@@ -146,7 +148,7 @@ class Explanation:
             "matches": agreement.matches if agreement else None,
             "inliers": agreement.inliers if agreement else None,
             "place": agreement.place if agreement else None,
-            "evidence": match and dataclasses.asdict(match.evidence),
+            "evidence": match and match.proof.evidence.to_dict(),
             "match": match and match.to_dict(),
         }
 
@@ -158,7 +160,9 @@ def sentence(told: Explanation, lost: Stage | None) -> str:
     if match is None:
         evidence = "no three matches agree"
     else:
-        alike = "alike as a whole" if match.evidence.whole else f"{match.inliers} features agree"
+        alike = (
+            "alike as a whole" if isinstance(match.proof.evidence, WholeEvidence) else f"{match.inliers} features agree"
+        )
         evidence = f"{alike}, probability {match.probability:.4f}"
     if lost is None and match is not None and agreement is not None:
         how = "accepted by a verdict" if match.verdict else "proven"
@@ -180,8 +184,8 @@ def sentence(told: Explanation, lost: Stage | None) -> str:
 
 
 def _doubt(match: Match) -> str:
-    if match.evidence.whole:
+    if isinstance(match.proof.evidence, WholeEvidence):
         return "not alike enough as a whole"
-    if match.evidence.counted < match.evidence.geometry:
+    if match.proof.evidence.counted < match.proof.evidence.geometry:
         return f"{match.inliers} features agree, but other images share the same part"
     return f"{match.inliers} features agree, too few, or too unevenly, to be sure"

@@ -1,4 +1,4 @@
-"""The pictures of matches, where a file of them is at hand and as it was indexed."""
+"""The pictures of images that were found, where a file of them is at hand and as it was indexed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from featmatch.errors import ImageError
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import GreyImage, load_grey
 from featmatch.names import split_page
-from featmatch.proof.answers import Match
 from featmatch.store.catalog import Catalog
 from featmatch.store.places import Places
 
@@ -29,9 +28,8 @@ class Pictures:
         self._decoding = decoding
         self.missing: set[int] = set()
 
-    def of(self, match: Match) -> GreyImage | None:
-        """The picture that a match is about, if a file of it is there and of the size and time that it had."""
-        image = match.id or 0
+    def of(self, image: int) -> GreyImage | None:
+        """The picture of an image, by its number, if a file of it is there and of the size and time that it had."""
         for name, stamp in self._catalog.files_of(image):
             for path in self._places.paths_of(name):
                 try:

@@ -13,18 +13,20 @@ from featmatch.features.symmetry import variants_of
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import GreyImage, ImageSource, load_grey
-from featmatch.proof.answers import Match, Verdict
+from featmatch.proof.proof import FEWEST_FEATURES
+from featmatch.search.matches import FoundImage
 from featmatch.search.pictures import Pictures
 from featmatch.search.timing import StageClock
-from featmatch.search.verification import FEWEST_FEATURES, compare_pixels, verify_candidates
+from featmatch.search.verification import compare_pixels, verify_candidates
 from featmatch.search.voting import Candidate, QueryWords, VotingOptions, vote
 from featmatch.search.whole_search import preferred, whole_candidates
+from featmatch.store.reader import Reader
 from featmatch.store.snapshot import Snapshot
 from featmatch.words.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class Query:
     """A picture that is looked up.
 
     Attributes:
@@ -74,61 +76,86 @@ class Search:
     among: Sequence[int] | None = None
     clock: StageClock = dataclasses.field(default_factory=StageClock)
 
+    @classmethod
+    def of(
+        cls,
+        reader: Reader,
+        *,
+        match: str | None = None,
+        voting: VotingOptions | None = None,
+        geometry: GeometryOptions | None = None,
+        decoding: DecodingOptions = USUAL,
+    ) -> Search:
+        """A search in the newest state of an index that was seen.
+
+        Args:
+            reader: the index.
+            match: words; only images that have them are to be found. None: all.
+            voting: how candidates are found.
+            geometry: what counts as agreement.
+            decoding: what decoding one file may cost.
+
+        Raises:
+            UsageError: there is no word in ``match``, or the options are of another kind.
+            MissingFeatureError: Python's SQLite has no FTS5, and words were given.
+        """
+        snapshot = reader.snapshot
+        among = None if match is None else snapshot.catalog.fitting(match)
+        pictures = Pictures(snapshot.catalog, reader.whereabouts.places(snapshot.catalog), decoding)
+        return cls(
+            snapshot, reader.vocabulary, reader.options, voting or VotingOptions(), geometry or GeometryOptions(),
+            pictures, decoding, among,
+        )  # fmt: skip
+
     def __post_init__(self) -> None:
         check_kind(self.voting, "voting", VotingOptions, none=False)
         check_kind(self.geometry, "geometry", GeometryOptions, none=False)
 
-    def look(self, image: ImageSource) -> Look:
+    def read(self, image: ImageSource) -> Query:
         """Decode a picture and find its features."""
         longest_px, shortest_px = self.options.longest_px, self.options.shortest_px
         grey = load_grey(image, longest_px=longest_px, shortest_px=shortest_px, colours=True, decoding=self.decoding)
         features = extract_grey(grey, self.options)
         if len(features) < FEWEST_FEATURES:
             features = features[:0]
-        look = Look(grey, list(variants_of(features, grey, self.options)), whole_picture(grey))
+        query = Query(grey, list(variants_of(features, grey, self.options)), whole_picture(grey))
         self.clock.ended("features")
-        return look
+        return query
 
-    def words(self, look: Look) -> QueryWords:
+    def words(self, query: Query) -> QueryWords:
         """The visual words of all variants."""
-        words = QueryWords.of(self.vocabulary, look.variants, self.voting.words)
+        words = QueryWords.of(self.vocabulary, query.variants, self.voting.words)
         self.clock.ended("words")
         return words
 
-    def candidates(self, look: Look, words: QueryWords, verdicts: Mapping[int, bool]) -> list[Candidate]:
+    def candidates(self, query: Query, words: QueryWords, verdicts: Mapping[int, bool]) -> list[Candidate]:
         """The images with the most votes, best first, then those that were accepted and have fewer."""
-        found = self.votes(look, words, self.voting, self.among)
+        found = self.votes(query, words, self.voting, self.among)
         accepted = {image for image, is_copy in verdicts.items() if is_copy} - {candidate.id for candidate in found}
         if self.among is not None:
             accepted &= set(self.among)
         if accepted:
             every_hit = dataclasses.replace(self.voting, voting_limit=self.voting.hamming_limit)
-            found += self.votes(look, words, every_hit, sorted(accepted))
+            found += self.votes(query, words, every_hit, sorted(accepted))
         self.clock.ended("votes")
         return found
 
     def votes(
-        self, look: Look, words: QueryWords, voting: VotingOptions, among: Sequence[int] | None
+        self, query: Query, words: QueryWords, voting: VotingOptions, among: Sequence[int] | None
     ) -> list[Candidate]:
         """Candidates, by other options or among other images."""
         segments = tuple(self.snapshot.segments.values())
-        return vote(words, look.variants, segments, self.snapshot.removed, voting, among)
+        return vote(words, query.variants, segments, self.snapshot.removed, voting, among)
 
-    def matches(self, look: Look, candidates: Sequence[Candidate], verdicts: Mapping[int, bool]) -> list[Match]:
+    def found(self, query: Query, candidates: Sequence[Candidate]) -> list[FoundImage]:
         """What of the candidates geometry supports, and what looks the same as a whole; best first.
 
-        With the evidence of pixels, and what was said of it.
+        With the evidence of pixels.
         """
-        found = verify_candidates(candidates, look.features, self.geometry)
+        by_geometry = verify_candidates(candidates, query.features, self.geometry)
         segments, removed = tuple(self.snapshot.segments.values()), self.snapshot.removed
-        alike = whole_candidates(look.whole, look.grey, len(look.features), segments, removed, self.among)
+        alike = whole_candidates(query.whole, query.grey, len(query.features), segments, removed, self.among)
         self.clock.ended("verification")
-        by_features, as_whole = (
-            compare_pixels(some, look.grey, self.pictures.of, self.options.detector) for some in (found, alike)
-        )
+        by_features, as_whole = (compare_pixels(some, query.grey, self.pictures.of) for some in (by_geometry, alike))
         self.clock.ended("pixels")
-        found = preferred(by_features, as_whole)
-        return [dataclasses.replace(match, verdict=_VERDICTS[verdicts.get(match.id or 0)]) for match in found]
-
-
-_VERDICTS: dict[bool | None, Verdict | None] = {True: "accepted", False: "rejected", None: None}
+        return preferred(by_features, as_whole)

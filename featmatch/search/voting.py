@@ -1,4 +1,4 @@
-"""Visual words of a query -> votes -> the best candidates, with the hits that spoke for each."""
+"""Visual words of a query -> votes -> the best candidates, each with its hits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from featmatch.features.extraction import Features
 from featmatch.features.symmetry import Variant
 from featmatch.geometry.matches import TentativeMatches
 from featmatch.search.crowding import MOST_OF_WORD, first_of_each, thinned
-from featmatch.search.scanning import best, hits_of, postings_of, scan
+from featmatch.search.scanning import PostingLists, QueryEntries, best, hits_of, postings_of, scan
 from featmatch.store.segment import Segment, restored
 from featmatch.words.vocabulary import Vocabulary
 
@@ -47,14 +47,14 @@ class VotingOptions:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An image that got many votes, and why.
+    """An image with many votes, and the hits that may prove it.
 
     Attributes:
         id: the catalogue's number.
         width: of the image, px.
         height: of the image, px.
-        variant: how the query was looked at.
-        votes: the sum, normalised.
+        variant: of the query, under which it was found.
+        votes: the weighted sum, divided by the root of the image's number of features.
         matches: the hits, as pairs of a query feature and a feature of the image.
     """
 
@@ -107,9 +107,10 @@ class QueryWords:
             features=np.concatenate(looked_up) // count,
         )
 
-    def of_variant(self, variant: Variant) -> slice:
-        """Where the rows of one variant are."""
-        return slice(*np.searchsorted(self.variants, [variant, variant + 1]).tolist())
+    def of_variant(self, variant: Variant) -> tuple[QueryEntries, NDArray[np.int64]]:
+        """What one variant looks up, and the number of the feature of each entry."""
+        own = slice(*np.searchsorted(self.variants, [variant, variant + 1]).tolist())
+        return QueryEntries(self.ids[own], self.signatures[own], self.weights[own]), self.features[own]
 
 
 def vote(
@@ -141,7 +142,7 @@ def shortlist(
     hidden: Sequence[NDArray[np.bool_]] | Sequence[NDArray[np.intp]],
     options: VotingOptions,
 ) -> list[Candidate]:
-    """What ``vote`` says; ``hidden`` are the images of each segment that are not to be found: places, or a mask."""
+    """``vote``, where ``hidden`` says which images of each segment are not to be found: their places, or a mask."""
     if not segments or len(query.ids) == 0:
         return []
     with _threads(query, segments) as each:
@@ -158,7 +159,7 @@ def shortlist(
 def ranking(
     query: QueryWords, variants: int, segments: Sequence[Segment], removed: frozenset[int], options: VotingOptions
 ) -> list[tuple[int, Variant]]:
-    """The images of ``vote``, without their hits: the number of each and its variant, best first."""
+    """The number and variant of each candidate that ``vote`` finds, best first, without looking up hits."""
     if not segments or len(query.ids) == 0:
         return []
     hidden = [_hidden(segment, removed, None) for segment in segments]
@@ -173,7 +174,7 @@ def ranking(
 
 @contextlib.contextmanager
 def _threads(query: QueryWords, segments: Sequence[Segment]) -> Iterator[Callable[..., Iterator[Any]]]:
-    """A ``map`` that works in threads where there is enough to scan."""
+    """A ``map``: one that works in threads, if there is enough to scan and more than one core."""
     if sum(postings_of(one.offsets, query.ids) for one in segments) <= _WORTH_THREADS or _cores() == 1:
         yield map
         return
@@ -196,12 +197,9 @@ def _tallied(
     def tally(part: tuple[int, Variant]) -> _Tally:
         number, variant = part
         segment = segments[number]
-        own = query.of_variant(variant)
+        entries, _ = query.of_variant(variant)
         votes = np.zeros(len(segment.ids), np.float32)
-        scan(
-            segment.offsets, segment.postings.image, segment.postings.signature, query.ids[own],
-            query.signatures[own], query.weights[own], distance_weights, votes,
-        )  # fmt: skip
+        scan(_lists_of(segment), entries, distance_weights, votes)
         votes[hidden[number]] = 0
         return _Tally(segment, variant, *best(votes, segment.weights, options.shortlist))
 
@@ -220,13 +218,17 @@ class _Tally(NamedTuple):
     scores: NDArray[np.float32]
 
 
+def _lists_of(segment: Segment) -> PostingLists:
+    return PostingLists(segment.offsets, segment.postings.image, segment.postings.signature)
+
+
 def _cores() -> int:
-    """How many this process may use."""
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _hidden(segment: Segment, removed: frozenset[int], among: Sequence[int] | None) -> NDArray[np.intp]:
-    """Where in a segment the images are that are not to be found."""
+    """Places in a segment of the images that are not to be found."""
     parts = [np.empty(0, np.intp)]
     if removed:
         parts.append(np.flatnonzero(np.isin(segment.ids, np.fromiter(removed, np.int64))))
@@ -236,7 +238,10 @@ def _hidden(segment: Segment, removed: frozenset[int], among: Sequence[int] | No
 
 
 def _ranks(tallies: Sequence[_Tally], count: int) -> list[NDArray[np.int64]]:
-    """Where each image of each tally comes among all, the most votes first, or -1; ties go to the older image."""
+    """The rank of each image of each tally among all: 0 for the most votes, -1 for those that are not on the shortlist.
+
+    Ties go to the older image, and of one image to the first variant.
+    """
     scores = np.concatenate([one.scores for one in tallies])
     ids = np.concatenate([one.segment.ids[one.images] for one in tallies])
     variants = np.repeat([one.variant for one in tallies], [len(one.images) for one in tallies])
@@ -249,10 +254,10 @@ def _ranks(tallies: Sequence[_Tally], count: int) -> list[NDArray[np.int64]]:
 def _candidates(
     tally: _Tally, ranks: NDArray[np.int64], query: QueryWords, features: Features, limit: int
 ) -> list[tuple[int, Candidate]]:
-    """The images of a tally that are on the shortlist, each with its rank and its hits, the nearest first."""
+    """The candidates of a tally, each with its rank: images on the shortlist with their hits, the nearest first."""
     listed = np.flatnonzero(ranks >= 0)
     # A posting is hit by each entry of its word at most, so this bounds the hits, and the memory that they take.
-    most = np.bincount(query.ids[query.of_variant(tally.variant)], minlength=1).max()
+    most = np.bincount(query.of_variant(tally.variant)[0].words, minlength=1).max()
     bounds = np.cumsum(tally.segment.features[tally.images[listed]], dtype=np.int64) * most
     parts = np.split(listed, np.flatnonzero(np.diff(bounds // _HITS_AT_ONCE)) + 1)
     return [found for part in parts if len(part) for found in _with_hits(tally, part, ranks, query, features, limit)]
@@ -261,13 +266,11 @@ def _candidates(
 def _with_hits(
     tally: _Tally, listed: NDArray[np.intp], ranks: NDArray[np.int64], query: QueryWords, features: Features, limit: int
 ) -> Iterator[tuple[int, Candidate]]:
-    """What ``_candidates`` says, of some places in a tally."""
-    segment, numbers, looked_up = tally.segment, tally.images[listed], query.of_variant(tally.variant)
-    hits = hits_of(
-        segment.offsets, segment.postings.image, segment.postings.signature, query.ids[looked_up],
-        query.signatures[looked_up], limit, numbers.astype(np.uint32),
-    )  # fmt: skip
-    places, own = np.searchsorted(numbers, hits.images), query.features[looked_up][hits.entries]
+    """Candidates from some places in a tally, with their ranks; their hits are in memory at once."""
+    segment, numbers = tally.segment, tally.images[listed]
+    entries, features_of = query.of_variant(tally.variant)
+    hits = hits_of(_lists_of(segment), entries, limit, numbers.astype(np.uint32))
+    places, own = np.searchsorted(numbers, hits.images), features_of[hits.entries]
     kept, rivals = thinned(places, own, hits.rows, hits.distances)
     rows, own, places = hits.rows[kept], own[kept], places[kept]
     images = numbers[places]
@@ -275,7 +278,7 @@ def _with_hits(
         features.keypoints[own], features.angles[own], np.log2(np.maximum(features.sizes[own], 1)),
         *restored(segment.postings, rows, np.maximum(segment.widths[images], segment.heights[images])),
         costs=hits.distances[kept].astype(np.float64), query_rows=own, reference_rows=rows,
-        rivals=rivals if rivals.any() else None,
+        rivals=rivals,
     )  # fmt: skip
     bounds = np.searchsorted(places, np.arange(len(numbers) + 1))
     for place, image, first, end in zip(listed.tolist(), numbers.tolist(), bounds[:-1], bounds[1:], strict=True):

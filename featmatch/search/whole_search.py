@@ -11,23 +11,16 @@ from featmatch.features.looks import (
     FEW_FEATURES,
     FORMS,
     LEAST_DETAIL,
-    Look,
     WholePicture,
-    colour_likeness,
-    likeness,
-    original_from_undone,
 )
-from featmatch.geometry.maps import project
-from featmatch.geometry.regions import shared_region
 from featmatch.images.pixels import GreyImage
-from featmatch.proof.answers import Match, Relation
-from featmatch.proof.probability import Evidence, Likeness, probability_of, score_of
+from featmatch.proof.whole import evidence_of_looks, proof_of_look
+from featmatch.search.matches import FoundImage, in_order
 from featmatch.store.segment import Segment
 
 _HASH_LIMIT = 20  # of 64 bits: perceptual hashes of unlike pictures differ in 32, give or take 4
 _SHORTLIST = 200  # pairs of an image and a form that are compared closely
 _MOST = 4  # matches; each costs a look at a file
-_NOTHING = Likeness(0.0, 0.0, 0.0)
 _STRETCH = 0.1  # by which the shapes of two frames may differ, as the logarithm of a ratio
 
 
@@ -38,8 +31,8 @@ def whole_candidates(
     segments: Sequence[Segment],
     removed: frozenset[int],
     among: Sequence[int] | None = None,
-) -> list[Match]:
-    """The images that are the most like a query as a whole, each once and without its name, best first.
+) -> list[FoundImage]:
+    """The images that are the most like a query as a whole, each once, best first.
 
     Args:
         query: as a whole.
@@ -55,14 +48,14 @@ def whole_candidates(
     ids = [int(segments[number].ids[row]) for number, row in zip(numbers, rows, strict=True)]
     others = np.array([segments[number].looks[row] for number, row in zip(numbers, rows, strict=True)])
     evidence = evidence_of_looks(query.looks[forms], others)
-    scores = [score_of(one, "") for one in evidence]
-    matches: dict[int, Match] = {}
+    scores = [one.score() for one in evidence]
+    found: dict[int, FoundImage] = {}
     for place in sorted(range(len(ids)), key=lambda place: (-scores[place], ids[place])):
-        if len(matches) < _MOST and ids[place] not in matches and _detail(evidence[place]) >= LEAST_DETAIL:
+        if len(found) < _MOST and ids[place] not in found and evidence[place].likeness.layout >= LEAST_DETAIL:
             segment, row = segments[numbers[place]], rows[place]
-            size = int(segment.widths[row]), int(segment.heights[row])
-            matches[ids[place]] = _match(evidence[place], int(forms[place]), grey, size, ids[place], "")
-    return list(matches.values())
+            sizes = (grey.width, grey.height), (int(segment.widths[row]), int(segment.heights[row]))
+            found[ids[place]] = FoundImage(ids[place], proof_of_look(evidence[place], int(forms[place]), *sizes))
+    return list(found.values())
 
 
 def _nearest(
@@ -95,67 +88,11 @@ def _nearest(
     return forms[order], numbers[order], rows[order]
 
 
-def _detail(evidence: Evidence) -> float:
-    return (evidence.whole or _NOTHING).layout
-
-
-def whole_match(query: WholePicture, grey: GreyImage, other: WholePicture, other_grey: GreyImage, name: str) -> Match:
-    """How alike two pictures are as a whole, in the form in which they are the most alike."""
-    evidence = evidence_of_looks(query.looks, np.repeat(other.looks[:1], FORMS))
-    size = other_grey.width, other_grey.height
-    matches = [_match(one, form, grey, size, None, name) for form, one in enumerate(evidence)]
-    return max(matches, key=lambda match: match.score)
-
-
-def evidence_of_looks(looks: Look, others: Look) -> list[Evidence]:
-    """How alike (N,) pairs of looks are."""
-    layout = likeness(looks, others)
-    most = np.minimum(likeness(looks, looks), likeness(others, others))
-    table: NDArray[np.float64] = np.stack(
-        [layout, np.minimum(layout / np.maximum(most, 1e-9), 1.0), colour_likeness(looks, others)], axis=1
-    )
-    return [Evidence(0.0, 0.0, 0.0, 0.0, whole=Likeness(*row)) for row in table.tolist()]
-
-
-def _match(
-    evidence: Evidence, form: int, grey: GreyImage, size: tuple[int, int], image_id: int | None, name: str
-) -> Match:
-    """A match in which the frames of both pictures lie on one another."""
-    undone_from_query, (width, height) = original_from_undone(form, grey.width, grey.height)
-    x, y = size[0] / width, size[1] / height
-    homography = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]]) @ undone_from_query
-    region = shared_region(homography, (grey.width, grey.height), size)
-    score = score_of(evidence, "")
-    return Match(
-        id=image_id,
-        name=name,
-        probability=probability_of(score),
-        score=score,
-        evidence=evidence,
-        inliers=0,
-        relation=Relation(
-            kind="whole picture",
-            rotation_deg=(0.0, 90.0, 180.0, -90.0)[form % 4],
-            scale=(x * y) ** -0.5,
-            mirrored=form >= 4,
-            negative=False,
-        ),
-        homography=homography,
-        query_region=region,
-        reference_region=project(homography, region),
-        query_overlap=1.0,
-        reference_overlap=1.0,
-        reference_size=size,
-        query_points=np.empty((0, 2)),
-        reference_points=np.empty((0, 2)),
-    )
-
-
-def preferred(by_features: Iterable[Match], as_whole: Iterable[Match]) -> list[Match]:
+def preferred(by_features: Iterable[FoundImage], as_whole: Iterable[FoundImage]) -> list[FoundImage]:
     """Each image once: by its features where they prove it, else by what is surer."""
-    best = {match.id: match for match in by_features}
-    for match in as_whole:
-        other = best.get(match.id)
-        if other is None or (not other.proven and other.score < match.score):
-            best[match.id] = match
-    return sorted(best.values(), key=lambda match: -match.score)
+    best = {one.id: one for one in by_features}
+    for one in as_whole:
+        other = best.get(one.id)
+        if other is None or (not other.proof.proven and other.score < one.score):
+            best[one.id] = one
+    return in_order(best.values())

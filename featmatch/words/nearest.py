@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache, cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,11 @@ from featmatch.words.flann import FlannIndex
 
 _BATCH = 1024  # descriptors at once: their tables stay in the cache
 
-# A key is a score and a word in one whole number: the score shifted, less the word. The larger key is the nearer word,
-# and the lower one among equals.
-WORD_SHIFT = 24
-WORD_BITS = (1 << WORD_SHIFT) - 1
-NO_KEY = -(1 << 62)
-
-LANES = 16  # numbers that compiled code multiplies at once
+# A key is a score and a word in one: the score shifted, less the word. The larger key is the nearer word, and of
+# equally near ones the lower.
+_WORD_SHIFT = 24
+_WORD_BITS = (1 << _WORD_SHIFT) - 1
+_NO_KEY = -(1 << 62)
 
 # Loading numba takes as long as NumPy takes for so many descriptors; a process that has searched them will search more.
 _WORTH_COMPILING = 30_000
@@ -33,6 +31,20 @@ class WordSearch(Protocol):
     def nearest(self, descriptors: NDArray[np.uint8], count: int) -> NDArray[np.int32]:
         """(N, D) uint8 descriptors to (N, count) int32 words, nearest first."""
         ...
+
+
+class Centres(NamedTuple):
+    """What descriptors are compared with, for compiled code.
+
+    Attributes:
+        vectors: (K + 3, D) int16, with three rows of padding: four are compared at once. D is padded as well.
+        norms: (K,) float32, squared.
+        unit: float32, what one step of a descriptor is in these numbers.
+    """
+
+    vectors: NDArray[np.int16]
+    norms: NDArray[np.float32]
+    unit: np.float32
 
 
 class TwoLevelSearch:
@@ -80,15 +92,16 @@ class TwoLevelSearch:
         """(N, D) uint8 descriptors to (N, count) int32 words, nearest first."""
         global _searched  # noqa: PLW0603  # by this process; decides speed alone
         _searched += len(descriptors)
-        find = self.keys if _searched < _WORTH_COMPILING else self.keys_compiled
+        find = self.nearest_with_numpy if _searched < _WORTH_COMPILING else self.nearest_compiled
         found = np.empty((len(descriptors), count), np.int32)
         # The products are small: sharing them among threads gains little, and where cores are busy the threads wait for
         # one another at each of them, for ten times as long and more.
         with _linear_algebra().limit(limits=1, user_api="blas"):
             for start in range(0, len(descriptors), _BATCH):
-                keys = find(descriptors[start : start + _BATCH], count)
-                # Where the probed cells hold too few words, the nearest stands in for those that are missing.
-                found[start : start + _BATCH] = -np.where(keys == NO_KEY, keys[:, :1], keys) & WORD_BITS
+                words = find(descriptors[start : start + _BATCH], count)
+                # Where the probed cells hold too few words, the nearest stands in for those that are missing, and where
+                # they hold none, word 0 does.
+                found[start : start + _BATCH] = np.where(words < 0, words[:, :1].clip(0), words)
         return found
 
     def probe(self, descriptors: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -96,42 +109,47 @@ class TwoLevelSearch:
         scores = self._scores(descriptors, self._cells, self._cell_norms)
         return np.stack([_take_best(scores)[1] for _ in range(self._probes)], axis=1)
 
-    def keys(self, descriptors: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
-        """(N, D) uint8 descriptors to (N, count) int64 keys of the nearest words, nearest first; at most a batch."""
+    def nearest_with_numpy(self, descriptors: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
+        """(N, D) uint8 descriptors, at most a batch, to (N, count) int64 words, nearest first; -1 for missing ones."""
         probed = self.probe(descriptors).ravel()
         by_cell = np.argsort(probed // self._forms, kind="stable")
         base_cells, forms = np.divmod(probed[by_cell], self._forms)
         bounds = np.searchsorted(base_cells, np.arange(len(self._offsets)))
         # Each descriptor once for each cell it is compared with, in that cell's form; those of a cell side by side.
         turned = all_forms(descriptors, self._forms)[by_cell // self._probes * self._forms + forms].astype(np.float32)
-        keys = np.full((len(probed), count), NO_KEY)
+        keys = np.full((len(probed), count), _NO_KEY)
         for cell in np.flatnonzero(np.diff(bounds)):
             own = slice(bounds[cell], bounds[cell + 1])
             first, last = self._offsets[cell], self._offsets[cell + 1]
             scores = self._scores(turned[own], self._words[first:last], self._word_norms[first:last])
             for place in range(min(count, last - first)):
                 best, nearest = _take_best(scores)
-                keys[own, place] = (best.astype(np.int64) << WORD_SHIFT) - (first + nearest) * self._forms - forms[own]
+                keys[own, place] = (best.astype(np.int64) << _WORD_SHIFT) - (first + nearest) * self._forms - forms[own]
         found = np.empty_like(keys)
         found[by_cell] = -keys
-        return -np.sort(np.partition(found.reshape(len(descriptors), -1), count - 1, axis=1)[:, :count], axis=1)
+        best_first = np.sort(np.partition(found.reshape(len(descriptors), -1), count - 1, axis=1)[:, :count], axis=1)
+        return np.where(best_first == -_NO_KEY, -1, best_first & _WORD_BITS)
 
-    def keys_compiled(self, descriptors: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
-        """What ``keys`` says."""
-        from featmatch.search import kernels
+    def nearest_compiled(self, descriptors: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
+        """The same words as ``nearest_with_numpy``, found by compiled code."""
+        from featmatch.words import kernels
 
-        cells, words = self._whole_numbers
-        turned = _padded(all_forms(descriptors, self._forms), 0)
-        found: NDArray[np.int64] = kernels.nearest_words(
-            turned, self._forms, cells, self._cell_norms, words, self._word_norms, self._offsets,
-            np.float32(self._unit), self._probes, count,
-        )  # fmt: skip
+        cells, words = self._for_kernels
+        turned = _padded(all_forms(descriptors, self._forms), kernels.LANES)
+        turned = turned.reshape(len(descriptors), self._forms, -1)
+        found: NDArray[np.int64] = kernels.nearest_words(turned, cells, words, self._offsets, self._probes, count)
         return found
 
     @cached_property
-    def _whole_numbers(self) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-        """Cells and words for compiled code, which takes four at a time: three rows may be read beyond the last."""
-        return _padded(self._cells / 2, 3), _padded(self._words / 2, 3)
+    def _for_kernels(self) -> tuple[Centres, Centres]:
+        """Cells and words."""
+        from featmatch.words import kernels
+
+        unit = np.float32(self._unit)
+        return (
+            Centres(_padded(self._cells / 2, kernels.LANES, rows=3), self._cell_norms, unit),
+            Centres(_padded(self._words / 2, kernels.LANES, rows=3), self._word_norms, unit),
+        )
 
     def _scores(
         self, descriptors: NDArray[np.generic], centres: NDArray[np.float32], norms: NDArray[np.float32]
@@ -157,10 +175,10 @@ def all_forms(descriptors: NDArray[np.uint8], forms: int) -> NDArray[np.uint8]:
     return descriptors[:, SIFT_PERMUTATIONS].reshape(-1, descriptors.shape[1])
 
 
-def _padded(rows: NDArray[np.generic], more: int) -> NDArray[np.int16]:
-    """(N, D) to (N + more, D rounded up to ``LANES``) int16, with zeros."""
-    padded = np.zeros((len(rows) + more, -(-rows.shape[1] // LANES) * LANES), np.int16)
-    padded[: len(rows), : rows.shape[1]] = rows
+def _padded(vectors: NDArray[np.generic], lanes: int, rows: int = 0) -> NDArray[np.int16]:
+    """(N, D) to (N + rows, D rounded up to a multiple of ``lanes``) int16, with zeros."""
+    padded = np.zeros((len(vectors) + rows, -(-vectors.shape[1] // lanes) * lanes), np.int16)
+    padded[: len(vectors), : vectors.shape[1]] = vectors
     return padded
 
 
@@ -173,7 +191,11 @@ def _take_best(scores: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArra
 
 
 def squared_norms(centres: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(K, D) uint8 to (K,) float32."""
+    """(K, D) uint8 to (K,) float32.
+
+    >>> squared_norms(np.array([[3, 4], [255, 0]], np.uint8)).tolist()
+    [25.0, 65025.0]
+    """
     return np.asarray((centres.astype(np.int64) ** 2).sum(axis=1), np.float32)
 
 

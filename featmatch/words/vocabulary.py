@@ -7,7 +7,6 @@ import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,11 +16,13 @@ from numpy.typing import NDArray
 from featmatch.arguments import checked_path
 from featmatch.errors import MissingFeatureError, VocabularyError
 from featmatch.features.extraction import DESCRIPTOR_SIZE
-from featmatch.features.symmetry import SIFT_PERMUTATIONS, Variant
+from featmatch.features.symmetry import Variant
 from featmatch.system.arrays import read_archive
 from featmatch.system.files import opened, replaced
+from featmatch.system.shipped import shipped_file
 from featmatch.words.nearest import FlannSearch, TwoLevelSearch, WordSearch, all_forms
-from featmatch.words.vocabulary_check import ARRAYS, SIGNATURE_BITS, wrongs
+from featmatch.words.signatures import form_signs, forms_of
+from featmatch.words.vocabulary_check import ARRAYS, Settings, wrongs
 
 FORMAT_VERSION = 1
 MOST_BYTES = 1 << 28  # of a file: half a million words of the longest descriptors
@@ -100,7 +101,7 @@ class Vocabulary:
         centres = self._project(self.words[distinct])[places.reshape(bases.shape)]
         # A row of an eigenspace sees a permuted word as it saw the word, or with the sign turned. The comparison is
         # made in the plain form, so that a tie does not depend on the form.
-        signs = self.form_signs[forms]
+        signs = self._form_signs[forms]
         above = (projected[:, None, :] * signs > centres) ^ (signs < 0)
         bits = np.packbits(above, axis=2, bitorder="little")
         return Words(ids, bits.view("<u8")[..., 0].astype(np.uint64, copy=False))
@@ -180,10 +181,13 @@ class Vocabulary:
     def shipped(cls, detector: str) -> Vocabulary:
         """The vocabulary that comes with featmatch.
 
+        >>> Vocabulary.shipped("orb")
+        Vocabulary(detector='orb', words=16384, search='two-level')
+
         Raises:
-            MissingFeatureError: none is shipped for this detector.
+            MissingFeatureError: none is shipped for this detector, or featmatch has come without its files.
         """
-        file = resources.files("featmatch.data") / f"{detector}.npz"
+        file = shipped_file(f"{detector}.npz")
         if detector not in DESCRIPTOR_SIZE or not file.is_file():
             raise MissingFeatureError(
                 f"no vocabulary is shipped for {detector}; train one: featmatch train OUT PATH... --features {detector}"
@@ -223,7 +227,8 @@ class Vocabulary:
         Args:
             name: of the vocabulary, for the message.
         """
-        for wrong in wrongs(self):
+        settings = Settings(self.detector, self.search, self.probes, self.provenance)
+        for wrong in wrongs(settings, self.arrays()):
             raise VocabularyError(f"{name} is no vocabulary that can be used: {wrong}")
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -244,16 +249,13 @@ class Vocabulary:
         return values.astype(np.float32) @ self.projection.astype(np.float32).T
 
     @cached_property
-    def form_signs(self) -> NDArray[np.float32]:
-        """(forms, 64): how each row of the projection sees a permuted descriptor."""
-        rows = self.projection.astype(np.int64)
-        permutations = SIFT_PERMUTATIONS[: self.forms] if self.forms > 1 else [np.arange(rows.shape[1])]
-        return np.stack([np.sign((rows[:, p] * rows).sum(axis=1)) for p in permutations]).astype(np.float32)
+    def _form_signs(self) -> NDArray[np.float32]:
+        return form_signs(self.projection, self.forms)
 
     @cached_property
     def _variant_masks(self) -> NDArray[np.uint64]:
         """(forms,): the signature bits that a variant flips."""
-        bits = np.packbits(self.form_signs < 0, axis=1, bitorder="little")
+        bits = np.packbits(self._form_signs < 0, axis=1, bitorder="little")
         return bits.view("<u8")[:, 0].astype(np.uint64, copy=False)
 
     @cached_property
@@ -267,41 +269,6 @@ class Vocabulary:
     def expanded_words(self) -> NDArray[np.uint8]:
         """(len(self), D) uint8: every form of every word, in the order of word ids."""
         return all_forms(self.words, self.forms)
-
-
-def forms_of(detector: str) -> int:
-    """Forms that each base word of a vocabulary has: 4 where mirror and negative are permutations, else 1."""
-    return 4 if detector == "sift" else 1
-
-
-def signature_projection(detector: str, size: int, seed: int) -> NDArray[np.int8]:
-    """A random orthonormal projection to 64 rows, in whole numbers (Jegou, Douze and Schmid, ECCV 2008).
-
-    For SIFT, 16 rows are taken from each of the four spaces on which mirror and negative act as +1 or -1, so that
-    those edits only flip known bits of a signature.
-
-    Returns:
-        (64, size) int8.
-    """
-    random = np.random.default_rng(seed)
-    if detector == "sift":
-        blocks = []
-        for mirror_sign in (1, -1):
-            for negative_sign in (1, -1):
-                vectors = random.standard_normal((16, size))
-                vectors = vectors + mirror_sign * vectors[:, SIFT_PERMUTATIONS[Variant.MIRRORED]]
-                vectors = vectors + negative_sign * vectors[:, SIFT_PERMUTATIONS[Variant.NEGATIVE]]
-                blocks.append(_symmetric_orthonormal(vectors))
-        rows = np.concatenate(blocks)
-    else:
-        rows = _symmetric_orthonormal(random.standard_normal((SIGNATURE_BITS, size)))
-    return np.asarray(np.rint(rows * (127 / np.abs(rows).max())), np.int8)
-
-
-def _symmetric_orthonormal(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Orthonormalise rows within their span, (V Vt)^-1/2 V; unlike QR, the same under any order of rows."""
-    values, basis = np.linalg.eigh(vectors @ vectors.T)
-    return np.asarray(basis @ np.diag(values**-0.5) @ basis.T @ vectors)
 
 
 def _as_bytes(meta: dict[str, Any]) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from featmatch import Index, UsageError, Vocabulary
 from featmatch.adding.batches import _index_file
-from featmatch.proof.drawing import draw_match
+from featmatch.proof.drawing import draw_proof
 
 Photos = dict[str, NDArray[np.uint8]]
 NAMES = ("astronaut", "chelsea", "coffee")
@@ -55,7 +55,7 @@ def test_pages_are_images_of_their_own(index: Index, pages: list[Image.Image], t
     for number, page in enumerate(pages, 1):
         match = index.query(np.asarray(page))[0]
         assert match.name == f"{path}#page={number}"
-        assert draw_match(np.asarray(page), match.name, match).shape[0] == 720
+        assert draw_proof(np.asarray(page), match.name, match.proof).shape[0] == 720
     assert index.query(path)[0].name == f"{path}#page=1"
     assert index.query(f"{path}#page=2")[0].name == f"{path}#page=2"
     assert index.remove(named(path, 2)) == named(path, 2)

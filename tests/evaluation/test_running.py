@@ -17,7 +17,6 @@ from featmatch.evaluation.report import STAGES, report_of, suite_figures
 from featmatch.evaluation.running import Answer, Photos, Record, evaluate
 from featmatch.evaluation.trials import SUITES, EvaluationOptions, Made, Trial, plan_for
 from featmatch.index import Index
-from featmatch.proof.probability import score_of
 from tools.calibrate import ANSWERS, answers_in
 
 SMALL = EvaluationOptions(SUITES, count=3, designs=1, copies=1)
@@ -161,7 +160,7 @@ def test_whole_evaluation_through_the_command_line(
     evidence, right = answers_in([json_file], "sift")
     told = [each for one in restored for each in one.answers[:ANSWERS] if each.right is not None]
     assert [one.right for one in told] == right.tolist()
-    assert [score_of(one, "sift") for one in evidence] == pytest.approx([one.score for one in told])
+    assert [one.score() for one in evidence] == pytest.approx([one.score for one in told])
     with pytest.raises(SystemExit, match="sift"):
         answers_in([json_file], "orb")
     page = html_file.read_text()

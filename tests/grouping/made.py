@@ -15,7 +15,8 @@ from featmatch.geometry.maps import Matrix, project
 from featmatch.grouping.pairs import Pair
 from featmatch.grouping.repeating import Repeated
 from featmatch.store.segment import Postings, Segment, quantised
-from featmatch.words.vocabulary import Vocabulary, Words, signature_projection
+from featmatch.words.signatures import signature_projection
+from featmatch.words.vocabulary import Vocabulary, Words
 
 WIDTH, HEIGHT = 400, 300
 BASES = 100

@@ -18,6 +18,7 @@ from featmatch.grouping import finding, pairs
 from featmatch.grouping.groups import Group
 from featmatch.grouping.pairs import Pair
 from featmatch.store.layout import PAIRS
+from featmatch.store.reader import Reader
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +66,9 @@ def test_an_index_is_grouped_and_goes_on_from_there(
     compared: list[int] = []
     original = finding.compare_block
 
-    def counted(index: Index, block: list[int], earlier: NDArray[np.int64]) -> list[Pair]:
+    def counted(reader: Reader, block: list[int], earlier: NDArray[np.int64]) -> list[Pair]:
         compared.extend(block)
-        return original(index, block, earlier)
+        return original(reader, block, earlier)
 
     monkeypatch.setattr(finding, "compare_block", counted)
     assert [group.to_dict() for group in index.groups(jobs=1)] == [group.to_dict() for group in found]

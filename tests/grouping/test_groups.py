@@ -5,7 +5,7 @@ import pytest
 
 import featmatch
 from featmatch.grouping.groups import Group, Groups, Member
-from featmatch.proof.answers import Relation
+from featmatch.proof.relation import Relation
 
 
 def member(number: int, *names: str, relation: Relation | None = None) -> Member:

@@ -25,7 +25,7 @@ from featmatch import Group, Index, Member, Relation, Vocabulary
 from featmatch.cli import cli
 from featmatch.grouping.marking import marked
 from featmatch.grouping.standing import Standings
-from featmatch.proof.answers import Kind
+from featmatch.proof.relation import Kind
 from featmatch.store.catalog import ImageRecord
 
 README = (Path(__file__).parents[2] / "README.md").read_text()

@@ -125,14 +125,12 @@ def test_verify_says_which_is_damaged(photo_folder: Path, tmp_path: Path) -> Non
     (tmp_path / "cut.jpg").write_bytes(content[: len(content) // 2])
     proof = featmatch.verify(tmp_path / "cut.jpg", photo_folder / "coffee.png")
     assert proof.damaged == (True, False)
-    assert proof.match is not None
-    assert not proof.match.damaged
-    assert proof.match.relation.kind == "copy"
-    assert np.abs(proof.match.homography - np.eye(3)).max() < 1
+    assert proof.proof is not None
+    assert proof.proof.relation.kind == "copy"
+    assert np.abs(proof.proof.homography - np.eye(3)).max() < 1
     assert (proof.to_dict()["query_damaged"], proof.to_dict()["damaged"]) == (True, False)
     back = featmatch.verify(photo_folder / "coffee.png", tmp_path / "cut.jpg")
-    assert back.match is not None
-    assert back.match.damaged
+    assert back.damaged == (False, True)
     assert (back.to_dict()["query_damaged"], back.to_dict()["damaged"]) == (False, True)
 
 

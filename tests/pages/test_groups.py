@@ -21,7 +21,7 @@ from featmatch.cli import cli
 from featmatch.errors import FeatmatchError
 from featmatch.grouping.groups import Group, Member
 from featmatch.pages import groups as page
-from featmatch.proof.answers import Kind, Relation
+from featmatch.proof.relation import Kind, Relation
 
 Matrix = NDArray[np.float64]
 

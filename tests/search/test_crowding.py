@@ -14,6 +14,7 @@ from featmatch.geometry.matches import GeometryOptions, TentativeMatches
 from featmatch.geometry.significance import weigh
 from featmatch.search import crowding, voting
 from featmatch.search.crowding import MOST_MATCHES, MOST_OF_WORD, first_of_each, thinned
+from featmatch.search.stages import Search
 
 Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
@@ -122,8 +123,8 @@ def test_no_candidate_has_more_matches_than_are_verified(
     dots: Index, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     monkeypatch.setattr(voting, "_HITS_AT_ONCE", at_once)
-    search = dots.search(dots.snapshot)
-    look = search.look(dotted(1))
+    search = Search.of(dots.reader)
+    look = search.read(dotted(1))
     words = search.words(look)
     assert np.unique(np.stack([words.ids, words.variants]), axis=1, return_counts=True)[1].max() <= MOST_OF_WORD
     candidates = search.candidates(look, words, {})
@@ -137,4 +138,4 @@ def test_no_candidate_has_more_matches_than_are_verified(
 def test_a_page_of_dots_is_still_found_by_what_is_its_own(dots: Index) -> None:
     best, *others = dots.query(dotted(1, blur_px=0.7), unproven=True)
     assert best.name.endswith("1.png")
-    assert best.evidence.geometry > 2 * max([other.evidence.geometry for other in others], default=0.0)
+    assert best.proof.evidence.geometry > 2 * max([other.proof.evidence.geometry for other in others], default=0.0)

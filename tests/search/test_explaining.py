@@ -11,9 +11,9 @@ from PIL import Image
 from featmatch import ImageError, Index, Vocabulary, VotingOptions, check
 from featmatch.features.symmetry import Variant
 from featmatch.images.pixels import load_display
-from featmatch.proof.drawing import _DROPPED, _KEPT, draw_match
+from featmatch.proof.drawing import _DROPPED, _KEPT, draw_proof
 from featmatch.search.explanation import Explanation
-from tests.features.test_looks import blobs
+from tests.plain_pictures import blobs
 from tools.small_index import draw_pictures, small_index
 
 
@@ -123,7 +123,7 @@ def test_a_mirrored_query_is_explained_in_its_own_variant(built: Path) -> None:
     assert told.votes.variant == Variant.MIRRORED
     assert told.agreement is not None
     assert told.agreement.match is not None
-    kept, dropped = told.agreement.match, told.agreement.dropped
+    kept, dropped = told.agreement.match.proof, told.agreement.dropped
     assert not (dropped[0][:, None] == kept.query_points[None]).all(axis=2).any()
     assert (dropped[0] >= -1).all()
     assert (dropped[0] <= [70, 128]).all()
@@ -202,7 +202,7 @@ def test_it_is_drawn_with_what_was_kept_and_what_was_dropped(built: Path) -> Non
     assert wrong.agreement.dropped.shape[1] > 0
     assert has(wrong, _DROPPED)
     blank = index.explain(np.full((60, 60), 90, np.uint8), "000.png")
-    assert (blank.draw() == draw_match(*blank.files, None)).all()
+    assert (blank.draw() == draw_proof(*blank.files, None)).all()
 
 
 def test_on_the_command_line(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

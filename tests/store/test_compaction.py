@@ -103,8 +103,8 @@ def test_compact_keeps_all_answers_to_the_bit(
     assert list(index.images()) == images
     info = index.info()
     assert (info.segments, info.removed, info.images) == (1, 0, 9)
-    assert check(index._folder)
-    assert len(os.listdir(index._folder / "segments")) == 1
+    assert check(index.folder)
+    assert len(os.listdir(index.folder / "segments")) == 1
 
 
 def test_compact_of_what_is_compact_changes_nothing(index: Index) -> None:
@@ -117,9 +117,9 @@ def test_compact_of_what_is_compact_changes_nothing(index: Index) -> None:
 def test_compact_of_an_index_without_images_leaves_no_segment(index: Index) -> None:
     index.remove([image.name for image in index.images()])
     index.compact()
-    assert os.listdir(index._folder / "segments") == []
+    assert os.listdir(index.folder / "segments") == []
     assert index.info().segments == index.info().removed == 0
-    assert check(index._folder)
+    assert check(index.folder)
 
 
 def test_a_compacted_index_is_added_to_and_removed_from(index: Index, pictures: list[Path]) -> None:
@@ -130,11 +130,11 @@ def test_a_compacted_index_is_added_to_and_removed_from(index: Index, pictures: 
     index.compact()
     for picture in pictures:
         assert [match.name for match in index.query(picture)] == [str(picture)]
-    assert check(index._folder)
+    assert check(index.folder)
 
 
 def test_readers_keep_what_they_opened_while_segments_are_merged(index: Index, pictures: list[Path]) -> None:
-    reader = Index.open(index._folder)
+    reader = Index.open(index.folder)
     before = answers(reader, pictures)
     index.compact()
     assert answers(reader, pictures) == before
@@ -156,18 +156,18 @@ def test_a_reader_that_opens_while_segments_are_merged_looks_again(
         return opened(folder, words, manifest)
 
     monkeypatch.setattr(Segment, "open", opened_late)
-    assert len(Index.open(index._folder).snapshot.segments) == 1
+    assert len(Index.open(index.folder).snapshot.segments) == 1
     assert calls
 
 
 def test_what_is_damaged_is_not_merged(index: Index) -> None:
-    path = segment_folder(index._folder, 1) / "signature.npy"
+    path = segment_folder(index.folder, 1) / "signature.npy"
     column = np.load(path)
     column[0] ^= np.uint64(1)
     np.save(path, column)
     with pytest.raises(StoreError, match=r"signature\.npy"):
         index.compact()
-    assert len(Index.open(index._folder).snapshot.segments) == 4
+    assert len(Index.open(index.folder).snapshot.segments) == 4
 
 
 def test_adding_merges_by_itself(
@@ -196,7 +196,7 @@ def test_a_long_addition_merges_as_it_goes(
 
     def progress(done: int, total: int) -> None:
         nonlocal most
-        most = max(most, len(os.listdir(index._folder / "segments")))
+        most = max(most, len(os.listdir(index.folder / "segments")))
 
     index.remove([image.name for image in index.images()])
     assert len(index.add(pictures, jobs=1, progress=progress).added) == len(pictures)

@@ -127,7 +127,7 @@ def test_pages_are_known_from_elsewhere_too(index: Path, home: Path, monkeypatch
     assert (report.added, report.skipped) == ([], [f"scan.tif#page={page}" for page in (1, 2, 3)])
     assert Index.open(index).path_of("scan.tif#page=2") == str(home / "scan.tif#page=2")
     (match,) = Index.open(index).query(home / "photos" / "001.png")
-    assert match.evidence.agreement is not None
+    assert match.proof.evidence.agreement is not None
 
 
 def test_a_file_that_is_called_like_a_page_is_none(index: Path, home: Path) -> None:
@@ -444,7 +444,7 @@ def test_it_leads_to_no_file_of_this_machine(
     opened = Index.open(index)
     assert opened.path_of(name) is None
     found = opened.query(query)
-    assert {one.evidence.agreement for one in found} == {None}
+    assert {one.proof.evidence.agreement for one in found} == {None}
     assert name in [one.name for one in found]
     assert name in found.not_at_hand
     assert opened.explain(query, name).not_at_hand
@@ -466,7 +466,7 @@ def test_it_leads_to_no_file_of_this_machine(
     assert not [path for path in opens if path.endswith(("000.png", "link.png"))]
     # With the user's own word it is the very file that was indexed, so only trust has kept it from being read.
     seen = next(one for one in Index.open(index, root="/").query(query) if one.name == name)
-    assert seen.evidence.agreement is not None
+    assert seen.proof.evidence.agreement is not None
     assert [path for path in opens if path.endswith(("000.png", "link.png"))]
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from featmatch.evaluation.report import report_of
 from featmatch.evaluation.running import Photos, evaluate
 from featmatch.evaluation.trials import EvaluationOptions
-from featmatch.proof.probability import Evidence, Likeness, score_of
+from featmatch.proof.probability import Likeness, WholeEvidence
 from tools import calibrate_whole
 
 OPTIONS = EvaluationOptions(("plain",), count=10)
@@ -48,15 +48,15 @@ def test_the_report_holds_all_that_the_fit_needs(report: Path) -> None:
     evidence, right = calibrate_whole.whole_answers([report])
     assert right.tolist() == [one["right"] for one in told]
     assert right.any()
-    assert [score_of(one, "sift") for one in evidence] == pytest.approx([one["score"] for one in told])
+    assert [one.score() for one in evidence] == pytest.approx([one["score"] for one in told])
     claimed = [one for record in records for one in record["answers"] if one["proven"] and one["right"] is False]
     assert not claimed
 
 
-def evidence_of(random: np.random.Generator, right: bool) -> Evidence:
+def evidence_of(random: np.random.Generator, right: bool) -> WholeEvidence:
     share = random.uniform(0.6, 1) if right else random.uniform(0, 0.7)
     likeness = Likeness(100 * share, share, random.uniform(0.5, 1))
-    return Evidence(0, 0, 0, 0, random.uniform(0.6, 1) if right else random.uniform(0, 0.7), likeness)
+    return WholeEvidence(likeness, random.uniform(0.6, 1) if right else random.uniform(0, 0.7))
 
 
 def test_the_fit_tells_right_from_wrong_and_never_minds_more_evidence() -> None:
@@ -67,7 +67,7 @@ def test_the_fit_tells_right_from_wrong_and_never_minds_more_evidence() -> None:
     without = calibrate_whole.fitted(evidence, right, with_pixels=False)
     assert min(with_pixels[:-1]) >= 0
     assert with_pixels.agreement > 0 == without.agreement
-    scores = np.array([np.dot(with_pixels, (*(one.whole or ()), one.agreement or 0.0, 1.0)) for one in evidence])
+    scores = np.array([np.dot(with_pixels, (*one.likeness, one.agreement or 0.0, 1.0)) for one in evidence])
     assert ((scores > 0) == right).mean() > 0.9
     assert (scores[~right] > 0).mean() < 0.02  # a wrong answer counts more
 
@@ -79,7 +79,7 @@ def test_a_wrong_answer_counts_more(monkeypatch: pytest.MonkeyPatch) -> None:
     cautious = calibrate_whole.fitted(evidence, right, with_pixels=True)
     monkeypatch.setattr(calibrate_whole, "CAUTION", 1.0)
     bold = calibrate_whole.fitted(evidence, right, with_pixels=True)
-    terms = [(*(one.whole or ()), one.agreement or 0.0, 1.0) for one in evidence]
+    terms = [(*one.likeness, one.agreement or 0.0, 1.0) for one in evidence]
     assert np.mean(np.dot(terms, cautious)) < np.mean(np.dot(terms, bold))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -107,3 +109,28 @@ def test_an_index_of_synthetic_images_gives_back_what_was_planted(
     assert all(row["search_ms"]["votes"]["p50"] > 0 and row["build_images_per_s"] > 0 for row in rows)
     assert (tmp_path / "plot.svg").stat().st_size > 1000
     assert "| 20 | 40 |" in capsys.readouterr().out
+
+
+def test_a_mutant_that_no_test_notices_is_reported_and_no_other(tmp_path: Path) -> None:
+    pytest.importorskip("mutmut")
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "__init__.py").touch()
+    (tmp_path / "toy" / "steps.py").write_text(
+        '"""Steps of 2."""\n\n_STEP: int = 2  # a size\n\n\n'
+        "def up(value: int | None) -> int:\n    if value % 2:\n        value += 1\n    return value + _STEP\n\n\n"
+        "def low(value: int) -> bool:\n    return value < 40\n"
+    )
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_steps.py").write_text(
+        "from toy.steps import low, up\n\n\n"
+        "def test_up():\n    assert [up(2), up(5)] == [4, 8]\n\n\n"
+        "def test_low():\n    assert [low(20), low(100)] == [True, False]\n"
+    )
+    command = [sys.executable, "-m", "tools.mutants", "toy/steps", "--sample", "99", "--json", "found.json"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, stdout=subprocess.DEVNULL)
+    [found] = json.loads((tmp_path / "found.json").read_text())
+    changes = [(survivor["line"], survivor["after"]) for survivor in found["survivors"]]
+    assert changes == [(13, "return value <= 40")]
+    assert found["killed"] == found["mutants"] - 1 >= 10
+    assert not list((tmp_path / "toy").glob("__pycache__"))

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from featmatch.features.symmetry import SIFT_PERMUTATIONS, Variant
 from featmatch.words import nearest
-from featmatch.words.flann import FlannIndex
 from featmatch.words.nearest import FlannSearch, TwoLevelSearch, all_forms, squared_norms
 
 
@@ -180,71 +181,34 @@ def test_squared_norms() -> None:
 def test_a_process_that_searches_much_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
     search, descriptors = search_all_cells(random_words(20, 16, seed=1)), random_words(60, 16, seed=2)
     monkeypatch.setattr(nearest, "_searched", 0)
-    monkeypatch.setattr(nearest, "_WORTH_COMPILING", 150)
-    calls, keys = [], search.keys
+    monkeypatch.setattr(nearest, "_WORTH_COMPILING", 120)
+    calls = []
 
-    def by_numpy(descriptors: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
-        calls.append("keys")
-        return keys(descriptors, count)
+    def found_by(name: str) -> Callable[..., NDArray[np.int64]]:
+        def find(descriptors: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
+            calls.append(name)
+            return np.zeros((len(descriptors), count), np.int64)
 
-    def compiled(descriptors: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
-        calls.append("keys_compiled")
-        return keys(descriptors, count)
+        return find
 
-    monkeypatch.setattr(search, "keys", by_numpy)
-    monkeypatch.setattr(search, "keys_compiled", compiled)
+    monkeypatch.setattr(search, "nearest_with_numpy", found_by("numpy"))
+    monkeypatch.setattr(search, "nearest_compiled", found_by("compiled"))
     for _ in range(3):
         search.nearest(descriptors, 2)
-    assert calls == ["keys", "keys", "keys_compiled"]
+    assert calls == ["numpy", "compiled", "compiled"]
 
 
-@pytest.mark.parametrize(("size", "unit", "forms"), [(128, 1, 4), (488, 255, 1), (20, 255, 1)])
-@pytest.mark.parametrize("count", [1, 3, 40])
-def test_keys_are_the_same_compiled(size: int, unit: int, forms: int, count: int) -> None:
-    words, cells = random_words(61, size, seed=1), random_words(5, size, seed=2)
-    offsets = np.array([0, 3, 3, 30, 59, 61])
-    search = TwoLevelSearch(words, cells, offsets, unit=unit, forms=forms, probes=2)
-    descriptors = bits(333, size, seed=3) if unit == 255 else random_words(333, size, seed=3)
-    np.testing.assert_array_equal(search.keys(descriptors, count), search.keys_compiled(descriptors, count))
+def test_the_nearest_stands_in_where_the_probed_cells_hold_too_few_words() -> None:
+    words = random_words(6, 16, seed=1)
+    search = TwoLevelSearch(words, words[[0, 3]], np.array([0, 2, 6]), unit=1, forms=1, probes=1)
+    assert search.nearest(words[[0, 3]], 4)[:, 0].tolist() == [0, 3]
+    assert search.nearest(words[[0]], 4).tolist() == [[0, 1, 0, 0]]
 
 
-# FLANN
-
-
-def test_flann_finds_points_that_it_holds() -> None:
-    points = random_words(500, 32, seed=1).astype(np.float32)
-    found, squared = FlannIndex(points).nearest(points, 2, 512)
-    assert found.shape == squared.shape == (500, 2)
-    assert found.dtype == np.int32
-    assert squared.dtype == np.float32
-    assert np.mean(found[:, 0] == np.arange(500)) > 0.99
-    assert squared[found[:, 0] == np.arange(500), 0].max() == 0
-    expected = ((points - points[found[:, 1]]) ** 2).sum(axis=1)
-    assert squared[:, 1] == pytest.approx(expected, rel=1e-5)
-
-
-def test_two_builds_of_kd_trees_agree() -> None:
-    points = random_words(2000, 32, seed=1).astype(np.float32)
-    queries = random_words(300, 32, seed=2).astype(np.float32)
-    one, other = (FlannIndex(points).nearest(queries, 3, 32)[0] for _ in range(2))
-    assert np.array_equal(one, other)
-
-
-def test_flann_of_no_queries() -> None:
-    index = FlannIndex(random_words(50, 8, seed=1).astype(np.float32))
-    found, squared = index.nearest(np.empty((0, 8), np.float32), 2, 32)
-    assert found.shape == (0, 2)
-    assert found.dtype == np.int32
-    assert squared.shape == (0, 2)
-    assert squared.dtype == np.float32
-
-
-def test_flann_more_checks_find_nearer_points() -> None:
-    points = random_words(3000, 64, seed=1).astype(np.float32)
-    queries = random_words(200, 64, seed=2).astype(np.float32)
-    index = FlannIndex(points)
-    few, many = (index.nearest(queries, 1, checks)[1].mean() for checks in (4, 1024))
-    assert many < few
+def test_where_the_probed_cells_hold_no_words_word_0_stands_in() -> None:
+    words = random_words(6, 16, seed=1)
+    search = TwoLevelSearch(words, words[[0, 3]], np.array([0, 0, 6]), unit=1, forms=1, probes=1)
+    assert search.nearest(words[[0]], 3).tolist() == [[0, 0, 0]]
 
 
 @pytest.mark.parametrize(("size", "unit"), [(128, 1), (256, 255)])

@@ -12,8 +12,10 @@ from PIL import Image
 
 from featmatch.errors import UsageError
 from featmatch.features.extraction import FeatureOptions, extract
+from featmatch.words import training
 from featmatch.words.training import TrainingOptions, train_vocabulary
 from featmatch.words.vocabulary import Vocabulary
+from tests.words.vocabularies import descriptors_for, made
 
 Photos = dict[str, NDArray[np.uint8]]
 SMALL = FeatureOptions(longest_px=200, features=300, features_at_longest=300)
@@ -33,6 +35,71 @@ def squared_error(descriptors: NDArray[np.uint8], words: NDArray[np.uint8], unit
 
 def descriptors_of(photos: Photos, options: FeatureOptions) -> NDArray[np.uint8]:
     return np.concatenate([extract(photos[name], options).descriptors for name in sorted(photos)])
+
+
+# On descriptors that the test makes
+
+
+def trained_on(count: int, detector: str = "sift", told: list[object] | None = None, **options: Any) -> Vocabulary:
+    descriptors = descriptors_for(made(detector), count)
+    counts = [count // 2, 0, count - count // 2]
+    log = [] if told is None else told
+    return training._train(descriptors, counts, detector, TrainingOptions(**options), lambda *stage: log.append(stage))
+
+
+def test_a_vocabulary_says_what_it_was_trained_on() -> None:
+    vocabulary = trained_on(301, words=64, scales=(1.0, 0.5), rounds=1, seed=7, search="flann")
+    assert vocabulary.provenance == {
+        "images": 3, "descriptors": 301, "scales": [1.0, 0.5], "rounds": 1, "seed": 7,
+    }  # fmt: skip
+    assert (vocabulary.detector, vocabulary.search) == ("sift", "flann")
+    vocabulary.verify("it")
+
+
+@pytest.mark.parametrize(
+    ("detector", "words", "cells", "expected"),
+    [("sift", 256, 0, 4), ("sift", 256, 40, 10), ("sift", 4, 0, 1), ("sift", 256, 3, 1), ("orb", 150, 0, 12),
+     ("orb", 150, 1, 1)],
+)  # fmt: skip
+def test_cells_are_about_the_root_of_the_words(detector: str, words: int, cells: int, expected: int) -> None:
+    vocabulary = trained_on(400, detector, words=words, cells=cells, rounds=0)
+    assert len(vocabulary.cells) == expected
+    assert len(vocabulary) == words
+    vocabulary.verify("it")
+
+
+def test_stages_are_told_in_their_order() -> None:
+    told: list[tuple[str, int, int]] = []
+    trained_on(300, words=32, rounds=2, told=told)  # type: ignore[arg-type]
+    stages = list(dict.fromkeys(stage for stage, _, _ in told))
+    assert stages == ["cells", "homes", "words", "k-means 1/2", "k-means 2/2", "idf"]
+
+
+def test_idf_counts_the_images_that_have_a_word() -> None:
+    """Of more images than are looked at together; in some of them there is nothing."""
+    vocabulary, random = made(words=12), np.random.default_rng(1)
+    counts = random.integers(0, 4, 150)
+    descriptors = descriptors_for(vocabulary, int(counts.sum()))
+    told: list[tuple[str, int, int]] = []
+    idf = training._idf(vocabulary, descriptors, counts.tolist(), lambda *stage: told.append(stage))
+    owners = np.repeat(np.arange(150), counts)
+    bases = vocabulary.nearest(descriptors)[:, 0] // 4
+    images_with = [len(set(owners[bases == word].tolist())) for word in range(12)]
+    assert max(images_with) > 30
+    expected = np.log(151 * 4 / (np.array(images_with) + 1))
+    np.testing.assert_allclose(idf, expected, rtol=1e-6)
+    assert idf.dtype == np.float32
+    assert told == [("idf", 64, 150), ("idf", 128, 150), ("idf", 150, 150)]
+
+
+def test_no_word_is_worth_nothing() -> None:
+    vocabulary = made("kaze", words=2, cells=1)
+    counts = [20] * 50  # each word is in each image
+    idf = training._idf(vocabulary, descriptors_for(vocabulary, 1000), counts, lambda *_: None)
+    assert idf.tolist() == pytest.approx([0.1, 0.1])
+
+
+# On photos
 
 
 @pytest.fixture(scope="module")
@@ -146,11 +213,28 @@ def test_words_of_a_closed_vocabulary_come_in_fours(photo_folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"words": 3}, {"words": (1 << 22) + 4}, {"search": "tree"}, {"scales": ()}, {"scales": (0.0,)}], ids=str
-)
+    "wrong",
+    [
+        {"words": 3}, {"words": (1 << 22) + 4}, {"search": "tree"}, {"scales": ()}, {"scales": (1.0, 0.04)},
+        {"scales": (4.1,)}, {"cells": -1}, {"words": 8, "cells": 9}, {"cells": (1 << 14) + 1},
+    ],
+    ids=str,
+)  # fmt: skip
 def test_options_out_of_range_are_misuse(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         TrainingOptions(**wrong)
+
+
+@pytest.mark.parametrize(
+    "fine",
+    [
+        {"words": 4}, {"words": 1 << 22, "cells": 1 << 14}, {"scales": (0.05, 4.0)}, {"words": 8, "cells": 8},
+        {"search": "flann"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_options_may_be_at_their_bounds(fine: dict[str, Any]) -> None:
+    TrainingOptions(**fine)
 
 
 def test_unreadable_images_are_skipped(photo_folder: Path, tmp_path: Path, small_vocabulary: Vocabulary) -> None:

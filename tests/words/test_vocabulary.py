@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,32 +12,10 @@ from numpy.typing import NDArray
 from featmatch.errors import MissingFeatureError, VocabularyError
 from featmatch.features.extraction import FeatureOptions, extract
 from featmatch.features.symmetry import SIFT_PERMUTATIONS, Variant, with_descriptors_of
-from featmatch.words.vocabulary import FORMAT_VERSION, Vocabulary, Words, signature_projection
-from featmatch.words.vocabulary_check import SIGNATURE_BITS
+from featmatch.words.vocabulary import FORMAT_VERSION, Vocabulary, Words
+from tests.words.vocabularies import SIZES, descriptors_for, made, parts_of, written
 
 Photos = dict[str, NDArray[np.uint8]]
-SIZES = {"sift": 128, "orb": 256, "kaze": 64}
-
-
-def made(detector: str = "sift", words: int = 40, cells: int = 3, seed: int = 1) -> Vocabulary:
-    """A vocabulary of random words; no more cells than are probed, so that the nearest words are the true ones."""
-    random = np.random.default_rng(seed)
-    size = SIZES[detector]
-    return Vocabulary(
-        detector,
-        words=random.integers(0, 256, (words, size)).astype(np.uint8),
-        cells=random.integers(0, 256, (cells, size)).astype(np.uint8),
-        cell_offsets=np.linspace(0, words, cells + 1).astype(np.int64),
-        projection=signature_projection(detector, size, seed),
-        idf=random.uniform(0.1, 5, words).astype(np.float32),
-        provenance={"made": "by hand", "größe": [1, 2.5, None]},
-        probes=12,
-    )
-
-
-def descriptors_for(vocabulary: Vocabulary, count: int, seed: int = 2) -> NDArray[np.uint8]:
-    top = 2 if vocabulary.unit == 255 else 256
-    return np.random.default_rng(seed).integers(0, top, (count, vocabulary.words.shape[1])).astype(np.uint8)
 
 
 def signature_by_hand(vocabulary: Vocabulary, descriptor: NDArray[np.uint8], word: int) -> int:
@@ -55,48 +32,6 @@ def same(one: Vocabulary, other: Vocabulary) -> bool:
     )
     rest = ("detector", "provenance", "search", "fingerprint")
     return arrays and all(getattr(one, name) == getattr(other, name) for name in rest)
-
-
-def written(arrays: dict[str, Any], meta: Any) -> bytes:
-    file = io.BytesIO()
-    np.savez(file, allow_pickle=False, meta=np.frombuffer(json.dumps(meta).encode(), np.uint8), **arrays)
-    return file.getvalue()
-
-
-def parts_of(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    with np.load(path) as archive:
-        arrays = {key: archive[key] for key in archive.files}
-    return arrays, json.loads(arrays.pop("meta").tobytes())
-
-
-# Projection
-
-
-@pytest.mark.parametrize(("detector", "size"), [("sift", 128), ("akaze", 488), ("orb", 256), ("kaze", 64)])
-def test_projection_has_orthonormal_rows_but_for_rounding(detector: str, size: int) -> None:
-    projection = signature_projection(detector, size, seed=1)
-    assert projection.shape == (SIGNATURE_BITS, size)
-    assert projection.dtype == np.int8
-    rows = projection.astype(float)
-    products = rows @ rows.T
-    length = np.diag(products).mean()
-    assert np.abs(products / length - np.eye(64)).max() < 0.03
-    assert np.abs(projection).max() == 127
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_sift_projection_rows_are_exact_eigenvectors_of_the_permutations(seed: int) -> None:
-    rows = signature_projection("sift", 128, seed).astype(int)
-    for number, row in enumerate(rows):
-        mirror_sign, negative_sign = ((1, 1), (1, -1), (-1, 1), (-1, -1))[number // 16]
-        assert np.array_equal(row[SIFT_PERMUTATIONS[Variant.MIRRORED]], mirror_sign * row)
-        assert np.array_equal(row[SIFT_PERMUTATIONS[Variant.NEGATIVE]], negative_sign * row)
-
-
-def test_projection_is_seeded() -> None:
-    assert np.array_equal(signature_projection("sift", 128, 1), signature_projection("sift", 128, 1))
-    assert not np.array_equal(signature_projection("sift", 128, 1), signature_projection("sift", 128, 2))
-    assert not np.array_equal(signature_projection("orb", 256, 1), signature_projection("orb", 256, 2))
 
 
 # Words and signatures
@@ -426,82 +361,6 @@ def test_missing_file_and_folder_are_vocabulary_errors(tmp_path: Path) -> None:
 def test_none_is_shipped_for_kaze() -> None:
     with pytest.raises(MissingFeatureError, match="featmatch train"):
         Vocabulary.shipped("kaze")
-
-
-# What a stranger may have made
-
-CRAFTED: dict[str, dict[str, Any]] = {
-    "offsets short": {"cell_offsets": np.array([0, 40])},
-    "offsets negative": {"cell_offsets": np.array([0, -1, 20, 40])},
-    "offsets descending": {"cell_offsets": np.array([0, 30, 20, 40])},
-    "offsets from 1": {"cell_offsets": np.array([1, 10, 20, 40])},
-    "offsets to less": {"cell_offsets": np.array([0, 10, 20, 39])},
-    "offsets to more": {"cell_offsets": np.array([0, 10, 20, 41])},
-    "offsets empty": {"cell_offsets": np.empty(0, np.int64)},
-    "offsets int32": {"cell_offsets": np.array([0, 10, 20, 40], np.int32)},
-    "offsets float": {"cell_offsets": np.array([0, 10, 20, 40.0])},
-    "offsets in two axes": {"cell_offsets": np.array([[0, 10, 20, 40]])},
-    "idf short": {"idf": np.ones(39, np.float32)},
-    "idf long": {"idf": np.ones(41, np.float32)},
-    "idf negative": {"idf": np.full(40, -1, np.float32)},
-    "idf no number": {"idf": np.full(40, np.nan, np.float32)},
-    "idf endless": {"idf": np.full(40, np.inf, np.float32)},
-    "idf huge": {"idf": np.full(40, 1e30, np.float32)},
-    "idf float64": {"idf": np.ones(40)},
-    "words none": {"words": np.empty((0, 128), np.uint8)},
-    "words wide": {"words": np.zeros((40, 129), np.uint8)},
-    "words int16": {"words": np.zeros((40, 128), np.int16)},
-    "words in a row": {"words": np.zeros(40 * 128, np.uint8)},
-    "words of no cell": {"words": np.zeros((41, 128), np.uint8)},
-    "cells none": {"cells": np.empty((0, 128), np.uint8)},
-    "cells wide": {"cells": np.zeros((3, 129), np.uint8)},
-    "projection short": {"projection": made().projection[:63]},
-    "projection wide": {"projection": np.ones((64, 129), np.int8)},
-    "projection of nothing": {"projection": np.zeros((64, 128), np.int8)},
-    "projection not closed": {"projection": np.roll(made().projection, 1, axis=1)},
-    "projection of other signs": {"projection": np.arange(64 * 128).reshape(64, 128).astype(np.int8) | 1},
-    "probes 0": {"probes": 0},
-    "probes negative": {"probes": -1},
-    "probes many": {"probes": 65},
-    "probes text": {"probes": "6"},
-    "probes fraction": {"probes": 6.0},
-    "probes true": {"probes": True},
-    "search unknown": {"search": "other"},
-    "search a list": {"search": ["flann"]},
-    "detector unknown": {"detector": "../sift"},
-    "detector a list": {"detector": ["sift"]},
-    "detector another": {"detector": "orb"},
-    "provenance a list": {"provenance": [1]},
-}
-
-
-@pytest.mark.parametrize("changes", CRAFTED.values(), ids=CRAFTED)
-def test_a_vocabulary_that_cannot_be_used_is_neither_loaded_nor_saved(tmp_path: Path, changes: dict[str, Any]) -> None:
-    """With a right fingerprint, and in a sound archive."""
-    path = tmp_path / "v.npz"
-    made().save(path)
-    arrays, meta = parts_of(path)
-    crafted = replace(made(), **changes)
-    meta |= {name: getattr(crafted, name) for name in ("detector", "search", "probes", "provenance", "fingerprint")}
-    path.write_bytes(written(arrays | crafted.arrays(), meta))
-    with pytest.raises(VocabularyError, match=r"v\.npz is") as told:
-        Vocabulary.load(path)
-    assert "fingerprint" not in str(told.value)
-    with pytest.raises(VocabularyError):
-        crafted.save(tmp_path / "saved.npz")
-    assert not (tmp_path / "saved.npz").exists()
-
-
-def test_a_cell_holds_no_more_words_than_a_batch_has_room_for(tmp_path: Path) -> None:
-    count = (1 << 14) + 1
-    large = replace(
-        made("kaze"), words=np.zeros((count, 64), np.uint8), idf=np.ones(count, np.float32),
-        cells=np.zeros((2, 64), np.uint8), cell_offsets=np.array([0, count, count]),
-    )  # fmt: skip
-    with pytest.raises(VocabularyError, match=f"a cell holds {count} words"):
-        large.save(tmp_path / "v.npz")
-    replace(large, cell_offsets=np.array([0, 1, count])).save(tmp_path / "v.npz")
-    assert len(Vocabulary.load(tmp_path / "v.npz")) == count
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
