@@ -17,7 +17,7 @@ import pytest
 from filelock import FileLock
 
 from featmatch import FeatmatchError, Index, StoreError, Vocabulary, check
-from featmatch.store.generation import changing
+from featmatch.store.generation import change_catalog
 from featmatch.system.worker_loop import be_at_work
 from tools.small_index import draw_pictures, settle, small_index
 
@@ -245,7 +245,7 @@ def test_a_change_of_the_catalogue_needs_no_reader_to_let_go(index: Index) -> No
     iterators = [reader.images() for reader in readers]
     for iterator in iterators:
         next(iterator)
-    with changing(index.folder / "catalog.sqlite") as change:
+    with change_catalog(index.folder / "catalog.sqlite") as change:
         change.describe("root", "/somewhere")
     assert [reader.root for reader in readers] == [None] * 3
     assert all(len(list(iterator)) == 1 for iterator in iterators)

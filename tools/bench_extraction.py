@@ -27,7 +27,7 @@ from featmatch.features.extraction import FeatureOptions, extract_grey
 from featmatch.images.folders import image_files
 from featmatch.images.pixels import load_display, load_grey
 from featmatch.index import Index
-from featmatch.store.segment import quantised
+from featmatch.store.postings import quantised
 from featmatch.system.files import sha256_of
 from featmatch.words.vocabulary import Vocabulary
 

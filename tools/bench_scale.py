@@ -48,8 +48,10 @@ from featmatch.images.pixels import GreyImage, load_display, load_grey
 from featmatch.search.matches import named
 from featmatch.search.stages import Query, Search
 from featmatch.search.voting import QueryWords, VotingOptions
+from featmatch.store.compaction import merge_due
 from featmatch.store.places import Naming
 from featmatch.store.segment import Segment
+from featmatch.store.writing import become_writer
 from featmatch.system.files import folder_bytes
 from tools.demo import bundled_photos
 from tools.small_index import memory_bytes
@@ -166,11 +168,11 @@ def build(folder: Path, images: int, photos: Photos, options: FeatureOptions) ->
             tenths.append(time.perf_counter() - began - making)
 
     try:
-        with PeakMemory() as memory, index._writing(wait=False):
+        with PeakMemory() as memory, become_writer(index):
             began = time.perf_counter()
             batches.add_files(
                 names, target, jobs=1, decoding=USUAL, pages=False, text=None, progress=progress,
-                committed=index._merge_due,
+                committed=lambda: merge_due(index),
             )  # fmt: skip
             took = time.perf_counter() - began - making
     finally:
@@ -200,7 +202,7 @@ def measure(folder: Path, photos: Photos, queries: int, steady: int) -> Figures:
         opening.append(time.perf_counter() - began)
     segments = tuple(index.snapshot.segments.values())
     asked = edited_copies(photos, queries)
-    read = Search.of(index.reader).read
+    read = Search.of(index).read
     warm = [read(picture) for _, picture in asked[: queries // 4]]
     for one in warm:  # compiled code is loaded, and pages are mapped
         searched(index, one, plain=False)
@@ -254,7 +256,7 @@ def searched(index: Index, query: Query, *, plain: bool) -> tuple[str | None, di
     """
     if plain:
         query = dataclasses.replace(query, variants=query.variants[:1])
-    search = Search.of(index.reader)
+    search = Search.of(index)
     words = search.words(query)
     found = search.found(query, search.candidates(query, words, {}))
     times = {stage: milliseconds for stage, milliseconds in search.clock.times.items() if stage in STAGES}

@@ -20,7 +20,8 @@ from featmatch.features.extraction import FeatureOptions, Features
 from featmatch.features.looks import Look, WholePicture, whole_picture
 from featmatch.features.symmetry import Variant, variants_of
 from featmatch.images.pixels import GreyImage
-from featmatch.store.segment import IndexedImage, Postings, quantised
+from featmatch.store.postings import Postings, quantised
+from featmatch.store.segment_writer import IndexedImage
 from featmatch.words.vocabulary import Vocabulary, Words
 
 PHOTOS_AN_IMAGE = 4

@@ -34,6 +34,7 @@ import featmatch
 from featmatch import FeatmatchError, Index, Vocabulary
 from featmatch.adding import batches
 from featmatch.grouping import finding
+from featmatch.store.layout import PAIRS
 from featmatch.system.files import sha256_of
 from tools.faults import Fault, suffered
 from tools.small_index import draw_pictures, index_in_this_process, settle, small_index, small_vocabulary
@@ -181,7 +182,7 @@ class Torture:
         faults = [Fault(way, step) for step in steps for way in ("before", "after", "ENOSPC", "EIO")]
         faults += [Fault("full", size) for size in (0, 10, 100, 5000)] + [Fault("later", 0.05), Fault("read-only")]
         for fault in faults:
-            (folder / "pairs.log").unlink(missing_ok=True)
+            (folder / PAIRS).unlink(missing_ok=True)
             ended = self._in_child(group, folder, fault).partition(" after ")[0]
             self.tally["operations"] += 1
             self.tally["groups"] += 1

@@ -23,16 +23,16 @@ from featmatch.images.pixels import load_grey
 from featmatch.names import absolute, is_below, page_name, page_of, split_page
 from featmatch.proof.proof import FEWEST_FEATURES
 from featmatch.store.catalog import Catalog
-from featmatch.store.generation import changing
+from featmatch.store.generation import change_catalog
 from featmatch.store.layout import CATALOG, VOCABULARY, segment_folder, vocabulary_of
 from featmatch.store.places import Naming
-from featmatch.store.segment import IndexedImage, quantised, write_segment
+from featmatch.store.postings import quantised
+from featmatch.store.segment_writer import IndexedImage, write_segment
+from featmatch.system.progress import Progress
 from featmatch.system.trust import spellings
 from featmatch.system.worker_loop import at_work
 from featmatch.system.workers import Lost, in_order
 from featmatch.words.vocabulary import Vocabulary
-
-Progress = Callable[[int, int], None]
 
 BATCH_IMAGES = 5000  # in a segment; what a crash can cost is the work on as many
 _FEW_FILES = 12  # starting a process takes longer than indexing so few
@@ -177,7 +177,7 @@ def remove_vanished(tops: Sequence[str], target: Target) -> list[str]:
     paths = ((name, target.naming.path_of(name)) for name in Catalog(target.catalog).names())
     vanished = [name for name, path in paths if any(is_below(top, path) for top in there) and _is_gone(path)]
     if vanished:
-        with changing(target.catalog) as change:
+        with change_catalog(target.catalog) as change:
             change.remove(vanished)
     return vanished
 
@@ -248,7 +248,7 @@ def _commit_known(files: Sequence[str], target: Target, text: str | None, report
             known.append((name, image, state.st_mtime_ns))
     if known:
         named = catalog.names_of([image for _, image, _ in known])
-        with changing(target.catalog) as change:
+        with change_catalog(target.catalog) as change:
             for name, image, mtime_ns in known:
                 change.name(name, image, mtime_ns, None if name in named[image] else text)
         for name, image, _ in known:
@@ -325,14 +325,14 @@ def _commit(batch: Sequence[tuple[str, _Indexed]], target: Target, text: str | N
 
     In the same generation names go that stand for nothing any more.
     """
-    with changing(target.catalog) as change:
+    with change_catalog(target.catalog) as change:
         segment = change.next_segment()
         new: dict[int, IndexedImage] = {}
         for name, one in batch:
             image = change.image_with(one.sha256)
             if image is None:
-                width, height, features = one.image.width, one.image.height, len(one.image.words)
-                image = change.add_image(one.sha256, one.bytes, width, height, features, segment, one.metadata)
+                sides, features = (one.image.width, one.image.height), len(one.image.words)
+                image = change.add_image(one.sha256, one.bytes, sides, features, segment, one.metadata)
                 new[image] = one.image
             change.name(name, image, one.mtime_ns, text)
         if new:

@@ -1,23 +1,22 @@
-"""Progress bars on standard error, on a terminal only."""
+"""Progress bars on standard error, shown on a terminal only."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from tqdm import tqdm
 
-
-@contextlib.contextmanager
-def images_bar() -> Iterator[Callable[[int, int], None]]:
-    """A bar of images done, with their rate."""
-    with stages_bar(" images") as progress:
-        yield lambda done, total: progress("indexing", done, total)
+from featmatch.system.progress import StageProgress
 
 
 @contextlib.contextmanager
-def stages_bar(unit: str = "") -> Iterator[Callable[[str, int, int], None]]:
-    """One bar after the other, as the stage that is reported changes."""
+def progress_bars(unit: str = "") -> Iterator[StageProgress]:
+    """One bar for each stage, in turn: the bar of a stage ends when another stage is reported.
+
+    Args:
+        unit: what is counted, as the bar names it: "12 images/s".
+    """
     bar: tqdm[None] | None = None
     shown = ""
 

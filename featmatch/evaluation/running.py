@@ -32,9 +32,9 @@ from featmatch.index import Index
 from featmatch.proof.probability import Likeness
 from featmatch.search.matches import Match
 from featmatch.store.info import IndexInfo
+from featmatch.store.layout import VOCABULARY
+from featmatch.system.progress import StageProgress, ignore, of_stage
 from featmatch.system.workers import Lost, in_order
-
-Progress = Callable[[str, int, int], None]
 
 _TRIAL_SECONDS = 600.0
 
@@ -147,7 +147,7 @@ def evaluate(
     features: str | FeatureOptions | None = None,
     vocabulary: str | os.PathLike[str] | None = None,
     jobs: int = -1,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> Evaluation:
     """Index one half of the photos, query edited copies of both halves, and record the answers.
 
@@ -165,7 +165,7 @@ def evaluate(
         StoreError: the workspace holds an index that was made otherwise.
     """
     options = options or EvaluationOptions()
-    progress = progress or (lambda stage, done, total: None)
+    progress = progress or ignore
     workspace = Path(os.path.abspath(workspace))
     plan = plan_for(list(dict.fromkeys(image_files(photos.paths))), options)
     apart = {*plan.held_out, *plan.decorated}
@@ -188,18 +188,18 @@ def evaluate(
     for record in _in_parallel(trials, plan, workspace, twins, jobs):
         records.append(record)
         progress("querying", len(records), len(trials))
-    vocabulary_bytes = (workspace / _index_name("random") / "vocabulary.npz").stat().st_size
+    vocabulary_bytes = (workspace / _index_name("random") / VOCABULARY).stat().st_size
     failed = [failure.name for failure in report.failed]
     return Evaluation(
         plan, records, index.info(), vocabulary_bytes, len(report.added), adding_s, failed, index.trust_problem
     )
 
 
-def _hold(index: Index, names: Sequence[str], jobs: int, progress: Progress) -> AddReport:
+def _hold(index: Index, names: Sequence[str], jobs: int, progress: StageProgress) -> AddReport:
     """Make an index hold these files and no others."""
     name_of = index.places.naming(names).name_of
     index.remove({record.name for record in index.images()}.difference(map(name_of, names)))
-    return index.add(names, jobs=jobs, progress=lambda done, total: progress("indexing", done, total))
+    return index.add(names, jobs=jobs, progress=of_stage(progress, "indexing"))
 
 
 # Suites that add pictures of their own to the index. They have one of their own, as other suites must not find these.
@@ -207,7 +207,7 @@ _OWN_PICTURES: dict[str, Callable[[Plan, Path], list[str]]] = {"hard": write_dec
 
 
 def _make_index_with(
-    pictures: Sequence[str], suite: str, workspace: Path, names: Sequence[str], jobs: int, progress: Progress
+    pictures: Sequence[str], suite: str, workspace: Path, names: Sequence[str], jobs: int, progress: StageProgress
 ) -> None:
     """Make a copy of the index that holds the pictures of a suite as well."""
     folder = workspace / _index_name(suite)

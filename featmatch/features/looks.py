@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.geometry.maps import mirror_matrix
 from featmatch.images.pixels import GreyImage
 
 _opencv: Any = cv2  # its type stubs differ from release to release
@@ -90,7 +91,7 @@ def original_from_undone(form: int, width: int, height: int) -> tuple[NDArray[np
     """(3, 3): px of a picture of this size to px of it ``undone``; and the width and height of that."""
     matrix = np.eye(3)
     if form >= 4:
-        matrix = np.array([[-1.0, 0, width - 1], [0, 1, 0], [0, 0, 1]])
+        matrix = mirror_matrix(width)
     for _ in range(form % 4):
         matrix = np.array([[0.0, -1, height - 1], [1, 0, 0], [0, 0, 1]]) @ matrix
         width, height = height, width

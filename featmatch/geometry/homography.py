@@ -10,13 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.geometry.maps import Matrix, jacobians, project, turn_at
-from featmatch.geometry.matches import GeometryOptions, TentativeMatches, _firsts
+from featmatch.geometry.matches import GeometryOptions, TentativeMatches
 from featmatch.geometry.significance import weigh
 
-FEWEST_MATCHES = 3  # matches that agree; two do in any pair of pictures
-_KEYPOINT_ERROR = 0.2  # of a keypoint's turn (radians) and growth (as a share)
+FEWEST_MATCHES = 3  # that must agree: two always agree on some similarity
+_KEYPOINT_ERROR = 0.2  # standard deviation of a keypoint's rotation (radians) and of its scale (as a share)
 _ENOUGH_TO_REFINE = 12  # matches for eight unknowns
-_BEYOND_DOUBT = 40.0  # a score at which no other hypothesis is tried
+_BEYOND_DOUBT = 40.0  # a score above which no further set of matches is tried
+_MOST_SHEAR = 4.0  # longer over shorter axis of the ellipse that a map makes of a small circle
+_MOST_GROWTH = 40.0  # of lengths, either way
+_MOST_DEPTH = 4.0  # largest over smallest depth of the matched region, seen in perspective
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,11 @@ class Fit:
     """A homography and what speaks for it.
 
     Attributes:
-        reference_from_query: (3, 3) float64.
-        inliers: rows of the tentative matches that agree, one for each feature of either picture.
-        effective: these, as ``significance.Weight`` has them.
-        clarity: likewise.
-        score: likewise.
+        reference_from_query: (3, 3) float64, px to px.
+        inliers: (N,) rows of the tentative matches that agree, sorted; no feature of either picture is in two of them.
+        effective: number of inliers, see ``significance.Significance``.
+        clarity: of the inliers, likewise.
+        score: of the inliers, likewise.
     """
 
     reference_from_query: Matrix
@@ -43,17 +46,27 @@ def fit_homography(
 ) -> Fit | None:
     """Find the homography that most tentative matches agree on.
 
-    Every match proposes a similarity by itself, since keypoints carry scale and angle. The best of those grow, by least
-    squares, to affine maps, and where there are inliers enough to a homography (MAGSAC++: Barath et al., CVPR 2020).
+    Every match proposes a similarity by itself, since keypoints carry scale and angle. Least squares turns the best of
+    these into affine maps and, where inliers are enough, MAGSAC++ into homographies (Barath et al., CVPR 2020).
 
     Args:
-        matches: pairs of features.
+        matches: pairs of features, the surest first.
         query_size: width and height, px.
         reference_size: width and height, px.
         options: the tolerances.
 
     Returns:
         The fit, or None where fewer than three matches agree or the map is degenerate. Nothing is random.
+
+    >>> from featmatch.geometry.matches import Keypoints
+    >>> places = np.random.default_rng(0).uniform(0, 500, (50, 2))
+    >>> query = Keypoints(places, np.zeros(50), np.zeros(50))
+    >>> reference = Keypoints(2 * places + [30, 40], np.zeros(50), np.ones(50))
+    >>> rows = np.arange(50)
+    >>> matches = TentativeMatches.between(query, reference, costs=np.zeros(50), query_rows=rows, reference_rows=rows)
+    >>> fit = fit_homography(matches, (500, 500), (1200, 1200), GeometryOptions())
+    >>> len(fit.inliers), project(fit.reference_from_query, np.array([[100.0, 200.0]])).round(3).tolist()
+    (50, [[230.0, 440.0]])
     """
     if len(matches) < FEWEST_MATCHES:
         return None
@@ -72,20 +85,20 @@ def fit_homography(
 
 
 def _similar(matches: TentativeMatches, tolerance: float, options: GeometryOptions) -> list[NDArray[np.intp]]:
-    """Sets of matches that agree with the similarity of one of them.
+    """Sets of matches, each of those that agree with the similarity of one match; rows, sorted.
 
-    The largest that agree loosely, unlike one another, and the largest that agrees more closely: in a repeated pattern
-    much agrees loosely with anything.
+    Up to three large sets of loose agreement, no two of which share most of their matches, and the largest set of close
+    agreement: in a repeated pattern many matches agree loosely with any map.
     """
     query, reference = matches.query @ [1, 1j], matches.reference @ [1, 1j]
     seeds = slice(0, options.hypotheses)
     turn = np.exp2(matches.octaves) * np.exp(1j * matches.rotation)
     shift = reference - turn * query
     residual = np.abs(turn[seeds, None] * query + shift[seeds, None] - reference)
-    # One keypoint knows its scale and angle roughly, and nothing of stretching: errors grow with the distance from it.
+    # A keypoint's scale and angle are rough, and it does not tell of stretching: errors grow with the distance from it.
     distance = np.abs(reference - reference[seeds, None])
     agree = residual <= 2 * tolerance + 0.35 * distance
-    rows, columns = np.nonzero(agree)  # few: of these alone the angles are looked at, which takes longer
+    rows, columns = np.nonzero(agree)  # few: comparing angles is slow, so only theirs are compared
     turns, growths = (of[columns] - of[rows] for of in (matches.rotation, matches.octaves))
     agree[rows, columns] = _turned_alike(turns, growths, options)
     closely = agree & (residual <= 2 * tolerance + 0.1 * distance)
@@ -106,13 +119,13 @@ def _similar(matches: TentativeMatches, tolerance: float, options: GeometryOptio
 def _turned_alike(
     turns: NDArray[np.float64], growths: NDArray[np.float64], options: GeometryOptions
 ) -> NDArray[np.bool_]:
-    """Whether two keypoints are turned and scaled alike, by their differences: radians and octaves."""
+    """Whether differences in rotation (radians) and scale (octaves) are within the tolerances."""
     turned = np.cos(turns) >= np.cos(np.radians(options.angle_deg))
     return np.asarray(turned & (np.abs(growths) <= options.octaves))
 
 
 def _models(matches: TentativeMatches, rows: NDArray[np.intp], tolerance: float) -> list[Matrix]:
-    """An affine map grown from loosely agreeing matches, and where they are enough a homography."""
+    """An affine map through those of the matches that it brings close, and a homography where these are enough."""
     query, reference = matches.query[rows], matches.reference[rows]
     turns = np.exp2(matches.octaves[rows]) * np.exp(1j * matches.rotation[rows])
     model = _affine(query, reference, turns, tolerance)
@@ -136,17 +149,23 @@ def _models(matches: TentativeMatches, rows: NDArray[np.intp], tolerance: float)
 def _affine(
     query: NDArray[np.float64], reference: NDArray[np.float64], turns: NDArray[np.complex128], tolerance: float
 ) -> Matrix:
-    """Least squares affine map, in which the turn and growth of each keypoint have a say, by how rough they are.
+    """Affine map by least squares of positions and, weighted by how rough they are, of keypoints' rotation and scale.
 
-    Where the points fix the map well the keypoints' say is nothing; a few points close together lean on it.
+    Points far apart fix the map by themselves; a few that lie close together need their rotation and scale as well.
+
+    Args:
+        query: (N, 2), px.
+        reference: (N, 2), px.
+        turns: (N,), rotation and scale of each match as one complex number.
+        tolerance: px.
     """
     centre = query.mean(axis=0)
     centred = query - centre
     turn = turns.mean()
-    # Variance of a position over that of a keypoint's turn and growth: what one keypoint's say is worth, in px squared.
+    # Variance of positions (tolerance / 2, squared) over that of rotation and scale, px squared.
     weight = len(query) * (tolerance / 2 / (_KEYPOINT_ERROR * np.abs(turns).mean())) ** 2
     expected = weight * np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
-    # Normal equations of two unknowns an axis: quick, and well conditioned about the mean.
+    # Normal equations with two unknowns for each axis: quick, and well conditioned about the mean.
     spread_of_query = centred.T @ centred + weight * np.eye(2)
     matrix = np.eye(3)
     matrix[:2, :2] = np.linalg.solve(spread_of_query, (reference.T @ centred + expected).T).T
@@ -155,7 +174,7 @@ def _affine(
 
 
 def _magsac(query: NDArray[np.float64], reference: NDArray[np.float64], tolerance: float) -> Matrix | None:
-    """OpenCV's USAC with MAGSAC++ scoring and local optimisation, seeded."""
+    """Homography by OpenCV's USAC with MAGSAC++ scoring and local optimisation, seeded; None where it finds none."""
     parameters = cv2.UsacParams()
     parameters.score = cv2.SCORE_METHOD_MAGSAC
     parameters.loMethod = cv2.LOCAL_OPTIM_SIGMA
@@ -175,7 +194,10 @@ def _magsac(query: NDArray[np.float64], reference: NDArray[np.float64], toleranc
 
 
 def _refined(fit: Fit, matches: TentativeMatches, tolerance: float) -> Fit:
-    """Where inliers are many, least squares over those within their own scatter, again and again; the claim stays."""
+    """The fit with a more precise map: where inliers are many, least squares of those within their own scatter.
+
+    Inliers and score stay as they were judged.
+    """
     matrix = fit.reference_from_query
     for _ in range(6):
         errors = np.linalg.norm(project(matrix, matches.query) - matches.reference, axis=1)
@@ -194,19 +216,24 @@ def _refined(fit: Fit, matches: TentativeMatches, tolerance: float) -> Fit:
 
 
 def _is_sane(matrix: Matrix, support: NDArray[np.float64]) -> bool:
-    """Whether a map could be one picture seen in another: not folded, not mirrored, not absurdly scaled or sheared."""
+    """Whether a map could show one picture in another: not folded, mirrored, or absurdly scaled or sheared.
+
+    It is tested at the centre of the matched points, (N, 2) px of the query, and at the corners of their bounding box.
+    """
     centre = support.mean(axis=0)
     corners = np.array([support.min(axis=0), support.max(axis=0)])
     points = np.vstack([centre, corners, [corners[0, 0], corners[1, 1]], [corners[1, 0], corners[0, 1]]])
     depth = points @ matrix[2, :2] + matrix[2, 2]
-    if depth.min() <= 0 or depth.max() > 4 * depth.min():
+    if depth.min() <= 0 or depth.max() > _MOST_DEPTH * depth.min():
         return False
-    # Singular values a >= b of a Jacobian: a b is its determinant, a^2 + b^2 the sum of its squares; a <= 4 b wanted.
+    # Singular values a >= b of a Jacobian: a b is its determinant, a^2 + b^2 the sum of its squares, so that
+    # a / b <= 4 where (a^2 + b^2) / (a b) <= 4 + 1/4.
     turns = jacobians(matrix, points)
     determinants = turns[:, 0, 0] * turns[:, 1, 1] - turns[:, 0, 1] * turns[:, 1, 0]
     squares = (turns**2).sum(axis=(1, 2))
-    sheared = squares > (4 + 1 / 4) * determinants
-    return not (sheared.any() or determinants.min() <= 1 / 40**2 or determinants.max() >= 40**2)
+    sheared = squares > (_MOST_SHEAR + 1 / _MOST_SHEAR) * determinants
+    too_small, too_large = determinants.min() <= 1 / _MOST_GROWTH**2, determinants.max() >= _MOST_GROWTH**2
+    return not (sheared.any() or too_small or too_large)
 
 
 def _judged(
@@ -217,7 +244,7 @@ def _judged(
     tolerance: float,
     options: GeometryOptions,
 ) -> Fit | None:
-    """Count who agrees with a map, and weigh that against chance."""
+    """The matches that agree with a map, each feature's best one, weighed against chance; None if under three."""
     errors = np.linalg.norm(project(matrix, matches.query) - matches.reference, axis=1)
     close = np.flatnonzero(errors <= tolerance)
     if len(close) < FEWEST_MATCHES:
@@ -225,8 +252,13 @@ def _judged(
     rotation, octaves = turn_at(matrix, matches.query[close].mean(axis=0))
     close = close[_turned_alike(matches.rotation[close] - rotation, matches.octaves[close] - octaves, options)]
     close = close[np.argsort(errors[close], kind="stable")]
-    close = close[_firsts(matches.query_rows[close])]
-    inliers = np.sort(close[_firsts(matches.reference_rows[close])])
+    close = close[_first_rows(matches.query_rows[close])]
+    inliers = np.sort(close[_first_rows(matches.reference_rows[close])])
     if len(inliers) < FEWEST_MATCHES:
         return None
     return Fit(matrix, inliers, *weigh(matches, inliers, query_size, reference_size, options))
+
+
+def _first_rows(values: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Where each distinct value stands first, in order."""
+    return np.sort(np.unique(values, return_index=True)[1])

@@ -1,4 +1,4 @@
-"""The part of two pictures that a homography puts on one another, and how evenly matches lie in it."""
+"""The region that two pictures share, by a homography, and how evenly matches lie in it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from numpy.typing import NDArray
 
 from featmatch.geometry.maps import Matrix
 
-_GRID = 6  # cells along each side of a region, in which inliers are counted
-_ENOUGH = 3.0  # cells that inliers should be in, before it says something that they are not
+_GRID = 6  # cells along each side of a region
+_ENOUGH = 3.0  # fewer expected inner cells than this: do not judge the interior
 
 
 def shared_region(
     reference_from_query: Matrix, query_size: tuple[int, int], reference_size: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """The part of the query that the homography puts inside the reference: an (M, 2) polygon, px.
+    """The part of the query that the homography puts inside the reference: an (M, 2) polygon, px; M = 0 for none.
 
-    Each border of the reference is a half-plane of the query, so the query's rectangle is cut by them in turn
-    (Sutherland and Hodgman, 1974); nothing has to be divided, so nothing runs off to infinity.
+    Each border of the reference is a half-plane of the query, and these cut the query's rectangle one after another
+    (Sutherland and Hodgman, 1974). Points are not divided by their depth, so none runs off to infinity.
+
+    >>> crop_at_30_40 = np.array([[1.0, 0, 30], [0, 1, 40], [0, 0, 1]])
+    >>> shared_region(crop_at_30_40, (100, 100), (640, 480)).tolist()
+    [[-0.5, -0.5], [99.5, -0.5], [99.5, 99.5], [-0.5, 99.5]]
     """
     x, y, w = reference_from_query
     width, height = reference_size
@@ -32,8 +36,6 @@ def shared_region(
             if (a >= 0) != (b >= 0):
                 kept.append(start + (end - start) * (a / (a - b)))
         polygon = np.array(kept).reshape(-1, 2)
-        if len(polygon) == 0:
-            break
     return polygon
 
 
@@ -43,15 +45,19 @@ def _rectangle(size: tuple[int, int]) -> NDArray[np.float64]:
 
 
 def polygon_area(polygon: NDArray[np.float64]) -> float:
-    """Area of an (M, 2) polygon, px squared."""
+    """Area of an (M, 2) polygon, px squared.
+
+    >>> polygon_area(np.array([[0.0, 0], [4, 0], [4, 3]]))
+    6.0
+    """
     x, y = polygon[:, 0], polygon[:, 1]
     return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
 
 
 def evenness(inliers: NDArray[np.float64], features: NDArray[np.float64], region: NDArray[np.float64]) -> float:
-    """How evenly inliers lie among the features of a region: 1 as chance would spread them, near 0 all in one spot.
+    """How evenly inliers lie among the features of a region: 1 if anywhere, near 0 if all in one spot.
 
-    What two pictures share only in a spot, along a border or in a caption is no copy of the whole region.
+    Two pictures whose matches all lie in a spot, a border or a caption share that, and not the whole region.
 
     Args:
         inliers: (N, 2) float64, px.
@@ -59,8 +65,9 @@ def evenness(inliers: NDArray[np.float64], features: NDArray[np.float64], region
         region: (K, 2) float64, a convex polygon, px.
 
     Returns:
-        Cells of a grid over the region that hold an inlier, over how many would if the inliers were any features; at
-        most 1. The same is asked of the cells within the border, and the smaller counts: a frame is even, too.
+        Number of cells of a grid over the region that hold an inlier, over the number expected if the inliers were
+        drawn from the features at random; at most 1. The same for the cells that are not at the region's border, and of
+        both the smaller: inliers along a frame fill many cells, but none within.
     """
     inside = features[_inside(region, features)] if len(region) else features[:0]
     if len(inside) == 0 or len(inliers) == 0:
@@ -85,7 +92,7 @@ def evenness(inliers: NDArray[np.float64], features: NDArray[np.float64], region
 
 
 def _inside(region: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether each of (N, 2) points lies in a convex polygon, either way round."""
+    """(N,): whether each of (N, 2) points lies in a convex polygon, listed clockwise or the other way."""
     edges = np.roll(region, -1, axis=0) - region
     apart = points[:, None] - region
     sides = edges[:, 0] * apart[..., 1] - edges[:, 1] * apart[..., 0]

@@ -1,26 +1,27 @@
-"""Inliers -> how many they are in effect, how clear, and how unlikely by chance."""
+"""Inliers -> their effective number, their clarity, and how unlikely they are by chance."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from featmatch.geometry.matches import GeometryOptions, TentativeMatches
+from featmatch.geometry.matches import GeometryOptions, TentativeMatches
 
-_ROW_BITS = 40  # of a reference's row; the query's rows take the others
+_ROW_BITS = 40  # of a reference's row in a joint number; the query's row takes the bits above
+_OCTAVES = 5  # range of the relative scales of wrong matches
 
 
-class Weight(NamedTuple):
+class Significance(NamedTuple):
     """What inliers say.
 
     Attributes:
-        effective: inliers, several in the same grid cell of either picture counted once.
-        clarity: how clearly an inlier says where it belongs, on average: 1 where no other feature looks like it, near 0
-            in a repeated pattern.
+        effective: number of inliers, each weighted by its clarity, several in the same grid cell counted as the
+            clearest of them; of query and reference, the smaller number.
+        clarity: of an inlier, 1 over the number of matches that its query feature or its reference feature has,
+            whichever has more: 1 where it looks like no other, near 0 in a repeated pattern. Here the mean of all.
         score: minus log10 of how many such agreements chance would make (a contrario: Moisan and Stival, IJCV 2004).
     """
 
@@ -35,7 +36,7 @@ def weigh(
     query_size: tuple[int, int],
     reference_size: tuple[int, int],
     options: GeometryOptions,
-) -> Weight:
+) -> Significance:
     """Weigh inliers against chance.
 
     Args:
@@ -45,35 +46,35 @@ def weigh(
         reference_size: width and height, px.
         options: the tolerances that they agree within.
     """
-    # A feature that looks like many of the other picture (tiles, windows) says little about where it belongs.
+    # A feature that matches many of the other picture (tiles, windows) says little about where it belongs.
     weights = 1 / (_rivals(matches, inliers) if matches.rivals is None else matches.rivals[inliers])
     effective = min(
         _effective(matches.query[inliers], weights, query_size, options.grid),
         _effective(matches.reference[inliers], weights, reference_size, options.grid),
     )
-    # Chance: a wrong match ends anywhere in the reference, turned and scaled anyhow (some five octaves).
+    # The probability that a wrong match agrees: it lies anywhere in the reference, at any rotation and scale.
     tolerance = options.tolerance * max(reference_size)
     area = reference_size[0] * reference_size[1]
-    chance = np.pi * tolerance**2 / area * (2 * options.angle_deg / 360) * min(2 * options.octaves / 5, 1)
+    chance = np.pi * tolerance**2 / area * (2 * options.angle_deg / 360) * min(2 * options.octaves / _OCTAVES, 1)
     tentative = len(np.unique(matches.query_rows))
     clarity = float(weights.mean()) if len(weights) else 0.0
-    return Weight(effective, clarity, _meaningfulness(effective, tentative, chance))
+    return Significance(effective, clarity, _meaningfulness(effective, tentative, chance))
 
 
 def _meaningfulness(effective: int, tentative: int, chance: float) -> float:
-    """-log10 of the expected number of maps with as many inliers, if matches were thrown at random.
+    """-log10 of the expected number of maps with as many inliers, if all matches were wrong.
 
-    One match fixes the map; each of the ``tentative`` ones is tried, and any ``effective - 1`` of the others may agree.
+    One match fixes the map; each of the ``tentative`` ones is tried, and any ``effective - 1`` of the others may agree,
+    each with probability ``chance``.
     """
     if effective == 0:
         return 0.0
-    others = max(tentative - 1, effective - 1)
-    combinations = math.lgamma(others + 1) - math.lgamma(effective) - math.lgamma(others - effective + 2)
+    combinations = math.lgamma(tentative) - math.lgamma(effective) - math.lgamma(tentative - effective + 1)
     return float(-(np.log(tentative) + combinations + (effective - 1) * np.log(chance)) / np.log(10))
 
 
 def _rivals(matches: TentativeMatches, rows: NDArray[np.intp]) -> NDArray[np.int64]:
-    """How many of the matches have the same feature of either picture, of the one with more; for chosen rows."""
+    """For chosen rows: how many distinct matches the query's feature has, or the reference's, whichever has more."""
     pairs = np.unique(matches.query_rows << _ROW_BITS | matches.reference_rows)
     return np.maximum(
         _times(matches.query_rows[rows], pairs >> _ROW_BITS),
@@ -82,13 +83,13 @@ def _rivals(matches: TentativeMatches, rows: NDArray[np.intp]) -> NDArray[np.int
 
 
 def _times(values: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How often each of (N,) values, all of which are there, is among others."""
+    """How often each of (N,) values occurs among others, where each occurs."""
     distinct, counts = np.unique(among, return_counts=True)
     return np.asarray(counts[np.searchsorted(distinct, values)])
 
 
 def _effective(points: NDArray[np.float64], weights: NDArray[np.float64], size: tuple[int, int], grid: int) -> int:
-    """Points of the same cell counted once, by the largest of their weights."""
+    """Sum of the weights, in each cell of the grid only the largest; rounded."""
     cells = np.floor(points * (grid / max(size))).astype(np.int64)
     order = np.argsort(-weights, kind="stable")
     _, firsts = np.unique(cells[order, 0] * 100_003 + cells[order, 1], return_index=True)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.features.looks import FEW_FEATURES, Look
+from featmatch.geometry.maps import Matrix, scaling_matrix
 from featmatch.proof.whole import evidence_of_looks
 from featmatch.store.segment import Segment
 
@@ -78,7 +79,7 @@ class StoredLooks:
         near = np.argsort(distances, kind="stable")[:_NEAREST]
         return [int(image) for image in self.ids[rows[near[distances[near] <= _HASH_LIMIT]]]]
 
-    def homography(self, a: int, b: int) -> NDArray[np.float64]:
+    def homography(self, a: int, b: int) -> Matrix:
         """(3, 3): px of image ``a`` to px of image ``b``, if both show the same frame."""
         x, y = (self.sizes[self.row(b)] / self.sizes[self.row(a)]).tolist()
-        return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
+        return scaling_matrix(x, y)

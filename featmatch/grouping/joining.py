@@ -23,9 +23,10 @@ from featmatch.errors import StoreError, UsageError
 from featmatch.features.extraction import DESCRIPTOR_SIZE, Features
 from featmatch.features.symmetry import Variant, with_places_of
 from featmatch.geometry.homography import FEWEST_MATCHES
-from featmatch.geometry.matches import TentativeMatches
+from featmatch.geometry.matches import Keypoints, TentativeMatches
 from featmatch.search.voting import Candidate, QueryWords, VotingOptions, shortlist
-from featmatch.store.segment import Segment, restored
+from featmatch.store.postings import restored
+from featmatch.store.segment import Segment
 from featmatch.words.vocabulary import Vocabulary, Words
 
 _ROWS = 1 << 22  # postings that are scanned at a time
@@ -95,8 +96,8 @@ class Partner:
         order = np.lexsort([*_columns(self.other), *_columns(self.own), self.distances])
         query, reference = with_places_of(_chosen(self.own, order), self.variant), _chosen(self.other, order)
         return TentativeMatches.between(
-            query.keypoints, query.angles, np.log2(np.maximum(query.sizes, 1)),
-            reference.keypoints, reference.angles, np.log2(np.maximum(reference.sizes, 1)),
+            Keypoints(query.keypoints, query.angles, np.log2(np.maximum(query.sizes, 1))),
+            Keypoints(reference.keypoints, reference.angles, np.log2(np.maximum(reference.sizes, 1))),
             costs=self.distances[order], query_rows=self.own_numbers[order], reference_rows=self.other_numbers[order],
         )  # fmt: skip
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from featmatch.geometry.maps import Matrix
+from featmatch.geometry.maps import Matrix, scaling_matrix
 from featmatch.images.pixels import load_display
 
 _opencv: Any = cv2  # its type stubs differ from release to release
@@ -47,7 +47,7 @@ def difference(
     factor = min(_LONGEST_PX / max(height, width), 1.0)
     size = max(round(width * factor), 1), max(round(height * factor), 1)
     small = np.asarray(_opencv.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
-    seen, mask = _seen(original, original_from_picture @ _growing(1 / factor), size)
+    seen, mask = _seen(original, original_from_picture @ scaling_matrix(1 / factor, 1 / factor), size)
     if negative:
         seen = 255 - seen
     inner = (slice(_MARGIN_PX, -_MARGIN_PX),) * 2
@@ -80,11 +80,6 @@ def holds_more(path: str, kind: str | None) -> bool:
         return kind not in ("HEIF", "AVIF")
 
 
-def _growing(factor: float) -> Matrix:
-    """(3, 3): px of a picture to px of the same picture resized by a factor."""
-    return np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2], [0, 0, 1]])
-
-
 def _seen(
     original: NDArray[np.uint8], way: Matrix, size: tuple[int, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -95,7 +90,7 @@ def _seen(
     if growth > 1:
         smaller = max(round(original.shape[1] / growth), 1), max(round(original.shape[0] / growth), 1)
         original = np.asarray(_opencv.resize(original, smaller, interpolation=cv2.INTER_AREA), np.uint8)
-        way = _growing(1 / growth) @ way
+        way = scaling_matrix(1 / growth, 1 / growth) @ way
     way = way @ np.array([[1.0, 0, -_MARGIN_PX], [0, 1, -_MARGIN_PX], [0, 0, 1]])
     full = size[0] + 2 * _MARGIN_PX, size[1] + 2 * _MARGIN_PX
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from featmatch.images.contents import content_of
 from featmatch.names import absolute, page_name, split_page
-from featmatch.store.catalog import ImageRecord
+from featmatch.store.records import ImageRecord
 
 PathOf: TypeAlias = Callable[[str], "str | None"]
 Identity: TypeAlias = "tuple[object, ...]"

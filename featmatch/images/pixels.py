@@ -72,11 +72,9 @@ class GreyImage:
     @property
     def original_from_working(self) -> NDArray[np.float64]:
         """(3, 3): working px to px of the original."""
-        import numpy as np
+        from featmatch.geometry.maps import scaling_matrix
 
-        x = [self.scale_x, 0.0, 0.5 * self.scale_x + self.offset_x - 0.5]
-        y = [0.0, self.scale_y, 0.5 * self.scale_y + self.offset_y - 0.5]
-        return np.array([x, y, [0.0, 0.0, 1.0]])
+        return scaling_matrix(self.scale_x, self.scale_y, (self.offset_x, self.offset_y))
 
     def to_original(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map working coordinates, (N, 2) float32, to original ones of the same shape."""

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import datetime
 from importlib import resources
@@ -23,6 +23,7 @@ from featmatch.grouping.standing import PathOf
 from featmatch.names import printable, split_page
 from featmatch.pages.thumbnails import embedded
 from featmatch.system.files import replaced
+from featmatch.system.progress import Progress, ignore
 from featmatch.system.workers import Lost, in_order
 
 _THUMBNAIL_PX = 320  # shown at 200, and laid over one another at more
@@ -46,7 +47,7 @@ def write_page(
     path_of: PathOf,
     dates: Mapping[str, str] | None = None,
     jobs: int = -1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = ignore,
 ) -> dict[str, str]:
     """Write the page of the groups; until it is done, nothing is under its name.
 
@@ -146,11 +147,10 @@ def _look(paths: Sequence[str], size: int, longest_px: int) -> tuple[str | None,
 
 
 def _counted(
-    pictures: Iterable[tuple[str | None, str] | Lost], images: int, progress: Callable[[int, int], None] | None
+    pictures: Iterable[tuple[str | None, str] | Lost], images: int, progress: Progress
 ) -> Iterator[tuple[str | None, str]]:
     for done, picture in enumerate(pictures, 1):
-        if progress is not None:
-            progress(done, images)
+        progress(done, images)
         yield (None, picture.reason) if isinstance(picture, Lost) else picture
 
 

@@ -8,17 +8,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.geometry.maps import Matrix, project
+from featmatch.geometry.maps import Matrix, project, scaling_matrix
 from featmatch.geometry.regions import polygon_area, shared_region
 
 _opencv: Any = cv2  # its type stubs differ from release to release
 
-_SIDE_PX = 96.0  # the shared region is compared at about this size: a homography is no finer than that
-_SMALLEST_PX = 12  # a region with less than this along a side says nothing
-_WINDOW_PX = 3.0  # sigma of the window in which mean and contrast are made equal
-_NOISE = 3.0  # grey levels; contrast well below is none
-_ENOUGH_WINDOWS = 18.0  # with contrast: in fewer, one edge or corner agrees with any other
-_FARTHEST = 0.2  # by which the alignment may move a corner, as a part of the region
+_SIDE_PX = 96.0  # root of the area at which the shared region is compared: a homography is not precise enough for more
+_SMALLEST_PX = 12  # a region with a side below this is not compared
+_WINDOW_PX = 3.0  # sigma of the Gaussian window in which mean and contrast are made equal
+_NOISE = 3.0  # grey levels; contrast well below this counts as none
+_ENOUGH_WINDOWS = 18.0  # with contrast; in fewer, one edge or corner agrees with any other
+_FARTHEST = 0.2  # that the alignment may move a corner, as a share of the region's longer side
 
 
 class PixelAgreement(NamedTuple):
@@ -26,8 +26,8 @@ class PixelAgreement(NamedTuple):
 
     Attributes:
         correlation: of their pixels, 0 to 1.
-        detail: how many windows have contrast, in effect, as a part of what is enough; 0 to 1. Near 0 where all there
-            is to agree is the outline of a flat shape.
+        detail: effective number of windows that have contrast in both, as a share of ``_ENOUGH_WINDOWS``; at most 1.
+            Low where only the outline of a flat shape can agree.
     """
 
     correlation: float
@@ -35,7 +35,7 @@ class PixelAgreement(NamedTuple):
 
 
 class _Frame(NamedTuple):
-    """The shared region of the query as it is compared, and where to find it in the reduced reference."""
+    """The query's shared region and the whole reference, both reduced to the scale at which they are compared."""
 
     query: NDArray[np.float32]
     reference: NDArray[np.float32]
@@ -45,15 +45,15 @@ class _Frame(NamedTuple):
 def pixel_agreement(
     query: NDArray[np.uint8], reference: NDArray[np.uint8], reference_from_query: Matrix, *, negative: bool
 ) -> PixelAgreement | None:
-    """Lay one picture over the other, and correlate what they show.
+    """Lay one picture over the other, and correlate their pixels.
 
-    Mean and contrast are made equal in small windows first, so tones, colours and light do not matter. The homography
-    is allowed to be a little off: the alignment is refined (ECC: Evangelidis and Psarakis, PAMI 2008).
+    Mean and contrast are made equal in small windows first, so that tones and lighting do not matter. The homography
+    may be a little off: the alignment is refined (ECC: Evangelidis and Psarakis, PAMI 2008).
 
     Args:
         query: (h, w) uint8, grey.
         reference: (h, w) uint8, grey.
-        reference_from_query: (3, 3), px to px.
+        reference_from_query: (3, 3) float64, px to px.
         negative: whether light and dark are swapped in the query.
 
     Returns:
@@ -71,7 +71,7 @@ def pixel_agreement(
 def _common_frame(
     query: NDArray[np.uint8], reference: NDArray[np.uint8], reference_from_query: Matrix
 ) -> _Frame | None:
-    """Both pictures at the scale at which they are compared: no finer than either, and small."""
+    """Both pictures at the scale at which they are compared: at most ``_SIDE_PX``, and no finer than either."""
     query_size, reference_size = query.shape[::-1], reference.shape[::-1]
     region = shared_region(reference_from_query, query_size, reference_size)
     area = polygon_area(region) if len(region) else 0.0
@@ -96,18 +96,17 @@ def _common_frame(
 
 
 def _reduced(picture: NDArray[np.uint8], factor: float) -> tuple[NDArray[np.uint8], Matrix]:
-    """Scale down, never up; and the way back to the px of the picture."""
+    """The picture scaled down by a factor below 1, else as it is; and (3, 3): its px to px of the picture."""
     if factor >= 1:
         return picture, np.eye(3)
     height, width = picture.shape
     size = max(round(width * factor), 1), max(round(height * factor), 1)
-    x, y = width / size[0], height / size[1]
-    back = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
+    back = scaling_matrix(width / size[0], height / size[1])
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8), back
 
 
 def _seen(frame: _Frame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The reference as the query's frame sees it, and a mask of where it does (0 or 1)."""
+    """The reference warped into the query's frame, and a mask: 1 where it covers the frame, else 0."""
     size = frame.query.shape[::-1]
     how = cv2.WARP_INVERSE_MAP
     picture = _opencv.warpPerspective(frame.reference, frame.reference_from_frame, size, flags=cv2.INTER_LINEAR | how)
@@ -117,6 +116,7 @@ def _seen(frame: _Frame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def _correlation(frame: _Frame) -> PixelAgreement | None:
+    """The agreement as the frame lies; None where too little overlaps, or has contrast."""
     picture, mask = _seen(frame)
     if mask.sum() < _SMALLEST_PX**2 / 2:
         return None
@@ -126,13 +126,13 @@ def _correlation(frame: _Frame) -> PixelAgreement | None:
         return None
     correlation = min(max(float((a * b).sum()) / energy**0.5, 0.0), 1.0)
     contrast = np.minimum(_smooth(a * a, _WINDOW_PX), _smooth(b * b, _WINDOW_PX))
-    # The participation ratio: of pixels of one contrast it is their number, others count less.
+    # The participation ratio: the number of pixels if all have the same contrast, fewer if some have less.
     windows = float(contrast.sum()) ** 2 / max(float((contrast * contrast).sum()), 1e-9) / (4 * np.pi * _WINDOW_PX**2)
     return PixelAgreement(correlation, min(windows / _ENOUGH_WINDOWS, 1.0))
 
 
 def _normalised(picture: NDArray[np.float32], mask: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean 0 and contrast 1 in each window, less where there is none; 0 outside of the mask."""
+    """Mean 0 and contrast near 1 in each window, less where contrast is at the noise level; 0 outside the mask."""
     weight = _smooth(mask, _WINDOW_PX) + np.float32(1e-6)
     centred = (picture - _smooth(picture * mask, _WINDOW_PX) / weight) * mask
     contrast = _smooth(centred * centred, _WINDOW_PX) / weight
@@ -140,7 +140,7 @@ def _normalised(picture: NDArray[np.float32], mask: NDArray[np.float32]) -> NDAr
 
 
 def _aligned(frame: _Frame) -> _Frame | None:
-    """Move the reference by a small affine map to where it correlates best; None if that leads nowhere."""
+    """Move the reference by a small affine map to where it correlates best; None where there is no such map."""
     picture, mask = _seen(frame)
     a, b = _normalised(frame.query, mask), _normalised(picture, mask)
     until = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 15, 1e-3)

@@ -1,4 +1,4 @@
-"""A proof as a picture: query and reference side by side, the shared region outlined, inliers joined by lines."""
+"""Draw a proof: query and reference side by side, the shared region outlined, inliers joined by lines."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import ImageSource, load_display
 from featmatch.proof.proof import Proof
 
-_HEIGHT_PX = 720
+_HEIGHT_PX = 720  # of each picture, less where it would be wider than twice that
 _GAP_PX = 16
 _REGION = (255, 140, 0)
 _KEPT = (60, 200, 90)
 _DROPPED = (255, 80, 80)
 _LINES = 60  # more would hide the pictures
+_BITS = 4  # of a pixel's fraction, in OpenCV's fixed-point coordinates
 
 
 def draw_proof(
@@ -26,20 +27,20 @@ def draw_proof(
     dropped: NDArray[np.float64] | None = None,
     decoding: DecodingOptions = USUAL,
 ) -> NDArray[np.uint8]:
-    """Draw two images side by side, with what a proof says of them.
+    """Draw two images side by side, with the regions and inliers of a proof.
 
     Args:
         query: the image that was looked for.
-        reference: the image that was found; None: no file of it is at hand.
-        proof: what to draw onto them; None: nothing.
-        dropped: (2, N, 2) float64, px: matches of query and reference that do not agree, drawn in another colour.
+        reference: the image that was found; None: its file is not at hand.
+        proof: whose regions and inliers are drawn; None: only the images.
+        dropped: (2, N, 2) float64, px of query and reference: matches that do not agree, drawn in another colour.
         decoding: what decoding each image may cost.
 
     Returns:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        ImageError: one of them cannot be read.
+        ImageError: an image cannot be read, or the reference's file is not at hand.
     """
     if reference is None:
         raise ImageError("not_found", "its file is not at hand: say where it is with --root")
@@ -68,6 +69,7 @@ def _join(
     offset: int,
     colour: tuple[int, int, int],
 ) -> None:
+    """Join points of both pictures by lines, and circle their ends."""
     shown = np.unique(np.linspace(0, len(query_points) - 1, min(len(query_points), _LINES)).astype(int))
     starts = _scaled(query_points[shown], scales[0], 0)
     ends = _scaled(reference_points[shown], scales[1], offset)
@@ -77,10 +79,8 @@ def _join(
             cv2.circle(canvas, _fixed(point), 4 << _BITS, colour, 1, cv2.LINE_AA, _BITS)
 
 
-_BITS = 4  # of a pixel's fraction, in OpenCV's fixed-point coordinates
-
-
 def _fitted(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
+    """The picture at the size that it is shown at, and the scale."""
     scale = _HEIGHT_PX / picture.shape[0]
     width = max(round(picture.shape[1] * scale), 1)
     if width > 2 * _HEIGHT_PX:
@@ -91,6 +91,7 @@ def _fitted(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
 
 
 def _scaled(points: NDArray[np.float64], scale: float, offset: int) -> NDArray[np.float64]:
+    """Points of a picture, in the drawing, where it begins ``offset`` px to the right."""
     return (points + 0.5) * scale - 0.5 + [offset, 0]
 
 

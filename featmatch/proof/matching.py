@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from featmatch.arguments import check_options
 from featmatch.errors import UsageError
 from featmatch.features.extraction import Features
-from featmatch.geometry.matches import TentativeMatches
+from featmatch.geometry.matches import Keypoints, TentativeMatches
 from featmatch.words.flann import FlannIndex
 
 
@@ -18,8 +18,8 @@ from featmatch.words.flann import FlannIndex
 class MatchingOptions:
     """Which nearest neighbours are believed."""
 
-    ratio: float = 0.85  # distance of the nearest by that of the second nearest (Lowe, IJCV 2004); 0.1 to 1
-    checks: int = 128  # leaves that FLANN looks at; 1 to 100000
+    ratio: float = 0.85  # highest ratio of distances, nearest to second nearest (Lowe, IJCV 2004); 0.1 to 1
+    checks: int = 128  # leaves of the trees that FLANN looks at; more find more, slower; 1 to 100000
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -28,7 +28,7 @@ class MatchingOptions:
 
 
 class DescriptorMatcher:
-    """FLANN over the descriptors of one picture, the reference, for several queries."""
+    """Matches queries with one reference, whose descriptors are put into a FLANN index once."""
 
     def __init__(self, reference: Features, options: MatchingOptions) -> None:
         self._reference = reference
@@ -36,7 +36,7 @@ class DescriptorMatcher:
         self._index = FlannIndex(reference.descriptors.astype(np.float32))
 
     def match(self, query: Features) -> TentativeMatches:
-        """Pairs that are each other's nearest, and much nearer than the second nearest."""
+        """Pairs of features that are each other's nearest, and pass the ratio test; the lowest ratio first."""
         options, reference = self._options, self._reference
         nearest, distances = self._index.nearest(query.descriptors.astype(np.float32), 2, options.checks)
         ratios = np.sqrt(distances[:, 0] / np.maximum(distances[:, 1], 1e-9))
@@ -49,11 +49,14 @@ class DescriptorMatcher:
         mutual = surest_first[(back[:, 0] == rows)[surest_first]]
         rows, partners = rows[mutual], partners[mutual]
         return TentativeMatches.between(
-            query.keypoints[rows], query.angles[rows], _octaves(query.sizes[rows]),
-            reference.keypoints[partners], reference.angles[partners], _octaves(reference.sizes[partners]),
-            costs=ratios[rows].astype(np.float64), query_rows=rows, reference_rows=partners,
-        )  # fmt: skip
+            _keypoints(query, rows),
+            _keypoints(reference, partners),
+            costs=ratios[rows].astype(np.float64),
+            query_rows=rows,
+            reference_rows=partners,
+        )
 
 
-def _octaves(sizes: NDArray[np.float32]) -> NDArray[np.float64]:
-    return np.log2(np.maximum(sizes, 1e-3)).astype(np.float64)
+def _keypoints(features: Features, rows: NDArray[np.integer]) -> Keypoints:
+    octaves = np.log2(np.maximum(features.sizes[rows], 1e-3)).astype(np.float64)
+    return Keypoints(features.keypoints[rows], features.angles[rows], octaves)

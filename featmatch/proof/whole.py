@@ -13,7 +13,7 @@ from featmatch.features.looks import (
     likeness,
     original_from_undone,
 )
-from featmatch.geometry.maps import project
+from featmatch.geometry.maps import project, scaling_matrix
 from featmatch.geometry.regions import shared_region
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.probability import Likeness, WholeEvidence
@@ -58,7 +58,7 @@ def proof_of_look(
     """
     undone_from_query, (width, height) = original_from_undone(form, *query_size)
     x, y = reference_size[0] / width, reference_size[1] / height
-    homography = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]]) @ undone_from_query
+    homography = scaling_matrix(x, y) @ undone_from_query
     region = shared_region(homography, query_size, reference_size)
     return Proof(
         evidence=evidence,

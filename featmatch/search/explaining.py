@@ -19,8 +19,9 @@ from featmatch.proof.proof import FEWEST_FEATURES, Proof
 from featmatch.search.explanation import RANKED, Explanation, Seen, SharedWords, Stage, Verified, Votes, sentence
 from featmatch.search.matches import Match, named
 from featmatch.search.stages import Query, Search
-from featmatch.search.verdicts import name_known, verdicts_of
+from featmatch.search.verdicts import verdicts_of
 from featmatch.search.voting import Candidate, QueryWords, VotingOptions, ranking
+from featmatch.store.places import name_known
 from featmatch.store.reader import Reader
 from featmatch.store.segment import Segment
 from featmatch.store.snapshot import Snapshot

@@ -14,9 +14,10 @@ from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import GreyImage, ImageSource, load_grey
 from featmatch.proof.proof import FEWEST_FEATURES
-from featmatch.search.matches import FoundImage
+from featmatch.search.matches import FoundImage, Matches, named
 from featmatch.search.pictures import Pictures
 from featmatch.search.timing import StageClock
+from featmatch.search.verdicts import verdicts_of
 from featmatch.search.verification import compare_pixels, verify_candidates
 from featmatch.search.voting import Candidate, QueryWords, VotingOptions, vote
 from featmatch.search.whole_search import preferred, whole_candidates
@@ -62,6 +63,7 @@ class Search:
         geometry: what counts as agreement.
         pictures: of matches, where they are at hand.
         decoding: what decoding one file may cost.
+        match: words that the names of images must have to be found; None: all are.
         among: numbers of the only images that are to be found; None: all.
         clock: times the stages.
     """
@@ -73,6 +75,7 @@ class Search:
     geometry: GeometryOptions
     pictures: Pictures
     decoding: DecodingOptions = USUAL
+    match: str | None = None
     among: Sequence[int] | None = None
     clock: StageClock = dataclasses.field(default_factory=StageClock)
 
@@ -104,12 +107,27 @@ class Search:
         pictures = Pictures(snapshot.catalog, reader.whereabouts.places(snapshot.catalog), decoding)
         return cls(
             snapshot, reader.vocabulary, reader.options, voting or VotingOptions(), geometry or GeometryOptions(),
-            pictures, decoding, among,
+            pictures, decoding, match, among,
         )  # fmt: skip
 
     def __post_init__(self) -> None:
         check_kind(self.voting, "voting", VotingOptions, none=False)
         check_kind(self.geometry, "geometry", GeometryOptions, none=False)
+
+    def answer(self, image: ImageSource, *, limit: int, unproven: bool) -> Matches:
+        """All stages in a row; ``Index.query`` has the arguments."""
+        query = self.read(image)
+        if not query.enough:
+            return Matches(status="too_little_detail", damaged=query.grey.damaged)
+        catalog = self.snapshot.catalog
+        verdicts = verdicts_of(image, catalog)
+        found = self.found(query, self.candidates(query, self.words(query), verdicts))
+        answers = named(found, catalog.names_of([one.id for one in found], self.match), verdicts)
+        return Matches(
+            [one for one in answers if unproven or one.proven][:limit], times=self.clock.times,
+            not_at_hand=[one.name for one in answers if one.id in self.pictures.missing],
+            damaged=query.grey.damaged,
+        )  # fmt: skip
 
     def read(self, image: ImageSource) -> Query:
         """Decode a picture and find its features."""

@@ -10,12 +10,9 @@ from featmatch.errors import UsageError
 from featmatch.images.contents import content_of
 from featmatch.images.formats import ImageSource
 from featmatch.store.catalog import Catalog
-from featmatch.store.places import Places
-
-
-def name_known(name: str, catalog: Catalog, places: Places) -> str | None:
-    """The name as the index has it, where this is one, or the path of the file of one."""
-    return next((one for one in places.names_of(name) if catalog.content_named(one) is not None), None)
+from featmatch.store.generation import change_catalog
+from featmatch.store.places import Places, name_known
+from featmatch.store.reader import Reader
 
 
 def content_named(name: str, catalog: Catalog, places: Places) -> str:
@@ -41,3 +38,26 @@ def verdicts_of(image: ImageSource, catalog: Catalog) -> dict[int, bool]:
         with contextlib.suppress(OSError):  # it was there a moment ago
             return catalog.verdicts_of(content_of(os.fspath(image)))
     return {}
+
+
+def judge(reader: Reader, a: str, b: str, is_copy: bool | None) -> bool:
+    """Keep whether two images are copies, or with None forget it; return whether anything was said before.
+
+    The caller is the writer (``become_writer``).
+
+    Args:
+        reader: the index.
+        a: a name in the index, or else a file.
+        b: likewise.
+        is_copy: true: accepted, false: rejected, None: neither any more.
+
+    Raises:
+        UsageError: one of them is neither, or both are the same to the byte.
+        StoreError: the catalogue is damaged.
+    """
+    catalog = reader.snapshot.catalog
+    one, other = (content_named(name, catalog, reader.places) for name in (a, b))
+    if one == other:
+        raise UsageError(f"{a} and {b} are the same to the byte")
+    with change_catalog(catalog.path) as change:
+        return change.judge(one, other, is_copy)

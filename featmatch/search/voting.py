@@ -18,10 +18,11 @@ from featmatch.arguments import check_options
 from featmatch.errors import UsageError
 from featmatch.features.extraction import Features
 from featmatch.features.symmetry import Variant
-from featmatch.geometry.matches import TentativeMatches
+from featmatch.geometry.matches import Keypoints, TentativeMatches
 from featmatch.search.crowding import MOST_OF_WORD, first_of_each, thinned
 from featmatch.search.scanning import PostingLists, QueryEntries, best, hits_of, postings_of, scan
-from featmatch.store.segment import Segment, restored
+from featmatch.store.postings import restored
+from featmatch.store.segment import Segment
 from featmatch.words.vocabulary import Vocabulary
 
 _HITS_AT_ONCE = 1 << 18  # in memory, some 100 bytes each with all that is made of them
@@ -275,8 +276,8 @@ def _with_hits(
     rows, own, places = hits.rows[kept], own[kept], places[kept]
     images = numbers[places]
     matches = TentativeMatches.between(
-        features.keypoints[own], features.angles[own], np.log2(np.maximum(features.sizes[own], 1)),
-        *restored(segment.postings, rows, np.maximum(segment.widths[images], segment.heights[images])),
+        Keypoints(features.keypoints[own], features.angles[own], np.log2(np.maximum(features.sizes[own], 1))),
+        Keypoints(*restored(segment.postings, rows, np.maximum(segment.widths[images], segment.heights[images]))),
         costs=hits.distances[kept].astype(np.float64), query_rows=own, reference_rows=rows,
         rivals=rivals,
     )  # fmt: skip

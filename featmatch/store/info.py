@@ -18,7 +18,7 @@ class IndexInfo:
         segments: parts of the inverted file.
         bytes: of all files of the index.
         root: the folder that names are relative to, if one was given.
-        base: else the folder that relative names are relative to, if there are any: where the first ``add`` ran.
+        base: without a root, the folder that relative names are relative to: where the first ``add`` ran.
         detector: whose features it holds.
         words: size of its vocabulary.
         vocabulary: fingerprint of it.

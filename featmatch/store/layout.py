@@ -33,12 +33,12 @@ def segment_folder(index: Path, number: int) -> Path:
 
 
 def is_half_written(name: str) -> bool:
-    """Whether a writer calls a file of the index so while it is at work on it."""
+    """Whether this is the name of a file that a writer has not finished."""
     return _HALF_WRITTEN.fullmatch(name) is not None
 
 
 def is_of_segment(name: str) -> bool:
-    """Whether a segment's folder is called so, or one that is half written."""
+    """Whether this is the name of a segment's folder, finished or half written."""
     return _SEGMENT.fullmatch(name) is not None
 
 
@@ -86,7 +86,7 @@ def verify_layout(index: Path) -> None:
 
 
 def strangers(index: Path) -> Iterator[str]:
-    """All that is a link, a pipe or a device, at any depth, in words."""
+    """All links, pipes and devices in an index, at any depth, in words."""
     folders = [Path(os.path.realpath(index))]
     while folders:
         for path in _names(folders.pop()):
@@ -106,7 +106,7 @@ def _names(folder: Path) -> list[Path]:
         return []
 
 
-def opened(path: Path) -> BinaryIO:
+def open_index_file(path: Path) -> BinaryIO:
     """Open a file of an index for reading: a real file, which is reached through no link, and waits for nobody.
 
     Raises:
@@ -126,7 +126,7 @@ def vocabulary_of(index: Path) -> Vocabulary:
     """
     path = index / VOCABULARY
     try:
-        with opened(path) as file:
+        with open_index_file(path) as file:
             return Vocabulary.read(file, str(path))
     except OSError as error:
         raise VocabularyError(f"cannot read vocabulary {path}: {error.strerror}") from error

@@ -51,12 +51,12 @@ class Places:
     """Where the files of an index are.
 
     Attributes:
-        given: the folder that names are relative to, by this run's own word.
-        root: the same, as the catalogue keeps it.
-        base: where the first relative path was given from, as the catalogue keeps it.
-        home: the folder that held the index when that was kept.
+        given: the root that this run was given; names are relative to it.
+        root: the root that the catalogue keeps.
+        base: the working directory of the first ``add`` with a relative path, as the catalogue keeps it.
+        home: the folder that held the index when root or base was kept.
         beside: the folder that holds the index now.
-        trusted: files and folders that may be read (``trust.py``).
+        trusted: files and folders that may be read (``system/trust.py``).
     """
 
     given: str | None
@@ -73,7 +73,7 @@ class Places:
         Args:
             catalog: of the index.
             given: the root that this run was given.
-            trusted: what it may lead to.
+            trusted: files and folders that may be read.
         """
         beside = os.path.dirname(os.path.realpath(catalog.path.parent))
         return cls(given, catalog.root, catalog.folder("base"), catalog.folder("home"), beside, trusted)
@@ -81,7 +81,7 @@ class Places:
     def paths_of(self, name: str) -> Iterator[str]:
         """Where there is a file for a name that may be read; the first one is meant, others are copies of it.
 
-        Whatever the name says, nothing but what is trusted, links followed, is as much as looked at.
+        Only trusted places are looked at, links followed, whatever the name says.
         """
         for path in dict.fromkeys(self._candidates(name)):
             page = page_of(path)
@@ -105,7 +105,7 @@ class Places:
         return Naming(None if all(map(os.path.isabs, paths)) else absolute(os.curdir))
 
     def names_of(self, path: str) -> Iterator[str]:
-        """What a user may mean by a name, or a path: the name itself, then what ``add`` may have called that file."""
+        """Names in the index that a user may mean by a name or a path, the likeliest first."""
         yield path
         yield os.path.normpath(path)
         with contextlib.suppress(ValueError):  # the working directory is no more, or it is on another drive
@@ -146,3 +146,8 @@ class Places:
         with contextlib.suppress(OSError, ValueError):
             return covers(self.trusted, os.path.realpath(file)) and os.path.isfile(file)
         return False
+
+
+def name_known(name: str, catalog: Catalog, places: Places) -> str | None:
+    """The name as the index has it, where this is one, or the path of the file of one."""
+    return next((one for one in places.names_of(name) if catalog.content_named(one) is not None), None)

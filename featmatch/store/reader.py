@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
-from featmatch.arguments import checked_path
+from featmatch.arguments import check_kind, checked_path
 from featmatch.errors import StoreError, UsageError
 from featmatch.features.extraction import FeatureOptions
 from featmatch.names import absolute
 from featmatch.store.info import IndexInfo
 from featmatch.store.layout import CATALOG, verify_layout, vocabulary_of
 from featmatch.store.places import Places
+from featmatch.store.records import ImageRecord
 from featmatch.store.snapshot import Snapshot
 from featmatch.store.whereabouts import Whereabouts
 from featmatch.system.files import folder_bytes
+from featmatch.words.vocabulary import Vocabulary
 
 
 class Reader:
@@ -58,6 +61,17 @@ class Reader:
             raise StoreError(f"{self.folder} is damaged: its vocabulary is for {self.vocabulary.detector}")
         self.whereabouts = Whereabouts(self.folder, None if root is None else absolute(checked_path(root, "root")))
 
+    def verify_made_with(self, options: FeatureOptions | None, vocabulary: Vocabulary | None) -> None:
+        """Raise a StoreError, where the index was made with other options or another vocabulary; None: any will do."""
+        if options is not None and options != self.options:
+            raise StoreError(f"{self.folder} was made with other features than those: {self.options.description()}")
+        if vocabulary is not None and vocabulary.fingerprint != self.vocabulary.fingerprint:
+            raise StoreError(f"{self.folder} was made with another vocabulary")
+
+    def __len__(self) -> int:
+        """Number of names that can be found."""
+        return self.snapshot.catalog.totals().names
+
     def refresh(self) -> None:
         """See what was committed since, by this process or another. Where that is nothing, it takes microseconds."""
         with self._refreshing:
@@ -74,8 +88,31 @@ class Reader:
         """Where the files are, by the newest state that was seen."""
         return self.whereabouts.places(self.snapshot.catalog)
 
+    @property
+    def trust_problem(self) -> str | None:
+        """Why the record of what this user added cannot be used, if it was needed (``docs/reliability.md``)."""
+        return self.whereabouts.problem
+
+    def images(self, match: str | None = None) -> Iterator[ImageRecord]:
+        """All images that can be found, in the order in which they were added.
+
+        Args:
+            match: only those that have all these words, or words that begin so, in their name, text, caption, camera
+                or date taken.
+
+        Raises:
+            UsageError: there is no word in ``match``.
+            MissingFeatureError: Python's SQLite has no FTS5, and words were given.
+        """
+        check_kind(match, "match", str)
+        return self.snapshot.catalog.images(match)
+
     def path_of(self, name: str) -> str | None:
-        """Where the file of a name is now; None where it is not at hand. See ``Index.path_of``."""
+        """Where the file of a name is now; None where it is not at hand.
+
+        Only files beside the index, and those that this user's own ``add`` or ``root`` named, are looked at.
+        """
+        check_kind(name, "name", str, none=False)
         return next(self.places.paths_of(name), None)
 
     def info(self) -> IndexInfo:

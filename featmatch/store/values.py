@@ -1,12 +1,15 @@
-"""What a row of the catalogue says, or a ValueError where that cannot be: SQLite keeps anything in any column."""
+"""Values of the catalogue, checked (ValueError): SQLite keeps anything in any column."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, TypeAlias
 
+DIGEST_BYTES = 32  # of a SHA-256
 MOST_SIDE = 1 << 28  # px of an image; more than any decoder lets in
 MOST = 1 << 62
+
+Row: TypeAlias = "tuple[Any, ...]"
 
 
 def number(value: Any, least: int = 0, most: int = MOST) -> int:

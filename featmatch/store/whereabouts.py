@@ -1,4 +1,4 @@
-"""What one index, as this user opened it, may lead to, and how ``add`` keeps that."""
+"""Where the files of an index are and which of them this user trusts; ``add`` keeps both."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from featmatch.errors import StoreError
 from featmatch.images.folders import image_files
 from featmatch.names import absolute, split_page
 from featmatch.store.catalog import Catalog
-from featmatch.store.generation import changing
+from featmatch.store.generation import change_catalog
 from featmatch.store.places import Naming, Places
 from featmatch.system.trust import beside, covers, spellings, trust, trusted_paths
 
@@ -30,7 +30,7 @@ class Whereabouts:
         self.problem: str | None = None
         self._index = index
         self._named = set() if given is None else spellings(given)
-        self._known: tuple[weakref.ref[Catalog], Places] | None = None  # a generation that nobody reads may go
+        self._known: tuple[weakref.ref[Catalog], Places] | None = None  # lets unread generations go
 
     def places(self, catalog: Catalog) -> Places:
         """Where the files are, as a catalogue has it."""
@@ -44,8 +44,8 @@ class Whereabouts:
             known = self._known = weakref.ref(catalog), Places.of(catalog, self.given, trusted)
         return known[1]
 
-    def of_addition(self, paths: Sequence[str], catalog: Catalog) -> tuple[Naming, list[str]]:
-        """How the files at some paths are to be called, and which they are; both are kept for whoever looks for them.
+    def prepare_addition(self, paths: Sequence[str], catalog: Catalog) -> tuple[Naming, list[str]]:
+        """How ``add`` names files, and the image files at the given paths; keeps both for later runs.
 
         The caller holds the writer's lock.
 
@@ -64,7 +64,7 @@ class Whereabouts:
         return naming, [file for file in files if not os.path.realpath(file).startswith(own + os.sep)]
 
     def _trust(self, paths: set[str]) -> None:
-        """Remember what the user named, outside the index."""
+        """Keep what the user named outside the index."""
         self._named |= {path for path in paths if os.path.exists(path)}
         try:
             known = trusted_paths(self._index) | beside(self._index)
@@ -76,10 +76,10 @@ class Whereabouts:
         self._known = None
 
     def _keep(self, naming: Naming, catalog: Catalog) -> None:
-        """Remember in the index what its names are relative to, and where it was itself at that time."""
+        """Keep in the index what its names are relative to, and where the index was at that time."""
         key = "root" if naming.is_root else "base"
         if catalog.folder("home") is None or naming.folder not in (None, catalog.folder(key)):
-            with changing(catalog.path) as change:
+            with change_catalog(catalog.path) as change:
                 change.describe("home", os.path.dirname(os.path.realpath(self._index)))
                 if naming.folder is not None:
                     change.describe(key, naming.folder)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from featmatch.features.symmetry import SIFT_PERMUTATIONS
+from featmatch.system.progress import StageProgress
 from featmatch.words.nearest import TwoLevelSearch, squared_norms
-
-Progress = Callable[[str, int, int], None]  # stage, done, total
 
 CHUNK = 1 << 17  # descriptors that are read at once
 
@@ -33,7 +32,7 @@ class Clusters:
         unit: int,
         forms: int,
         random: np.random.Generator,
-        report: Progress,
+        report: StageProgress,
     ) -> None:
         self._descriptors = descriptors
         self._unit = unit

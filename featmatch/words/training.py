@@ -18,8 +18,9 @@ from featmatch.features.extraction import DESCRIPTOR_SIZE, FeatureOptions, extra
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.folders import image_files
 from featmatch.images.pixels import load_grey
+from featmatch.system.progress import StageProgress, ignore
 from featmatch.system.workers import Lost, in_order
-from featmatch.words.kmeans import Clusters, Progress, ordered_by_cell
+from featmatch.words.kmeans import Clusters, ordered_by_cell
 from featmatch.words.signatures import forms_of, signature_projection
 from featmatch.words.vocabulary import Vocabulary
 
@@ -54,7 +55,7 @@ def train_vocabulary(
     words: int = 65_536,
     options: TrainingOptions | None = None,
     jobs: int = -1,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> Vocabulary:
     """Train a vocabulary on images.
 
@@ -77,7 +78,7 @@ def train_vocabulary(
     options = options or TrainingOptions(words=words)
     taking = features_wanted(features)
     files = list(image_files(checked_paths(paths, "paths")))
-    report = progress or (lambda stage, done, total: None)
+    report = progress or ignore
     size = DESCRIPTOR_SIZE[taking.detector]
     forms = forms_of(taking.detector)
     if options.words % forms:
@@ -98,7 +99,7 @@ def _spill_descriptors(
     scales: tuple[float, ...],
     spill: Path,
     jobs: int,
-    report: Progress,
+    report: StageProgress,
 ) -> list[int]:
     """Write the descriptors of all images to a file, in order; return how many each image has."""
     counts = []
@@ -133,7 +134,7 @@ def _train(
     counts: Sequence[int],
     detector: str,
     options: TrainingOptions,
-    report: Progress,
+    report: StageProgress,
 ) -> Vocabulary:
     random = np.random.default_rng(options.seed)
     size = descriptors.shape[1]
@@ -169,7 +170,7 @@ def _train(
 
 
 def _idf(
-    vocabulary: Vocabulary, descriptors: NDArray[np.uint8], counts: Sequence[int], report: Progress
+    vocabulary: Vocabulary, descriptors: NDArray[np.uint8], counts: Sequence[int], report: StageProgress
 ) -> NDArray[np.float32]:
     """ln(images / images with the word), each form of a word counted as an image of its own."""
     images_with = np.zeros(len(vocabulary.words), np.int64)

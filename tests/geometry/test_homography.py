@@ -1,82 +1,20 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from featmatch.errors import UsageError
+from featmatch.geometry import homography
 from featmatch.geometry.homography import Fit, fit_homography
-from featmatch.geometry.maps import Matrix, project, turn_at
+from featmatch.geometry.maps import Matrix
 from featmatch.geometry.matches import GeometryOptions, TentativeMatches
+from tests.geometry.known_maps import CORNERS, SIZE, TRUTHS, made_matches, mapped, similarity
 
-SIZE = (1000, 800)
 OPTIONS = GeometryOptions()
-CORNERS = np.array([[0.0, 0], [999, 0], [999, 799], [0, 799]])
-
-
-def similarity(turn_deg: float, scale: float, x: float, y: float) -> Matrix:
-    turn = scale * np.exp(1j * np.radians(turn_deg))
-    return np.array([[turn.real, -turn.imag, x], [turn.imag, turn.real, y], [0, 0, 1]])
-
-
-TRUTHS = {
-    "identity": np.eye(3),
-    "shift": similarity(0, 1, 120, -75),
-    "quarter turn": similarity(90, 1, 800, 0),
-    "upside down": similarity(180, 1, 999, 799),
-    "turned and smaller": similarity(-33, 0.4, 300, 500),
-    "much smaller": similarity(12, 0.1, 400, 300),
-    "larger": similarity(200, 3, 700, 900),
-    "affine": np.array([[0.9, 0.25, 20], [-0.1, 0.7, 130], [0, 0, 1]]),
-    "perspective": np.array([[0.8, 0.05, 60], [0.03, 0.85, 40], [2.5e-4, 1e-4, 1]]),
-    "turned perspective": np.array([[0.3, -0.8, 650], [0.75, 0.3, 10], [1e-4, -2e-4, 1]]),
-}
-
-
-def mapped(matrix: Matrix, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    homogeneous = np.column_stack([points, np.ones(len(points))]) @ matrix.T
-    return np.asarray(homogeneous[:, :2] / homogeneous[:, 2:])
-
-
-def local_turn(matrix: Matrix, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rotation (radians) and octaves of a map at points, by finite differences."""
-    step_x, step_y = np.array([1e-3, 0]), np.array([0, 1e-3])
-    right = (mapped(matrix, points + step_x) - mapped(matrix, points - step_x)) / 2e-3
-    down = (mapped(matrix, points + step_y) - mapped(matrix, points - step_y)) / 2e-3
-    rotation = np.arctan2(right[:, 1] - down[:, 0], right[:, 0] + down[:, 1])
-    return rotation, np.log2(np.abs(right[:, 0] * down[:, 1] - right[:, 1] * down[:, 0])) / 2
-
-
-def made_matches(
-    seed: int,
-    truth: Matrix,
-    inliers: int,
-    outliers: int,
-    *,
-    noise_px: float = 0.5,
-    query: NDArray[np.float64] | None = None,
-) -> TentativeMatches:
-    """Inliers of a known map first, then outliers; the rows of the features say which is which."""
-    random = np.random.default_rng(seed)
-    if query is None:
-        query = random.uniform(0, SIZE, (inliers, 2))
-    rotation, octaves = local_turn(truth, query)
-    count = inliers + outliers
-    reference = mapped(truth, query) + random.normal(0, noise_px, (inliers, 2))
-    query_angles = random.uniform(0, 2 * np.pi, count)
-    reference_angles = random.uniform(0, 2 * np.pi, count)
-    reference_angles[:inliers] = query_angles[:inliers] + rotation + random.normal(0, np.radians(6), inliers)
-    query_octaves = random.uniform(1, 6, count)
-    reference_octaves = random.uniform(1, 6, count)
-    reference_octaves[:inliers] = query_octaves[:inliers] + octaves + random.normal(0, 0.15, inliers)
-    return TentativeMatches.between(
-        np.vstack([query, random.uniform(0, SIZE, (outliers, 2))]), query_angles % (2 * np.pi), query_octaves,
-        np.vstack([reference, random.uniform(0, SIZE, (outliers, 2))]), reference_angles % (2 * np.pi),
-        reference_octaves,
-        costs=random.uniform(0, 22, count), query_rows=np.arange(count), reference_rows=np.arange(count),
-    )  # fmt: skip
 
 
 def joined(one: TentativeMatches, other: TentativeMatches) -> TentativeMatches:
@@ -141,6 +79,13 @@ def test_the_same_matches_give_the_same_fit() -> None:
     assert np.array_equal(one.reference_from_query, other.reference_from_query)
     assert np.array_equal(one.inliers, other.inliers)
     assert one.score == other.score
+
+
+def test_three_matches_that_agree_are_enough_for_a_map() -> None:
+    query = np.array([[100.0, 100], [900, 200], [400, 700]])
+    fit = sure(fitted(made_matches(5, np.eye(3), 3, 0, noise_px=0, query=query)))
+    assert fit.inliers.tolist() == [0, 1, 2]
+    assert not is_proven(fit)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
@@ -283,42 +228,228 @@ def test_grid_decides_which_inliers_count_as_one() -> None:
     assert fine.effective > 150
 
 
+def test_a_hundred_hypotheses_are_tried() -> None:
+    matches = made_matches(22, np.eye(3), 60, 120)
+    upside_down = np.where(matches.query_rows < 60, matches.rotation, np.pi)
+    matches = dataclasses.replace(matches, rotation=upside_down)  # so that no outlier can lead to the inliers
+    for outliers_before, proven in ((80, True), (120, False)):
+        order = np.concatenate([np.arange(60, 60 + outliers_before), np.arange(60)])
+        assert is_proven(fitted(matches[order])) == proven
+
+
+# Which maps could be one picture in another
+
+SUPPORT = np.array([[-1.0, -1], [1, -1], [1, 1], [-1, 1]])
+
+
+@pytest.mark.parametrize("turn_deg", [0, 30, 90, 200])
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("stretch", "is_sane"),
     [
-        ("tolerance", 0.0005), ("tolerance", 0.2), ("tolerance", float("nan")),
-        ("angle_deg", 0), ("angle_deg", 181),
-        ("octaves", 0), ("octaves", 6),
-        ("hypotheses", 0),
-        ("grid", 1), ("grid", 201),
+        ((3.9, 1), True), ((1, 3.9), True), ((4.1, 1), False), ((1, 4.1), False), ((0.5, 0.13), True),
+        ((0.5, 0.12), False),
+        ((39, 39), True), ((41, 41), False), ((1 / 39, 1 / 39), True), ((1 / 41, 1 / 41), False),
+        ((1, -1), False), ((-1, 1), False), ((1, 0), False),
     ],
 )  # fmt: skip
-def test_options_out_of_range_are_refused(field: str, value: float) -> None:
-    with pytest.raises(UsageError):
-        dataclasses.replace(OPTIONS, **{field: value})  # type: ignore[arg-type]
+def test_maps_that_shear_scale_or_mirror_too_much_are_refused(
+    stretch: tuple[float, float], is_sane: bool, turn_deg: float
+) -> None:
+    matrix = similarity(turn_deg, 1, 50, 70) @ np.diag([*stretch, 1.0]) @ similarity(15, 1, 0, 0)
+    assert homography._is_sane(matrix, SUPPORT) == is_sane
 
 
-def test_project_says_where_points_go_and_nan_beyond_the_horizon() -> None:
-    matrix = np.array([[1.0, 0, 5], [0, 2, 0], [-0.01, 0, 1]])
-    found = project(matrix, np.array([[0.0, 1], [50, 0], [100, 0], [200, 0]]))
-    np.testing.assert_allclose(found[:2], [[5, 2], [110, 0]])
-    assert np.isnan(found[2:]).all()
-    assert project(matrix, np.empty((0, 2))).shape == (0, 2)
+@pytest.mark.parametrize("towards", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
+def test_maps_that_are_too_steep_anywhere_are_refused(towards: tuple[int, int]) -> None:
+    def steep(by: float) -> bool:
+        """A map whose depth goes from 1 - by at one corner of the support to 1 + by at the other."""
+        matrix = np.array([[0.1, 0, 0], [0, 0.1, 0], [by / 2 * towards[0], by / 2 * towards[1], 1]])
+        return homography._is_sane(matrix, SUPPORT * [1, 1])
+
+    assert steep(0.5)
+    assert not steep(0.62)  # more than 4 times as deep at one corner as at the other
+    assert not steep(1.5)  # folded
 
 
-@pytest.mark.parametrize("truth", TRUTHS.values(), ids=TRUTHS)
-def test_turn_at_equals_finite_differences(truth: Matrix) -> None:
-    for point in CORNERS:
-        rotation, octaves = local_turn(truth, point[None])
-        found_rotation, found_octaves = turn_at(truth, point)
-        assert abs((found_rotation - rotation[0] + np.pi) % (2 * np.pi) - np.pi) < 1e-5
-        assert abs(found_octaves - octaves[0]) < 1e-5
+def test_a_map_is_looked_at_where_matches_are_and_nowhere_else() -> None:
+    horizon_at_500 = np.array([[1.0, 0, 0], [0, 1, 0], [-1 / 500, 0, 1]])
+    assert homography._is_sane(horizon_at_500, 50 * SUPPORT)
+    assert homography._is_sane(horizon_at_500, 50 * SUPPORT + [100, 0])
+    assert not homography._is_sane(horizon_at_500, 50 * SUPPORT + [480, 0])
+    assert not homography._is_sane(horizon_at_500, 50 * SUPPORT + [600, 0])
 
 
-def test_chosen_rows_keep_together() -> None:
-    matches = made_matches(24, TRUTHS["shift"], 30, 0, noise_px=0)
-    np.testing.assert_allclose(matches.reference, mapped(TRUTHS["shift"], matches.query))
-    assert sorted(matches.query_rows.tolist()) == list(range(30))
-    kept = matches[np.array([3, 1])]
-    assert kept.query_rows.tolist() == [matches.query_rows[3], matches.query_rows[1]]
-    assert len(kept) == 2
+# Affine maps by least squares
+
+
+@pytest.mark.parametrize(("count", "spread"), [(3, 1), (3, 40), (30, 200)])
+def test_an_affine_map_weighs_keypoints_against_places(count: int, spread: float) -> None:
+    random = np.random.default_rng(count)
+    query = 400 + random.uniform(-spread, spread, (count, 2))
+    reference = mapped(similarity(40, 2, 5, 6), query) + random.normal(0, 1, (count, 2))
+    turns = 2 * np.exp(1j * np.radians(random.normal(40, 5, count)))
+    tolerance = 6.0
+    # A place is off by half the tolerance, a keypoint's turn and scale by a fifth of themselves.
+    weight = (tolerance / 2) / (0.2 * np.abs(turns).mean()) * count**0.5
+    turn = turns.mean()
+    rows = np.column_stack([query, np.ones(count)])
+    rows = np.vstack([rows, weight * np.eye(2, 3)])
+    columns = np.vstack([reference, weight * np.array([[turn.real, turn.imag], [-turn.imag, turn.real]])])
+    # The map about the middle of the points, so that the keypoints say nothing of its shift.
+    rows[:count, :2] -= query.mean(axis=0)
+    expected = np.linalg.lstsq(rows, columns, rcond=None)[0].T
+    found = homography._affine(query, reference, turns, tolerance)
+    np.testing.assert_allclose(found[:2, :2], expected[:, :2], atol=1e-9)
+    np.testing.assert_allclose(mapped(found, query.mean(axis=0)[None])[0], expected[:, 2], atol=1e-9)
+    np.testing.assert_array_equal(found[2], [0, 0, 1])
+
+
+# Sets of matches that agree
+
+
+def rows_of(matches: TentativeMatches, options: GeometryOptions = OPTIONS) -> list[list[int]]:
+    return [matches.query_rows[rows].tolist() for rows in homography._similar(matches, 6.0, options)]
+
+
+def together(*parts: TentativeMatches) -> TentativeMatches:
+    """Matches of several maps, one after another, no feature of which is in two of them."""
+    every = parts[0]
+    for part in parts[1:]:
+        every = joined(every, part)
+    return dataclasses.replace(every, query_rows=np.arange(len(every)), reference_rows=np.arange(len(every)))
+
+
+def test_sets_that_agree_are_the_largest_unlike_one_another() -> None:
+    maps = [similarity(80 * number, 1, 100 * number, 10) for number in range(4)]
+    counts, starts = (30, 20, 10, 5), (0, 30, 50, 60)
+    made = zip(maps, counts, range(4), strict=True)
+    matches = together(*(made_matches(seed, truth, count, 0, noise_px=0) for truth, count, seed in made))
+    *large, closest = rows_of(matches)
+    assert [len(rows) for rows in large] == pytest.approx(counts[:3], abs=1)
+    for rows, start, count in zip(large, starts, counts, strict=False):
+        assert set(rows) <= set(range(start, start + count))
+    assert set(closest) <= set(range(30))
+    assert len(closest) > 15
+
+
+def test_two_matches_alone_are_no_set() -> None:
+    scattered = made_matches(0, np.eye(3), 0, 40)
+    assert all(len(rows) >= 3 for rows in rows_of(scattered))
+    assert rows_of(made_matches(0, np.eye(3), 2, 0, noise_px=0)) == []
+
+
+def test_near_a_keypoint_places_agree_closely_and_far_from_it_loosely() -> None:
+    places = np.array([[800.0, 700], [804, 703], [797, 705], [801, 697], [810, 700], [100, 50], [300, 90]])
+    matches = made_matches(0, np.eye(3), 7, 0, noise_px=0, query=places)
+    straight = dataclasses.replace(matches, rotation=np.zeros(7), octaves=np.zeros(7))
+    off = np.zeros((7, 2))
+    only_first = GeometryOptions(hypotheses=1)
+    off[4:, 0] = 30  # more than 2 x 6 px and 0.35 of 40 px, less than 0.35 of the way to the others
+    loose, closest = rows_of(dataclasses.replace(straight, reference=straight.reference + off), only_first)
+    assert loose == [0, 1, 2, 3, 5, 6]
+    assert closest == [0, 1, 2, 3, 5, 6]
+    off[5] = 250, 0  # less than 0.35 of the way, more than 0.1
+    loose, closest = rows_of(dataclasses.replace(straight, reference=straight.reference + off), only_first)
+    assert loose == [0, 1, 2, 3, 5, 6]
+    assert closest == [0, 1, 2, 3, 6]
+
+
+# MAGSAC++
+
+
+def test_magsac_is_asked_for_what_is_within_the_tolerance_and_always_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def find(query: NDArray[np.float64], reference: NDArray[np.float64], parameters: Any) -> tuple[Any, None]:
+        asked.append(parameters)
+        return 2 * TRUTHS["perspective"], None
+
+    monkeypatch.setattr(cv2, "findHomography", find)
+    points = np.zeros((8, 2))
+    np.testing.assert_array_equal(homography._magsac(points, points, 4.5), TRUTHS["perspective"])
+    (parameters,) = asked
+    assert (parameters.threshold, parameters.isParallel, parameters.randomGeneratorState) == (4.5, False, 0)
+    assert parameters.score == cv2.SCORE_METHOD_MAGSAC
+
+
+@pytest.mark.parametrize("found", [None, np.diag([1, np.nan, 1]), np.diag([1, 1, np.inf]), np.diag([1, 1, 1e-13])])
+def test_what_magsac_makes_of_degenerate_points_is_no_map(
+    monkeypatch: pytest.MonkeyPatch, found: NDArray[np.float64] | None
+) -> None:
+    monkeypatch.setattr(cv2, "findHomography", lambda *_: (found, None))
+    assert homography._magsac(np.zeros((8, 2)), np.zeros((8, 2)), 4.5) is None
+
+
+def test_points_that_opencv_refuses_give_no_map() -> None:
+    assert homography._magsac(np.zeros((3, 2)), np.zeros((3, 2)), 4.5) is None
+
+
+# Judgement
+
+
+def test_of_several_matches_of_a_feature_the_nearest_is_kept() -> None:
+    places = np.random.default_rng(0).uniform(50, 700, (12, 2))
+    exact = made_matches(0, np.eye(3), 12, 0, noise_px=0, query=places)
+    near = dataclasses.replace(exact, reference=exact.reference + np.array([2.0, 0]))
+    nearer = dataclasses.replace(exact, reference=exact.reference + np.array([0, 1.0]))
+    same, apart = np.tile(np.arange(12), 2), np.arange(24)
+    for query_rows, reference_rows in ((same, apart), (apart, same)):
+        both = dataclasses.replace(joined(near, nearer), query_rows=query_rows, reference_rows=reference_rows)
+        fit = sure(homography._judged(np.eye(3), both, SIZE, SIZE, 6.0, OPTIONS))
+        assert fit.inliers.tolist() == list(range(12, 24))
+
+
+def test_matches_agree_up_to_the_tolerance() -> None:
+    matches = made_matches(1, np.eye(3), 8, 0, noise_px=0)
+    off = np.array([0, 0, 0, 5.9, 0, 6.1, 0, 20])
+    matches = dataclasses.replace(matches, reference=matches.query + np.column_stack([off, 0 * off]))
+    fit = sure(homography._judged(np.eye(3), matches, SIZE, SIZE, 6.0, OPTIONS))
+    assert fit.inliers.tolist() == [0, 1, 2, 3, 4, 6]
+    assert homography._judged(np.eye(3), matches[np.array([0, 1, 5, 7])], SIZE, SIZE, 6.0, OPTIONS) is None
+    assert homography._judged(np.eye(3), matches[:3], SIZE, SIZE, 6.0, OPTIONS) is not None
+
+
+def test_the_best_of_several_maps_is_kept_unless_one_is_beyond_doubt() -> None:
+    """Most matches lie in a few spots and agree on one map; fewer, but all over, agree on another."""
+    random = np.random.default_rng(3)
+    spots = random.uniform(100, 700, (6, 2)).repeat(10, axis=0) + random.uniform(-8, 8, (60, 2))
+    few, spread = np.eye(3), similarity(90, 1, 799, 0)
+    matches = together(
+        made_matches(4, few, 60, 0, noise_px=0.2, query=spots), made_matches(5, spread, 40, 0, noise_px=0.2)
+    )
+    assert 4 < sure(fitted(matches[:60])).score < 40 < sure(fitted(matches[60:])).score
+    fit = sure(fitted(matches))
+    assert corner_error(fit, spread) < 6
+    assert (fit.inliers >= 60).all()
+
+
+def test_the_map_is_refined_and_the_judgement_stays() -> None:
+    truth = TRUTHS["perspective"]
+    matches = made_matches(6, truth, 100, 0, noise_px=0.2)
+    off = truth.copy()
+    off[0, 2] += 1.5
+    rough = Fit(off, np.arange(90), 80, 0.5, 33.0)
+    refined = homography._refined(rough, matches, 3.6)
+    assert corner_error(refined, truth) < 0.3 < corner_error(rough, truth)
+    assert dataclasses.replace(refined, reference_from_query=off) == dataclasses.replace(rough, inliers=refined.inliers)
+    assert refined.inliers is rough.inliers
+
+
+def test_few_inliers_are_not_refined() -> None:
+    matches = made_matches(7, np.eye(3), 12, 0, noise_px=0.1)
+    rough = Fit(similarity(0, 1, 0.5, 0), np.arange(12), 12, 1.0, 20.0)
+    assert not np.array_equal(homography._refined(rough, matches, 3.6).reference_from_query, rough.reference_from_query)
+    kept = homography._refined(rough, matches[:11], 3.6)
+    assert np.array_equal(kept.reference_from_query, rough.reference_from_query)
+
+
+def test_a_few_that_scatter_less_than_others_are_not_refined() -> None:
+    matches = made_matches(8, np.eye(3), 13, 0, noise_px=0)
+    reference = matches.reference.copy()
+    reference[:2, 0] += 3.3  # near enough, but not within the scatter of the other eleven
+    rough = Fit(similarity(0, 1, 0.2, 0), np.arange(13), 13, 1.0, 20.0)
+    for off, is_kept in ((reference, True), (matches.reference, False)):
+        found = homography._refined(rough, dataclasses.replace(matches, reference=off), 3.6).reference_from_query
+        assert np.array_equal(found, rough.reference_from_query) == is_kept
+    none_near = dataclasses.replace(matches, reference=matches.reference + 50)
+    assert homography._refined(rough, none_near, 3.6).reference_from_query is rough.reference_from_query

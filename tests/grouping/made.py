@@ -14,7 +14,8 @@ from featmatch.features.symmetry import Variant, with_places_of
 from featmatch.geometry.maps import Matrix, project
 from featmatch.grouping.pairs import Pair
 from featmatch.grouping.repeating import Repeated
-from featmatch.store.segment import Postings, Segment, quantised
+from featmatch.store.postings import Postings, quantised
+from featmatch.store.segment import Segment
 from featmatch.words.signatures import signature_projection
 from featmatch.words.vocabulary import Vocabulary, Words
 

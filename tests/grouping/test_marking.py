@@ -26,7 +26,7 @@ from featmatch.cli import cli
 from featmatch.grouping.marking import marked
 from featmatch.grouping.standing import Standings
 from featmatch.proof.relation import Kind
-from featmatch.store.catalog import ImageRecord
+from featmatch.store.records import ImageRecord
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 

@@ -8,7 +8,7 @@ import pytest
 
 from featmatch.grouping import standing
 from featmatch.grouping.standing import Standing, Standings
-from featmatch.store.catalog import ImageRecord
+from featmatch.store.records import ImageRecord
 
 
 class Shelf:

@@ -123,7 +123,7 @@ def test_no_candidate_has_more_matches_than_are_verified(
     dots: Index, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     monkeypatch.setattr(voting, "_HITS_AT_ONCE", at_once)
-    search = Search.of(dots.reader)
+    search = Search.of(dots)
     look = search.read(dotted(1))
     words = search.words(look)
     assert np.unique(np.stack([words.ids, words.variants]), axis=1, return_counts=True)[1].max() <= MOST_OF_WORD

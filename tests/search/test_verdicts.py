@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import json
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -63,19 +63,33 @@ def test_the_later_word_counts_and_can_be_taken_back(folder: Path) -> None:
     assert check(folder / "index")
 
 
-def test_an_accepted_pair_is_given_however_short_the_evidence_and_far_the_rank(folder: Path) -> None:
+LOOSE = VotingOptions(words=8, hamming_limit=30, voting_limit=30)  # lets pictures that are no copies get that far
+
+
+def test_an_accepted_pair_is_given_however_short_the_evidence(folder: Path) -> None:
+    index, half = opened(folder), folder / "half.png"
+    strong, weak, *_ = index.query(half, unproven=True, voting=LOOSE)
+    assert (strong.proven, weak.proven) == (True, False)
+    index.accept(weak.name, half)
+    given = {match.name: (match.verdict, match.probability) for match in index.query(half, voting=LOOSE)}
+    assert given == {strong.name: (None, strong.probability), weak.name: ("accepted", weak.probability)}
+
+
+def test_an_accepted_pair_is_given_however_far_its_rank(folder: Path) -> None:
+    index, half, few = opened(folder), folder / "half.png", dataclasses.replace(LOOSE, shortlist=1)
+    weak = index.query(half, unproven=True, voting=LOOSE)[-1]
+    assert weak.name not in [match.name for match in index.query(half, unproven=True, voting=few)]
+    index.accept(half, weak.name)
+    assert [match.name for match in index.query(half, voting=few)] == ["000.png", weak.name]
+    (folder / "both.png").write_bytes(half.read_bytes())  # the same content under another name
+    assert [match.name for match in index.query(folder / "both.png", voting=few, match="000")] == ["000.png"]
+    assert weak.name in [match.name for match in index.query(folder / "both.png", voting=few)]
+
+
+def test_a_verdict_on_other_images_changes_nothing(folder: Path) -> None:
     index = opened(folder)
-    weak = [match for match in index.query(folder / "half.png", unproven=True) if not match.proven]
-    for match in weak[:1]:
-        index.accept(folder / "half.png", match.name)
-        (given,) = (one for one in index.query(folder / "half.png") if one.name == match.name)
-        assert (given.verdict, given.probability) == ("accepted", match.probability)
     index.accept("001.png", "000.png")
-    few = VotingOptions(shortlist=1)
-    assert [one.name for one in index.query(folder / "half.png", voting=few)] == ["000.png"]
-    index.accept(folder / "half.png", "000.png")
-    Path(folder / "both.png").write_bytes((folder / "half.png").read_bytes())
-    assert [one.name for one in index.query(folder / "both.png", voting=few, match="000")] == ["000.png"]
+    assert found(folder) == [("000.png", None, True)]
 
 
 def test_a_verdict_goes_with_the_content(folder: Path, tmp_path: Path) -> None:
@@ -110,28 +124,3 @@ def test_what_is_no_pair_is_a_usage_error(folder: Path) -> None:
             with pytest.raises(UsageError):
                 say(a, b)
     assert index.info().verdicts == 0
-
-
-def test_on_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from featmatch.cli import cli
-
-    def run(*arguments: str) -> int:
-        return int(cli([*arguments], standalone_mode=False))
-
-    index, half, photos = str(folder / "index"), str(folder / "half.png"), str(folder / "photos")
-    query = ("query", index, half, "--root", photos)
-    assert run(*query) == 0
-    assert run("reject", index, half, "000.png") == 0
-    assert run(*query) == 1
-    capsys.readouterr()
-    assert run(*query, "--all") == 1
-    assert "; rejected)" in capsys.readouterr().out
-    assert run(*query, "--all", "--json") == 1
-    assert json.loads(capsys.readouterr().out)["matches"][0]["verdict"] == "rejected"
-    assert run(*query, "--all", "--csv") == 1
-    assert "rejected" in capsys.readouterr().out
-    assert run("accept", index, half, "000.png", "--clear") == 0
-    assert run("accept", index, half, "000.png", "--clear") == 1
-    assert run(*query) == 0
-    assert run("accept", index, half, "000.png") == 0
-    assert run("info", index, "--json") == 0

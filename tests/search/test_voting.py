@@ -19,7 +19,8 @@ from featmatch.features.symmetry import Variant
 from featmatch.search import crowding, voting
 from featmatch.search.scanning import PostingLists, QueryEntries, hits_of, postings_of
 from featmatch.search.voting import Candidate, QueryWords, VotingOptions, ranking, shortlist, vote
-from featmatch.store.segment import Postings, Segment, quantised, restored
+from featmatch.store.postings import Postings, quantised, restored
+from featmatch.store.segment import Segment
 from tests.words.vocabularies import descriptors_for, made
 
 WORDS = 9

@@ -18,11 +18,12 @@ from filelock import FileLock
 import featmatch
 from featmatch import Index, StoreError, Vocabulary, check
 from featmatch.cli import cli
-from featmatch.store.catalog import DIGEST_BYTES, Catalog, is_intact
-from featmatch.store.checking import _catalog_problems
-from featmatch.store.generation import changing
+from featmatch.store.catalog import Catalog, is_intact
+from featmatch.store.consistency import catalog_problems
+from featmatch.store.generation import change_catalog
 from featmatch.store.layout import segment_folder
-from featmatch.store.segment import MANIFEST, read_manifest
+from featmatch.store.segment import MANIFEST, damaged_files
+from featmatch.store.values import DIGEST_BYTES
 from tools import forging
 from tools.small_index import draw_pictures, small_index
 
@@ -43,12 +44,6 @@ def built(pictures: list[Path], small_words: Vocabulary, tmp_path_factory: pytes
     return folder
 
 
-@pytest.fixture
-def folder(built: Path, tmp_path: Path) -> Path:
-    shutil.copytree(built, tmp_path / "index")
-    return tmp_path / "index"
-
-
 def names(folder: Path) -> list[str]:
     return [record.name for record in Index.open(folder).images()]
 
@@ -61,7 +56,7 @@ def flip(path: Path, place: int, bit: int = 0) -> None:
 
 def in_catalog(folder: Path, *statements: str) -> None:
     """Change the catalogue as a faulty writer would, with a right checksum."""
-    with changing(folder / "catalog.sqlite") as change:
+    with change_catalog(folder / "catalog.sqlite") as change:
         for statement in statements:
             change._connection.execute(statement)
 
@@ -293,13 +288,13 @@ def test_repairing_what_is_whole_changes_nothing(folder: Path) -> None:
 def test_a_check_while_a_writer_merges_looks_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Path] = []
 
-    def merged_meanwhile(path: Path, sha256: bytes) -> dict[str, dict[str, Any]]:
+    def merged_meanwhile(path: Path, sha256: bytes) -> list[str]:
         if not calls:
             calls.append(path)
             Index.open(folder).compact()
-        return read_manifest(path, sha256)
+        return damaged_files(path, sha256)
 
-    monkeypatch.setattr("featmatch.store.checking.read_manifest", merged_meanwhile)
+    monkeypatch.setattr("featmatch.store.checking.damaged_files", merged_meanwhile)
     assert check(folder)
     assert calls
     assert os.listdir(folder / "segments") == ["000003"]
@@ -337,7 +332,7 @@ def test_the_command_names_what_is_none_of_an_index(folder: Path) -> None:
     (folder / "notes.txt").write_text("mine")
     ended = CliRunner().invoke(cli, ["check", str(folder)], standalone_mode=False)
     assert ended.return_value == 0
-    assert f"{folder / 'notes.txt'}: is nothing of an index; left alone" in ended.output
+    assert f"{folder / 'notes.txt'}: not part of an index; left alone" in ended.output
 
 
 @pytest.mark.parametrize(
@@ -353,6 +348,6 @@ def test_damaged_words_are_named(folder: Path, statement: str, told: str) -> Non
     for _ in range(2):
         assert [told in problem for problem in check(folder).problems] == [True]
     catalog = Catalog(folder / "catalog.sqlite")
-    list(_catalog_problems(catalog))
+    list(catalog_problems(catalog))
     with pytest.raises(StoreError, match="readonly"):
         catalog.rows("CREATE TABLE more (x)")

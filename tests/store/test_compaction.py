@@ -11,11 +11,13 @@ import pytest
 from featmatch import Index, StoreError, Vocabulary, check
 from featmatch.features.looks import LOOK
 from featmatch.store import compaction
-from featmatch.store.catalog import SegmentRecord
 from featmatch.store.compaction import TIER_SEGMENTS, all_together, due
-from featmatch.store.generation import changing, create_catalog
+from featmatch.store.generation import change_catalog, create_catalog
 from featmatch.store.layout import segment_folder
-from featmatch.store.segment import IndexedImage, Postings, Segment, write_segment
+from featmatch.store.postings import Postings
+from featmatch.store.records import SegmentRecord
+from featmatch.store.segment import Segment
+from featmatch.store.segment_writer import IndexedImage, write_segment
 from featmatch.store.snapshot import Snapshot
 from tools.small_index import draw_pictures, small_index
 
@@ -215,8 +217,8 @@ def test_memory_does_not_grow_with_the_segments(tmp_path: Path, monkeypatch: pyt
             10, 10, random.integers(words, size=postings).astype(np.int32),
             Postings(image=np.zeros(postings, np.uint32), **made), np.uint64(number), np.zeros(1, LOOK)[0],
         )  # fmt: skip
-        with changing(tmp_path / "catalog.sqlite") as change:
-            change.name(str(number), change.add_image(f"{number:064x}", 1, 10, 10, postings, number), 1)
+        with change_catalog(tmp_path / "catalog.sqlite") as change:
+            change.name(str(number), change.add_image(f"{number:064x}", 1, (10, 10), postings, number), 1)
             manifest = write_segment(segment_folder(tmp_path, number), [image], [number], words)
             change.add_segment(number, 1, postings, manifest)
     monkeypatch.setattr("featmatch.system.arrays.MAPPED_BYTES", 0)

@@ -12,7 +12,7 @@ from featmatch.errors import StoreError
 from featmatch.store import database
 from featmatch.store.catalog import Catalog
 from featmatch.store.database import SCHEMA, Database
-from featmatch.store.generation import changing, create_catalog
+from featmatch.store.generation import change_catalog, create_catalog
 from featmatch.store.text_search import TABLES
 from tools.forging import in_catalog
 
@@ -22,9 +22,9 @@ ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELE
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     create_catalog(tmp_path / "catalog.sqlite", {"features": {"detector": "sift"}})
-    with changing(tmp_path / "catalog.sqlite") as change:
+    with change_catalog(tmp_path / "catalog.sqlite") as change:
         for content, name in enumerate(("a.jpg", "b.jpg", "latin-1 caf\udce9.jpg"), 1):
-            change.name(name, change.add_image(f"{content:064x}", 9, 640, 480, 10, 1), 7, "told")
+            change.name(name, change.add_image(f"{content:064x}", 9, (640, 480), 10, 1), 7, "told")
         change.add_segment(1, 3, 30, bytes(32))
     return tmp_path / "catalog.sqlite"
 
@@ -65,7 +65,7 @@ def test_a_catalogue_without_words_to_search_is_one_too(path: Path) -> None:
 )
 def test_other_tables_are_refused_by_readers_and_writers(path: Path, statement: str) -> None:
     in_catalog(path.parent, statement)
-    for use in (Catalog, lambda path: changing(path).__enter__()):
+    for use in (Catalog, lambda path: change_catalog(path).__enter__()):
         with pytest.raises(StoreError, match="its tables are not those of an index"):
             use(path)
     assert not path.with_name("catalog.sqlite.partial").exists()
@@ -177,7 +177,7 @@ def test_what_was_removed_cannot_be_more_than_there_was(path: Path, tombstone: s
 
 @pytest.mark.parametrize("root", [7, ["a"], "a\0b", {"a": 1}, True, 0, [], False])
 def test_a_root_that_is_no_path_is_not_believed(path: Path, root: Any) -> None:
-    with changing(path) as change:
+    with change_catalog(path) as change:
         change.describe("root", root)
     with pytest.raises(StoreError, match=r"catalog\.sqlite is damaged"):
         Catalog(path)
@@ -193,7 +193,7 @@ def test_a_description_that_is_none_is_not_believed(path: Path, value: str) -> N
 @pytest.mark.parametrize("seq", ["'x'", "-1", "9223372036854775807", "x'00'"])
 def test_the_next_segment_has_a_number(path: Path, seq: str) -> None:
     in_catalog(path.parent, f"UPDATE sqlite_sequence SET seq = {seq} WHERE name = 'segments'")
-    with pytest.raises(StoreError, match="no number"), changing(path) as change:
+    with pytest.raises(StoreError, match="no number"), change_catalog(path) as change:
         change.next_segment()
 
 
@@ -202,7 +202,7 @@ def test_what_is_told_of_a_name_is_text_when_its_words_are_written(path: Path) -
         path.parent, "UPDATE names SET text = x'00' WHERE id = 2", "UPDATE images SET caption = x'00' WHERE id = 1"
     )
     for image, name in enumerate(("a.jpg", "b.jpg"), 1):
-        with pytest.raises(StoreError, match="no text"), changing(path) as change:
+        with pytest.raises(StoreError, match="no text"), change_catalog(path) as change:
             change.name(name, image, 8)
     assert {mtime for _, mtime in Catalog(path).stamps().values()} == {7}
 
@@ -216,7 +216,7 @@ def test_a_database_elsewhere_is_none(tmp_path: Path) -> None:
 def test_many_names_may_be_written_to_a_small_catalogue(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "_STEPS", 200_000)
     monkeypatch.setattr(database, "_STEPS_A_BYTE", 0)
-    with changing(path) as change:
+    with change_catalog(path) as change:
         for number in range(5000):
             change.name(f"{number}.jpg", 1, 7)
     monkeypatch.undo()

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from featmatch import Index, UsageError, Vocabulary, cli
-from featmatch.store.generation import changing
+from featmatch.store.generation import change_catalog
 from featmatch.store.places import Naming
 from featmatch.system.trust import trusted_paths
 from tools.small_index import draw_pictures, small_index
@@ -92,7 +92,7 @@ def test_names_are_as_given_and_the_base_is_kept(index: Path, home: Path, monkey
 
 def test_an_index_without_a_base_gets_one_from_the_next_addition(index: Path, home: Path) -> None:
     Index.open(index).add(["photos"], jobs=1)
-    with changing(index / "catalog.sqlite") as change:
+    with change_catalog(index / "catalog.sqlite") as change:
         for key in ("base", "home"):
             change._connection.execute("DELETE FROM meta WHERE key = ?", (key,))
     assert Index.open(index).path_of("photos/000.png") is None
@@ -425,7 +425,7 @@ def received(home: Path, small_words: Vocabulary, tmp_path: Path) -> Path:
 
 def _play(trick: _Trick, received: Path, victim: Path) -> str:
     name, described = trick(received, victim)
-    with changing(received / "i.fm" / "catalog.sqlite") as change:
+    with change_catalog(received / "i.fm" / "catalog.sqlite") as change:
         change._connection.execute("DELETE FROM meta WHERE key IN ('base', 'home')")
         change._connection.execute("UPDATE names SET name = ? WHERE id = 1", (name,))
         for key, folder in described.items():
@@ -530,5 +530,6 @@ def test_prune_looks_at_nothing_but_what_it_was_given(
     _play(_absolute, received, home / "no such folder")
     monkeypatch.setattr("featmatch.adding.batches._is_gone", is_gone)
     report = Index.open(received / "i.fm").add([home / "photos"], jobs=1, prune=True)
+    assert looked
     assert report.vanished == looked
     assert all(path.startswith(str(home / "photos")) for path in looked)

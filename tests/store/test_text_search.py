@@ -11,8 +11,8 @@ from featmatch.errors import MissingFeatureError, UsageError
 from featmatch.images.metadata import Metadata
 from featmatch.store import text_search
 from featmatch.store.catalog import Catalog
-from featmatch.store.checking import _catalog_problems
-from featmatch.store.generation import changing, create_catalog
+from featmatch.store.consistency import catalog_problems
+from featmatch.store.generation import change_catalog, create_catalog
 
 NAMES = {
     "photos/Harbour_2019.jpg": 1,
@@ -33,17 +33,17 @@ def path(tmp_path: Path) -> Path:
 
 
 def add(path: Path, names: dict[str, int], text: str | None = None, metadata: Metadata | None = None) -> None:
-    with changing(path) as change:
+    with change_catalog(path) as change:
         segment = change.next_segment()
         change.add_segment(segment, len(names), 0, bytes(32))
         for name, content in names.items():
             sha = f"{content:064x}"
-            image = change.image_with(sha) or change.add_image(sha, 9, 64, 48, 0, segment, metadata)
+            image = change.image_with(sha) or change.add_image(sha, 9, (64, 48), 0, segment, metadata)
             change.name(name, image, 1, text)
 
 
 def found(path: Path, match: str) -> list[str]:
-    assert list(_catalog_problems(Catalog(path))) == []
+    assert list(catalog_problems(Catalog(path))) == []
     return [record.name for record in Catalog(path).images(match)]
 
 
@@ -106,7 +106,7 @@ def test_text_caption_camera_and_date_are_searched(path: Path) -> None:
 
 
 def test_it_is_in_step_with_what_is_removed_and_changed(path: Path) -> None:
-    with changing(path) as change:
+    with change_catalog(path) as change:
         change.remove(["photos/Harbour_2019.jpg"])
     assert found(path, "harbour") == ["photos/harbour-2020.jpg", "copy of harbour.jpg"]
     add(path, {"copy of harbour.jpg": 8}, "at night", Metadata(caption="ships"))
@@ -114,7 +114,7 @@ def test_it_is_in_step_with_what_is_removed_and_changed(path: Path) -> None:
     add(path, {"copy of harbour.jpg": 9}, "at noon")
     assert found(path, "night") == found(path, "ships") == []
     assert found(path, "noon") == ["copy of harbour.jpg"]
-    with changing(path) as change:
+    with change_catalog(path) as change:
         change.remove(["copy of harbour.jpg"])
         change.shrink()
         change.name("later harbour.jpg", 2, 1)
@@ -122,7 +122,7 @@ def test_it_is_in_step_with_what_is_removed_and_changed(path: Path) -> None:
 
 
 def test_what_waits_to_be_added_again_is_not_found_until_it_is(path: Path) -> None:
-    with changing(path) as change:
+    with change_catalog(path) as change:
         change.replace_segments([1], None)
     assert found(path, "harbour") == []
     add(path, NAMES)
@@ -140,9 +140,9 @@ def test_without_fts5_only_looking_up_fails_and_another_writer_catches_up(
         without.setattr(text_search, "is_available", no_module)
         with pytest.raises(MissingFeatureError, match="FTS5"):
             found(path, "harbour")
-        with changing(path) as change:
+        with change_catalog(path) as change:
             change.remove(["photos/Harbour_2019.jpg"])
-        assert list(_catalog_problems(Catalog(path))) == []
+        assert list(catalog_problems(Catalog(path))) == []
         assert len(list(Catalog(path).images())) == 6
     with pytest.raises(MissingFeatureError, match="FTS5"):
         found(path, "harbour")

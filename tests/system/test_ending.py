@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featmatch import FeatmatchError, Index, StoreError, check
-from featmatch.store.segment import write_segment
+from featmatch.store.segment_writer import write_segment
 from featmatch.system.workers import in_order
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has no such signals")
@@ -48,7 +48,7 @@ def bar(unit=""):
             sys.stdin.readline()
     yield progress
 
-progress.stages_bar = bar
+progress.progress_bars = bar
 from featmatch.__main__ import main
 main()
 """
@@ -165,19 +165,19 @@ def test_a_terminal_that_is_gone_takes_nothing_with_it(
     program = f"""{HEARING}
 import contextlib, os, sys
 from featmatch.cli import progress
-stop, images_bar = int(sys.argv.pop(1)), progress.images_bar
+stop, progress_bars = int(sys.argv.pop(1)), progress.progress_bars
 
 @contextlib.contextmanager
-def bar():
-    with images_bar() as drawn:
-        def both(done, total):
-            drawn(done, total)
+def bar(unit=""):
+    with progress_bars(unit) as drawn:
+        def both(stage, done, total):
+            drawn(stage, done, total)
             if done == stop:
                 os.write(1, b"here\\n")
                 sys.stdin.readline()
         yield both
 
-progress.images_bar = bar
+progress.progress_bars = bar
 from featmatch.__main__ import main
 main()
 """
