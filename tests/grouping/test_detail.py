@@ -185,6 +185,7 @@ def test_windows_are_the_largest_that_fit_with_most_to_see(photos: Photos) -> No
     assert [window.shape for window, _ in detail._windows(photo, photo, eye)] == [(256, 256)] * 4
     assert [window.shape for window, _ in detail._windows(photo[:200], photo[:200], eye)] == [(128, 128)] * 4
     assert {window.shape for window, _ in detail._windows(photo[:100, :80], photo[:100, :80], eye)} == {(64, 64)}
+    assert {window.shape for window, _ in detail._windows(photo[:300, :80], photo[:300, :80], eye)} == {(64, 64)}
     assert list(detail._windows(photo[:63], photo[:63], eye)) == []
     part = np.full_like(photo, 128)
     part[:, 340:] = photo[:, 340:]
