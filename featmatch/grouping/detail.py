@@ -79,7 +79,7 @@ def compare_detail(first: NDArray[np.uint8], second: NDArray[np.uint8], second_f
     """
     size, other_size = first.shape[::-1], second.shape[::-1]
     region = shared_region(second_from_first, size, other_size)
-    area = polygon_area(region) if len(region) else 0.0
+    area = polygon_area(region)
     if not area > 0:
         return None
     growth = (polygon_area(project(second_from_first, region)) / area) ** 0.5

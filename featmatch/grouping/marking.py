@@ -123,7 +123,6 @@ def _why_not(member: Member, original: Member) -> str:
         return "by a person's word only"
     size = member.width, member.height
     within = shared_region(member.homography, size, (original.width, original.height))
-    area = polygon_area(within) if len(within) else 0.0
-    if member.relation.kind in ("overlap", "contains") or area < _WITHIN * member.width * member.height:
+    if member.relation.kind in ("overlap", "contains") or polygon_area(within) < _WITHIN * member.width * member.height:
         return "shows more than the original"
     return "finer than the original" if member.relation.scale > _AS_FINE else ""

@@ -70,7 +70,7 @@ def test_links_and_spellings_are_the_same_file_and_copies_are_not(shelf: Shelf) 
     names = ("a-link.jpg", "copy/photo.jpg", "mounted/photo.jpg", spelled, "photo.jpg", "hard.jpg")
     (group,) = shelf.marked((shelf.member(1, *names),))
     assert group.original.names[:2] == ("hard.jpg", "copy/photo.jpg")  # the shortest of equals, then the other file
-    assert set(group.original.same_file) == {"photo.jpg", spelled, "mounted/photo.jpg", "a-link.jpg"}
+    assert group.original.same_file == ("photo.jpg", spelled, "mounted/photo.jpg", "a-link.jpg")
     assert len(group) == 2
     assert group.marked == ("copy/photo.jpg",)
     assert [group.original.said_of(name) for name in group.original.names[1:3]] == ["identical bytes", "same file"]
@@ -156,6 +156,33 @@ def test_only_what_is_there_in_the_original_can_go(shelf: Shelf, kind: Kind, sca
     (group,) = shelf.marked((original, member))
     assert group.marked == (("b again.jpg",) if why else ("b.jpg", "b again.jpg"))  # of equals one stays
     assert why in group.spared.get("b.jpg", "")
+
+
+def test_a_part_of_a_larger_original_can_go(shelf: Shelf) -> None:
+    original = replace(shelf.member(1, shelf.file("a.jpg")), width=300, height=250)
+    inside = shelf.member(2, shelf.file("b.jpg"), kind="crop", x=190)
+    beyond = shelf.member(3, shelf.file("c.jpg"), kind="crop", x=210)
+    (group,) = shelf.marked((original, inside, beyond))
+    assert group.marked == ("b.jpg",)
+
+
+def test_of_files_of_the_same_bytes_one_stays_and_all_others_go(shelf: Shelf) -> None:
+    names = [shelf.file(f"{number}.jpg", b"photo") for number in range(4)]
+    (group,) = shelf.marked((shelf.member(1, *names),))
+    assert group.original_by == "the shortest name"
+    assert group.marked == ("1.jpg", "2.jpg", "3.jpg")
+    (shelf.folder / "2.jpg").unlink()
+    (group,) = shelf.marked((replace(group.original, names=tuple(names)),))
+    assert (group.marked, group.spared["2.jpg"]) == (("1.jpg", "3.jpg"), "not at hand")
+
+
+def test_of_identical_files_a_real_one_is_the_original(shelf: Shelf) -> None:
+    shelf.file("the photograph.jpg", b"photo")
+    shelf.file("elsewhere.jpg", b"photo")
+    (shelf.folder / "a.jpg").symlink_to("elsewhere.jpg")
+    (group,) = shelf.marked((shelf.member(1, "a.jpg", "the photograph.jpg"),))
+    assert group.original.names == ("the photograph.jpg", "a.jpg")
+    assert group.original_by == "a real file"
 
 
 def unlinked(shelf: Shelf) -> None:
