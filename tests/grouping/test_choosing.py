@@ -14,7 +14,7 @@ from PIL import Image
 
 from featmatch.grouping import choosing
 from featmatch.grouping.choosing import NOT_COMPARED, Choice, Contender, choose
-from tests.grouping.edited import Picture, as_jpeg
+from tests.grouping.edited import EDITS, Picture, as_jpeg
 
 Photos = dict[str, NDArray[np.uint8]]
 
@@ -244,6 +244,24 @@ def test_margins_show_nothing(photos: Photos, tmp_path: Path) -> None:
     assert chosen(tmp_path, {"c.png": wider.crop((150, 100, 750, 500)), "wider.png": wider}) == (
         "wider.png", "shows the most",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("edit", ["sharpened", "enlarged"])
+def test_what_was_made_of_another_is_not_the_original(photos: Photos, tmp_path: Path, edit: str) -> None:
+    photo = Image.fromarray(photos["coffee"])
+    photo.save(tmp_path / "the source.png")
+    EDITS[edit][0](photo).save(tmp_path / "c.png")
+    group = []
+    for number, name in enumerate(("the source.png", "c.png")):
+        with Image.open(tmp_path / name) as picture:
+            width, height = picture.size
+        placed = np.diag([600 / width, 400 / height, 1])
+        group.append(
+            contender(
+                number, name=name, path=str(tmp_path / name), width=width, height=height, placed=placed, format="PNG"
+            )
+        )
+    assert choose(group) == replace(choose(group), original=0, by="not enlarged, reduced or sharpened")
 
 
 def test_what_compression_took_is_not_in_the_original(photos: Photos, tmp_path: Path) -> None:
