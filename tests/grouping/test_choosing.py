@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from featmatch.grouping import choosing
 from featmatch.grouping.choosing import NOT_COMPARED, Choice, Contender, choose
@@ -72,6 +72,12 @@ def test_an_image_shows_all_of_another_but_for_a_little(more: int, decided: bool
     large = contender(2, name="the longer name", width=400 + more, placed=shifted(-more / 2), format="PNG")
     choice = choose([contender(1, format="PNG"), large])
     assert choice == (Choice(2, "shows the most") if decided else Choice(1, "the shortest name"))
+
+
+def test_of_images_that_show_all_the_largest_is_no_better() -> None:
+    large = contender(2, name="the longer name", width=410, placed=shifted(-5), format="PNG")
+    crop = contender(3, width=100, placed=shifted(50), format="PNG")
+    assert choose([contender(1, format="PNG"), large, crop]) == Choice(1, "the shortest name")
 
 
 def test_where_all_lack_something_the_largest_shows_the_most() -> None:
@@ -246,22 +252,42 @@ def test_margins_show_nothing(photos: Photos, tmp_path: Path) -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("edit", ["sharpened", "enlarged"])
-def test_what_was_made_of_another_is_not_the_original(photos: Photos, tmp_path: Path, edit: str) -> None:
+@pytest.mark.parametrize(
+    ("edit", "negative", "by"),
+    [
+        ("sharpened", False, "not enlarged, reduced or sharpened"),
+        ("enlarged", False, "not enlarged, reduced or sharpened"),
+        ("reduced", False, "most resolved detail"),
+        ("blurred", True, "most resolved detail"),
+    ],
+)
+def test_what_was_made_of_another_is_not_the_original(
+    photos: Photos, tmp_path: Path, edit: str, negative: bool, by: str
+) -> None:
     photo = Image.fromarray(photos["coffee"])
     photo.save(tmp_path / "the source.png")
-    EDITS[edit][0](photo).save(tmp_path / "c.png")
+    edited = EDITS[edit][0](photo)
+    (ImageOps.invert(edited) if negative else edited).save(tmp_path / "c.png")
     group = []
     for number, name in enumerate(("the source.png", "c.png")):
         with Image.open(tmp_path / name) as picture:
             width, height = picture.size
         placed = np.diag([600 / width, 400 / height, 1])
+        is_negative = negative and number == 1
         group.append(
             contender(
-                number, name=name, path=str(tmp_path / name), width=width, height=height, placed=placed, format="PNG"
-            )
+                number,
+                name=name,
+                path=str(tmp_path / name),
+                width=width,
+                height=height,
+                placed=placed,
+                negative=is_negative,
+                format="PNG",
+            )  # fmt: skip
         )
-    assert choose(group) == replace(choose(group), original=0, by="not enlarged, reduced or sharpened")
+    choice = choose(group)
+    assert (choice.original, choice.by) == (0, by)
 
 
 def test_what_compression_took_is_not_in_the_original(photos: Photos, tmp_path: Path) -> None:
