@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from featmatch.adding.batches import AddReport as AddReport
-    from featmatch.adding.batches import Failure as Failure
+    from featmatch.adding.one_image import Failure as Failure
     from featmatch.errors import FeatmatchError as FeatmatchError
     from featmatch.errors import ImageError as ImageError
     from featmatch.errors import MissingFeatureError as MissingFeatureError
@@ -42,7 +42,8 @@ __version__ = "0.1.0"
 
 # Each name is imported when it is first used: OpenCV, SciPy and numba take longer to import than most commands to run.
 _HOMES = {
-    "adding.batches": ("AddReport", "Failure"),
+    "adding.batches": ("AddReport",),
+    "adding.one_image": ("Failure",),
     "proof.pair": ("Verification", "verify"),
     "proof.proof": ("Proof",),
     "proof.relation": ("Relation",),

@@ -10,7 +10,7 @@ from featmatch.system import ending
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    ending.at_once()
+    ending.exit_on_signals()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # of libraries: what went wrong is told in our own words
     from featmatch.cli import main

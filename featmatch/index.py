@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from featmatch.adding.batches import AddReport, Target, add_files, remove_vanished
+from featmatch.adding.batches import AddOptions, AddReport, Target, add_files
+from featmatch.adding.pruning import remove_vanished
 from featmatch.arguments import check_kind, check_number, check_run, checked_path, checked_paths
 from featmatch.features.extraction import FeatureOptions, features_wanted
 from featmatch.geometry.matches import GeometryOptions
@@ -89,7 +91,7 @@ class Index(Reader):
         Args:
             paths: as given they become part of the images' names; with a root, relative to that. Without, relative ones
                 are as seen from where the first ``add`` ran; those that do not lie below it get their absolute path.
-            jobs: processes to work with; -1: one for each core. The result does not depend on it.
+            jobs: processes; -1: one for each core, -2: one less, and so on. The result does not depend on it.
             text: kept with each image that is added.
             timeout: seconds that one image may take; one that takes longer is reported as failed.
             max_pixels: larger images are reported as too large. It is not kept in the index.
@@ -108,14 +110,12 @@ class Index(Reader):
         given = checked_paths(paths, "paths")
         check_run(jobs, progress)
         check_kind(text, "text", str)
-        decoding = DecodingOptions(timeout, max_pixels)
+        options = AddOptions(jobs, DecodingOptions(timeout, max_pixels), pages, text)
         with become_writer(self, wait=wait):
             naming, files = self.whereabouts.prepare_addition(given, self.snapshot.catalog)
             target = Target(self.folder, naming, self.options, len(self.vocabulary))
-            report = add_files(
-                files, target, jobs=jobs, decoding=decoding, pages=pages, text=text,
-                progress=progress or ignore, committed=lambda: merge_due(self),
-            )  # fmt: skip
+            committed = functools.partial(merge_due, self)
+            report = add_files(files, target, options, progress=progress or ignore, committed=committed)
             if prune:
                 report.vanished.extend(remove_vanished(given, target))
             return report
@@ -233,7 +233,7 @@ class Index(Reader):
         images are compared. Where it cannot be kept, the groups are the same, and ``.unremembered`` says why.
 
         Args:
-            jobs: processes to work with; -1: one for each core. The result does not depend on it.
+            jobs: processes; -1: one for each core, -2: one less, and so on. The result does not depend on it.
             progress: called with images compared and in all.
 
         Returns:

@@ -10,8 +10,6 @@ import pytest
 from PIL import Image
 
 from featmatch import Index, UsageError, Vocabulary, check
-from featmatch.names import is_below, name_below
-from featmatch.store.places import Naming
 from tools.small_index import draw_pictures, small_index
 
 
@@ -90,7 +88,7 @@ def test_a_renamed_file_is_not_extracted_again(index: Index, collection: Path, m
     index.add([collection], jobs=1)
     (collection / "a.png").rename(collection / "renamed.png")
     with monkeypatch.context() as patch:
-        patch.setattr("featmatch.adding.batches._index_file", None)
+        patch.setattr("featmatch.adding.batches.index_file", None)
         report = index.add([collection], jobs=1, prune=True)
     assert report.added == [str(collection / "renamed.png")]
     assert report.vanished == [str(collection / "a.png")]
@@ -129,48 +127,6 @@ def test_pixels_are_compared_with_files_as_they_were_indexed_only(
     (less,) = set(scores())
     shutil.copy(pictures[3], one)
     assert set(scores()) == {less}
-
-
-# What vanished
-
-
-def test_what_vanished_stays_until_it_is_pruned(index: Index, collection: Path) -> None:
-    index.add([collection], jobs=1)
-    (collection / "a.png").unlink()
-    assert index.add([collection], jobs=1).vanished == []
-    assert len(index) == 2
-    assert index.add([collection], jobs=1, prune=True).vanished == [str(collection / "a.png")]
-    assert names(index) == [str(collection / "deep" / "b.png")]
-
-
-def test_only_what_lies_below_the_paths_is_pruned(index: Index, collection: Path, tmp_path: Path) -> None:
-    beside = tmp_path / "photos 2"
-    shutil.copytree(collection, beside)
-    index.add([collection, beside], jobs=1)
-    shutil.rmtree(beside / "deep")
-    (collection / "a.png").unlink()
-    (beside / "a.png").unlink()
-    assert index.add([collection], jobs=1, prune=True).vanished == [str(collection / "a.png")]
-    assert index.add([beside], jobs=1, prune=True).vanished == [str(beside / "a.png"), str(beside / "deep" / "b.png")]
-
-
-def test_pages_vanish_with_their_file(index: Index, pictures: list[Path], collection: Path) -> None:
-    scan = save_scan(pictures[2:5], collection / "scan.tif")
-    index.add([collection], pages=True)
-    assert names(index)[1:4] == [f"{scan}#page={page}" for page in (1, 2, 3)]
-    assert index.add([collection], pages=True, prune=True).vanished == []
-    scan.unlink()
-    assert index.add([collection], prune=True).vanished == [f"{scan}#page={page}" for page in (1, 2, 3)]
-    assert check(index.folder)
-
-
-def test_a_path_that_is_not_there_prunes_nothing(index: Index, collection: Path) -> None:
-    index.add([collection], jobs=1)
-    collection.rename(collection.with_name("not mounted"))
-    report = index.add([collection], jobs=1, prune=True)
-    assert report.vanished == []
-    assert [failure.status for failure in report.failed] == ["not_found"]
-    assert len(index) == 2
 
 
 # A root
@@ -251,29 +207,3 @@ def test_what_is_not_below_the_root_is_refused_and_nothing_changes(
     with pytest.raises(UsageError, match="root"):
         index.add([collection, pictures[0]], jobs=1)
     assert (index.folder / "catalog.sqlite").read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    ("root", "path", "name"),
-    [("a", "a/b.jpg", "b.jpg"), ("/x", "/x/y/z.jpg", "y/z.jpg"), ("a", "a", ".")],
-)
-def test_a_name_leads_back_to_its_path(root: str, path: str, name: str) -> None:
-    assert name_below(root, path) == name
-    assert Naming(root, is_root=True).path_of(name) == path
-
-
-@pytest.mark.parametrize("path", ["..", "b.jpg", "../a2/b.jpg", "/elsewhere"])
-def test_a_path_outside_the_root_has_no_name(path: str) -> None:
-    with pytest.raises(UsageError):
-        name_below("a", path)
-
-
-@pytest.mark.parametrize(
-    ("top", "name", "below"),
-    [
-        ("a", "a/b", True), ("a", "a", True), ("a", "ab", False), ("a/b", "a", False), ("/", "/x", True),
-        (".", "x/y", True), (".", "../x", False), (".", "/x", False), (".", "..x", True), ("..", "../x", True),
-    ],
-)  # fmt: skip
-def test_below_is_by_whole_parts_of_a_path(top: str, name: str, below: bool) -> None:
-    assert is_below(top, name) is below

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -37,11 +38,11 @@ from numpy.typing import NDArray
 
 from featmatch import FeatureOptions, Index
 from featmatch.adding import batches
+from featmatch.adding.one_image import IndexedFile
 from featmatch.evaluation.compositions import compose
 from featmatch.evaluation.edits import Picture, Random
 from featmatch.features.extraction import Features, extract_grey
 from featmatch.features.looks import whole_picture
-from featmatch.images.decoding import USUAL
 from featmatch.images.folders import image_files
 from featmatch.images.metadata import Metadata
 from featmatch.images.pixels import GreyImage, load_display, load_grey
@@ -148,8 +149,9 @@ def build(folder: Path, images: int, photos: Photos, options: FeatureOptions) ->
     names = [at.get(number, f"synthetic/{number // 1000:04d}/{number:07d}.jpg") for number in range(images)]
     making = 0.0
 
-    def indexed(paths: Sequence[str], *_: object) -> Iterator[tuple[str, batches._Indexed]]:
+    def indexed(function: object, tasks: Sequence[tuple[Any, ...]], **_: object) -> Iterator[IndexedFile]:
         nonlocal making
+        paths = [path for path, *_ in tasks]
         for first in range(0, len(paths), batches.BATCH_IMAGES):
             began = time.perf_counter()
             some = paths[first : first + batches.BATCH_IMAGES]
@@ -157,9 +159,9 @@ def build(folder: Path, images: int, photos: Photos, options: FeatureOptions) ->
             making += time.perf_counter() - began
             for path, image in zip(some, made, strict=True):
                 digest = hashlib.sha256(path.encode(errors="surrogateescape")).hexdigest()
-                yield path, batches._Indexed(digest, 100_000, 1, planted.get(path, image), Metadata())
+                yield IndexedFile(digest, 100_000, 1, planted.get(path, image), Metadata(), False)
 
-    before, vars(batches)["_indexed"] = batches._indexed, indexed
+    before, vars(batches)["in_order"] = vars(batches)["in_order"], indexed
     target = batches.Target(folder, Naming(os.getcwd()), options, len(index.vocabulary))
     tenths: list[float] = []
 
@@ -170,13 +172,11 @@ def build(folder: Path, images: int, photos: Photos, options: FeatureOptions) ->
     try:
         with PeakMemory() as memory, become_writer(index):
             began = time.perf_counter()
-            batches.add_files(
-                names, target, jobs=1, decoding=USUAL, pages=False, text=None, progress=progress,
-                committed=lambda: merge_due(index),
-            )  # fmt: skip
+            merging = functools.partial(merge_due, index)
+            batches.add_files(names, target, batches.AddOptions(jobs=1), progress=progress, committed=merging)
             took = time.perf_counter() - began - making
     finally:
-        vars(batches)["_indexed"] = before
+        vars(batches)["in_order"] = before
     return {
         "images": images,
         "build_s": took,

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
 from featmatch import FeatureOptions, Index, Vocabulary, train_vocabulary
-from featmatch.adding import batches
-from featmatch.images.decoding import USUAL
 from featmatch.system.worker_loop import be_at_work
 from featmatch.words.training import TrainingOptions
 
@@ -54,11 +50,6 @@ def settle() -> None:
 def index_in_this_process() -> None:
     """Let ``add`` extract features in the process that calls it, whatever it does elsewhere: it is forked often."""
     be_at_work()
-
-    def indexed(names: Sequence[str], vocabulary: Path, options: FeatureOptions, *_: object) -> Iterator[Any]:
-        yield from ((name, batches._index_file(name, vocabulary, options, USUAL)) for name in names)
-
-    vars(batches)["_indexed"] = indexed
 
 
 def open_handles() -> int:

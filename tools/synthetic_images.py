@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.features.extraction import FeatureOptions, Features
-from featmatch.features.looks import Look, WholePicture, whole_picture
+from featmatch.features.looks import LookArray, WholePicture, whole_picture
 from featmatch.features.symmetry import Variant, variants_of
 from featmatch.images.pixels import GreyImage
 from featmatch.store.postings import Postings, quantised
@@ -55,7 +55,7 @@ class Material:
     offsets: NDArray[np.int64]
     words: NDArray[np.int32]
     postings: Postings
-    looks: Look
+    looks: LookArray
 
     @classmethod
     def of(

@@ -66,7 +66,7 @@ def main() -> None:
     keep_decoders_quiet()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    with ending.raised():
+    with ending.raise_signals():
         try:
             status = cli(standalone_mode=False, prog_name="featmatch")
         except BaseException as error:

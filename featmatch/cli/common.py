@@ -52,7 +52,11 @@ vocabulary_option = click.option(
     help="Visual vocabulary, as `train` writes it.  [default: shipped]",
 )
 jobs_option = click.option(
-    "--jobs", type=int, default=-1, metavar="N", help="Number of processes; -1: one for each core.  [default: -1]"
+    "--jobs",
+    type=int,
+    default=-1,
+    metavar="N",
+    help="Number of processes; -1: one for each core, -2: one fewer, and so on.  [default: -1]",
 )
 root_option = click.option(
     "--root",

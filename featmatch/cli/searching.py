@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from featmatch.proof.pair import Verification
     from featmatch.search.matches import Matches
 
+_DECODERS = "featmatch.images.preload"  # loaded in the process that will decode, while this one loads the rest
+
 
 @click.command()
 @index_argument
@@ -66,7 +68,7 @@ def query(
     """
     if as_json and as_csv:
         raise click.UsageError("use only one of --json and --csv")
-    prepare()
+    prepare(_DECODERS)
     opened = featmatch.Index.open(index, root=root)
     show: Callable[[str, Matches], None] = (
         results.print_matches_json if as_json else results.MatchesCsv() if as_csv else results.print_matches_table
@@ -113,7 +115,7 @@ def verify(
 
     A copy may show the whole of the other image or a part of it.
     """
-    prepare()
+    prepare(_DECODERS)
     proof: Verification = featmatch.verify(a, b, features=features or "sift", timeout=timeout, max_pixels=max_pixels)
     if as_json:
         printing.print_object(proof.to_dict())
@@ -147,7 +149,7 @@ def explain(
     Prints a line for each stage of the search that the pair reaches, the conclusion, and what would let it pass. NAME
     is the name of an image in INDEX. Exit status: 0 it matches, 1 it does not.
     """
-    prepare()
+    prepare(_DECODERS)
     opened = featmatch.Index.open(index, root=root)
     explanation = opened.explain(query, name_meant(opened, name), timeout=timeout, max_pixels=max_pixels)
     if as_json:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import shutil
 import time
@@ -34,7 +33,8 @@ from featmatch.search.matches import Match
 from featmatch.store.info import IndexInfo
 from featmatch.store.layout import VOCABULARY
 from featmatch.system.progress import StageProgress, ignore, of_stage
-from featmatch.system.workers import Lost, in_order
+from featmatch.system.worker_loop import at_work
+from featmatch.system.workers import Lost, in_order, processes_for
 
 _TRIAL_SECONDS = 600.0
 
@@ -157,7 +157,7 @@ def evaluate(
         options: what is tried.
         features: a detector by name, or options to extract with.
         vocabulary: file of the vocabulary; None: the shipped one.
-        jobs: processes; -1: one for each core. Only times depend on it.
+        jobs: processes; -1: one for each core, -2: one fewer, and so on. Only times depend on it.
         progress: called with the stage, what is done of it, and its total.
 
     Raises:
@@ -224,10 +224,10 @@ def _in_parallel(
     trials: Sequence[Trial], plan: Plan, workspace: Path, twins: frozenset[tuple[str, str]], jobs: int
 ) -> Iterator[Record]:
     """Run the trials; yield their records in the order of the trials."""
-    if jobs == 1:
+    processes = processes_for(jobs, len(trials))
+    if processes == 1:
         yield from (run(trial, plan, workspace, twins) for trial in trials)
         return
-    processes = os.cpu_count() or 1 if jobs < 0 else jobs
     tasks = [(trial, plan, workspace, twins) for trial in trials]
     with contextlib.closing(in_order(run, tasks, jobs=processes, seconds=_TRIAL_SECONDS)) as records:
         for record in records:
@@ -298,7 +298,7 @@ def _without_workspace(name: str, workspace: Path) -> str:
 @lru_cache(maxsize=2)
 def index_of(suite: str, workspace: Path) -> Index:
     """The index of a suite. A first query, which is not measured, loads what is loaded at first use."""
-    if multiprocessing.parent_process() is not None:
+    if at_work():
         cv2.setNumThreads(1)  # the processes share the cores already
     index = Index.open(workspace / _index_name(suite))
     first = index.path_of(next(index.images()).name)

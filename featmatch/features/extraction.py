@@ -1,4 +1,4 @@
-"""Grey pixels -> Features: keypoints spread over the picture, and their descriptors."""
+"""Grey pixels -> keypoints spread over the picture, and their descriptors."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class FeatureOptions:
 
     @classmethod
     def of(cls, detector: str = "sift", speed: str = "balanced") -> FeatureOptions:
-        """The options of a speed, one of ``SPEEDS``; docs/benchmarks.md has what each finds, and in what time.
+        """Options by speed, one of ``SPEEDS``; docs/benchmarks.md says what each finds, and in what time.
 
         Raises:
             UsageError: there is no such detector, or no such speed.
@@ -70,10 +70,10 @@ class FeatureOptions:
 
     @classmethod
     def of_index(cls, kept: Any) -> FeatureOptions:
-        """The options that an index keeps.
+        """Options as an index stores them, checked: the index may come from a stranger.
 
         Raises:
-            UsageError: they are none, whatever they are.
+            UsageError: they are no such options.
         """
         names = set(cls.__dataclass_fields__)
         if not isinstance(kept, dict) or not {"detector"} <= kept.keys() <= names:
@@ -84,11 +84,15 @@ class FeatureOptions:
         return cls(**kept)
 
     def description(self) -> str:
-        """All options, for a person."""
+        """All options in one line, for people to read."""
         return ", ".join(f"{name} {value}" for name, value in vars(self).items())
 
     def limit(self, long_side_px: int) -> int:
-        """Number of features to keep of a picture whose working size has this longer side."""
+        """Number of features to keep of a picture with this longer side at its working size.
+
+        >>> FeatureOptions().limit(640), FeatureOptions().limit(2000)
+        (800, 4000)
+        """
         share = (long_side_px - 640) / max(self.longest_px - 640, 1)
         return round(self.features + min(max(share, 0.0), 1.0) * (self.features_at_longest - self.features))
 
@@ -133,10 +137,10 @@ class Features:
 
 
 def features_wanted(features: object) -> FeatureOptions:
-    """Options to extract with, or those of a detector that is named.
+    """Options as they are, or the usual ones of a detector given by name.
 
     Raises:
-        UsageError: they are neither, or there is no such detector.
+        UsageError: it is neither, or there is no such detector.
     """
     check_kind(features, "features", str, FeatureOptions, none=False)
     return features if isinstance(features, FeatureOptions) else FeatureOptions(detector=str(features))
@@ -178,7 +182,11 @@ def extract(
 
 
 def extract_grey(grey: GreyImage, options: FeatureOptions) -> Features:
-    """Find the features of a picture that is decoded already."""
+    """Find the features of a decoded picture.
+
+    Raises:
+        MissingFeatureError: the installed OpenCV lacks the detector.
+    """
     height, width = grey.pixels.shape
     limit = options.limit(max(height, width))
     if min(height, width) < _SMALLEST_PX:
@@ -238,7 +246,7 @@ def _whole_numbers(raw: NDArray[Any], detector: str) -> NDArray[np.uint8]:
     return np.asarray(np.clip(np.rint(raw * 255) + 128, 0, 255), np.uint8)
 
 
-# Those that take a bound find more than are kept, so that there is something to spread over the picture.
+# Detectors that take a limit are asked for more than are kept, so that ``spread`` has something to choose from.
 def _sift(limit: int) -> Any:
     # A contrast threshold far below OpenCV's 0.04 leaves something to choose from where a picture is dull.
     return _opencv.SIFT_create(nfeatures=3 * limit, contrastThreshold=0.004)
@@ -254,8 +262,8 @@ def _orb(limit: int) -> Any:
 
 
 def _brisk(limit: int) -> Any:
-    del limit  # BRISK has no such bound; the spread takes what it keeps
-    if not hasattr(_own, "brisk"):  # it computes its pattern for a tenth of a second
+    del limit  # BRISK takes no limit
+    if not hasattr(_own, "brisk"):  # computing its pattern takes a tenth of a second
         _own.brisk = _moved("BRISK_create")(thresh=20)
     return _own.brisk
 
@@ -277,7 +285,7 @@ def _surf(limit: int) -> Any:
 
 
 def _moved(name: str) -> Any:
-    """AKAZE, KAZE and BRISK are in ``cv2`` up to OpenCV 4 and in ``cv2.xfeatures2d`` from 5 on."""
+    """A detector that is in ``cv2`` up to OpenCV 4 and in ``cv2.xfeatures2d`` from 5 on."""
     found = getattr(_opencv, name, None) or getattr(getattr(_opencv, "xfeatures2d", None), name, None)
     if found is None:
         raise MissingFeatureError(f"this OpenCV has no {name}; {remedy()}")
@@ -295,8 +303,8 @@ _CREATE: dict[str, Callable[[int], Any]] = {
     "surf": _surf,
 }
 
-# Features kept of a picture of 640 px, and of one at the largest working size. Those that say less, and cost less, are
-# kept in larger numbers: a tenth of a 480 px photo holds too few of them else.
+# Features kept of a picture of 640 px, and of one at the largest working size. Detectors whose features are cheaper and
+# less distinctive keep more of them: otherwise a tenth of a 480 px photo would hold too few.
 _FEATURES = {
     "sift": (800, 4000),
     "akaze": (1500, 6000),
@@ -308,4 +316,4 @@ _FEATURES = {
 
 DESCRIPTOR_SIZE = {"sift": 128, "akaze": 488, "orb": 256, "brisk": 512, "kaze": 64, "surf": 64}
 
-_SMALLEST_PX = 16  # no detector finds anything in less, and some fail
+_SMALLEST_PX = 16  # in a smaller picture no detector finds anything, and some fail

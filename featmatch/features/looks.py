@@ -1,7 +1,7 @@
-"""What a picture looks like as a whole, in 99 bytes, and how alike two such looks are.
+"""Global descriptors: what a picture looks like as a whole, in 99 bytes, and how alike two such looks are.
 
-This is for pictures that have too few features to be told by them: a sky, a product on white, a blurred photo, an icon.
-All of it is taken from the picture at 32 x 32 px, whatever its shape.
+This is for pictures that have too few features to be recognised by them: a sky, a product on white, a blurred photo,
+an icon. All of it is computed from the picture at 32 x 32 px, whatever its shape.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ _COLOUR_STEPS = 3  # of red, green and blue
 
 # What an index keeps of an image beside its perceptual hash: the layout is the lowest frequencies of the cosine
 # transform, (frequency down, frequency across) flat, in steps of a 12th of an octave; the colours are a histogram.
-Look: TypeAlias = "NDArray[np.void]"
+LookArray: TypeAlias = "NDArray[np.void]"
 LOOK = np.dtype([("layout", "i1", _WAVES**2), ("colours", "u1", _COLOUR_STEPS**3)])
 
 _STEPS_AN_OCTAVE = 12
-_UNIT = 4.0  # coefficients well below are kept on a straight scale
-_NOISE = 6.0  # of a coefficient, in each picture: an eighth of a grey level over the picture, and JPEG leaves as much
-_CLOSEST = 0.999  # correlation (squared) above this says no more
+_UNIT = 4.0  # coefficients well below this are kept on a linear scale
+_NOISE = 6.0  # of a coefficient in each picture: an eighth of a grey level over the picture; JPEG leaves as much
+_CLOSEST = 0.999  # a squared correlation above this counts as this
 
-# Coefficients of about one frequency, whose size is about one size; the mean is none of them.
+# Coefficients of similar frequency are of similar size, and form a band; the mean belongs to none.
 _FREQUENCIES = np.hypot(*np.mgrid[:_WAVES, :_WAVES]).ravel()
 _EDGES = (0.5, 1.8, 3.2, 4.8, 6.5, 11.0)
 _BANDS = [np.flatnonzero(np.digitize(_FREQUENCIES, _EDGES) == band) for band in range(1, len(_EDGES))]
 
-# With less than this to tell it by, nats, a picture is as good as any other: one tone, or one gradient.
+# With less detail than this, nats, a picture cannot be told from others: one tone, or one gradient.
 LEAST_DETAIL = 3.0
 
 
 @dataclass(frozen=True)
 class WholePicture:
-    """A picture in its eight forms, in the order of ``undone``.
+    """Global descriptors of a picture in its eight forms (quarter turns, mirrored or not), in the order of ``undone``.
 
     Attributes:
         phashes: (8,) uint64, perceptual hashes.
@@ -57,11 +57,11 @@ class WholePicture:
     """
 
     phashes: NDArray[np.uint64]
-    looks: Look
+    looks: LookArray
 
     @property
     def detail(self) -> float:
-        """How much there is to tell the picture by, nats."""
+        """How much there is to recognise the picture by, nats: the likeness of the picture to itself."""
         return float(likeness(self.looks[:1], self.looks[:1])[0])
 
 
@@ -83,12 +83,27 @@ def whole_picture(grey: GreyImage) -> WholePicture:
 
 
 def undone(pixels: NDArray[np.uint8], form: int) -> NDArray[np.uint8]:
-    """A picture that was turned counter-clockwise by ``form % 4`` quarters, then mirrored if above 3, as it was."""
+    """Undo a turn counter-clockwise by ``form % 4`` quarters that was followed, for forms above 3, by mirroring.
+
+    Args:
+        pixels: (H, W) uint8.
+        form: 0 to 7.
+
+    Returns:
+        (H, W) or (W, H) uint8, the picture before the turn.
+
+    >>> undone(np.array([[1, 2], [3, 4]], np.uint8), 1).tolist()
+    [[3, 1], [4, 2]]
+    """
     return np.rot90(pixels[:, ::-1] if form >= 4 else pixels, -(form % 4))
 
 
 def original_from_undone(form: int, width: int, height: int) -> tuple[NDArray[np.float64], tuple[int, int]]:
-    """(3, 3): px of a picture of this size to px of it ``undone``; and the width and height of that."""
+    """The map from pixels of a picture of this size to pixels of it ``undone``.
+
+    Returns:
+        (3, 3) float64, and the width and height of the picture ``undone``, px.
+    """
     matrix = np.eye(3)
     if form >= 4:
         matrix = mirror_matrix(width)
@@ -98,16 +113,19 @@ def original_from_undone(form: int, width: int, height: int) -> tuple[NDArray[np
     return matrix, (width, height)
 
 
-def likeness(looks: Look, others: Look) -> NDArray[np.float64]:
-    """How much less likely it is that two layouts are so alike by chance than not at all, nats; near 0 for unlike ones.
+def likeness(looks: LookArray, others: LookArray) -> NDArray[np.float64]:
+    """Log-likelihood ratio (nats) of pairs of layouts against chance agreement; near 0 for unrelated pictures.
 
-    Of N coefficients that are alike by chance, the density of a correlation r falls with (1 - r^2)^((N - 1) / 2) about;
-    N is how many of a band of frequencies are of any size. What is below the noise does not correlate. So two plain
-    pictures, or two gradients, have little to say, however alike they are.
+    The correlation r of N random coefficients has a density that falls about as (1 - r^2)^((N - 1) / 2). N is the
+    number of coefficients of a frequency band that are not close to zero. Coefficients below the noise add nothing to
+    the correlation. So two plain pictures, or two gradients, get a low value however alike they are.
 
     Args:
         looks: (N,) of ``LOOK``.
         others: (N,) of the same.
+
+    Returns:
+        (N,) float64, one for each pair.
     """
     a, b = _waves(looks), _waves(others)
     total = np.zeros(len(a))
@@ -120,14 +138,22 @@ def likeness(looks: Look, others: Look) -> NDArray[np.float64]:
     return total
 
 
-def colour_likeness(looks: Look, others: Look) -> NDArray[np.float64]:
-    """Of (N,) pairs: 1 where both have the same colours, 0 where they have none in common (Bhattacharyya)."""
+def colour_likeness(looks: LookArray, others: LookArray) -> NDArray[np.float64]:
+    """Bhattacharyya coefficient of the colours of pairs: 1 for the same colours, 0 for none in common.
+
+    Args:
+        looks: (N,) of ``LOOK``.
+        others: (N,) of the same.
+
+    Returns:
+        (N,) float64, 0 to 1.
+    """
     a, b = looks["colours"].astype(np.float64), others["colours"].astype(np.float64)
     energy = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
     return np.asarray((a * b).sum(axis=1) / np.maximum(energy, 1.0))
 
 
-def _waves(looks: Look) -> NDArray[np.float64]:
+def _waves(looks: LookArray) -> NDArray[np.float64]:
     steps = looks["layout"].astype(np.float64)
     return np.asarray(np.sign(steps) * _UNIT * (np.exp2(np.abs(steps) / _STEPS_AN_OCTAVE) - 1))
 

@@ -1,7 +1,7 @@
 """What mirroring a picture, or making it negative, does to its features.
 
-The two edits commute and each undoes itself, so a variant is a number of two bits, and applying one to another is
-XOR. With OpenCV's layout of SIFT (4 rows, 4 columns, 8 orientations) each variant is a permutation of the descriptor.
+The two edits commute and each undoes itself, so a variant is a number of two bits, and two variants combine by XOR.
+With OpenCV's layout of SIFT (4 rows, 4 columns, 8 orientations) each variant is a permutation of the descriptor.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ SIFT_PERMUTATIONS = _sift_permutations()
 
 
 def with_descriptors_of(features: Features, variant: Variant) -> Features:
-    """SIFT features as they would be found in the mirrored or negative picture, without looking at it."""
+    """SIFT features as they would be found in the mirrored or negative picture, from those of the plain one."""
     return replace(with_places_of(features, variant), descriptors=features.descriptors[:, SIFT_PERMUTATIONS[variant]])
 
 
 def with_places_of(features: Features, variant: Variant) -> Features:
-    """The same for keypoints and angles alone; descriptors, which the index does not keep, stay as they are."""
+    """Keypoints and angles as in the mirrored or negative picture; the descriptors stay those of the plain one."""
     keypoints, angles = features.keypoints, features.angles
     if variant.mirrored:
         keypoints = keypoints * np.array([-1, 1], np.float32) + np.array([features.width - 1, 0], np.float32)

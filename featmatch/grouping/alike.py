@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.features.looks import FEW_FEATURES, Look
+from featmatch.features.looks import FEW_FEATURES, LookArray
 from featmatch.geometry.maps import Matrix, scaling_matrix
 from featmatch.proof.whole import evidence_of_looks
 from featmatch.store.segment import Segment
@@ -31,7 +31,7 @@ class StoredLooks:
 
     ids: NDArray[np.int64]
     phashes: NDArray[np.uint64]
-    looks: Look
+    looks: LookArray
     features: NDArray[np.int32]
     sizes: NDArray[np.int32]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -31,7 +30,7 @@ from featmatch.store.reader import Reader
 from featmatch.store.records import ImageRecord
 from featmatch.store.writing import hold_writer_lock
 from featmatch.system.progress import Progress
-from featmatch.system.workers import Lost, in_order
+from featmatch.system.workers import Lost, in_order, processes_for
 
 _BLOCK_IMAGES = 100  # images that are compared as one task, and saved as one record
 _FEW_IMAGES = 200  # new images up to which starting processes takes longer than comparing
@@ -100,7 +99,7 @@ def _choices(groups: Sequence[Sequence[Contender]], jobs: int) -> Iterator[Choic
     known = choices.recalled(groups)
     new = [group for group, choice in zip(groups, known, strict=True) if choice is None]
     there = [group for group in new if any(one.path for one in group)]
-    processes = min(os.cpu_count() or 1 if jobs < 0 else jobs, max(len(there), 1))
+    processes = processes_for(jobs, len(there))
     seconds = _CHOICE_SECONDS * (1 + max(map(len, there), default=0) / 10)
     results = in_order(choose, [(group,) for group in there], jobs=processes, seconds=seconds)
     with contextlib.closing(results):
@@ -161,10 +160,8 @@ def _compared(
         for block in blocks:
             yield block, compare_block(reader, block, earlier)
         return
-    import joblib
-
     tasks = ((str(reader.folder.absolute()), block, earlier) for block in blocks)
-    processes = jobs if jobs > 0 else max(joblib.cpu_count() + 1 + jobs, 1)
+    processes = processes_for(jobs, len(blocks))
     results = in_order(_compare_in_process, tasks, jobs=processes, seconds=_BLOCK_SECONDS)
     with contextlib.closing(results):
         for block, pairs in zip(blocks, results, strict=True):

@@ -92,7 +92,7 @@ class Pair:
         proven by their looks.
 
         Args:
-            detector: of the index; each has its own fit.
+            detector: of the index; each has its own weights.
         """
         weights = feature_weights(detector, with_pixels=False)
         share = self.again + min(self.geometry, _MOST_GEOMETRY) / _GEOMETRY_AS_REPEATED

@@ -1,4 +1,4 @@
-"""Files that are cut short are read as far as they go; what is missing does not count as picture."""
+"""Files that are cut short: they are decoded as far as they go, and the missing rows do not count as picture."""
 
 from __future__ import annotations
 
@@ -9,45 +9,46 @@ from PIL import Image, JpegImagePlugin
 
 from featmatch.errors import ImageError
 
-_FEWEST_ROWS = 16  # that came, of a picture that has them
+_FEWEST_ROWS = 16  # that must have come, of a picture that has as many
 _END_OF_JPEG = b"\xff\xd9"
 _JPEG_FILLER = 128  # the grey that libjpeg fills in
-_JPEG_BLOCK_ROWS = 32  # at most, of which a part may be filler: a row of blocks, and one that is smoothed into it
+_JPEG_BLOCK_ROWS = 32  # rows that may be filler in part: a row of blocks, and one that is smoothed into it
 
 
 def load(image: Image.Image) -> bool:
-    """Decode a picture as far as its file goes; return whether that is short of its end.
+    """Decode a picture as far as its file goes; return whether the file is cut short.
 
-    Pillow has a switch for this (``LOAD_TRUNCATED_IMAGES``), but for all of the process, and it does not say which file
-    was short. Without it, what was decoded before the error is in the picture all the same.
+    Pillow's switch for this (``LOAD_TRUNCATED_IMAGES``) is for the whole process, and does not say which file was
+    short. Without it, the picture holds what was decoded before the error all the same.
 
     Raises:
-        Exception: what decoders raise for other damage, and where rows are missing all over (interlaced files).
+        Exception: what decoders raise for other damage, and for interlaced files that are cut short, where rows are
+            missing all over.
     """
-    is_completed = _completed(image) if isinstance(image, JpegImagePlugin.JpegImageFile) else lambda: False
+    is_completed = _complete_at_end(image) if isinstance(image, JpegImagePlugin.JpegImageFile) else lambda: False
     interlaced = _is_interlaced(image)
     try:
         image.load()
     except OSError as error:
         if interlaced or not str(error).startswith("image file is truncated"):
             raise
-        image.tile = []  # type: ignore[attr-defined]  # no second try: what is there stays
+        image.tile = []  # type: ignore[attr-defined]  # so that nobody decodes it again
         return True
     return is_completed()
 
 
 def rows_that_came(grey: Image.Image, kind: str | None) -> tuple[int, int]:
-    """The rows, from and to, of a picture that is short of its end; a few with filler only in part are left out.
+    """The rows, from and to, that were decoded of a picture whose file is cut short, without those of filler in part.
 
-    Decoders leave missing rows at one value: at the bottom, or at the top of formats that begin below. Rows of the
-    picture itself that look the same go with them; there is nothing in them to be found by.
+    Decoders leave missing rows at one value: at the bottom, or at the top in formats that begin below. Rows of the
+    picture itself that have this value are left out too; no feature is lost with them.
 
     Args:
-        grey: of mode L, as it is stored.
+        grey: the picture in mode L, as it is stored.
         kind: format, as Pillow names it.
 
     Raises:
-        ImageError: next to nothing came.
+        ImageError: hardly any row came.
     """
     import numpy as np
 
@@ -70,8 +71,8 @@ def rows_that_came(grey: Image.Image, kind: str | None) -> tuple[int, int]:
     return top, bottom
 
 
-def _completed(image: Any) -> Callable[[], bool]:
-    """Give a JPEG file an end where it has none, as Pillow's switch does; return what tells whether that was needed."""
+def _complete_at_end(image: Any) -> Callable[[], bool]:
+    """Let a JPEG file end where its data ends, as Pillow's switch does; return what says whether that was needed."""
     read = image.load_read
     ends: list[bytes] = []
 

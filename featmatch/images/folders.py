@@ -6,14 +6,14 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from featmatch.images.formats import SUFFIXES
+from featmatch.images.kinds import SUFFIXES
 
 
 def image_files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[str]:
     """Files as given, and those below folders whose name ends like an image's, in the order of their names.
 
     Links to files are followed, links to folders are not (they may lead in a circle). A path that does not exist is
-    passed on: whoever opens it says so.
+    passed on: an error is raised when it is opened.
     """
     for path in paths:
         top = os.path.normpath(os.fspath(path))

@@ -1,4 +1,4 @@
-"""Of an animation the first frame that shows something."""
+"""Animations: the first frame that shows something stands for all."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from featmatch.images.damage import load
 
 _ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
 _MOST_FRAMES = 50  # looked at
-_CONTRAST = 8  # levels between the darkest and the brightest; a picture that has no more is blank
+_CONTRAST = 8  # a picture whose levels span no more than this is blank
 
 
 def seek_first_shown(image: Image.Image) -> None:
-    """Go to the first frame that is not blank; to the first of all, where none of many is, or one cannot be read."""
+    """Go to the first frame that is not blank; to the first of all, if many are blank or one cannot be read."""
     if image.format not in _ANIMATED or not getattr(image, "is_animated", False):
         return
     try:
@@ -21,7 +21,7 @@ def seek_first_shown(image: Image.Image) -> None:
                 image.seek(frame)
             if load(image) or not _is_blank(image):
                 return
-    except Exception:  # the end of the file, or of what can be read of it
+    except Exception:  # the end of the file, or a damaged frame
         pass
     image.seek(0)
 

@@ -1,4 +1,4 @@
-"""What an image file says of itself: its format, and when, with what, and of what it was taken (EXIF, IPTC, XMP)."""
+"""Metadata of an image file: format, date taken, camera and caption (EXIF, IPTC, XMP)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from PIL import ExifTags, Image, IptcImagePlugin
 
 from featmatch.errors import ImageError
-from featmatch.images.formats import header
+from featmatch.images.sources import open_header
 
 _MOST_CHARACTERS = 2000  # of a caption; longer ones are cut
 _MOST_XMP_BYTES = 1 << 20
@@ -30,13 +30,13 @@ _MOMENT = re.compile(r"([12]\d{3})[:-]?(\d\d)[:-]?(\d\d)(?:[ T]?(\d\d):?(\d\d):?
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file says of its picture; None where it does not.
+    """What a file says of its picture; None where it says nothing.
 
     Attributes:
-        format: as "JPEG", "HEIF" or "PDF"; "RAW" for all files of cameras' sensors.
-        taken: when, in ISO 8601, by the camera's own clock: "2019-05-03T10:20:30", or the day alone.
+        format: such as "JPEG", "HEIF" or "PDF"; "RAW" for all raw files of cameras.
+        taken: when, in ISO 8601, by the camera's clock: "2019-05-03T10:20:30", or the day alone.
         camera: maker and model.
-        caption: in words.
+        caption: description in words.
     """
 
     format: str | None = None
@@ -46,16 +46,16 @@ class Metadata:
 
 
 def read_metadata(path: str) -> Metadata:
-    """What a file says of its picture. Nothing is decoded, and damaged metadata counts as none."""
+    """Read what a file says of its picture. Damaged metadata counts as none."""
     try:
-        with header(path) as (name, image, exif):
-            return _told(name, image, exif)
+        with open_header(path) as (name, image, exif):
+            return _metadata_of(name, image, exif)
     except ImageError:
         return Metadata()
 
 
-def _told(name: str, image: Image.Image | None, exif: Image.Exif) -> Metadata:
-    """Each fact by the first of XMP, IPTC and EXIF that has it, but what cameras write by EXIF first."""
+def _metadata_of(name: str, image: Image.Image | None, exif: Image.Exif) -> Metadata:
+    """Date and camera are EXIF's, or else those of XMP or IPTC; captions are XMP's, or else those of IPTC or EXIF."""
     details: dict[int, Any] = {}
     xmp, iptc = _Xmp(None), {}
     with _damaged_is_none():
@@ -102,7 +102,7 @@ def _damaged_is_none() -> Iterator[None]:
 
 
 class _Xmp:
-    """The properties in a packet of XMP."""
+    """The properties of an XMP packet."""
 
     def __init__(self, packet: bytes | str | None) -> None:
         self._root: Any = None
@@ -112,7 +112,7 @@ class _Xmp:
             self._root = ElementTree.fromstring(packet.rstrip(b"\0 ") if isinstance(packet, bytes) else packet)
 
     def value(self, name: str) -> str:
-        """A property, which may be an attribute, a text, or the first of several texts."""
+        """A property: an attribute, a text, or the first of several texts; "" where there is none."""
         if self._root is None:
             return ""
         prefix, _, local = name.partition(":")
@@ -127,7 +127,7 @@ class _Xmp:
 
 
 def _exif_text(value: object) -> object:
-    """EXIF's texts are ASCII, which Pillow reads as Latin-1; what writers put there is UTF-8 more often."""
+    """A text of EXIF: it should be ASCII, and Pillow reads it as Latin-1; most writers put UTF-8 there."""
     with contextlib.suppress(UnicodeError):
         return value.encode("latin-1").decode() if isinstance(value, str) else value
     return value
@@ -136,7 +136,7 @@ def _exif_text(value: object) -> object:
 def _iptc_text(iptc: dict[tuple[int, int], Any], key: tuple[int, int]) -> str:
     value = iptc.get(key, b"")
     value = value[0] if isinstance(value, list) else value
-    if iptc.get(_IPTC_CHARSET) != b"\x1b%G":  # nothing says that it is UTF-8; most is all the same
+    if iptc.get(_IPTC_CHARSET) != b"\x1b%G":  # it does not say that it is UTF-8, but mostly is
         with contextlib.suppress(UnicodeDecodeError):
             return str(value.decode())
         return str(value.decode("latin-1"))
@@ -144,7 +144,11 @@ def _iptc_text(iptc: dict[tuple[int, int], Any], key: tuple[int, int]) -> str:
 
 
 def _moment(value: object) -> str:
-    """A time in ISO 8601; "" where it is none, as in "0000:00:00 00:00:00"."""
+    """A time in ISO 8601; "" for what is none, such as "0000:00:00 00:00:00".
+
+    >>> _moment("2019:05:03 10:20:30")
+    '2019-05-03T10:20:30'
+    """
     found = _MOMENT.match(_clean(value))
     if found is None:
         return ""
@@ -155,14 +159,18 @@ def _moment(value: object) -> str:
 
 
 def _camera(make: object, model: object) -> str:
-    """Maker and model; many models name their maker again."""
+    """Maker and model; many models begin with their maker already.
+
+    >>> _camera("NIKON CORPORATION", "NIKON D90"), _camera("Apple", "iPhone 12")
+    ('NIKON D90', 'Apple iPhone 12')
+    """
     maker, name = _clean(make), _clean(model)
     first = maker.partition(" ")[0].casefold()
     return name if first and name.casefold().startswith(first) else f"{maker} {name}".strip()
 
 
 def _clean(value: object) -> str:
-    """A text on one line, without what pads it."""
+    """A text on one line, without padding and control characters."""
     if isinstance(value, bytes):
         value = value.decode(errors="replace")
     if not isinstance(value, str):

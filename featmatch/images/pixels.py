@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageChops
 
 from featmatch.images.damage import load, rows_that_came
-from featmatch.images.decoding import USUAL, DecodingOptions, apart
-from featmatch.images.formats import ImageSource, opened
+from featmatch.images.decoding import USUAL, DecodingOptions, decode_apart
 from featmatch.images.rasters import masked, narrowed
+from featmatch.images.sources import ImageSource, open_image
 
 if TYPE_CHECKING:  # the processes that decode do without NumPy and OpenCV where they can: they start in half the time
     import numpy as np
@@ -22,9 +22,9 @@ if TYPE_CHECKING:  # the processes that decode do without NumPy and OpenCV where
 
 __all__ = ["GreyImage", "ImageSource", "load_display", "load_grey"]
 
-_LARGE_PIXELS = 1 << 25  # more than these are brought to the working size where they are decoded, others by the caller
-_STRIP_PIXELS = 1 << 24  # converted at once, so that a large picture needs memory for little more than itself
-_POINTS = 64  # along each side of a picture, that its colours are read from
+_LARGE_PIXELS = 1 << 25  # larger pictures are resized in the process that decodes them, others by the caller
+_STRIP_PIXELS = 1 << 24  # converted at a time, so that a large picture needs memory for little more than itself
+_POINTS = 64  # along each side: colours are read from as many points of a picture
 
 _ORIENTATION_TAG = 0x0112
 _TURN_FOR_ORIENTATION = {
@@ -37,7 +37,7 @@ _TURN_FOR_ORIENTATION = {
     8: Image.Transpose.ROTATE_90,
 }
 _SWAPPING_TURNS = frozenset(_TURN_FOR_ORIENTATION[orientation] for orientation in (5, 6, 7, 8))
-# Turns after which x (or y) runs against the axis of the file that it comes from.
+# Turns after which x (or y) runs against the axis of the stored picture that it comes from.
 _TURNS_OF_X = frozenset(_TURN_FOR_ORIENTATION[orientation] for orientation in (2, 3, 6, 7))
 _TURNS_OF_Y = frozenset(_TURN_FOR_ORIENTATION[orientation] for orientation in (3, 4, 7, 8))
 
@@ -55,8 +55,8 @@ class GreyImage:
         offset_x: original px by which the working picture begins to the right of the original.
         offset_y: the same downwards.
         colours: (64, 64, 3) uint8 RGB, points spread evenly over the picture; None where they were not asked for.
-        damaged: the file is short of its end. ``pixels`` and ``colours`` are of what came, ``width`` and ``height`` of
-            the whole picture.
+        damaged: the file is cut short. ``pixels`` and ``colours`` show what could be decoded, ``width`` and ``height``
+            are those of the whole picture.
     """
 
     pixels: NDArray[np.uint8]
@@ -71,13 +71,20 @@ class GreyImage:
 
     @property
     def original_from_working(self) -> NDArray[np.float64]:
-        """(3, 3): working px to px of the original."""
+        """(3, 3) float64: maps working px to px of the original."""
         from featmatch.geometry.maps import scaling_matrix
 
         return scaling_matrix(self.scale_x, self.scale_y, (self.offset_x, self.offset_y))
 
     def to_original(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Map working coordinates, (N, 2) float32, to original ones of the same shape."""
+        """Map working coordinates to original ones.
+
+        Args:
+            points: (N, 2) float32, x then y, working px.
+
+        Returns:
+            (N, 2) float32, px of the original.
+        """
         import numpy as np
 
         offset = np.array([self.offset_x, self.offset_y]) - 0.5
@@ -86,11 +93,11 @@ class GreyImage:
 
 @dataclass(frozen=True)
 class _Decoded:
-    """A picture at the size at which it is decoded; fields as of ``GreyImage``.
+    """A picture at the size at which it was decoded; other fields as in ``GreyImage``.
 
     Attributes:
         grey: of mode L.
-        size: of what is in ``grey``, px of the original; with the part of a px that a reduced JPEG has in excess.
+        size: width and height that ``grey`` shows, px of the original, not rounded: a reduced JPEG may show more.
         points: 64 x 64 of mode RGB.
     """
 
@@ -140,21 +147,21 @@ def load_grey(
         source: a path, the bytes of a file, an array (H, W), (H, W, 3) RGB or (H, W, 4) RGBA uint8, or a PIL image.
         longest_px: a picture with a longer side above this is scaled down to it.
         shortest_px: a picture with a longer side below this is scaled up to it.
-        colours: look at the colours as well.
+        colours: read the colours as well.
         decoding: what it may cost.
 
     Raises:
         ImageError: the picture cannot be read within its bounds; its ``status`` says why.
         UsageError: ``source`` is of no type or shape that is an image.
     """
-    decoded = apart(_decode_grey, source, longest_px, shortest_px, colours, options=decoding)
+    decoded = decode_apart(_decode_grey, source, longest_px, shortest_px, colours, options=decoding)
     return decoded if isinstance(decoded, GreyImage) else decoded.at_working_size(longest_px, shortest_px)
 
 
 def load_display(
     source: ImageSource, *, longest_px: int | None = None, decoding: DecodingOptions = USUAL
 ) -> NDArray[np.uint8]:
-    """Decode an image for showing: (H, W, 3) uint8 RGB, upright. Where, and within which bounds: as ``load_grey``.
+    """Decode an image to be shown: (H, W, 3) uint8 RGB, upright. Process and bounds are as in ``load_grey``.
 
     Args:
         source: a path, bytes, an array (H, W), (H, W, 3) or (H, W, 4) uint8, or a PIL image.
@@ -165,13 +172,13 @@ def load_display(
         ImageError: the picture cannot be read within its bounds.
         UsageError: ``source`` is of no type or shape that is an image.
     """
-    return apart(_decode_display, source, longest_px, options=decoding)
+    return decode_apart(_decode_display, source, longest_px, options=decoding)
 
 
 def _decode_display(source: ImageSource, longest_px: int | None, decoding: DecodingOptions) -> NDArray[np.uint8]:
     import numpy as np
 
-    with opened(source, decoding.max_pixels) as image:
+    with open_image(source, decoding.max_pixels) as image:
         if longest_px is not None:
             image.draft(None, (2 * longest_px, 2 * longest_px))  # JPEG only; never below what is wanted
         load(image)
@@ -191,7 +198,7 @@ def _decode_grey(
 
 
 def _decode(source: ImageSource, longest_px: int, colours: bool, decoding: DecodingOptions) -> _Decoded:
-    with opened(source, decoding.max_pixels) as image:
+    with open_image(source, decoding.max_pixels) as image:
         width, height = image.size
         # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size for a fraction of the time; never below the working size.
         shrink = longest_px / max(width, height)
@@ -205,7 +212,7 @@ def _decode(source: ImageSource, longest_px: int, colours: bool, decoding: Decod
         if drafted is None:
             width, height = image.size
         scale_x, scale_y = (width / drafted[1][2], height / drafted[1][3]) if drafted else (1.0, 1.0)
-        # A reduced JPEG has a last column that is only partly of the picture; a turn can make it the first.
+        # The last column of a reduced JPEG is only partly picture; a turn can make it the first.
         excess_x, excess_y = width - scale_x * image.width, height - scale_y * image.height
         box = _turned(rows, stored_size, turn)
         grey = _to_grey(upright).crop(box) if damaged else _to_grey(upright)
@@ -222,7 +229,7 @@ def _decode(source: ImageSource, longest_px: int, colours: bool, decoding: Decod
 
 
 def _turned(rows: tuple[int, int], size: tuple[int, int], turn: Image.Transpose | None) -> tuple[int, int, int, int]:
-    """Where these rows of a stored picture are in the turned one: left, top, right, below."""
+    """Where rows of a stored picture are in the turned one: left, top, right, bottom."""
     if rows == (0, size[1]):
         return (0, 0, size[1], size[0]) if turn in _SWAPPING_TURNS else (0, 0, *size)
     mask = Image.new("1", size)
@@ -233,10 +240,10 @@ def _turned(rows: tuple[int, int], size: tuple[int, int], turn: Image.Transpose 
 
 
 def _upright(image: Image.Image) -> tuple[Image.Image, Image.Transpose | None]:
-    """The decoded picture as displayed, and how it was turned for that."""
+    """The decoded picture as displayed, and the turn that this took."""
     turn = _turn(image)
     if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
-        image = ImageChops.invert(image)  # Pillow takes every such file for one of Adobe's, whose inks are inverted
+        image = ImageChops.invert(image)  # Pillow inverts the inks of every such file, as if it were one of Adobe's
     return (image if turn is None else image.transpose(turn)), turn
 
 
@@ -254,7 +261,7 @@ def _points(image: Image.Image) -> Image.Image:
 
 
 def _without_excess(image: Image.Image) -> Image.Image:
-    """The picture without what is more than eight bits of red, green and blue."""
+    """The picture brought to grey, if it has more than eight bits of red, green and blue."""
     if image.mode.startswith(("I", "F")) or image.mode == "LAB" or _is_transparent(image):
         return _to_grey(image)
     return image

@@ -1,4 +1,4 @@
-"""Pictures of 16 and 32 bits and of floats -> eight bits of grey, by the range of what is data."""
+"""Pictures of 16 or 32 bits, or of floats -> 8 bits of grey, by the range of their data."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _NO_DATA_GREY = 128
-_ABSURD = 1e30  # no measurement is as large; the lowest float of all, and 1e38, are common for "no data"
-_CONVENTIONS = (-32767.0, -32768.0, -9999.0, -99999.0)  # for "no data", where they lie apart from all else
+_ABSURD = 1e30  # no measurement is as large; 1e38 and the lowest float are common marks for "no data"
+_CONVENTIONS = (-32767.0, -32768.0, -9999.0, -99999.0)  # marks for "no data", where they lie apart from all else
 _STRIP_PIXELS = 1 << 24  # converted at once, so that a large picture needs memory for little more than itself
 
 
 def narrowed(image: Image.Image) -> Image.Image:
     """Bring pixels to 8 bits, by a shift (whole numbers) or a factor (floats) that fits the brightest.
 
-    Pixels that are no data become one grey: what the file names so (``image.info["no_data"]``), what is not finite or
-    absurdly large, and the lowest value where it is one that is used for that, and lies apart from all others.
+    Pixels without data become one grey. These have the value that the file names (``image.info["no_data"]``), are not
+    finite or absurdly large, or have the lowest value, if that is a usual mark and lies apart from all others.
     """
     import numpy as np
 
@@ -46,7 +46,7 @@ def narrowed(image: Image.Image) -> Image.Image:
 
 
 def masked(image: Image.Image) -> Image.Image:
-    """A picture of mode L, with one grey where its file says that there is no data."""
+    """A picture of mode L, with one grey for the pixels of which its file says that they have no data."""
     stated = image.info.get("no_data")
     if stated is None:
         return image
@@ -76,7 +76,7 @@ def _fits(values: NDArray[Any], stated: float) -> bool:
 def _range(
     values: NDArray[Any], strips: list[slice], stated: float | None, above: float = -float("inf")
 ) -> tuple[float, float]:
-    """The lowest and the highest value that is data, and above a bound; (0, 0) where there is none."""
+    """The lowest and the highest value that is data and above a bound; (0, 0) where there is none."""
     ends: list[float] = []
     for strip in strips:
         part = values[strip]
@@ -87,7 +87,7 @@ def _range(
 
 
 def _above_gap(values: NDArray[Any], strips: list[slice], stated: float | None, low: float, high: float) -> float:
-    """The lowest value of the data, without a lower one that stands for none."""
+    """The lowest value of the data, leaving out a mark for "no data" below it."""
     if stated is not None or low not in _CONVENTIONS:
         return low
     next_low, _ = _range(values, strips, stated, above=low)

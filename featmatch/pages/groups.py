@@ -22,9 +22,9 @@ from featmatch.grouping.groups import Group, Member
 from featmatch.grouping.standing import PathOf
 from featmatch.names import printable, split_page
 from featmatch.pages.thumbnails import embedded
-from featmatch.system.files import replaced
+from featmatch.system.files import replace_file
 from featmatch.system.progress import Progress, ignore
-from featmatch.system.workers import Lost, in_order
+from featmatch.system.workers import Lost, in_order, processes_for
 
 _THUMBNAIL_PX = 320  # longer side; shown at 200 px, and larger when laid over one another
 _SMALL_THUMBNAIL_PX = 160
@@ -58,7 +58,7 @@ def write_page(
         groups: of one index.
         path_of: name -> path of its file; None: not at hand.
         dates: name -> when the photo was taken, in ISO 8601; other files show the date of their last change.
-        jobs: processes that make thumbnails; -1: one for each core.
+        jobs: processes that make thumbnails; -1: one for each core, -2: one less, and so on.
         progress: called with the number of images done, and of all.
 
     Returns:
@@ -75,9 +75,12 @@ def write_page(
         for member in group.members
     )
     unseen: dict[str, str] = {}
-    jobs = min(os.cpu_count() or 1 if jobs < 0 else max(jobs, 1), max(images, 1))
+    processes = processes_for(jobs, images)
     try:
-        with closing(in_order(_look, looks, jobs=jobs, seconds=_SECONDS)) as pictures, replaced(target) as file:
+        with (
+            closing(in_order(_look, looks, jobs=processes, seconds=_SECONDS)) as pictures,
+            replace_file(target) as file,
+        ):
             counted = _counted(pictures, images, progress)
             shown = (_shown_group(group, counted, path_of, dates or {}, unseen) for group in groups)
             for text in _template().generate(groups=shown, facts=_facts(groups, images)):

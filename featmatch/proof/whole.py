@@ -5,14 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.features.looks import (
-    FORMS,
-    Look,
-    WholePicture,
-    colour_likeness,
-    likeness,
-    original_from_undone,
-)
+from featmatch.features.looks import FORMS, LookArray, WholePicture, colour_likeness, likeness, original_from_undone
 from featmatch.geometry.maps import project, scaling_matrix
 from featmatch.geometry.regions import shared_region
 from featmatch.images.pixels import GreyImage
@@ -35,7 +28,7 @@ def whole_proof(query: WholePicture, grey: GreyImage, other: WholePicture, other
     return max((proof_of_look(one, form, *sizes) for form, one in enumerate(evidence)), key=lambda proof: proof.score)
 
 
-def evidence_of_looks(looks: Look, others: Look) -> list[WholeEvidence]:
+def evidence_of_looks(looks: LookArray, others: LookArray) -> list[WholeEvidence]:
     """How alike (N,) pairs of looks are."""
     layout = likeness(looks, others)
     most = np.minimum(likeness(looks, looks), likeness(others, others))

@@ -8,7 +8,7 @@ import os
 
 from featmatch.errors import UsageError
 from featmatch.images.contents import content_of
-from featmatch.images.formats import ImageSource
+from featmatch.images.sources import ImageSource
 from featmatch.store.catalog import Catalog
 from featmatch.store.generation import change_catalog
 from featmatch.store.places import Places, name_known

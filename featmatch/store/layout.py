@@ -114,7 +114,7 @@ def open_index_file(path: Path) -> BinaryIO:
         OSError: there is none, or it cannot be read.
     """
     refuse_links(path)
-    return files.opened(path, through_links=False)
+    return files.open_file(path, through_links=False)
 
 
 def vocabulary_of(index: Path) -> Vocabulary:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from featmatch.errors import StoreError
 from featmatch.store.layout import PAIRS, open_index_file
 from featmatch.system.arrays import read_archive
-from featmatch.system.files import flush_folder, replaced
+from featmatch.system.files import flush_folder, replace_file
 
 MAGIC = b"featmatch pairs 3\n"  # in those before, queries were the images added later
 _OLDER = (b"featmatch pairs 1\n", b"featmatch pairs 2\n")  # passed over, and written anew
@@ -80,7 +80,7 @@ def append_record(folder: Path, columns: Columns) -> None:
     try:
         is_new = not path.exists()
         if not is_new and path.lstat().st_nlink > 1:  # a hard link: only the index's own file is to grow
-            with open_index_file(path) as former, replaced(path) as copy:
+            with open_index_file(path) as former, replace_file(path) as copy:
                 shutil.copyfileobj(former, copy)
         with path.open("r+b" if not is_new else "w+b") as file:
             for _ in _whole_records(file):

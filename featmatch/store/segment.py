@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.errors import StoreError
-from featmatch.features.looks import FEW_FEATURES, LOOK, Look
+from featmatch.features.looks import FEW_FEATURES, LOOK, LookArray
 from featmatch.store.layout import open_index_file
 from featmatch.store.postings import POSTING_COLUMNS, Postings
 from featmatch.store.values import MOST_SIDE, digest, number
@@ -65,7 +65,7 @@ class Segment:
     heights: NDArray[np.int32]
     features: NDArray[np.int32]
     phashes: NDArray[np.uint64]
-    looks: Look
+    looks: LookArray
 
     def __repr__(self) -> str:
         return f"Segment({len(self.ids)} images, {len(self.postings.image)} postings)"

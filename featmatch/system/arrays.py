@@ -1,7 +1,7 @@
-"""Arrays from files that a stranger may have made.
+"""Reading arrays from files that a stranger may have made.
 
-What a header says of sizes is compared with the file before anything of that size is allocated. Nothing is unpickled
-(objects are refused as any other type is that is not expected), and nothing is decompressed.
+Sizes in a header are compared with the file before memory of that size is allocated. Nothing is unpickled (arrays of
+objects are refused like any other unexpected type), and nothing is decompressed.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-MAPPED_BYTES = 1 << 20  # smaller columns are read at once: each mapping holds a file open, and files are few
+MAPPED_BYTES = 1 << 20  # smaller columns are read at once: a mapping holds a file open, and few may be open
 
 _HEADER_BYTES = 4096  # of an array: NumPy writes 128
 _DIRECTORY_BYTES = 4096  # of an archive of a few arrays
-_END = 22  # bytes of an archive's last record, which says how long its directory is
-_LONG_END = 20  # of the one before it in archives of several GB, which says so as well
+_END = 22  # bytes of an archive's last record, which holds the length of its directory
+_LONG_END = 20  # bytes of the record before it in archives of several GB, which holds it as well
 
 
 def read_column(file: BinaryIO, dtype: np.dtype[Any]) -> NDArray[Any]:
     """The one column of a ``.npy`` file: (N,) of ``dtype``, memory-mapped if it is large.
 
     Raises:
-        ValueError: it is of another type or shape, or the file is not as long as it says.
+        ValueError: it is of another type or shape, or the file is longer or shorter than its header says.
     """
     (length,) = _shape(file, dtype, 1, os.fstat(file.fileno()).st_size)
     place = file.tell()
@@ -45,11 +45,11 @@ def read_archive(
 
     Args:
         content: of the file.
-        wanted: the type of each array, and how many axes it has. There may be no other.
-        optional: those that may be missing.
+        wanted: dtype and number of axes of each array by name. Other arrays are refused.
+        optional: names of arrays that may be missing.
 
     Raises:
-        ValueError: it is none, or one with other arrays than those, or a compressed one.
+        ValueError: it is no such file, is compressed, or holds other arrays.
     """
     _bound_directory(content)
     try:
@@ -64,7 +64,7 @@ def read_archive(
 
 
 def _bound_directory(content: bytes) -> None:
-    """What an archive lists is made into objects at once, all of it."""
+    """Refuse an archive of a long directory: ``zipfile`` makes an object of each entry."""
     end = content[-_END:]
     is_short = (
         len(end) == _END and end.startswith(b"PK\5\6") and int.from_bytes(end[12:16], "little") < _DIRECTORY_BYTES
@@ -83,7 +83,7 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, dtype: str, axes:
 
 
 def _shape(file: BinaryIO, dtype: np.dtype[Any], axes: int, size: int) -> tuple[int, ...]:
-    """What the header of an array says, where it is as expected and fits the file; this is then behind the header."""
+    """Read the header of an array; return its shape, once it is as expected and fits the size of the file."""
     try:
         if np.lib.format.read_magic(file) != (1, 0):
             raise ValueError("an array is of another format")

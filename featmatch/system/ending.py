@@ -1,4 +1,4 @@
-"""How a run of the command line ends before its time: by Ctrl-C, SIGTERM, SIGHUP. Imports next to nothing."""
+"""Ending a run of the command line early, by Ctrl-C, SIGTERM or SIGHUP. Imports next to nothing."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 
 
 class Ended(KeyboardInterrupt):
-    """The run is to end now. Whoever cleans up after Ctrl-C cleans up after this.
+    """A signal asked the run to end. Code that cleans up after Ctrl-C cleans up after this too.
 
     Attributes:
-        signal: the number of what ended it.
+        signal: its number.
     """
 
     def __init__(self, number: int) -> None:
@@ -28,11 +28,10 @@ class Ended(KeyboardInterrupt):
 
 
 @contextlib.contextmanager
-def raised() -> Iterator[None]:
-    """Within this, the first of the signals is raised as ``Ended``.
+def raise_signals() -> Iterator[None]:
+    """Raise the first signal that comes inside the ``with`` block as ``Ended``, and ignore later ones.
 
-    Those that come later change nothing: terminals and supervisors send several at once, and none of them may tear what
-    the first one makes us save.
+    Terminals and supervisors send several at once; a later one must not interrupt the saving that the first one began.
     """
     ended = False
 
@@ -51,15 +50,15 @@ def raised() -> Iterator[None]:
             signal.signal(number, former)
 
 
-def at_once() -> None:
-    """From now on each of the signals ends the process, without a word: there is nothing to save."""
+def exit_on_signals() -> None:
+    """From now on, let each of the signals end the process at once and silently: there is nothing to save."""
     _handle(lambda number, frame: os._exit(128 + number))
 
 
 def _handle(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
-    """Let a handler have the signals; return what had them before."""
-    if threading.current_thread() is not threading.main_thread():  # only that one is told of signals
+    """Install a handler for the signals; return the former ones."""
+    if threading.current_thread() is not threading.main_thread():  # no other may install any
         return {}
-    # One that is ignored stays so: nohup asks for that, and shells for what runs in the background.
+    # Signals that are ignored stay so: nohup asks for that, and shells for what runs in the background.
     heeded = [number for number in _SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
     return {number: signal.signal(number, handler) for number in heeded}

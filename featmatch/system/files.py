@@ -1,4 +1,4 @@
-"""Files and folders: which of them are images, what is in them, and how they reach the disk."""
+"""Files and folders: opening only regular ones, digests, sizes, and writing so that a crash leaves no half file."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 
-def opened(path: str | os.PathLike[str], *, through_links: bool = True) -> BinaryIO:
-    """Open a real file for reading: no pipe, which would be waited for, and no device.
+def open_file(path: str | os.PathLike[str], *, through_links: bool = True) -> BinaryIO:
+    """Open a regular file for reading: no pipe, which might block, and no device.
 
     Args:
         path: of the file.
         through_links: whether it may be a link to one.
 
     Raises:
-        OSError: there is none, or it is something else, or it cannot be read.
+        OSError: there is none, it is no regular file, or it cannot be read.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags if through_links else flags | getattr(os, "O_NOFOLLOW", 0))
@@ -37,7 +37,7 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
 
 
 def sha256_of_rest(file: IO[bytes]) -> str:
-    """SHA-256 of what is left to read of an open file, hexadecimal."""
+    """SHA-256 of the rest of an open file, hexadecimal."""
     digest = hashlib.sha256()
     while block := file.read(1 << 20):
         digest.update(block)
@@ -45,7 +45,7 @@ def sha256_of_rest(file: IO[bytes]) -> str:
 
 
 def folder_bytes(folder: Path) -> int:
-    """Size of all files below a folder, which others may delete meanwhile."""
+    """Size of all files below a folder, bytes; files deleted meanwhile count nothing."""
     total = 0
     for path in folder.rglob("*"):
         try:
@@ -57,20 +57,20 @@ def folder_bytes(folder: Path) -> int:
 
 
 @contextlib.contextmanager
-def replaced(target: Path) -> Iterator[IO[bytes]]:
-    """Write a file aside, and put it in its place once all of it is on the disk.
+def replace_file(target: Path) -> Iterator[IO[bytes]]:
+    """Write a file under another name, and rename it over ``target`` once all of it is on the disk.
 
-    Whatever goes wrong before that, Ctrl-C too, leaves what was there.
+    Whatever ends the ``with`` block early, Ctrl-C too, leaves the former file as it was.
 
     Raises:
-        OSError: it cannot be written, or is a device or a pipe, which is not to be replaced by a file.
+        OSError: it cannot be written; or ``target`` is a device or a pipe, which a file must not replace.
     """
     if target.exists() and not (target.is_file() or target.is_dir()):
         raise OSError(errno.EINVAL, "is a device or a pipe", str(target))
     aside = target.with_name(f"{target.name}.{os.getpid()}.partial")
     aside.unlink(missing_ok=True)
     try:
-        with aside.open("xb") as file:  # made anew, so that it is no link to another
+        with aside.open("xb") as file:  # a new file, so that no link is written through
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -80,7 +80,7 @@ def replaced(target: Path) -> Iterator[IO[bytes]]:
 
 
 def flush_folder(folder: Path) -> None:
-    """Make what was created or renamed in a folder survive a power cut, where the system lets folders be opened."""
+    """Make files created or renamed in a folder survive a power cut, where the system lets folders be opened."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Is OpenCV whole? Its builds share the folder ``cv2``, so that two of them, or one taken away, leave a broken one."""
+"""Is OpenCV complete? Its builds share the folder ``cv2``: installing two, or removing one of two, breaks it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from featmatch.errors import MissingFeatureError
 
 _WANTED = "opencv-contrib-python-headless"
 _BUILDS = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", _WANTED)
-# Of each part of it that is used, something; where that is there, so is the rest.
+# One function of each part that is used; where it is there, so is the rest of that part.
 _NEEDED = ("SIFT_create", "ORB_create", "findHomography", "USAC_MAGSAC", "flann", "resize", "imencode")
 
-# What loaders say of a whole library where memory runs out.
+# What the loader says of an intact library when memory runs out.
 _NO_MEMORY = ("failed to map segment", "cannot allocate memory", "Cannot allocate memory")
 
 
@@ -17,11 +17,11 @@ def require() -> None:
     """Import OpenCV.
 
     Raises:
-        MissingFeatureError: it cannot be imported, or lacks what is needed; says what is installed, and what to do.
+        MissingFeatureError: it cannot be imported, or is not complete; the message says how to mend that.
     """
     try:
         import cv2
-    except Exception as error:  # of two builds, one may call functions that the other has not
+    except Exception as error:  # of two builds, one may call functions that the other lacks
         if any(said in str(error) for said in _NO_MEMORY):
             raise MemoryError from error
         raise MissingFeatureError(f"OpenCV cannot be imported ({error}); {remedy()}") from error
@@ -31,7 +31,7 @@ def require() -> None:
 
 
 def remedy() -> str:
-    """Which builds of OpenCV are installed, and what brings a whole one."""
+    """Which builds of OpenCV are installed, and the command that installs a complete one."""
     from importlib import metadata  # takes longer to import than all else here
 
     installed = {str(one.metadata["Name"]).lower() for one in metadata.distributions()}

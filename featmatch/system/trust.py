@@ -1,7 +1,7 @@
-"""Which files of this machine an index may lead to. Kept for each user, outside of any index.
+"""Which files of this machine may be read because an index names them. Kept for each user, outside of any index.
 
-An index can come from a stranger, who may write any name into it. So what it says counts only where this user's own
-``add`` or ``--root`` named the folder; else only what lies beside the index.
+An index can come from a stranger, who may write any name into it. So a name is followed only into folders that this
+user gave to ``add`` or ``--root``, or into the folder that holds the index.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ def covers(trusted: Collection[str], path: str) -> bool:
 
 
 def spellings(path: str) -> set[str]:
-    """An absolute path as it is spelled, and where it really is."""
+    """An absolute path as it is spelled, and with all links followed."""
     return {os.path.normpath(path), os.path.realpath(path)}
 
 
 def beside(index: Path) -> frozenset[str]:
-    """The folder that holds an index: a collection is one with it. Not the top of all, or it could lead anywhere."""
+    """The folder that holds an index; none where that is the root of the disk, which holds everything."""
     folder = os.path.dirname(os.path.realpath(index))
     return frozenset() if os.path.dirname(folder) == folder else frozenset((folder,))
 
 
 def trusted_paths(index: Path) -> frozenset[str]:
-    """The folders and files that this user's own ``add`` named to an index.
+    """The folders and files that this user gave to ``add`` for an index.
 
     Raises:
         StoreError: the record of them cannot be read.
     """
-    with _told():
+    with _raise_store_errors():
         file = _file()
         if not file.exists():
             return frozenset()
@@ -63,12 +63,12 @@ def trusted_paths(index: Path) -> frozenset[str]:
 
 
 def trust(index: Path, paths: Iterable[str]) -> None:
-    """Remember folders and files that this user named to an index.
+    """Remember folders and files that this user gave to ``add`` for an index.
 
     Raises:
         StoreError: they cannot be remembered.
     """
-    with _told(), _changing() as connection:
+    with _raise_store_errors(), _change_record() as connection:
         place, made = _key(index)
         connection.execute("DELETE FROM trusted WHERE place = ? AND made != ?", (place, made))
         rows = ((place, made, os.fsencode(path)) for path in paths)
@@ -76,12 +76,12 @@ def trust(index: Path, paths: Iterable[str]) -> None:
 
 
 def forget_below(folder: Path) -> None:
-    """Forget what was remembered of the indexes in a folder, if the record can be changed."""
-    with contextlib.suppress(StoreError), _told():
+    """Forget all folders and files of the indexes in a folder, if the record can be written."""
+    with contextlib.suppress(StoreError), _raise_store_errors():
         if not _file().exists():
             return
         start = os.fsencode(os.path.join(os.path.realpath(folder), ""))
-        with _changing() as connection:
+        with _change_record() as connection:
             connection.execute("DELETE FROM trusted WHERE substr(place, 1, ?) = ?", (len(start), start))
 
 
@@ -95,12 +95,12 @@ def _file() -> Path:
 
 
 def _key(index: Path) -> tuple[bytes, int]:
-    """What an index is known by: its real path, and when its vocabulary was written, which never changes."""
+    """What identifies an index: its real path, and when its vocabulary was written, which never changes."""
     return os.fsencode(os.path.realpath(index)), os.stat(index / "vocabulary.npz").st_mtime_ns
 
 
 @contextlib.contextmanager
-def _changing() -> Iterator[sqlite3.Connection]:
+def _change_record() -> Iterator[sqlite3.Connection]:
     file = _file()
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.closing(sqlite3.connect(file, timeout=_WAIT_SECONDS, isolation_level=None)) as connection:
@@ -111,7 +111,7 @@ def _changing() -> Iterator[sqlite3.Connection]:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _raise_store_errors() -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error, ValueError, TypeError) as error:

@@ -1,46 +1,48 @@
-"""What a process does that ``workers`` started: answer calls until its parent is gone."""
+"""The loop of a process that ``workers`` started: it answers calls until its parent is gone."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import os
 import pickle
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import IO, Any
 
-MEMORY_BYTES = 4 << 30  # that one process may take; the largest pictures that are decoded want 2 to 3 GB
+MEMORY_BYTES = 4 << 30  # that one process may take; decoding the largest pictures takes 2 to 3 GB
 
 _at_work = threading.Event()
 
 
 @dataclass(frozen=True)
 class Lost:
-    """What stands in for the result of a task that ended its process.
+    """Result of a task that ended its process, or took too much time or memory.
 
     Attributes:
-        reason: in words.
+        reason: why there is no other result, in words.
     """
 
     reason: str
 
 
 def at_work() -> bool:
-    """Whether this process is such a one. It is bounded as a whole, and starts no others."""
+    """Whether this process is a worker: it is bounded as a whole, and starts no others."""
     return _at_work.is_set()
 
 
 def be_at_work() -> None:
-    """Let this process count as such a one."""
+    """Let this process count as a worker."""
     _at_work.set()
 
 
 def limit_memory(limit: int) -> None:
-    """Hold this process to so many bytes until its next call. Elsewhere than on Linux, the limit is not kept."""
+    """Limit the memory of this process, if it is a worker, until its next call; on Linux only."""
     if sys.platform == "linux" and at_work():
         import resource
 
@@ -48,27 +50,33 @@ def limit_memory(limit: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit if hard < 0 else min(limit, hard), hard))
 
 
-def work() -> None:
-    """Answer calls. Each is answered twice: as it begins, and with what became of it."""
+def work(modules: Sequence[str] = ()) -> None:
+    """Answer calls. Each gets two answers: one when it begins, and one with its result.
+
+    Args:
+        modules: imported before the first call comes, which may be sooner than it is ready.
+    """
     be_at_work()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write("500")  # where memory runs out, this process goes before its parent
+        file.write("500")  # where memory runs out, the system kills this process before its parent
     requests: SimpleQueue[Any] = SimpleQueue()
-    answers = _taken_over(1, "wb")
-    threading.Thread(target=_read, args=(_taken_over(0, "rb"), requests), daemon=True).start()
-    _load_decoders()
+    answers = _take_over(1, "wb")
+    threading.Thread(target=_read, args=(_take_over(0, "rb"), requests), daemon=True).start()
+    for module in modules:
+        importlib.import_module(module)
     while True:
         request = requests.get()
+        gc.enable()  # off until now: collecting takes a tenth of the time of the imports
         _send(answers, True)
         if isinstance(request, BaseException):
             _send(answers, (False, request))
             return
-        _send(answers, _outcome(*request))
+        _send(answers, _call(*request))
 
 
 def _read(pipe: IO[bytes], requests: SimpleQueue[Any]) -> None:
-    """Pass requests on. When the parent is gone, or closes its end, this process ends, even in the middle of a task."""
+    """Pass requests on. When the parent is gone, or closes its pipe, end this process, even in the middle of a task."""
     while True:
         try:
             request: Any = pickle.load(pipe)
@@ -79,7 +87,7 @@ def _read(pipe: IO[bytes], requests: SimpleQueue[Any]) -> None:
         requests.put(request)
 
 
-def _outcome(function: Any, arguments: tuple[Any, ...], memory_bytes: int, folder: str) -> tuple[bool, Any]:
+def _call(function: Any, arguments: tuple[Any, ...], memory_bytes: int, folder: str) -> tuple[bool, Any]:
     limit_memory(memory_bytes)
     try:
         os.chdir(folder)
@@ -95,20 +103,10 @@ def _send(pipe: IO[bytes], answer: object) -> None:
     pipe.flush()
 
 
-def _taken_over(descriptor: int, mode: str) -> IO[Any]:
-    """Standard input or output for our own use; what decoders read or write there is nothing."""
+def _take_over(descriptor: int, mode: str) -> IO[Any]:
+    """Keep standard input or output for our own use; decoders that use it get the null device."""
     pipe = os.fdopen(os.dup(descriptor), mode)
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, descriptor)
     os.close(nothing)
     return pipe
-
-
-def _load_decoders() -> None:
-    """Import what most calls need, while the parent is still busy with its own imports."""
-    from PIL import Image
-
-    import featmatch.images.pixels  # noqa: F401
-
-    Image.preinit()
-    gc.enable()  # it was off for the imports, a tenth of whose time it takes

@@ -1,9 +1,9 @@
-"""Tasks in processes of their own, where one that crashes, hangs or wants all memory costs itself only.
+"""Calling functions in other processes: a call that crashes, hangs or takes all memory costs nothing but itself.
 
-Each process has two pipes and one task at a time, so that what a process was at when it ended is never in doubt. A
-pool that shares one queue (joblib's, pebble's) loses all that it was at, or has to guess. A process
-is a Python of its own that has nothing of the caller but the search path: no copy of its main module, no fork of its
-threads. It loads Pillow, and nothing heavier before it is asked to.
+Each process has two pipes and one task at a time, so it is always known which task ended it. A pool whose processes
+share one queue (joblib's, pebble's) loses all tasks under way, or has to guess. A process is a new Python that gets
+nothing of the caller but the search path: no copy of its main module, no fork of its threads. It imports what its first
+call needs, or what ``prepare`` named, and nothing else.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from featmatch.errors import FeatmatchError, UsageError
 from featmatch.system.worker_loop import MEMORY_BYTES, Lost, at_work
 
-__all__ = ["MEMORY_BYTES", "Lost", "in_order", "may_start", "prepare", "run"]
+__all__ = ["MEMORY_BYTES", "Lost", "in_order", "may_start", "prepare", "processes_for", "run"]
 
 _START_SECONDS = 300.0
 _PAUSES = (0.05, 0.2, 1.0, 3.0)  # seconds before each further try to start a process
-_AHEAD = 32  # tasks for each process that may be done before the first is taken: one slow task stops no other
-_BROKEN = (EOFError, OSError, pickle.UnpicklingError)  # what a pipe answers whose process is gone
+_AHEAD = 32  # results for each process that may wait for an earlier one: a slow task stops no other
+_BROKEN = (EOFError, OSError, pickle.UnpicklingError)  # raised by a pipe whose process is gone
 
 _idle: list[_Worker] = []
-_freed = threading.Condition()  # guards the list, and the calls that are under way
+_freed = threading.Condition()  # guards the list, and the calls under way
 
 
 def in_order(
@@ -42,20 +42,21 @@ def in_order(
     seconds: float,
     memory_bytes: int = MEMORY_BYTES,
 ) -> Generator[Any, None, None]:
-    """Call a function with each of the tasks, in processes; results come in the order of the tasks.
+    """Call a function with each of the tasks, in other processes; results come in the order of the tasks.
 
-    A process stays for the next call: starting one takes longer than most tasks. It ends with its parent, however that
-    ends. A daemonic process of multiprocessing, which may start none, does one job by itself, without the bounds.
+    Processes are kept for later calls, since starting one takes longer than most tasks. They end with their parent,
+    however that ends. A process that may start none (see ``may_start``) calls the function itself, without bounds.
 
     Args:
-        function: can be pickled by its name.
-        tasks: its arguments; taken as they are needed.
+        function: one that can be pickled by its name.
+        tasks: its arguments; taken from the iterable as they are needed.
         jobs: processes at most. Where fewer can be started, those do the work.
-        seconds: for each task; then its process is killed.
-        memory_bytes: for each process; above it, tasks see a MemoryError.
+        seconds: that each task may take; then its process is killed.
+        memory_bytes: that each process may take; beyond it, tasks get a MemoryError.
 
     Yields:
-        What the function returns, or a ``Lost``. What it raises is raised.
+        What the function returns; or a ``Lost``, where the task ended its process or took too much. An exception of
+        the function is raised here.
 
     Raises:
         FeatmatchError: no process can be started.
@@ -90,42 +91,64 @@ def in_order(
 def run(
     function: Callable[..., Any], arguments: tuple[Any, ...], *, seconds: float, memory_bytes: int = MEMORY_BYTES
 ) -> Any:
-    """Call a function once, as ``in_order`` does; by itself, where this process is a worker or may start none."""
+    """Call a function once, as ``in_order`` does; in this process, where it may start no other."""
     if not may_start():
         return function(*arguments)
     return _Calls().call((function, arguments, memory_bytes, _working_folder()), seconds)
 
 
-def prepare() -> None:
-    """Start a process for the first call to come, and do not wait for it."""
+def prepare(*modules: str) -> None:
+    """Start a process for the first call to come, and do not wait for it.
+
+    Args:
+        modules: names of those that the call will need; the process imports them while the caller is busy elsewhere.
+    """
     with contextlib.suppress(OSError), _freed:
         if may_start() and not _idle:
-            _idle.append(_Worker())
+            _idle.append(_Worker(modules))
+
+
+def processes_for(jobs: int, tasks: int) -> int:
+    """How many processes to share some tasks between: at least one, and no more than there are tasks.
+
+    Args:
+        jobs: as many processes; or, as joblib has it, -1: one for each core, -2: one less, and so on. Cores that this
+            process may not use, by its affinity or the limits of its container, do not count.
+        tasks: how many there are.
+
+    >>> processes_for(8, tasks=3)
+    3
+    """
+    if jobs < 0 and tasks > 1:
+        import joblib  # takes longer to import than many a command to run
+
+        jobs += 1 + joblib.cpu_count()
+    return max(min(jobs, tasks), 1)
 
 
 def may_start() -> bool:
-    """Whether this process may start others: it is none of ours, and no daemonic one of multiprocessing."""
+    """Whether this process may start others: it is neither a worker nor a daemonic process of multiprocessing."""
     process = sys.modules.get("multiprocessing.process")
     return not at_work() and not (process is not None and process.current_process().daemon)
 
 
 class _NotBegunError(Exception):
-    """A process that ended before it began with its task, or that cannot be started."""
+    """A process ended before it began with its task, or cannot be started."""
 
 
 class _Calls:
-    """Calls side by side that can be broken off together."""
+    """Concurrent calls that can be stopped together."""
 
     def __init__(self) -> None:
         self._busy: set[_Worker] = set()
         self._ended = False
 
     def call(self, request: tuple[Any, ...], seconds: float) -> Any:
-        """What a process answers. One that ended before it began, as while it was idle, costs nothing."""
+        """What a process answers. If it ended before it began, as while it was idle, another is tried."""
         pauses = iter(_PAUSES)
         while True:
             try:
-                succeeded, result = self._tried(request, seconds)
+                succeeded, result = self._try(request, seconds)
             except (_NotBegunError, OSError) as error:
                 self._await_another(pauses, error)
                 continue
@@ -133,16 +156,16 @@ class _Calls:
                 raise result
             return result
 
-    def _tried(self, request: tuple[Any, ...], seconds: float) -> tuple[bool, Any]:
-        worker = self._taken(_take_idle) or self._taken(_Worker)
+    def _try(self, request: tuple[Any, ...], seconds: float) -> tuple[bool, Any]:
+        worker = self._take(_take_idle) or self._take(_Worker)
         if worker is None:
-            return True, None  # broken off
+            return True, None  # stopped
         try:
             return worker.call(request, seconds)
         finally:
             self._give_back(worker)
 
-    def _taken(self, source: Callable[[], _Worker | None]) -> _Worker | None:
+    def _take(self, source: Callable[[], _Worker | None]) -> _Worker | None:
         with _freed:
             worker = None if self._ended else source()
             if worker is not None:
@@ -150,7 +173,7 @@ class _Calls:
             return worker
 
     def end(self) -> None:
-        """Break off what is under way."""
+        """Stop the calls under way, by killing their processes."""
         with _freed:
             self._ended = True
             for worker in self._busy:
@@ -158,10 +181,10 @@ class _Calls:
             _freed.notify_all()
 
     def _await_another(self, pauses: Iterator[float], error: Exception) -> None:
-        """Wait until one of ours is free, or where there is none, for a moment.
+        """Wait until a process of these calls is free; where there is none, wait for a moment.
 
         Raises:
-            FeatmatchError: that was often enough.
+            FeatmatchError: all tries to start a process failed.
         """
         with _freed:
             if _idle or self._ended:
@@ -188,7 +211,7 @@ class _Calls:
 def _working_folder() -> str:
     try:
         return os.getcwd()
-    except FileNotFoundError:  # it is no more, and no relative name leads anywhere
+    except FileNotFoundError:  # it was deleted, and no relative name leads anywhere
         return os.sep
 
 
@@ -211,7 +234,7 @@ def _stop_idle(but: int = 0) -> None:
 
 
 def _after_fork() -> None:
-    """In the child: the processes are the parent's."""
+    """Forget the processes in a forked child: they are its parent's."""
     for worker in _idle:
         worker.process.returncode = 0
     _idle.clear()
@@ -219,7 +242,7 @@ def _after_fork() -> None:
 
 
 def _at_exit() -> None:
-    """End the processes that wait; to see them end would take longer."""
+    """Kill the idle processes, without waiting for their end, which takes longer."""
     for worker in _idle:
         worker.process.kill()
         worker.process.returncode = 0
@@ -234,15 +257,15 @@ if hasattr(os, "register_at_fork"):
 class _Worker:
     """A process that answers one call after the other."""
 
-    def __init__(self) -> None:
-        """Start one; it is not waited for.
+    def __init__(self, modules: Sequence[str] = ()) -> None:
+        """Start one, which imports some modules; it is not waited for.
 
         Raises:
             OSError: the system starts none.
         """
         folder = _working_folder()
         paths = [os.path.normpath(os.path.join(folder, path)) for path in sys.path if isinstance(path, str)]
-        work = "from featmatch.system.worker_loop import work; work()"
+        work = f"from featmatch.system.worker_loop import work; work({tuple(modules)!a})"
         program = f"import gc, sys; gc.disable(); sys.path[:] = {paths!a}; {work}"
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self._expired = False
@@ -262,7 +285,7 @@ class _Worker:
         return not self._expired and self.process.poll() is None
 
     def call(self, request: tuple[Any, ...], seconds: float) -> tuple[bool, Any]:
-        """Whether the function returned, and what it returned or raised.
+        """Call a function; say whether it returned, and what it returned or raised.
 
         Raises:
             _NotBegunError: the process ended before it began.
@@ -273,8 +296,8 @@ class _Worker:
                 pickle.dump(request, self.process.stdin, 5)
                 self.process.stdin.flush()
                 self._receive()
-        except (*_BROKEN, RuntimeError) as error:  # the last: no more threads
-            raise _NotBegunError(self._how_it_ended(_START_SECONDS)) from error
+        except (*_BROKEN, RuntimeError) as error:  # the last: no thread can be started
+            raise _NotBegunError(self._stop_and_say_why(_START_SECONDS)) from error
         except BaseException:
             self.stop()
             raise
@@ -283,19 +306,19 @@ class _Worker:
                 answer: tuple[bool, Any] = self._receive()
                 return answer
         except _BROKEN:
-            return True, Lost(self._how_it_ended(seconds))
+            return True, Lost(self._stop_and_say_why(seconds))
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
-        """End the process, whatever it is at."""
+        """Kill the process, whatever it is doing."""
         self.process.kill()
         self.close_pipes()
         self.process.wait()
 
     def close_pipes(self) -> None:
-        """Let go of the pipes; what was not read is lost."""
+        """Close the pipes; what was not read is lost."""
         for pipe in (self.process.stdin, self.process.stdout):
             with contextlib.suppress(OSError):
                 if pipe is not None:
@@ -314,13 +337,13 @@ class _Worker:
             yield
         finally:
             timer.cancel()
-            timer.join()  # from here on it is certain whether it was killed
+            timer.join()  # so that it is certain whether the process was killed
 
     def _expire(self) -> None:
         self._expired = True
         self.process.kill()
 
-    def _how_it_ended(self, seconds: float) -> str:
+    def _stop_and_say_why(self, seconds: float) -> str:
         self.stop()
         return f"took more than {seconds:g} seconds" if self._expired else f"its process ended: {self._status()}"
 
@@ -337,6 +360,6 @@ _WINDOWS_FLAGS = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(su
 
 
 def _flags() -> list[str]:
-    """The interpreter's own options, as multiprocessing passes them on."""
+    """The interpreter's options, as multiprocessing passes them on."""
     flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     return flags

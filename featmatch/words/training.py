@@ -19,7 +19,7 @@ from featmatch.images.decoding import DecodingOptions
 from featmatch.images.folders import image_files
 from featmatch.images.pixels import load_grey
 from featmatch.system.progress import StageProgress, ignore
-from featmatch.system.workers import Lost, in_order
+from featmatch.system.workers import Lost, in_order, processes_for
 from featmatch.words.kmeans import Clusters, ordered_by_cell
 from featmatch.words.signatures import forms_of, signature_projection
 from featmatch.words.vocabulary import Vocabulary
@@ -67,7 +67,7 @@ def train_vocabulary(
         features: a detector by name, or the options to extract with.
         words: number of visual words, all forms counted. ``options`` overrides it.
         options: the rest of what can be chosen.
-        jobs: processes to extract with; -1: one for each core.
+        jobs: processes to extract with; -1: one for each core, -2: one less, and so on.
         progress: called with a stage, what is done, and the total.
 
     Raises:
@@ -103,9 +103,9 @@ def _spill_descriptors(
 ) -> list[int]:
     """Write the descriptors of all images to a file, in order; return how many each image has."""
     counts = []
-    jobs = os.cpu_count() or 1 if jobs < 0 else jobs
     tasks = [(path, taking, scales) for path in files]
-    results = in_order(_descriptors, tasks, jobs=jobs, seconds=DecodingOptions().timeout)
+    processes = processes_for(jobs, len(tasks))
+    results = in_order(_descriptors, tasks, jobs=processes, seconds=DecodingOptions().timeout)
     with spill.open("wb") as file, contextlib.closing(results) as found:
         for done, descriptors in enumerate(found, 1):
             if not isinstance(descriptors, Lost | None):

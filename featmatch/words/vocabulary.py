@@ -18,7 +18,7 @@ from featmatch.errors import MissingFeatureError, VocabularyError
 from featmatch.features.extraction import DESCRIPTOR_SIZE
 from featmatch.features.symmetry import Variant
 from featmatch.system.arrays import read_archive
-from featmatch.system.files import opened, replaced
+from featmatch.system.files import open_file, replace_file
 from featmatch.system.shipped import shipped_file
 from featmatch.words.nearest import FlannSearch, TwoLevelSearch, WordSearch, all_forms
 from featmatch.words.signatures import form_signs, forms_of
@@ -145,7 +145,7 @@ class Vocabulary:
         target = Path(checked_path(path, "path"))
         self.verify(str(target))
         try:
-            with replaced(target) as file:
+            with replace_file(target) as file:
                 np.savez(file, allow_pickle=False, meta=_as_bytes(meta), **self.arrays())
         except OSError as error:
             raise VocabularyError(f"cannot write {target}: {error.strerror or error}") from error
@@ -159,7 +159,7 @@ class Vocabulary:
         """
         path = checked_path(path, "path")
         try:
-            with opened(path) as file:
+            with open_file(path) as file:
                 return cls.read(file, str(path))
         except OSError as error:
             raise VocabularyError(f"cannot read vocabulary {path}: {error.strerror}") from error

@@ -274,18 +274,8 @@ def test_what_was_made_of_another_is_not_the_original(
             width, height = picture.size
         placed = np.diag([600 / width, 400 / height, 1])
         is_negative = negative and number == 1
-        group.append(
-            contender(
-                number,
-                name=name,
-                path=str(tmp_path / name),
-                width=width,
-                height=height,
-                placed=placed,
-                negative=is_negative,
-                format="PNG",
-            )  # fmt: skip
-        )
+        one = contender(number, name=name, path=str(tmp_path / name), width=width, height=height, format="PNG")
+        group.append(replace(one, placed=placed, negative=is_negative))
     choice = choose(group)
     assert (choice.original, choice.by) == (0, by)
 

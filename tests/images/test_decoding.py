@@ -14,7 +14,7 @@ from PIL import Image
 
 import featmatch
 from featmatch.errors import ImageError, UsageError
-from featmatch.images.decoding import DecodingOptions, apart
+from featmatch.images.decoding import DecodingOptions, decode_apart
 from featmatch.images.formats import MAX_PIXELS
 from featmatch.images.pixels import load_grey
 
@@ -68,17 +68,17 @@ def test_what_a_file_does_to_its_decoder_is_an_error(
     kind: str, options: DecodingOptions, reason: str, source: Any
 ) -> None:
     with pytest.raises(ImageError) as raised:
-        apart(decoder, source, kind, options=options)
+        decode_apart(decoder, source, kind, options=options)
     assert (raised.value.status, raised.value.message) == ("decode_failed", reason)
 
 
 def test_files_are_decoded_elsewhere_and_pictures_here() -> None:
     for source in ("a.jpg", Path("a.jpg"), b"content"):
-        process, got = apart(decoder, source, "", options=DecodingOptions())
+        process, got = decode_apart(decoder, source, "", options=DecodingOptions())
         assert process != os.getpid()
         assert got == (str(source) if isinstance(source, Path) else source)
     for picture in (np.zeros((2, 2), np.uint8), Image.new("L", (2, 2))):
-        assert apart(decoder, picture, "", options=DecodingOptions())[0] == os.getpid()
+        assert decode_apart(decoder, picture, "", options=DecodingOptions())[0] == os.getpid()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no limit of memory here")

@@ -13,10 +13,10 @@ from PIL import Image, ImageChops, features
 
 from featmatch.errors import ImageError
 from featmatch.images.decoding import DecodingOptions
-from featmatch.images.folders import image_files
-from featmatch.images.formats import MAX_PIXELS, may_have_pages, page_count
+from featmatch.images.formats import MAX_PIXELS
 from featmatch.images.pixels import load_display, load_grey
-from featmatch.names import page_name, split_page
+from featmatch.images.sources import may_have_pages, page_count
+from featmatch.names import page_name
 
 Pixels = NDArray[np.uint8]
 
@@ -356,18 +356,6 @@ def paged(photos: dict[str, Pixels], tmp_path: Path) -> dict[str, Path]:
     return files
 
 
-def test_names_of_pages_lead_back_to_file_and_page(tmp_path: Path) -> None:
-    assert page_name("a/scan.tif", 3) == "a/scan.tif#page=3"
-    assert split_page("a/scan.tif#page=3") == ("a/scan.tif", 3)
-    assert split_page("two\nlines.pdf#page=12") == ("two\nlines.pdf", 12)
-    for name in ("a/scan.tif", "a#page=0", "#page=1", "a#page=", "a#page=-1", "a#page=1x", "a#page=01"):
-        assert split_page(name) == (name, None)
-    odd = tmp_path / "odd.png#page=2"
-    assert split_page(str(odd)) == (str(tmp_path / "odd.png"), 2)
-    odd.write_bytes(b"")
-    assert split_page(str(odd)) == (str(odd), None)
-
-
 @pytest.mark.parametrize("suffix", ["tif", "pdf"])
 def test_each_page_is_read_by_its_name(paged: dict[str, Path], photos: dict[str, Pixels], suffix: str) -> None:
     path = str(paged[suffix])
@@ -390,14 +378,7 @@ def test_a_photo_has_one_page(paged: dict[str, Path]) -> None:
 
 
 def test_too_many_pages(paged: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("featmatch.images.formats.MAX_PAGES", 2)
+    monkeypatch.setattr("featmatch.images.sources.MAX_PAGES", 2)
     with pytest.raises(ImageError) as raised:
         page_count(str(paged["tif"]))
     assert raised.value.status == "too_large"
-
-
-def test_folders_are_searched_for_every_format(tmp_path: Path) -> None:
-    for suffix in ("jpg", "HEIC", "avif", "NEF", "dng", "pdf", "webp", "tiff", "txt", "py", "mp4"):
-        (tmp_path / f"a.{suffix}").touch()
-    found = {Path(file).suffix for file in image_files([tmp_path])}
-    assert found == {".jpg", ".HEIC", ".avif", ".NEF", ".dng", ".pdf", ".webp", ".tiff"}

@@ -8,10 +8,16 @@ from pathlib import Path
 import pytest
 
 from featmatch import Index, StoreError, Vocabulary, VocabularyError, check
-from featmatch.store.layout import entries, is_half_written, is_of_segment, open_index_file, strangers, verify_layout
+from featmatch.store.layout import (
+    entries,
+    is_half_written,
+    is_of_segment,
+    open_index_file,
+    strangers,
+    verify_layout,
+)
 from featmatch.store.writing import hold_writer_lock
-from featmatch.system.files import opened as opened_anywhere
-from featmatch.system.files import replaced
+from featmatch.system.files import open_file, replace_file
 from tools.small_index import draw_pictures
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs links and pipes")
@@ -168,7 +174,7 @@ def test_a_lock_that_is_another_file_as_well_is_not_opened(folder: Path, victim:
 
 def test_a_file_is_replaced_not_what_a_link_in_its_way_leads_to(tmp_path: Path, victim: Path) -> None:
     (tmp_path / f"file.{os.getpid()}.partial").symlink_to(victim / "precious.txt")
-    with replaced(tmp_path / "file") as file:
+    with replace_file(tmp_path / "file") as file:
         file.write(b"new")
     assert (tmp_path / "file").read_bytes() == b"new"
     assert not (tmp_path / "file").is_symlink()
@@ -183,11 +189,11 @@ def test_only_real_files_are_opened(tmp_path: Path, victim: Path) -> None:
             open_index_file(path)
     for place in (tmp_path / "pipe", victim):
         with pytest.raises(OSError, match="no file"):
-            opened_anywhere(place)
-    with opened_anywhere(tmp_path / "link") as file:  # what the user says may be a link
+            open_file(place)
+    with open_file(tmp_path / "link") as file:  # what the user says may be a link
         assert file.read() == b"precious"
     with pytest.raises(OSError, match=r"link|symbolic"):
-        opened_anywhere(tmp_path / "link", through_links=False)
+        open_file(tmp_path / "link", through_links=False)
     with pytest.raises(FileNotFoundError):
         open_index_file(tmp_path / "nothing")
     with pytest.raises(VocabularyError, match="no file"):

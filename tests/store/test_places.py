@@ -528,7 +528,7 @@ def test_prune_looks_at_nothing_but_what_it_was_given(
         return True
 
     _play(_absolute, received, home / "no such folder")
-    monkeypatch.setattr("featmatch.adding.batches._is_gone", is_gone)
+    monkeypatch.setattr("featmatch.adding.pruning._is_gone", is_gone)
     report = Index.open(received / "i.fm").add([home / "photos"], jobs=1, prune=True)
     assert looked
     assert report.vanished == looked

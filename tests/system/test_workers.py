@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import multiprocessing
 import os
 import signal
@@ -15,7 +16,7 @@ import pytest
 
 from featmatch.errors import FeatmatchError, UsageError
 from featmatch.system import workers
-from featmatch.system.workers import Lost, in_order, run
+from featmatch.system.workers import Lost, in_order, processes_for, run
 
 
 def task(kind: str, value: Any = 0) -> Any:  # noqa: PLR0911
@@ -193,6 +194,47 @@ def test_a_process_that_was_prepared_is_used() -> None:
     workers.prepare()
     (prepared,) = workers._idle
     assert run(task, ("process",), seconds=60.0) == prepared.process.pid
+
+
+def test_a_prepared_process_has_imported_what_was_named() -> None:
+    workers._stop_idle()
+    workers.prepare("wave", "colorsys")
+    assert run(sys_has, ("wave", "colorsys", "sndhdr"), seconds=60.0) == [True, True, False]
+    workers._stop_idle()
+    assert run(sys_has, ("wave",), seconds=60.0) == [False]
+
+
+def sys_has(*modules: str) -> list[bool]:
+    return [module in sys.modules for module in modules]
+
+
+def test_collecting_garbage_is_off_during_imports_only() -> None:
+    workers._stop_idle()
+    assert run(gc.isenabled, (), seconds=60.0)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "tasks", "processes"),
+    [(1, 9, 1), (4, 9, 4), (12, 9, 9), (-1, 99, 8), (-2, 99, 7), (-7, 99, 2), (-8, 99, 1), (-99, 99, 1), (-1, 3, 3)],
+)
+def test_processes_for_tasks(monkeypatch: pytest.MonkeyPatch, jobs: int, tasks: int, processes: int) -> None:
+    monkeypatch.setattr("joblib.cpu_count", lambda: 8)
+    assert processes_for(jobs, tasks) == processes
+
+
+@pytest.mark.parametrize("tasks", [0, 1])
+def test_one_process_for_one_task_or_none_and_no_core_is_counted(monkeypatch: pytest.MonkeyPatch, tasks: int) -> None:
+    monkeypatch.setattr("joblib.cpu_count", None)  # importing it takes a while
+    assert [processes_for(jobs, tasks) for jobs in (-3, -1, 1, 5)] == [1, 1, 1, 1]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")
+def test_cores_that_this_process_may_not_use_do_not_count() -> None:
+    script = (
+        "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n"
+        "from featmatch.system.workers import processes_for; print(processes_for(-1, 99))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "1\n"
 
 
 def test_what_a_decoder_reads_or_writes_is_not_ours() -> None:

@@ -28,7 +28,7 @@ pytestmark = [
 def what_harnesses_patch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put it back afterwards."""
     for module, name in (
-        (batches, "BATCH_IMAGES"), (batches, "_indexed"), (stages, "extract_grey"), (scanning, "_WORTH_COMPILING"),
+        (batches, "BATCH_IMAGES"), (stages, "extract_grey"), (scanning, "_WORTH_COMPILING"),
         (arrays, "MAPPED_BYTES"), (finding, "_BLOCK_IMAGES"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, vars(module)[name])
