@@ -96,7 +96,7 @@ def contenders_of(
 
 def _choices(groups: Sequence[Sequence[Contender]], jobs: int) -> Iterator[Choice]:
     """Choose the originals of groups, in other processes; a group whose process is lost goes by what is stored."""
-    known = choices.recalled(groups)
+    known = choices.recall(groups)
     new = [group for group, choice in zip(groups, known, strict=True) if choice is None]
     there = [group for group in new if any(one.path for one in group)]
     processes = processes_for(jobs, len(there))
