@@ -9,7 +9,9 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,13 +23,68 @@ from PIL import Image
 from featmatch import Index, Vocabulary, check
 from featmatch.cli import cli
 from featmatch.grouping import finding, pairs
+from featmatch.grouping.clustering import Cluster, ImageSize, Placed
 from featmatch.grouping.groups import Group
 from featmatch.grouping.pairs import Pair
+from featmatch.grouping.standing import Standings
 from featmatch.store.layout import PAIRS
 from featmatch.store.reader import Reader
+from featmatch.store.records import ImageRecord
+from tests.grouping import made
 from tests.grouping.edited import EDITS
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def record_of(number: int, name: str, **facts: Any) -> ImageRecord:
+    return replace(ImageRecord(number, name, 90, 5, f"{number:064x}", 400, 300, 50, None), **facts)
+
+
+def test_members_say_how_they_lie_on_the_original() -> None:
+    size = ImageSize(400, 300, "0")
+    placed = Placed(2 * made.scaled(0.5), True, False, 0.9, 33)
+    member = finding._member([record_of(7, "b.png"), record_of(7, "c.png")], placed, size)
+    assert (member.id, member.names, member.width, member.height, member.bytes) == (7, ("b.png", "c.png"), 400, 300, 90)
+    assert (member.probability, member.inliers, member.accepted) == (0.9, 33, False)
+    assert member.homography is not None
+    np.testing.assert_array_equal(member.homography, made.scaled(0.5))  # whatever it was multiplied by
+    assert member.relation is not None
+    assert (member.relation.mirrored, member.relation.negative) == (True, False)
+    looks = finding._member([record_of(7, "b.png")], replace(placed, inliers=0), size)
+    assert looks.relation is not None
+    assert looks.relation.kind == "whole picture"
+    accepted = finding._member([record_of(7, "b.png")], replace(placed, homography=None), size)
+    assert (accepted.accepted, accepted.relation, accepted.homography) == (True, None, None)
+    assert (accepted.probability, accepted.inliers) == (0.9, 33)
+
+
+def test_a_group_has_its_original_first() -> None:
+    records = {number: [record_of(number, f"{number}.png")] for number in (1, 2, 3)}
+    sizes = {number: ImageSize(400, 300, f"{number:064x}") for number in records}
+    members = {number: Placed(np.eye(3), False, False, 1.0, 9) for number in records}
+    group = finding._group(Cluster(2, members), "a test", sizes, records)
+    assert [member.id for member in group] == [2, 1, 3]
+    assert group.original_by == "a test"
+    assert (group.original.relation, group.original.probability, group.original.inliers) == (None, 1.0, 0)
+
+
+def test_contenders_go_by_their_best_name(tmp_path: Path) -> None:
+    (tmp_path / "long name.png").write_bytes(b"content")
+    sha256 = hashlib.sha256(b"content").hexdigest()
+    named = record_of(1, "long name.png", bytes=7, sha256=sha256, camera="Canon", taken="2001", format="PNG")
+    records = {1: [replace(named, name="gone.png"), named], 2: [record_of(2, "lost.png")]}
+    standings = Standings(lambda name: os.path.join(tmp_path, name))
+    for record in (*records[1], *records[2]):
+        standings.know(record)
+    placed = Placed(made.scaled(2), False, True, 1.0, 9, True)
+    first, second = finding.contenders_of(
+        Cluster(1, {1: placed, 2: Placed(None, False, False, 1, 0)}), records, standings
+    )
+    assert (first.name, first.path) == ("long name.png", os.path.realpath(tmp_path / "long name.png"))
+    assert (first.negative, first.is_holder, first.camera, first.taken) == (True, True, "Canon", "2001")
+    assert (first.content, first.bytes, first.format, first.width, first.height) == (sha256, 7, "PNG", 400, 300)
+    assert first.placed is placed.homography
+    assert (second.name, second.path, second.placed, second.is_holder) == ("lost.png", None, None, False)
 
 
 @pytest.fixture(scope="module")
