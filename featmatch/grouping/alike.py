@@ -38,12 +38,12 @@ class StoredLooks:
     @classmethod
     def of(cls, segments: Sequence[Segment], live: Sequence[NDArray[np.bool_]]) -> StoredLooks:
         """Read the looks of the images that are still in the index."""
-        ids = np.concatenate([segment.ids[alive] for segment, alive in zip(segments, live, strict=True)])
+        parts = list(zip(segments, live, strict=True))
+        ids = np.concatenate([segment.ids[alive] for segment, alive in parts])
         order = np.argsort(ids)
 
         def column(name: str) -> NDArray[np.generic]:
-            parts = [np.asarray(getattr(segment, name)[alive]) for segment, alive in zip(segments, live, strict=True)]
-            return np.concatenate(parts)[order]
+            return np.concatenate([np.asarray(getattr(segment, name)[alive]) for segment, alive in parts])[order]
 
         sizes = np.stack([column("widths"), column("heights")], axis=1)
         return cls(ids[order], column("phashes"), column("looks"), column("features"), sizes)  # type: ignore[arg-type]

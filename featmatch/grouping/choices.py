@@ -44,10 +44,10 @@ def _ways() -> list[str]:
     return [cv2.__version__, PIL.__version__, *(source.hexdigest() for source in sources)]
 
 
-def recalled(groups: Sequence[Sequence[Contender]]) -> list[Choice | None]:
+def recall(groups: Sequence[Sequence[Contender]]) -> list[Choice | None]:
     """The cached choice for each group; None: there is none."""
     found: list[Choice | None] = [None] * len(groups)
-    with contextlib.suppress(*_BROKEN), _opened() as connection:
+    with contextlib.suppress(*_BROKEN), _connected() as connection:
         for number, group in enumerate(groups):
             row = connection.execute("SELECT choice FROM choices WHERE key = ?", (key_of(group),)).fetchone()
             found[number] = None if row is None else _read(row[0], group)
@@ -66,7 +66,7 @@ def keep(group: Sequence[Contender], choice: Choice) -> None:
 
 
 def _keep(group: Sequence[Contender], choice: Choice) -> None:
-    with _opened() as connection, connection:
+    with _connected() as connection, connection:
         if connection.execute("SELECT count(*) FROM choices").fetchone()[0] > _MOST:
             connection.execute("DELETE FROM choices")
         connection.execute("INSERT OR REPLACE INTO choices VALUES (?, ?)", (key_of(group), _written(choice, group)))
@@ -88,7 +88,7 @@ def _read(text: str, group: Sequence[Contender]) -> Choice:
 
 
 @contextlib.contextmanager
-def _opened() -> Iterator[sqlite3.Connection]:
+def _connected() -> Iterator[sqlite3.Connection]:
     from platformdirs import user_cache_path
 
     folder = user_cache_path("featmatch")

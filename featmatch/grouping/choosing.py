@@ -97,7 +97,13 @@ class Choice:
 
 
 def choose(contenders: Sequence[Contender]) -> Choice:
-    """Choose the original of a group; in a process of its own where paths are given, as files are decoded."""
+    """Choose the original of a group. Files with a path are decoded: call it in a process of its own.
+
+    >>> from dataclasses import replace
+    >>> one = Contender(1, "a.jpg", None, np.eye(3), False, False, "0f", 640, 480, 9000, "JPEG", None, None)
+    >>> choose([one, replace(one, id=2, content="1e", camera="Canon")])
+    Choice(original=2, by="a camera's metadata", own={})
+    """
     try:
         return _Choosing(contenders).choice()
     finally:

@@ -252,8 +252,7 @@ class _Joining:
         assert way.homography is not None
         a, b = self._images[first.original], self._images[second.original]
         region = shared_region(way.homography, (b.width, b.height), (a.width, a.height))
-        area_b = polygon_area(region) if len(region) else 0.0
-        area_a = polygon_area(project(way.homography, region)) if len(region) else 0.0
+        area_a, area_b = polygon_area(project(way.homography, region)), polygon_area(region)
         if not (area_a > 0 and area_b > 0):
             return None
         in_a, in_b = self._covered(first.original, second.original, area_a / (a.width * a.height),

@@ -79,7 +79,7 @@ def compare_detail(first: NDArray[np.uint8], second: NDArray[np.uint8], second_f
     """
     size, other_size = first.shape[::-1], second.shape[::-1]
     region = shared_region(second_from_first, size, other_size)
-    area = polygon_area(region) if len(region) else 0.0
+    area = polygon_area(region)
     if not area > 0:
         return None
     growth = (polygon_area(project(second_from_first, region)) / area) ** 0.5
@@ -177,13 +177,13 @@ def _windows(
                     window = fine[top : top + side, left : left + side].astype(np.float32)
                     found.append((-float(_opencv.Laplacian(window, cv2.CV_32F).std()), left, top, window))
         found.sort(key=lambda one: one[:3])
-        registered = 0
+        is_registered = False
         for _, left, top, window in found[:_MOST_WINDOWS]:
             other = _registered(window, coarse, coarse_from_fine @ [[1, 0, left], [0, 1, top], [0, 0, 1]])
             if other is not None:
-                registered += 1
+                is_registered = True
                 yield window, other
-        if registered:
+        if is_registered:
             return
 
 

@@ -1,4 +1,4 @@
-"""An index -> its groups: what is new is compared, a block of images after the other, remembered, and joined."""
+"""An index -> its groups: new images are compared block by block, their pairs are saved, and all pairs are joined."""
 
 from __future__ import annotations
 
@@ -32,20 +32,15 @@ from featmatch.store.writing import hold_writer_lock
 from featmatch.system.progress import Progress
 from featmatch.system.workers import Lost, in_order, processes_for
 
-_BLOCK_IMAGES = 100  # compared as one task, and remembered as one record
-_FEW_IMAGES = 200  # starting a process takes longer than comparing so few
+_BLOCK_IMAGES = 100  # images that are compared as one task, and saved as one record
+_FEW_IMAGES = 200  # new images up to which starting processes takes longer than comparing
 _BLOCK_SECONDS = 3600.0
 _known_places: WeakKeyDictionary[Catalog, dict[int, int]] = WeakKeyDictionary()
-_CHOICE_SECONDS = 60.0  # for a group, and so much more for each ten images
+_CHOICE_SECONDS = 60.0  # to choose an original, and as much again for each ten images of the group
 
 
-def find_groups(
-    reader: Reader,
-    *,
-    jobs: int,
-    progress: Progress,
-) -> Groups:
-    """All groups of an index, the largest first; ``Index.groups`` has the arguments."""
+def find_groups(reader: Reader, *, jobs: int, progress: Progress) -> Groups:
+    """Find all groups of an index, the largest first; ``Index.groups`` explains the arguments."""
     reader.refresh()
     catalog = reader.snapshot.catalog
     sizes: dict[int, ImageSize] = {}
@@ -76,7 +71,7 @@ def find_groups(
     groups = [_group(found, chosen_of[found.original].by, sizes, records) for found in clusters]
     groups += [Group((_original(records[image]),)) for image in records.keys() - joined]
     own = {image: said for choice in chosen_of.values() for image, said in choice.own.items()}
-    standings.look_again()  # choosing took its time
+    standings.look_again()  # files may have changed while originals were chosen
     groups = marked(groups, standings, own)
     return Groups(sorted(groups, key=lambda group: (-len(group), group.original.names[0])), unremembered)
 
@@ -84,7 +79,7 @@ def find_groups(
 def contenders_of(
     found: Cluster, records: Mapping[int, Sequence[ImageRecord]], standings: Standings
 ) -> list[Contender]:
-    """The images of a group, to choose its original from."""
+    """What is known of each image of a group, to choose the original by."""
     contenders = []
     for image, placed in found.members.items():
         first = min(records[image], key=lambda record: standings.order(record.name))
@@ -100,8 +95,8 @@ def contenders_of(
 
 
 def _choices(groups: Sequence[Sequence[Contender]], jobs: int) -> Iterator[Choice]:
-    """The originals of groups. Files are decoded in other processes; a group that ends one goes by what is stored."""
-    known = choices.recalled(groups)
+    """Choose the originals of groups, in other processes; a group whose process is lost goes by what is stored."""
+    known = choices.recall(groups)
     new = [group for group, choice in zip(groups, known, strict=True) if choice is None]
     there = [group for group in new if any(one.path for one in group)]
     processes = processes_for(jobs, len(there))
@@ -112,7 +107,7 @@ def _choices(groups: Sequence[Sequence[Contender]], jobs: int) -> Iterator[Choic
             choice = before or (next(results) if any(one.path for one in group) else None)
             if not isinstance(choice, Choice):  # no file is at hand, or the process was lost
                 choice = choose([replace(one, path=None) for one in group])
-            elif before is None and NOT_COMPARED not in choice.own.values():  # another time it may be compared
+            elif before is None and NOT_COMPARED not in choice.own.values():  # those may be compared another time
                 choices.keep(group, choice)
             yield choice
 
@@ -120,7 +115,7 @@ def _choices(groups: Sequence[Sequence[Contender]], jobs: int) -> Iterator[Choic
 def _compare_new(
     reader: Reader, known: Remembered, digests: Mapping[int, int], jobs: int, progress: Progress
 ) -> str | None:
-    """Compare what was not compared before; the reason for which that could not be remembered, if any."""
+    """Compare the images that were not compared before; return why the pairs could not be saved, or None."""
     new = sorted(digests.keys() - known.compared)
     done, kept = len(digests) - len(new), 0
     progress(done, len(digests))
@@ -149,16 +144,17 @@ def _compare_new(
                 keep()
                 progress(done + kept, len(digests))
     finally:
-        keep()  # another writer may have ended meanwhile
+        keep()  # another writer may have released the lock meanwhile
     return reason
 
 
 def _compared(
     reader: Reader, new: Sequence[int], known: Remembered, jobs: int
 ) -> Generator[tuple[list[int], list[Pair]], None, None]:
-    """Blocks of new images with the pairs that they make, in order."""
+    """Compare new images; yield them block by block with the pairs that they make."""
     blocks = [list(new[start : start + _BLOCK_IMAGES]) for start in range(0, len(new), _BLOCK_IMAGES)]
-    # Nearly always all numbers are higher than those compared before; those that are not come before all others, too.
+    # New images nearly always have the highest ids. Where one was compared before that has a higher id than a new one,
+    # it counts as earlier all the same, so that no pair is left out.
     earlier = np.array(sorted(image for image in known.compared if new and image > new[0]), np.int64)
     if jobs == 1 or len(new) <= _FEW_IMAGES:
         for block in blocks:
@@ -175,11 +171,11 @@ def _compared(
 
 
 def compare_block(reader: Reader, block: Sequence[int], earlier: NDArray[np.int64]) -> list[Pair]:
-    """The pairs that some images make with those of lower numbers, and with ``earlier``."""
+    """Compare images with all of lower ids, and with ``earlier``."""
     snapshot = reader.snapshot
     segments = tuple(snapshot.segments.values())
     places = _places(snapshot.catalog)
-    listed = np.fromiter(places, np.int64)  # a damaged segment may hold others
+    listed = np.fromiter(places, np.int64)  # a damaged segment may name others
     live = [np.isin(segment.ids, listed) for segment in segments]
     images = sorted(stored_images(segments, block, reader.options.detector), key=lambda image: image.id)
     collection = Collection(segments, live, reader.vocabulary, places)
@@ -187,7 +183,7 @@ def compare_block(reader: Reader, block: Sequence[int], earlier: NDArray[np.int6
 
 
 def _places(catalog: Catalog) -> dict[int, int]:
-    """Where each image comes in the order of the contents."""
+    """By image id, its place in the order of the contents (SHA-256); read once for each state of the catalogue."""
     if catalog not in _known_places:
         rows = catalog.rows("SELECT id FROM images ORDER BY sha256")
         _known_places[catalog] = {image: place for place, (image,) in enumerate(rows)}

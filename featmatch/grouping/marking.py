@@ -29,12 +29,12 @@ def marked(groups: Iterable[Group], standings: Standings, own: Mapping[int, str]
         own: by image id, what it has that its original has not, empty: nothing; an image that is missing here was not
             compared.
     """
-    told = [told_apart(group, standings) for group in groups]
+    told = [with_sorted_names(group, standings) for group in groups]
     marking = _Marking([group for group in told if len(group) > 1], standings, own)
     return [marking.marked(group) for group in marking.groups]
 
 
-def told_apart(group: Group, standings: Standings) -> Group:
+def with_sorted_names(group: Group, standings: Standings) -> Group:
     """The group with its names and members sorted, real files first, and with ``same_file`` filled in."""
     names = [name for member in group.members for name in member.names]
 
@@ -123,7 +123,6 @@ def _why_not(member: Member, original: Member) -> str:
         return "by a person's word only"
     size = member.width, member.height
     within = shared_region(member.homography, size, (original.width, original.height))
-    area = polygon_area(within) if len(within) else 0.0
-    if member.relation.kind in ("overlap", "contains") or area < _WITHIN * member.width * member.height:
+    if member.relation.kind in ("overlap", "contains") or polygon_area(within) < _WITHIN * member.width * member.height:
         return "shows more than the original"
     return "finer than the original" if member.relation.scale > _AS_FINE else ""

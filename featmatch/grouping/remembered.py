@@ -1,6 +1,6 @@
-"""The pairs that were found before: what the records of ``pairs.log`` mean (``store/pair_log.py`` has their format).
+"""Pairs that were found before, from the records of ``pairs.log`` (``store/pair_log.py`` has the format).
 
-With each image the first bytes of its file's checksum are kept: a number means another image in another index.
+With each image the first bytes of its file's checksum are stored, as an id means another image in another index.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ class Remembered:
     """What is known of the images of an index.
 
     Attributes:
-        compared: numbers of the images that were compared with all that were compared before them.
-        pairs: that they make, by both numbers, the lower first.
+        compared: ids of the images that were compared with each other.
+        pairs: that these make, by both ids, the lower first.
     """
 
     compared: set[int] = field(default_factory=set)
     pairs: dict[tuple[int, int], Pair] = field(default_factory=dict)
 
     def add(self, images: Sequence[int], pairs: Sequence[Pair]) -> None:
-        """Learn what more images make."""
+        """Add images that were compared, and the pairs that they make."""
         self.compared.update(images)
         for pair in pairs:
-            self.pairs[min(pair.query, pair.reference), max(pair.query, pair.reference)] = pair
+            self.pairs[pair.key] = pair
 
 
 def recall(folder: Path, digests: Mapping[int, int]) -> Remembered:
-    """Read what was found before.
+    """Read which images were compared before, and the pairs that they make.
 
     Args:
         folder: of the index.
-        digests: of the images that are in it now, by number; pairs of others are left out.
+        digests: by id, the first eight bytes of the SHA-256 of each image that is in it now; others are left out.
     """
     known = Remembered()
     meant: dict[int, int] = {}
@@ -64,7 +64,13 @@ def _take(
 
 
 def remember(folder: Path, images: Sequence[int], pairs: Sequence[Pair], digests: Mapping[int, int]) -> None:
-    """Append one record; the caller holds the writer's lock.
+    """Append one record to the log; the caller holds the writer's lock.
+
+    Args:
+        folder: of the index.
+        images: ids of images that were compared.
+        pairs: that they make.
+        digests: as for ``recall``.
 
     Raises:
         StoreError: it cannot be written.

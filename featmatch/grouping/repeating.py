@@ -54,7 +54,8 @@ def repeated(
     places = project(homography, points)
     limits = np.array([reference.width, reference.height]) - 0.5
     with np.errstate(invalid="ignore"):
-        inside = np.flatnonzero(((places > -0.5) & (places < limits)).all(axis=1))
+        is_inside = ((places > -0.5) & (places < limits)).all(axis=1)
+    inside = np.flatnonzero(is_inside)
     if len(reference) == 0:
         return Repeated(0.0, 0.0, 0.0)
     turns = jacobians(homography, points[inside])
@@ -75,7 +76,7 @@ def repeated(
     again = (there & alike).any(axis=1)
     region = shared_region(homography, (query.width, query.height), (reference.width, reference.height))
     return Repeated(
-        covered=float(((places > -0.5) & (places < limits)).all(axis=1).mean()),
+        covered=float(is_inside.mean()),
         share=float(again.mean()),
         evenness=evenness(points[inside[again]], points[inside], region),
     )

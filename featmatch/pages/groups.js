@@ -4,7 +4,7 @@ const groups = [...document.querySelectorAll(".group")].map((section) => ({
   section,
   files: Number(section.dataset.files),
   boxes: [...section.querySelectorAll(".file input:enabled")],
-  // The original is a copy as well where it has several names, of the same bytes.
+  // An original with several names has copies, too: files of the same bytes.
   members: [...section.querySelectorAll("figure")].map((figure, number) => ({
     figure,
     original: number === 0,
@@ -12,7 +12,7 @@ const groups = [...document.querySelectorAll(".group")].map((section) => ({
     kinds: figure.dataset.kinds.split(","),
     probability: Number(figure.dataset.probability),
     bytes: Number(figure.dataset.bytes),
-    boxes: [...figure.querySelectorAll(".file input:enabled")], // the others stay: they are not to be marked
+    boxes: [...figure.querySelectorAll(".file input:enabled")], // the others must stay
     first: figure.querySelector(".file input"),
   })),
 }));
@@ -180,7 +180,7 @@ function layOut() {
 
   const [width, height] = ["width", "height"].map((side) => Number(pair.original.figure.dataset[side]));
   const corners = [[0, 0], [1, 0], [1, 1], [0, 1]].map(([x, y]) => project(pair.unit, x, y));
-  // What the copy has beyond its original is to be seen as well, within reason.
+  // Show what the copy has beyond its original as well, within reason.
   const reach = (axis) => {
     const ends = corners.map((corner) => corner[axis]);
     return view === "difference" ? [0, 1] : [Math.max(Math.min(0, ...ends), -1), Math.min(Math.max(1, ...ends), 2)];
@@ -193,7 +193,7 @@ function layOut() {
     `top: ${($("room").clientHeight - (bottom + top) * size[1]) / 2}px;`;
   below.style.cssText = `width: ${size[0]}px; height: ${size[1]}px;`;
 
-  // Laid out at about the size at which it is seen, or it would be drawn coarsely before it is bent.
+  // Lay it out at about the size at which it is seen: smaller, it would look coarse once it is bent.
   const own = ["width", "height"].map((side) => Number(pair.member.figure.dataset[side]));
   const shrink = Math.max(...size) / Math.max(...own);
   const from = [own[0] * shrink, own[1] * shrink, 1];

@@ -1,4 +1,4 @@
-"""Groups as one HTML page that needs nothing else: copies side by side, and laid over one another."""
+"""Groups as one HTML page without other files: copies side by side, and laid over their originals."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from featmatch.system.files import replace_file
 from featmatch.system.progress import Progress, ignore
 from featmatch.system.workers import Lost, in_order, processes_for
 
-_THUMBNAIL_PX = 320  # shown at 200, and laid over one another at more
+_THUMBNAIL_PX = 320  # longer side; shown at 200 px, and larger when laid over one another
 _SMALL_THUMBNAIL_PX = 160
-_MANY = 5000  # images; from here on the small ones do, or browsers take long to open the page
-_SECONDS = 60.0  # for each image
+_MANY = 5000  # images above which thumbnails are small, or browsers take long to open the page
+_SECONDS = 60.0  # to make a thumbnail
 
 NOT_AT_HAND = "not at hand"  # why an image is not shown
 
@@ -49,20 +49,20 @@ def write_page(
     jobs: int = -1,
     progress: Progress = ignore,
 ) -> dict[str, str]:
-    """Write the page of the groups; until it is done, nothing is under its name.
+    """Write the page of the groups. The file appears only when it is complete.
 
-    An image whose files are gone, changed or cannot be read is there without a picture, and the page says why.
+    An image whose files are gone, changed or unreadable has no picture on the page, which says why.
 
     Args:
         target: the file to write.
         groups: of one index.
-        path_of: where the file of a name is; None: not at hand.
-        dates: of names, when they were taken, in ISO 8601; other files have the date of their last change.
+        path_of: name -> path of its file; None: not at hand.
+        dates: name -> when the photo was taken, in ISO 8601; other files show the date of their last change.
         jobs: processes that make thumbnails; -1: one for each core, -2: one less, and so on.
-        progress: called with images done and in all.
+        progress: called with the number of images done, and of all.
 
     Returns:
-        Name -> why it is not shown, of images without a picture.
+        Name -> why there is no picture, for images without one.
 
     Raises:
         FeatmatchError: the page cannot be written.
@@ -95,13 +95,13 @@ def _template() -> jinja2.Template:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     folder = resources.files("featmatch.pages")
-    # Scripts and styles hold no values, and need no escaping.
+    # The script and the style are our own text, and must not be escaped.
     parts = {name: Markup((folder / f"groups.{name}").read_text(encoding="utf-8")) for name in ("css", "js")}
     return environment.from_string((folder / "groups.html").read_text(encoding="utf-8"), globals=parts)
 
 
 def _facts(groups: Sequence[Group], images: int) -> dict[str, Any]:
-    """What the page says of all groups together."""
+    """What the page says about all groups together."""
     names = hashlib.sha256()
     kinds: Counter[str] = Counter()
     for group in groups:
@@ -123,7 +123,7 @@ def _order_of_kind(kind: str) -> int:
 
 
 def _kinds(member: Member) -> list[str]:
-    """What the page's filter knows a member by."""
+    """The kinds of relation by which the page's filter finds a member."""
     kinds = ["identical"] if len(member.names) - len(member.same_file) > 1 else []
     if member.relation is not None:
         relation = member.relation.to_dict()
@@ -135,7 +135,7 @@ def _kinds(member: Member) -> list[str]:
 
 
 def _look(paths: Sequence[str], size: int, longest_px: int) -> tuple[str | None, str]:
-    """A thumbnail of the first of an image's files that is as it was added; where there is none, None and why."""
+    """A thumbnail of the first of these files that is as it was added, and ""; or None and why there is none."""
     reasons = []
     for path in paths:
         try:
@@ -152,6 +152,7 @@ def _look(paths: Sequence[str], size: int, longest_px: int) -> tuple[str | None,
 def _counted(
     pictures: Iterable[tuple[str | None, str] | Lost], images: int, progress: Progress
 ) -> Iterator[tuple[str | None, str]]:
+    """Pass pictures on, and report progress; for a lost process, None and why."""
     for done, picture in enumerate(pictures, 1):
         progress(done, images)
         yield (None, picture.reason) if isinstance(picture, Lost) else picture
@@ -164,7 +165,7 @@ def _shown_group(
     dates: Mapping[str, str],
     unseen: dict[str, str],
 ) -> dict[str, Any]:
-    """What the template shows of a group; its pictures are the next ones."""
+    """What the template shows of a group. Takes the group's pictures from ``pictures``; adds to ``unseen``."""
     members: list[dict[str, Any]] = []
     for member in group.members:
         picture, reason = next(pictures)
@@ -191,7 +192,7 @@ def _shown_group(
 
 
 def _shown_file(name: str, path: str | None, dates: Mapping[str, str]) -> dict[str, str]:
-    """What the template shows of a name; ``value`` is the bytes of its file's path, exactly, as base64."""
+    """What the template shows of a name; ``value`` is its file's path, byte for byte, as base64."""
     file = None if path is None else os.path.realpath(split_page(path)[0])
     date = "not there"
     if file is not None:
@@ -207,9 +208,9 @@ def _shown_file(name: str, path: str | None, dates: Mapping[str, str]) -> dict[s
 
 
 def _unit_homography(member: Member, original: Member) -> str:
-    """Nine numbers, row by row, that map the member's unit square to the original's: for sides of any length.
+    """The member's homography between unit squares, nine numbers row by row: it fits thumbnails of any size.
 
-    In pixels the centre of the first one is at 0; in a browser, and here, its outer corner is.
+    In pixel coordinates the centre of the top-left pixel is 0; in a browser, and here, its outer corner is.
     """
     if member.homography is None:
         return ""

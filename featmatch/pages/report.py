@@ -1,4 +1,4 @@
-"""The report of an evaluation as one HTML page that needs nothing else: tables, plots, and the worst misses."""
+"""The report of an evaluation as one HTML page without other files: tables, plots, and the worst misses."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _THUMBNAIL_PX = 220
 
 
 def page_of(report: Figures, evaluation: Evaluation, workspace: Path) -> str:
-    """The page as text.
+    """Make the page, as text.
 
     Args:
         report: from ``report_of``.
-        evaluation: that the report is of; its photos must still be there.
-        workspace: of the evaluation, as it was.
+        evaluation: the one that the report is of; its photos must still be there.
+        workspace: of the evaluation, unchanged.
     """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["share"] = lambda value: "" if math.isnan(value) else f"{100 * value:.1f} %"
@@ -63,7 +63,7 @@ def _miss(record: Record, evaluation: Evaluation, workspace: Path) -> dict[str, 
 
 
 def _file_of(name: str, workspace: Path) -> Path:
-    """Where a file is, by the name that records tell."""
+    """Path of a file, from its name in the records."""
     return workspace.absolute() / name if name.startswith(("decorated/", "plain/")) else Path(name)
 
 
@@ -71,7 +71,7 @@ def _embedded_file(name: str, workspace: Path) -> str | None:
     try:
         return embedded(_file_of(name, workspace), _THUMBNAIL_PX)
     except ImageError:
-        return None  # moved since it was indexed
+        return None  # it was moved after it was indexed
 
 
 def _crop_plot(rows: list[Figures]) -> str:
@@ -93,7 +93,7 @@ def _crop_plot(rows: list[Figures]) -> str:
 
 
 def _suite_plot(suite: str, records: list[Record], figures: Figures) -> str:
-    """Reliability of the probability, and the scores of right and wrong answers."""
+    """Two plots: reliability of the probability, and histograms of the scores of right and wrong answers."""
     figure = Figure(figsize=(9.6, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     _plot_reliability(left, figures)
@@ -125,7 +125,7 @@ def _plot_reliability(axes: Axes, figures: Figures) -> None:
 
 
 def _svg(figure: Figure) -> str:
-    """The figure as an <svg> element; the same figure is the same text."""
+    """The figure as an <svg> element; the same figure always gives the same text."""
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "featmatch", "svg.fonttype": "none"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})

@@ -1,4 +1,4 @@
-"""Pictures small enough to be a part of the page that shows them."""
+"""Thumbnails that are part of the page that shows them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from featmatch.images.pixels import ImageSource, load_display
 
 
 def embedded(source: ImageSource, longest_px: int) -> str:
-    """A thumbnail, upright, as the address of an image (``data:image/jpeg;base64,...``).
+    """An upright thumbnail as a data URL (``data:image/jpeg;base64,...``).
+
+    >>> embedded(Image.new("RGB", (4, 4)), 90)[:23]
+    'data:image/jpeg;base64,'
 
     Args:
         source: a path, bytes, an array (H, W), (H, W, 3) or (H, W, 4) uint8, or a PIL image.
-        longest_px: its longer side at most; a smaller picture stays as it is.
+        longest_px: its longer side at most; a smaller picture keeps its size.
 
     Raises:
         ImageError: the picture cannot be read.

@@ -15,7 +15,7 @@ from PIL import Image
 
 from featmatch import Index, Vocabulary
 from featmatch.grouping import choices, finding
-from featmatch.grouping.choices import key_of, recalled
+from featmatch.grouping.choices import key_of, recall
 from featmatch.grouping.choosing import NOT_COMPARED, Choice, Contender
 
 
@@ -134,7 +134,7 @@ def test_numbers_and_places_are_not(tmp_path: Path) -> None:
     group = [at(tmp_path / "here", number) for number in (1, 2)]
     elsewhere = [replace(one, id=one.id + 5, path=f"/q{one.path}") for one in group]
     choices.keep(group, Choice(2, "a test", {1: "something"}))
-    assert recalled([elsewhere, [contender(3)]]) == [Choice(7, "a test", {6: "something"}), None]
+    assert recall([elsewhere, [contender(3)]]) == [Choice(7, "a test", {6: "something"}), None]
 
 
 @pytest.mark.parametrize("lie", ["another content", "no such file"])
@@ -142,6 +142,38 @@ def test_nothing_is_kept_of_files_that_are_not_what_an_index_says(tmp_path: Path
     true = [at(tmp_path / "here", number) for number in (1, 2)]
     told = replace(true[1], content="f" * 64) if lie == "another content" else replace(true[1], path="/not/there.png")
     choices.keep([true[0], told], Choice(1, "a lie", {2: ""}))
-    assert recalled([[true[0], told]]) == [None]
+    assert recall([[true[0], told]]) == [None]
     choices.keep(true, Choice(1, "true", {2: ""}))
-    assert recalled([true]) == [Choice(1, "true", {2: ""})]
+    assert recall([true]) == [Choice(1, "true", {2: ""})]
+
+
+def test_a_full_cache_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choices, "_MOST", 1)
+    groups = [[at(tmp_path / "here", number)] for number in (1, 2, 3)]
+    for group, kept in zip(groups, ([1], [1, 2], [3]), strict=True):
+        choices.keep(group, Choice(group[0].id, "a test"))
+        assert [one[0].id for one, choice in zip(groups, recall(groups), strict=True) if choice] == kept
+
+
+def test_a_choice_is_replaced_and_only_the_users_own(tmp_path: Path, cache: Path) -> None:
+    group = [at(tmp_path / "here", number) for number in (1, 2)]
+    for by in ("one", "another"):
+        choices.keep(group, Choice(2, by, {1: ""}))
+    assert recall([group]) == [Choice(2, "another", {1: ""})]
+    assert cache.parent.stat().st_mode & 0o077 == 0
+
+
+def test_files_that_are_not_at_hand_need_not_be_read(tmp_path: Path) -> None:
+    group = [contender(1, path=None), at(tmp_path / "here", 2)]
+    choices.keep(group, Choice(1, "a test"))
+    assert recall([group]) == [Choice(1, "a test")]
+
+
+@pytest.mark.parametrize("text", ["no json", "[]", '{"original": "f"}', '{"original": 1, "by": "x", "own": {"0": ""}}'])
+def test_nonsense_in_the_cache_is_no_choice(tmp_path: Path, cache: Path, text: str) -> None:
+    group = [at(tmp_path / "here", 1)]
+    choices.keep(group, Choice(1, "a test"))
+    with sqlite3.connect(cache) as connection:
+        connection.execute("UPDATE choices SET choice = ?", (text,))
+    connection.close()
+    assert recall([group]) == [None]

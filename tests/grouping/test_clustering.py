@@ -185,7 +185,7 @@ def test_a_holder_with_copies_of_its_own_stays_with_them() -> None:
     held, copy = pair(0, 1, scaled(4), covered_b=0.1), pair(1, 2, np.eye(3))
     assert joined(4, held, copy, pair(0, 3, np.eye(3))) == [[0, 3], [1, 2]]
     (found,) = clusters(3, held, copy)  # what has no copies itself goes with them
-    assert found.original == 1
+    assert (found.original, sorted(found.members)) == (1, [0, 1, 2])
     assert not any(member.holder for member in found.members.values())
 
 
@@ -318,9 +318,20 @@ def test_verdicts_and_pairs_of_images_that_are_gone_are_passed_over() -> None:
     gone = [pair(0, 9, np.eye(3)), pair(8, 1, np.eye(3))]
     verdicts = {(0, 9): True, (8, 9): True, (1, 8): False}
     assert joined(3, pair(0, 1, np.eye(3)), *gone, verdicts=verdicts) == [[0, 1]]
+    there = {number: ImageSize(*SIZE, f"{number:064x}") for number in (1, 2)}
+    found = cluster(there, {one.key: one for one in (pair(0, 1, np.eye(3)), pair(1, 2, np.eye(3)))}, "sift", {})
+    assert [sorted(group.members) for group in found] == [[1, 2]]
 
 
 def test_verdicts_are_taken_in_the_order_of_contents() -> None:
     verdicts = {(1, 2): True, (0, 1): True, (0, 2): False}
     for order in (list(verdicts), list(verdicts)[::-1]):
         assert joined(3, verdicts={key: verdicts[key] for key in order}) == [[0, 1]]
+    contents = {0: "5", 1: "1", 2: "3", 3: "4"}
+    images = {number: ImageSize(*SIZE, content) for number, content in contents.items()}
+    both = {(0, 1): True, (2, 3): True, (0, 3): False}  # contents 1 and 5 come before 3 and 4
+    found = cluster(images, {(1, 2): pair(1, 2, np.eye(3))}, "sift", both)
+    assert [sorted(group.members) for group in found] == [[0, 1, 2]]
+    backwards = {number: ImageSize(*SIZE, f"{9 - number}") for number in range(3)}
+    found = cluster(backwards, {}, "sift", verdicts)
+    assert [sorted(group.members) for group in found] == [[1, 2]]

@@ -53,6 +53,7 @@ def test_without_anything_in_common_nothing_is_told() -> None:
 
 
 def test_a_comparison_is_turned_round() -> None:
+    assert not Comparison(1, -1).alike
     assert Comparison(1, -1, True).back() == Comparison(-1, 1, True)
 
 
@@ -184,6 +185,7 @@ def test_windows_are_the_largest_that_fit_with_most_to_see(photos: Photos) -> No
     assert [window.shape for window, _ in detail._windows(photo, photo, eye)] == [(256, 256)] * 4
     assert [window.shape for window, _ in detail._windows(photo[:200], photo[:200], eye)] == [(128, 128)] * 4
     assert {window.shape for window, _ in detail._windows(photo[:100, :80], photo[:100, :80], eye)} == {(64, 64)}
+    assert {window.shape for window, _ in detail._windows(photo[:300, :80], photo[:300, :80], eye)} == {(64, 64)}
     assert list(detail._windows(photo[:63], photo[:63], eye)) == []
     part = np.full_like(photo, 128)
     part[:, 340:] = photo[:, 340:]
@@ -214,6 +216,19 @@ def test_spectra_of_a_picture_and_itself_are_coherent(photos: Photos) -> None:
     doubled = detail._spectra(photo, (photo // 2).astype(np.uint8), np.eye(3))
     assert doubled is not None
     np.testing.assert_allclose(doubled.coarse[:4], doubled.fine[:4] / 4, rtol=0.05)
+
+
+def test_energies_of_all_windows_are_added_up(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
+    windows = list(detail._windows(grey(photos, "camera"), grey(photos, "camera"), np.eye(3)))[:2]
+    found = []
+    for given in (windows[:1], windows[1:], windows):
+        monkeypatch.setattr(detail, "_windows", lambda *_, given=given: given)
+        found.append(detail._spectra(np.empty((0, 0), np.uint8), np.empty((0, 0), np.uint8), np.eye(3)))
+    first, second, both = found
+    assert first is not None
+    assert second is not None
+    assert both is not None
+    np.testing.assert_allclose(both.fine, first.fine + second.fine)
 
 
 def test_noise_has_the_same_energy_in_each_wave() -> None:

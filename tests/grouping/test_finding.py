@@ -1,9 +1,17 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +23,68 @@ from PIL import Image
 from featmatch import Index, Vocabulary, check
 from featmatch.cli import cli
 from featmatch.grouping import finding, pairs
+from featmatch.grouping.clustering import Cluster, ImageSize, Placed
 from featmatch.grouping.groups import Group
 from featmatch.grouping.pairs import Pair
+from featmatch.grouping.standing import Standings
 from featmatch.store.layout import PAIRS
 from featmatch.store.reader import Reader
+from featmatch.store.records import ImageRecord
+from tests.grouping import made
+from tests.grouping.edited import EDITS
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def record_of(number: int, name: str, **facts: Any) -> ImageRecord:
+    return replace(ImageRecord(number, name, 90, 5, f"{number:064x}", 400, 300, 50, None), **facts)
+
+
+def test_members_say_how_they_lie_on_the_original() -> None:
+    size = ImageSize(400, 300, "0")
+    placed = Placed(2 * made.scaled(0.5), True, False, 0.9, 33)
+    member = finding._member([record_of(7, "b.png"), record_of(7, "c.png")], placed, size)
+    assert (member.id, member.names, member.width, member.height, member.bytes) == (7, ("b.png", "c.png"), 400, 300, 90)
+    assert (member.probability, member.inliers, member.accepted) == (0.9, 33, False)
+    assert member.homography is not None
+    np.testing.assert_array_equal(member.homography, made.scaled(0.5))  # whatever it was multiplied by
+    assert member.relation is not None
+    assert (member.relation.mirrored, member.relation.negative) == (True, False)
+    looks = finding._member([record_of(7, "b.png")], replace(placed, inliers=0), size)
+    assert looks.relation is not None
+    assert looks.relation.kind == "whole picture"
+    accepted = finding._member([record_of(7, "b.png")], replace(placed, homography=None), size)
+    assert (accepted.accepted, accepted.relation, accepted.homography) == (True, None, None)
+    assert (accepted.probability, accepted.inliers) == (0.9, 33)
+
+
+def test_a_group_has_its_original_first() -> None:
+    records = {number: [record_of(number, f"{number}.png")] for number in (1, 2, 3)}
+    sizes = {number: ImageSize(400, 300, f"{number:064x}") for number in records}
+    members = {number: Placed(np.eye(3), False, False, 1.0, 9) for number in records}
+    group = finding._group(Cluster(2, members), "a test", sizes, records)
+    assert [member.id for member in group] == [2, 1, 3]
+    assert group.original_by == "a test"
+    assert (group.original.relation, group.original.probability, group.original.inliers) == (None, 1.0, 0)
+
+
+def test_contenders_go_by_their_best_name(tmp_path: Path) -> None:
+    (tmp_path / "long name.png").write_bytes(b"content")
+    sha256 = hashlib.sha256(b"content").hexdigest()
+    named = record_of(1, "long name.png", bytes=7, sha256=sha256, camera="Canon", taken="2001", format="PNG")
+    records = {1: [replace(named, name="gone.png"), named], 2: [record_of(2, "lost.png")]}
+    standings = Standings(lambda name: os.path.join(tmp_path, name))
+    for record in (*records[1], *records[2]):
+        standings.know(record)
+    placed = Placed(made.scaled(2), False, True, 1.0, 9, True)
+    first, second = finding.contenders_of(
+        Cluster(1, {1: placed, 2: Placed(None, False, False, 1, 0)}), records, standings
+    )
+    assert (first.name, first.path) == ("long name.png", os.path.realpath(tmp_path / "long name.png"))
+    assert (first.negative, first.is_holder, first.camera, first.taken) == (True, True, "Canon", "2001")
+    assert (first.content, first.bytes, first.format, first.width, first.height) == (sha256, 7, "PNG", 400, 300)
+    assert first.placed is placed.homography
+    assert (second.name, second.path, second.placed, second.is_holder) == ("lost.png", None, None, False)
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +209,137 @@ def test_pictures_with_few_features_are_joined_by_their_looks(
     assert found[0].members[1].homography is not None
     np.testing.assert_allclose(found[0].members[1].homography @ [95, 71, 1], [317.83, 237.83, 1], atol=0.1)
     assert [group.to_dict() for group in index.groups(jobs=1)] == [group.to_dict() for group in found]
+
+
+GROUPED = ("sharpened", "oversharpened", "enlarged", "enlarged by Lanczos", "reduced", "reduced a little", "blurred")
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea"])
+def test_the_source_is_the_original_of_its_edits(
+    photos: dict[str, NDArray[np.uint8]], tiny_vocabulary: Vocabulary, tmp_path: Path, name: str
+) -> None:
+    photo = Image.fromarray(photos[name])
+    photo.save(tmp_path / "zzz the source.jpg", quality=92)
+    for edit in GROUPED:
+        EDITS[edit][0](photo).save(tmp_path / f"{edit[:4]}{GROUPED.index(edit)}.jpg", quality=92)
+    for quality in (85, 50):
+        photo.save(tmp_path / f"q{quality}.jpg", quality=quality)
+    index = Index.open(tmp_path / "index", create=True, vocabulary=tiny_vocabulary)
+    index.add([tmp_path], jobs=1)
+    (group,) = index.groups(jobs=1)
+    assert [Path(one).name for one in group.original.names] == ["zzz the source.jpg"]
+    assert group.original_by == "least compressed"
+    marked = {Path(one).name for one in group.marked}
+    assert {"redu4.jpg", "q85.jpg"} <= marked
+    assert not marked & {"enla2.jpg", "enla3.jpg"}  # finer, though of no more detail
+    for path in tmp_path.glob("*.jpg"):
+        path.rename(path.with_suffix(".away"))
+    (group,) = index.groups(jobs=1)
+    assert Path(group.original.names[0]).name in ("enla2.jpg", "enla3.jpg")  # by what is stored
+    assert group.marked == ()
+
+
+# The README's recipe, for real
+
+ODD = (
+    "with space.png",
+    'it\'s "quoted".png',
+    "two\nlines.png",
+    "日本の写真.png",
+    "-n.png",
+    os.fsdecode(b"latin \xe9.png"),
+)
+
+
+def contents(folder: Path) -> dict[str, set[str]]:
+    """SHA-256 -> the real files below a folder that have it."""
+    found: dict[str, set[str]] = {}
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            found.setdefault(hashlib.sha256(path.read_bytes()).hexdigest(), set()).add(str(path))
+    return found
+
+
+@pytest.fixture(scope="module")
+def collection(photos: dict[str, NDArray[np.uint8]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photos, copies of them under all kinds of names, links of all kinds, and a second way to each."""
+    top = tmp_path_factory.mktemp("marking")
+    folder = top / "photos"
+    for name in ("2001", "2002", "album"):
+        (folder / name).mkdir(parents=True)
+    for name in ("astronaut", "chelsea", "coffee", "rocket"):
+        photo = Image.fromarray(photos[name])
+        photo.save(folder / "2001" / f"{name}.png")
+        photo.resize((photo.width // 2, photo.height // 2)).save(folder / "2002" / f"{name}.png")  # of equal names
+    for name in ODD:
+        (folder / "2002" / name).write_bytes((folder / "2001" / "astronaut.png").read_bytes())
+        (folder / "album" / name).write_bytes((folder / "2001" / "chelsea.png").read_bytes())
+    Image.fromarray(photos["camera"]).save(folder / "2001" / "camera.png")
+    (folder / "album" / "0.png").symlink_to("../2001/camera.png")  # sorts before all
+    (folder / "0.png").symlink_to("2001/coffee.png")
+    os.link(folder / "2001" / "rocket.png", folder / "album" / "rocket.png")
+    (top / "mounted").symlink_to("photos")
+    return top
+
+
+def test_the_recipe_of_the_readme_loses_nothing(
+    collection: Path, tiny_vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(collection)
+    index = Index.open(collection / "photos.fm", create=True, vocabulary=tiny_vocabulary)
+    for spelled in ("photos", str(collection / "photos"), "mounted"):
+        index.add([spelled], jobs=1)
+    before = contents(collection / "photos")
+    groups = index.groups(jobs=1)
+    assert len(groups) == 4  # of the camera there are only names
+    kept = {
+        hashlib.sha256(Path(group.original.names[0]).read_bytes()).hexdigest(): len(group.marked) for group in groups
+    }
+    assert sorted(kept.values()) == [1, 1, 1 + len(ODD), 1 + len(ODD)]
+    printed = CliRunner().invoke(cli, ["groups", "photos.fm", "--print0"]).stdout_bytes
+    assert len(printed.split(b"\0")) == 1 + sum(kept.values())
+    assert all(os.path.isabs(path) for path in printed.split(b"\0")[:-1])
+
+    recipe = re.search(r"\$ (mkdir aside)\n +\$ (featmatch groups .*--print0 .*)\n", README)
+    assert recipe is not None
+    aside = collection / "aside"
+    command = f'featmatch() {{ {shlex.quote(sys.executable)} -m featmatch "$@"; }}\n{recipe[1]}\n{recipe[2]}\n'
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    ended = subprocess.run(["bash", "-c", command], check=False, capture_output=True)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+    left, moved = contents(collection / "photos"), contents(aside)
+    assert left.keys() | moved.keys() == before.keys()  # all that there was is somewhere
+    assert len(list(aside.iterdir())) == sum(kept.values())
+    assert left.keys() >= kept.keys()  # and each original where it was
+    assert all(path.exists() for path in (collection / "photos").rglob("*"))  # no link leads nowhere
+    assert not any(group.marked for group in index.groups(jobs=1))
+
+
+def test_the_answers_say_what_is_marked(
+    photos: dict[str, NDArray[np.uint8]], tiny_vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    photo = Image.fromarray(photos["coffee"])
+    photo.save(tmp_path / "coffee.png")
+    photo.resize((300, 200)).save(tmp_path / "half.png")
+    (tmp_path / "again.png").write_bytes((tmp_path / "half.png").read_bytes())
+    (tmp_path / "link.png").symlink_to("coffee.png")
+    index = Index.open(tmp_path / "index", create=True, vocabulary=tiny_vocabulary)
+    index.add([tmp_path], jobs=1)
+    command = ["groups", str(tmp_path / "index"), "--jobs", "1"]
+    expected = [str(tmp_path / "half.png"), str(tmp_path / "again.png")]
+    (line,) = CliRunner().invoke(cli, [*command, "--json"]).output.splitlines()
+    assert json.loads(line)["marked"] == expected
+    assert json.loads(line)["files"] == 3
+    rows = list(csv.DictReader(io.StringIO(CliRunner().invoke(cli, [*command, "--csv"]).output)))
+    assert [row["name"] for row in rows if row["marked"] == "true"] == expected
+    assert {row["name"]: row["description"] for row in rows}[str(tmp_path / "link.png")] == "same file"
+    assert "link.png  (same file)" in CliRunner().invoke(cli, command).output
+    printed = CliRunner().invoke(cli, [*command, "--print0"], standalone_mode=False)
+    assert printed.stdout_bytes == b"".join(os.fsencode(name) + b"\0" for name in expected)
+    assert printed.return_value == 0
+    for path in expected:
+        os.unlink(path)
+    nothing = CliRunner().invoke(cli, [*command, "--print0"], standalone_mode=False)
+    assert (nothing.stdout_bytes, nothing.return_value) == (b"", 1)
+    assert CliRunner().invoke(cli, [*command, "--print0", "--json"]).exit_code == 2

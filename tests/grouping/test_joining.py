@@ -207,6 +207,20 @@ def test_near_signatures_weigh_more_than_many() -> None:
     assert [one.id for one in found_by(segments, 1, JoiningOptions(sigma=100.0))][:2] == [2, 3]
 
 
+def test_rare_words_weigh_by_the_square_of_their_idf() -> None:
+    def of_words(seed: int, count: int, first: int) -> Made:
+        made = image(seed, count)
+        return replace(made, words=Words(made.words.ids % 200 + 4 * first, made.words.signatures))
+
+    rare, common = of_words(1, 20, 0), of_words(2, 50, 50)
+    images = {1: rare.beside(common), 2: rare.beside(of_words(3, 100, 50)), 3: common.beside(of_words(4, 70, 50))}
+    words = replace(vocabulary(), idf=np.repeat([3.0, 1.5], 50).astype(np.float32))
+    segments = [segment(images)]
+    among = [np.array([False, True, True])]
+    found = partners(stored(segments, 1), segments, among, words, OPTIONS)
+    assert [one.id for one in found] == [2, 3]  # 20 of 9 are more than 50 of 2.25
+
+
 def test_images_with_too_few_hits_take_no_others_place() -> None:
     original = image(1)
     few = Made(original.features[:2], Words(original.words.ids[:2], original.words.signatures[:2]))

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import json
 import os
-import re
-import shlex
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from numpy.typing import NDArray
-from PIL import Image
 
-from featmatch import Group, Index, Member, Relation, Vocabulary
-from featmatch.cli import cli
+from featmatch import Group, Member, Relation
 from featmatch.grouping.marking import marked
 from featmatch.grouping.standing import Standings
 from featmatch.proof.relation import Kind
 from featmatch.store.records import ImageRecord
-
-README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 class Shelf:
@@ -83,7 +70,7 @@ def test_links_and_spellings_are_the_same_file_and_copies_are_not(shelf: Shelf) 
     names = ("a-link.jpg", "copy/photo.jpg", "mounted/photo.jpg", spelled, "photo.jpg", "hard.jpg")
     (group,) = shelf.marked((shelf.member(1, *names),))
     assert group.original.names[:2] == ("hard.jpg", "copy/photo.jpg")  # the shortest of equals, then the other file
-    assert set(group.original.same_file) == {"photo.jpg", spelled, "mounted/photo.jpg", "a-link.jpg"}
+    assert group.original.same_file == ("photo.jpg", spelled, "mounted/photo.jpg", "a-link.jpg")
     assert len(group) == 2
     assert group.marked == ("copy/photo.jpg",)
     assert [group.original.said_of(name) for name in group.original.names[1:3]] == ["identical bytes", "same file"]
@@ -171,6 +158,33 @@ def test_only_what_is_there_in_the_original_can_go(shelf: Shelf, kind: Kind, sca
     assert why in group.spared.get("b.jpg", "")
 
 
+def test_a_part_of_a_larger_original_can_go(shelf: Shelf) -> None:
+    original = replace(shelf.member(1, shelf.file("a.jpg")), width=300, height=250)
+    inside = shelf.member(2, shelf.file("b.jpg"), kind="crop", x=190)
+    beyond = shelf.member(3, shelf.file("c.jpg"), kind="crop", x=210)
+    (group,) = shelf.marked((original, inside, beyond))
+    assert group.marked == ("b.jpg",)
+
+
+def test_of_files_of_the_same_bytes_one_stays_and_all_others_go(shelf: Shelf) -> None:
+    names = [shelf.file(f"{number}.jpg", b"photo") for number in range(4)]
+    (group,) = shelf.marked((shelf.member(1, *names),))
+    assert group.original_by == "the shortest name"
+    assert group.marked == ("1.jpg", "2.jpg", "3.jpg")
+    (shelf.folder / "2.jpg").unlink()
+    (group,) = shelf.marked((replace(group.original, names=tuple(names)),))
+    assert (group.marked, group.spared["2.jpg"]) == (("1.jpg", "3.jpg"), "not at hand")
+
+
+def test_of_identical_files_a_real_one_is_the_original(shelf: Shelf) -> None:
+    shelf.file("the photograph.jpg", b"photo")
+    shelf.file("elsewhere.jpg", b"photo")
+    (shelf.folder / "a.jpg").symlink_to("elsewhere.jpg")
+    (group,) = shelf.marked((shelf.member(1, "a.jpg", "the photograph.jpg"),))
+    assert group.original.names == ("the photograph.jpg", "a.jpg")
+    assert group.original_by == "a real file"
+
+
 def unlinked(shelf: Shelf) -> None:
     (shelf.folder / "a.jpg").unlink()
 
@@ -249,109 +263,3 @@ def test_pages_are_never_marked(shelf: Shelf) -> None:
     (group,) = shelf.marked(tuple(pages))
     assert len(group) == 2
     assert group.marked == ()
-
-
-# The README's recipe, for real
-
-ODD = (
-    "with space.png",
-    'it\'s "quoted".png',
-    "two\nlines.png",
-    "日本の写真.png",
-    "-n.png",
-    os.fsdecode(b"latin \xe9.png"),
-)
-
-
-def contents(folder: Path) -> dict[str, set[str]]:
-    """SHA-256 -> the real files below a folder that have it."""
-    found: dict[str, set[str]] = {}
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            found.setdefault(hashlib.sha256(path.read_bytes()).hexdigest(), set()).add(str(path))
-    return found
-
-
-@pytest.fixture(scope="module")
-def collection(photos: dict[str, NDArray[np.uint8]], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photos, copies of them under all kinds of names, links of all kinds, and a second way to each."""
-    top = tmp_path_factory.mktemp("marking")
-    folder = top / "photos"
-    for name in ("2001", "2002", "album"):
-        (folder / name).mkdir(parents=True)
-    for name in ("astronaut", "chelsea", "coffee", "rocket"):
-        photo = Image.fromarray(photos[name])
-        photo.save(folder / "2001" / f"{name}.png")
-        photo.resize((photo.width // 2, photo.height // 2)).save(folder / "2002" / f"{name}.png")  # of equal names
-    for name in ODD:
-        (folder / "2002" / name).write_bytes((folder / "2001" / "astronaut.png").read_bytes())
-        (folder / "album" / name).write_bytes((folder / "2001" / "chelsea.png").read_bytes())
-    Image.fromarray(photos["camera"]).save(folder / "2001" / "camera.png")
-    (folder / "album" / "0.png").symlink_to("../2001/camera.png")  # sorts before all
-    (folder / "0.png").symlink_to("2001/coffee.png")
-    os.link(folder / "2001" / "rocket.png", folder / "album" / "rocket.png")
-    (top / "mounted").symlink_to("photos")
-    return top
-
-
-def test_the_recipe_of_the_readme_loses_nothing(
-    collection: Path, tiny_vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(collection)
-    index = Index.open(collection / "photos.fm", create=True, vocabulary=tiny_vocabulary)
-    for spelled in ("photos", str(collection / "photos"), "mounted"):
-        index.add([spelled], jobs=1)
-    before = contents(collection / "photos")
-    groups = index.groups(jobs=1)
-    assert len(groups) == 4  # of the camera there are only names
-    kept = {
-        hashlib.sha256(Path(group.original.names[0]).read_bytes()).hexdigest(): len(group.marked) for group in groups
-    }
-    assert sorted(kept.values()) == [1, 1, 1 + len(ODD), 1 + len(ODD)]
-    printed = CliRunner().invoke(cli, ["groups", "photos.fm", "--print0"]).stdout_bytes
-    assert len(printed.split(b"\0")) == 1 + sum(kept.values())
-    assert all(os.path.isabs(path) for path in printed.split(b"\0")[:-1])
-
-    recipe = re.search(r"\$ (mkdir aside)\n +\$ (featmatch groups .*--print0 .*)\n", README)
-    assert recipe is not None
-    aside = collection / "aside"
-    command = f'featmatch() {{ {shlex.quote(sys.executable)} -m featmatch "$@"; }}\n{recipe[1]}\n{recipe[2]}\n'
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    ended = subprocess.run(["bash", "-c", command], check=False, capture_output=True)
-    assert (ended.returncode, ended.stderr) == (0, b"")
-
-    left, moved = contents(collection / "photos"), contents(aside)
-    assert left.keys() | moved.keys() == before.keys()  # all that there was is somewhere
-    assert len(list(aside.iterdir())) == sum(kept.values())
-    assert left.keys() >= kept.keys()  # and each original where it was
-    assert all(path.exists() for path in (collection / "photos").rglob("*"))  # no link leads nowhere
-    assert not any(group.marked for group in index.groups(jobs=1))
-
-
-def test_the_answers_say_what_is_marked(
-    photos: dict[str, NDArray[np.uint8]], tiny_vocabulary: Vocabulary, tmp_path: Path
-) -> None:
-    photo = Image.fromarray(photos["coffee"])
-    photo.save(tmp_path / "coffee.png")
-    photo.resize((300, 200)).save(tmp_path / "half.png")
-    (tmp_path / "again.png").write_bytes((tmp_path / "half.png").read_bytes())
-    (tmp_path / "link.png").symlink_to("coffee.png")
-    index = Index.open(tmp_path / "index", create=True, vocabulary=tiny_vocabulary)
-    index.add([tmp_path], jobs=1)
-    command = ["groups", str(tmp_path / "index"), "--jobs", "1"]
-    expected = [str(tmp_path / "half.png"), str(tmp_path / "again.png")]
-    (line,) = CliRunner().invoke(cli, [*command, "--json"]).output.splitlines()
-    assert json.loads(line)["marked"] == expected
-    assert json.loads(line)["files"] == 3
-    rows = list(csv.DictReader(io.StringIO(CliRunner().invoke(cli, [*command, "--csv"]).output)))
-    assert [row["name"] for row in rows if row["marked"] == "true"] == expected
-    assert {row["name"]: row["description"] for row in rows}[str(tmp_path / "link.png")] == "same file"
-    assert "link.png  (same file)" in CliRunner().invoke(cli, command).output
-    printed = CliRunner().invoke(cli, [*command, "--print0"], standalone_mode=False)
-    assert printed.stdout_bytes == b"".join(os.fsencode(name) + b"\0" for name in expected)
-    assert printed.return_value == 0
-    for path in expected:
-        os.unlink(path)
-    nothing = CliRunner().invoke(cli, [*command, "--print0"], standalone_mode=False)
-    assert (nothing.stdout_bytes, nothing.return_value) == (b"", 1)
-    assert CliRunner().invoke(cli, [*command, "--print0", "--json"]).exit_code == 2

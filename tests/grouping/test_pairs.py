@@ -198,6 +198,31 @@ def test_a_few_features_in_common_are_a_pair_that_proves_nothing() -> None:
     assert one.probability("sift") < 0.5
 
 
+def test_a_partner_without_geometry_hides_no_other() -> None:
+    original, few = image(1, 200), image(2, 4)
+    elsewhere = dataclasses.replace(few, features=image(7, 4).features)
+    given = collection({1: image(3, 200).beside(elsewhere), 2: original, 3: original.beside(few)})
+    assert list(compared(given, 3)) == [(2, 3)]
+
+
+@pytest.mark.parametrize("strong", [Variant.PLAIN, Variant.MIRRORED])
+def test_of_several_variants_the_one_with_the_best_geometry_counts(strong: Variant) -> None:
+    most, some = image(1, 150), image(2, 30)
+    weak = Variant(strong ^ Variant.MIRRORED)
+    copy = most.in_variant(strong).beside(some.in_variant(weak))
+    one = compared(collection({1: most.beside(some), 2: copy}), 2)[1, 2]
+    assert one.mirrored == strong.mirrored
+    assert one.inliers > 60
+
+
+def test_matches_are_even_if_they_are_so_in_both() -> None:
+    spot = image(1, 2000).moved(np.eye(3), 80, 60)
+    alone = dataclasses.replace(spot, features=dataclasses.replace(spot.features, width=WIDTH, height=HEIGHT))
+    images = {1: image(3, 400).beside(alone), 2: alone}
+    for places in ([1, 2], [2, 1]):  # of the one all features match, of the other those in a corner
+        assert compared(collection(images, places=places), 2)[1, 2].evenness < 0.5
+
+
 LAYOUT = tuple(np.random.default_rng(1).integers(-60, 60, 64).tolist())
 
 
@@ -221,6 +246,15 @@ def test_images_of_few_features_are_pairs_by_their_looks() -> None:
     back = compared(collection(images, places=[2, 1, 3, 4]), *images)[1, 2]
     assert (back.query, back.reference, back.alike) == (1, 2, one.alike)
     np.testing.assert_allclose(back.homography, np.linalg.inv(one.homography))
+
+
+@pytest.mark.parametrize(("change", "found"), [(6, True), (8, False)])
+def test_looks_must_speak_for_a_pair_more_than_against_it(change: int, found: bool) -> None:
+    changed = np.array(LAYOUT) + np.random.default_rng(2).integers(-change, change + 1, 64)
+    given = collection({1: plain(1, 0), 2: plain(2, 0, tuple(changed.tolist()))})
+    pairs = compared(given, 2)
+    assert list(pairs) == ([(1, 2)] if found else [])
+    assert all(0 < one.alike < 1 for one in pairs.values())
 
 
 def test_looks_have_a_say_where_features_agree_on_the_whole_frame() -> None:

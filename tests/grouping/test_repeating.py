@@ -49,6 +49,17 @@ def test_what_lies_outside_is_not_covered() -> None:
     inside = ((original.features.keypoints >= [100, 100]) & (original.features.keypoints <= [299.5, 249.5])).all(axis=1)
     assert there.covered == pytest.approx(inside.mean(), abs=0.01)
     assert there.share > 0.9
+    corner = original.moved(scaled(1, -200, -150), 200, 150)
+    there = repeated(original.features, corner.features, scaled(1, -200, -150), OPTIONS, negative=False)
+    assert (there.share, there.evenness) == pytest.approx((1, 1), abs=0.05)
+
+
+def test_a_picture_ends_half_a_pixel_beyond_its_outer_centres() -> None:
+    places = np.array([[-0.6, 9], [-0.4, 9], [399.4, 9], [399.6, 9], [9, -0.6], [9, -0.4], [9, 299.4], [9, 299.6]])
+    one = image(1, 8).features
+    query = replace(one, keypoints=places.astype(np.float32))
+    assert repeated(query, one, np.eye(3), OPTIONS, negative=False).covered == 0.5
+    assert repeated(query, replace(one, width=399), np.eye(3), OPTIONS, negative=False).covered == 3 / 8
 
 
 def test_features_of_another_picture_are_hardly_repeated() -> None:
@@ -121,6 +132,8 @@ def test_features_too_small_to_be_seen_do_not_count() -> None:
     both = Made(large, image(1).words).beside(Made(small, image(1).words)).features
     assert share(both, large) == 1  # of which those that are as large as the reference's
     assert share(small, large) == 0
+    a_few_small = Made(large, image(1).words).beside(Made(small[:20], image(1).words)).features
+    assert share(small, a_few_small) == 0  # those of that size in the reference may be there by luck
     assert repeated(small, large, np.eye(3), OPTIONS, negative=False) == Repeated(0.0, 0.0, 0.0)
 
 

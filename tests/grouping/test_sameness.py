@@ -85,9 +85,9 @@ def test_another_filling_of_one_form_is_no_waste(tmp_path: Path) -> None:
     assert difference(np.asarray(as_jpeg(60)(sheets[0])), a, np.eye(3), negative=False) == ""
 
 
-def texture(width: int = 400, height: int = 300, seed: int = 1, low: int = 60, high: int = 190) -> Grey:
+def texture(width: int = 400, height: int = 300, seed: int = 1, low: int = 60, high: int = 190, blob: int = 6) -> Grey:
     """Soft blobs of some px, so that each cell has structure."""
-    blobs = np.random.default_rng(seed).integers(low, high, (height // 6, width // 6)).astype(np.uint8)
+    blobs = np.random.default_rng(seed).integers(low, high, (height // blob, width // blob)).astype(np.uint8)
     return np.asarray(cv2.resize(blobs, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
@@ -149,7 +149,7 @@ def test_an_original_of_another_size(factor: float) -> None:
     size = round(400 * factor), round(300 * factor)
     original = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
     way = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2], [0, 0, 1]])
-    for scale in (1, -2):  # a homography is the same times any number
+    for scale in (1, -2, 1e3, 1e-3):  # a homography is the same times any number
         assert told(picture, original, scale * way) == ""
     assert told(texture(seed=2), original, way) == DIFFERS
 
@@ -189,6 +189,22 @@ def test_a_seam_along_any_side(turns: int, step: int, found: str) -> None:
     assert told(turned[0], turned[1], way) == found
 
 
+@pytest.mark.parametrize(("step", "found"), [(5, ""), (8, PASTED)])
+def test_a_seam_in_a_soft_picture_is_more_than_a_few_grey_levels(step: int, found: str) -> None:
+    original = texture(500, 500, low=60, high=180, blob=25)
+    original[:, 100:] += np.uint8(step)
+    way = np.array([[1.0, 0, 100], [0, 1, 100], [0, 0, 1]])
+    assert told(np.ascontiguousarray(original[100:400, 100:400]), original, way) == found
+
+
+def test_a_seam_may_be_blurred() -> None:
+    original = texture(500, 500, low=60, high=180, blob=25).astype(np.float64)
+    original += np.interp(np.arange(500), [96.5, 102.5], [0, 50])
+    way = np.array([[1.0, 0, 100], [0, 1, 100], [0, 0, 1]])
+    pixels = original.astype(np.uint8)
+    assert told(np.ascontiguousarray(pixels[100:400, 100:400]), pixels, way) == PASTED
+
+
 def test_an_edge_elsewhere_is_no_seam() -> None:
     original = texture(500, 500, low=110, high=140)
     way = np.array([[1.0, 0, 100], [0, 1, 100], [0, 0, 1]])
@@ -225,6 +241,12 @@ def test_colours_are_lost_where_one_is_grey_and_the_other_is_not(tmp_path: Path)
     assert not colours_lost(pale, grey)
     assert not colours_lost(red, tint)
     assert not colours_lost(grey, red)
+    at_the_bounds = tinted(tmp_path / "b.png", (100, 103, 100)), tinted(tmp_path / "c.png", (112, 100, 100))
+    assert not colours_lost(red, at_the_bounds[0])
+    assert not colours_lost(at_the_bounds[1], grey)
+    ramp = np.repeat(np.arange(0, 250, 5, dtype=np.uint8)[None, :, None], 40, axis=0).repeat(3, axis=2)
+    Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    assert colours_lost(red, str(tmp_path / "ramp.png"))  # light and dark are no colours
 
 
 @pytest.mark.parametrize("kind", ["RAW", "PDF", "PSD"])

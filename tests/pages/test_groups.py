@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import io
 import os
@@ -190,6 +191,75 @@ def shot(tab: Any) -> NDArray[np.float64]:
 
 def visible_groups(tab: Any) -> list[str]:
     return [one.get_attribute("id")[6:] for one in tab.locator(".group").all() if one.is_visible()]
+
+
+# Parts of it
+
+
+def one(*names: str, relation: Relation | None = None, homography: Matrix | None = None, **facts: Any) -> Member:
+    return Member(1, names, 60, 40, 9, relation, 1.0, homography, 0, **facts)
+
+
+@pytest.mark.parametrize(
+    ("relation", "kinds"),
+    [
+        (None, []),
+        (Relation("copy", 0.49, 1.019, False, False), ["copy"]),
+        (Relation("crop", -0.51, 0.979, False, False), ["crop", "resized", "rotated"]),
+        (Relation("whole picture", 0.0, 1.021, True, True), ["whole picture", "resized", "mirrored", "negative"]),
+    ],
+)
+def test_the_filter_knows_members_by_what_was_done(relation: Relation | None, kinds: list[str]) -> None:
+    assert page._kinds(one("a.png", relation=relation)) == kinds
+    assert page._kinds(one("a.png", "b.png", relation=relation)) == ["identical", *kinds]
+    assert page._kinds(one("a.png", "b.png", relation=relation, same_file=("b.png",))) == kinds
+
+
+def test_facts_of_all_groups() -> None:
+    crop = one("c.png", relation=Relation("crop", 0.0, 1.0, True, False))
+    groups = [Group((one("a.png", "b.png"), crop)), Group((one("d.png", "e.png"),))]
+    facts = page._facts(groups, 3)
+    assert {name: facts[name] for name in ("groups", "images", "files", "longest")} == {
+        "groups": 2, "images": 3, "files": 5, "longest": 3,
+    }  # fmt: skip
+    assert facts["kinds"] == [
+        ("identical", "identical bytes", 2), ("crop", "crop of", 1), ("mirrored", "mirrored", 1),
+    ]  # fmt: skip
+    assert page._facts([], 0)["longest"] == 2
+    assert len(facts["key"]) == 16
+    keys = {page._facts([Group((one(*names),))], 1)["key"] for names in (("a", "b"), ("ab",), ("b", "a"))}
+    keys |= {page._facts([Group((one("a"), one("b")))], 2)["key"], facts["key"]}
+    assert len(keys) == 5  # what is kept of one page is not of another
+
+
+def test_homographies_between_unit_squares_keep_corners() -> None:
+    group = one("a.png")
+    half = one("b.png", homography=corner_scaled(2.0))
+    assert page._unit_homography(group, group) == ""
+    original = dataclasses.replace(group, width=120, height=80)
+    assert page._unit_homography(half, original) == "1 0 0 0 1 0 0 0 1"
+    scaled_and_shifted = np.array([[0.5, 0, 0.25], [0, 0.5, 0.25], [0, 0, 1]])
+    shifted = corner_scaled(1.0)
+    shifted[:2, 2] += [30, 20]
+    written = page._unit_homography(one("b.png", homography=-3 * shifted), original)
+    found = np.array([float(value) for value in written.split()])
+    np.testing.assert_allclose(found.reshape(3, 3), scaled_and_shifted)
+
+
+def test_what_is_shown_of_a_name(tmp_path: Path) -> None:
+    file = tmp_path / "a b.png"
+    file.write_bytes(b"x")
+    os.utime(file, (1.5e9, 1.5e9))
+    shown = page._shown_file("a\nb.png", str(file), {"a\nb.png": "2019-05-03T10:20:30+02:00"})
+    assert shown["name"] == r'"a\012b.png"'
+    assert base64.b64decode(shown["value"]) == os.fsencode(os.path.realpath(file))
+    assert shown["href"] == Path(os.path.realpath(file)).as_uri()
+    assert shown["date"] == "taken 2019-05-03 10:20"
+    assert page._shown_file("a", f"{file}#page=2", {})["date"].startswith("2017-07-1")
+    gone = page._shown_file("gone.png", str(tmp_path / "gone.png"), {"gone.png": "2019"})
+    assert gone["date"] == "not there"
+    away = page._shown_file("away.png", None, {"away.png": "2019"})
+    assert (away["href"], away["date"], base64.b64decode(away["value"])) == ("", "not there", b"away.png")
 
 
 # As text
