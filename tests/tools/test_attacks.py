@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from featmatch import Vocabulary
-from featmatch.adding import batches
 from featmatch.system import worker_loop
 from featmatch.words import nearest
 from tools.attacks import ATTACKS, LINKS
@@ -29,8 +28,7 @@ def siege(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> 
     from tools.attack_index import Siege
 
     with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((batches, "_indexed"), (nearest, "_searched")):
-            patch.setattr(module, name, vars(module)[name])
+        patch.setattr(nearest, "_searched", nearest._searched)
         patch.setattr(worker_loop, "_at_work", threading.Event())
         yield Siege(tmp_path_factory.mktemp("attack"), small_words)
 
