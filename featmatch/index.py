@@ -33,7 +33,18 @@ from featmatch.words.vocabulary import Vocabulary
 
 
 class Index(Reader):
-    """Images that can be found again, whole or in part. Safe to share between threads."""
+    """Images that can be found again, whole or in part. Safe to share between threads.
+
+    >>> index = Index.open("photos.fm", create=True)
+    >>> len(index.add(["photos"], jobs=1).added)
+    3
+    >>> [(match.name, match.relation.kind, round(match.relation.rotation_deg)) for match in index.query("piece.jpg")]
+    [('photos/coffee.jpg', 'crop', 17)]
+    >>> index.explain("piece.jpg", "photos/chelsea.jpg").lost
+    'votes'
+    >>> index.remove(["photos/coffee.jpg"]), index.query("piece.jpg"), len(index.groups(jobs=1))
+    (['photos/coffee.jpg'], [], 0)
+    """
 
     @classmethod
     def open(

@@ -58,6 +58,9 @@ class FeatureOptions:
 
         Raises:
             UsageError: there is no such detector, or no such speed.
+
+        >>> FeatureOptions.of("sift", "fast").features < FeatureOptions.of("sift", "thorough").features
+        True
         """
         balanced = cls(detector)
         if speed not in SPEEDS:

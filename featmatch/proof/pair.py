@@ -119,6 +119,12 @@ def verify(
     Raises:
         ImageError: an image cannot be read; its ``name`` says which, and its ``status`` why.
         UsageError: an argument cannot be meant.
+
+    >>> found = verify("piece.jpg", "photos/coffee.jpg")
+    >>> bool(found), found.proof.relation.kind, found.homography.shape
+    (True, 'crop', (3, 3))
+    >>> bool(verify("piece.jpg", "photos/chelsea.jpg"))
+    False
     """
     check_kind(matching, "matching", MatchingOptions)
     check_kind(geometry, "geometry", GeometryOptions)

@@ -59,6 +59,11 @@ def check(path: str | os.PathLike[str], *, repair: bool = False, wait: bool = Fa
     Raises:
         StoreError: there is no index, one of another version, or one whose catalogue cannot be read; or the repair
             cannot be written.
+
+    >>> import featmatch
+    >>> added = featmatch.Index.open("photos.fm", create=True).add(["photos"], jobs=1)
+    >>> bool(check("photos.fm"))
+    True
     """
     folder = Path(checked_path(path, "path"))
     if not os.path.lexists(folder / CATALOG):

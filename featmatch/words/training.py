@@ -72,6 +72,9 @@ def train_vocabulary(
 
     Raises:
         UsageError: there are fewer descriptors than words; an argument cannot be meant.
+
+    >>> train_vocabulary(["photos"], words=256, options=TrainingOptions(words=256, rounds=1), jobs=1)
+    Vocabulary(detector='sift', words=256, search='two-level')
     """
     check_kind(options, "options", TrainingOptions)
     check_run(jobs, progress)
