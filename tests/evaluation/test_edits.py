@@ -2,32 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from featmatch.evaluation import edits
 from featmatch.evaluation.compositions import EDITS
-from featmatch.evaluation.edits import SMALLEST_PX, Picture, Random
-
-Photos = dict[str, NDArray[np.uint8]]
-
-
-@pytest.fixture
-def photo(photos: Photos) -> Picture:
-    return photos["chelsea"]  # 451 x 300
-
-
-@pytest.fixture
-def small(photo: Picture) -> Picture:
-    return edits.scale(photo, 0.6)
-
-
-def red(random: Random) -> Picture:
-    del random
-    return np.full((120, 160, 3), (255, 0, 0), np.uint8)
-
-
-def random(seed: int = 3) -> Random:
-    return np.random.default_rng(seed)
+from featmatch.evaluation.edits import SMALLEST_PX, Picture
+from tests.evaluation.arguments import random, red
 
 
 def with_own(picture: Picture) -> Picture:

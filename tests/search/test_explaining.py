@@ -1,37 +1,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from featmatch import ImageError, Index, Vocabulary, VotingOptions, check
+from featmatch import ImageError, Index, VotingOptions, check
 from featmatch.features.symmetry import Variant
 from featmatch.images.pixels import load_display
 from featmatch.proof.drawing import _DROPPED, _KEPT, draw_proof
 from featmatch.search.explanation import Explanation
 from tests.plain_pictures import blobs
-from tools.small_index import draw_pictures, small_index
-
-
-@pytest.fixture(scope="module")
-def built(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six pictures, the names relative to their folder, and a half of the first beside. Not to be written to."""
-    folder = tmp_path_factory.mktemp("explaining")
-    pictures = draw_pictures(folder / "photos", 6)
-    Image.fromarray(half(pictures[0])).save(folder / "half.png")
-    small_index(folder / "index", small_words)
-    Index.open(folder / "index", root=folder / "photos").add([folder / "photos"], jobs=1)
-    return folder
-
-
-@pytest.fixture
-def folder(built: Path, tmp_path: Path) -> Path:
-    shutil.copytree(built, tmp_path / "moved")
-    return tmp_path / "moved"
 
 
 def half(picture: Path) -> np.ndarray:

@@ -8,27 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featmatch import Index, UsageError, Vocabulary, VotingOptions, check
+from featmatch import Index, UsageError, VotingOptions, check
 from featmatch.store.catalog import Catalog
-from tools.small_index import draw_pictures, small_index
-
-
-@pytest.fixture(scope="module")
-def built(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four pictures, the names relative to their folder, and a half of the first beside. Not to be written to."""
-    folder = tmp_path_factory.mktemp("verdicts")
-    pictures = draw_pictures(folder / "photos", 4)
-    half = np.asarray(Image.open(pictures[0]))[:, :70]
-    Image.fromarray(half).save(folder / "half.png")
-    small_index(folder / "index", small_words)
-    Index.open(folder / "index", root=folder / "photos").add([folder / "photos"], jobs=1)
-    return folder
-
-
-@pytest.fixture
-def folder(built: Path, tmp_path: Path) -> Path:
-    shutil.copytree(built, tmp_path / "moved")
-    return tmp_path / "moved"
 
 
 def opened(folder: Path) -> Index:
