@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from featmatch import GeometryOptions, MatchingOptions, UsageError
+from featmatch import FeatureOptions, GeometryOptions, MatchingOptions, UsageError
 from featmatch.evaluation.edits import blur, jpeg
+from featmatch.features.looks import FEW_FEATURES
+from featmatch.images.decoding import DecodingOptions
+from featmatch.images.pixels import load_grey
 from featmatch.proof import pair
 from featmatch.proof.drawing import draw_proof
 from featmatch.proof.pair import Verification, verify
@@ -167,3 +170,36 @@ def test_options_count_and_those_of_another_kind_are_refused(chelsea: Picture) -
         verify(cut, chelsea, matching=wrong)
     with pytest.raises(UsageError, match="geometry"):
         verify(cut, chelsea, geometry=wrong)
+
+
+def test_only_pairs_with_few_features_are_tried_as_a_whole(chelsea: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+
+    def proven_as_whole(of: Any) -> None:
+        tried.append(min(len(of.query), len(of.reference)))
+
+    noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
+    few = np.ascontiguousarray(chelsea[:64, :64])
+    monkeypatch.setattr(pair, "_proven_as_whole", proven_as_whole)
+    assert not verify(noise, chelsea)
+    assert verify(chelsea[20:, 30:], chelsea)
+    assert tried == []
+    assert not verify(few, noise)
+    assert len(tried) == 1
+    assert 8 <= tried[0] < FEW_FEATURES
+    assert verify(few, np.ascontiguousarray(chelsea[:70, :70]))  # proven by its features
+    assert len(tried) == 1
+
+
+def test_both_pictures_are_read_as_the_options_say(chelsea: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[dict[str, Any]] = []
+
+    def loaded(source: Any, **how: Any) -> Any:
+        read.append(how)
+        return load_grey(source, **how)
+
+    monkeypatch.setattr(pair, "load_grey", loaded)
+    options = FeatureOptions(longest_px=400, shortest_px=300)
+    found = verify(chelsea, chelsea, features=options, timeout=7.0, max_pixels=200_000)
+    assert found.decoding == DecodingOptions(7.0, 200_000)
+    assert read == [{"longest_px": 400, "shortest_px": 300, "colours": True, "decoding": found.decoding}] * 2

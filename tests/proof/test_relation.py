@@ -11,6 +11,7 @@ from PIL import Image
 from featmatch.features.symmetry import Variant
 from featmatch.geometry.maps import Matrix
 from featmatch.geometry.regions import shared_region
+from featmatch.proof.relation import relation_of
 from tests.geometry.known_maps import mapped, shift
 from tests.proof.proofs import about, area, made_proof, turn, zoom
 
@@ -168,3 +169,22 @@ def test_a_relation_reads_as_a_sentence() -> None:
     said = str(match.relation)
     assert all(word in said for word in ("rotated 30°", "mirrored", "negative", "scaled 0.5"))
     assert str(made_proof(np.eye(3), (100, 100), (100, 100)).relation) == "copy"
+
+
+@pytest.mark.parametrize("variant", list(Variant))
+@pytest.mark.parametrize("degrees", [0, 30, -100])
+def test_a_homography_alone_says_the_same_as_with_its_inliers(variant: Variant, degrees: float) -> None:
+    turned = about((300, 240), turn(degrees) @ np.diag([1.5, 1.5, 1]), (99.5, 49.5))
+    proof = made_proof(turned, (200, 100), (640, 480), variant)
+    relation = relation_of(
+        proof.homography, (200, 100), (640, 480), mirrored=variant.mirrored, negative=variant.negative
+    )
+    assert relation.kind == proof.relation.kind == "crop"
+    assert relation.rotation_deg == pytest.approx(proof.relation.rotation_deg)
+    assert relation.scale == pytest.approx(proof.relation.scale)
+    assert (relation.mirrored, relation.negative, relation.variant) == (variant.mirrored, variant.negative, variant)
+
+
+def test_a_homography_without_a_shared_region_has_a_relation_too() -> None:
+    relation = relation_of(shift(5000, 0) @ turn(30), (200, 100), (640, 480), mirrored=False, negative=False)
+    assert (relation.kind, round(relation.rotation_deg)) == ("overlap", 30)

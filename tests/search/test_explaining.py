@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featmatch import ImageError, Index, VotingOptions, check
+from featmatch import ImageError, Index, VotingOptions, check, extract
 from featmatch.features.symmetry import Variant
 from featmatch.images.pixels import load_display
 from featmatch.proof.drawing import _DROPPED, _KEPT, draw_proof
@@ -108,6 +108,9 @@ def test_a_mirrored_query_is_explained_in_its_own_variant(built: Path) -> None:
     assert not (dropped[0][:, None] == kept.query_points[None]).all(axis=2).any()
     assert (dropped[0] >= -1).all()
     assert (dropped[0] <= [70, 128]).all()
+    query = extract(mirrored, opened(built).options).keypoints  # of the picture as it is, not mirrored back
+    assert dropped.shape[1] > 0
+    assert np.abs(dropped[0][:, None] - query[None]).max(axis=2).min(axis=1).max() < 1e-3
 
 
 def test_what_ends_before_the_votes(folder: Path) -> None:

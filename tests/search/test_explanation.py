@@ -8,7 +8,9 @@ import json
 import numpy as np
 import pytest
 
+from featmatch.errors import ImageError
 from featmatch.features.symmetry import Variant
+from featmatch.images.decoding import DecodingOptions
 from featmatch.proof.probability import FeatureEvidence, Likeness, WholeEvidence
 from featmatch.search.explanation import Explanation, Seen, SharedWords, Stage, Verified, Votes, sentence
 from featmatch.search.matches import Match, Verdict
@@ -116,3 +118,21 @@ def test_stages_that_were_not_reached_are_null() -> None:
     late = ("image_picture", "words", "votes", "matches", "inliers", "place", "evidence", "match")
     assert [found[key] for key in late] == [None] * len(late)
     assert told(None).to_dict()["inliers"] == 0
+
+
+def test_pictures_are_drawn_within_the_bounds_that_were_given() -> None:
+    picture = np.zeros((80, 100), np.uint8)
+    bounded = DecodingOptions(max_pixels=1000)
+    early = Explanation("a.jpg", "why", "words", Seen(1, 2, 3), files=(picture, picture), decoding=bounded)
+    late = dataclasses.replace(told(match(SURE)), files=(picture, picture), decoding=bounded)
+    for pair in (early, late):
+        with pytest.raises(ImageError, match="max-pixels"):
+            pair.draw()
+        drawn = dataclasses.replace(pair, decoding=DecodingOptions()).draw()
+        plain = dataclasses.replace(pair, agreement=None, decoding=DecodingOptions()).draw()
+        assert bool((drawn != plain).any()) is (pair is late)
+
+
+def test_evidence_says_no_more_than_the_stage_has() -> None:
+    bare = dataclasses.replace(told(None), agreement=None)
+    assert sentence(bare, "geometry") == "lost in geometry: no three of the matches (0) agree on one place"

@@ -11,10 +11,16 @@ import pytest
 from PIL import Image
 
 from featmatch import Index, UsageError, Vocabulary, VotingOptions
+from featmatch.features.extraction import Features
 from featmatch.search.stages import Search
 from featmatch.store.reader import Reader
-from tests.plain_pictures import blobs, gradient
+from tests.plain_pictures import blobs, described, gradient
 from tools.small_index import draw_pictures, small_index
+
+FEATURES = Features(
+    "sift", 240, 180, np.full((20, 2), 50, np.float32), np.zeros(20, np.float32), np.ones(20, np.float32),
+    np.zeros((20, 128), np.uint8),
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +95,48 @@ def test_options_of_another_kind_are_refused(reader: Reader) -> None:
         Search.of(reader, voting=wrong)
     with pytest.raises(UsageError, match="geometry"):
         Search.of(reader, geometry=wrong)
+
+
+def test_the_answer_has_what_is_proven_best_first(reader: Reader) -> None:
+    search = Search.of(reader)
+    both = np.vstack([pixels(reader, 0), pixels(reader, 1)])
+    answers = search.answer(both, limit=10, unproven=False)
+    assert [match.name for match in answers] == ["000.png", "001.png"]
+    assert all(match.proven for match in answers)
+    assert (answers.status, answers.damaged, answers.not_at_hand) == ("ok", False, [])
+    assert answers.times == search.clock.times
+    assert [match.name for match in Search.of(reader).answer(both, limit=1, unproven=False)] == ["000.png"]
+
+
+def test_unproven_images_are_answers_where_they_are_asked_for(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("featmatch.proof.proof.PROVEN", 1.1)
+    assert Search.of(reader).answer(pixels(reader, 0), limit=10, unproven=False) == []
+    (match,) = Search.of(reader).answer(pixels(reader, 0), limit=10, unproven=True)
+    assert (match.name, match.proven) == ("000.png", False)
+
+
+def test_the_answer_to_a_plain_picture_is_a_status(reader: Reader) -> None:
+    answers = Search.of(reader).answer(gradient(99, 99), limit=10, unproven=False)
+    assert (answers, answers.status, answers.times) == ([], "too_little_detail", {})
+
+
+def test_the_answer_says_whose_files_are_not_at_hand(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("featmatch.search.pictures.load_grey", lambda *_, **__: (_ for _ in ()).throw(OSError))
+    answers = Search.of(reader).answer(pixels(reader, 0), limit=10, unproven=False)
+    assert answers.not_at_hand == ["000.png"]
+    assert answers[0].proof.evidence.agreement is None
+
+
+def test_a_name_is_an_answer_only_if_it_has_the_words(reader: Reader) -> None:
+    answers = Search.of(reader, match="dawn").answer(pixels(reader, 4), limit=10, unproven=False)
+    assert [match.name for match in answers] == ["004.png"]
+
+
+def test_eight_features_are_enough(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = Search.of(reader)
+    for count, kept in ((7, 0), (8, 8)):
+        monkeypatch.setattr("featmatch.search.stages.extract_grey", lambda *_, count=count: FEATURES[:count])
+        query = search.read(blobs(1))
+        assert len(query.features) == kept
+        assert query.enough
+        assert dataclasses.replace(query, whole=described(gradient(99, 99))).enough is bool(kept)
