@@ -168,6 +168,7 @@ def test_each_segment_is_searched_but_for_what_was_removed_or_is_not_among() -> 
     assert [one.id for one in candidates(blobs(3), *segments)] == [101, 201]
     assert [one.id for one in candidates(blobs(3), *segments, removed=(101,))] == [201]
     assert [one.id for one in candidates(blobs(3), *segments, among=[100, 101])] == [101]
+    assert candidates(blobs(3), *segments, removed=(101,), among=[100, 101]) == []
     assert candidates(blobs(3)) == candidates(blobs(3), *segments, among=[]) == []
 
 
