@@ -379,6 +379,16 @@ def test_pages_that_cannot_be_counted_leave_all_as_it_was(
     assert sorted(known(small)) == ["a", *bare(named(file, 1, 2))]
 
 
+def test_each_file_whose_pages_cannot_be_counted_is_reported(
+    small: Index, target: Target, processes: Processes, folder: Path
+) -> None:
+    files = [scan(folder, f"{name}.tif", name) for name in ("one", "two", "three")]
+    failures = [Failure(file, "decode_failed", "damaged") for file in files[:2]]
+    processes.pages = {"one.tif": failures[0], "two.tif": failures[1], "three.tif": 2}
+    report = add(files, target, PAGES)
+    assert (report.failed, report.added) == (failures, named(files[2], 1, 2))
+
+
 def test_a_file_whose_own_name_is_that_of_a_page_is_a_file(
     small: Index, target: Target, processes: Processes, folder: Path
 ) -> None:

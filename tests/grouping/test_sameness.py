@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from featmatch.geometry.maps import Matrix
-from featmatch.grouping.sameness import colours_lost, difference, holds_more
+from featmatch.grouping.sameness import _CELL_PX, _SHIFT_PX, _cells, colours_lost, difference, holds_more
 from tests.grouping.edited import Picture, as_jpeg, blurred, sharpened
 
 Photos = dict[str, NDArray[np.uint8]]
@@ -269,3 +269,23 @@ def test_what_pillow_cannot_read_is_kept_unless_its_format_is_known(
 ) -> None:
     (tmp_path / "a").write_bytes(b"no picture")
     assert holds_more(str(tmp_path / "a"), kind) == more
+
+
+def test_each_cell_with_structure_says_whether_it_is_the_same() -> None:
+    """Three rows of four cells: one blank in one picture, one that shows something else, the rest the same."""
+    random = np.random.default_rng(4)
+    size = 2 * _SHIFT_PX + 3 * _CELL_PX, 2 * _SHIFT_PX + 4 * _CELL_PX
+    one = random.uniform(0, 255, (size[0] // 4 + 1, size[1] // 4 + 1)).repeat(4, 0).repeat(4, 1)[: size[0], : size[1]]
+    other, mask = one.copy(), np.ones(size, np.float32)
+    other[cell(0, 1)] = 128
+    other[cell(2, 2)] = one[cell(0, 0)]
+    first, second = (np.asarray(picture, np.float32) for picture in (one, other))
+    assert _cells(first, second, mask) == (2, 12)
+    mask[cell(0, 1)] = 0
+    assert _cells(first, second, mask) == (1, 11)
+    assert _cells(first, first, np.ones(size, np.float32)) == (0, 12)
+
+
+def cell(row: int, column: int) -> tuple[slice, slice]:
+    top, left = (_SHIFT_PX + number * _CELL_PX for number in (row, column))
+    return slice(top, top + _CELL_PX), slice(left, left + _CELL_PX)

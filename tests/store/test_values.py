@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from featmatch.store.values import MOST, digest, from_sql, number, text, to_sql
+from featmatch.store.values import MOST, MOST_SIDE, digest, from_sql, number, text, to_sql
 
 
 def test_numbers_within_bounds_are_themselves() -> None:
@@ -53,3 +53,12 @@ def test_what_to_sql_never_stores_is_no_name(value: Any) -> None:
 def test_long_values_are_cut_in_messages() -> None:
     with pytest.raises(ValueError, match=r"^'x{79} is no text from|^b'x{78} is no text$"):
         text(b"x" * 1000)
+
+
+def test_bounds_are_beyond_any_picture_and_within_what_sqlite_keeps() -> None:
+    assert number(1 << 28, 1, MOST_SIDE) == 1 << 28
+    with pytest.raises(ValueError, match="no number"):
+        number((1 << 28) + 1, 1, MOST_SIDE)
+    assert number(1 << 62) == 1 << 62
+    with pytest.raises(ValueError, match="no number"):
+        number((1 << 62) + 1)

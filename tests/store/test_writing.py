@@ -137,3 +137,25 @@ def test_a_writer_may_wait_for_another(folder: Path) -> None:
     lock.release()
     waiting.join(60)
     assert not waiting.is_alive()
+
+
+def test_a_link_in_the_folder_is_refused_before_anything_is_opened(made: Path, tmp_path: Path) -> None:
+    (made / "pairs.log").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="is a link"), hold_writer_lock(made):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(("wait", "timeout"), [(False, 0), (True, -1)])
+def test_who_waits_waits_for_ever(made: Path, monkeypatch: pytest.MonkeyPatch, wait: bool, timeout: int) -> None:
+    asked: list[float] = []
+
+    class Lock(FileLock):
+        def __init__(self, path: Path, timeout: float) -> None:
+            asked.append(timeout)
+            super().__init__(path, timeout=timeout)
+
+    monkeypatch.setattr("featmatch.store.writing.filelock.FileLock", Lock)
+    with hold_writer_lock(made, wait=wait):
+        pass
+    assert asked == [timeout]

@@ -392,3 +392,12 @@ def test_trees_of_older_versions_are_kept_and_not_loaded(tmp_path: Path) -> None
 def test_only_detectors_have_a_shipped_vocabulary(detector: str) -> None:
     with pytest.raises(MissingFeatureError):
         Vocabulary.shipped(detector)
+
+
+def test_a_vocabulary_that_cannot_be_used_is_neither_written_nor_read(tmp_path: Path) -> None:
+    wrong = replace(made("sift"), probes=0)
+    with pytest.raises(VocabularyError, match=r"of mine is no vocabulary that can be used: probes is 1 to 64, not 0"):
+        wrong.verify("of mine")
+    with pytest.raises(VocabularyError, match="probes"):
+        wrong.save(tmp_path / "v.npz")
+    assert list(tmp_path.iterdir()) == []
