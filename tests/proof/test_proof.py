@@ -25,6 +25,15 @@ def test_the_homography_agrees_with_the_inliers(variant: Variant) -> None:
     np.testing.assert_allclose(mapped(match.homography, match.query_region), match.reference_region)
 
 
+def test_inliers_of_a_mirrored_query_are_where_its_features_are() -> None:
+    plain, mirrored = (
+        made_proof(np.eye(3), (300, 200), (300, 200), variant) for variant in (Variant.PLAIN, Variant.MIRRORED)
+    )
+    np.testing.assert_allclose(mirrored.query_points[:, 0], 299 - plain.query_points[:, 0])
+    np.testing.assert_allclose(mirrored.query_points[:, 1], plain.query_points[:, 1])
+    np.testing.assert_allclose(mirrored.reference_points, plain.reference_points)
+
+
 @pytest.mark.parametrize(("score", "proven"), [(0.0, False), (500.0, True)])
 def test_a_claim_is_made_from_evidence_only(score: float, proven: bool) -> None:
     match = made_proof(np.eye(3), (100, 100), (100, 100), score=score)
