@@ -1,18 +1,18 @@
-"""``featmatch``, which ``python -m featmatch`` is too. Ctrl-C is quiet from here on, while all else is imported."""
+"""Starts the command line, as ``featmatch`` or ``python -m featmatch``. Ctrl-C ends it quietly even during imports."""
 
 from __future__ import annotations
 
 import sys
 import warnings
 
-from featmatch import ending
+from featmatch.system import ending
 
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    ending.at_once()
+    ending.exit_on_signals()
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # of libraries: what went wrong is told in our own words
+        warnings.simplefilter("ignore")  # of libraries; featmatch reports what went wrong itself
     from featmatch.cli import main
 
     main()

@@ -1,4 +1,4 @@
-"""What callers pass, looked at before anything is done: what cannot be meant is a ``UsageError`` that says so."""
+"""Checks of arguments before anything is done: a wrong one raises a ``UsageError`` that says what is wanted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ def checked_path(value: object, what: str) -> str:
     """A path as a string; ``what`` names the argument.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is no path.
+
+    >>> checked_path("a/b.jpg", "image")
+    'a/b.jpg'
     """
     path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
     if not isinstance(path, str):
@@ -29,7 +32,7 @@ def checked_paths(values: object, what: str) -> list[str]:
     """Several paths, as strings.
 
     Raises:
-        UsageError: one of them is none, or there is but one path, which would be taken for its letters.
+        UsageError: one of them is no path; or it is a single path, whose letters would be taken for paths.
     """
     if isinstance(values, (str, bytes, os.PathLike)) or not isinstance(values, Iterable):
         raise UsageError(f"{what} is a list of paths, not {_kind(values)}")
@@ -37,40 +40,33 @@ def checked_paths(values: object, what: str) -> list[str]:
 
 
 def check_number(value: object, what: str, least: int) -> None:
-    """Refuse what is no whole number of at least so much."""
+    """Refuse what is no whole number of ``least`` or more."""
     if not _is_a(Integral, value) or value < least:  # type: ignore[operator]  # it is a number
         raise UsageError(f"{what} is a whole number of {least} or more, not {_said(value)}")
 
 
 def check_run(jobs: object, progress: object) -> None:
-    """Refuse what is no number of processes, and no function (or None) to be told of progress."""
-    if not (_is_a(Integral, jobs) and jobs == -1):
-        try:
-            check_number(jobs, "jobs", 1)
-        except UsageError as error:
-            raise UsageError(f"{error}; -1: one for each core") from None
+    """Refuse what is no number of processes, or no function (or None) to report progress to."""
+    if not _is_a(Integral, jobs) or jobs == 0:
+        raise UsageError(f"jobs is 1 or more; or -1: all cores, -2: all but one, and so on; not {_said(jobs)}")
     if progress is not None and not callable(progress):
         raise UsageError(f"progress is a function, not {_kind(progress)}")
 
 
 def check_seconds(value: object, what: str) -> None:
-    """Refuse what is no time."""
+    """Refuse what is no number of seconds above 0."""
     if not _is_a(Real, value) or not value > 0:  # type: ignore[operator]  # it is a number
         raise UsageError(f"{what} is more than 0 seconds, not {_said(value)}")
 
 
 def check_kind(value: object, what: str, *kinds: type, none: bool = True) -> None:
-    """Refuse what is of none of some types, nor None where that will do."""
+    """Refuse a value of another type than one of ``kinds``, or than None if ``none`` is true."""
     if not (isinstance(value, kinds) or (none and value is None)):
         raise UsageError(f"{what} is {' or '.join(kind.__name__ for kind in kinds)}, not {_kind(value)}")
 
 
 def check_options(options: Any) -> None:
-    """Refuse a dataclass of options that has a value of another type than its default.
-
-    Raises:
-        UsageError: it has.
-    """
+    """Refuse a dataclass of options that has a value of another type than its default."""
     for field in dataclasses.fields(options):
         value, default = getattr(options, field.name), field.default
         wanted = Integral if isinstance(default, int) else Real if isinstance(default, float) else type(default)
@@ -79,7 +75,7 @@ def check_options(options: Any) -> None:
 
 
 def _is_a(kind: type, value: object) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)  # True is no number that anybody means
+    return isinstance(value, kind) and not isinstance(value, bool)  # True is a number to Python, but nobody means it
 
 
 def _kind(value: object) -> str:

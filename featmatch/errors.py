@@ -1,4 +1,4 @@
-"""The one tree of errors that featmatch raises, and the statuses an image can have."""
+"""All errors that featmatch raises, in one tree; and the statuses of an image."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Status = Literal["ok", "too_little_detail", "decode_failed", "too_large", "not_f
 
 
 class FeatmatchError(Exception):
-    """Whatever featmatch raises by intent derives from this."""
+    """Base of all errors that featmatch raises on purpose."""
 
 
 class UsageError(FeatmatchError, ValueError):
-    """An argument that cannot be meant: a wrong type, shape, range or name."""
+    """An argument of a wrong type, shape or range, or an unknown name."""
 
 
 class MissingFeatureError(FeatmatchError):
@@ -42,8 +42,16 @@ class ImageError(FeatmatchError):
 
 
 @contextlib.contextmanager
-def naming(source: object) -> Iterator[None]:
-    """Let an ``ImageError`` that passes have the name of the image, where this is a path and it has none yet."""
+def name_errors(source: object) -> Iterator[None]:
+    """Give each ``ImageError`` raised inside the ``with`` block the name of the image, where its source is a path.
+
+    >>> try:
+    ...     with name_errors("a.jpg"):
+    ...         raise ImageError("not_found", "no such file")
+    ... except ImageError as error:
+    ...     print(error)
+    a.jpg: no such file
+    """
     try:
         yield
     except ImageError as error:

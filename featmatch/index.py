@@ -2,64 +2,49 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import os
-import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from featmatch.adding import AddReport, Progress, Target, add_files, remove_vanished
-from featmatch.answers import Matches
+from featmatch.adding.batches import AddOptions, AddReport, Target, add_files
+from featmatch.adding.pruning import remove_vanished
 from featmatch.arguments import check_kind, check_number, check_run, checked_path, checked_paths
-from featmatch.decoding import USUAL, DecodingOptions
-from featmatch.errors import StoreError, UsageError
-from featmatch.explaining import explain
-from featmatch.explanation import Explanation
-from featmatch.features import FeatureOptions, features_wanted
-from featmatch.files import absolute, folder_bytes
-from featmatch.formats import MAX_PIXELS
-from featmatch.geometry import GeometryOptions
+from featmatch.features.extraction import FeatureOptions, features_wanted
+from featmatch.geometry.matches import GeometryOptions
 from featmatch.grouping.groups import Groups
-from featmatch.image import ImageSource
-from featmatch.info import IndexInfo
-from featmatch.pictures import Pictures
-from featmatch.places import Places
-from featmatch.searching import Search
-from featmatch.store.catalog import ImageRecord
-from featmatch.store.compaction import all_together, due, merge
+from featmatch.images.decoding import DecodingOptions
+from featmatch.images.formats import MAX_PIXELS
+from featmatch.images.pixels import ImageSource
+from featmatch.search.explaining import explain
+from featmatch.search.explanation import Explanation
+from featmatch.search.matches import Matches
+from featmatch.search.stages import Search
+from featmatch.search.verdicts import judge
+from featmatch.search.voting import VotingOptions
+from featmatch.store.compaction import compact, merge_due
 from featmatch.store.creation import create_index
-from featmatch.store.generation import changing
-from featmatch.store.layout import CATALOG, verify_layout, vocabulary_of
-from featmatch.store.snapshot import Snapshot
-from featmatch.store.writing import clear_leftovers, writing
-from featmatch.verdicts import content_named, name_known, verdicts_of
-from featmatch.verification import named
-from featmatch.vocabulary import Vocabulary
-from featmatch.voting import VotingOptions
-from featmatch.whereabouts import Whereabouts
+from featmatch.store.layout import CATALOG
+from featmatch.store.reader import Reader
+from featmatch.store.removal import remove_images
+from featmatch.store.writing import become_writer
+from featmatch.system.progress import Progress, ignore
+from featmatch.words.vocabulary import Vocabulary
 
 
-class Index:
-    """Images that can be found again, whole or in part. Safe to share between threads."""
+class Index(Reader):
+    """Images that can be found again, whole or in part. Safe to share between threads.
 
-    def __init__(self, folder: Path, root: str | os.PathLike[str] | None = None) -> None:
-        """Use ``Index.open``."""
-        folder = folder.absolute()  # whoever holds it may go elsewhere
-        self._folder = folder
-        self._refreshing = threading.Lock()
-        verify_layout(folder)
-        self.vocabulary = vocabulary_of(folder)
-        self.snapshot = Snapshot.open(folder, len(self.vocabulary))
-        meta = self.snapshot.catalog.meta
-        if self.vocabulary.fingerprint != meta.get("vocabulary"):
-            raise StoreError(f"{folder} holds another vocabulary than the one it was made with")
-        try:
-            self.options = FeatureOptions.of_index(meta.get("features"))
-        except UsageError as error:
-            raise StoreError(f"{folder} is damaged: it does not say what its features are: {error}") from error
-        if self.options.detector != self.vocabulary.detector:
-            raise StoreError(f"{folder} is damaged: its vocabulary is for {self.vocabulary.detector}")
-        self._whereabouts = Whereabouts(self._folder, None if root is None else absolute(checked_path(root, "root")))
+    >>> index = Index.open("photos.fm", create=True)
+    >>> len(index.add(["photos"], jobs=1).added)
+    3
+    >>> [(match.name, match.relation.kind, round(match.relation.rotation_deg)) for match in index.query("piece.jpg")]
+    [('photos/coffee.jpg', 'crop', 17)]
+    >>> index.explain("piece.jpg", "photos/chelsea.jpg").lost
+    'votes'
+    >>> index.remove(["photos/coffee.jpg"]), index.query("piece.jpg"), len(index.groups(jobs=1))
+    (['photos/coffee.jpg'], [], 0)
+    """
 
     @classmethod
     def open(
@@ -91,31 +76,11 @@ class Index:
         check_kind(vocabulary, "vocabulary", str, os.PathLike, Vocabulary)
         wanted = None if features is None else features_wanted(features)
         loaded = Vocabulary.load(vocabulary) if isinstance(vocabulary, (str, os.PathLike)) else vocabulary
-        if not os.path.lexists(folder / CATALOG):
-            if not create:
-                raise StoreError(f"{folder} is no featmatch index, or none that may be read")
+        if create and not os.path.lexists(folder / CATALOG):
             create_index(folder, wanted, loaded)
         index = cls(folder, root)
-        if wanted is not None and wanted != index.options:
-            raise StoreError(f"{folder} was made with other features than those: {index.options.description()}")
-        if loaded is not None and loaded.fingerprint != index.vocabulary.fingerprint:
-            raise StoreError(f"{folder} was made with another vocabulary")
+        index.verify_made_with(wanted, loaded)
         return index
-
-    def __len__(self) -> int:
-        """Number of names that can be found."""
-        return self.snapshot.catalog.totals().names
-
-    @property
-    def root(self) -> str | None:
-        """The folder that names are relative to; None: they are as they were given."""
-        return self._whereabouts.given or self.snapshot.catalog.root
-
-    def refresh(self) -> None:
-        """See what was committed since, by this process or another. Where that is nothing, it takes microseconds."""
-        with self._refreshing:
-            if self.snapshot.catalog.superseded:
-                self.snapshot = Snapshot.open(self._folder, len(self.vocabulary), self.snapshot.segments)
 
     def add(
         self,
@@ -132,19 +97,19 @@ class Index:
     ) -> AddReport:
         """Index files and folders (recursively); what is there and unchanged is skipped.
 
-        Segments are merged by tiers as they become many. Whatever ends it, what was done is committed first.
+        Whatever ends it, what was done is committed first, and the next ``add`` goes on from there.
 
         Args:
             paths: as given they become part of the images' names; with a root, relative to that. Without, relative ones
                 are as seen from where the first ``add`` ran; those that do not lie below it get their absolute path.
-            jobs: processes to work with; -1: one for each core. The result does not depend on it.
+            jobs: processes; -1: one for each core, -2: one less, and so on. The result does not depend on it.
             text: kept with each image that is added.
             timeout: seconds that one image may take; one that takes longer is reported as failed.
             max_pixels: larger images are reported as too large. It is not kept in the index.
             pages: index every page of a TIFF or PDF file, as FILE#page=N, not the first only; once a file is in the
                 index by pages, it stays so.
-            prune: take out what lies below ``paths`` in the index, but is no more. A path that does not exist itself is
-                left alone: its drive may not be mounted.
+            prune: remove images below ``paths`` whose files are gone. A path that does not exist itself is left alone:
+                its drive may not be mounted.
             wait: for another writer to end, rather than failing at once.
             progress: called with images done and in all.
 
@@ -156,30 +121,26 @@ class Index:
         given = checked_paths(paths, "paths")
         check_run(jobs, progress)
         check_kind(text, "text", str)
-        decoding = DecodingOptions(timeout, max_pixels)
-        with self._writing(wait):
-            naming, files = self._whereabouts.of_addition(given, self.snapshot.catalog)
-            target = Target(self._folder, naming, self.options, len(self.vocabulary))
-            report = add_files(
-                files, target, jobs=jobs, decoding=decoding, pages=pages, text=text,
-                progress=progress or (lambda done, total: None), committed=self._merge_due,
-            )  # fmt: skip
+        options = AddOptions(jobs, DecodingOptions(timeout, max_pixels), pages, text)
+        with become_writer(self, wait=wait):
+            naming, files = self.whereabouts.prepare_addition(given, self.snapshot.catalog)
+            target = Target(self.folder, naming, self.options, len(self.vocabulary))
+            committed = functools.partial(merge_due, self)
+            report = add_files(files, target, options, progress=progress or ignore, committed=committed)
             if prune:
                 report.vanished.extend(remove_vanished(given, target))
             return report
 
     def remove(self, names: Iterable[str | os.PathLike[str]], *, wait: bool = False) -> list[str]:
-        """Take images out of the index, by name or by the path of the file; return those that were in it.
+        """Remove images by name or by the path of the file; return those that were in the index.
 
         Raises:
             StoreError: another writer is at work, or the index cannot be written.
             UsageError: ``names`` is no list of names.
         """
-        with self._writing(wait), changing(self._folder / CATALOG) as change:
-            meant = checked_paths(names, "names")
-            known = {name: name_known(name, self.snapshot.catalog, self.places) for name in meant}
-            gone = set(change.remove(dict.fromkeys(one for one in known.values() if one is not None)))
-            return [name for name, one in known.items() if one in gone]
+        meant = checked_paths(names, "names")
+        with become_writer(self, wait=wait):
+            return remove_images(self, meant)
 
     def compact(self, *, wait: bool = False) -> None:
         """Merge all segments, and drop what was removed. Answers stay the same; readers are not disturbed.
@@ -187,64 +148,8 @@ class Index:
         Raises:
             StoreError: another writer is at work, or the index cannot be written or is damaged.
         """
-        with self._writing(wait):
-            together = all_together(self.snapshot.catalog.segments())
-            for numbers in together:
-                merge(self._folder, self.snapshot, numbers, len(self.vocabulary))
-                self.refresh()
-            if together:
-                with changing(self._folder / CATALOG) as change:
-                    change.shrink()
-
-    def images(self, match: str | None = None) -> Iterator[ImageRecord]:
-        """All images that can be found, in the order in which they were added.
-
-        Args:
-            match: only those that have all these words, or words that begin so, in their name, text, caption, camera
-                or date taken.
-
-        Raises:
-            UsageError: there is no word in ``match``.
-            MissingFeatureError: Python's SQLite has no FTS5, and words were given.
-        """
-        check_kind(match, "match", str)
-        return self.snapshot.catalog.images(match)
-
-    @property
-    def places(self) -> Places:
-        """Where the files are, by the newest state that was seen."""
-        return self._whereabouts.places(self.snapshot.catalog)
-
-    @property
-    def trust_problem(self) -> str | None:
-        """Why the record of what this user added cannot be used, if it was needed (``docs/reliability.md``)."""
-        return self._whereabouts.problem
-
-    def path_of(self, name: str) -> str | None:
-        """Where the file of a name is now; None where it is not at hand.
-
-        Only files beside the index, and those that this user's own ``add`` or ``root`` named, are looked at.
-        """
-        check_kind(name, "name", str, none=False)
-        return next(self.places.paths_of(name), None)
-
-    def info(self) -> IndexInfo:
-        """What the index holds and how big it is."""
-        totals = self.snapshot.catalog.totals()
-        return IndexInfo(
-            images=totals.names,
-            features=totals.features,
-            removed=totals.removed,
-            queued=totals.queued,
-            verdicts=totals.verdicts,
-            segments=len(self.snapshot.segments),
-            bytes=folder_bytes(self._folder),
-            root=self.root,
-            base=self.snapshot.catalog.folder("base"),
-            detector=self.options.detector,
-            words=len(self.vocabulary),
-            vocabulary=self.vocabulary.fingerprint,
-        )
+        with become_writer(self, wait=wait):
+            compact(self)
 
     def query(
         self,
@@ -282,23 +187,9 @@ class Index:
         """
         check_number(limit, "limit", 1)
         check_kind(match, "match", str)
-        snapshot = self.snapshot
-        among = None if match is None else snapshot.catalog.fitting(match)
         decoding = DecodingOptions(timeout, max_pixels)
-        search = self.search(snapshot, voting=voting, geometry=geometry, among=among, decoding=decoding)
-        look = search.look(image)
-        if not look.enough:
-            return Matches(status="too_little_detail", damaged=look.grey.damaged)
-        verdicts = verdicts_of(image, snapshot.catalog)
-        candidates = search.candidates(look, search.words(look), verdicts)
-        found = search.matches(look, candidates, verdicts)
-        names = snapshot.catalog.names_of([one.id for one in found if one.id is not None], match)
-        answers = named(found, names)
-        return Matches(
-            [one for one in answers if unproven or one.proven][:limit], times=search.clock.times,
-            not_at_hand=[one.name for one in answers if one.id in search.pictures.missing],
-            damaged=look.grey.damaged,
-        )  # fmt: skip
+        search = Search.of(self, match=match, voting=voting, geometry=geometry, decoding=decoding)
+        return search.answer(image, limit=limit, unproven=unproven)
 
     def explain(
         self,
@@ -312,39 +203,15 @@ class Index:
     ) -> Explanation:
         """Say where ``query`` loses one image of the index, or how it proves it, stage by stage.
 
-        Args:
-            image: as for ``query``.
-            name: of the image that it should find, or the path of that.
-            voting: how candidates are found.
-            geometry: what counts as agreement.
-            timeout: as for ``query``.
-            max_pixels: likewise.
-
-        Raises:
-            ImageError: the image cannot be read; its ``status`` says why.
+        Arguments and errors are those of ``query``; ``name`` is that of the image it should find, or its path.
         """
-        decoding = DecodingOptions(timeout, max_pixels)
-        return explain(self, image, checked_path(name, "name"), voting=voting, geometry=geometry, decoding=decoding)
-
-    def search(
-        self,
-        snapshot: Snapshot,
-        *,
-        voting: VotingOptions | None = None,
-        geometry: GeometryOptions | None = None,
-        among: Sequence[int] | None = None,
-        decoding: DecodingOptions = USUAL,
-    ) -> Search:
-        """The stages of ``query``, to be called one by one."""
-        return Search(
-            snapshot, self.vocabulary, self.options, voting or VotingOptions(), geometry or GeometryOptions(),
-            Pictures(snapshot.catalog, self._whereabouts.places(snapshot.catalog), decoding), decoding, among,
-        )  # fmt: skip
+        meant, decoding = checked_path(name, "name"), DecodingOptions(timeout, max_pixels)
+        return explain(self, image, meant, voting=voting, geometry=geometry, decoding=decoding)
 
     def reject(self, a: str | os.PathLike[str], b: str | os.PathLike[str], *, wait: bool = False) -> None:
         """Remember that two images are no copies of one another, whatever the evidence says.
 
-        ``query`` then gives the one for the other with ``unproven`` only. It is kept by content (SHA-256), whatever the
+        ``query`` then returns one for the other only with ``unproven=True``. Kept by content (SHA-256), whatever the
         files are called later, also while they are not in the index.
 
         Args:
@@ -359,40 +226,25 @@ class Index:
         self._judge(a, b, False, wait)
 
     def accept(self, a: str | os.PathLike[str], b: str | os.PathLike[str], *, wait: bool = False) -> None:
-        """Remember that two images are copies of one another; as ``reject``.
+        """Remember that two images are copies of one another; arguments and errors as for ``reject``.
 
-        ``query`` then gives the one for the other, wherever any geometry is found, however little it proves.
+        ``query`` then returns one for the other wherever any geometry is found, however little it proves.
         """
         self._judge(a, b, True, wait)
 
     def forget(self, a: str | os.PathLike[str], b: str | os.PathLike[str], *, wait: bool = False) -> bool:
-        """Take back what was said of two images; return whether anything was. As ``reject``."""
+        """Remove any verdict on two images; return whether there was one. Arguments and errors as for ``reject``."""
         return self._judge(a, b, None, wait)
 
-    def _judge(self, a: str | os.PathLike[str], b: str | os.PathLike[str], is_copy: bool | None, wait: bool) -> bool:
-        names = [checked_path(name, "each of a and b") for name in (a, b)]
-        with self._writing(wait):
-            one, other = (content_named(name, self.snapshot.catalog, self.places) for name in names)
-            if one == other:
-                raise UsageError(f"{a} and {b} are the same to the byte")
-            with changing(self._folder / CATALOG) as change:
-                return change.judge(one, other, is_copy)
-
-    def groups(
-        self,
-        *,
-        jobs: int = -1,
-        progress: Progress | None = None,
-    ) -> Groups:
+    def groups(self, *, jobs: int = -1, progress: Progress | None = None) -> Groups:
         """Find all groups of images that are copies of one another, in whole or in part, from what ``add`` stored.
 
         The files of a group are decoded to choose its original and to mark what can go, where they are at hand.
-        What a person said (``accept``, ``reject``) goes before the evidence. What was found is kept in the index: later
-        only images that are new are looked up. Where it cannot be written, or another writer is at work, the groups are
-        the same, and their ``unremembered`` says why nothing was kept.
+        Verdicts (``accept``, ``reject``) go before the evidence. What was found is kept in the index: later only new
+        images are compared. Where it cannot be kept, the groups are the same, and ``.unremembered`` says why.
 
         Args:
-            jobs: processes to work with; -1: one for each core. The result does not depend on it.
+            jobs: processes; -1: one for each core, -2: one less, and so on. The result does not depend on it.
             progress: called with images compared and in all.
 
         Returns:
@@ -401,27 +253,12 @@ class Index:
         Raises:
             StoreError: the index is damaged.
         """
-        from featmatch.grouping.finding import find_groups
+        from featmatch.grouping.finding import find_groups  # SciPy takes longer to import than a query takes
 
         check_run(jobs, progress)
-        return find_groups(self, jobs=jobs, progress=progress or (lambda done, total: None))
+        return find_groups(self, jobs=jobs, progress=progress or ignore)
 
-    @property
-    def folder(self) -> Path:
-        """Where the index is."""
-        return self._folder
-
-    def _merge_due(self) -> None:
-        self.refresh()
-        while numbers := due(self.snapshot.catalog.segments()):
-            merge(self._folder, self.snapshot, numbers, len(self.vocabulary))
-            self.refresh()
-
-    @contextlib.contextmanager
-    def _writing(self, wait: bool) -> Iterator[None]:
-        """Be the one writer, from the newest state on; what was committed is seen afterwards."""
-        with writing(self._folder, wait=wait), contextlib.ExitStack() as stack:
-            clear_leftovers(self._folder)
-            self.refresh()
-            stack.callback(self.refresh)
-            yield
+    def _judge(self, a: str | os.PathLike[str], b: str | os.PathLike[str], is_copy: bool | None, wait: bool) -> bool:
+        one, other = (checked_path(name, "each of a and b") for name in (a, b))
+        with become_writer(self, wait=wait):
+            return judge(self, one, other, is_copy)

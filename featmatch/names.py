@@ -1,47 +1,119 @@
-"""Names of files as text: one line each, harmless to a terminal, and back to the name."""
+"""Names of images: paths, relative to a folder or absolute; of single pages; and as they are printed and read back."""
 
 from __future__ import annotations
 
 import os
 import re
 
+from featmatch.errors import UsageError
+
 # Control characters; marks that turn the direction of writing or are not seen; line and paragraph separators; and
 # surrogates, which stand for bytes that are no UTF-8. The joiners U+200C and U+200D stay: Persian, Hindi and emoji
-# need them. The page of groups (page.js) has the same list.
+# need them. The page of groups (pages/groups.js) has the same list.
 _UNFIT = re.compile(
     "[\0-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _QUOTED = re.compile(rb'"((?:[^"\\]|\\["\\]|\\[0-3][0-7]{2})*)"')
+_PAGE = re.compile(r"(.+)#page=([1-9][0-9]{0,8})", re.DOTALL)
 _ESCAPE = re.compile(rb'\\(["\\]|[0-7]{3})')
 
 
+def absolute(path: str) -> str:
+    """An absolute, normalised path; links are not followed.
+
+    Raises:
+        UsageError: it is relative, and the working directory is gone.
+    """
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError as error:
+        raise UsageError(f"{path} is a relative path, and the working directory is no more") from error
+
+
+def name_below(root: str, path: str) -> str:
+    """A path relative to a root folder.
+
+    Raises:
+        UsageError: it is not below the root, or it is relative and the working directory is gone.
+    """
+    try:
+        name = os.path.relpath(absolute(path), absolute(root))
+    except ValueError as error:  # on another drive
+        if isinstance(error, UsageError):
+            raise
+        name = os.pardir
+    if name == os.pardir or name.startswith(os.pardir + os.sep):
+        raise UsageError(f"{path} is not below the root {root}")
+    return name
+
+
+def is_below(top: str, name: str) -> bool:
+    """Whether a normalised path is ``top`` or lies below it; both are absolute, or relative to one folder.
+
+    >>> is_below("photos", "photos/a.jpg"), is_below("photos", "photos-2020/a.jpg")
+    (True, False)
+    """
+    if top == os.curdir:
+        return not os.path.isabs(name) and name.split(os.sep, maxsplit=1)[0] != os.pardir
+    return name == top or name.startswith(top.rstrip(os.sep) + os.sep)
+
+
+def page_name(file: str, page: int) -> str:
+    """The name of one page of a file; the first page is 1.
+
+    >>> page_name("scan.pdf", 2)
+    'scan.pdf#page=2'
+    """
+    return f"{file}#page={page}"
+
+
+def page_of(name: str) -> tuple[str, int] | None:
+    """The file and the page that a name says by its spelling, or None; nothing is looked up on disk.
+
+    >>> page_of("scan.pdf#page=2")
+    ('scan.pdf', 2)
+    """
+    found = _PAGE.fullmatch(name)
+    return (found[1], int(found[2])) if found else None
+
+
+def split_page(name: str) -> tuple[str, int | None]:
+    """The file of an image and its page; None for a whole file, and where a file of that very name exists."""
+    paged = page_of(name)
+    return paged if paged and not os.path.exists(name) else (name, None)
+
+
+def is_unicode(name: str) -> bool:
+    """Whether a name is Unicode, so that any program can take it: its bytes are UTF-8."""
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
+
+
 def printable(name: str) -> str:
-    """A name as a line of text: as it is, or where it is none, or begins with ``"``, quoted."""
+    r"""A name on one line, harmless to a terminal: as it is where it can be, else quoted.
+
+    >>> print(printable("plain.jpg"), printable("two\nlines.jpg"))
+    plain.jpg "two\012lines.jpg"
+    """
     return quoted(name) if name.startswith('"') or _UNFIT.search(name) else name
 
 
+def plain(text: str) -> str:
+    """A message on one line; characters that could command a terminal or deceive its reader become octal bytes."""
+    return _UNFIT.sub(lambda unfit: "".join(f"\\{byte:03o}" for byte in _bytes_of(unfit[0])), text)
+
+
 def quoted(name: str) -> str:
-    """A name in double quotes, as C has it: what is no ASCII is its bytes, three octal digits each."""
+    """A name in double quotes, as in C; bytes other than printable ASCII are three octal digits each."""
     return '"' + "".join(map(_in_quotes, _bytes_of(name))) + '"'
 
 
 def unquoted(text: str) -> str | None:
-    """The name that ``quoted`` made a text of; None where it did not."""
+    """The name that ``quoted`` made this text of; None where it made no such text."""
     found = _QUOTED.fullmatch(_bytes_of(text))
     if found is None or b"\\000" in found[1]:
         return None
     return os.fsdecode(_ESCAPE.sub(_byte_of, found[1]))
-
-
-def plain(text: str) -> str:
-    """A text on one line: characters that could command a terminal, or deceive its reader, are octal bytes."""
-    return _UNFIT.sub(lambda unfit: "".join(f"\\{byte:03o}" for byte in _bytes_of(unfit[0])), text)
-
-
-def is_unicode(name: str) -> bool:
-    """Whether a name is text, so that any program can take it: its bytes are UTF-8."""
-    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _bytes_of(name: str) -> bytes:

@@ -11,9 +11,9 @@ import skimage.data
 from numpy.typing import NDArray
 from PIL import Image
 
-from featmatch.features import FeatureOptions
-from featmatch.training import train_vocabulary
-from featmatch.vocabulary import Vocabulary
+from featmatch.features.extraction import FeatureOptions
+from featmatch.words.training import train_vocabulary
+from featmatch.words.vocabulary import Vocabulary
 
 # These come inside the scikit-image wheel; the others would be downloaded.
 PHOTOS = ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "grass", "rocket")
@@ -32,7 +32,7 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def decoded_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are decoded in the process of the test, where what it patches is seen."""
-    monkeypatch.setattr("featmatch.workers.may_start", lambda: False)
+    monkeypatch.setattr("featmatch.system.workers.may_start", lambda: False)
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +52,17 @@ def photo_folder(photos: dict[str, NDArray[np.uint8]], tmp_path_factory: pytest.
     folder = tmp_path_factory.mktemp("photos")
     for name, picture in photos.items():
         Image.fromarray(picture).save(folder / f"{name}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_photos(photos: dict[str, NDArray[np.uint8]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ten photos of at most 320 px: ``photos``, and parts of two of them. Not to be written to."""
+    folder = tmp_path_factory.mktemp("small")
+    for name, picture in {**photos, "roof": photos["coffee"][:, 300:], "suit": photos["astronaut"][256:]}.items():
+        image = Image.fromarray(picture)
+        image.thumbnail((320, 320))
+        image.save(folder / f"{name}.png")
     return folder
 
 

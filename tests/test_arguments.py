@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,15 @@ from numpy.typing import NDArray
 
 import featmatch
 from featmatch import Index, UsageError, Vocabulary
+from featmatch.arguments import (
+    check_kind,
+    check_number,
+    check_options,
+    check_run,
+    check_seconds,
+    checked_path,
+    checked_paths,
+)
 
 Photos = dict[str, NDArray[np.uint8]]
 
@@ -22,7 +33,7 @@ NO_PATHS: tuple[Any, ...] = (
 )  # fmt: skip
 NO_IMAGE: tuple[Any, ...] = (None, 3, 2.5, ["a.jpg"], object(), {}, np.zeros(9), np.zeros((9, 9)), (1, 2))
 NO_COUNT: tuple[Any, ...] = (0, -1, "3", 2.5, None, True, float("nan"), [3])
-NO_JOBS: tuple[Any, ...] = (0, -2, "2", 1.5, None, True, -1.0, [1])
+NO_JOBS: tuple[Any, ...] = (0, "2", 1.5, None, True, -1.0, [1])
 NO_SECONDS: tuple[Any, ...] = (0, -1, "60", None, float("nan"), True, [60])
 NO_TEXT: tuple[Any, ...] = (3, b"text", ["text"], object())
 NO_FUNCTION: tuple[Any, ...] = (3, "print", [print])
@@ -58,6 +69,118 @@ CALLS: list[tuple[str, str, tuple[Any, ...]]] = [
     ("TrainingOptions", "words", ("64", None, 64.0)), ("TrainingOptions", "scales", (1.0, None, "1", ("1",), ())),
     ("TrainingOptions", "search", (3, None, "slow")),
 ]  # fmt: skip
+
+
+# Each check by itself
+
+
+@pytest.mark.parametrize("value", [1, 5, -1, -2, -99, np.int64(3), np.int8(-2)])
+def test_numbers_of_processes(value: Any) -> None:
+    check_run(value, None)
+    check_run(value, print)
+
+
+@pytest.mark.parametrize("value", NO_JOBS)
+def test_what_is_no_number_of_processes(value: Any) -> None:
+    with pytest.raises(UsageError, match=r"^jobs is 1 or more; or -1: all cores, -2: all but one, and so on; not "):
+        check_run(value, None)
+
+
+def test_progress_is_a_function() -> None:
+    with pytest.raises(UsageError, match=r"^progress is a function, not str$"):
+        check_run(1, "print")
+
+
+def test_paths() -> None:
+    assert (checked_path("a//b", "x"), checked_path(Path("a/b"), "x")) == ("a//b", "a/b")
+    assert checked_paths(iter(["a", Path("b")]), "x") == ["a", "b"]
+    assert checked_paths((), "x") == []
+
+
+@pytest.mark.parametrize(("value", "kind"), [(3, "int"), (None, "None"), (b"a", "bytes"), (["a"], "list")])
+def test_what_is_no_path(value: Any, kind: str) -> None:
+    with pytest.raises(UsageError, match=f"^x is a path, not {kind}$"):
+        checked_path(value, "x")
+    with pytest.raises(UsageError, match=f"^each of x is a path, not {kind}$"):
+        checked_paths([value], "x")
+
+
+def test_a_path_of_bytes_and_one_with_nul_is_none() -> None:
+    class Odd:
+        def __fspath__(self) -> bytes:
+            return b"a"
+
+    with pytest.raises(UsageError, match=r"^x is a path, not Odd$"):
+        checked_path(Odd(), "x")
+    with pytest.raises(UsageError, match="NUL"):
+        checked_path("a\0b", "x")
+
+
+@pytest.mark.parametrize(("value", "kind"), [("a", "str"), (b"a", "bytes"), (Path("a"), "PosixPath"), (3, "int")])
+def test_one_path_is_no_list_of_paths(value: Any, kind: str) -> None:
+    with pytest.raises(UsageError, match=f"^x is a list of paths, not {kind}$"):
+        checked_paths(value, "x")
+
+
+@pytest.mark.parametrize(("value", "said"), [(4, "4"), ("5", "'5'"), (5.0, "5.0"), (True, "True"), ([5], "list")])
+def test_whole_numbers_of_so_much_or_more(value: Any, said: str) -> None:
+    check_number(5, "x", 5)
+    with pytest.raises(UsageError, match=rf"^x is a whole number of 5 or more, not {said}$"):
+        check_number(value, "x", 5)
+
+
+@pytest.mark.parametrize(("value", "said"), [(0, "0"), (float("nan"), "nan"), (None, "None"), (True, "True")])
+def test_seconds(value: Any, said: str) -> None:
+    for good in (0.1, 1, float("inf"), np.float32(2)):
+        check_seconds(good, "x")
+    with pytest.raises(UsageError, match=rf"^x is more than 0 seconds, not {said}$"):
+        check_seconds(value, "x")
+
+
+def test_kinds() -> None:
+    check_kind("a", "x", str, int)
+    check_kind(3, "x", str, int)
+    check_kind(None, "x", str)
+    with pytest.raises(UsageError, match=r"^x is str or int, not float$"):
+        check_kind(0.5, "x", str, int)
+    with pytest.raises(UsageError, match=r"^x is str, not None$"):
+        check_kind(None, "x", str, none=False)
+
+
+@dataclass(frozen=True)
+class Options:
+    whole: int = 3
+    real: float = 0.5
+    text: str = "a"
+    several: tuple[float, ...] = (1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    "good", [{}, {"whole": np.int32(7)}, {"real": 1}, {"real": np.float64(1)}, {"several": (1, 2.5)}, {"several": ()}]
+)
+def test_options_that_are_like_their_defaults(good: Any) -> None:
+    check_options(Options(**good))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"whole": 3.0}, "whole of Options is like 3, not 3.0"),
+        ({"whole": True}, "whole of Options is like 3, not True"),
+        ({"real": "1"}, "real of Options is like 0.5, not '1'"),
+        ({"real": None}, "real of Options is like 0.5, not None"),
+        ({"text": b"a"}, "text of Options is like 'a', not bytes"),
+        ({"several": [1.0]}, "several of Options is like (1.0, 2.0), not list"),
+        ({"several": (1.0, "2")}, "several of Options is like (1.0, 2.0), not tuple"),
+        ({"several": (1.0, True)}, "several of Options is like (1.0, 2.0), not tuple"),
+    ],
+)  # fmt: skip
+def test_options_that_are_not(wrong: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=f"^{re.escape(said)}$"):
+        check_options(Options(**wrong))
+
+
+# All that is public
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +265,7 @@ def test_what_holds_arrays_is_shown_on_one_line(
     index = Index.open(tmp_path / "i.fm", create=True, vocabulary=tiny_vocabulary)
     index.add([cat], jobs=1)
     shown = [
-        tiny_vocabulary, featmatch.extract(cat), proof, proof.match, index.query(cat)[0], index.explain(cat, cat),
+        tiny_vocabulary, featmatch.extract(cat), proof, proof.proof, index.query(cat)[0], index.explain(cat, cat),
         *index.snapshot.segments.values(), index.info(),
     ]  # fmt: skip
     for thing in shown:

@@ -17,8 +17,8 @@ import pytest
 from filelock import FileLock
 
 from featmatch import FeatmatchError, Index, StoreError, Vocabulary, check
-from featmatch.store.generation import changing
-from featmatch.working import be_at_work
+from featmatch.store.generation import change_catalog
+from featmatch.system.worker_loop import be_at_work
 from tools.small_index import draw_pictures, settle, small_index
 
 pytestmark = [
@@ -77,7 +77,7 @@ def test_threads_read_while_one_writes(index: Index, pictures: list[Path], share
     done = threading.Event()
     with ThreadPoolExecutor(3) as pool:
         readers = [
-            pool.submit(read_until, index if shared else Index.open(index._folder), pictures, done.is_set)
+            pool.submit(read_until, index if shared else Index.open(index.folder), pictures, done.is_set)
             for _ in range(3)
         ]
         try:
@@ -85,20 +85,20 @@ def test_threads_read_while_one_writes(index: Index, pictures: list[Path], share
         finally:
             done.set()
         assert all(reader.result() for reader in readers)
-    assert check(index._folder)
+    assert check(index.folder)
 
 
 def test_a_process_reads_while_another_writes(index: Index, pictures: list[Path]) -> None:
-    writer = _FORK.Process(target=write_for_a_while, args=(Index.open(index._folder), pictures))
+    writer = _FORK.Process(target=write_for_a_while, args=(Index.open(index.folder), pictures))
     writer.start()
-    assert read_until(Index.open(index._folder), pictures, lambda: not writer.is_alive())
+    assert read_until(Index.open(index.folder), pictures, lambda: not writer.is_alive())
     writer.join()
     assert writer.exitcode == 0
-    assert len(Index.open(index._folder)) == 5
+    assert len(Index.open(index.folder)) == 5
 
 
 def test_readers_do_not_wait_for_a_writer_that_stands_still_in_its_commit(index: Index, pictures: list[Path]) -> None:
-    stopped = Index.open(index._folder)
+    stopped = Index.open(index.folder)
 
     def stop_at_rename(*arguments: object) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
@@ -111,7 +111,7 @@ def test_readers_do_not_wait_for_a_writer_that_stands_still_in_its_commit(index:
     writer.start()
     os.waitid(os.P_PID, writer.pid or 0, os.WSTOPPED | os.WNOWAIT)
     try:
-        assert len(Index.open(index._folder)) == 2
+        assert len(Index.open(index.folder)) == 2
         index.refresh()
         assert [match.name for match in index.query(pictures[0])] == [str(pictures[0])]
         with pytest.raises(StoreError, match="being written"):
@@ -120,7 +120,7 @@ def test_readers_do_not_wait_for_a_writer_that_stands_still_in_its_commit(index:
         writer.kill()
         writer.join()
     assert len(index.add(pictures[2:4], jobs=1).added) == 2
-    assert check(index._folder) and not check(index._folder).leftovers
+    assert check(index.folder) and not check(index.folder).leftovers
 
 
 def test_a_writer_that_is_killed_leaves_no_process_behind(index: Index, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_writer_that_is_killed_leaves_no_process_behind(index: Index, tmp_path
     for worker in workers:
         subprocess.run(["tail", f"--pid={worker}", "-f", os.devnull], timeout=60, check=True)
     assert len(index.add(new).added) == 30
-    assert check(index._folder) and not check(index._folder).leftovers
+    assert check(index.folder) and not check(index.folder).leftovers
 
 
 @pytest.mark.parametrize(
@@ -165,11 +165,11 @@ def test_a_writer_that_is_killed_leaves_no_process_behind(index: Index, tmp_path
         lambda index: index.add([], wait=True),
         lambda index: index.remove([], wait=True),
         lambda index: index.compact(wait=True),
-        lambda index: check(index._folder, repair=True, wait=True),
+        lambda index: check(index.folder, repair=True, wait=True),
     ],
 )
 def test_a_second_writer_waits_if_told_so(index: Index, write: Callable[[Index], object]) -> None:
-    lock = FileLock(index._folder / "writer.lock")
+    lock = FileLock(index.folder / "writer.lock")
     lock.acquire()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(write, index)
@@ -189,7 +189,7 @@ def test_refresh_of_what_has_not_changed_keeps_the_snapshot(index: Index, pictur
 
 
 def test_a_reader_lets_go_of_what_it_no_longer_needs(index: Index, pictures: list[Path]) -> None:
-    reader = Index.open(index._folder)
+    reader = Index.open(index.folder)
     catalog = reader.snapshot.catalog
     index.add(pictures[2:3], jobs=1)
     reader.refresh()
@@ -198,11 +198,11 @@ def test_a_reader_lets_go_of_what_it_no_longer_needs(index: Index, pictures: lis
     if sys.platform == "linux":
         deleted = [os.readlink(f"/proc/self/fd/{handle}") for handle in os.listdir("/proc/self/fd") if handle != "0"
                    and os.path.islink(f"/proc/self/fd/{handle}")]  # fmt: skip
-        assert not [target for target in deleted if str(index._folder) in target and "(deleted)" in target]
+        assert not [target for target in deleted if str(index.folder) in target and "(deleted)" in target]
 
 
 def test_a_folder_of_another_user_can_be_read_but_not_written(index: Index, pictures: list[Path]) -> None:
-    folder = index._folder
+    folder = index.folder
     (folder / "writer.lock").unlink(missing_ok=True)
 
     def visit() -> None:
@@ -241,11 +241,11 @@ def test_two_processes_that_create_an_index_make_one(small_words: Vocabulary, tm
 
 
 def test_a_change_of_the_catalogue_needs_no_reader_to_let_go(index: Index) -> None:
-    readers = [Index.open(index._folder) for _ in range(3)]
+    readers = [Index.open(index.folder) for _ in range(3)]
     iterators = [reader.images() for reader in readers]
     for iterator in iterators:
         next(iterator)
-    with changing(index._folder / "catalog.sqlite") as change:
+    with change_catalog(index.folder / "catalog.sqlite") as change:
         change.describe("root", "/somewhere")
     assert [reader.root for reader in readers] == [None] * 3
     assert all(len(list(iterator)) == 1 for iterator in iterators)
@@ -263,7 +263,7 @@ def test_two_threads_that_add_hear_the_truth(index: Index, pictures: list[Path],
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(index.add, pictures[:last], jobs=1, progress=at_work)
         started.wait()
-        other = Index.open(index._folder)  # of another name, as another part of a program would have it
+        other = Index.open(index.folder)  # of another name, as another part of a program would have it
         second = pool.submit(other.add, pictures[last:], jobs=1, wait=wait)
         said = "" if wait else str(second.exception())  # told at once: the first is still at work
         enough.set()
@@ -284,5 +284,5 @@ def test_a_writer_that_waits_for_itself_is_told_so(index: Index, pictures: list[
 
         with pytest.raises(StoreError, match="is being written to by this very call"):
             index.add(pictures, jobs=1, progress=writes)
-    with pytest.raises(StoreError, match="by another process"), FileLock(index._folder / "writer.lock"):
+    with pytest.raises(StoreError, match="by another process"), FileLock(index.folder / "writer.lock"):
         index.remove([])

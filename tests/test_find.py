@@ -14,6 +14,7 @@ from PIL import Image
 
 import featmatch
 from featmatch import Index, Match
+from featmatch.proof.proof import Proof
 
 Photos = dict[str, NDArray[np.uint8]]
 Matrix = NDArray[np.float64]
@@ -144,7 +145,7 @@ def mapped(matrix: Matrix, points: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(homogeneous[:, :2] / homogeneous[:, 2:])
 
 
-def faults(match: Match, edited: Edited, photo: NDArray[np.uint8]) -> list[str]:
+def faults(match: Match | Proof, edited: Edited, photo: NDArray[np.uint8]) -> list[str]:
     """What a match says that is not so."""
     relation = match.relation
     query, reference = points_of(edited, photo)
@@ -247,10 +248,10 @@ def test_verify_proves_an_edited_copy(photos: Photos, edit: Edit) -> None:
     edited = edit(photo)
     proof = featmatch.verify(edited.pixels, photo)
     assert proof
-    assert proof.match is not None
-    assert faults(proof.match, edited, photo) == []
+    assert proof.proof is not None
+    assert faults(proof.proof, edited, photo) == []
     assert proof.reason
-    assert proof.inliers == proof.match.inliers
+    assert proof.inliers == proof.proof.inliers
     assert proof.probability > 0.5
     assert proof.homography is not None
 
@@ -261,8 +262,8 @@ def test_verify_proves_with_other_features(photos: Photos, detector: str, edit: 
     edited = EDITS[edit](photos["astronaut"])
     proof = featmatch.verify(edited.pixels, photos["astronaut"], features=detector)
     assert proof
-    assert proof.match is not None
-    assert faults(proof.match, edited, photos["astronaut"]) == []
+    assert proof.proof is not None
+    assert faults(proof.proof, edited, photos["astronaut"]) == []
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from PIL import Image
 
 from featmatch import Index, StoreError, VocabularyError, check
 from featmatch.store.catalog import FORMAT_VERSION
-from featmatch.store.generation import changing
+from featmatch.store.generation import change_catalog
 
 KEPT = sorted((Path(__file__).parent / "indexes").glob("format-*"))
 
@@ -72,7 +72,7 @@ def test_it_can_be_added_to_and_compacted(kept: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("version", [FORMAT_VERSION - 1, FORMAT_VERSION + 1])
 def test_another_version_is_refused_with_both_numbers(kept: Path, version: int) -> None:
-    with changing(kept / "index" / "catalog.sqlite") as change:
+    with change_catalog(kept / "index" / "catalog.sqlite") as change:
         change.describe("version", version)
     before = (kept / "index" / "catalog.sqlite").read_bytes()
     for use in (Index.open, check, lambda folder: Index.open(folder, create=True)):

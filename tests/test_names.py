@@ -8,7 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from featmatch.names import is_unicode, plain, printable, quoted, unquoted
+from featmatch.errors import UsageError
+from featmatch.names import (
+    absolute,
+    is_below,
+    is_unicode,
+    name_below,
+    page_name,
+    page_of,
+    plain,
+    printable,
+    quoted,
+    split_page,
+    unquoted,
+)
+from featmatch.store.places import Naming
 
 READABLE = (
     "a.jpg",
@@ -63,13 +77,97 @@ def test_what_is_in_no_such_quotes_is_no_name(text: str) -> None:
 
 def test_names_that_are_bytes_are_told() -> None:
     assert is_unicode("日本")
+    assert not is_unicode("日本\udce9")
     assert not is_unicode(os.fsdecode(b"\xe9") if sys.platform not in ("win32", "darwin") else "\udce9")
 
 
 def test_the_page_quotes_the_same_characters() -> None:
-    script = (Path(__file__).parent.parent / "featmatch" / "grouping" / "page.js").read_text()
+    script = (Path(__file__).parent.parent / "featmatch" / "pages" / "groups.js").read_text()
     ours = (Path(__file__).parent.parent / "featmatch" / "names.py").read_text()
     theirs = "".join(re.findall(r'"([^"]*)"', script.partition("UNFIT = new RegExp(")[2].partition(', "u")')[0]))
     listed = "".join(re.findall(r'"([^"]*)"', ours.partition("re.compile(\n")[2].partition("\n)")[0]))
     as_ours = theirs.replace("\\\\", "\\").replace("\\u{e0000}-\\u{e007f}", "\\U000e0000-\\U000e007f")
     assert as_ours == listed.replace("\\ud800-\\udfff", "")
+
+
+# Paths
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "name"),
+    [("a", "a/b.jpg", "b.jpg"), ("/x", "/x/y/z.jpg", "y/z.jpg"), ("a", "a", ".")],
+)
+def test_a_name_leads_back_to_its_path(root: str, path: str, name: str) -> None:
+    assert name_below(root, path) == name
+    assert Naming(root, is_root=True).path_of(name) == path
+
+
+@pytest.mark.parametrize("path", ["..", "b.jpg", "../a2/b.jpg", "/elsewhere"])
+def test_a_path_outside_the_root_has_no_name(path: str) -> None:
+    with pytest.raises(UsageError):
+        name_below("a", path)
+
+
+@pytest.mark.parametrize(
+    ("top", "name", "below"),
+    [
+        ("a", "a/b", True), ("a", "a", True), ("a", "ab", False), ("a/b", "a", False), ("/", "/x", True),
+        ("/a", "/a/b", True), ("/a", "/ab", False), ("a", "/a/b", False),
+        (".", "x/y", True), (".", "../x", False), (".", "/x", False), (".", "..x", True), ("..", "../x", True),
+    ],
+)  # fmt: skip
+def test_below_is_by_whole_parts_of_a_path(top: str, name: str, below: bool) -> None:
+    assert is_below(top, name) is below
+
+
+def test_a_path_is_from_the_top_and_normalised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute("a/../b//c") == str(tmp_path / "b" / "c")
+    os.symlink("elsewhere", "link")
+    assert absolute("link") == str(tmp_path / "link")
+
+
+def test_a_relative_path_needs_a_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert absolute("/a") == "/a"
+    for root, path in (("/x", "a"), ("x", "/a"), ("x", "a")):
+        with pytest.raises(UsageError, match="relative path, and the working directory is no more"):
+            name_below(root, path)
+    with pytest.raises(UsageError, match="a is a relative path"):
+        absolute("a")
+
+
+def test_another_drive_is_not_below_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    def relpath(path: str, start: str) -> str:
+        raise ValueError("path is on mount 'C:', start on mount 'D:'")
+
+    monkeypatch.setattr(os.path, "relpath", relpath)
+    with pytest.raises(UsageError, match="/a/b is not below the root /a"):
+        name_below("/a", "/a/b")
+
+
+# Pages
+
+
+@pytest.mark.parametrize(
+    ("name", "page"),
+    [
+        ("a.pdf#page=1", ("a.pdf", 1)), ("a.pdf#page=123456789", ("a.pdf", 123_456_789)), ("a\nb#page=2", ("a\nb", 2)),
+        ("a#page=1#page=2", ("a#page=1", 2)), ("a.pdf", None), ("a.pdf#page=0", None), ("a.pdf#page=01", None),
+        ("a.pdf#page=1234567890", None), ("#page=1", None), ("a.pdf#page=1.png", None), ("a.pdf#page=", None),
+    ],
+)  # fmt: skip
+def test_a_page_is_told_by_the_end_of_a_name(name: str, page: tuple[str, int] | None) -> None:
+    assert page_of(name) == page
+    assert split_page(name) == (page or (name, None))
+    if page:
+        assert page_name(*page) == name
+
+
+def test_a_file_of_that_very_name_is_a_file(tmp_path: Path) -> None:
+    path = page_name(str(tmp_path / "a.pdf"), 2)
+    assert split_page(path) == (str(tmp_path / "a.pdf"), 2)
+    Path(path).touch()
+    assert split_page(path) == (path, None)

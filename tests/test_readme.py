@@ -12,7 +12,7 @@ from PIL import Image
 
 import featmatch
 from featmatch.cli import cli
-from featmatch.image import load_display
+from featmatch.images.pixels import load_display
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -47,11 +47,28 @@ def test_commands_are_those_of_the_command_line() -> None:
     assert told == set(cli.commands)
 
 
-def test_files_that_are_named_are_there() -> None:
-    named = set(re.findall(r"`((?:tools|docs|data|featmatch)/[\w./]+|[\w]+\.py|\.ci/run)`", README))
-    assert {"tools/test", "docs/words.md", "data/README.md"} <= named
-    for name in named:
-        assert (ROOT / name).exists() or (ROOT / "featmatch" / name).exists(), name
+TEXTS = [ROOT / "README.md", ROOT / "data" / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+_PATH = re.compile(
+    r"(?<![\w./-])((?:\.ci|\.github|data|docs|featmatch|tests|tools)/[\w./-]*\w|[\w/-]+\.(?:py|md|css|js|svg))\b"
+)
+_MODULE = re.compile(r"\bpython -m (tools|featmatch)\.([\w.]+)")
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda text: str(text.relative_to(ROOT)))
+def test_files_that_are_named_are_there(text: Path) -> None:
+    content = text.read_text()
+    named = set(_PATH.findall(content)) | {
+        f"{top}/{'/'.join(rest.split('.'))}.py" for top, rest in _MODULE.findall(content)
+    }
+    folders = ROOT, ROOT / "featmatch", text.parent
+    assert sorted(name for name in named if not any((folder / name).exists() for folder in folders)) == []
+
+
+def test_files_that_are_named_are_seen() -> None:
+    assert {"tools/test", "docs/words.md", "data/README.md", "featmatch/proof/probability.py"} <= set(
+        _PATH.findall(README)
+    )
+    assert len(TEXTS) > 6
 
 
 def test_every_name_of_the_package_can_be_imported() -> None:

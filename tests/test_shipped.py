@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import resources
-
 import numpy as np
 import pytest
 
-from featmatch.vocabulary import Vocabulary
+from featmatch.system.shipped import shipped_file
+from featmatch.words.vocabulary import Vocabulary
 
 WORDS = {"sift": 65_536, "akaze": 16_384, "orb": 16_384, "brisk": 16_384}
 
@@ -38,6 +37,6 @@ def test_shipped_words_find_themselves(detector: str) -> None:
 
 
 def test_vocabularies_take_at_most_60_mb() -> None:
-    files = [file for file in resources.files("featmatch.data").iterdir() if file.name.endswith(".npz")]
+    files = list(shipped_file("sift.npz").parent.glob("*.npz"))
     assert {file.name for file in files} == {f"{detector}.npz" for detector in WORDS}
     assert sum(len(file.read_bytes()) for file in files) <= 60_000_000

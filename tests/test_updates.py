@@ -10,8 +10,6 @@ import pytest
 from PIL import Image
 
 from featmatch import Index, UsageError, Vocabulary, check
-from featmatch.files import is_below, name_below
-from featmatch.places import Naming
 from tools.small_index import draw_pictures, small_index
 
 
@@ -71,7 +69,7 @@ def test_copies_are_stored_once_and_found_under_all_their_names(
     assert found(index, pictures[0]) == expected[3:]
     index.remove(expected[3:])
     assert found(index, pictures[0]) == []
-    assert check(index._folder)
+    assert check(index.folder)
 
 
 def test_text_belongs_to_the_name(index: Index, pictures: list[Path], tmp_path: Path) -> None:
@@ -90,7 +88,7 @@ def test_a_renamed_file_is_not_extracted_again(index: Index, collection: Path, m
     index.add([collection], jobs=1)
     (collection / "a.png").rename(collection / "renamed.png")
     with monkeypatch.context() as patch:
-        patch.setattr("featmatch.adding._index_file", None)
+        patch.setattr("featmatch.adding.batches.index_file", None)
         report = index.add([collection], jobs=1, prune=True)
     assert report.added == [str(collection / "renamed.png")]
     assert report.vanished == [str(collection / "a.png")]
@@ -109,7 +107,7 @@ def test_files_that_swap_their_contents_swap_their_names(index: Index, collectio
     index.add([collection], jobs=1)
     assert found(index, one) == [str(one)]
     assert found(index, two) == [str(two)]
-    assert check(index._folder)
+    assert check(index.folder)
 
 
 def test_pixels_are_compared_with_files_as_they_were_indexed_only(
@@ -129,48 +127,6 @@ def test_pixels_are_compared_with_files_as_they_were_indexed_only(
     (less,) = set(scores())
     shutil.copy(pictures[3], one)
     assert set(scores()) == {less}
-
-
-# What vanished
-
-
-def test_what_vanished_stays_until_it_is_pruned(index: Index, collection: Path) -> None:
-    index.add([collection], jobs=1)
-    (collection / "a.png").unlink()
-    assert index.add([collection], jobs=1).vanished == []
-    assert len(index) == 2
-    assert index.add([collection], jobs=1, prune=True).vanished == [str(collection / "a.png")]
-    assert names(index) == [str(collection / "deep" / "b.png")]
-
-
-def test_only_what_lies_below_the_paths_is_pruned(index: Index, collection: Path, tmp_path: Path) -> None:
-    beside = tmp_path / "photos 2"
-    shutil.copytree(collection, beside)
-    index.add([collection, beside], jobs=1)
-    shutil.rmtree(beside / "deep")
-    (collection / "a.png").unlink()
-    (beside / "a.png").unlink()
-    assert index.add([collection], jobs=1, prune=True).vanished == [str(collection / "a.png")]
-    assert index.add([beside], jobs=1, prune=True).vanished == [str(beside / "a.png"), str(beside / "deep" / "b.png")]
-
-
-def test_pages_vanish_with_their_file(index: Index, pictures: list[Path], collection: Path) -> None:
-    scan = save_scan(pictures[2:5], collection / "scan.tif")
-    index.add([collection], pages=True)
-    assert names(index)[1:4] == [f"{scan}#page={page}" for page in (1, 2, 3)]
-    assert index.add([collection], pages=True, prune=True).vanished == []
-    scan.unlink()
-    assert index.add([collection], prune=True).vanished == [f"{scan}#page={page}" for page in (1, 2, 3)]
-    assert check(index._folder)
-
-
-def test_a_path_that_is_not_there_prunes_nothing(index: Index, collection: Path) -> None:
-    index.add([collection], jobs=1)
-    collection.rename(collection.with_name("not mounted"))
-    report = index.add([collection], jobs=1, prune=True)
-    assert report.vanished == []
-    assert [failure.status for failure in report.failed] == ["not_found"]
-    assert len(index) == 2
 
 
 # A root
@@ -201,79 +157,53 @@ def test_names_are_relative_to_the_root_and_a_collection_can_be_moved(
 
 
 def test_pixels_of_a_moved_collection_are_compared(index: Index, collection: Path, tmp_path: Path) -> None:
-    Index.open(index._folder, root=collection).add([collection])
+    Index.open(index.folder, root=collection).add([collection])
     picture = (collection / "a.png").read_bytes()
     moved = collection.rename(tmp_path / "elsewhere")
-    (lost,) = Index.open(index._folder).query(picture)
-    (seen,) = Index.open(index._folder, root=moved).query(picture)
-    assert lost.evidence.agreement is None
-    assert seen.evidence.agreement == pytest.approx(1.0, abs=0.01)
+    (lost,) = Index.open(index.folder).query(picture)
+    (seen,) = Index.open(index.folder, root=moved).query(picture)
+    assert lost.proof.evidence.agreement is None
+    assert seen.proof.evidence.agreement == pytest.approx(1.0, abs=0.01)
     shutil.copy(moved / "a.png", moved / "copy.png")
-    kept = Index.open(index._folder, root=moved)
+    kept = Index.open(index.folder, root=moved)
     kept.add([moved])
     (moved / "a.png").unlink()  # it is still there under its other name
     assert [match.name for match in kept.query(picture)] == ["a.png", "copy.png"]
-    assert {match.evidence.agreement for match in kept.query(picture)} == {seen.evidence.agreement}
+    assert {match.proof.evidence.agreement for match in kept.query(picture)} == {seen.proof.evidence.agreement}
 
 
 def test_pages_have_names_below_the_root(index: Index, pictures: list[Path], collection: Path, tmp_path: Path) -> None:
     save_scan(pictures[2:5], collection / "scan.tif")
-    opened = Index.open(index._folder, root=collection)
+    opened = Index.open(index.folder, root=collection)
     assert opened.add([collection / "scan.tif"]).added == ["scan.tif"]
     paged = [f"scan.tif#page={page}" for page in (1, 2, 3)]
     assert opened.add([collection], pages=True).added == ["a.png", *paged, os.path.join("deep", "b.png")]
     assert "scan.tif" not in names(opened)
-    moved = Index.open(index._folder, root=collection.rename(tmp_path / "elsewhere"))
+    moved = Index.open(index.folder, root=collection.rename(tmp_path / "elsewhere"))
     save_scan(pictures[3:5], tmp_path / "elsewhere" / "scan.tif")
     assert moved.add([tmp_path / "elsewhere"]).added == paged[:2]
     assert sorted(names(moved)) == ["a.png", os.path.join("deep", "b.png"), *paged[:2]]
     (match,) = moved.query(pictures[4])
     assert match.name == paged[1]
-    assert match.evidence.agreement is not None
-    assert check(index._folder)
+    assert match.proof.evidence.agreement is not None
+    assert check(index.folder)
 
 
 def test_pages_that_were_lost_come_back_as_pages(index: Index, pictures: list[Path], tmp_path: Path) -> None:
     scan = save_scan(pictures[:2], tmp_path / "scan.tif")
     index.add([scan], pages=True)
-    column = index._folder / "segments" / "000001" / "x.npy"
+    column = index.folder / "segments" / "000001" / "x.npy"
     column.write_bytes(column.read_bytes()[:-1])
-    assert len(check(index._folder, repair=True).queued) == 2
-    assert Index.open(index._folder).add([scan]).added == [f"{scan}#page={page}" for page in (1, 2)]
-    assert check(index._folder)
+    assert len(check(index.folder, repair=True).queued) == 2
+    assert Index.open(index.folder).add([scan]).added == [f"{scan}#page={page}" for page in (1, 2)]
+    assert check(index.folder)
 
 
 def test_what_is_not_below_the_root_is_refused_and_nothing_changes(
     index: Index, collection: Path, pictures: list[Path]
 ) -> None:
-    index = Index.open(index._folder, root=collection)
-    before = (index._folder / "catalog.sqlite").read_bytes()
+    index = Index.open(index.folder, root=collection)
+    before = (index.folder / "catalog.sqlite").read_bytes()
     with pytest.raises(UsageError, match="root"):
         index.add([collection, pictures[0]], jobs=1)
-    assert (index._folder / "catalog.sqlite").read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    ("root", "path", "name"),
-    [("a", "a/b.jpg", "b.jpg"), ("/x", "/x/y/z.jpg", "y/z.jpg"), ("a", "a", ".")],
-)
-def test_a_name_leads_back_to_its_path(root: str, path: str, name: str) -> None:
-    assert name_below(root, path) == name
-    assert Naming(root, is_root=True).path_of(name) == path
-
-
-@pytest.mark.parametrize("path", ["..", "b.jpg", "../a2/b.jpg", "/elsewhere"])
-def test_a_path_outside_the_root_has_no_name(path: str) -> None:
-    with pytest.raises(UsageError):
-        name_below("a", path)
-
-
-@pytest.mark.parametrize(
-    ("top", "name", "below"),
-    [
-        ("a", "a/b", True), ("a", "a", True), ("a", "ab", False), ("a/b", "a", False), ("/", "/x", True),
-        (".", "x/y", True), (".", "../x", False), (".", "/x", False), (".", "..x", True), ("..", "../x", True),
-    ],
-)  # fmt: skip
-def test_below_is_by_whole_parts_of_a_path(top: str, name: str, below: bool) -> None:
-    assert is_below(top, name) is below
+    assert (index.folder / "catalog.sqlite").read_bytes() == before

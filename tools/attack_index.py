@@ -24,7 +24,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from featmatch import Vocabulary, scanning, word_search
+from featmatch import Vocabulary
+from featmatch.search import scanning
+from featmatch.words import nearest
 from tools.attacks import ATTACKS
 from tools.small_index import draw_pictures, index_in_this_process, settle, small_index, small_vocabulary
 
@@ -183,7 +185,7 @@ def _be_command(arguments: Sequence[str], folder: Path, output: Path, compiled: 
         os.dup2(handle, 2)
         sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
         if compiled:
-            scanning._WORTH_COMPILING = word_search._WORTH_COMPILING = 0
+            scanning._WORTH_COMPILING = nearest._WORTH_COMPILING = 0
         from featmatch import cli
 
         sys.argv = ["featmatch", *arguments]
@@ -200,9 +202,9 @@ def _be_command(arguments: Sequence[str], folder: Path, output: Path, compiled: 
 
 def _compile(vocabulary: Vocabulary) -> None:
     """Load the compiled code once, before anything is forked."""
-    word_search._searched = word_search._WORTH_COMPILING
+    nearest._searched = nearest._WORTH_COMPILING
     vocabulary.nearest(vocabulary.words[:3], 3)
-    word_search._searched = 0
+    nearest._searched = 0
 
 
 def _make_victim(victim: Path) -> None:

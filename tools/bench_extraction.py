@@ -22,13 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from featmatch import features as stages
-from featmatch.features import FeatureOptions, extract_grey
-from featmatch.files import image_files, sha256_of
-from featmatch.image import load_display, load_grey
+from featmatch.features import extraction as stages
+from featmatch.features.extraction import FeatureOptions, extract_grey
+from featmatch.images.folders import image_files
+from featmatch.images.pixels import load_display, load_grey
 from featmatch.index import Index
-from featmatch.store.segment import quantised
-from featmatch.vocabulary import Vocabulary
+from featmatch.store.postings import quantised
+from featmatch.system.files import sha256_of
+from featmatch.words.vocabulary import Vocabulary
 
 _OPTIONS = FeatureOptions()
 _STAGES = ("read, turn, scale", "detectAndCompute", "spread, RootSIFT", "words", "postings, SHA-256")

@@ -31,9 +31,9 @@ from featmatch.evaluation.compositions import EDITS, Step
 from featmatch.evaluation.decorations import DECORATIONS
 from featmatch.evaluation.edits import Picture, Random
 from featmatch.evaluation.trials import read_twins
-from featmatch.files import image_files
 from featmatch.grouping.groups import Group
-from featmatch.image import load_display
+from featmatch.images.folders import image_files
+from featmatch.images.pixels import load_display
 from tools.small_index import memory_bytes
 
 IDENTICAL = "identical bytes"
@@ -198,9 +198,9 @@ def report(
     )
     print(f"groups with more than one original, twins among them: {glued}")
     for a, b in wrong:
-        print(f"wrong: {_told(a, collection)} / {_told(b, collection)}")
+        print(f"wrong: {_short_name(a, collection)} / {_short_name(b, collection)}")
     for name in sorted(set(collection.shows) - indexed):
-        print(f"too little detail: {_told(name, collection)}")
+        print(f"too little detail: {_short_name(name, collection)}")
     found: dict[str, int] = defaultdict(int)
     all_of: dict[str, int] = defaultdict(int)
     for name, edit in collection.edits.items():
@@ -224,7 +224,7 @@ def _twin_photos(collection: Collection, twins: Sequence[tuple[str, str]]) -> se
     return {frozenset((a, b)) for one, other in stems for a in named[one] for b in named[other]}
 
 
-def _told(name: str, collection: Collection) -> str:
+def _short_name(name: str, collection: Collection) -> str:
     return f"{name} ({collection.edits.get(name, 'photo')})"
 
 

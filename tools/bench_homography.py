@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import featmatch
-from featmatch.geometry import project
+from featmatch.geometry.maps import project
 
 _opencv: Any = cv2
 _LIMITS_PX = (1, 3, 5, 10)

@@ -20,9 +20,9 @@ import skimage.data
 from numpy.typing import NDArray
 from PIL import Image
 
-from featmatch.answers import Relation
 from featmatch.grouping.groups import Group, Member
-from featmatch.grouping.page import write_page
+from featmatch.pages.groups import write_page
+from featmatch.proof.relation import Relation
 
 _SIZE = (640, 480)
 _FILTERS = """() => {

@@ -27,8 +27,8 @@ from PIL import Image
 from featmatch.evaluation.report import suite_figures
 from featmatch.evaluation.running import Answer, Record
 from featmatch.evaluation.trials import EvaluationOptions, Made, Plan, Trial, make, plan_for
-from featmatch.files import image_files
-from featmatch.image import load_display, load_grey
+from featmatch.images.folders import image_files
+from featmatch.images.pixels import load_display, load_grey
 from featmatch.index import Index
 
 _opencv: Any = cv2

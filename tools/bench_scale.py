@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -35,20 +36,24 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch import FeatureOptions, Index, adding
-from featmatch.decoding import USUAL
+from featmatch import FeatureOptions, Index
+from featmatch.adding import batches
+from featmatch.adding.one_image import IndexedFile
 from featmatch.evaluation.compositions import compose
 from featmatch.evaluation.edits import Picture, Random
-from featmatch.features import Features, extract_grey
-from featmatch.files import folder_bytes, image_files
-from featmatch.image import GreyImage, load_display, load_grey
-from featmatch.metadata import Metadata
-from featmatch.places import Naming
-from featmatch.searching import Look
+from featmatch.features.extraction import Features, extract_grey
+from featmatch.features.looks import whole_picture
+from featmatch.images.folders import image_files
+from featmatch.images.metadata import Metadata
+from featmatch.images.pixels import GreyImage, load_display, load_grey
+from featmatch.search.matches import named
+from featmatch.search.stages import Query, Search
+from featmatch.search.voting import QueryWords, VotingOptions
+from featmatch.store.compaction import merge_due
+from featmatch.store.places import Naming
 from featmatch.store.segment import Segment
-from featmatch.verification import named
-from featmatch.voting import QueryWords, VotingOptions
-from featmatch.whole import whole_picture
+from featmatch.store.writing import become_writer
+from featmatch.system.files import folder_bytes
 from tools.demo import bundled_photos
 from tools.small_index import memory_bytes
 from tools.synthetic_images import Material, as_indexed
@@ -144,19 +149,20 @@ def build(folder: Path, images: int, photos: Photos, options: FeatureOptions) ->
     names = [at.get(number, f"synthetic/{number // 1000:04d}/{number:07d}.jpg") for number in range(images)]
     making = 0.0
 
-    def indexed(paths: Sequence[str], *_: object) -> Iterator[tuple[str, adding._Indexed]]:
+    def indexed(function: object, tasks: Sequence[tuple[Any, ...]], **_: object) -> Iterator[IndexedFile]:
         nonlocal making
-        for first in range(0, len(paths), adding.BATCH_IMAGES):
+        paths = [path for path, *_ in tasks]
+        for first in range(0, len(paths), batches.BATCH_IMAGES):
             began = time.perf_counter()
-            some = paths[first : first + adding.BATCH_IMAGES]
+            some = paths[first : first + batches.BATCH_IMAGES]
             made = list(material.images(len(some), options.features, (_SEED, first)))
             making += time.perf_counter() - began
             for path, image in zip(some, made, strict=True):
                 digest = hashlib.sha256(path.encode(errors="surrogateescape")).hexdigest()
-                yield path, adding._Indexed(digest, 100_000, 1, planted.get(path, image), Metadata())
+                yield IndexedFile(digest, 100_000, 1, planted.get(path, image), Metadata(), False)
 
-    before, vars(adding)["_indexed"] = adding._indexed, indexed
-    target = adding.Target(folder, Naming(os.getcwd()), options, len(index.vocabulary))
+    before, vars(batches)["in_order"] = vars(batches)["in_order"], indexed
+    target = batches.Target(folder, Naming(os.getcwd()), options, len(index.vocabulary))
     tenths: list[float] = []
 
     def progress(done: int, total: int) -> None:
@@ -164,15 +170,13 @@ def build(folder: Path, images: int, photos: Photos, options: FeatureOptions) ->
             tenths.append(time.perf_counter() - began - making)
 
     try:
-        with PeakMemory() as memory, index._writing(wait=False):
+        with PeakMemory() as memory, become_writer(index):
             began = time.perf_counter()
-            adding.add_files(
-                names, target, jobs=1, decoding=USUAL, pages=False, text=None, progress=progress,
-                committed=index._merge_due,
-            )  # fmt: skip
+            merging = functools.partial(merge_due, index)
+            batches.add_files(names, target, batches.AddOptions(jobs=1), progress=progress, committed=merging)
             took = time.perf_counter() - began - making
     finally:
-        vars(adding)["_indexed"] = before
+        vars(batches)["in_order"] = before
     return {
         "images": images,
         "build_s": took,
@@ -198,20 +202,20 @@ def measure(folder: Path, photos: Photos, queries: int, steady: int) -> Figures:
         opening.append(time.perf_counter() - began)
     segments = tuple(index.snapshot.segments.values())
     asked = edited_copies(photos, queries)
-    look = index.search(index.snapshot).look
-    warm = [look(picture) for _, picture in asked[: queries // 4]]
+    read = Search.of(index).read
+    warm = [read(picture) for _, picture in asked[: queries // 4]]
     for one in warm:  # compiled code is loaded, and pages are mapped
         searched(index, one, plain=False)
     full: list[dict[str, float]] = []
     plain: list[dict[str, float]] = []
     right = 0
     for name, picture in asked:
-        one = look(picture)
+        one = read(picture)
         first, times, query = searched(index, one, plain=False)
         right += first == name
         if len(one.features) == index.options.features:
             full.append(times | reading_again(segments, query))
-            look(picture)  # or what was read is still at hand
+            read(picture)  # or what was read is still at hand
             plain.append(searched(index, one, plain=True)[1])
     before = memory_bytes()
     for number in range(steady):
@@ -245,21 +249,20 @@ def edited_copies(photos: Photos, count: int) -> list[tuple[str, Picture]]:
     ]
 
 
-def searched(index: Index, look: Look, *, plain: bool) -> tuple[str | None, dict[str, float], QueryWords]:
+def searched(index: Index, query: Query, *, plain: bool) -> tuple[str | None, dict[str, float], QueryWords]:
     """The name of the best answer, milliseconds of each stage and of all, and the words: as ``Index.query`` does it.
 
     But for the pictures of matches: they are not those that were planted, by the times of their files.
     """
     if plain:
-        look = dataclasses.replace(look, variants=look.variants[:1])
-    search = index.search(index.snapshot)
-    query = search.words(look)
-    candidates = search.candidates(look, query, {})
-    found = search.matches(look, candidates, {})
+        query = dataclasses.replace(query, variants=query.variants[:1])
+    search = Search.of(index)
+    words = search.words(query)
+    found = search.found(query, search.candidates(query, words, {}))
     times = {stage: milliseconds for stage, milliseconds in search.clock.times.items() if stage in STAGES}
-    names = index.snapshot.catalog.names_of([one.id for one in found[:1] if one.id is not None])
-    first = [one.name for one in named(found[:1], names)]
-    return first[0] if first else None, times | {"search": sum(times.values())}, query
+    names = index.snapshot.catalog.names_of([one.id for one in found[:1]])
+    first = [one.name for one in named(found[:1], names, {})]
+    return first[0] if first else None, times | {"search": sum(times.values())}, words
 
 
 def reading_again(segments: Sequence[Segment], query: QueryWords) -> dict[str, float]:

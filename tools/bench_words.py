@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch import word_search
-from featmatch.features import FeatureOptions, extract
-from featmatch.files import image_files
-from featmatch.flann import FlannIndex
-from featmatch.vocabulary import Vocabulary
-from featmatch.word_search import TwoLevelSearch, squared_norms
+from featmatch.features.extraction import FeatureOptions, extract
+from featmatch.images.folders import image_files
+from featmatch.words import nearest as word_search
+from featmatch.words.flann import FlannIndex
+from featmatch.words.nearest import TwoLevelSearch, squared_norms
+from featmatch.words.vocabulary import Vocabulary
 
 Search = Callable[[NDArray[np.uint8], int], NDArray[np.int32]]
 WORDS_A_DESCRIPTOR = 3

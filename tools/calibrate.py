@@ -3,8 +3,8 @@
     featmatch evaluate PHOTOS... --features sift --suite random --suite hard --json sift.json
     python tools/calibrate.py sift sift.json --check other.json
 
-Every recorded answer is a row: its evidence, and whether it was right. ``featmatch.probability`` has the model: two
-logistic functions whose product is fitted by maximum likelihood, once with the agreement of pixels and once without.
+Every recorded answer is a row: its evidence, and whether it was right. The model is ``featmatch.proof.probability``'s:
+two logistic functions whose product is fitted by maximum likelihood, once with the agreement of pixels, once without.
 What is measured with ``--check`` are queries made of other photos than those of the fit.
 """
 
@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_expit
 
-from featmatch.answers import PROVEN
 from featmatch.evaluation.metrics import calibration_error, reliability
-from featmatch.probability import Evidence, Fit, probability_of, score_of
+from featmatch.proof.probability import FeatureEvidence, FeatureWeights, probability_of
+from featmatch.proof.proof import PROVEN
 
 TARGET = Path(__file__).parent.parent / "data" / "probability.json"
 _PRIOR = 0.02  # of a normal distribution about 0 on every number: keeps what the data do not settle finite
@@ -52,7 +52,7 @@ def main() -> None:
     seen = photos_in(arguments.reports)
     for report in [*arguments.reports, *arguments.check]:
         evidence, right = answers_in([report], arguments.detector, seen if report in arguments.check else frozenset())
-        found = np.array([probability_of(score_of(one, arguments.detector)) for one in evidence])
+        found = np.array([probability_of(one.score()) for one in evidence])
         claimed = found >= PROVEN
         print(
             f"{report}: {len(found)} answers, {right.sum()} right; claimed {claimed.sum()}, of which "
@@ -68,7 +68,7 @@ def photos_in(reports: Iterable[Path]) -> frozenset[str]:
 
 def answers_in(
     reports: Iterable[Path], detector: str, without: Collection[str] = ()
-) -> tuple[list[Evidence], NDArray[np.bool_]]:
+) -> tuple[list[FeatureEvidence], NDArray[np.bool_]]:
     """The evidence of all answers that are surely right or wrong, and whether they are right.
 
     Queries made of the photos ``without`` are left out.
@@ -85,13 +85,14 @@ def answers_in(
             for answer in answers
             if answer["right"] is not None and answer["evidence"].get("layout") is None  # else a whole picture
         ]
-    names = [name for name in Evidence.__dataclass_fields__ if name != "whole"]
+    names = FeatureEvidence.__dataclass_fields__
     # A report of an earlier release has not all of it.
-    evidence = [Evidence(**{name: row["evidence"][name] for name in names if name in row["evidence"]}) for row in rows]
+    numbers = ({name: row["evidence"][name] for name in names if name in row["evidence"]} for row in rows)
+    evidence = [FeatureEvidence(**one, detector=detector) for one in numbers]
     return evidence, np.array([row["right"] for row in rows], bool)
 
 
-def fitted(evidence: list[Evidence], right: NDArray[np.bool_], *, with_pixels: bool) -> Fit:
+def fitted(evidence: list[FeatureEvidence], right: NDArray[np.bool_], *, with_pixels: bool) -> FeatureWeights:
     """The numbers under which these answers are the most likely."""
     seen = [one for one in evidence if not with_pixels or one.agreement is not None]
     right = right[[not with_pixels or one.agreement is not None for one in evidence]]
@@ -110,7 +111,7 @@ def fitted(evidence: list[Evidence], right: NDArray[np.bool_], *, with_pixels: b
     # More evidence never makes a match less likely.
     growths_and_odds = [(0, None), (0, None), (None, None), (0, None), (0, None), (None, None)]
     best = minimize(loss, start, method="L-BFGS-B", bounds=growths_and_odds).x
-    return Fit(*(round(float(number), 3) for number in best))
+    return FeatureWeights(*(round(float(number), 3) for number in best))
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_expit
 
-from featmatch.answers import PROVEN
 from featmatch.evaluation.metrics import calibration_error, reliability
-from featmatch.probability import Evidence, Likeness, WholeFit, probability_of, score_of
+from featmatch.proof.probability import Likeness, WholeEvidence, WholeWeights, probability_of
+from featmatch.proof.proof import PROVEN
 
 TARGET = Path(__file__).parent.parent / "data" / "whole.json"
 # A wrong answer counts as so many: a collection has more pictures that look alike than the few hundred of a report.
@@ -47,7 +47,7 @@ def main() -> None:
         TARGET.write_text(json.dumps(fits, indent=1) + "\n")
     for report in [*arguments.reports, *arguments.check]:
         evidence, right = whole_answers([report])
-        found = np.array([probability_of(score_of(one, "")) for one in evidence])
+        found = np.array([probability_of(one.score()) for one in evidence])
         claimed = found >= PROVEN
         print(
             f"{report}: {len(found)} answers, {right.sum()} right; claimed {claimed.sum()}, of which "
@@ -57,27 +57,27 @@ def main() -> None:
         print(table(json.loads(report.read_text())["records"]))
 
 
-def whole_answers(reports: Iterable[Path]) -> tuple[list[Evidence], NDArray[np.bool_]]:
+def whole_answers(reports: Iterable[Path]) -> tuple[list[WholeEvidence], NDArray[np.bool_]]:
     """The evidence of all answers by the whole picture that are surely right or wrong, and whether they are right."""
     records = [record for file in reports for record in json.loads(file.read_text())["records"]]
     answers = [answer for record in records for answer in record["answers"]]
     rows = [one for one in answers if one["right"] is not None and one["evidence"]["layout"] is not None]
     evidence = [
-        Evidence(
-            0.0, 0.0, 0.0, 0.0,
-            row["evidence"]["agreement"], Likeness(*(row["evidence"][name] for name in Likeness._fields)),
+        WholeEvidence(
+            Likeness(*(row["evidence"][name] for name in Likeness._fields)),
+            row["evidence"]["agreement"],
             row["evidence"].get("detail", 1.0),
         )
         for row in rows
-    ]  # fmt: skip
+    ]
     return evidence, np.array([row["right"] for row in rows], bool)
 
 
-def fitted(evidence: list[Evidence], right: NDArray[np.bool_], *, with_pixels: bool) -> WholeFit:
+def fitted(evidence: list[WholeEvidence], right: NDArray[np.bool_], *, with_pixels: bool) -> WholeWeights:
     """The numbers under which these answers are the most likely."""
     used = [not with_pixels or one.agreement is not None for one in evidence]
     seen, right = [one for one, use in zip(evidence, used, strict=True) if use], right[used]
-    columns = np.array([(*(one.whole or ()), (one.agreement or 0.0) * with_pixels, 1.0) for one in seen])
+    columns = np.array([(*one.likeness, (one.agreement or 0.0) * with_pixels, 1.0) for one in seen])
     spread = np.where(columns.std(axis=0) > 0, columns.std(axis=0), 1.0)
     signs, weights = np.where(right, 1.0, -1.0), np.where(right, 1.0, CAUTION)
 
@@ -87,7 +87,7 @@ def fitted(evidence: list[Evidence], right: NDArray[np.bool_], *, with_pixels: b
     # More evidence never makes a match less likely.
     bounds = [(0.0, None)] * 4 + [(None, None)]
     best = minimize(loss, np.array([1.0, 1.0, 1.0, 1.0, -4.0]), method="L-BFGS-B", bounds=bounds).x / spread
-    return WholeFit(*(round(float(number), 4) for number in best))
+    return WholeWeights(*(round(float(number), 4) for number in best))
 
 
 def table(records: list[dict[str, Any]]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from featmatch.files import image_files
+from featmatch.images.folders import image_files
 
 OUT = Path(__file__).parent.parent / "demo"
 MOST_PHOTOS = 500
@@ -26,16 +26,16 @@ def main() -> int:
         print(f"no photos in {sys.argv[1]}", file=sys.stderr)
         return 2
     if len(photos) > MOST_PHOTOS:
-        print(f"{len(photos)} photos; the demonstration takes {MOST_PHOTOS} of them")
+        print(f"{len(photos)} photos; the demonstration uses at most {MOST_PHOTOS} of them")
         photos = photos[:: -(-len(photos) // MOST_PHOTOS)]
     index, query = OUT / "photos.fm", OUT / "query.jpg"
-    by_size = sorted(photos, key=os.path.getsize, reverse=True)  # the largest file has detail enough, most likely
+    by_size = sorted(photos, key=os.path.getsize, reverse=True)  # the largest file most likely has enough detail
     original = next((photo for photo in by_size if make_query(photo, query)), None)
     if original is None:
         print("none of the photos could be opened", file=sys.stderr)
         return 2
     run("add", index, *photos)
-    print(f"\nThe query {query} is a piece of {original}, turned by 17° and saved as a poor JPEG.\n")
+    print(f"\nThe query {query} is a piece of {original}, turned by 17° and saved as a low-quality JPEG.\n")
     answer = run("query", index, query, "--json", "--draw", OUT / "drawn")
     run("query", index, query)
     matches = json.loads(answer)["matches"] if answer else []
@@ -67,7 +67,11 @@ def bundled_photos(folder: Path) -> list[str]:
 
 
 def make_query(photo: str, target: Path) -> bool:
-    """Turn a photo by 17 degrees, cut out the middle 45 % of each side, save it poorly; whether that could be done."""
+    """Turn a photo by 17 degrees, crop it to 45 % of each side, and save it at low quality.
+
+    Returns:
+        Whether the photo could be read.
+    """
     try:
         with Image.open(photo) as image:
             turned = ImageOps.exif_transpose(image).convert("RGB").rotate(17, Image.Resampling.BICUBIC)

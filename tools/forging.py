@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch import Vocabulary
-from featmatch.grouping import remembered
-from featmatch.store.catalog import DIGEST_BYTES
-from featmatch.store.layout import segment_folder
+from featmatch.store import pair_log
+from featmatch.store.layout import CATALOG, PAIRS, VOCABULARY, segment_folder
 from featmatch.store.segment import MANIFEST
+from featmatch.store.values import DIGEST_BYTES
 
 Attack = Callable[[Path, Path], object]
 """Takes the index, and the folder of somebody else that it may be turned against."""
@@ -54,7 +54,7 @@ def without(name: str) -> Attack:
 
 def in_catalog(index: Path, *statements: str, values: tuple[Any, ...] = ()) -> None:
     """Change the catalogue; values go with each statement that has a place for them."""
-    path = index / "catalog.sqlite"
+    path = index / CATALOG
     content = path.read_bytes()[:-DIGEST_BYTES]
     path.write_bytes(content)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -140,7 +140,7 @@ def said(key: str, value: Any, *, is_json: bool = False) -> Attack:
 
 def vocabulary(index: Path, **changes: Any) -> None:
     """Put another vocabulary in the place of the index's, with its fingerprint."""
-    made = replace(Vocabulary.load(index / "vocabulary.npz"), **changes)
+    made = replace(Vocabulary.load(index / VOCABULARY), **changes)
     told = {"format": "featmatch vocabulary", "version": 1, "detector": made.detector, "search": made.search}
     told |= {"probes": made.probes, "fingerprint": made.fingerprint, "provenance": made.provenance}
     content = io.BytesIO()
@@ -151,7 +151,7 @@ def vocabulary(index: Path, **changes: Any) -> None:
 
 def vocabulary_file(index: Path, content: bytes) -> None:
     """Put another file in the place of the vocabulary's."""
-    (index / "vocabulary.npz").write_bytes(content)
+    (index / VOCABULARY).write_bytes(content)
     meta(index, "vocabulary_file", hashlib.sha256(content).hexdigest())
 
 
@@ -160,7 +160,7 @@ def member(name: str, content: bytes, *, also: bool = False) -> Attack:
 
     def attack(index: Path, _: Path) -> None:
         archive = io.BytesIO()
-        with zipfile.ZipFile(index / "vocabulary.npz") as former, zipfile.ZipFile(archive, "w") as made:
+        with zipfile.ZipFile(index / VOCABULARY) as former, zipfile.ZipFile(archive, "w") as made:
             for one in former.namelist():
                 if also or one != name:
                     made.writestr(one, former.read(one))
@@ -178,7 +178,7 @@ def compressed(name: str, start: bytes, zeros: int) -> Attack:
     def attack(index: Path, _: Path) -> None:
         archive = io.BytesIO()
         how = zipfile.ZIP_DEFLATED
-        with zipfile.ZipFile(index / "vocabulary.npz") as former, zipfile.ZipFile(archive, "w", how) as made:
+        with zipfile.ZipFile(index / VOCABULARY) as former, zipfile.ZipFile(archive, "w", how) as made:
             for one in former.namelist():
                 if one != name:
                     made.writestr(one, former.read(one))
@@ -210,14 +210,14 @@ def offsets(values: Any, dtype: Any = np.int64) -> Attack:
 
 def idf(change: Callable[[NDArray[Any]], Any]) -> Attack:
     """A vocabulary with other weights."""
-    return lambda index, _: vocabulary(index, idf=change(Vocabulary.load(index / "vocabulary.npz").idf.copy()))
+    return lambda index, _: vocabulary(index, idf=change(Vocabulary.load(index / VOCABULARY).idf.copy()))
 
 
 def pairs(**arrays: Any) -> Attack:
     """One record of pairs, with other arrays than there are; a column of None is missing."""
 
     def attack(index: Path, _: Path) -> None:
-        with closing(sqlite3.connect(f"file:{index}/catalog.sqlite?mode=ro&immutable=1", uri=True)) as connection:
+        with closing(sqlite3.connect(f"file:{index / CATALOG}?mode=ro&immutable=1", uri=True)) as connection:
             rows = connection.execute("SELECT id, hex(sha256) FROM images ORDER BY id").fetchall()
         ids = [image for image, _ in rows]
         honest = {
@@ -236,7 +236,7 @@ def record(index: Path, content: bytes, length: int | None = None) -> None:
     """Put one record into ``pairs.log``, which says that it is of some length."""
     head = struct.pack("<Q32s", len(content) if length is None else length, hashlib.sha256(content).digest())
     body = head + hashlib.sha256(head).digest() + content
-    (index / "pairs.log").write_bytes(remembered._MAGIC + body)
+    (index / PAIRS).write_bytes(pair_log.MAGIC + body)
 
 
 class _Touch:
@@ -289,19 +289,19 @@ def hard_linked(name: str) -> Attack:
 
 def hot_journal(index: Path, victim: Path) -> None:
     """SQLite deletes the file that a journal names as its master, once it has rolled back."""
-    content = (index / "catalog.sqlite").read_bytes()[:-DIGEST_BYTES]
+    content = (index / CATALOG).read_bytes()[:-DIGEST_BYTES]
     master = os.fsencode(victim / "precious.txt")
     magic = bytes.fromhex("d9d505f920a163d7")
     head = struct.pack(">8sIIIII", magic, 0, 1, len(content) // 4096, 512, 4096)
     named = struct.pack(">I", 1 << 18) + master + struct.pack(">II8s", len(master), sum(master), magic)
-    (index / "catalog.sqlite.partial-journal").write_bytes(head.ljust(512, b"\0") + named)
+    (index / f"{CATALOG}.partial-journal").write_bytes(head.ljust(512, b"\0") + named)
 
 
 def at(place: int, content: bytes) -> Attack:
     """Other bytes at some place of the catalogue."""
 
     def attack(index: Path, _: Path) -> None:
-        path = index / "catalog.sqlite"
+        path = index / CATALOG
         before = path.read_bytes()[:-DIGEST_BYTES]
         seal(path, before[:place] + content + before[place + len(content) :])
 
@@ -310,7 +310,7 @@ def at(place: int, content: bytes) -> Attack:
 
 def looped(index: Path, _: Path) -> None:
     """A table whose tree holds itself."""
-    with closing(sqlite3.connect(f"file:{index}/catalog.sqlite?mode=ro&immutable=1", uri=True)) as connection:
+    with closing(sqlite3.connect(f"file:{index / CATALOG}?mode=ro&immutable=1", uri=True)) as connection:
         (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'images'").fetchone()
     at((page - 1) * 4096, struct.pack(">BHHHBI", 5, 0, 0, 4096 & 0xFFFF, 0, page))(index, index)
 

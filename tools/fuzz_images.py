@@ -31,7 +31,7 @@ import numpy as np
 from PIL import Image
 
 from featmatch.errors import ImageError
-from featmatch.features import FeatureOptions, extract
+from featmatch.features.extraction import FeatureOptions, extract
 
 MEMORY_BYTES = 2 << 30
 SECONDS = 10.0

@@ -24,8 +24,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import featmatch
-from featmatch import FeatmatchError, FeatureOptions, Features, Index, Vocabulary, arrays, scanning, searching
-from featmatch.image import GreyImage
+from featmatch import FeatmatchError, FeatureOptions, Features, Index, Vocabulary
+from featmatch.images.pixels import GreyImage
+from featmatch.search import scanning, stages
+from featmatch.system import arrays
 from tools.small_index import draw_pictures, index_in_this_process, settle, small_index, small_vocabulary
 
 SECONDS = 10
@@ -204,7 +206,7 @@ def _extract_once(picture: Path, options: FeatureOptions) -> None:
         del grey, options
         return features
 
-    vars(searching)["extract_grey"] = extracted
+    vars(stages)["extract_grey"] = extracted
 
 
 def main() -> int:

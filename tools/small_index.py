@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
-from featmatch import FeatureOptions, Index, Vocabulary, adding, train_vocabulary
-from featmatch.decoding import USUAL
-from featmatch.training import TrainingOptions
-from featmatch.working import be_at_work
+from featmatch import FeatureOptions, Index, Vocabulary, train_vocabulary
+from featmatch.system.worker_loop import be_at_work
+from featmatch.words.training import TrainingOptions
 
 FEATURES = FeatureOptions(features=60)
 
@@ -53,11 +50,6 @@ def settle() -> None:
 def index_in_this_process() -> None:
     """Let ``add`` extract features in the process that calls it, whatever it does elsewhere: it is forked often."""
     be_at_work()
-
-    def indexed(names: Sequence[str], vocabulary: Path, options: FeatureOptions, *_: object) -> Iterator[Any]:
-        yield from ((name, adding._index_file(name, vocabulary, options, USUAL)) for name in names)
-
-    vars(adding)["_indexed"] = indexed
 
 
 def open_handles() -> int:

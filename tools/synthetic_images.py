@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.features import FeatureOptions, Features
-from featmatch.image import GreyImage
-from featmatch.store.segment import IndexedImage, Postings, quantised
-from featmatch.symmetry import Variant, variants_of
-from featmatch.vocabulary import Vocabulary, Words
-from featmatch.whole import Look, WholePicture, whole_picture
+from featmatch.features.extraction import FeatureOptions, Features
+from featmatch.features.looks import LookArray, WholePicture, whole_picture
+from featmatch.features.symmetry import Variant, variants_of
+from featmatch.images.pixels import GreyImage
+from featmatch.store.postings import Postings, quantised
+from featmatch.store.segment_writer import IndexedImage
+from featmatch.words.vocabulary import Vocabulary, Words
 
 PHOTOS_AN_IMAGE = 4
 _SIZE = (640, 480)  # of every synthetic image, px
@@ -54,7 +55,7 @@ class Material:
     offsets: NDArray[np.int64]
     words: NDArray[np.int32]
     postings: Postings
-    looks: Look
+    looks: LookArray
 
     @classmethod
     def of(

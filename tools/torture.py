@@ -31,9 +31,11 @@ from typing import Any
 from PIL import Image
 
 import featmatch
-from featmatch import FeatmatchError, Index, Vocabulary, adding
-from featmatch.files import sha256_of
+from featmatch import FeatmatchError, Index, Vocabulary
+from featmatch.adding import batches
 from featmatch.grouping import finding
+from featmatch.store.layout import PAIRS
+from featmatch.system.files import sha256_of
 from tools.faults import Fault, suffered
 from tools.small_index import draw_pictures, index_in_this_process, settle, small_index, small_vocabulary
 
@@ -100,7 +102,7 @@ class Torture:
     def __post_init__(self) -> None:
         settle()
         index_in_this_process()
-        adding.BATCH_IMAGES = 3  # several commits each time
+        batches.BATCH_IMAGES = 3  # several commits each time
         self._random = random.Random(self.seed)
         self._pool = draw_pictures(self.folder / "pool", self.contents)
         self._sha_of = {path: sha256_of(path) for path in self._pool}
@@ -180,7 +182,7 @@ class Torture:
         faults = [Fault(way, step) for step in steps for way in ("before", "after", "ENOSPC", "EIO")]
         faults += [Fault("full", size) for size in (0, 10, 100, 5000)] + [Fault("later", 0.05), Fault("read-only")]
         for fault in faults:
-            (folder / "pairs.log").unlink(missing_ok=True)
+            (folder / PAIRS).unlink(missing_ok=True)
             ended = self._in_child(group, folder, fault).partition(" after ")[0]
             self.tally["operations"] += 1
             self.tally["groups"] += 1

@@ -12,9 +12,9 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from featmatch.features import FeatureOptions
-from featmatch.progress import stages_bar
-from featmatch.training import TrainingOptions, train_vocabulary
+from featmatch.cli.progress import progress_bars
+from featmatch.features.extraction import FeatureOptions
+from featmatch.words.training import TrainingOptions, train_vocabulary
 
 # Each photo is looked at in several sizes, so that features of all sizes are there. The binary detectors find more in
 # each, and their words are fewer.
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=-1)
     arguments = parser.parse_args()
     features, options = SETTINGS[arguments.detector]
-    with stages_bar() as progress:
+    with progress_bars() as progress:
         vocabulary = train_vocabulary(
             arguments.photos,
             features=features,

@@ -9,26 +9,26 @@ from typing import Any
 import click
 
 import featmatch
-from featmatch import ending
 from featmatch.cli import grouping, keeping, measuring, searching
 from featmatch.cli.failing import check_memory, let_go_of_output, status_of
 from featmatch.errors import FeatmatchError
-from featmatch.quiet import keep_decoders_quiet, keep_streams_open
+from featmatch.system import ending
+from featmatch.system.quiet import keep_decoders_quiet, keep_streams_open
 
 
 class _Commands(click.Group):
-    """Commands whose failures are one line on standard error, and an exit status."""
+    """Commands that report a failure by one line on standard error and an exit status."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
             check_memory()
             return super().invoke(context)
-        except (FeatmatchError, EOFError, OSError, KeyboardInterrupt) as error:  # click has its own way with some
+        except (FeatmatchError, EOFError, OSError, KeyboardInterrupt) as error:  # before click sees them
             context.exit(status_of(error))
 
     def list_commands(self, context: click.Context) -> list[str]:
         del context
-        return list(self.commands)  # in the order of their use, not of the alphabet
+        return list(self.commands)  # in the order in which they are used, not alphabetical
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,9 +36,14 @@ class _Commands(click.Group):
 def cli() -> None:
     r"""Find the photo that a cropped, rotated, mirrored or pasted picture came from, with proof.
 
-    INDEX is a directory. Exit status: 0 something was found (or the work was done), 1 nothing was found, 2 an error,
-    128 + N ended by signal N (130: Ctrl-C). A name that is no line of text is printed in quotes, as "caf\351.jpg", and
-    understood so. FEATMATCH_DEBUG=1 in the environment shows where in the program an error comes from.
+    INDEX is a folder that `featmatch add` creates. It stores what searches need; your images stay where they are, and
+    none is changed or deleted.
+
+    Exit status: 0 something was found (or the work was done), 1 nothing was found, 2 an error, 128 + N ended by signal
+    N (130: Ctrl-C).
+
+    File names that cannot be printed as one line of text are quoted and escaped, as "caf\351.jpg"; every command
+    accepts that form. With FEATMATCH_DEBUG=1 in the environment, errors come with a traceback.
     """
 
 
@@ -51,12 +56,12 @@ for command in (
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for the processes it starts; results say what went wrong
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for worker processes; featmatch reports errors itself
     keep_streams_open()
     keep_decoders_quiet()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    with ending.raised():
+    with ending.raise_signals():
         try:
             status = cli(standalone_mode=False, prog_name="featmatch")
         except BaseException as error:

@@ -1,4 +1,4 @@
-"""What the commands share: exit statuses, options, names, and how they complain and write."""
+"""What the commands share: exit statuses, options, messages, and writing files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from featmatch.errors import FeatmatchError
 from featmatch.names import plain, unquoted
 
 if TYPE_CHECKING:
-    from featmatch.features import FeatureOptions
+    from featmatch.features.extraction import FeatureOptions
     from featmatch.index import Index
 
 FOUND, NOTHING_FOUND, FAILED = 0, 1, 2
@@ -23,10 +23,10 @@ SPEEDS = ("fast", "balanced", "thorough")
 
 
 class PathArgument(click.Path):
-    """A path; one in quotes, as featmatch prints it, is meant without them, unless there is a file of that name."""
+    """A path. The quoted form that featmatch prints is accepted too, unless a file has that very name."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path that is meant."""
+        """The path, without featmatch's quotes."""
         name = unquoted(value) if isinstance(value, str) else None
         if name is not None and not os.path.lexists(value):
             value = name
@@ -34,25 +34,35 @@ class PathArgument(click.Path):
 
 
 features_option = click.option(
-    "--features", type=click.Choice(DETECTORS), default=None, help="Kind of features.  [default: sift]"
+    "--features",
+    type=click.Choice(DETECTORS),
+    default=None,
+    help="Feature detector; sift finds the most, orb is fastest.  [default: sift]",
 )
 speed_option = click.option(
     "--speed",
     type=click.Choice(SPEEDS),
     default=None,
-    help="Of extraction, against what is found.  [default: balanced]",
+    help="Extraction speed; slower finds more.  [default: balanced]",
 )
 vocabulary_option = click.option(
-    "--vocabulary", type=PathArgument(), help="Vocabulary file.  [default: the shipped one]"
+    "--vocabulary",
+    type=PathArgument(),
+    metavar="FILE",
+    help="Visual vocabulary, as `train` writes it.  [default: shipped]",
 )
 jobs_option = click.option(
-    "--jobs", type=int, default=-1, metavar="N", help="Processes; -1: one for each core.  [default: -1]"
+    "--jobs",
+    type=int,
+    default=-1,
+    metavar="N",
+    help="Number of processes; -1: one for each core, -2: one fewer, and so on.  [default: -1]",
 )
 root_option = click.option(
     "--root",
     type=PathArgument(),
     metavar="FOLDER",
-    help="Where the collection is now; names are relative to this folder.  [default: as INDEX keeps it]",
+    help="Folder where the images are now; names in INDEX are relative to it.  [default: as stored in INDEX]",
 )
 timeout_option = click.option(
     "--timeout",
@@ -60,35 +70,39 @@ timeout_option = click.option(
     default=60.0,
     show_default=True,
     metavar="SECONDS",
-    help="For each image; one that takes longer has failed.",
+    help="Longest time for one image; one that takes longer counts as failed.",
 )
 max_pixels_option = click.option(
     "--max-pixels",
     type=click.IntRange(min=1),
-    default=178_956_970,  # as ``formats`` has it, which is not imported to parse
+    default=178_956_970,  # MAX_PIXELS of images.formats, which takes too long to import here
     show_default=True,
     metavar="N",
-    help="Larger images are refused; with more, decoding may take memory in proportion.",
+    help="Refuse larger images. A higher limit lets decoding use more memory, in proportion.",
 )
-wait_option = click.option("--wait", is_flag=True, help="Wait for another writer to end, rather than failing at once.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+wait_option = click.option(
+    "--wait", is_flag=True, help="If another process is writing to INDEX, wait for it instead of failing."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
 match_option = click.option(
-    "--match", metavar="WORDS", help="Only images with all these words in name, text, caption, camera or date taken."
+    "--match",
+    metavar="WORDS",
+    help="Only images with all these words in their name, text, caption, camera or date taken.",
 )
 index_argument = click.argument("index", type=PathArgument(path_type=Path))
 
 
 def wanted_features(features: str | None, speed: str | None) -> str | FeatureOptions | None:
-    """What --features and --speed ask for; nothing where neither is given."""
+    """The features that --features and --speed ask for; None where neither was given."""
     if speed is None:
         return features
-    from featmatch.features import FeatureOptions
+    from featmatch.features.extraction import FeatureOptions
 
     return FeatureOptions.of(features or "sift", speed)
 
 
 def name_meant(index: Index, text: str) -> str:
-    """The name that is meant by an argument: as it is, where it is in the index or a file, else without its quotes."""
+    """The image name that an argument means: as it is if the index has it or it is a file, else without quotes."""
     name = unquoted(text)
     if name is None or index.snapshot.catalog.content_named(text) is not None or os.path.lexists(text):
         return text
@@ -96,21 +110,38 @@ def name_meant(index: Index, text: str) -> str:
 
 
 def tell(message: str) -> None:
-    """Say on standard error what was done. Where nobody can hear it, the work goes on."""
+    """Print a message on standard error. That it cannot be printed does not end the work."""
     with contextlib.suppress(OSError):
         click.echo(plain(message), err=True)
 
 
 def complain(message: str) -> None:
-    """Say on standard error what went wrong."""
+    """Print on standard error what went wrong."""
     tell(f"featmatch: {message}")
 
 
-def complain_of_files(index: Index, images: int = 0, so: str = "") -> None:
-    """Say, once a run, how many images have no file at hand and what that means, and what is wrong with the record."""
+def count_of(number: int, noun: str) -> str:
+    """A number of things.
+
+    >>> count_of(1, "image"), count_of(2, "image")
+    ('1 image', '2 images')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def complain_of_files(index: Index, images: int = 0, effect: str = "") -> None:
+    """Report problems with the files that an index names; called once a run.
+
+    Args:
+        index: as opened for the run; its ``trust_problem`` is reported.
+        images: how many images have no file that is as it was added.
+        effect: what that means for the results.
+    """
     if images:
-        count = "1 image" if images == 1 else f"{images} images"
-        complain(f"the files of {count} are not at hand as they were added, so {so}; --root FOLDER says where they are")
+        complain(
+            f"the files of {count_of(images, 'image')} are not at hand (moved, changed or not readable), so {effect}; "
+            "if they were moved, say where they are with --root FOLDER"
+        )
     if index.trust_problem is not None:
         complain(index.trust_problem)
 
@@ -121,14 +152,14 @@ def write(target: Path, text: str) -> None:
 
 
 def save(picture: Any, target: Path) -> None:
-    """Write a picture, in the format of its name."""
+    """Write a picture; the ending of its name decides the format."""
     from PIL import Image
 
     _write(target, lambda: Image.fromarray(picture).save(target))
 
 
-def _write(target: Path, written: Callable[[], object]) -> None:
+def _write(target: Path, write_file: Callable[[], object]) -> None:
     try:
-        written()
+        write_file()
     except (OSError, ValueError) as error:  # Pillow knows no format of that name
         raise FeatmatchError(f"cannot write {target}: {getattr(error, 'strerror', None) or error}") from error

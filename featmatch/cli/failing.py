@@ -1,4 +1,4 @@
-"""What ends a run before its time, in one line on standard error and an exit status."""
+"""How a run that fails or is interrupted ends: with one line on standard error, and an exit status."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ import traceback
 import click
 
 from featmatch.cli.common import FAILED, complain, tell
-from featmatch.ending import BROKEN_PIPE, INTERRUPT
 from featmatch.errors import FeatmatchError
-from featmatch.quiet import silence
+from featmatch.system.ending import BROKEN_PIPE, INTERRUPT
+from featmatch.system.quiet import silence
 
 _LEAST_BYTES = 1 << 30
 _ENDED_BY = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
 
 
 def status_of(error: BaseException) -> int:
-    """Say what went wrong, and return the exit status for it."""
+    """Report what went wrong, and return the exit status for it."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else FAILED
     if os.environ.get("FEATMATCH_DEBUG") == "1":
         for line in "".join(traceback.format_exception(error)).splitlines():
             tell(line)
-    if isinstance(error, click.Abort):  # how click passes an interrupt on
+    if isinstance(error, click.Abort):  # how click reports an interrupt
         error = error.__cause__ or KeyboardInterrupt()
     if isinstance(error, KeyboardInterrupt):
         return _ended_by(getattr(error, "signal", INTERRUPT))
     if isinstance(error, click.ClickException):
-        said = io.StringIO()
-        error.show(said)
-        for line in said.getvalue().rstrip("\n").split("\n"):
+        message = io.StringIO()
+        error.show(message)
+        for line in message.getvalue().rstrip("\n").split("\n"):
             tell(line)
         return FAILED
     complain(_reason(error))
@@ -42,10 +42,10 @@ def status_of(error: BaseException) -> int:
 
 
 def check_memory() -> None:
-    """Refuse to begin where libraries in C would crash for want of memory.
+    """Refuse to start where libraries in C would crash because the process may not use enough memory.
 
     Raises:
-        FeatmatchError: this process may not have enough.
+        FeatmatchError: the limit on address space is below 1 GB.
     """
     if sys.platform == "win32":
         return
@@ -54,12 +54,12 @@ def check_memory() -> None:
     allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
     if allowed not in (resource.RLIM_INFINITY, -1) and allowed < _LEAST_BYTES:
         raise FeatmatchError(
-            f"needs {_LEAST_BYTES >> 10} KB of address space to begin with; the limit (ulimit -v) is {allowed >> 10}"
+            f"needs at least {_LEAST_BYTES >> 10} KB of address space; the limit (ulimit -v) is {allowed >> 10} KB"
         )
 
 
 def let_go_of_output() -> None:
-    """Forget what standard output did not take: that was told, and Python would say it again in its own way."""
+    """Discard output that could not be written: the error was reported, and Python would report it again at exit."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -67,9 +67,8 @@ def let_go_of_output() -> None:
 
 
 def _ended_by(number: int) -> int:
-    if number != BROKEN_PIPE:  # that nobody reads on is no failure; other tools die of it without a word
-        what = _ENDED_BY[signal.Signals(number).name]
-        complain(f"{what}; what was committed stays")
+    if number != BROKEN_PIPE:  # as other tools do, end silently when nobody reads the output
+        complain(f"{_ENDED_BY[signal.Signals(number).name]}; what was committed stays")
     return 128 + number
 
 
@@ -81,13 +80,13 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         if error.filename is not None:
             return f"{os.fsdecode(error.filename)}: {error.strerror}"
-        if error.errno == errno.ENOENT and _is_nowhere():
-            return "the working directory is no more"
+        if error.errno == errno.ENOENT and _has_no_working_directory():
+            return "the working directory no longer exists"
         return error.strerror
-    return f"{type(error).__name__}: {error} (FEATMATCH_DEBUG=1 shows where)"
+    return f"{type(error).__name__}: {error} (set FEATMATCH_DEBUG=1 to see where)"
 
 
-def _is_nowhere() -> bool:
+def _has_no_working_directory() -> bool:
     try:
         os.getcwd()
     except OSError:

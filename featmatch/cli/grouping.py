@@ -1,16 +1,15 @@
-"""The command that groups copies."""
+"""The command that finds groups of copies."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 import featmatch
-from featmatch import tables
+from featmatch.cli import printing, results
 from featmatch.cli.common import (
     FOUND,
     NOTHING_FOUND,
@@ -22,97 +21,71 @@ from featmatch.cli.common import (
     root_option,
 )
 from featmatch.names import printable
+from featmatch.system.progress import of_stage
 
 if TYPE_CHECKING:
-    from featmatch.grouping.groups import Group
-
-_CSV_COLUMNS = (
-    "group", "original", "id", "name", "width", "height", "bytes", "description", "probability", "inliers", "kind",
-    "rotation_deg", "scale", "mirrored", "negative", "homography", "original_by", "marked",
-)  # fmt: skip
+    from featmatch.grouping.groups import Groups
+    from featmatch.index import Index
+    from featmatch.system.progress import Progress
 
 
 @click.command()
 @index_argument
 @json_option
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header, one row a file.")
-@click.option("--print0", is_flag=True, help="Print the files that can go, as absolute paths, a NUL after each.")
-@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page to look at them.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header, one row per file.")
+@click.option("--print0", is_flag=True, help="Print only the files that can go: absolute paths, a NUL after each.")
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a web page that shows the groups side by side.",
+)
 @jobs_option
 @root_option
 def groups(
     index: Path, as_json: bool, as_csv: bool, print0: bool, html: Path | None, jobs: int, root: str | None
 ) -> int:
-    """Group the images of INDEX that are copies of one another, in whole or in part.
+    """Find all groups of copies among the images in INDEX.
 
-    Each group begins with its original. Copies are found in what `add` stored, and kept in INDEX, so that running it
-    again goes on, and later only new images are looked up. Files of groups are decoded to choose the original. No file
-    is deleted.
+    The images of a group are copies of one another, in whole or in part. Each group begins with its original, which is
+    chosen by reading the files of the group. Results are kept in INDEX: an interrupted run continues where it was, and
+    later runs compare only new images. No file is deleted.
 
-    Files are marked that can go: when all of them were moved or deleted, each group has the file of its original still.
+    Files that can go are marked: if all marked files were moved or deleted, the file of each original would still be
+    there.
     """
-    from featmatch.progress import stages_bar
+    from featmatch.cli.progress import progress_bars
 
     if as_json + as_csv + print0 > 1:
-        raise click.UsageError("--json, --csv or --print0, not several of them")
-    with stages_bar(" images") as progress:
+        raise click.UsageError("use only one of --json, --csv and --print0")
+    with progress_bars(" images") as progress:
         opened = featmatch.Index.open(index, root=root)
-        found = opened.groups(jobs=jobs, progress=lambda done, total: progress("comparing", done, total))
+        found = opened.groups(jobs=jobs, progress=of_stage(progress, "comparing"))
         if html is not None:
-            from featmatch.grouping.page import NOT_AT_HAND, write_page
-
-            dates = {record.name: record.taken for record in opened.images() if record.taken is not None}
-            unseen = write_page(
-                html, found, path_of=opened.path_of, dates=dates, jobs=jobs,
-                progress=lambda done, total: progress("drawing", done, total),
-            )  # fmt: skip
-            away = sum(reason == NOT_AT_HAND for reason in unseen.values())
-            for name, reason in unseen.items():
-                if reason != NOT_AT_HAND:
-                    complain(f"{printable(name)}: not shown: {reason}")
-            complain_of_files(opened, away, "they are not shown")
+            _write_page(html, found, opened, jobs, of_stage(progress, "drawing"))
     if found.unremembered is not None:
-        complain(f"what was found is not kept: {found.unremembered}")
+        complain(f"the results are not kept in the index: {found.unremembered}")
     if as_json:
-        for number, group in enumerate(found, 1):
-            tables.print_object({"group": number, **group.to_dict()})
+        results.print_groups_json(found)
     elif as_csv:
-        _print_csv(found)
+        results.print_groups_csv(found)
     elif print0:
         paths = (opened.path_of(name) for group in found for name in group.marked)
         marked = [path for path in paths if path is not None]
         for path in marked:
-            tables.say_bytes(os.fsencode(os.path.realpath(path)) + b"\0")
+            printing.say_bytes(os.fsencode(os.path.realpath(path)) + b"\0")
         return FOUND if marked else NOTHING_FOUND
     else:
-        _print_table(found)
+        results.print_groups_table(found)
     return FOUND if found else NOTHING_FOUND
 
 
-def _print_table(found: Iterable[Group]) -> None:
-    """A heading for each group, and a line for each file."""
-    for number, group in enumerate(found, 1):
-        tables.say(f"group {number}, {len(group)} files:")
-        tables.say(f"  {'probability':>11}  {'inliers':>7}  {'size':>11}  {'bytes':>10}  name  (relation)")
-        for member in group.members:
-            size = f"{member.width}x{member.height}"
-            for name in member.names:
-                by = f", by: {group.original_by}" if name == group.original.names[0] and group.original_by else ""
-                tables.say(
-                    f"  {member.probability:>11.4f}  {member.inliers:>7}  {size:>11}  {member.bytes:>10}  "
-                    f"{printable(name)}  ({member.said_of(name)}{by})"
-                )
+def _write_page(target: Path, groups: Groups, index: Index, jobs: int, progress: Progress) -> None:
+    from featmatch.pages.groups import NOT_AT_HAND, write_page
 
-
-def _print_csv(found: Iterable[Group]) -> None:
-    """A row for each file."""
-    printer = tables.CsvPrinter(_CSV_COLUMNS)
-    for number, group in enumerate(found, 1):
-        about = {"group": number, "original": group.original.names[0], "original_by": group.original_by}
-        for member in group.members:
-            row = member.to_dict()
-            row |= row.pop("relation") or {}
-            del row["names"], row["same_file"]
-            for name in member.names:
-                row |= {"name": name, "description": member.said_of(name), "marked": str(name in group.marked).lower()}
-                printer.print_row(about | row)
+    dates = {record.name: record.taken for record in index.images() if record.taken is not None}
+    unseen = write_page(target, groups, path_of=index.path_of, dates=dates, jobs=jobs, progress=progress)
+    for name, reason in unseen.items():
+        if reason != NOT_AT_HAND:
+            complain(f"{printable(name)}: not shown: {reason}")
+    complain_of_files(index, list(unseen.values()).count(NOT_AT_HAND), "they are not shown")

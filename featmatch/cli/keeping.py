@@ -1,4 +1,4 @@
-"""The commands that make an index and look after it."""
+"""The commands that create and maintain an index."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 import featmatch
-from featmatch import tables
+from featmatch.cli import printing
 from featmatch.cli.common import (
     FAILED,
     FOUND,
@@ -17,6 +17,7 @@ from featmatch.cli.common import (
     PathArgument,
     complain,
     complain_of_files,
+    count_of,
     features_option,
     index_argument,
     jobs_option,
@@ -33,6 +34,7 @@ from featmatch.cli.common import (
     wanted_features,
 )
 from featmatch.names import printable
+from featmatch.system.progress import of_stage
 
 
 @click.command()
@@ -42,12 +44,14 @@ from featmatch.names import printable
 @speed_option
 @vocabulary_option
 @jobs_option
-@click.option("--text", help="Kept with each image that is added.")
-@click.option("--pages", is_flag=True, help="All pages of TIFF and PDF files, as FILE#page=N, not the first only.")
+@click.option("--text", help="Text to store with each image that is added; --match searches it.")
+@click.option(
+    "--pages", is_flag=True, help="Index all pages of TIFF and PDF files, as FILE#page=N, not only the first."
+)
 @timeout_option
 @max_pixels_option
 @root_option
-@click.option("--prune", is_flag=True, help="Take out what INDEX has below PATH..., but is no more.")
+@click.option("--prune", is_flag=True, help="Remove images below PATH from INDEX if their files are gone.")
 @wait_option
 def add(
     index: Path, paths: Sequence[str], features: str | None, speed: str | None, vocabulary: str | None, jobs: int,
@@ -55,35 +59,31 @@ def add(
 ) -> int:  # fmt: skip
     """Index files and folders (recursively), creating INDEX if needed.
 
-    What is there and unchanged is skipped, so running it again resumes. With --root, INDEX keeps names relative to that
-    folder: when the collection has moved, say where it is now, once. Without, names are the paths as given; relative
-    ones as seen from where the first `add` ran.
+    Files that INDEX has and that are unchanged are skipped, so running `add` again continues an interrupted run.
+
+    Images are named by their paths as given. INDEX stores the folder that relative names start from: FOLDER with
+    --root, else the working directory of the first `add`. If the collection was moved, give its new --root once.
     """
-    from featmatch.progress import images_bar
+    from featmatch.cli.progress import progress_bars
 
     wanted = wanted_features(features, speed)
     opened = featmatch.Index.open(index, create=True, features=wanted, vocabulary=vocabulary, root=root)
-    with images_bar() as progress:
+    with progress_bars(" images") as progress:
         report = opened.add(
             paths, jobs=jobs, text=text, timeout=timeout, max_pixels=max_pixels, pages=pages, prune=prune, wait=wait,
-            progress=progress,
+            progress=of_stage(progress, "indexing"),
         )  # fmt: skip
     for failure in report.failed:
         complain(f"{printable(failure.name)}: {failure.status}: {failure.message}")
     for name in report.damaged:
-        complain(f"{printable(name)}: damaged: the file is cut short, and was read as far as it goes")
+        complain(f"{printable(name)}: damaged: the file is cut short; the part that is there was read")
     for name in report.vanished:
-        complain(f"{printable(name)}: vanished, taken out")
+        complain(f"{printable(name)}: vanished: removed from the index")
     complain_of_files(opened)
     vanished = f", vanished {len(report.vanished)}" if prune else ""
     tell(f"added {len(report.added)}, skipped {len(report.skipped)}, failed {len(report.failed)}{vanished}")
-    asked_for = {os.path.normpath(path) for path in paths}  # what a folder holds beside good images is no error
+    asked_for = {os.path.normpath(path) for path in paths}  # an unreadable file found in a folder is no error
     return FAILED if any(failure.name in asked_for for failure in report.failed) else FOUND
-
-
-_clear_option = click.option(
-    "--clear", is_flag=True, help="Take back what was said of A and B, be it this or the other."
-)
 
 
 @click.command()
@@ -91,52 +91,54 @@ _clear_option = click.option(
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @wait_option
 def remove(index: Path, names: Sequence[str], wait: bool) -> int:
-    """Take images out of INDEX, by their names as `list` prints them, or by their paths. No file is deleted."""
+    """Remove images from INDEX; no file is deleted.
+
+    NAME is a name as `list` prints it, or the path of a file.
+    """
     opened = featmatch.Index.open(index)
     meant = [name_meant(opened, name) for name in names]
-    gone = opened.remove(meant, wait=wait)
+    removed = opened.remove(meant, wait=wait)
     for name in meant:
-        if name not in gone:
+        if name not in removed:
             complain(f"{printable(name)}: not in the index")
-    tell(f"removed {len(gone)}")
-    return FOUND if gone else NOTHING_FOUND
+    tell(f"removed {len(removed)}")
+    return FOUND if removed else NOTHING_FOUND
 
 
-@click.command()
-@index_argument
-@click.argument("a")
-@click.argument("b")
-@_clear_option
-@wait_option
-def reject(index: Path, a: str, b: str, clear: bool, wait: bool) -> int:
-    """Remember that A and B (names in INDEX, or files) are no copies of one another, whatever the evidence says.
+def _verdict_command(name: str, *, is_copy: bool, explained: str) -> click.Command:
+    @click.command(name, help=explained)
+    @index_argument
+    @click.argument("a")
+    @click.argument("b")
+    @click.option("--clear", is_flag=True, help="Remove any verdict on A and B.")
+    @wait_option
+    def judge(index: Path, a: str, b: str, clear: bool, wait: bool) -> int:
+        opened = featmatch.Index.open(index)
+        a, b = name_meant(opened, a), name_meant(opened, b)
+        if clear:
+            return FOUND if opened.forget(a, b, wait=wait) else NOTHING_FOUND
+        (opened.accept if is_copy else opened.reject)(a, b, wait=wait)
+        return FOUND
 
-    Kept by what is in the files, whatever they are called later.
-    """
-    return _judge(index, a, b, False, clear, wait)
-
-
-@click.command()
-@index_argument
-@click.argument("a")
-@click.argument("b")
-@_clear_option
-@wait_option
-def accept(index: Path, a: str, b: str, clear: bool, wait: bool) -> int:
-    """Remember that A and B (names in INDEX, or files) are copies of one another, however short the evidence is.
-
-    Kept by what is in the files, whatever they are called later.
-    """
-    return _judge(index, a, b, True, clear, wait)
+    return judge
 
 
-def _judge(index: Path, a: str, b: str, is_copy: bool, clear: bool, wait: bool) -> int:
-    opened = featmatch.Index.open(index)
-    a, b = name_meant(opened, a), name_meant(opened, b)
-    if clear:
-        return FOUND if opened.forget(a, b, wait=wait) else NOTHING_FOUND
-    (opened.accept if is_copy else opened.reject)(a, b, wait=wait)
-    return FOUND
+_VERDICT = """Record that A and B {}.
+
+From then on `query` {}. A and B are names in INDEX, or files. The verdict is stored for their content, so it survives
+renaming.
+"""
+
+reject = _verdict_command(
+    "reject",
+    is_copy=False,
+    explained=_VERDICT.format("are not copies", "no longer reports the pair, however strong the evidence"),
+)
+accept = _verdict_command(
+    "accept",
+    is_copy=True,
+    explained=_VERDICT.format("are copies", "reports the pair on any geometric evidence, however weak"),
+)
 
 
 @click.command("list")
@@ -144,14 +146,14 @@ def _judge(index: Path, a: str, b: str, is_copy: bool, clear: bool, wait: bool) 
 @match_option
 @json_option
 def list_(index: Path, match: str | None, as_json: bool) -> int:
-    """Print the name of each image in INDEX, one a line."""
+    """Print the names of the images in INDEX, one per line."""
     count = 0
     for record in featmatch.Index.open(index).images(match):
         count += 1
         if as_json:
-            tables.print_object(vars(record))
+            printing.print_object(vars(record))
         else:
-            tables.say(printable(record.name))
+            printing.say(printable(record.name))
     return FOUND if count else NOTHING_FOUND
 
 
@@ -159,13 +161,13 @@ def list_(index: Path, match: str | None, as_json: bool) -> int:
 @index_argument
 @json_option
 def info(index: Path, as_json: bool) -> int:
-    """Say what INDEX holds, and how big it is."""
+    """Print what INDEX holds, and how large it is."""
     found = featmatch.Index.open(index).info()
     if as_json:
-        tables.print_object(vars(found))
+        printing.print_object(vars(found))
     else:
         for name, value in vars(found).items():
-            tables.say(f"{name:<12}{value}")
+            printing.say(f"{name:<12}{value}")
     return FOUND
 
 
@@ -173,7 +175,10 @@ def info(index: Path, as_json: bool) -> int:
 @index_argument
 @wait_option
 def compact(index: Path, wait: bool) -> int:
-    """Merge the parts of INDEX, and free what removed images take. Answers stay the same."""
+    """Merge the segments of INDEX, and free unused space.
+
+    The data of removed images is dropped. Answers stay the same.
+    """
     opened = featmatch.Index.open(index)
     before = opened.info()
     opened.compact(wait=wait)
@@ -187,23 +192,25 @@ def compact(index: Path, wait: bool) -> int:
 
 @click.command()
 @index_argument
-@click.option("--repair", is_flag=True, help="Take out what is damaged, and say what was done.")
+@click.option("--repair", is_flag=True, help="Remove what is damaged, and report what was done.")
 @wait_option
 def check(index: Path, repair: bool, wait: bool) -> int:
-    """Compare all files of INDEX with their checksums and with one another. Exit status 1: something is wrong.
+    """Check INDEX for damage.
 
-    --repair takes damaged parts out; the next `add` of the same paths indexes their images anew.
+    Compares all its files with their checksums and with one another. Exit status 1: something is wrong.
+
+    --repair removes damaged parts; the next `add` of the same paths indexes their images again.
     """
     report = featmatch.check(index, repair=repair, wait=wait)
     for problem in report.problems:
-        tables.say(problem)
+        printing.say(problem)
     for done in report.repairs:
         complain(done)
     for leftover in [] if repair else report.leftovers:
-        complain(f"{printable(leftover)}: of a writer that was interrupted (or is at work); does no harm")
+        complain(f"{printable(leftover)}: left by an interrupted (or running) writer; harmless")
     for stranger in report.foreign:
-        complain(f"{printable(stranger)}: is nothing of an index; left alone")
+        complain(f"{printable(stranger)}: not part of an index; left alone")
     if report.queued:
-        complain(f"{len(report.queued)} images wait to be added again: featmatch add {index} PATH...")
-    complain("clean" if report else f"{len(report.remaining)} problems")
+        complain(f"{count_of(len(report.queued), 'image')} to be added again: featmatch add {index} PATH...")
+    complain("clean" if report else count_of(len(report.remaining), "problem"))
     return FOUND if report else NOTHING_FOUND

@@ -1,4 +1,4 @@
-"""The commands that train on the user's own photos, and measure with them."""
+"""The commands that train a vocabulary and measure accuracy on the user's own photos."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 import click
 
 import featmatch
-from featmatch import opencv
 from featmatch.cli.common import (
     FOUND,
     PathArgument,
@@ -24,8 +23,9 @@ from featmatch.cli.common import (
     wanted_features,
     write,
 )
+from featmatch.cli.printing import say
 from featmatch.errors import FeatmatchError
-from featmatch.tables import say
+from featmatch.system import opencv
 
 _SUITES = ("random", "single", "crops", "hard", "plain")
 
@@ -37,20 +37,23 @@ _SUITES = ("random", "single", "crops", "hard", "plain")
 @click.option("--words", type=int, default=65_536, show_default=True, help="Number of visual words.")
 @click.option(
     "--word-search", type=click.Choice(["two-level", "flann"]), default="two-level", show_default=True,
-    help="How words are found.",
+    help="How the nearest words are looked up.",
 )  # fmt: skip
 @jobs_option
 def train(out: Path, paths: Sequence[str], features: str | None, words: int, word_search: str, jobs: int) -> int:
-    """Train a vocabulary on the images at PATH..., and write it to the file OUT.
+    """Train a vocabulary of visual words on your own images.
 
-    Until it is done, nothing is written to OUT.
+    An index looks features up by the visual word that they resemble most. Vocabularies for sift, akaze, orb and brisk
+    are shipped; kaze and surf need one of your own. It is written to the file OUT, for `add --vocabulary OUT`.
+
+    OUT is written at the end of a successful run only.
     """
-    from featmatch.progress import stages_bar
+    from featmatch.cli.progress import progress_bars
 
-    if not out.absolute().parent.is_dir():  # better said now than after an hour
+    if not out.absolute().parent.is_dir():  # better now than after an hour of training
         raise FeatmatchError(f"cannot write {out}: no such folder")
     options = featmatch.TrainingOptions(words=words, search=word_search)
-    with stages_bar() as progress:
+    with progress_bars() as progress:
         vocabulary = featmatch.train_vocabulary(
             paths, features=features or "sift", options=options, jobs=jobs, progress=progress
         )
@@ -62,39 +65,69 @@ def train(out: Path, paths: Sequence[str], features: str | None, words: int, wor
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=PathArgument(), metavar="PATH...")
 @click.option(
-    "--distractors", type=PathArgument(), multiple=True, metavar="PATH", help="Index this as well; repeatable."
+    "--distractors",
+    type=PathArgument(),
+    multiple=True,
+    metavar="PATH",
+    help="Index these images too, without querying them; repeatable.",
 )
 @features_option
 @speed_option
 @vocabulary_option
 @click.option(
     "--suite", "suites", type=click.Choice([*_SUITES, "all"]), multiple=True, default=["random"], show_default=True,
-    help="What is tried: compositions of edits, edits alone, crops, look-alikes, pictures without detail; repeatable.",
+    help="What to query: several edits at once, single edits, crops, look-alikes, little detail; repeatable.",
 )  # fmt: skip
-@click.option("--count", type=click.IntRange(min=1), default=300, show_default=True, help="Positives of each suite.")
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of all chance.")
-@jobs_option
-@click.option("--index", type=PathArgument(path_type=Path), metavar="DIR", help="Keep the index here, to use it again.")
 @click.option(
-    "--twins", type=PathArgument(path_type=Path), metavar="FILE", help="Known copies: two names a line, a tab between."
+    "--count",
+    type=click.IntRange(min=1),
+    default=300,
+    show_default=True,
+    help="Queries to find in each suite; as many that must not be found.",
 )
-@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write report and records.")
-@click.option("--html", "html_file", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with plots.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Random seed: the same seed makes the same queries.",
+)
+@jobs_option
+@click.option(
+    "--index", type=PathArgument(path_type=Path), metavar="DIR", help="Keep the index here, and use it again."
+)
+@click.option(
+    "--twins",
+    type=PathArgument(path_type=Path),
+    metavar="FILE",
+    help="Known copies: two names per line, separated by a tab.",
+)
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the report and all answers."
+)
+@click.option(
+    "--html",
+    "html_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the report as a web page with plots.",
+)
 def evaluate(
     paths: Sequence[str], distractors: Sequence[str], features: str | None, speed: str | None,
     vocabulary: str | None, suites: Sequence[str], count: int, seed: int, jobs: int, index: Path | None,
     twins: Path | None, json_file: Path | None, html_file: Path | None,
 ) -> int:  # fmt: skip
-    """Say how well edited copies of the photos at PATH... are found, how fast, and how big it gets.
+    """Measure how well edited copies of your photos are found.
 
-    One half of the photos is indexed: edited copies of these should be found. Edited copies of the other half, as many,
-    should not. Processes side by side disturb each other's times: use --jobs 1 to measure them.
+    Half of the photos at PATH... are indexed: edited copies of these should be found. As many edited copies of the
+    other half should not be found. The report also has the times and the size of the index. Parallel processes slow
+    each other down: use --jobs 1 to measure times.
     """
     opencv.require()
+    from featmatch.cli.progress import progress_bars
     from featmatch.evaluation import report, running
     from featmatch.evaluation.trials import SUITES, EvaluationOptions, read_twins
-    from featmatch.progress import stages_bar
-    from featmatch.trust import forget_below
+    from featmatch.system.trust import forget_below
 
     options = EvaluationOptions(SUITES if "all" in suites else tuple(suites), count, seed)
     pairs = read_twins(twins) if twins else []
@@ -102,10 +135,10 @@ def evaluate(
         workspace = index or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="featmatch-")))
         if index is None:
             stack.callback(forget_below, workspace)
-        with stages_bar() as progress:
+        with progress_bars() as progress:
             done = running.evaluate(
-                paths, workspace, options, distractors=distractors, features=wanted_features(features, speed),
-                vocabulary=vocabulary, twins=pairs, jobs=jobs, progress=progress,
+                running.Photos(paths, distractors, pairs), workspace, options,
+                features=wanted_features(features, speed), vocabulary=vocabulary, jobs=jobs, progress=progress,
             )  # fmt: skip
         if done.unseen is not None:
             complain(done.unseen)
@@ -115,7 +148,7 @@ def evaluate(
         if json_file is not None:
             write(json_file, json.dumps(report.without_nan(found)) + "\n")
         if html_file is not None:
-            from featmatch.evaluation.page import page_of
+            from featmatch.pages.report import page_of
 
             write(html_file, page_of(found, done, workspace))
     return FOUND

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 import featmatch
-from featmatch import tables
+from featmatch.cli import printing, results
 from featmatch.cli.common import (
     FAILED,
     FOUND,
@@ -30,22 +30,29 @@ from featmatch.cli.common import (
 )
 from featmatch.errors import FeatmatchError, ImageError
 from featmatch.names import printable
-from featmatch.workers import prepare
+from featmatch.system.workers import prepare
 
 if TYPE_CHECKING:
-    from featmatch.answers import Matches, Verification
-    from featmatch.decoding import DecodingOptions
+    from featmatch.images.decoding import DecodingOptions
+    from featmatch.proof.pair import Verification
+    from featmatch.search.matches import Matches
+
+_DECODERS = "featmatch.images.preload"  # loaded in the process that will decode, while this one loads the rest
 
 
 @click.command()
 @index_argument
 @click.argument("images", nargs=-1, required=True, type=PathArgument(), metavar="IMAGE...")
-@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Matches for each image.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Most matches to show for each image."
+)
 @json_option
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header.")
-@click.option("--all", "unproven", is_flag=True, help="Show candidates as well that are not proven.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header, one row per match.")
+@click.option("--all", "unproven", is_flag=True, help="Show unproven candidates too.")
 @match_option
-@click.option("--draw", type=click.Path(path_type=Path), metavar="DIR", help="Draw each match into this folder.")
+@click.option(
+    "--draw", type=click.Path(path_type=Path), metavar="DIR", help="Write a picture of each match into this folder."
+)
 @timeout_option
 @max_pixels_option
 @root_option
@@ -53,13 +60,18 @@ def query(
     index: Path, images: Sequence[str], limit: int, as_json: bool, as_csv: bool, unproven: bool, match: str | None,
     draw: Path | None, timeout: float, max_pixels: int, root: str | None,
 ) -> int:  # fmt: skip
-    """Find what each IMAGE is a copy of, in whole or in part."""
+    """Find what each IMAGE is a copy of, in whole or in part.
+
+    IMAGE is a file; the images in INDEX are searched.
+
+    Exit status: 0 a match was found, 1 none was found, 2 an error, such as an IMAGE that cannot be read.
+    """
     if as_json and as_csv:
-        raise click.UsageError("--json or --csv, not both")
-    prepare()
+        raise click.UsageError("use only one of --json and --csv")
+    prepare(_DECODERS)
     opened = featmatch.Index.open(index, root=root)
     show: Callable[[str, Matches], None] = (
-        tables.print_json if as_json else tables.QueryCsv() if as_csv else tables.print_table
+        results.print_matches_json if as_json else results.MatchesCsv() if as_csv else results.print_matches_table
     )
     status = NOTHING_FOUND
     failed = False
@@ -70,7 +82,7 @@ def query(
                 name, limit=limit, unproven=unproven, match=match, timeout=timeout, max_pixels=max_pixels
             )
         except ImageError as error:
-            from featmatch.answers import Matches
+            from featmatch.search.matches import Matches
 
             complain(f"{printable(name)}: {error.status}: {error.message}")
             matches, failed = Matches(status=error.status), True
@@ -79,7 +91,7 @@ def query(
         if any(found.proven for found in matches):
             status = FOUND
         if draw is not None:
-            from featmatch.decoding import DecodingOptions
+            from featmatch.images.decoding import DecodingOptions
 
             _draw_all(draw, number, name, matches, opened.path_of, DecodingOptions(timeout, max_pixels))
     complain_of_files(opened, len(away), "their pixels were not compared")
@@ -91,19 +103,24 @@ def query(
 @click.argument("b", type=PathArgument())
 @features_option
 @json_option
-@click.option("--draw", type=click.Path(path_type=Path), metavar="FILE", help="Draw the answer into this picture.")
+@click.option(
+    "--draw", type=click.Path(path_type=Path), metavar="FILE", help="Write a picture of the result to this file."
+)
 @timeout_option
 @max_pixels_option
 def verify(
     a: str, b: str, features: str | None, as_json: bool, draw: Path | None, timeout: float, max_pixels: int
 ) -> int:
-    """Say whether image A is a copy of image B, in whole or in part."""
-    prepare()
+    """Check whether one of the images A and B is a copy of the other.
+
+    A copy may show the whole of the other image or a part of it.
+    """
+    prepare(_DECODERS)
     proof: Verification = featmatch.verify(a, b, features=features or "sift", timeout=timeout, max_pixels=max_pixels)
     if as_json:
-        tables.print_object(proof.to_dict())
+        printing.print_object(proof.to_dict())
     else:
-        tables.say(tables.sentence(a, b, proof))
+        results.print_verification(a, b, proof)
     if draw is not None:
         save(proof.draw(), draw)
     return FOUND if proof else NOTHING_FOUND
@@ -115,7 +132,10 @@ def verify(
 @click.argument("name")
 @json_option
 @click.option(
-    "--draw", type=click.Path(path_type=Path), metavar="FILE", help="Draw matches, kept and dropped, into this picture."
+    "--draw",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a picture of the matching features to this file: kept ones green, dropped ones red.",
 )
 @timeout_option
 @max_pixels_option
@@ -124,14 +144,18 @@ def explain(
     index: Path, query: str, name: str, as_json: bool, draw: Path | None, timeout: float, max_pixels: int,
     root: str | None,
 ) -> int:  # fmt: skip
-    """Say where QUERY and the image NAME of INDEX are lost on the way to an answer, or how they are proven."""
-    prepare()
+    """Show why QUERY does or does not match the image NAME.
+
+    Prints a line for each stage of the search that the pair reaches, the conclusion, and what would let it pass. NAME
+    is the name of an image in INDEX. Exit status: 0 it matches, 1 it does not.
+    """
+    prepare(_DECODERS)
     opened = featmatch.Index.open(index, root=root)
     explanation = opened.explain(query, name_meant(opened, name), timeout=timeout, max_pixels=max_pixels)
     if as_json:
-        tables.print_object({"query": query, **explanation.to_dict()})
+        printing.print_object({"query": query, **explanation.to_dict()})
     else:
-        tables.print_explanation(query, explanation)
+        results.print_explanation(query, explanation)
     complain_of_files(opened, int(explanation.not_at_hand), "its pixels were not compared")
     if draw is not None:
         try:
@@ -149,7 +173,7 @@ def _draw_all(
     path_of: Callable[[str], str | None],
     decoding: DecodingOptions,
 ) -> None:
-    from featmatch.drawing import draw_match
+    from featmatch.proof.drawing import draw_proof
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -158,7 +182,7 @@ def _draw_all(
     for place, match in enumerate(matches, 1):
         target = folder / f"{number:04d}-{place:02d}-{Path(query_name).stem[:80]}.jpg"
         try:
-            save(draw_match(query_name, path_of(match.name), match, decoding=decoding), target)
+            save(draw_proof(query_name, path_of(match.name), match.proof, decoding=decoding), target)
         except ImageError as error:
             complain(f"cannot draw {printable(match.name)}: {error.message}")
         else:

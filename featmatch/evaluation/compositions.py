@@ -1,4 +1,4 @@
-"""The edits in one table, with the strengths to measure each at, and random compositions of one to four of them.
+"""A table of the edits with the strengths at which each is measured, and random compositions of one to four edits.
 
 Compositions are as hard as those of the Image Similarity Challenge (Douze et al., NeurIPS 2021).
 """
@@ -18,15 +18,15 @@ from featmatch.evaluation.edits import Others, Picture, Random
 
 @dataclass(frozen=True)
 class Edit:
-    """One kind of edit, as it is measured and as it takes part in compositions.
+    """One kind of edit.
 
     Attributes:
         function: picture, strength, generator, other photos -> edited picture.
-        strengths: those to measure it at alone, mild to strong.
-        unit: of the strength, as it is written after the number.
-        draw: strength in a composition; None: takes no part in them.
-        weight: how often it is drawn, compared to the others.
-        moves: whether it moves pixels, and so takes (H, W, 4) as well.
+        strengths: at which it is measured alone, mild to strong.
+        unit: of the strength, as written after the number.
+        draw: draws a strength for a composition; None: the edit is not used in compositions.
+        weight: how often it is drawn, relative to the others.
+        moves: whether it moves pixels, and so accepts (H, W, 4) as well.
     """
 
     function: Callable[[Picture, float, Random, Others], Picture]
@@ -38,7 +38,10 @@ class Edit:
 
 
 class Step(NamedTuple):
-    """One edit of a composition, or an edit alone; as text "crop 7 %".
+    """One edit and its strength.
+
+    >>> str(Step("crop", 7.04)), str(Step("mirror", 1.0))
+    ('crop 7 %', 'mirror')
 
     Attributes:
         edit: its name in ``EDITS``.
@@ -64,8 +67,8 @@ def _logarithmic(low: float, high: float) -> Callable[[Random], float]:
     return lambda random: math.exp(random.uniform(math.log(low), math.log(high)))
 
 
-# Ranges without a word on their distribution are drawn uniformly; ratios (aspect, gamma) by their logarithm, so that
-# narrower is as likely as wider. Perspective always has the whole 25 %, of which each corner takes a part.
+# Strengths are drawn uniformly; ratios (aspect, gamma) and crops by their logarithm, so that half is as likely as
+# double. Perspective is always 25 %, of which each corner takes a random part.
 EDITS: dict[str, Edit] = {
     "crop": Edit(
         lambda p, s, r, o: edits.crop(p, s / 100, r), (80, 50, 30, 20, 10, 5), " %", _logarithmic(4, 80), 2, moves=True
@@ -100,30 +103,30 @@ EDITS: dict[str, Edit] = {
     "paste-in": Edit(
         lambda p, s, r, o: edits.paste_in(p, s / 100, r, o), (50, 30, 20, 10, 5), " %", _between(6, 50), 2, moves=True
     ),
-    # The strength is how many of the four are in the index, which is for those to see to who give the other photos.
+    # The strength says how many of the four photos are in the index; the caller must draw the others accordingly.
     "collage": Edit(lambda p, s, r, o: edits.collage(p, r, o), (1, 4), " of 4", lambda r: 1.0, moves=True),
     "phone": Edit(lambda p, s, r, o: edits.phone(p, s, r), (0.5, 1, 1.5), "", _between(0.5, 1.5), moves=True),
     "waves": Edit(lambda p, s, r, o: edits.waves(p, s / 100, r), (0.5, 1, 2), " %", _between(0.5, 2), moves=True),
 }
 
-_COUNTS = (0.25, 0.35, 0.25, 0.15)  # of compositions of one, two, three and four edits
+_COUNTS = (0.25, 0.35, 0.25, 0.15)  # shares of compositions of one, two, three and four edits
 _COMPOSED = tuple(name for name, edit in EDITS.items() if edit.draw)
 
 
 def compose(picture: Picture, random: Random, others: Others) -> tuple[Picture, list[Step]]:
-    """Apply one to four edits, each at most once, in the order in which they are drawn (by their weights).
+    """Apply one to four edits, each at most once, drawn by their weights.
 
-    Where a side would get shorter than ``edits.SMALLEST_PX``, or less than the square of that be left of the photo (a
-    crop of the page that it was pasted on may miss it altogether), the edit is tried at other places with the same
-    strength, then with others; one that never succeeds is left out.
+    An edit fails if a side gets shorter than ``edits.SMALLEST_PX``, or if less than the square of that is left of the
+    photo: a crop of the page that it was pasted on may miss it altogether. It is tried 50 times with each of four
+    strengths; if it always fails it is left out.
 
     Args:
         picture: (H, W, 3) uint8 RGB, no side below ``edits.SMALLEST_PX``.
-        random: all chance.
-        others: draws photos to paste into, and to show beside.
+        random: the only source of chance.
+        others: draws photos to paste into, and to show beside the picture.
 
     Returns:
-        The edited picture, and its recipe: "crop 7 %", "rotation 131°", "JPEG 12".
+        The edited picture, and the edits that were applied, in order.
     """
     weights = np.array([EDITS[name].weight for name in _COMPOSED])
     count = 1 + int(random.choice(len(_COUNTS), p=_COUNTS))
@@ -145,7 +148,7 @@ def compose(picture: Picture, random: Random, others: Others) -> tuple[Picture, 
 
 
 def _apply(edit: Edit, picture: Picture, strength: float, random: Random, others: Others) -> Picture:
-    """Edit (H, W, 4)."""
+    """Edit (H, W, 4): the last channel is moved along, or kept."""
     if edit.moves:
         return edit.function(picture, strength, random, others)
     return np.dstack([edit.function(np.ascontiguousarray(picture[..., :3]), strength, random, others), picture[..., 3]])

@@ -1,7 +1,7 @@
-"""What many pictures have in common and is no proof: captions, frames, logos, templates, patterns, faces.
+"""Decorations that different pictures share, which prove nothing: captions, frames, logos, templates, faces.
 
-Hard negatives are two different photos that both got the same of it. The design (words, colours, places) is drawn from
-one generator, which is the same for all pictures of a design; what differs from picture to picture from another one.
+Hard negatives are two different photos with the same decoration. Each decoration takes two generators: ``design`` draws
+its words, colours and places, and is the same for all pictures of a design; ``own`` draws what differs between them.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from featmatch.evaluation.edits import Picture, Random, face_sticker, phrase
 
-Decoration = Callable[[Picture, Random, Random], Picture]  # photo, design, what differs -> decorated photo
+Decoration = Callable[[Picture, Random, Random], Picture]  # photo, design, own -> decorated photo
 
 
 def caption(photo: Picture, design: Random, own: Random) -> Picture:
-    """The same lines of text in a bar across it, as of a news programme."""
+    """Add a bar with lines of text across the photo, as in a news programme."""
     del own
     height, width = photo.shape[:2]
     image = Image.fromarray(photo)
@@ -35,7 +35,7 @@ def caption(photo: Picture, design: Random, own: Random) -> Picture:
 
 
 def frame(photo: Picture, design: Random, own: Random) -> Picture:
-    """The same ornamental frame around it."""
+    """Put an ornamental frame around the photo."""
     del own
     height, width = photo.shape[:2]
     margin = round(design.uniform(0.1, 0.18) * min(height, width))
@@ -59,7 +59,7 @@ def frame(photo: Picture, design: Random, own: Random) -> Picture:
 
 
 def logo(photo: Picture, design: Random, own: Random) -> Picture:
-    """The same logo, emblem and name, in one corner."""
+    """Add a logo, an emblem with a name, in a corner."""
     del own
     height, width = photo.shape[:2]
     image = Image.fromarray(photo)
@@ -82,7 +82,7 @@ def logo(photo: Picture, design: Random, own: Random) -> Picture:
 
 
 def template(photo: Picture, design: Random, own: Random) -> Picture:
-    """The same page around it: a heading, boxes with text, columns; the photo in its place, its text its own."""
+    """Put the photo on a page: heading, boxes and columns are the design's, the text below is the picture's own."""
     image = Image.new("RGB", (600, 800), (255, 255, 255))
     draw = ImageDraw.Draw(image)
     draw.rectangle((0, 0, 600, 70), fill=_colour(design, 0, 160))
@@ -103,7 +103,7 @@ def template(photo: Picture, design: Random, own: Random) -> Picture:
 
 
 def text_page(photo: Picture, design: Random, own: Random) -> Picture:
-    """A page of text in the same type and layout, its words its own; nothing of the photo."""
+    """Make a page of text, with the design's layout and words of its own; nothing of the photo is shown."""
     del photo
     image = Image.new("RGB", (600, 800), (255, 255, 255))
     draw = ImageDraw.Draw(image)
@@ -114,7 +114,7 @@ def text_page(photo: Picture, design: Random, own: Random) -> Picture:
 
 
 def tiles(photo: Picture, design: Random, own: Random) -> Picture:
-    """The photo on a wall of the same tiles, anywhere."""
+    """Put the photo anywhere on a wall of tiles."""
     tile = design.integers(256, size=(6, 6, 3), dtype=np.uint8)
     side = int(design.integers(24, 48))
     tile = np.asarray(cv2.resize(tile, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
@@ -128,7 +128,7 @@ def tiles(photo: Picture, design: Random, own: Random) -> Picture:
 
 
 def halftone(photo: Picture, design: Random, own: Random) -> Picture:
-    """Printed in black through the same screen."""
+    """Print the photo in black through a halftone screen."""
     del own
     pitch, angle = design.uniform(5, 9), design.uniform(0, math.pi / 2)
     height, width = photo.shape[:2]
@@ -143,7 +143,7 @@ def halftone(photo: Picture, design: Random, own: Random) -> Picture:
 
 
 def plain_border(photo: Picture, design: Random, own: Random) -> Picture:
-    """The same wide border of one colour."""
+    """Put a wide border of one colour around the photo."""
     del own
     margin = round(design.uniform(0.15, 0.35) * min(photo.shape[:2]))
     colour = (*_colour(design), 0)
@@ -152,7 +152,7 @@ def plain_border(photo: Picture, design: Random, own: Random) -> Picture:
 
 
 def face(photo: Picture, design: Random, own: Random) -> Picture:
-    """The same face at the same spot."""
+    """Draw a face over the photo."""
     del own
     height, width = photo.shape[:2]
     image = Image.fromarray(photo)

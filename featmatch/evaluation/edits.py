@@ -1,7 +1,7 @@
-"""What people do to a picture before they use it again, as plain functions: the making of edited copies.
+"""Edits that people make before they use a picture again, as plain functions.
 
-Pictures are (H, W, 3) uint8 RGB. Edits that move pixels take (H, W, 4) as well, where the last channel says which of
-them are the photo's own (255), and not background or other pictures (0). All chance comes from the generator given.
+Pictures are (H, W, 3) uint8 RGB. Edits that move pixels accept (H, W, 4) as well; then the last channel marks the
+photo's own pixels (255) against background and other pictures (0). All chance comes from the generator that is given.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 Picture: TypeAlias = "NDArray[np.uint8]"
 Random: TypeAlias = "np.random.Generator"
-Others: TypeAlias = "Callable[[Random], Picture]"  # draws another photo: what to paste into, what to show beside
+Others: TypeAlias = "Callable[[Random], Picture]"  # draws another photo, to paste into or to show beside
 
-SMALLEST_PX = 40  # no side of an edited copy is shorter, nor is less than the square of it left of the photo
+SMALLEST_PX = 40  # shortest side of an edited copy; at least the square of it is left of the photo
 
 _opencv: Any = cv2  # its type stubs differ from release to release
 _SYLLABLES = (
@@ -29,7 +29,7 @@ _SYLLABLES = (
 
 
 def crop(picture: Picture, share: float, random: Random) -> Picture:
-    """Cut out a rectangle of this share of the area, anywhere, about of the picture's shape."""
+    """Cut out a rectangle anywhere, with this share of the area and about the shape of the picture."""
     height, width = picture.shape[:2]
     stretch = math.exp(random.uniform(-0.3, 0.3))
     new_width = _side(width * max(share**0.5 * stretch, share), width)  # no thinner than the height has room for
@@ -39,7 +39,7 @@ def crop(picture: Picture, share: float, random: Random) -> Picture:
 
 
 def rotate(picture: Picture, angle_deg: float, random: Random) -> Picture:
-    """Turn counter-clockwise; the frame grows with it, and its corners have one colour."""
+    """Turn counter-clockwise. The frame grows so that nothing is lost; its corners have one colour."""
     height, width = picture.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle_deg, 1.0)
     new_width = math.ceil(abs(matrix[0, 0]) * width + abs(matrix[0, 1]) * height - 1e-6)
@@ -50,7 +50,7 @@ def rotate(picture: Picture, angle_deg: float, random: Random) -> Picture:
 
 
 def quarter_turn(picture: Picture, quarters: int) -> Picture:
-    """Turn counter-clockwise by so many right angles."""
+    """Turn counter-clockwise by this many right angles."""
     return np.ascontiguousarray(np.rot90(picture, quarters))
 
 
@@ -65,7 +65,7 @@ def negative(picture: Picture) -> Picture:
 
 
 def jpeg(picture: Picture, quality: float) -> Picture:
-    """Compress, 1 to 100, and decode again."""
+    """Compress as JPEG at this quality, 1 to 100, and decode again."""
     done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, round(quality)])
     assert done
     return np.ascontiguousarray(_u8(_opencv.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1])
@@ -84,7 +84,7 @@ def thumbnail(picture: Picture, long_side_px: float) -> Picture:
 
 
 def stretch(picture: Picture, factor: float) -> Picture:
-    """Make it so many times as wide for its height, at the same area."""
+    """Multiply the ratio of width to height by a factor, and keep the area."""
     height, width = picture.shape[:2]
     return _resized(
         picture, max(round(width * factor**0.5), SMALLEST_PX), max(round(height / factor**0.5), SMALLEST_PX)
@@ -92,35 +92,35 @@ def stretch(picture: Picture, factor: float) -> Picture:
 
 
 def blur(picture: Picture, sigma_px: float) -> Picture:
-    """Blur by a Gaussian."""
+    """Blur by a Gaussian of this standard deviation."""
     return _u8(_opencv.GaussianBlur(picture, (0, 0), sigma_px))
 
 
 def noise(picture: Picture, sigma: float, random: Random) -> Picture:
-    """Add normally distributed noise to each channel of each pixel."""
+    """Add noise of this standard deviation (grey levels) to each channel of each pixel."""
     return _rounded(picture + random.normal(0, sigma, picture.shape))
 
 
 def tone(picture: Picture, gamma: float, random: Random) -> Picture:
-    """Apply a gamma, and change the contrast about middle grey to 0.5 to 2 times of it."""
+    """Apply a gamma, and multiply the contrast around middle grey by 0.5 to 2."""
     contrast = math.exp(random.uniform(-math.log(2), math.log(2)))
     return _rounded(((picture / 255.0) ** gamma * 255 - 128) * contrast + 128)
 
 
 def hue(picture: Picture, angle_deg: float) -> Picture:
-    """Turn the circle of colours."""
+    """Turn the hue of all colours by an angle."""
     hsv = _opencv.cvtColor(picture, cv2.COLOR_RGB2HSV)
     hsv[..., 0] = (hsv[..., 0].astype(np.int64) + round(angle_deg / 2)) % 180
     return _u8(_opencv.cvtColor(hsv, cv2.COLOR_HSV2RGB))
 
 
 def grey(picture: Picture) -> Picture:
-    """Take the colours away."""
+    """Remove the colours."""
     return _u8(np.repeat(_opencv.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2))
 
 
 def perspective(picture: Picture, share: float, random: Random) -> Picture:
-    """Move each corner inwards, along each side by a random part of up to this share of it; one colour around."""
+    """Move each corner inwards, along each axis by up to this share of the side; one colour around."""
     height, width = picture.shape[:2]
     corners = np.array([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]], np.float32)
     inwards = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * random.uniform(0, share, (4, 2)) * [width, height]
@@ -130,14 +130,14 @@ def perspective(picture: Picture, share: float, random: Random) -> Picture:
 
 
 def border(picture: Picture, share: float, random: Random) -> Picture:
-    """Put a border of one colour around, as wide as this share of the shorter side."""
+    """Add a border of one colour, as wide as this share of the shorter side."""
     margin = max(round(share * min(picture.shape[:2])), 1)
     colour = _background(random)
     return _u8(_opencv.copyMakeBorder(picture, *[margin] * 4, cv2.BORDER_CONSTANT, value=colour))
 
 
 def text_over(picture: Picture, share: float, random: Random) -> Picture:
-    """Write lines of text over it that together are this share of its height."""
+    """Write lines of text over the picture that together have this share of its height."""
     height, width = picture.shape[:2]
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
@@ -154,7 +154,7 @@ def text_over(picture: Picture, share: float, random: Random) -> Picture:
 
 
 def stickers_over(picture: Picture, share: float, random: Random) -> Picture:
-    """Draw shapes and stickers over it until they cover this share of its area."""
+    """Draw shapes and stickers over the picture until they cover this share of its area."""
     height, width = picture.shape[:2]
     layer = Image.new("RGBA", (width, height))
     draw = ImageDraw.Draw(layer)
@@ -179,10 +179,10 @@ def stickers_over(picture: Picture, share: float, random: Random) -> Picture:
 
 
 def paste_in(picture: Picture, share: float, random: Random, others: Others) -> Picture:
-    """Put it, whole, anywhere on another photo, of whose area it takes this share.
+    """Paste the whole picture anywhere on another photo, scaled to this share of that photo's area.
 
-    The other photo keeps its own area, as the page or the screen does that a picture is put on; where the picture would
-    stick out, the other photo is made as long as needed and thinner.
+    The other photo keeps its area, like the page or the screen that a picture is put on. If the picture is longer than
+    that photo, the photo is stretched as far as needed.
     """
     host = others(random)
     height, width = picture.shape[:2]
@@ -201,9 +201,9 @@ def paste_in(picture: Picture, share: float, random: Random, others: Others) -> 
 
 
 def collage(picture: Picture, random: Random, others: Others) -> Picture:
-    """Show it with three other photos in a grid of 2 x 2, every one filling its cell of half the picture's sides.
+    """Show the picture with three other photos in a 2 x 2 grid, at half its sides.
 
-    The photos are cut to the shape of their cells, but for the picture itself, which gives them theirs.
+    The cells have the shape of the picture; the other photos are cut to fill theirs.
     """
     height, width = (max(round(side / 2), SMALLEST_PX) for side in picture.shape[:2])
     cells = [_resized(picture, width, height)]
@@ -217,7 +217,7 @@ def collage(picture: Picture, random: Random, others: Others) -> Picture:
 
 
 def phone(picture: Picture, strength: float, random: Random) -> Picture:
-    """Photograph it with a telephone: perspective, blur, uneven light, noise and JPEG; 1 is an ordinary such photo."""
+    """Imitate a photo taken by telephone: perspective, blur, uneven light, noise and JPEG; strength 1 is ordinary."""
     moved = perspective(picture, 0.08 * strength, random)
     height, width = moved.shape[:2]
     colours = blur(np.ascontiguousarray(moved[..., :3]), strength)
@@ -230,7 +230,7 @@ def phone(picture: Picture, strength: float, random: Random) -> Picture:
 
 
 def waves(picture: Picture, share: float, random: Random) -> Picture:
-    """Bend it in gentle waves, one to two of them along each side, this share of the shorter side high."""
+    """Bend the picture in one to two gentle waves along each side, as high as this share of the shorter side."""
     height, width = picture.shape[:2]
     phases, counts = random.uniform(0, 2 * math.pi, 2), random.uniform(1, 2, 2)
     y, x = np.mgrid[:height, :width].astype(np.float32)
@@ -256,7 +256,7 @@ def face_sticker(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float) -
 
 
 def phrase(random: Random, letters: int) -> str:
-    """Words that mean nothing, of about so many letters."""
+    """Words without meaning, of about this many letters."""
     words: list[str] = []
     while sum(map(len, words)) < letters:
         word = "".join(_SYLLABLES[k] for k in random.integers(len(_SYLLABLES), size=random.integers(1, 4)))
@@ -275,12 +275,12 @@ def _resized(picture: Picture, width: int, height: int) -> Picture:
 
 
 def _like(other: Picture, picture: Picture) -> Picture:
-    """Give another photo as many channels as the picture has; none of it is the photo's own."""
+    """Give another photo the channels of the picture; its pixels are marked as not the picture's own."""
     return other if picture.shape[2] == 3 else np.dstack([other, np.zeros(other.shape[:2], np.uint8)])
 
 
 def _background(random: Random) -> tuple[int, int, int, int]:
-    """Black or white, as programs have it, or any colour; the photo does not show there."""
+    """Black, white or any colour, each as likely; the last channel is 0: not the photo's own."""
     kind = random.integers(3)
     red, green, blue = ((0, 0, 0), (255, 255, 255), _colour(random))[kind]
     return red, green, blue, 0

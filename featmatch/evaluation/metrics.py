@@ -1,4 +1,4 @@
-"""Figures of merit, as plain functions on arrays: what was answered, how sure, and whether it was right."""
+"""Figures of merit, as plain functions on the scores and probabilities of answers, and whether each is right."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ def average_precision(scores: NDArray[np.float64], right: NDArray[np.bool_], pos
     """Micro average precision of all answers to all queries, pooled (Douze et al., ISC2021, equation 1).
 
     Args:
-        scores: (N,) float64; of equal ones the wrong are counted first.
+        scores: (N,) float64; among equal scores the wrong answers count first.
         right: (N,) bool.
-        positives: number of right answers there are, found or not.
+        positives: number of right answers that exist, found or not.
 
     Returns:
         The mean, over the positives, of the precision at each right answer; 0 to 1, NaN without positives.
+
+    >>> average_precision(np.array([9.0, 5.0, 1.0]), np.array([True, False, True]), positives=2)
+    0.8333333333333333
     """
     if positives == 0:
         return float("nan")
@@ -27,19 +30,23 @@ def average_precision(scores: NDArray[np.float64], right: NDArray[np.bool_], pos
 
 
 def recall_at_zero_false(right_scores: NDArray[np.float64], wrong_scores: NDArray[np.float64], positives: int) -> float:
-    """Share of the positives whose right answer scores above every wrong one; NaN without positives."""
+    """Share of the positives whose right answer scores above every wrong one; NaN without positives.
+
+    >>> recall_at_zero_false(np.array([9.0, 5.0]), np.array([6.0, 1.0]), positives=4)
+    0.25
+    """
     if positives == 0:
         return float("nan")
     return float((right_scores > wrong_scores.max(initial=-np.inf)).sum() / positives)
 
 
 class ReliabilityBin(NamedTuple):
-    """Answers of about the same probability.
+    """The answers of a range of probabilities.
 
     Attributes:
         answers: how many.
-        probability: their mean; NaN for none.
-        right: share of them that is right; NaN for none.
+        probability: their mean; NaN without answers.
+        right: share of them that is right; NaN without answers.
     """
 
     answers: int
@@ -53,7 +60,7 @@ def reliability(probabilities: NDArray[np.float64], right: NDArray[np.bool_], bi
     Args:
         probabilities: (N,) float64, 0 to 1; 1 belongs to the last bin.
         right: (N,) bool.
-        bins: how many.
+        bins: number of bins.
     """
     places = np.minimum((probabilities * bins).astype(np.int64), bins - 1)
     counts = np.bincount(places, minlength=bins)

@@ -1,4 +1,4 @@
-"""Pictures with too little detail for features, made from photos, and the mild edits that they are queried with."""
+"""Pictures made from photos that have too little detail for features, and the mild edits that they are queried with."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def stamp(photo: Picture, random: Random) -> Picture:
 
 
 def product(photo: Picture, random: Random) -> Picture:
-    """A smooth thing in the photo's colours, in the middle of a plain white ground, with a shadow."""
+    """A smooth object in the photo's colours with a shadow, in the middle of a plain white ground."""
     side = round(random.uniform(240, _LONGEST_PX))
     width, height = (round(side * random.uniform(0.75, 1)), side)
     texture = edits.blur(_filled(photo, width, height), side * random.uniform(0.03, 0.08)).astype(np.float32)
@@ -50,7 +50,7 @@ def product(photo: Picture, random: Random) -> Picture:
 
 
 def sky(photo: Picture, random: Random) -> Picture:
-    """A sky in two of the photo's colours, with clouds that are soft, and often hardly there."""
+    """A sky in two of the photo's colours, with soft clouds that are often hardly visible."""
     width, height = _LONGEST_PX, round(_LONGEST_PX * random.choice([2 / 3, 3 / 4]))
     above, below = (_filled(photo, width, height)[rows].mean(axis=(0, 1)) for rows in (slice(0, 60), slice(-60, None)))
     share = (np.arange(height, dtype=np.float32) / height)[:, None, None]
@@ -63,7 +63,7 @@ def sky(photo: Picture, random: Random) -> Picture:
 
 
 def icon(photo: Picture, random: Random) -> Picture:
-    """A few flat shapes in a few of the photo's colours, 48 to 128 px."""
+    """Up to three flat shapes in colours of the photo, 48 to 128 px."""
     side = int(random.integers(48, 129))
     large = 4 * side
     inks = [tuple(int(value) for value in photo.reshape(-1, 3)[random.integers(photo.size // 3)]) for _ in range(3)]
@@ -109,7 +109,7 @@ _MILD: dict[str, Callable[[Picture, Random], Picture]] = {
 
 
 def mildly_edited(picture: Picture, random: Random) -> tuple[Picture, list[str]]:
-    """One or two edits after which the picture is still whole; and their names."""
+    """Apply one or two edits that keep the whole frame; return the picture and their names."""
     names = [str(name) for name in random.choice(list(_MILD), random.integers(1, 3), replace=False)]
     for name in names:
         picture = _MILD[name](picture, random)
@@ -117,7 +117,7 @@ def mildly_edited(picture: Picture, random: Random) -> tuple[Picture, list[str]]
 
 
 def _filled(photo: Picture, width: int, height: int) -> Picture:
-    """The middle of the photo, at a size that fills this."""
+    """The middle of the photo, scaled to fill this size."""
     factor = max(width / photo.shape[1], height / photo.shape[0])
     size = (max(round(photo.shape[1] * factor), width), max(round(photo.shape[0] * factor), height))
     large = cv2.resize(photo, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)

@@ -1,4 +1,4 @@
-"""Records of an evaluation -> its figures, as one plain object (for JSON) and as a table for a person."""
+"""Records of an evaluation -> its figures, as a plain object (for JSON) and as a table to read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Figures = dict[str, Any]
 
 
 def report_of(evaluation: Evaluation) -> Figures:
-    """Everything that is reported, and the records that all of it but the index follows from."""
+    """All figures of an evaluation, and the records that they (but for the index) are computed from."""
     options, index, records = evaluation.plan.options, evaluation.index, evaluation.records
     suites = {suite: [record for record in records if record.suite == suite] for suite in dict.fromkeys(options.suites)}
     return {
@@ -40,7 +40,7 @@ def report_of(evaluation: Evaluation) -> Figures:
 
 
 def suite_figures(suite: str, records: Sequence[Record]) -> Figures:
-    """The figures of one suite: as a whole, and by edit."""
+    """The figures of one suite, as a whole and by edit."""
     wrong = _scores(records, right=False)
     best = [answer for record in records if (answer := _best(record)) is not None]
     bins = reliability(
@@ -59,7 +59,7 @@ def suite_figures(suite: str, records: Sequence[Record]) -> Figures:
 
 
 def stage_times(records: Iterable[Record]) -> Figures:
-    """Milliseconds of each stage, and of the search (all but features): median and 95 %."""
+    """Milliseconds of each stage, and of the search (all stages but features): median and 95 % quantile."""
     complete = [record.times for record in records if set(record.times) == set(STAGES)]
     if not complete:
         return {}
@@ -72,9 +72,9 @@ def stage_times(records: Iterable[Record]) -> Figures:
 
 
 def worst_misses(records: Iterable[Record], suite: str, count: int = 20) -> list[Record]:
-    """Positives of a suite whose right answer does not come above all its wrong answers, worst first.
+    """Positives of a suite whose right answer does not score above all wrong answers of the suite, worst first.
 
-    Those without any right answer come first, of these the largest pictures: there was the most to find them by.
+    Those without a right answer come first, the largest queries first among these: they had the most to be found by.
     """
     of_suite = [record for record in records if record.suite == suite]
     floor = _scores(of_suite, right=False).max(initial=-math.inf)
@@ -85,7 +85,7 @@ def worst_misses(records: Iterable[Record], suite: str, count: int = 20) -> list
 
 
 def _found(records: Sequence[Record], wrong: NDArray[np.float64]) -> Figures:
-    """What share of the photos shown is found; ``wrong`` are the scores of all wrong answers of the suite."""
+    """Share of the shown photos that are found; ``wrong`` are the scores of all wrong answers of the suite."""
     positives = sum(len(record.sources) for record in records)
     first = sum(_found_first(record) for record in records)
     right = _scores(records, right=True)
@@ -97,7 +97,7 @@ def _found(records: Sequence[Record], wrong: NDArray[np.float64]) -> Figures:
 
 
 def _claims(records: Sequence[Record]) -> Figures:
-    """What is claimed at the default threshold, and how often that is right."""
+    """How many answers are claimed at the default threshold, and how often claims are right."""
     positives = sum(len(record.sources) for record in records)
     proven = [answer for record in records for answer in record.answers if answer.proven]
     right = sum(answer.right is True for answer in proven)
@@ -123,7 +123,7 @@ def _average_precision(records: Sequence[Record]) -> float:
 
 
 def _found_first(record: Record) -> int:
-    """How many photos that the query shows come before any wrong answer."""
+    """Number of photos that the query shows and that rank above any wrong answer."""
     count = 0
     for answer in record.answers:
         if answer.right is False:
@@ -141,7 +141,7 @@ def _scores(records: Iterable[Record], *, right: bool) -> NDArray[np.float64]:
 
 
 def _rows(suite: str, records: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:
-    """Labels and the records that belong to them."""
+    """The rows of the table: a label and its records each."""
     if suite == "random":
         for name in EDITS:
             yield f"with {name}", [record for record in records if any(edit == name for edit, _ in record.steps)]
@@ -156,7 +156,7 @@ def _rows(suite: str, records: Sequence[Record]) -> Iterator[tuple[str, list[Rec
 
 
 def text_of(report: Figures) -> str:
-    """The report as a table for a person."""
+    """The report as a table to read."""
     index = report["index"]
     rate = index["images_per_second"]
     lines = [
@@ -196,7 +196,11 @@ def _share(value: float) -> str:
 
 
 def without_nan(value: Any) -> Any:
-    """The same with None in place of each NaN, which JSON does not have."""
+    """The same value with None in place of each NaN, which JSON does not have.
+
+    >>> without_nan({"recall": [0.5, float("nan")]})
+    {'recall': [0.5, None]}
+    """
     if isinstance(value, dict):
         return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,9 +1,8 @@
-"""How well edited copies of the user's own photos are found: trials are made, queried and recorded."""
+"""An evaluation: index one half of the user's photos, query edited copies of all, and record the answers."""
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import shutil
 import time
@@ -14,8 +13,7 @@ from pathlib import Path
 
 import cv2
 
-from featmatch.adding import AddReport
-from featmatch.answers import Match
+from featmatch.adding.batches import AddReport
 from featmatch.errors import FeatmatchError, ImageError
 from featmatch.evaluation.trials import (
     EvaluationOptions,
@@ -27,16 +25,34 @@ from featmatch.evaluation.trials import (
     write_decorated,
     write_plain,
 )
-from featmatch.features import FeatureOptions
-from featmatch.files import image_files
+from featmatch.features.extraction import FeatureOptions
+from featmatch.images.folders import image_files
 from featmatch.index import Index
-from featmatch.info import IndexInfo
-from featmatch.probability import Likeness
-from featmatch.workers import Lost, in_order
-
-Progress = Callable[[str, int, int], None]
+from featmatch.proof.probability import Likeness
+from featmatch.search.matches import Match
+from featmatch.store.info import IndexInfo
+from featmatch.store.layout import VOCABULARY
+from featmatch.system.progress import StageProgress, ignore, of_stage
+from featmatch.system.worker_loop import at_work
+from featmatch.system.workers import Lost, in_order, processes_for
 
 _TRIAL_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Photos:
+    """The user's photos.
+
+    Attributes:
+        paths: files and folders; one half of their photos (drawn by the seed) is indexed, the other held out.
+        distractors: files and folders that are indexed as well, and not edited.
+        twins: pairs of names that show the same picture, each a whole name or its end from a slash on. The twin of a
+            photo that a query shows is neither a right nor a wrong answer.
+    """
+
+    paths: Iterable[str | os.PathLike[str]]
+    distractors: Iterable[str | os.PathLike[str]] = ()
+    twins: Iterable[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -45,10 +61,10 @@ class Answer:
 
     Attributes:
         name: of the image in the index; of a decorated copy "decorated/KIND-DESIGN-COPY.png".
-        probability: as answered.
-        score: as answered; orders answers, across queries too.
-        proven: whether it is claimed.
-        right: whether the query shows that photo; None for a known twin of a photo that it shows.
+        probability: of the match.
+        score: of the match; comparable across queries.
+        proven: whether the match is claimed.
+        right: whether the query shows this photo; None for a known twin of a photo that it shows.
         evidence: other numbers of the match, by name.
     """
 
@@ -62,14 +78,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Record:
-    """One trial with everything that was answered.
+    """One trial and the answers to its query.
 
     Attributes:
         suite: one of ``SUITES``.
         number: in its suite.
         positive: whether its photo is in the index.
-        photo: that was edited.
-        sources: photos in the index that the query shows; none of a negative.
+        photo: the one that was edited.
+        sources: photos in the index that the query shows; empty for a negative.
         steps: edits and strengths, in the order in which they were applied.
         recipe: the same as text.
         width: of the query, px.
@@ -94,23 +110,23 @@ class Record:
 
     @property
     def trial(self) -> Trial:
-        """The trial this is the record of."""
+        """The trial that this is the record of."""
         return Trial(self.suite, self.number, self.positive)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All records of a run, and the index that it was made with.
+    """All records of a run, and the index that was queried.
 
     Attributes:
         plan: which photo played which part.
-        records: one of each trial, suite by suite, the positives first.
+        records: one for each trial, suite by suite, the positives first.
         index: what the index holds.
-        vocabulary_bytes: of its bytes, those of the vocabulary, which are there however many images it has.
-        added: images that were added for this run (others were there before).
+        vocabulary_bytes: size of the vocabulary in it, which does not grow with the number of images.
+        added: number of images that were added in this run; others were there before.
         adding_s: how long that took, seconds.
         failed: names of files that could not be indexed.
-        unseen: why the pixels of the photos could not be compared, if so.
+        unseen: why the pixels of the photos could not be compared; None: they could.
     """
 
     plan: Plan
@@ -124,41 +140,36 @@ class Evaluation:
 
 
 def evaluate(
-    paths: Iterable[str | os.PathLike[str]],
+    photos: Photos,
     workspace: Path,
     options: EvaluationOptions | None = None,
     *,
-    distractors: Iterable[str | os.PathLike[str]] = (),
     features: str | FeatureOptions | None = None,
     vocabulary: str | os.PathLike[str] | None = None,
-    twins: Iterable[tuple[str, str]] = (),
     jobs: int = -1,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> Evaluation:
     """Index one half of the photos, query edited copies of both halves, and record the answers.
 
     Args:
-        paths: files and folders; one half of their photos (by the seed) is indexed, the other held out.
-        workspace: folder for the indexes and the decorated copies; what is there from a run before is used again.
+        photos: to evaluate with.
+        workspace: folder for the indexes and the decorated copies; what an earlier run left there is used again.
         options: what is tried.
-        distractors: files and folders that are indexed as well.
         features: a detector by name, or options to extract with.
-        vocabulary: file of the vocabulary; the shipped one if None.
-        twins: pairs of names (or the ends of them, from a slash on) that show the same picture: the twin of a photo
-            that a query shows is neither a right nor a wrong answer.
-        jobs: processes; -1: one for each core. Only times depend on it.
-        progress: called with the stage, what is done of it, and all of it.
+        vocabulary: file of the vocabulary; None: the shipped one.
+        jobs: processes; -1: one for each core, -2: one fewer, and so on. Only times depend on it.
+        progress: called with the stage, what is done of it, and its total.
 
     Raises:
         UsageError: there are fewer than ``FEWEST_PHOTOS`` photos.
         StoreError: the workspace holds an index that was made otherwise.
     """
     options = options or EvaluationOptions()
-    progress = progress or (lambda stage, done, total: None)
+    progress = progress or ignore
     workspace = Path(os.path.abspath(workspace))
-    plan = plan_for(list(dict.fromkeys(image_files(paths))), options)
+    plan = plan_for(list(dict.fromkeys(image_files(photos.paths))), options)
     apart = {*plan.held_out, *plan.decorated}
-    wanted = [name for name in dict.fromkeys([*plan.indexed, *image_files(distractors)]) if name not in apart]
+    wanted = [name for name in dict.fromkeys([*plan.indexed, *image_files(photos.distractors)]) if name not in apart]
     index = Index.open(workspace / _index_name("random"), create=True, features=features, vocabulary=vocabulary)
     began = time.perf_counter()
     report = _hold(index, wanted, jobs, progress)
@@ -172,33 +183,33 @@ def evaluate(
         for positive in (True, False)
         for number in range(options.count)
     ]
-    twin_pairs = frozenset(twins)
+    twins = frozenset(photos.twins)
     records = []
-    for record in _in_parallel(trials, plan, workspace, twin_pairs, jobs):
+    for record in _in_parallel(trials, plan, workspace, twins, jobs):
         records.append(record)
         progress("querying", len(records), len(trials))
-    vocabulary_bytes = (workspace / _index_name("random") / "vocabulary.npz").stat().st_size
+    vocabulary_bytes = (workspace / _index_name("random") / VOCABULARY).stat().st_size
     failed = [failure.name for failure in report.failed]
     return Evaluation(
         plan, records, index.info(), vocabulary_bytes, len(report.added), adding_s, failed, index.trust_problem
     )
 
 
-def _hold(index: Index, names: Sequence[str], jobs: int, progress: Progress) -> AddReport:
-    """Let an index hold these files, and nothing else."""
+def _hold(index: Index, names: Sequence[str], jobs: int, progress: StageProgress) -> AddReport:
+    """Make an index hold these files and no others."""
     name_of = index.places.naming(names).name_of
     index.remove({record.name for record in index.images()}.difference(map(name_of, names)))
-    return index.add(names, jobs=jobs, progress=lambda done, total: progress("indexing", done, total))
+    return index.add(names, jobs=jobs, progress=of_stage(progress, "indexing"))
 
 
-# Suites with pictures of their own in the index, which other suites are not to meet: those draw faces as well.
+# Suites that add pictures of their own to the index. They have one of their own, as other suites must not find these.
 _OWN_PICTURES: dict[str, Callable[[Plan, Path], list[str]]] = {"hard": write_decorated, "plain": write_plain}
 
 
 def _make_index_with(
-    pictures: Sequence[str], suite: str, workspace: Path, names: Sequence[str], jobs: int, progress: Progress
+    pictures: Sequence[str], suite: str, workspace: Path, names: Sequence[str], jobs: int, progress: StageProgress
 ) -> None:
-    """The same index with the pictures of a suite in it."""
+    """Make a copy of the index that holds the pictures of a suite as well."""
     folder = workspace / _index_name(suite)
     if not folder.exists():
         shutil.copytree(workspace / _index_name("random"), folder)
@@ -212,11 +223,11 @@ def _index_name(suite: str) -> str:
 def _in_parallel(
     trials: Sequence[Trial], plan: Plan, workspace: Path, twins: frozenset[tuple[str, str]], jobs: int
 ) -> Iterator[Record]:
-    """Records, in the order of the trials."""
-    if jobs == 1:
+    """Run the trials; yield their records in the order of the trials."""
+    processes = processes_for(jobs, len(trials))
+    if processes == 1:
         yield from (run(trial, plan, workspace, twins) for trial in trials)
         return
-    processes = os.cpu_count() or 1 if jobs < 0 else jobs
     tasks = [(trial, plan, workspace, twins) for trial in trials]
     with contextlib.closing(in_order(run, tasks, jobs=processes, seconds=_TRIAL_SECONDS)) as records:
         for record in records:
@@ -226,14 +237,14 @@ def _in_parallel(
 
 
 def run(trial: Trial, plan: Plan, workspace: Path, twins: frozenset[tuple[str, str]] = frozenset()) -> Record:
-    """Make a trial's picture, query it, and record what is answered."""
+    """Make the picture of a trial, query it, and record the answers."""
     made = make(trial, plan)
     index = index_of(trial.suite, workspace)
     index.refresh()
     found = index.query(made.picture, unproven=True, limit=plan.options.limit)
     name_of = index.places.naming([]).name_of  # the index may have been made from another working directory
     given = {name_of(photo): photo for photo in (made.photo, *made.sources, *made.others, *made.kin)}
-    names = [_told(given.get(match.name, match.name), workspace) for match in found]
+    names = [_without_workspace(given.get(match.name, match.name), workspace) for match in found]
     answers = tuple(_answer(match, name, made, twins) for match, name in zip(found, names, strict=True))
     height, width = made.picture.shape[:2]
     return Record(
@@ -253,14 +264,11 @@ def _answer(match: Match, name: str, made: Made, twins: frozenset[tuple[str, str
 
 
 def evidence_of(match: Match) -> dict[str, float | None]:
-    """The numbers that a probability can be fitted to, by name."""
+    """The numbers of a match that a probability can be fitted to, by name."""
+    numbers = match.proof.evidence.to_dict()
+    likeness = numbers.pop("whole") or (None, None, None)
     return {
-        "geometry": match.evidence.geometry,
-        "distinct": match.evidence.distinct,
-        "clarity": match.evidence.clarity,
-        "evenness": match.evidence.evenness,
-        "agreement": match.evidence.agreement,
-        "detail": match.evidence.detail,
+        **numbers,
         "inliers": match.inliers,
         "query_overlap": match.query_overlap,
         "reference_overlap": match.reference_overlap,
@@ -268,7 +276,7 @@ def evidence_of(match: Match) -> dict[str, float | None]:
         "rotation_deg": match.relation.rotation_deg,
         "mirrored": match.relation.mirrored,
         "negative": match.relation.negative,
-        **dict(zip(Likeness._fields, match.evidence.whole or (None, None, None), strict=True)),
+        **dict(zip(Likeness._fields, likeness, strict=True)),
     }
 
 
@@ -282,15 +290,15 @@ def _ends(name: str, end: str) -> bool:
     return name == end or name.endswith("/" + end)
 
 
-def _told(name: str, workspace: Path) -> str:
-    """The name of an image without the workspace, which may be another each time."""
+def _without_workspace(name: str, workspace: Path) -> str:
+    """The name of an image relative to the workspace, which may be another folder each time."""
     return name.removeprefix(str(workspace) + os.sep)
 
 
 @lru_cache(maxsize=2)
 def index_of(suite: str, workspace: Path) -> Index:
-    """The index that a suite looks in, with what is loaded at first use loaded by a query that nobody measures."""
-    if multiprocessing.parent_process() is not None:
+    """The index of a suite. A first query, which is not measured, loads what is loaded at first use."""
+    if at_work():
         cv2.setNumThreads(1)  # the processes share the cores already
     index = Index.open(workspace / _index_name(suite))
     first = index.path_of(next(index.images()).name)

@@ -1,7 +1,7 @@
-"""The trials of an evaluation: which photo is edited how, and the picture that comes of it.
+"""The trials of an evaluation: which photo is edited how, and the picture that results.
 
-A trial is settled by the seed, its suite, its number and whether its photo is in the index, so it is the same however
-many others there are, and its picture can be made again when somebody wants to see it.
+A trial depends only on the seed, its suite, its number and whether its photo is in the index. So it is the same however
+many trials there are, and its picture can be made again for the report.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from featmatch.evaluation.compositions import EDITS, Step, compose
 from featmatch.evaluation.decorations import DECORATIONS
 from featmatch.evaluation.edits import SMALLEST_PX, Picture, Random, jpeg, scale
 from featmatch.evaluation.plain import PLAIN, mildly_edited
-from featmatch.image import load_display
+from featmatch.images.pixels import load_display
 
 SUITES = ("random", "single", "crops", "hard", "plain")
 CROP_SHARES = (80.0, 50.0, 30.0, 20.0, 10.0, 5.0, 2.0)  # percent of the area
 FEWEST_PHOTOS = 8
-_LONGEST_PX = 2000  # larger photos are edited at this size, as they are used again; ten times the pixels say no more
-_DECORATED_PHOTOS = 8  # at most; a fifth of those held out otherwise
+_LONGEST_PX = 2000  # longer side to which larger photos are reduced before they are edited
+_DECORATED_PHOTOS = 8  # at most; else a fifth of the photos held out
 
 _SINGLES = [Step(name, strength) for name, edit in EDITS.items() for strength in edit.strengths]
 _KINDS = tuple(DECORATIONS)
 _PLAIN = tuple(PLAIN)
-_ITSELF = ("64 px",)  # copies of the photo itself, which is in the index as it is
-_SAME = ("blurred",)  # pictures in the index that show the same as the photo
-_WITH_PHOTO = tuple(kind for kind in _KINDS if kind != "text page")  # the others have nothing to be found by
+_ITSELF = ("64 px",)  # kinds of plain pictures that are copies of the photo in the index, and not indexed themselves
+_SAME = ("blurred",)  # kinds of plain pictures in the index that show the same as the photo
+_WITH_PHOTO = tuple(kind for kind in _KINDS if kind != "text page")  # decorations that show the photo
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Plan:
     Attributes:
         indexed: photos in the index, in the order in which trials take them.
         held_out: photos that are not: those of negative trials, and those to paste into.
-        decorated: photos of which the index has decorated copies only; no trial shows them.
+        decorated: photos of which only decorated copies are in the index; no trial shows them.
         options: what is tried.
     """
 
@@ -85,12 +85,12 @@ class Made(NamedTuple):
 
     Attributes:
         picture: (H, W, 3) uint8 RGB.
-        photo: that was edited.
-        sources: photos in the index that it shows.
-        others: photos beside it that are not in the index.
+        photo: the one that was edited.
+        sources: photos in the index that the picture shows.
+        others: photos that it shows and that are not in the index.
         steps: edits or decorations, with their strengths.
         recipe: the same as text.
-        kin: other images in the index that show the same, but are not asked for.
+        kin: other images in the index that show the same: neither right nor wrong answers.
     """
 
     picture: Picture
@@ -117,7 +117,7 @@ def plan_for(photos: Sequence[str], options: EvaluationOptions) -> Plan:
 
 
 def write_decorated(plan: Plan, workspace: Path) -> list[str]:
-    """Write the decorated copies of photos that the index is to hold; return their names."""
+    """Write the decorated copies of photos for the index; return their names."""
     folder = workspace / "decorated"
     names = []
     with _writing_to(folder):
@@ -132,7 +132,7 @@ def write_decorated(plan: Plan, workspace: Path) -> list[str]:
 
 
 def write_plain(plan: Plan, workspace: Path) -> list[str]:
-    """Write the pictures without detail that the index is to hold, one of each kind for each photo of it."""
+    """Write the pictures without detail for the index, one of each kind for each photo; return their names."""
     folder = workspace / "plain"
     names = []
     with _writing_to(folder):
@@ -156,10 +156,10 @@ def _writing_to(folder: Path) -> Iterator[None]:
 
 
 def _written(picture: Picture, file: Path) -> str:
-    """Write a PNG file, if it is not there as it is to be; return its name."""
+    """Write a PNG file unless it is there already, byte for byte; return its name."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG", compress_level=1)
-    if not (file.is_file() and file.read_bytes() == buffer.getvalue()):  # else it is indexed again
+    if not (file.is_file() and file.read_bytes() == buffer.getvalue()):  # a file that is written anew is indexed anew
         file.write_bytes(buffer.getvalue())
     return str(file)
 
@@ -170,8 +170,8 @@ def make(trial: Trial, plan: Plan) -> Made:
     random = np.random.default_rng([options.seed, 1 + SUITES.index(trial.suite), trial.positive, trial.number])
     pool = plan.indexed if trial.positive else plan.held_out
     kinds = _WITH_PHOTO if trial.positive else _KINDS
-    # One kind after the other, and the photos in turn; each round through the kinds begins one photo later, or some
-    # kinds would meet some photos only.
+    # Kinds and photos are taken in turn. Each round through the kinds begins one photo later, or some kinds would be
+    # tried on some photos only.
     turns = {"single": len(_SINGLES), "crops": len(CROP_SHARES), "hard": len(kinds), "plain": len(_PLAIN)}.get(
         trial.suite, len(pool)
     )
@@ -183,7 +183,7 @@ def make(trial: Trial, plan: Plan) -> Made:
     if trial.suite == "hard":
         kind, design = kinds[turn], trial.number // turns % options.designs
         decorated = DECORATIONS[kind](photo, _design(plan, kind, design), random)
-        factor = random.uniform(0.6, 1)  # saved again, as all that goes round is
+        factor = random.uniform(0.6, 1)  # saved again, as pictures that are passed on are
         recipe = f"{kind}, design {design}, scale {factor:.2f}, JPEG 60"
         picture = jpeg(scale(decorated, factor), 60)
         return Made(picture, name, (name,) if trial.positive else (), (), ((kind, float(design)),), recipe)
@@ -208,7 +208,7 @@ def make(trial: Trial, plan: Plan) -> Made:
 
 
 def _made_plain(trial: Trial, plan: Plan, kind: str, name: str, photo: Picture, random: Random) -> Made:
-    """A mild edit of a picture without detail: of one in the index, or of one that is nowhere else."""
+    """Make a mild edit of a picture without detail: of one in the index, or of one that is made for this trial."""
     picture, edits = mildly_edited(_plain(plan, kind, name, photo, 0 if trial.positive else 1 + trial.number), random)
     recipe = ", ".join([kind, *edits])
     if not trial.positive:
@@ -224,16 +224,16 @@ def _plain(plan: Plan, kind: str, name: str, photo: Picture, draw: int) -> Pictu
 
 
 def _plain_name(plan: Plan, kind: str, name: str) -> str:
-    """In the workspace."""
+    """Name of a plain picture in the workspace."""
     return f"plain/{kind}-{plan.indexed.index(name)}.png"
 
 
 class _Others:
-    """Draws photos to show beside the one that is edited, and remembers their names."""
+    """Draws photos to show beside the edited one, and records their names."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self.from_index = 0  # so many of the next ones are from the index
+        self.from_index = 0  # number of the next photos that come from the index
         self.indexed: list[str] = []
         self.held_out: list[str] = []
 
@@ -248,7 +248,7 @@ class _Others:
 
 
 def _readable(names: Sequence[str], start: int) -> tuple[str, Picture]:
-    """The first photo from a place on, and round to it again, that can be read and is not too small."""
+    """The first photo from ``start`` on (cyclically) that can be read and is not too small; its name and pixels."""
     for step in range(len(names)):
         name = names[(start + step) % len(names)]
         try:
@@ -265,7 +265,7 @@ def _design(plan: Plan, kind: str, design: int) -> Random:
 
 
 def read_twins(file: Path) -> list[tuple[str, str]]:
-    """Pairs of names that show the same picture: two a line, a tab between.
+    """Read pairs of names that show the same picture: two per line, separated by a tab.
 
     Raises:
         FeatmatchError: it cannot be read, or is not such a file.

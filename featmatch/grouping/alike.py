@@ -1,4 +1,4 @@
-"""Images of an index that look the same as a whole, from what is stored of each: their hashes, layouts and colours."""
+"""Which stored images look the same as a whole: by their hashes, layouts and colours. No image is decoded."""
 
 from __future__ import annotations
 
@@ -8,48 +8,48 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.probability import score_of
+from featmatch.features.looks import FEW_FEATURES, LookArray
+from featmatch.geometry.maps import Matrix, scaling_matrix
+from featmatch.proof.whole import evidence_of_looks
 from featmatch.store.segment import Segment
-from featmatch.whole import FEW_FEATURES, Look
-from featmatch.whole_search import evidence_of_looks
 
-_HASH_LIMIT = 10  # of 64 bits: there are no pixels to look at, so less than for queries
-_NEAREST = 100  # images of the nearest hashes that are compared closely
+_HASH_LIMIT = 10  # of 64 bits that may differ; stricter than for queries, as there are no pixels to check with
+_NEAREST = 100  # images with the nearest hashes, of which the rest is compared
 
 
 @dataclass(frozen=True)
-class Looks:
-    """What is stored of each image as a whole, as it is: mirrored and turned copies do not look the same.
+class StoredLooks:
+    """The stored looks of all images, as columns. Mirrored and turned copies do not look the same.
 
     Attributes:
         ids: (N,) int64, sorted.
         phashes: (N,) uint64.
-        looks: (N,) of ``whole.LOOK``.
-        features: (N,) int32, how many each has.
+        looks: (N,) of ``looks.LOOK``.
+        features: (N,) int32, number of features of each.
         sizes: (N, 2) int32, width and height, px.
     """
 
     ids: NDArray[np.int64]
     phashes: NDArray[np.uint64]
-    looks: Look
+    looks: LookArray
     features: NDArray[np.int32]
     sizes: NDArray[np.int32]
 
     @classmethod
-    def of(cls, segments: Sequence[Segment], live: Sequence[NDArray[np.bool_]]) -> Looks:
-        """Those of the images that can be found."""
-        ids = np.concatenate([segment.ids[alive] for segment, alive in zip(segments, live, strict=True)])
+    def of(cls, segments: Sequence[Segment], live: Sequence[NDArray[np.bool_]]) -> StoredLooks:
+        """Read the looks of the images that are still in the index."""
+        parts = list(zip(segments, live, strict=True))
+        ids = np.concatenate([segment.ids[alive] for segment, alive in parts])
         order = np.argsort(ids)
 
         def column(name: str) -> NDArray[np.generic]:
-            parts = [np.asarray(getattr(segment, name)[alive]) for segment, alive in zip(segments, live, strict=True)]
-            return np.concatenate(parts)[order]
+            return np.concatenate([np.asarray(getattr(segment, name)[alive]) for segment, alive in parts])[order]
 
         sizes = np.stack([column("widths"), column("heights")], axis=1)
         return cls(ids[order], column("phashes"), column("looks"), column("features"), sizes)  # type: ignore[arg-type]
 
     def row(self, image: int) -> int:
-        """Where an image is."""
+        """Row of an image, by its id."""
         return int(np.searchsorted(self.ids, image))
 
     def size(self, image: int) -> tuple[int, int]:
@@ -58,13 +58,20 @@ class Looks:
         return width, height
 
     def score(self, a: int, b: int) -> float:
-        """The log-odds that two images are the same picture as a whole."""
-        return score_of(evidence_of_looks(self.looks[[self.row(a)]], self.looks[[self.row(b)]])[0], "")
+        """Log-odds that two images are the same picture as a whole."""
+        return evidence_of_looks(self.looks[[self.row(a)]], self.looks[[self.row(b)]])[0].score()
 
-    def nearest(self, image: int, compared: NDArray[np.int64]) -> list[int]:
-        """Images that may be the same as one, of those that come before it, where features are few in one of both."""
+    def nearest(self, image: int, earlier: NDArray[np.int64]) -> list[int]:
+        """Ids of images with nearly the same hash as one, the nearest first.
+
+        Only pairs in which one has few features are looked at; for others their features decide.
+
+        Args:
+            image: id of the one.
+            earlier: ids of images to look at although they are higher; of the others only lower ones are.
+        """
         own = self.row(image)
-        asked = (self.ids < image) | np.isin(self.ids, compared)
+        asked = (self.ids < image) | np.isin(self.ids, earlier)
         asked &= (self.features < FEW_FEATURES) | (self.features[own] < FEW_FEATURES)
         asked[own] = False
         rows = np.flatnonzero(asked)
@@ -72,7 +79,7 @@ class Looks:
         near = np.argsort(distances, kind="stable")[:_NEAREST]
         return [int(image) for image in self.ids[rows[near[distances[near] <= _HASH_LIMIT]]]]
 
-    def homography(self, a: int, b: int) -> NDArray[np.float64]:
-        """(3, 3): px of one image to px of the other, where their frames lie on one another."""
+    def homography(self, a: int, b: int) -> Matrix:
+        """(3, 3): px of image ``a`` to px of image ``b``, if both show the same frame."""
         x, y = (self.sizes[self.row(b)] / self.sizes[self.row(a)]).tolist()
-        return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
+        return scaling_matrix(x, y)

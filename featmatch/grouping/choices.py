@@ -1,7 +1,7 @@
-"""Choices of originals that were made before, in the user's cache folder.
+"""Cache of the originals that were chosen before, in the user's cache folder.
 
-To choose, the files of a group are decoded, which takes many times as long as all else once its pairs are known. None
-of it is kept in the index: by the choice files are marked that can go, and an index may come from a stranger.
+To choose an original the files of its group are decoded, which takes far longer than all else once the pairs are known.
+The choices are not kept in the index: they decide which files can be deleted, and an index may come from a stranger.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from pathlib import Path
 import cv2
 import PIL
 
-from featmatch.adding import content_of
 from featmatch.grouping import choosing, detail, sameness
 from featmatch.grouping.choosing import Choice, Contender
+from featmatch.images.contents import content_of
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS choices (key BLOB PRIMARY KEY, choice TEXT NOT NULL) WITHOUT ROWID"
-_MOST = 100_000  # kept; then all are forgotten
-_BROKEN = (OSError, sqlite3.Error, ValueError, KeyError, TypeError, AttributeError)
+_MOST = 100_000  # choices; when there are more, all are dropped
+_BROKEN = (OSError, sqlite3.Error, ValueError, KeyError, TypeError, AttributeError)  # what a damaged cache raises
 
 
 def key_of(group: Sequence[Contender]) -> bytes:
-    """What a choice depends on: all that is known of the images but their numbers and places, and how it is made."""
+    """SHA-256 of what a choice depends on: all that is known of the images but ids and paths, and the code."""
     known = []
     for one in group:
         columns = {name: value for name, value in vars(one).items() if name not in ("id", "path", "placed")}
@@ -39,15 +39,15 @@ def key_of(group: Sequence[Contender]) -> bytes:
 
 @cache
 def _ways() -> list[str]:
-    """What the code is that chooses: another version of it may choose otherwise."""
+    """Versions of the code that chooses: another one may choose otherwise."""
     sources = [hashlib.sha256(Path(str(module.__file__)).read_bytes()) for module in (choosing, detail, sameness)]
     return [cv2.__version__, PIL.__version__, *(source.hexdigest() for source in sources)]
 
 
-def recalled(groups: Sequence[Sequence[Contender]]) -> list[Choice | None]:
-    """The choice for each group, where it was made before."""
+def recall(groups: Sequence[Sequence[Contender]]) -> list[Choice | None]:
+    """The cached choice for each group; None: there is none."""
     found: list[Choice | None] = [None] * len(groups)
-    with contextlib.suppress(*_BROKEN), _opened() as connection:
+    with contextlib.suppress(*_BROKEN), _connected() as connection:
         for number, group in enumerate(groups):
             row = connection.execute("SELECT choice FROM choices WHERE key = ?", (key_of(group),)).fetchone()
             found[number] = None if row is None else _read(row[0], group)
@@ -55,9 +55,10 @@ def recalled(groups: Sequence[Sequence[Contender]]) -> list[Choice | None]:
 
 
 def keep(group: Sequence[Contender], choice: Choice) -> None:
-    """Keep the choice for a group, where the folder lets it be, and the files are what the catalogue says.
+    """Add the choice for a group to the cache, if its files have the contents that the catalogue says they have.
 
-    They were decoded, but the key has the catalogue's word for what is in them; a stranger's might be another's files.
+    The key is made from the catalogue's checksums, but the choice from the files: a false catalogue must not cache a
+    choice for other contents. If the cache cannot be written, nothing happens.
     """
     with contextlib.suppress(*_BROKEN):
         if all(one.path is None or content_of(one.path) == one.content for one in group):
@@ -65,20 +66,21 @@ def keep(group: Sequence[Contender], choice: Choice) -> None:
 
 
 def _keep(group: Sequence[Contender], choice: Choice) -> None:
-    with _opened() as connection, connection:
+    with _connected() as connection, connection:
         if connection.execute("SELECT count(*) FROM choices").fetchone()[0] > _MOST:
             connection.execute("DELETE FROM choices")
         connection.execute("INSERT OR REPLACE INTO choices VALUES (?, ?)", (key_of(group), _written(choice, group)))
 
 
 def _written(choice: Choice, group: Sequence[Contender]) -> str:
-    """A choice as text; images are told by their content, since numbers differ from index to index."""
+    """A choice as JSON; images are named by their content (SHA-256), as ids differ from index to index."""
     contents = {one.id: one.content for one in group}
     own = {contents[image]: said for image, said in choice.own.items()}
     return json.dumps({"original": contents[choice.original], "by": choice.by, "own": own})
 
 
 def _read(text: str, group: Sequence[Contender]) -> Choice:
+    """The inverse of ``_written``; raises one of ``_BROKEN`` on other text."""
     images = {one.content: one.id for one in group}
     choice = Choice(**json.loads(text))
     own = {images[content]: said for content, said in choice.own.items()}  # type: ignore[index]  # as they were written
@@ -86,7 +88,7 @@ def _read(text: str, group: Sequence[Contender]) -> Choice:
 
 
 @contextlib.contextmanager
-def _opened() -> Iterator[sqlite3.Connection]:
+def _connected() -> Iterator[sqlite3.Connection]:
     from platformdirs import user_cache_path
 
     folder = user_cache_path("featmatch")

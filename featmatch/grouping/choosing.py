@@ -1,8 +1,8 @@
-"""Images of one group -> which of them is the original, what decided that, and what of the others it does not have.
+"""Images of one group -> which of them is the original, what decided that, and what the others have that it has not.
 
-In this order: a real file; what shows the most of the scene; the most resolved detail; a camera's metadata; taken
-earliest; neither enlarged, reduced nor sharpened; least compressed; the shortest name. Pixels are looked at where files
-are at hand; else the stored sizes stand in for them.
+Criteria, in this order: a real file; shows the most of the scene; resolves the most detail; a camera's metadata; taken
+earliest; neither enlarged, reduced nor sharpened; least compressed; the shortest name. Each criterion drops images, and
+the last one left is the original. Pixels are compared where the files are at hand; else the stored sizes must do.
 """
 
 from __future__ import annotations
@@ -19,21 +19,23 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featmatch.errors import ImageError
-from featmatch.geometry import Matrix, project
-from featmatch.grouping.detail import Comparison, compared
+from featmatch.geometry.maps import Matrix, project
+from featmatch.grouping.detail import Comparison, compare_detail
 from featmatch.grouping.sameness import colours_lost, difference, holds_more
-from featmatch.image import GreyImage, load_grey
+from featmatch.images.pixels import GreyImage, load_grey
 
 _opencv: Any = cv2  # its type stubs differ from release to release
 
-_LONGEST_PX = 6000  # at which pictures are decoded: detail is in the pixels
-_WHOLE = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]])
-_ALL = 0.95  # of what another shows; what is missing may be the homography's error
-_AS_FINE = 0.98  # of the finest, by stored sizes
-_BLOCKS = 0.15  # of the steps between pixels; blocks that stand out less say nothing
-_AS_GOOD = 1.02  # of the least compressed
-_CONTRAST, _LEAST_STEP = 0.1, 3.0  # of the steps between pixels the largest hundredth, and grey levels: less is plain
-_FEWEST_POINTS = 100  # that are not plain, to say where the picture is
+_LONGEST_PX = 6000  # longer side at which pictures are decoded: large, as detail is in the pixels
+_OUTLINE_PX = 256  # the same, to see where a picture has plain margins
+_WHOLE = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]])  # outline of a picture without margins, as shares of the sides
+_ALL = 0.95  # share of another's view from which an image shows all of it; the rest may be the homography's error
+_AS_FINE = 0.98  # share of the highest resolution from which stored sizes count as equally fine
+_BLOCKS = 0.15  # blockiness may differ by this much and say nothing
+_AS_GOOD = 1.02  # ratio of compression up to which files count as equally compressed
+_CONTRAST = 0.1  # share of the 99 % quantile of the steps between pixels below which a place is plain,
+_LEAST_STEP = 3.0  # and grey levels below which it is in any case
+_FEWEST_POINTS = 100  # pixels that are not plain, to find the margins by
 _LOSSLESS = frozenset(("BMP", "PNG", "PPM", "QOI", "RAW", "TIFF"))
 
 NOT_COMPARED = "its pixels could not be compared with the original's"
@@ -41,21 +43,21 @@ NOT_COMPARED = "its pixels could not be compared with the original's"
 
 @dataclass(frozen=True, eq=False)
 class Contender:
-    """An image of a group, as far as it matters for which is the original.
+    """What is known of an image of a group to choose the original by.
 
     Attributes:
-        id: its number.
+        id: of the image.
         name: its first name.
-        path: of its file; None: not at hand as it was added.
-        placed: (3, 3), its px to px of one image of the group; None: not known.
-        negative: whether light and dark are swapped, against that image.
+        path: of its file; None: the file is not at hand as it was added.
+        placed: (3, 3), its px to px of one common image of the group; None: not known.
+        negative: whether light and dark are swapped, compared with that image.
         is_holder: whether the group's picture is only a small part of it.
         content: SHA-256.
         width: px.
         height: px.
         bytes: size of the file.
         format: of the file.
-        camera: that took it.
+        camera: that took it, by its metadata.
         taken: when, in ISO 8601.
     """
 
@@ -75,7 +77,7 @@ class Contender:
 
     @property
     def is_comparable(self) -> bool:
-        """Whether its pixels can be laid on another one's."""
+        """Whether its pixels can be compared with those of another image."""
         return self.path is not None and self.placed is not None
 
 
@@ -84,9 +86,9 @@ class Choice:
     """The original of a group.
 
     Attributes:
-        original: its number.
-        by: what decided.
-        own: of other images, by number, what they have that is not in the original; empty: nothing.
+        original: its id.
+        by: the criterion that decided.
+        own: of other images, by id, what they have that is not in the original; empty: nothing.
     """
 
     original: int
@@ -95,7 +97,13 @@ class Choice:
 
 
 def choose(contenders: Sequence[Contender]) -> Choice:
-    """Choose the original of a group; in a process of its own where paths are given, as files are decoded."""
+    """Choose the original of a group. Files with a path are decoded: call it in a process of its own.
+
+    >>> from dataclasses import replace
+    >>> one = Contender(1, "a.jpg", None, np.eye(3), False, False, "0f", 640, 480, 9000, "JPEG", None, None)
+    >>> choose([one, replace(one, id=2, content="1e", camera="Canon")])
+    Choice(original=2, by="a camera's metadata", own={})
+    """
     try:
         return _Choosing(contenders).choice()
     finally:
@@ -103,12 +111,14 @@ def choose(contenders: Sequence[Contender]) -> Choice:
 
 
 class _Choosing:
+    """The images that are left (``left``), and the last criterion that dropped any (``by``)."""
+
     def __init__(self, contenders: Sequence[Contender]) -> None:
         self._all = contenders
-        self._best: Contender | None = None  # what the others' pixels were compared with
+        self._best: Contender | None = None  # the one that the others' pixels were compared with
         self.by = "pasted into the others"
         self.left = [one for one in contenders if one.placed is not None and not one.is_holder]
-        if len(self.left) == 1:  # of what is there by a person's word only, nothing can be compared
+        if len(self.left) == 1:  # the user's verdicts made this group: any of it may be the original
             self.left = [one for one in contenders if not one.is_holder]
         if len(self.left) == len(contenders):
             self.by = "the only one"
@@ -143,13 +153,13 @@ class _Choosing:
         return Choice(original.id, self.by, own)
 
     def _keep(self, by: str, which: Callable[[Contender], bool]) -> None:
-        """Drop those that are worse, if any are better."""
+        """Keep the images that meet a criterion, if some do and some do not."""
         kept = [one for one in self.left if which(one)]
         if 0 < len(kept) < len(self.left):
             self.left, self.by = kept, by
 
     def _keep_showing_most(self) -> None:
-        """Drop what lacks a part of the scene that another shows; where all do, all but the largest."""
+        """Drop images that lack a part of the scene that another shows; if all do, keep the largest."""
         seen = {one.id: (_outline(one), _frame(one)) for one in self.left}
         areas = {number: _area(outline) for number, (outline, _) in seen.items()}
 
@@ -166,9 +176,9 @@ class _Choosing:
         self._keep("shows the most", lacks_nothing)
 
     def _keep_detailed(self) -> dict[int, Comparison | None]:
-        """Drop what resolves less than another; return what the best is beside each of the others.
+        """Drop images that resolve less than another; return how the best compares with each of the others.
 
-        The best resolves as much as any, and was not made of another that does.
+        The best resolves at least as much as any other, and was not made from one that resolves as much.
         """
         best, *others = sorted(self.left, key=lambda one: (-_density(one), one.content))
         least = _AS_FINE * _density(best)
@@ -187,14 +197,14 @@ class _Choosing:
         return known
 
     def _keep_lossless(self, known: Mapping[int, Comparison | None]) -> None:
-        """Where pixels differ between a format that loses some and one that does not, it was the former."""
+        """Prefer lossless files if a lossy and a lossless one differ: the compression changed the pixels."""
         differing = {number for number, beside in known.items() if beside is not None and not beside.alike}
         kinds = {one.format in _LOSSLESS for one in self.left if one.id in differing}
         if self._best is not None and kinds - {self._best.format in _LOSSLESS}:
             self._keep("least compressed", lambda one: one.format in _LOSSLESS)
 
     def _keep_least_compressed(self) -> None:
-        """Compare like with like: the quantisation of JPEG files, bytes a pixel within another format."""
+        """Within one format: by the quantisation of JPEG files, by the bytes per pixel of others."""
         formats = {one.format for one in self.left}
         if len(formats) > 1 or formats <= _LOSSLESS:
             return
@@ -203,6 +213,7 @@ class _Choosing:
 
 
 def _own(one: Contender, original: Contender, known: Mapping[int, Comparison | None]) -> str:
+    """What an image has that its original has not; empty: nothing."""
     assert one.path is not None
     assert original.path is not None
     if holds_more(one.path, one.format):
@@ -220,18 +231,18 @@ def _own(one: Contender, original: Contender, known: Mapping[int, Comparison | N
 
 
 def _beside(first: Contender, second: Contender) -> Comparison | None:
-    """What one image is beside another; None where it cannot be told."""
+    """How the pixels of one image compare with those of another; None if they cannot be compared."""
     assert first.path is not None
     assert second.path is not None
     try:
         a, b = _grey(first.path).pixels, _grey(second.path).pixels
-        return compared(a, 255 - b if first.negative != second.negative else b, _way(first, second))
+        return compare_detail(a, 255 - b if first.negative != second.negative else b, _way(first, second))
     except ImageError:
         return None
 
 
 def _way(one: Contender, other: Contender) -> Matrix:
-    """(3, 3): px of one picture as it is decoded to px of the other, likewise."""
+    """(3, 3): px of one decoded picture to px of the other decoded one."""
     assert one.path is not None
     assert other.path is not None
     assert one.placed is not None
@@ -240,25 +251,25 @@ def _way(one: Contender, other: Contender) -> Matrix:
     return np.asarray(np.linalg.inv(others) @ np.linalg.inv(other.placed) @ one.placed @ own, np.float64)
 
 
-@lru_cache(maxsize=2)  # the finest so far, and what is beside it
+@lru_cache(maxsize=2)  # the finest so far, and the one that it is compared with
 def _grey(path: str) -> GreyImage:
     return load_grey(path, longest_px=_LONGEST_PX)
 
 
 def _frame(one: Contender) -> NDArray[np.float32]:
-    """(4, 2): the corners of an image, in px of the one that it is placed on."""
+    """(4, 2): the corners of an image, in px of the common image."""
     return _placed(one, _WHOLE)
 
 
 def _outline(one: Contender) -> NDArray[np.float32]:
-    """(N, 2): what an image shows of the scene, in px of the one that it is placed on.
+    """(N, 2): the part of the scene that an image shows, in px of the common image.
 
-    What is plain along its borders is none of it: margins, and the corners that a turned picture leaves.
+    Plain parts along its borders do not count: margins, and the corners that turning a picture adds.
     """
     outline = _WHOLE
     if one.path is not None:
         with contextlib.suppress(ImageError):
-            outline = _hull(load_grey(one.path, longest_px=256).pixels)
+            outline = _hull(load_grey(one.path, longest_px=_OUTLINE_PX).pixels)
     return _placed(one, outline)
 
 
@@ -277,13 +288,13 @@ def _shared(outline: NDArray[np.float32], frame: NDArray[np.float32]) -> float:
 
 
 def _density(one: Contender) -> float:
-    """Px of an image for each px of the one that it is placed on, along a side."""
+    """Resolution of an image: its px per px of the common image, along a side."""
     area = _area(_frame(one))
     return float((one.width * one.height / area) ** 0.5) if area > 0 else 0.0
 
 
 def _hull(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(N, 2): the convex hull of all that is not plain, x and y as shares of the sides."""
+    """(N, 2): convex hull of all that is not plain; x, then y, as shares of the sides."""
     values = pixels.astype(np.float32)
     steps = np.zeros_like(values)
     steps[:, 1:] = np.abs(np.diff(values, axis=1))
@@ -297,7 +308,7 @@ def _hull(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def _blockiness(one: Contender) -> float:
-    """How much larger steps are between blocks of 8 px than within them, as JPEG leaves it in files of any format."""
+    """Ratio of the steps between blocks of 8 px to those within: above 1 after JPEG, whatever format came later."""
     assert one.path is not None
     try:
         pixels = _grey(one.path).pixels.astype(np.int16)
@@ -312,12 +323,12 @@ def _blockiness(one: Contender) -> float:
 
 
 def _quantisation(one: Contender) -> float | None:
-    """Sum of the steps of a JPEG file's first table; None for other files."""
+    """Sum of a JPEG file's first quantisation table; None for other files."""
     if one.path is None or one.format != "JPEG":
         return None
     try:
         with Image.open(one.path) as image:
             tables = getattr(image, "quantization", None)
             return float(sum(tables[0])) if tables else None
-    except Exception:  # it was there a moment ago
+    except Exception:  # the file was there a moment ago
         return None

@@ -1,11 +1,12 @@
 """Two registered pictures -> which of them resolves more of what they show, measured on their pixels.
 
-In windows of the finer one both are laid on one another, and compared by bands of frequencies. Where their spectra are
-coherent both resolve the same, be it stronger in one of them: sharpening amplifies, and adds nothing. A band that only
-one of them has is detail, as long as it is neither what interpolation leaves nor noise, which grows with frequency.
-Constants were set on edits of scikit-image's photos (``tests/test_original.py``) and of 77 others: of a photo at half
-the size and its source, slope and energy beyond are 0.3 to 1.4 and 0.43 to 3.1; of one at double size 0.18 to 0.38 and
-0.1 to 0.26.
+In windows of the finer one both are laid on one another and compared by frequency bands. Where their spectra are
+coherent both resolve the same, even if it is stronger in one of them: sharpening amplifies, and adds nothing. A band
+that only one of them has is detail, unless it is what interpolation leaves, or noise, which grows with frequency.
+
+The constants were set on edits of scikit-image's photos (``tests/grouping/test_detail.py``) and of 77 others. For a
+photo against its copy at half the size, slope (growth of the amplitude) and energy beyond the copy's resolution are 0.3
+to 1.4 and 0.43 to 3.1; for a copy at double size against the photo 0.18 to 0.38 and 0.1 to 0.26.
 """
 
 from __future__ import annotations
@@ -18,39 +19,42 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.geometry import Matrix, project
-from featmatch.regions import polygon_area, shared_region
+from featmatch.geometry.maps import Matrix, project
+from featmatch.geometry.regions import polygon_area, shared_region
 
 _opencv: Any = cv2  # its type stubs differ from release to release
 
-_WINDOW_PX = (256, 128, 64)  # the largest that fits
-_MOST_WINDOWS = 4  # those with most to see
-_EDGES = np.append(0.5 * 2.0 ** (-np.arange(6, 0, -1) / 2), 0.48)  # of six bands of half an octave, cycles a px
+_WINDOW_PX = (256, 128, 64)  # sides; the largest that fits is used
+_MOST_WINDOWS = 4  # those with the most structure
+_EDGES = np.append(0.5 * 2.0 ** (-np.arange(6, 0, -1) / 2), 0.48)  # of six bands of half an octave, cycles per px
 _CENTRES = np.sqrt(_EDGES[:-1] * _EDGES[1:])
-_ONE_RASTER = 0.01  # by which a map may seem to stretch or turn a picture of the same raster
+_ONE_RASTER = 0.01  # scale and turn that a homography may err by between two pictures of the same pixel raster
 _SAME_PICTURE = 0.7  # correlation of windows that show the same
-_SAME_SCALE = 0.92  # sides that differ by less are of one size
-_MADE_UP = 0.35  # energy that the smaller picture has no pixels for, over the band below it; interpolation leaves less
-_SOME_DETAIL = 0.15  # energy of the finest bands that is not in the other picture, over that of the band below them
-_MORE_DETAIL = 2.5  # times as much as the other has of its own
-_INTERPOLATED = 0.48  # growth of the amplitude from the third finest band to the finest; interpolation leaves less
-_COHERENT = 0.8  # so much, and both have something in a band
-_ALIKE = 0.985  # coherence of the finest band of two pictures neither of which has lost anything
-_NOISE = 1.1  # growth of the amplitude from the third finest band to the finest; pictures fall off
-_AMPLIFIED = 0.5  # coherence of the finest band: what strong sharpening clips is less, but not detail,
-_MOST_GAIN = 6.0  # with amplitudes so many times as large at most; what has been blurred lost more
-_GAIN = 0.2  # of the finest bands, log: above it one is sharpened, or the other blurred
-_NATURAL = 0.72  # growth of the amplitude from the third finest band to the finest in photos: the median
-_BLUR_GROWTH = 4.5  # times as large is the log gain of the finest band as that of the third where the other is blurred
+_SAME_SCALE = 0.92  # ratio of the sides above which two pictures have one size
+_COHERENT = 0.8  # coherence from which both pictures have the structure of a band in common
+# Of the energy that one picture has alone, over that of the band below:
+_MADE_UP = 0.35  # less, beyond the resolution of the smaller picture, is what interpolation leaves
+_SOME_DETAIL = 0.15  # from this much on, in the finest bands, it is detail,
+_MORE_DETAIL = 2.5  # if it is more than this times what the other picture has alone
+# Of the slope, the growth of the amplitude from the third finest band to the finest:
+_INTERPOLATED = 0.48  # below it a picture was enlarged
+_NATURAL = 0.72  # median of photos
+_NOISE = 1.1  # above it there is noise: pictures fall off
+_ALIKE = 0.985  # coherence of the finest band from which neither picture has lost anything
+# Clipping by strong sharpening lowers the coherence, but is no detail. The finest band is only amplified with
+_AMPLIFIED = 0.5  # at least this coherence,
+_MOST_GAIN = 6.0  # and at most this ratio of amplitudes (a blurred picture has lost more)
+_GAIN = 0.2  # log gain of the finest bands above which one picture was sharpened, or the other blurred
+_BLUR_GROWTH = 4.5  # log gain of the finest band over that of the third, above which the other picture was blurred
 
 
 class Comparison(NamedTuple):
-    """What the first of two pictures is beside the second.
+    """How the first of two pictures compares with the second.
 
     Attributes:
-        detail: 1: it resolves more, -1: less, 0: both the same.
-        made: 1: it was made of the other by enlarging, reducing or sharpening; -1: the other of it; 0: neither.
-        alike: whether neither has lost anything, as by compression.
+        detail: 1: it resolves more, -1: less, 0: the same.
+        made: 1: it was made from the other by enlarging, reducing or sharpening; -1: the other from it; 0: neither.
+        alike: whether neither has lost anything, as it would by compression.
     """
 
     detail: int
@@ -58,35 +62,35 @@ class Comparison(NamedTuple):
     alike: bool = False
 
     def back(self) -> Comparison:
-        """What the second is beside the first."""
+        """How the second compares with the first."""
         return Comparison(-self.detail, -self.made, self.alike)
 
 
-def compared(first: NDArray[np.uint8], second: NDArray[np.uint8], second_from_first: Matrix) -> Comparison | None:
-    """Compare two pictures where they show the same.
+def compare_detail(first: NDArray[np.uint8], second: NDArray[np.uint8], second_from_first: Matrix) -> Comparison | None:
+    """Compare what two pictures resolve, where they show the same.
 
     Args:
         first: (h, w) uint8, grey.
-        second: (h, w) uint8, grey; of one tone with the first, so a negative must be turned back.
-        second_from_first: (3, 3), px to px, to within some px.
+        second: (h, w) uint8, grey; a negative must be inverted before.
+        second_from_first: (3, 3), px to px; it may be off by a few px.
 
     Returns:
-        None where they share too little, or cannot be registered.
+        The comparison; None if they share too little, or cannot be registered.
     """
     size, other_size = first.shape[::-1], second.shape[::-1]
     region = shared_region(second_from_first, size, other_size)
-    area = polygon_area(region) if len(region) else 0.0
+    area = polygon_area(region)
     if not area > 0:
         return None
     growth = (polygon_area(project(second_from_first, region)) / area) ** 0.5
     if growth > 1:
-        back = compared(second, first, np.asarray(np.linalg.inv(second_from_first), np.float64))
+        back = compare_detail(second, first, np.asarray(np.linalg.inv(second_from_first), np.float64))
         return back and back.back()
     return _judged(_spectra(first, second, second_from_first), growth)
 
 
 class _Spectra(NamedTuple):
-    """Of six bands: the energy of the finer picture and of the coarser, (6,), and how coherent they are, (6,)."""
+    """By frequency band, (6,) each: energy of the finer and of the coarser picture, and their coherence (0 to 1)."""
 
     fine: NDArray[np.float64]
     coarse: NDArray[np.float64]
@@ -94,16 +98,18 @@ class _Spectra(NamedTuple):
 
 
 def _judged(seen: _Spectra | None, growth: float) -> Comparison | None:
+    """How the finer picture compares with the coarser one, of which a side has ``growth`` times as many px."""
     if seen is None or seen.coherence[0] < _COHERENT:
         return None
     slope = (seen.fine[-1] / seen.fine[-3]) ** 0.5
     if growth < _SAME_SCALE:
-        beyond = min(int(np.searchsorted(_CENTRES, 0.5 * growth)), len(_CENTRES) - 1)  # first band of the finer alone
+        # From the first band on that the coarser picture has no px for:
+        beyond = min(int(np.searchsorted(_CENTRES, 0.5 * growth)), len(_CENTRES) - 1)
         own = float((seen.fine[beyond:] * (1 - seen.coherence[beyond:] ** 2)).sum() / seen.fine[beyond - 1])
         if own < _MADE_UP and slope < _INTERPOLATED:
             return Comparison(0, 1)
         return Comparison(int(own > _SOME_DETAIL and slope < _NOISE), -1)
-    # What is sharpened has more energy in all bands; what is blurred may have nothing to be measured by.
+    # The third finest band is the measure. If they are not coherent there, one is blurred: measure by the sharper one.
     below = [seen.fine[-3], seen.coarse[-3]]
     if seen.coherence[-3] < _COHERENT:
         below = [max(below)] * 2
@@ -124,14 +130,14 @@ def _judged(seen: _Spectra | None, growth: float) -> Comparison | None:
 def _sharpened(seen: _Spectra) -> int:
     """Whether the finer picture is the other one sharpened (1), or the other way round (-1), of two alike in detail."""
     gains = np.log(seen.fine / seen.coarse) / 2
-    gains = gains - gains[0] / 2  # contrast as a whole is no sharpening
-    # What is not coherent may be noise of either: of that no gain can be told.
+    gains = gains - gains[0] / 2  # more contrast is not sharpening
+    # What is not coherent may be noise, so the gain is only as sure as the coherence.
     gains = np.sign(gains) * np.maximum(np.abs(gains) + np.log(np.clip(seen.coherence, 1e-9, 1)), 0)
     gain = max(gains[-2:], key=abs)
     if abs(gain) < _GAIN:
         return 0
-    # Blur grows with the square of the frequency; sharpening soon reaches its strength. Where the finest bands alone
-    # differ it may be either, and the source is the one that falls off as photos do.
+    # The effect of blur grows with the square of the frequency, that of sharpening soon levels out. If only the finest
+    # bands differ it may be either, and the source is the one whose slope is nearer to that of photos.
     is_blurred = False
     if abs(gain) > _BLUR_GROWTH * abs(gains[2]):
         sharper, other = (seen.fine, seen.coarse) if gain > 0 else (seen.coarse, seen.fine)
@@ -158,7 +164,7 @@ def _spectra(fine: NDArray[np.uint8], coarse: NDArray[np.uint8], coarse_from_fin
 def _windows(
     fine: NDArray[np.uint8], coarse: NDArray[np.uint8], coarse_from_fine: Matrix
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Squares of the finer picture, with the coarser one as seen there, registered to a fraction of a px."""
+    """Square windows of the finer picture, each with the coarser one warped onto it, to a fraction of a px."""
     height, width = fine.shape
     limits = np.array(coarse.shape[::-1]) - 1
     for side in _WINDOW_PX:
@@ -171,18 +177,18 @@ def _windows(
                     window = fine[top : top + side, left : left + side].astype(np.float32)
                     found.append((-float(_opencv.Laplacian(window, cv2.CV_32F).std()), left, top, window))
         found.sort(key=lambda one: one[:3])
-        registered = 0
+        is_registered = False
         for _, left, top, window in found[:_MOST_WINDOWS]:
             other = _registered(window, coarse, coarse_from_fine @ [[1, 0, left], [0, 1, top], [0, 0, 1]])
             if other is not None:
-                registered += 1
+                is_registered = True
                 yield window, other
-        if registered:
+        if is_registered:
             return
 
 
 def _registered(window: NDArray[np.float32], coarse: NDArray[np.uint8], way: Matrix) -> NDArray[np.float32] | None:
-    """The coarser picture as seen in a window, once the way there has been corrected by an affine map."""
+    """The coarser picture warped onto a window, with an affine correction of the map; None if they do not agree."""
     side = len(window)
     ways = [way for way in (_corrected(window, coarse, way), _straight(way, side)) if way is not None]
     found = [_seen(coarse, way, side) for way in ways]
@@ -202,7 +208,7 @@ def _smooth(window: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _corrected(window: NDArray[np.float32], coarse: NDArray[np.uint8], way: Matrix) -> Matrix | None:
-    """The way on which the pictures agree best; None where there is none near."""
+    """The map on which the pictures agree best; None if none is found nearby."""
     side = len(window)
     smooth, other = _smooth(window), _smooth(_seen(coarse, way, side))
     taper = np.outer(np.hanning(side), np.hanning(side))
@@ -218,9 +224,9 @@ def _corrected(window: NDArray[np.float32], coarse: NDArray[np.uint8], way: Matr
 
 
 def _straight(way: Matrix, side: int) -> Matrix | None:
-    """The way where both pictures have one raster, as those of one size mostly do; None where it leads elsewhere.
+    """A shift by whole px, if both pictures may have one raster, as those of one size mostly have; else None.
 
-    Nothing has to be interpolated then, and what was sharpened beyond white and black misleads any correction.
+    Then nothing has to be interpolated; and clipping by strong sharpening misleads any finer correction.
     """
     if np.abs(way[:2, :2] / way[2, 2] - np.eye(2)).max() >= _ONE_RASTER:
         return None

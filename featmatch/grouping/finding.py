@@ -1,67 +1,58 @@
-"""An index -> its groups: what is new is compared, a block of images after the other, remembered, and joined."""
+"""An index -> its groups: new images are compared block by block, their pairs are saved, and all pairs are joined."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.answers import relation_of
 from featmatch.errors import FeatmatchError, StoreError
-from featmatch.geometry import GeometryOptions
+from featmatch.geometry.matches import GeometryOptions
 from featmatch.grouping import choices
 from featmatch.grouping.choosing import NOT_COMPARED, Choice, Contender, choose
 from featmatch.grouping.clustering import Cluster, ImageSize, Placed, cluster
 from featmatch.grouping.groups import Group, Groups, Member
 from featmatch.grouping.joining import JoiningOptions, stored_images
 from featmatch.grouping.marking import marked
-from featmatch.grouping.pairs import Pair, pairs_of
+from featmatch.grouping.pairs import Collection, Pair, pairs_of
 from featmatch.grouping.remembered import Remembered, recall, remember
 from featmatch.grouping.standing import Standings
-from featmatch.store.catalog import Catalog, ImageRecord
-from featmatch.store.writing import writing
-from featmatch.workers import Lost, in_order
+from featmatch.proof.relation import relation_of
+from featmatch.store.catalog import Catalog
+from featmatch.store.reader import Reader
+from featmatch.store.records import ImageRecord
+from featmatch.store.writing import hold_writer_lock
+from featmatch.system.progress import Progress
+from featmatch.system.workers import Lost, in_order, processes_for
 
-if TYPE_CHECKING:
-    from featmatch.index import Index
-
-Progress = Callable[[int, int], None]
-
-_BLOCK_IMAGES = 100  # compared as one task, and remembered as one record
-_FEW_IMAGES = 200  # starting a process takes longer than comparing so few
+_BLOCK_IMAGES = 100  # images that are compared as one task, and saved as one record
+_FEW_IMAGES = 200  # new images up to which starting processes takes longer than comparing
 _BLOCK_SECONDS = 3600.0
 _known_places: WeakKeyDictionary[Catalog, dict[int, int]] = WeakKeyDictionary()
-_CHOICE_SECONDS = 60.0  # for a group, and so much more for each ten images
+_CHOICE_SECONDS = 60.0  # to choose an original, and as much again for each ten images of the group
 
 
-def find_groups(
-    index: Index,
-    *,
-    jobs: int,
-    progress: Progress,
-) -> Groups:
-    """All groups of an index, the largest first; ``Index.groups`` has the arguments."""
-    index.refresh()
-    catalog = index.snapshot.catalog
+def find_groups(reader: Reader, *, jobs: int, progress: Progress) -> Groups:
+    """Find all groups of an index, the largest first; ``Index.groups`` explains the arguments."""
+    reader.refresh()
+    catalog = reader.snapshot.catalog
     sizes: dict[int, ImageSize] = {}
     names: Counter[int] = Counter()
     for record in catalog.images():
         names[record.id] += 1
         sizes[record.id] = ImageSize(record.width, record.height, record.sha256)
     digests = {image: int(size.content[:16], 16) for image, size in sizes.items()}
-    known = recall(index.folder, digests)
-    unremembered = _compare_new(index, known, digests, jobs, progress)
+    known = recall(reader.folder, digests)
+    unremembered = _compare_new(reader, known, digests, jobs, progress)
     records: dict[int, list[ImageRecord]] = {}
-    standings = Standings(index.path_of)
+    standings = Standings(reader.path_of)
     chosen_of: dict[int, Choice] = {}
 
     def originals(clusters: Sequence[Cluster]) -> list[int]:
@@ -75,12 +66,12 @@ def find_groups(
         chosen_of.update({choice.original: choice for choice in chosen})
         return [choice.original for choice in chosen]
 
-    clusters = cluster(sizes, known.pairs, index.options.detector, catalog.verdicts(), originals)
+    clusters = cluster(sizes, known.pairs, reader.options.detector, catalog.verdicts(), originals)
     joined = {image for found in clusters for image in found.members}
     groups = [_group(found, chosen_of[found.original].by, sizes, records) for found in clusters]
     groups += [Group((_original(records[image]),)) for image in records.keys() - joined]
     own = {image: said for choice in chosen_of.values() for image, said in choice.own.items()}
-    standings.look_again()  # choosing took its time
+    standings.look_again()  # files may have changed while originals were chosen
     groups = marked(groups, standings, own)
     return Groups(sorted(groups, key=lambda group: (-len(group), group.original.names[0])), unremembered)
 
@@ -88,7 +79,7 @@ def find_groups(
 def contenders_of(
     found: Cluster, records: Mapping[int, Sequence[ImageRecord]], standings: Standings
 ) -> list[Contender]:
-    """The images of a group, to choose its original from."""
+    """What is known of each image of a group, to choose the original by."""
     contenders = []
     for image, placed in found.members.items():
         first = min(records[image], key=lambda record: standings.order(record.name))
@@ -104,11 +95,11 @@ def contenders_of(
 
 
 def _choices(groups: Sequence[Sequence[Contender]], jobs: int) -> Iterator[Choice]:
-    """The originals of groups. Files are decoded in other processes; a group that ends one goes by what is stored."""
-    known = choices.recalled(groups)
+    """Choose the originals of groups, in other processes; a group whose process is lost goes by what is stored."""
+    known = choices.recall(groups)
     new = [group for group, choice in zip(groups, known, strict=True) if choice is None]
     there = [group for group in new if any(one.path for one in group)]
-    processes = min(os.cpu_count() or 1 if jobs < 0 else jobs, max(len(there), 1))
+    processes = processes_for(jobs, len(there))
     seconds = _CHOICE_SECONDS * (1 + max(map(len, there), default=0) / 10)
     results = in_order(choose, [(group,) for group in there], jobs=processes, seconds=seconds)
     with contextlib.closing(results):
@@ -116,15 +107,15 @@ def _choices(groups: Sequence[Sequence[Contender]], jobs: int) -> Iterator[Choic
             choice = before or (next(results) if any(one.path for one in group) else None)
             if not isinstance(choice, Choice):  # no file is at hand, or the process was lost
                 choice = choose([replace(one, path=None) for one in group])
-            elif before is None and NOT_COMPARED not in choice.own.values():  # another time it may be compared
+            elif before is None and NOT_COMPARED not in choice.own.values():  # those may be compared another time
                 choices.keep(group, choice)
             yield choice
 
 
 def _compare_new(
-    index: Index, known: Remembered, digests: Mapping[int, int], jobs: int, progress: Progress
+    reader: Reader, known: Remembered, digests: Mapping[int, int], jobs: int, progress: Progress
 ) -> str | None:
-    """Compare what was not compared before; the reason for which that could not be remembered, if any."""
+    """Compare the images that were not compared before; return why the pairs could not be saved, or None."""
     new = sorted(digests.keys() - known.compared)
     done, kept = len(digests) - len(new), 0
     progress(done, len(digests))
@@ -136,16 +127,16 @@ def _compare_new(
         if not waiting:
             return
         try:
-            with writing(index.folder):
+            with hold_writer_lock(reader.folder):
                 images = [image for block, _ in waiting for image in block]
-                remember(index.folder, images, [pair for _, pairs in waiting for pair in pairs], digests)
+                remember(reader.folder, images, [pair for _, pairs in waiting for pair in pairs], digests)
             waiting.clear()
             reason = None
         except StoreError as error:
             reason = str(error)
 
     try:
-        with contextlib.closing(_compared(index, new, known, jobs)) as results:
+        with contextlib.closing(_compared(reader, new, known, jobs)) as results:
             for block, pairs in results:
                 known.add(block, pairs)
                 waiting.append((block, pairs))
@@ -153,25 +144,24 @@ def _compare_new(
                 keep()
                 progress(done + kept, len(digests))
     finally:
-        keep()  # another writer may have ended meanwhile
+        keep()  # another writer may have released the lock meanwhile
     return reason
 
 
 def _compared(
-    index: Index, new: Sequence[int], known: Remembered, jobs: int
+    reader: Reader, new: Sequence[int], known: Remembered, jobs: int
 ) -> Generator[tuple[list[int], list[Pair]], None, None]:
-    """Blocks of new images with the pairs that they make, in order."""
+    """Compare new images; yield them block by block with the pairs that they make."""
     blocks = [list(new[start : start + _BLOCK_IMAGES]) for start in range(0, len(new), _BLOCK_IMAGES)]
-    # Nearly always all numbers are higher than those compared before; those that are not come before all others, too.
+    # New images nearly always have the highest ids. Where one was compared before that has a higher id than a new one,
+    # it counts as earlier all the same, so that no pair is left out.
     earlier = np.array(sorted(image for image in known.compared if new and image > new[0]), np.int64)
     if jobs == 1 or len(new) <= _FEW_IMAGES:
         for block in blocks:
-            yield block, compare_block(index, block, earlier)
+            yield block, compare_block(reader, block, earlier)
         return
-    import joblib
-
-    tasks = ((str(index.folder.absolute()), block, earlier) for block in blocks)
-    processes = jobs if jobs > 0 else max(joblib.cpu_count() + 1 + jobs, 1)
+    tasks = ((str(reader.folder.absolute()), block, earlier) for block in blocks)
+    processes = processes_for(jobs, len(blocks))
     results = in_order(_compare_in_process, tasks, jobs=processes, seconds=_BLOCK_SECONDS)
     with contextlib.closing(results):
         for block, pairs in zip(blocks, results, strict=True):
@@ -180,19 +170,20 @@ def _compared(
             yield block, pairs
 
 
-def compare_block(index: Index, block: Sequence[int], earlier: NDArray[np.int64]) -> list[Pair]:
-    """The pairs that some images make with those of lower numbers, and with ``earlier``."""
-    snapshot = index.snapshot
+def compare_block(reader: Reader, block: Sequence[int], earlier: NDArray[np.int64]) -> list[Pair]:
+    """Compare images with all of lower ids, and with ``earlier``."""
+    snapshot = reader.snapshot
     segments = tuple(snapshot.segments.values())
     places = _places(snapshot.catalog)
-    listed = np.fromiter(places, np.int64)  # a damaged segment may hold others
+    listed = np.fromiter(places, np.int64)  # a damaged segment may name others
     live = [np.isin(segment.ids, listed) for segment in segments]
-    images = sorted(stored_images(segments, block, index.options.detector), key=lambda image: image.id)
-    return pairs_of(images, segments, live, earlier, index.vocabulary, places, JoiningOptions(), GeometryOptions())
+    images = sorted(stored_images(segments, block, reader.options.detector), key=lambda image: image.id)
+    collection = Collection(segments, live, reader.vocabulary, places)
+    return pairs_of(images, collection, earlier, JoiningOptions(), GeometryOptions())
 
 
 def _places(catalog: Catalog) -> dict[int, int]:
-    """Where each image comes in the order of the contents."""
+    """By image id, its place in the order of the contents (SHA-256); read once for each state of the catalogue."""
     if catalog not in _known_places:
         rows = catalog.rows("SELECT id FROM images ORDER BY sha256")
         _known_places[catalog] = {image: place for place, (image,) in enumerate(rows)}
@@ -200,19 +191,17 @@ def _places(catalog: Catalog) -> dict[int, int]:
 
 
 def _compare_in_process(folder: str, block: Sequence[int], earlier: NDArray[np.int64]) -> list[Pair]:
-    index = _index(folder)
-    index.refresh()
-    return compare_block(index, block, earlier)
+    reader = _reader(folder)
+    reader.refresh()
+    return compare_block(reader, block, earlier)
 
 
 @lru_cache(maxsize=1)
-def _index(folder: str) -> Index:
+def _reader(folder: str) -> Reader:
     import cv2
 
-    from featmatch.index import Index
-
     cv2.setNumThreads(1)  # the processes share the cores already
-    return Index.open(Path(folder))
+    return Reader(Path(folder))
 
 
 def _group(

@@ -1,4 +1,4 @@
-"""What grouping says: groups of images that are copies of one another, each with its original first."""
+"""The result of grouping: groups of images that are copies of one another, each with its original first."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.formats import split_page
+from featmatch.names import split_page
 
 if TYPE_CHECKING:
-    from featmatch.answers import Relation
+    from featmatch.proof.relation import Relation
 
-_AS_IT_IS = 0.02  # scales nearer to 1 than this are the same size
+_AS_IT_IS = 0.02  # scales nearer to 1 than this count as the same size
 _SIZES = {0.25: "a quarter of the size", 0.5: "half size", 2.0: "double size"}
 
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """One image of a group: files that are the same to the byte are one image under several names.
+    """One image of a group. Files that are the same to the byte are one image with several names.
 
     Attributes:
         id: the image's number in the index.
@@ -30,12 +30,12 @@ class Member:
         width: px, as displayed.
         height: px, as displayed.
         bytes: size of the file.
-        relation: what was done to the group's original to get this image; None for the original.
+        relation: what was done to the original to get this image; None for the original.
         probability: that the two are copies of one another, in whole or in part; 1 for the original.
         homography: (3, 3) float64, maps px of this image to px of the original; None for the original.
         inliers: feature pairs that agree with it; 0 for the original.
-        accepted: whether it is here by a person's word alone: then there is no relation, nor a homography.
-        same_file: those of the names that are further names of a file of the group: other spellings, and links.
+        accepted: whether it is here only because the user accepted it: then it has no relation and no homography.
+        same_file: those of its names that are further names of one of its files: other spellings, and links.
     """
 
     id: int
@@ -51,13 +51,19 @@ class Member:
     same_file: tuple[str, ...] = ()
 
     def said_of(self, name: str) -> str:
-        """The description, or for other names of the image what they are."""
+        """What is said beside a name: the description, "identical bytes" or "same file" for further names."""
         if name in self.same_file:
             return "same file"
         return self.description() if name == self.names[0] else "identical bytes"
 
     def description(self) -> str:
-        """The relation in words: "JPEG copy", "same at half size", "mirrored", "crop of, rotated 17°", and the like."""
+        """The relation in words.
+
+        >>> from featmatch import Relation
+        >>> copy = Relation("copy", rotation_deg=0.0, scale=0.5, mirrored=True, negative=False)
+        >>> Member(2, ("b.jpg",), 320, 240, 9_000, copy, 0.99, np.diag([2.0, 2, 1]), 80).description()
+        'mirrored, same at half size'
+        """
         relation = self.relation
         if relation is None:
             return "accepted as a copy" if self.accepted else "original"
@@ -99,11 +105,11 @@ class Group:
     """Images that are copies of one another, in whole or in part.
 
     Attributes:
-        members: the original first, then by name. A single one has several names: the same bytes in several files.
-        marked: names of files that can go: when all marked files of all groups are gone, the file of each original is
-            still there. It was looked at; where it is not at hand as it was added, none is marked.
-        spared: the other names, and why they are not marked.
-        original_by: what decided which image is the original, as "shows the most" (``docs/groups.md``).
+        members: the original first, then by name. A group may have one member only: several files of the same bytes.
+        marked: names of files that can be deleted: when all marked files of all groups are gone, the file of each
+            original is still there. If that file is not at hand as it was added, none of the group is marked.
+        spared: all other names, and why they are not marked.
+        original_by: the criterion that decided which image is the original, as "shows the most" (``docs/groups.md``).
     """
 
     members: tuple[Member, ...]
@@ -113,11 +119,11 @@ class Group:
 
     @property
     def original(self) -> Member:
-        """The image of which the others are copies and crops."""
+        """The image that the others are copies and crops of."""
         return self.members[0]
 
     def __len__(self) -> int:
-        """Number of files: identical ones are counted each, several names of one file once."""
+        """Number of files. Identical files count each, several names of one file once."""
         return sum(len(member.names) - len(member.same_file) for member in self.members)
 
     def __iter__(self) -> Iterator[Member]:
@@ -138,8 +144,8 @@ class Groups(list[Group]):
     """The groups of an index, the largest first.
 
     Attributes:
-        unremembered: why what was found could not be kept in the index, so that it will be looked for again; None: it
-            was kept.
+        unremembered: why the pairs could not be saved in the index, so that the next call compares the images again;
+            None: they were saved.
     """
 
     def __init__(self, groups: Iterable[Group] = (), unremembered: str | None = None) -> None:

@@ -1,17 +1,18 @@
-"""Images as they are stored -> for each, those that share words and signatures with it.
+"""Stored images -> for each, its partners: the images that share words and signatures with it.
 
-The self-join of the posting lists, an image at a time: its stored features look up their own words, among the images
-that come before it. No image is decoded, nothing is extracted or assigned. In a closed vocabulary the words of the
-mirrored and of the negative picture follow from the stored ones (``Vocabulary.permuted``), and find such copies too.
+A self-join of the posting lists, one image at a time: its stored features look up their own words, among the images
+that come before it. No image is decoded, and no features are extracted or assigned to words. In a closed vocabulary
+the words of the mirrored and of the negative picture follow from the stored ones (``Vocabulary.permuted``), so that
+such copies are found as well.
 
-Either of two images finds the same hits in the other, since each feature has one word on both sides. So which of them
-is looked up does not matter, as long as what follows begins at the same one: ``TentativeMatches`` are made from that
-whose content (SHA-256) comes later, in an order that does not depend on where they are stored.
+Each feature has one word, so either of two images finds the same hits in the other, and it does not matter which one
+is looked up. What follows must begin at the same one, though: ``TentativeMatches`` lead from the image whose content
+(SHA-256) sorts later, in an order that does not depend on where the images are stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,24 +20,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.errors import StoreError, UsageError
-from featmatch.features import DESCRIPTOR_SIZE, Features
-from featmatch.geometry import FEWEST_MATCHES, TentativeMatches
-from featmatch.store.segment import Segment, restored
-from featmatch.symmetry import Variant, with_places_of
-from featmatch.vocabulary import Vocabulary, Words
-from featmatch.voting import Candidate, QueryWords, VotingOptions, shortlist
+from featmatch.features.extraction import DESCRIPTOR_SIZE, Features
+from featmatch.features.symmetry import Variant, with_places_of
+from featmatch.geometry.homography import FEWEST_MATCHES
+from featmatch.geometry.matches import Keypoints, TentativeMatches
+from featmatch.search.voting import Candidate, QueryWords, VotingOptions, shortlist
+from featmatch.store.postings import restored
+from featmatch.store.segment import Segment
+from featmatch.words.vocabulary import Vocabulary, Words
 
-_ROWS = 1 << 22  # postings looked at at once
+_ROWS = 1 << 22  # postings that are scanned at a time
 
 
 @dataclass(frozen=True)
 class JoiningOptions:
     """How images find their partners."""
 
-    hamming_limit: int = 22  # two features are alike that differ in at most this many of 64 bits; 0 to 32
-    sigma: float = 10.0  # bits; features at distance d weigh exp(-(d / sigma)^2)
-    partners: int = 30  # of each image that go on to verification, the variants of one counted each; 1 to 2500
-    longest_list: int = 20_000  # words that more features have say nothing, and are passed over; at least 1
+    hamming_limit: int = 22  # most of 64 bits in which the signatures of a hit differ; 0 to 32
+    sigma: float = 10.0  # bits, above 0; a hit at distance d has the weight exp(-(d / sigma)^2)
+    partners: int = 30  # of each image that are verified; each variant of a partner counts; 1 to 2500
+    longest_list: int = 20_000  # words with more features than this are skipped as too common; at least 1
 
     def __post_init__(self) -> None:
         if not (
@@ -47,12 +50,12 @@ class JoiningOptions:
 
 @dataclass(frozen=True)
 class StoredImage:
-    """One image as the index keeps it.
+    """One image as the index stores it.
 
     Attributes:
-        id: the catalogue's number.
-        features: places, sizes and angles of its features; their descriptors are not kept.
-        words: (N, 1), the word and the signature of each.
+        id: in the catalogue.
+        features: positions, sizes and angles of its N features; descriptors are not stored.
+        words: (N, 1), the word and the signature of each feature.
     """
 
     id: int
@@ -62,16 +65,16 @@ class StoredImage:
 
 @dataclass(frozen=True)
 class Partner:
-    """An image that shares features with one that was looked up; columns of N rows, one for each hit.
+    """An image that shares features with the image that was looked up; columns of N rows, one for each hit.
 
     Attributes:
-        id: the catalogue's number.
-        variant: in which they are alike.
+        id: in the catalogue.
+        variant: of the looked-up image that is like this one.
         own: (N,) features of the image that was looked up.
         other: (N,) features of this one.
-        own_numbers: (N,) int64, tells those of the first apart.
-        other_numbers: (N,) int64, tells those of this one apart.
-        distances: (N,) float64, bits in which the signatures differ.
+        own_numbers: (N,) int64, equal for hits of one feature of the looked-up image.
+        other_numbers: (N,) int64, equal for hits of one feature of this image.
+        distances: (N,) float64, number of bits in which the signatures differ.
     """
 
     id: int
@@ -83,24 +86,24 @@ class Partner:
     distances: NDArray[np.float64]
 
     def seen_from_there(self) -> Partner:
-        """As if this image had been looked up, and the other one found."""
+        """The same hits as if this image had been looked up, and the other one found."""
         return replace(
             self, own=self.other, other=self.own, own_numbers=self.other_numbers, other_numbers=self.own_numbers
         )
 
     def matches(self) -> TentativeMatches:
-        """The hits, from the variant of the image that was looked up to the other, the nearest first."""
+        """The hits, from the variant of the looked-up image to this one, the smallest distance first."""
         order = np.lexsort([*_columns(self.other), *_columns(self.own), self.distances])
         query, reference = with_places_of(_chosen(self.own, order), self.variant), _chosen(self.other, order)
         return TentativeMatches.between(
-            query.keypoints, query.angles, np.log2(np.maximum(query.sizes, 1)),
-            reference.keypoints, reference.angles, np.log2(np.maximum(reference.sizes, 1)),
+            Keypoints(query.keypoints, query.angles, np.log2(np.maximum(query.sizes, 1))),
+            Keypoints(reference.keypoints, reference.angles, np.log2(np.maximum(reference.sizes, 1))),
             costs=self.distances[order], query_rows=self.own_numbers[order], reference_rows=self.other_numbers[order],
         )  # fmt: skip
 
 
-def stored_images(segments: Sequence[Segment], ids: Sequence[int], detector: str) -> Iterator[StoredImage]:
-    """Images by their numbers, in the order of the segments; each segment is gone through once."""
+def stored_images(segments: Sequence[Segment], ids: Iterable[int], detector: str) -> Iterator[StoredImage]:
+    """Read images by their ids, in the order of the segments; each segment is scanned once."""
     wanted = np.array(sorted(ids), np.int64)
     for segment in segments:
         is_wanted = np.isin(segment.ids, wanted)
@@ -130,7 +133,7 @@ def _stored(segment: Segment, image: int, rows: NDArray[np.int64], detector: str
 
 
 def _features_at(segment: Segment, image: int, rows: NDArray[np.int64], detector: str) -> Features:
-    """Features of one image of a segment, as rows of the segment say."""
+    """Features of one image, from these rows of its segment."""
     width, height = int(segment.widths[image]), int(segment.heights[image])
     long_sides = np.full(len(rows), max(width, height), np.int32)
     keypoints, angles, octaves = restored(segment.postings, rows, long_sides)
@@ -149,7 +152,7 @@ def _chosen(features: Features, rows: NDArray[np.integer]) -> Features:
 
 
 def _columns(features: Features) -> tuple[NDArray[Any], ...]:
-    """What to order features by, whatever their numbers."""
+    """Columns to sort features by, so that their order does not depend on how they are stored."""
     return features.keypoints[:, 0], features.keypoints[:, 1], features.angles, features.sizes
 
 
@@ -160,21 +163,21 @@ def partners(
     vocabulary: Vocabulary,
     options: JoiningOptions,
 ) -> list[Partner]:
-    """The images with which one shares the most, with the features that they share.
+    """Find the images that share the most features with one.
 
     Args:
-        image: the one that is looked up.
+        image: to look up.
         segments: where to look.
-        among: (images,) bool for each segment, which of its images are looked at.
+        among: (images,) bool for each segment, which of its images are searched.
         vocabulary: of the index.
         options: the limits.
 
     Returns:
-        The best, in the variant of ``image`` that they are alike in. Those that share too little for any geometry are
-        left out, so that they take no other's place.
+        The best partners, for each variant of ``image``, with the hits. Images with too few hits for a homography are
+        left out, so that they take no better one's place.
     """
     variants = list(Variant)[: vocabulary.forms]
-    words = [vocabulary.permuted(image.words, variant) if variant else image.words for variant in variants]
+    words = [vocabulary.permuted(image.words, variant) for variant in variants]
     ids = np.concatenate([seen.ids[:, 0] for seen in words])
     lengths = sum(segment.offsets[ids + 1].astype(np.int64) - segment.offsets[ids] for segment in segments)
     looked_up = np.flatnonzero(lengths <= options.longest_list)

@@ -1,7 +1,7 @@
-"""Groups -> which of their files could go, with the original of each group still there afterwards.
+"""Groups -> which of their files can be deleted (are marked), so that the original of each group stays.
 
-A list of marked files is safe as a whole: after all of it was moved or deleted, each group has the file of its
-original, which was looked at when the list was made. Where that cannot be said, nothing of the group is marked.
+The marked files are safe as a whole: after all of them were moved or deleted, the file of each original is still there;
+it was looked at when the list was made. Where that cannot be promised, no file of the group is marked.
 """
 
 from __future__ import annotations
@@ -9,33 +9,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from featmatch.geometry.regions import polygon_area, shared_region
 from featmatch.grouping.choosing import NOT_COMPARED
 from featmatch.grouping.groups import Group, Member
 from featmatch.grouping.standing import Identity, Standing, Standings
-from featmatch.regions import polygon_area, shared_region
 
-_AS_FINE = 1.1  # times as many pixels along a side may be the homography's error; more are detail of its own
-_WITHIN = 0.95  # of a picture lies in its original, or it shows something of its own
+_AS_FINE = 1.1  # ratio of the px along a side above which a picture may resolve more than its original
+_WITHIN = 0.95  # share of a picture that must lie in its original, or it shows something of its own
 
 
 def marked(groups: Iterable[Group], standings: Standings, own: Mapping[int, str]) -> list[Group]:
-    """Say of each name whether it is another one of the same file, and whether it can go.
+    """Say for each name whether it is a further name of the same file, and whether its file can go.
 
-    Groups of which all names are one file are left out: there is nothing to clean.
+    Groups of which all names are one file are left out: there is nothing to clean up.
 
     Args:
         groups: all of an index.
         standings: of all their names.
-        own: what an image has that its original has not, by number, empty where that is nothing; where nothing is said,
-            they were not compared.
+        own: by image id, what it has that its original has not, empty: nothing; an image that is missing here was not
+            compared.
     """
-    told = [told_apart(group, standings) for group in groups]
+    told = [with_sorted_names(group, standings) for group in groups]
     marking = _Marking([group for group in told if len(group) > 1], standings, own)
     return [marking.marked(group) for group in marking.groups]
 
 
-def told_apart(group: Group, standings: Standings) -> Group:
-    """A group with names and members in order, real files first, and further names of the same files known."""
+def with_sorted_names(group: Group, standings: Standings) -> Group:
+    """The group with its names and members sorted, real files first, and with ``same_file`` filled in."""
     names = [name for member in group.members for name in member.names]
 
     firsts: dict[tuple[Identity, int | None], str] = {}
@@ -58,6 +58,8 @@ def told_apart(group: Group, standings: Standings) -> Group:
 
 
 class _Marking:
+    """Which images each file stands for, and which files links lead to, over all groups."""
+
     def __init__(self, groups: Sequence[Group], standings: Standings, own: Mapping[int, str]) -> None:
         self.groups = groups
         self._own = own
@@ -84,16 +86,16 @@ class _Marking:
         return replace(group, marked=tuple(name for name in names if name not in spared), spared=spared)
 
     def _spared(self, member: Member, group: Group) -> Iterable[tuple[str, str]]:
-        """The names of a member that cannot go, and why."""
+        """Names of a member whose files cannot go, and why."""
         shown = _why_not(member, group.original) or self._own.get(member.id, NOT_COMPARED)
         first = member.names[0]
-        kept = False  # whether a file of this content stays, so that others of the same bytes can go
+        kept = False  # whether a file of these bytes stays, so that others of the same bytes can go
         for name in member.names:
             why = self._why_not(self._standings.of(name))
             if not why and shown and not kept:
                 why = shown
-            # Of several files of one content the pixels of the first were looked at, if of any: that they are the same
-            # to the byte is more than their sizes and times say, and a stranger's index may say anything.
+            # Only the first file's pixels were compared. Sizes and times do not prove that the others are the same to
+            # the byte, and an index from a stranger may claim anything: so they are read.
             if not why and name != first and not all(map(self._standings.has_content, (first, name))):
                 why = "changed since it was added"
             if why:
@@ -101,7 +103,7 @@ class _Marking:
             kept |= bool(why) and self._standings.of(name).is_real
 
     def _why_not(self, standing: Standing) -> str:
-        """Why a file cannot go, whatever it shows."""
+        """Why a file cannot go, whatever picture it holds; empty: it can."""
         if standing.trouble:
             return standing.trouble
         if standing.is_link:
@@ -114,14 +116,13 @@ class _Marking:
 
 
 def _why_not(member: Member, original: Member) -> str:
-    """Why an image cannot go that is there in its original."""
+    """Why an image cannot go although its original is there; empty: it can."""
     if member is original:
         return "original"
     if member.relation is None or member.homography is None:
         return "by a person's word only"
     size = member.width, member.height
     within = shared_region(member.homography, size, (original.width, original.height))
-    area = polygon_area(within) if len(within) else 0.0
-    if member.relation.kind in ("overlap", "contains") or area < _WITHIN * member.width * member.height:
+    if member.relation.kind in ("overlap", "contains") or polygon_area(within) < _WITHIN * member.width * member.height:
         return "shows more than the original"
     return "finer than the original" if member.relation.scale > _AS_FINE else ""

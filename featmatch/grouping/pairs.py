@@ -1,4 +1,4 @@
-"""Two images of an index -> whether they are copies of one another, from what is stored of both."""
+"""Stored images -> the pairs that are copies of one another. No image is decoded."""
 
 from __future__ import annotations
 
@@ -10,46 +10,48 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.answers import match_from
-from featmatch.geometry import Fit, GeometryOptions, Matrix, TentativeMatches, fit_homography
-from featmatch.grouping.alike import Looks
+from featmatch.features.symmetry import Variant
+from featmatch.geometry.homography import Fit, fit_homography
+from featmatch.geometry.maps import Matrix
+from featmatch.geometry.matches import GeometryOptions, TentativeMatches
+from featmatch.geometry.regions import evenness
+from featmatch.grouping.alike import StoredLooks
 from featmatch.grouping.joining import JoiningOptions, Partner, StoredImage, partners, stored_images
 from featmatch.grouping.repeating import Repeated, repeated
-from featmatch.probability import fit_of, probability_of
-from featmatch.regions import evenness
+from featmatch.proof.probability import feature_weights, probability_of
+from featmatch.proof.proof import proof_of_fit
 from featmatch.store.segment import Segment
-from featmatch.symmetry import Variant
-from featmatch.vocabulary import Vocabulary
+from featmatch.words.vocabulary import Vocabulary
 
-_LEAST_GEOMETRY = 8.0  # below it, a pair is not worth to be remembered: chance has done as much
+WHOLE = 0.8  # share of the features of each image that lie in the other, from which the two show the same frame
+_LEAST_GEOMETRY = 8.0  # score of a homography below which a pair is dropped: unrelated images reach as much
 
-# Log-odds that two pictures share all of what they both show, and not only a sign, a logo or a background: fitted to
-# edited copies and to photos of the same thing (docs/groups.md).
-_WHOLE, _PART = 40.0, -8.6
-_EVENNESS, _UNEVEN = 15.0, -4.8
-_GEOMETRY_AS_REPEATED = 1200.0  # so much geometry says as much as all features there again
-_MOST_GEOMETRY = 200.0
-_REPEATED_AS_GEOMETRY = 10.0  # all features there again speak against chance as so much geometry
-_WHOLE_PICTURE = 0.8  # of the features of each lie in the other: their frames lie on one another
-_NOTHING_SAID = -math.inf
+# Slope and intercept of the log-odds that two pictures share all of what both show, and not only a sign, a logo or a
+# background: fitted to edited copies and to photos of the same thing (docs/groups.md).
+_REPEATED_SLOPE, _REPEATED_INTERCEPT = 40.0, -8.6
+_EVENNESS_SLOPE, _EVENNESS_INTERCEPT = 15.0, -4.8
+_GEOMETRY_AS_REPEATED = 1200.0  # geometry that adds as much to the repeated share as all features being repeated
+_MOST_GEOMETRY = 200.0  # of it count for that
+_REPEATED_AS_GEOMETRY = 10.0  # geometry that a pair gains against chance when all features are repeated
+_NOT_COMPARED = -math.inf  # log-odds of looks that were not compared
 
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two images that geometry puts on one another. The query is the one whose content (SHA-256) comes later.
+    """Two images and the homography between them. The query is the one whose content (SHA-256) sorts later.
 
     Attributes:
-        query: its number.
-        reference: its number.
+        query: id of one image.
+        reference: id of the other.
         homography: (3, 3) float64, query px to reference px.
         mirrored: whether one is mirrored.
         negative: whether one is a negative.
         inliers: feature pairs that agree with the homography.
-        geometry: as ``Evidence.geometry``.
-        evenness: as ``Evidence.evenness``, the smaller of both images.
-        in_reference: what of the query's features is in the reference.
-        in_query: what of the reference's features is in the query.
-        alike: log-odds that they are the same picture as a whole, whatever their features say.
+        geometry: as ``FeatureEvidence.geometry``.
+        evenness: as ``FeatureEvidence.evenness``, the smaller of both images.
+        in_reference: how many of the query's features are found again in the reference.
+        in_query: how many of the reference's features are found again in the query.
+        alike: log-odds, from the looks alone, that both are the same picture as a whole; -inf: not compared.
     """
 
     query: int
@@ -62,78 +64,108 @@ class Pair:
     evenness: float
     in_reference: Repeated
     in_query: Repeated
-    alike: float = _NOTHING_SAID
+    alike: float = _NOT_COMPARED
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Both ids, the lower first."""
+        return min(self.query, self.reference), max(self.query, self.reference)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether both show the same frame: neither is only a part of the other."""
+        return min(self.in_reference.covered, self.in_query.covered) >= WHOLE
 
     @property
     def again(self) -> float:
-        """How much of what both show is there in both, and how evenly; 0 to 1."""
+        """Share of the features in the common part that are found in both, less where they lie in one spot; 0 to 1."""
         share = max(self.in_reference.share, self.in_query.share)
         return share * min(self.in_reference.evenness, self.in_query.evenness)
 
     def probability(self, detector: str) -> float:
-        """That one is a copy of the other, in whole or in part.
+        """Probability that one is a copy of the other, in whole or in part.
 
-        As in ``probability.score_of`` there are two ways to be wrong. Against chance speaks the geometry; that it is
-        more than a part, how evenly the matches lie, and how much of all features is there again. An edit that leaves
-        few features as they were (JPEG at quality 5, waves) leaves many matches instead: these have a say as well.
-        Pictures that lie on one another as a whole may be proven by their looks instead.
+        A pair can be wrong in two ways (as in ``FeatureEvidence.score``): the matches agree by chance, or the images
+        share only a detail. Geometry speaks against the first; evenly spread matches and a large share of repeated
+        features speak against the second. Hard edits (JPEG at quality 5, waves) leave few features as they were but
+        still many matches, so geometry counts a little there, too. Images that show the same frame can also be
+        proven by their looks.
+
+        Args:
+            detector: of the index; each has its own weights.
         """
-        fit = fit_of(detector, with_pixels=False)
-        there = self.again + min(self.geometry, _MOST_GEOMETRY) / _GEOMETRY_AS_REPEATED
-        no_chance = fit.geometry * (self.geometry + _REPEATED_AS_GEOMETRY * self.again) + fit.chance
-        even = probability_of(_EVENNESS * self.evenness + _UNEVEN)
-        by_features = probability_of(no_chance) * probability_of(_WHOLE * there + _PART) * even
+        weights = feature_weights(detector, with_pixels=False)
+        share = self.again + min(self.geometry, _MOST_GEOMETRY) / _GEOMETRY_AS_REPEATED
+        no_chance = weights.geometry * (self.geometry + _REPEATED_AS_GEOMETRY * self.again) + weights.chance
+        even = probability_of(_EVENNESS_SLOPE * self.evenness + _EVENNESS_INTERCEPT)
+        by_features = probability_of(no_chance) * probability_of(_REPEATED_SLOPE * share + _REPEATED_INTERCEPT) * even
         return 1 - (1 - by_features) * (1 - probability_of(self.alike))
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The images of an index, as they are stored.
+
+    Attributes:
+        segments: the parts of the index that hold them.
+        live: (images,) bool for each segment, which of its images are still in the index.
+        vocabulary: of the index.
+        places: by image id, its place in the order of the contents (SHA-256).
+    """
+
+    segments: Sequence[Segment]
+    live: Sequence[NDArray[np.bool_]]
+    vocabulary: Vocabulary
+    places: Mapping[int, int]
+
+    def in_order(self, one: int, other: int) -> tuple[int, int]:
+        """Two images as query and reference: the one whose content sorts later is the query."""
+        return (one, other) if self.places[one] > self.places[other] else (other, one)
 
 
 def pairs_of(
     images: Sequence[StoredImage],
-    segments: Sequence[Segment],
-    live: Sequence[NDArray[np.bool_]],
-    compared: NDArray[np.int64],
-    vocabulary: Vocabulary,
-    places: Mapping[int, int],
+    collection: Collection,
+    earlier: NDArray[np.int64],
     joining: JoiningOptions,
     geometry: GeometryOptions,
 ) -> list[Pair]:
-    """All pairs that some images make with those that come before them.
+    """Compare some images with all that come before them.
 
-    What is said of a pair does not depend on which of the two came before the other.
+    What is found of a pair does not depend on which of the two came first.
 
     Args:
-        images: that are looked up.
-        segments: where to look.
-        live: (images,) bool for each segment, which of its images can be found.
-        compared: sorted numbers of images that come before all of ``images``, whatever their numbers.
-        vocabulary: of the index.
-        places: of all images, by number, in the order of their contents.
+        images: to look up.
+        collection: where to look.
+        earlier: sorted ids of images that count as coming before all of ``images``, although their ids are higher.
         joining: how partners are found.
         geometry: what counts as agreement.
     """
-    before = [np.isin(segment.ids, compared) for segment in segments]
-    looks = Looks.of(segments, live)
+    segments, live = collection.segments, collection.live
+    is_earlier = [np.isin(segment.ids, earlier) for segment in segments]
+    looks = StoredLooks.of(segments, live)
     found: list[_Found] = []
     pairs: list[Pair] = []
     for image in images:
         among = [
             alive & (first | (segment.ids < image.id)) & (segment.ids != image.id)
-            for segment, alive, first in zip(segments, live, before, strict=True)
+            for segment, alive, first in zip(segments, live, is_earlier, strict=True)
         ]
-        agreeing = _agreeing(image, partners(image, segments, among, vocabulary, joining), looks, places, geometry)
+        sharing = partners(image, segments, among, collection.vocabulary, joining)
+        agreeing = _agreeing(image, sharing, looks, collection, geometry)
         found += agreeing
         known = {number for one in agreeing for number in (one.query, one.reference)}
-        for other in looks.nearest(image.id, compared):
+        for other in looks.nearest(image.id, earlier):
             if other not in known:
-                first, later = sorted((image.id, other), key=places.__getitem__)
-                pairs.append(_by_looks(later, first, looks))
+                pairs.append(_pair_by_looks(*collection.in_order(image.id, other), looks))
     wanted = {number for one in found for number in (one.query, one.reference)}
-    stored = {image.id: image for image in stored_images(segments, sorted(wanted), vocabulary.detector)}
+    stored = {image.id: image for image in stored_images(segments, wanted, collection.vocabulary.detector)}
     pairs += [_pair(stored[one.query], stored[one.reference], one, looks, geometry) for one in found]
     return [pair for pair in pairs if pair.inliers or pair.alike > 0]
 
 
 class _Found(NamedTuple):
-    """Two images, the hits that they share, and the geometry that these agree on."""
+    """Two images, the hits that they share, and the homography that these agree on."""
 
     query: int
     reference: int
@@ -143,14 +175,13 @@ class _Found(NamedTuple):
 
 
 def _agreeing(
-    image: StoredImage, found: Sequence[Partner], looks: Looks, places: Mapping[int, int], geometry: GeometryOptions
+    image: StoredImage, found: Sequence[Partner], looks: StoredLooks, collection: Collection, geometry: GeometryOptions
 ) -> list[_Found]:
-    """The best geometry with each partner that there is any with."""
+    """The best homography with each partner; partners without a good one are left out."""
     best: dict[int, _Found] = {}
     for partner in sorted(found, key=lambda partner: (partner.id, partner.variant)):
-        turned = places[image.id] < places[partner.id]
-        query, reference = (partner.id, image.id) if turned else (image.id, partner.id)
-        matches = (partner.seen_from_there() if turned else partner).matches()
+        query, reference = collection.in_order(image.id, partner.id)
+        matches = (partner if query == image.id else partner.seen_from_there()).matches()
         fit = fit_homography(matches, looks.size(query), looks.size(reference), geometry)
         if fit is None or fit.score < _LEAST_GEOMETRY:
             continue
@@ -159,26 +190,25 @@ def _agreeing(
     return list(best.values())
 
 
-def _by_looks(image: int, other: int, looks: Looks) -> Pair:
-    """Two images of which only their looks speak."""
+def _pair_by_looks(query: int, reference: int, looks: StoredLooks) -> Pair:
+    """Two images for which only their looks speak."""
     nothing = Repeated(1.0, 0.0, 0.0)
-    score = looks.score(image, other)
-    return Pair(image, other, looks.homography(image, other), False, False, 0, 0.0, 0.0, nothing, nothing, score)
+    score = looks.score(query, reference)
+    homography = looks.homography(query, reference)
+    return Pair(query, reference, homography, False, False, 0, 0.0, 0.0, nothing, nothing, score)
 
 
-def _pair(image: StoredImage, other: StoredImage, found: _Found, looks: Looks, geometry: GeometryOptions) -> Pair:
-    match = match_from(
-        found.fit, found.matches, found.variant, image.features, looks.size(other.id), image_id=other.id, name=""
-    )
-    relation = match.relation
-    there = repeated(image.features, other.features, match.homography, geometry, negative=relation.negative)
-    back_home = np.asarray(np.linalg.inv(match.homography), np.float64)
+def _pair(image: StoredImage, other: StoredImage, found: _Found, looks: StoredLooks, geometry: GeometryOptions) -> Pair:
+    proof = proof_of_fit(found.fit, found.matches, found.variant, image.features, looks.size(other.id))
+    relation = proof.relation
+    there = repeated(image.features, other.features, proof.homography, geometry, negative=relation.negative)
+    back_home = np.asarray(np.linalg.inv(proof.homography), np.float64)
     back = repeated(other.features, image.features, back_home, geometry, negative=relation.negative)
-    evenly = evenness(match.reference_points, other.features.keypoints.astype(np.float64), match.reference_region)
-    is_whole = min(there.covered, back.covered) >= _WHOLE_PICTURE
+    evenly = evenness(proof.reference_points, other.features.keypoints.astype(np.float64), proof.reference_region)
+    is_whole = min(there.covered, back.covered) >= WHOLE
     return Pair(
-        image.id, other.id, match.homography, relation.mirrored, relation.negative, match.inliers,
-        match.evidence.geometry if math.isfinite(match.evidence.geometry) else 0.0,
-        min(match.evidence.evenness, evenly), there, back,
-        looks.score(image.id, other.id) if is_whole else _NOTHING_SAID,
+        image.id, other.id, proof.homography, relation.mirrored, relation.negative, proof.inliers,
+        proof.evidence.geometry if math.isfinite(proof.evidence.geometry) else 0.0,
+        min(proof.evidence.evenness, evenly), there, back,
+        looks.score(image.id, other.id) if is_whole else _NOT_COMPARED,
     )  # fmt: skip

@@ -1,9 +1,9 @@
-"""A homography between two images -> which features of one are there in the other, where it says.
+"""A homography between two images -> which features of one are found again in the other, where it maps them.
 
-Words and signatures find a part of the features that two copies share: an edit moves many to another word. Places,
-turns and sizes are all stored, so once a homography is there each feature can be looked for where it should be. In a
-copy a large share of all features is there again, all over the picture; what only has a sign, a logo or a background in
-common with another picture shows a few, in one spot.
+Words and signatures find only a part of the features that two copies share: an edit moves many to another word. But
+position, angle and size of each feature are stored, so that under a homography it can be looked for where it should be.
+In a copy a large share of all features is repeated, all over the picture; two pictures that share only a sign, a logo
+or a background repeat a few, in one spot. (Repeatability: Mikolajczyk et al., IJCV 2005.)
 """
 
 from __future__ import annotations
@@ -13,23 +13,24 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from featmatch.features import Features
-from featmatch.geometry import GeometryOptions, Matrix, jacobians, project
-from featmatch.regions import evenness, shared_region
+from featmatch.features.extraction import Features
+from featmatch.geometry.maps import Matrix, jacobians, project
+from featmatch.geometry.matches import GeometryOptions
+from featmatch.geometry.regions import evenness, shared_region
 
-_NEAREST = 4  # features of the reference that are looked at for each of the query
-_OCTAVES = 0.7  # by which a feature may be larger or smaller than it should be
-_SMALL = 0.2  # of the reference's features are smaller than what counts as large enough to be seen in it
+_NEAREST = 4  # reference features that are tried for each query feature
+_OCTAVES = 0.7  # most by which a feature may be larger or smaller than the homography says
+_SMALL = 0.2  # quantile of the sizes in the reference below which features are too small to be detected reliably
 
 
 @dataclass(frozen=True)
 class Repeated:
-    """What became of the features of one image in another.
+    """How many features of one image are found again in another.
 
     Attributes:
-        covered: share of its features that lie in the part which the other shows; 0 to 1.
-        share: of those, and large enough to be seen there, which are there again; 0 to 1.
-        evenness: of these among those, as ``regions.evenness``.
+        covered: share of its features that lie in the part that the other image shows; 0 to 1.
+        share: of the covered ones that are large enough to be detected there, the share that is repeated; 0 to 1.
+        evenness: how evenly the repeated ones lie among these, as ``regions.evenness``.
     """
 
     covered: float
@@ -43,18 +44,19 @@ def repeated(
     """Look for the query's features in the reference.
 
     Args:
-        query: places, angles and sizes of features; descriptors are not looked at.
+        query: positions, angles and sizes of features; their descriptors are not used.
         reference: likewise.
         homography: (3, 3), query px to reference px.
         options: the tolerances.
-        negative: whether light and dark are swapped, which turns each keypoint by half a turn.
+        negative: whether light and dark are swapped, which turns each keypoint by 180 degrees.
     """
     points = query.keypoints.astype(np.float64)
     places = project(homography, points)
     limits = np.array([reference.width, reference.height]) - 0.5
     with np.errstate(invalid="ignore"):
-        inside = np.flatnonzero(((places > -0.5) & (places < limits)).all(axis=1))
-    if len(inside) == 0 or len(reference) == 0:
+        is_inside = ((places > -0.5) & (places < limits)).all(axis=1)
+    inside = np.flatnonzero(is_inside)
+    if len(reference) == 0:
         return Repeated(0.0, 0.0, 0.0)
     turns = jacobians(homography, points[inside])
     angles = query.angles[inside].astype(np.float64)
@@ -74,7 +76,7 @@ def repeated(
     again = (there & alike).any(axis=1)
     region = shared_region(homography, (query.width, query.height), (reference.width, reference.height))
     return Repeated(
-        covered=float(((places > -0.5) & (places < limits)).all(axis=1).mean()),
+        covered=float(is_inside.mean()),
         share=float(again.mean()),
-        evenness=evenness(points[inside[again]], points[inside], region) if again.any() else 0.0,
+        evenness=evenness(points[inside[again]], points[inside], region),
     )

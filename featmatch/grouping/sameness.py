@@ -1,7 +1,7 @@
-"""A picture and its original -> whether all that it shows is there in the original, looked at closely.
+"""A picture and its original -> whether the original shows everything that the picture shows, compared cell by cell.
 
-A pair is proven by what two pictures have in common; before one of them is given away, it is asked what they have not:
-another filling of the same form, a caption, colours, a border that shows that the one was pasted into the other.
+A pair is proven by what two pictures have in common. Before one of them may be deleted, their differences count, too:
+another filling of the same form, a caption, colours, a seam that shows that one was pasted into the other.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from featmatch.geometry import Matrix
-from featmatch.image import load_display
+from featmatch.geometry.maps import Matrix, scaling_matrix
+from featmatch.images.pixels import load_display
 
 _opencv: Any = cv2  # its type stubs differ from release to release
 
-_LONGEST_PX = 1200  # at which they are compared; at 640 the fillings of a form are missed
+_LONGEST_PX = 1200  # longer side at which they are compared; at 640 px the fillings of a form are missed
 _CELL_PX = 24
-_SHIFT_PX = 5  # by which a cell may lie elsewhere than the homography says
-_PLAIN, _STRUCTURED = 2.0, 6.0  # standard deviation of a cell, grey levels: below nothing, above something
-_AGREES = 0.45  # correlation of the cells of one content
-_FEWEST_CELLS = 8  # that say something
-_MOST_CONTRADICTING = 0.006  # of these, but one in any case
-_MARGIN_PX = 12  # around the picture, where it is looked for a seam
-_SEAM = 2.5  # times the step between other neighbouring columns
-_LEAST_STEP = 6.0  # grey levels
-_GREY, _COLOURED = 3.0, 12.0  # mean distance of the largest from the smallest of red, green and blue
-_HOLDING_MORE = frozenset(("RAW", "PDF", "PSD"))
+_SHIFT_PX = 5  # most by which a cell may lie elsewhere than the homography says
+_PLAIN, _STRUCTURED = 2.0, 6.0  # standard deviation, grey levels, below which a cell is plain, from which it is not
+_AGREES = 0.45  # correlation from which two cells show the same
+_FEWEST_CELLS = 8  # with structure, or the pictures are too plain to be compared
+_MOST_CONTRADICTING = 0.006  # share of these cells that may contradict; one may in any case
+_MARGIN_PX = 12  # around the picture, where a seam is looked for
+_SEAM = 2.5  # times the median step between neighbouring columns, above which there is a seam
+_LEAST_STEP = 6.0  # grey levels; a smaller step is no seam
+_GREY, _COLOURED = 3.0, 12.0  # mean distance between the largest and the smallest of red, green and blue
+_HOLDING_MORE = frozenset(("RAW", "PDF", "PSD"))  # formats with layers, pages, or a sensor's pixels
 
 
 def difference(
     picture: NDArray[np.uint8], original: NDArray[np.uint8], original_from_picture: Matrix, *, negative: bool
 ) -> str:
-    """Why a picture is not all there in its original; empty where it is.
+    """Why the original does not show everything that a picture shows; empty if it does.
 
     Args:
         picture: (h, w) uint8, grey.
@@ -47,7 +47,7 @@ def difference(
     factor = min(_LONGEST_PX / max(height, width), 1.0)
     size = max(round(width * factor), 1), max(round(height * factor), 1)
     small = np.asarray(_opencv.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
-    seen, mask = _seen(original, original_from_picture @ _growing(1 / factor), size)
+    seen, mask = _seen(original, original_from_picture @ scaling_matrix(1 / factor, 1 / factor), size)
     if negative:
         seen = 255 - seen
     inner = (slice(_MARGIN_PX, -_MARGIN_PX),) * 2
@@ -65,37 +65,32 @@ def colours_lost(path: str, original: str) -> bool:
 
 
 def holds_more(path: str, kind: str | None) -> bool:
-    """Whether a file holds more than the picture by which it was compared: pages, frames, layers, a sensor's pixels.
+    """Whether a file holds more than the one picture that was compared: pages, frames, layers, a sensor's pixels.
 
     Args:
         path: of the file.
-        kind: what the catalogue has as its format.
+        kind: its format, as in the catalogue.
     """
     if kind in _HOLDING_MORE:
         return True
     try:
         with Image.open(path) as image:
             return int(getattr(image, "n_frames", 1)) > 1
-    except Exception:  # Pillow does not read all that featmatch does; what is damaged is not to be given away
+    except Exception:  # Pillow reads less than featmatch does; a damaged file must not be deleted
         return kind not in ("HEIF", "AVIF")
-
-
-def _growing(factor: float) -> Matrix:
-    """(3, 3): px of a picture to px of it resized by a factor."""
-    return np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2], [0, 0, 1]])
 
 
 def _seen(
     original: NDArray[np.uint8], way: Matrix, size: tuple[int, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The original as the picture's frame sees it, with a margin all round, and a mask of where it does."""
+    """The original warped onto the picture's frame and a margin around, and a mask of where it reaches."""
     middle = np.array([size[0] / 2, size[1] / 2, 1.0])
     depth = way[2] @ middle
     growth = float(abs(np.linalg.det(way)) / abs(depth) ** 3) ** 0.5  # of the map in the middle, along a side
     if growth > 1:
         smaller = max(round(original.shape[1] / growth), 1), max(round(original.shape[0] / growth), 1)
         original = np.asarray(_opencv.resize(original, smaller, interpolation=cv2.INTER_AREA), np.uint8)
-        way = _growing(1 / growth) @ way
+        way = scaling_matrix(1 / growth, 1 / growth) @ way
     way = way @ np.array([[1.0, 0, -_MARGIN_PX], [0, 1, -_MARGIN_PX], [0, 0, 1]])
     full = size[0] + 2 * _MARGIN_PX, size[1] + 2 * _MARGIN_PX
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -105,7 +100,7 @@ def _seen(
 
 
 def _cells(picture: NDArray[np.float32], seen: NDArray[np.float32], mask: NDArray[np.float32]) -> tuple[int, int]:
-    """How many cells contradict, and how many say something at all."""
+    """Number of cells that contradict, and of all cells with structure in one picture at least."""
     a, b = (_opencv.GaussianBlur(one, (0, 0), 1.0) for one in (picture, seen))
     contradicting = saying = 0
     for top in range(_SHIFT_PX, a.shape[0] - _CELL_PX - _SHIFT_PX + 1, _CELL_PX):
@@ -127,7 +122,7 @@ def _cells(picture: NDArray[np.float32], seen: NDArray[np.float32], mask: NDArra
 
 
 def _has_seam(seen: NDArray[np.float32], mask: NDArray[np.float32]) -> bool:
-    """Whether the original has an edge all along a side of the picture, as where that was pasted into it."""
+    """Whether the original has an edge all along a side of the picture, as if that had been pasted into it."""
     for turns in range(4):
         side, covered = np.rot90(seen, turns), np.rot90(mask, turns)
         rows = slice(_MARGIN_PX, -_MARGIN_PX)
@@ -143,5 +138,6 @@ def _has_seam(seen: NDArray[np.float32], mask: NDArray[np.float32]) -> bool:
 
 
 def _colourfulness(path: str) -> float:
+    """Mean distance between the largest and the smallest of red, green and blue; 0 is grey."""
     pixels = load_display(path, longest_px=128).astype(np.int16)
     return float((pixels.max(axis=2) - pixels.min(axis=2)).mean())

@@ -1,6 +1,6 @@
-"""Names -> the files that they stand for, as these are now: which names are one file, and which file is unchanged.
+"""Names in the index -> their files as they are now: which names are the same file, and which files are unchanged.
 
-Nothing of it is stored: numbers of files are used again, and change when a backup is restored.
+None of this is stored in the index: inode numbers are reused, and change when a backup is restored.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from featmatch.adding import content_of
-from featmatch.files import absolute
-from featmatch.formats import page_name, split_page
-from featmatch.store.catalog import ImageRecord
+from featmatch.images.contents import content_of
+from featmatch.names import absolute, page_name, split_page
+from featmatch.store.records import ImageRecord
 
 PathOf: TypeAlias = Callable[[str], "str | None"]
 Identity: TypeAlias = "tuple[object, ...]"
@@ -22,15 +21,15 @@ Identity: TypeAlias = "tuple[object, ...]"
 
 @dataclass(frozen=True)
 class Standing:
-    """What a name stands for.
+    """The file that a name stands for.
 
     Attributes:
-        file: the same for all names of one file, however they are spelled or linked.
-        page: which page of it; None: the file itself.
-        path: the file with all links resolved; None: it is not known where it is.
-        is_link: whether the name is itself a symbolic link.
-        is_direct: whether nothing on the way to the file is a link.
-        trouble: why it is not the readable file that was added; empty where it is.
+        file: identity; the same for all names of one file, however they are spelled or linked.
+        page: number of the page in the file; None: the file itself.
+        path: of the file, with all links resolved; None: it is not known where it is.
+        is_link: whether the name itself is a symbolic link.
+        is_direct: whether no part of the path is a link.
+        trouble: why it is not the readable file that was added; empty if it is.
     """
 
     file: Identity
@@ -42,30 +41,30 @@ class Standing:
 
     @property
     def is_real(self) -> bool:
-        """Whether the name is a file's own, not a link's, and the file is there as it was added."""
+        """Whether the name is not a link, and its file is there as it was added."""
         return not self.trouble and not self.is_link
 
     @property
     def path_of_image(self) -> str | None:
-        """Where the image is that the name stands for: the file, or a page of it."""
+        """Path of the image: of the file, or of a page in it."""
         return self.path if self.path is None or self.page is None else page_name(self.path, self.page)
 
     @property
     def rank(self) -> int:
-        """The lower, the better it stands for the file: directly, through a linked folder, as a link, not at all."""
+        """0: a direct path to the file, 1: through a linked folder, 2: a link, 3: not the file that was added."""
         if self.trouble:
             return 3
         return 2 if self.is_link else 0 if self.is_direct else 1
 
 
 class Standings:
-    """Where names stand; each file is looked at once."""
+    """The files of names; each file is looked at once."""
 
     def __init__(self, path_of: PathOf) -> None:
-        """Look at nothing yet.
+        """Prepare; no file is looked at yet.
 
         Args:
-            path_of: where the file of a name is; None: not at hand.
+            path_of: name -> path of its file; None: not at hand.
         """
         self._path_of = path_of
         self._records: dict[str, ImageRecord] = {}
@@ -73,26 +72,26 @@ class Standings:
         self._states: dict[str, os.stat_result | None] = {}
 
     def know(self, record: ImageRecord) -> None:
-        """Take in what the catalogue has of a name, before it is asked for."""
+        """Add the catalogue's record of a name; needed before the name is asked for."""
         self._records[record.name] = record
 
     def look_again(self) -> None:
-        """Forget how files were found: from now on they are looked at anew."""
+        """Forget the state of all files, so that they are looked at anew."""
         self._known.clear()
         self._states.clear()
 
     def order(self, name: str) -> tuple[int, int, str]:
-        """The lower, the better a name stands for its image; among equals the shortest does."""
+        """Sort key of names: the best for the image first, the shortest of equals."""
         return self.of(name).rank, len(name), name
 
     def of(self, name: str) -> Standing:
-        """Where a name stands."""
+        """The file of a name."""
         if name not in self._known:
             self._known[name] = self._look(name)
         return self._known[name]
 
     def has_content(self, name: str) -> bool:
-        """Whether a name's file is to the byte what was added; all of it is read."""
+        """Whether the file of a name is to the byte the one that was added; it is read in full."""
         path = self.of(name).path_of_image
         try:
             return path is not None and content_of(path) == self._records[name].sha256
@@ -108,7 +107,7 @@ class Standings:
             real = os.path.realpath(file)
             state = self._state(real)
             is_link = os.path.islink(file)
-        except ValueError:  # no file can have such a name
+        except ValueError:  # such as a NUL byte: no file can have such a name
             return Standing(("name", name), page, None, False, True, "not at hand")
         is_direct = real == absolute(file)
         identity = _identity(real, state)
@@ -138,10 +137,10 @@ class Standings:
 
 
 def _identity(real: str, state: os.stat_result | None) -> Identity:
-    """What tells a file from all others.
+    """What tells one file from all others: inode number, size and time of its last change.
 
-    The device is left out: one file system that is mounted twice, over a network say, has two. A file of the same
-    number, size and moment elsewhere is rather the same one than a copy.
+    The device is left out: a file system that is mounted twice, say over a network, has two. Files of the same inode
+    number, size and time on two devices are more likely one file than copies.
     """
     if state is None or state.st_ino == 0:
         return "path", real

@@ -12,7 +12,6 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -20,90 +19,16 @@ from typing import Any, TypeAlias, TypeVar
 from featmatch.errors import MissingFeatureError, StoreError
 from featmatch.store import text_search
 from featmatch.store.database import Database
-from featmatch.store.layout import opened
-from featmatch.store.values import MOST, MOST_SIDE, digest, from_sql, number, text, to_sql
+from featmatch.store.layout import open_index_file
+from featmatch.store.records import ImageRecord, SegmentRecord, Totals, stamp_of_row
+from featmatch.store.values import DIGEST_BYTES, Row, digest, from_sql, number, to_sql
 
 FORMAT_VERSION = 2
 TEXT_SEARCH = "text_search"  # in the description: whether names can be looked up by their words
-DIGEST_BYTES = 32
 _MOST_VALUES = 900  # in one statement; SQLite's limit was 999 for long
 
-_MOST_ROWS = (1 << 32) - 1  # of a segment: features are counted in 32 bits
-
 Stamp: TypeAlias = "tuple[int, int, int]"
-Made = TypeVar("Made")
-
-
-@dataclass(frozen=True)
-class ImageRecord:
-    """What the catalogue knows of one image under one name.
-
-    Attributes:
-        id: number of the image, never used again for another. Names whose files are the same to the byte share it.
-        name: the path as it was given to ``add``, or relative to the index's root.
-        bytes: size of the file.
-        mtime_ns: when the file was changed last.
-        sha256: of the file, hexadecimal.
-        width: px, as displayed.
-        height: px, as displayed.
-        features: how many of its features are in the index.
-        text: what ``add`` was told of it, or None.
-        format: of the file, as "JPEG"; None, as those below, where it does not say.
-        taken: when, in ISO 8601, by the camera's own clock.
-        camera: maker and model.
-        caption: from the file.
-    """
-
-    id: int
-    name: str
-    bytes: int
-    mtime_ns: int
-    sha256: str
-    width: int
-    height: int
-    features: int
-    text: str | None
-    format: str | None = None
-    taken: str | None = None
-    camera: str | None = None
-    caption: str | None = None
-
-
-@dataclass(frozen=True)
-class SegmentRecord:
-    """What the catalogue knows of one segment.
-
-    Attributes:
-        id: its number, never used again for another.
-        images: how many it was written with.
-        features: how many it was written with.
-        manifest: SHA-256 of its segment.json.
-        removed_features: how many of its features belong to images that were removed since.
-        removed_images: how many these are; some have no features.
-    """
-
-    id: int
-    images: int
-    features: int
-    manifest: bytes
-    removed_features: int
-    removed_images: int
-
-    @property
-    def live_features(self) -> int:
-        """Features of images that can be found."""
-        return self.features - self.removed_features
-
-
-@dataclass(frozen=True)
-class Totals:
-    """Counts of one generation: names, features of their images, images that still take room, that wait, verdicts."""
-
-    names: int
-    features: int
-    removed: int
-    queued: int
-    verdicts: int
+Parsed = TypeVar("Parsed")
 
 
 class Catalog:
@@ -145,7 +70,7 @@ class Catalog:
 
     @cached_property
     def has_verdicts(self) -> bool:
-        """Whether anything was said of any pair of images."""
+        """Whether there is any verdict on a pair of images."""
         return bool(self.rows("SELECT 1 FROM verdicts LIMIT 1"))
 
     def segments(self) -> list[SegmentRecord]:
@@ -155,10 +80,10 @@ class Catalog:
             "(SELECT coalesce(sum(features), 0) FROM tombstones WHERE segment = segments.id), "
             "(SELECT count(*) FROM tombstones WHERE segment = segments.id) FROM segments ORDER BY id"
         )
-        return self._believed(_segment, rows)
+        return self._parsed(SegmentRecord.of_row, rows)
 
     def removed(self) -> frozenset[int]:
-        """Numbers of images that are still in segments, but not to be found."""
+        """Numbers of the images that were removed and are still in segments."""
         return frozenset(image for (image,) in self.rows("SELECT image FROM tombstones"))
 
     def images(self, match: str | None = None) -> Iterator[ImageRecord]:
@@ -176,7 +101,7 @@ class Catalog:
             f"WHERE names.id > ? AND segment IS NOT NULL {condition} ORDER BY names.id LIMIT 1000",
             last, *values,
         ):  # fmt: skip
-            yield from self._believed(_image, page)
+            yield from self._parsed(lambda row: ImageRecord.of_row(row[1:]), page)
             last = page[-1][0]
 
     def stamps(self) -> dict[str, tuple[int, int]]:
@@ -184,18 +109,18 @@ class Catalog:
         rows = self.rows(
             "SELECT name, bytes, mtime_ns FROM names JOIN images ON images.id = image WHERE segment IS NOT NULL"
         )
-        return dict(self._believed(_stamped, rows))
+        return dict(self._parsed(stamp_of_row, rows))
 
     def queued(self) -> list[str]:
         """Names of images whose features were lost, and that wait to be added again."""
         rows = self.rows(
             "SELECT name FROM names JOIN images ON images.id = image WHERE segment IS NULL ORDER BY names.id"
         )
-        return self._believed(from_sql, rows)
+        return self._parsed(lambda row: from_sql(row[0]), rows)
 
     def names(self) -> list[str]:
         """All names, also of images that wait to be added again."""
-        return self._believed(from_sql, self.rows("SELECT name FROM names ORDER BY id"))
+        return self._parsed(lambda row: from_sql(row[0]), self.rows("SELECT name FROM names ORDER BY id"))
 
     def fitting(self, match: str) -> list[int]:
         """Numbers of the images that have a name that fits, in order; raises as ``images``."""
@@ -214,7 +139,7 @@ class Catalog:
             rows = self.rows(
                 f"SELECT image, name FROM names WHERE image IN ({marks}) {condition} ORDER BY id", *some, *values
             )
-            for image, name in self._believed(_named, rows):
+            for image, name in self._parsed(lambda row: (number(row[0], 1), from_sql(row[1])), rows):
                 found[image].append(name)
         return found
 
@@ -225,7 +150,7 @@ class Catalog:
             "WHERE image = ? ORDER BY names.id",
             image,
         )
-        return self._believed(_stamped, rows)
+        return self._parsed(stamp_of_row, rows)
 
     def image_with(self, sha256: str) -> int | None:
         """The image of this content, if it can be found."""
@@ -235,10 +160,10 @@ class Catalog:
     def content_named(self, name: str) -> str | None:
         """SHA-256 of the file that a name stood for when it was added, hexadecimal."""
         found = self.rows("SELECT hex(sha256) FROM names JOIN images ON images.id = image WHERE name = ?", to_sql(name))
-        return self._believed(digest, found)[0] if found else None
+        return self._parsed(lambda row: digest(row[0]), found)[0] if found else None
 
     def verdicts(self) -> dict[tuple[int, int], bool]:
-        """Pairs of images, the older first, of which it was said that they are copies (true) or are not (false)."""
+        """User verdicts by pair of images, older number first: True = copy."""
         rows = self.rows(
             "SELECT min(one.id, other.id), max(one.id, other.id), copy FROM verdicts "
             "JOIN images AS one ON one.sha256 = a JOIN images AS other ON other.sha256 = b"
@@ -246,7 +171,7 @@ class Catalog:
         return {(older, newer): bool(is_copy) for older, newer, is_copy in sorted(rows)}
 
     def verdicts_of(self, sha256: str) -> dict[int, bool]:
-        """Images of which it was said that they are copies of this content (true) or are not (false)."""
+        """User verdicts on a content (SHA-256) and an image, by the image's number: True = copy."""
         content = bytes.fromhex(sha256)
         rows = self.rows(
             "SELECT id, copy FROM verdicts JOIN images ON sha256 = b WHERE a = ? "
@@ -256,17 +181,17 @@ class Catalog:
         return {image: bool(is_copy) for image, is_copy in sorted(rows)}
 
     def totals(self) -> Totals:
-        """How much there is."""
+        """Counts of names, features, images and verdicts."""
         rows = self.rows(
             "SELECT (SELECT count(*) FROM names JOIN images ON images.id = image WHERE segment IS NOT NULL), "
             "(SELECT coalesce(sum(features), 0) FROM images WHERE segment IS NOT NULL), "
             "(SELECT count(*) FROM tombstones), (SELECT count(*) FROM images WHERE segment IS NULL), "
             "(SELECT count(*) FROM verdicts), (SELECT coalesce(min(features), 0) FROM images)"
         )
-        return self._believed(_totals, rows)[0]
+        return self._parsed(Totals.of_row, rows)[0]
 
     def _fitting(self, match: str | None) -> tuple[str, tuple[str, ...]]:
-        """What to add to a WHERE clause on names."""
+        """A condition for a WHERE clause on names, and its values."""
         if match is None:
             return "", ()
         asked = text_search.expression(match)
@@ -278,7 +203,7 @@ class Catalog:
             raise MissingFeatureError("a Python whose SQLite has no FTS5 wrote the index last; add to it with this one")
         return f"AND names.id IN (SELECT rowid FROM {text_search.TABLE} WHERE {text_search.TABLE} MATCH ?)", (asked,)
 
-    def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    def rows(self, statement: str, *values: Any) -> list[Row]:
         """All rows that a statement selects.
 
         Raises:
@@ -287,10 +212,10 @@ class Catalog:
         with self._lock:
             return self._database.rows(statement, *values)
 
-    def _believed(self, made: Callable[..., Made], rows: Iterable[tuple[Any, ...]]) -> list[Made]:
-        """What is made of each row, where it can be."""
+    def _parsed(self, parse: Callable[[Row], Parsed], rows: Iterable[Row]) -> list[Parsed]:
+        """What ``parse`` makes of each row; a StoreError where it raises a ValueError."""
         try:
-            return [made(*row) for row in rows]
+            return [parse(row) for row in rows]
         except ValueError as error:
             raise StoreError(f"catalogue {self.path} is damaged: {error}") from error
 
@@ -316,7 +241,7 @@ def is_intact(path: Path) -> bool:
     """
     digest = hashlib.sha256()
     try:
-        with opened(path) as file:
+        with open_index_file(path) as file:
             left = os.fstat(file.fileno()).st_size - DIGEST_BYTES
             while left > 0 and (block := file.read(min(left, 1 << 20))):
                 digest.update(block)
@@ -332,38 +257,3 @@ def _stamp(path: Path) -> Stamp:
     except OSError as error:
         raise StoreError(f"cannot read catalogue {path}: {error.strerror}") from error
     return state.st_ino, state.st_size, state.st_mtime_ns
-
-
-def _segment(
-    number_: Any, images: Any, features: Any, manifest: Any, removed_features: Any, removed_images: Any
-) -> SegmentRecord:
-    if not isinstance(manifest, bytes) or len(manifest) != DIGEST_BYTES:
-        raise ValueError(f"the checksum of segment {number_!r:.80} is none")
-    return SegmentRecord(
-        number(number_, 1), number(images, 0, _MOST_ROWS), number(features, 0, _MOST_ROWS), manifest,
-        number(removed_features, 0, features), number(removed_images, 0, images),
-    )  # fmt: skip
-
-
-def _image(
-    row: Any, image: Any, name: Any, size: Any, mtime: Any, sha256: Any, width: Any, height: Any, features: Any,
-    *told: Any,
-) -> ImageRecord:  # fmt: skip
-    del row
-    return ImageRecord(
-        number(image, 1), from_sql(name), number(size), number(mtime, -MOST), digest(sha256),
-        number(width, 1, MOST_SIDE), number(height, 1, MOST_SIDE), number(features, 0, _MOST_ROWS), *map(text, told),
-    )  # fmt: skip
-
-
-def _stamped(name: Any, size: Any, mtime: Any) -> tuple[str, tuple[int, int]]:
-    return from_sql(name), (number(size), number(mtime, -MOST))
-
-
-def _named(image: Any, name: Any) -> tuple[int, str]:
-    return number(image, 1), from_sql(name)
-
-
-def _totals(names: Any, features: Any, removed: Any, queued: Any, verdicts: Any, least_features: Any) -> Totals:
-    number(least_features)
-    return Totals(names, number(features), removed, queued, verdicts)

@@ -1,4 +1,4 @@
-"""Merging segments: many small ones become a large one, and what was removed takes no room any more."""
+"""Merging segments: many small ones become a large one, without the images that were removed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.errors import StoreError
-from featmatch.store.catalog import SegmentRecord
-from featmatch.store.checking import damaged_files
-from featmatch.store.generation import changing
+from featmatch.store.generation import change_catalog
 from featmatch.store.layout import CATALOG, segment_folder
-from featmatch.store.segment import Postings, Segment, SegmentWriter
+from featmatch.store.postings import Postings
+from featmatch.store.reader import Reader
+from featmatch.store.records import SegmentRecord
+from featmatch.store.segment import IMAGE_COLUMNS, Segment, damaged_files
+from featmatch.store.segment_writer import SegmentWriter
 from featmatch.store.snapshot import Snapshot
 
 TIER_SEGMENTS = 10  # as many of about one size are merged; 1,000 small additions leave fewer than 20 segments
@@ -27,10 +29,14 @@ _PART_POSTINGS = 1 << 21  # in memory at once; some 40 MB each way
 
 
 def due(segments: Sequence[SegmentRecord]) -> list[int]:
-    """The numbers of segments that it is time to merge; none, if it is not.
+    """The numbers of the segments to merge now; empty where none are due.
 
     By tiers, like Lucene's TieredMergePolicy: each image is written again once for each tier that its segment climbs.
     A segment that has lost half of its features is written anew by itself.
+
+    >>> small = [SegmentRecord(number, 1, 500, bytes(32), 0, 0) for number in range(1, 11)]
+    >>> due(small[:9]), due(small)
+    ([], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
     """
     tiers: dict[int, list[int]] = defaultdict(list)
     for segment in segments:
@@ -77,7 +83,7 @@ def merge(folder: Path, snapshot: Snapshot, numbers: Sequence[int], vocabulary_s
     order. Word by word the lists are copied, so memory does not grow with the segments.
 
     Raises:
-        StoreError: a segment is damaged; what is wrong must not get a new checksum.
+        StoreError: a segment is damaged; damage must not get a new checksum.
         OSError: the index cannot be written.
     """
     for record in snapshot.catalog.segments():
@@ -92,21 +98,42 @@ def merge(folder: Path, snapshot: Snapshot, numbers: Sequence[int], vocabulary_s
         live = ~np.isin(segment.ids, removed)
         sources.append(_Source(segment, np.where(live, np.cumsum(live) - 1 + images, -1)))
         images += int(live.sum())
-    with changing(folder / CATALOG) as change:
+    with change_catalog(folder / CATALOG) as change:
         new = change.next_segment() if images else None
         if new is not None:
-            writer = SegmentWriter(
-                segment_folder(folder, new), _of_images(sources, "ids"), _of_images(sources, "widths"),
-                _of_images(sources, "heights"), features := _of_images(sources, "features"),
-                _of_images(sources, "phashes"), _of_images(sources, "looks"), vocabulary_size,
-            )  # fmt: skip
+            tables = {name: _of_images(sources, name) for name in IMAGE_COLUMNS}
+            writer = SegmentWriter(segment_folder(folder, new), tables, vocabulary_size)
             with writer:
                 for first, last in _parts(sources, vocabulary_size):
                     writer.append(*_merged(sources, first, last))
-            change.add_segment(new, images, int(features.sum(dtype=np.int64)), writer.manifest_sha256)
+            change.add_segment(new, images, int(tables["features"].sum(dtype=np.int64)), writer.manifest_sha256)
         change.replace_segments(numbers, new)
     for number in numbers:  # readers that have them open keep what they mapped
         shutil.rmtree(segment_folder(folder, number), ignore_errors=True)
+
+
+def merge_due(reader: Reader) -> None:
+    """Merge segments by tiers, as long as there are too many. The caller is the writer (``become_writer``).
+
+    Raises:
+        StoreError: a segment is damaged.
+        OSError: the index cannot be written.
+    """
+    reader.refresh()
+    while numbers := due(reader.snapshot.catalog.segments()):
+        merge(reader.folder, reader.snapshot, numbers, len(reader.vocabulary))
+        reader.refresh()
+
+
+def compact(reader: Reader) -> None:
+    """Merge all segments, and give back the room of what was removed; as ``merge_due``."""
+    together = all_together(reader.snapshot.catalog.segments())
+    for numbers in together:
+        merge(reader.folder, reader.snapshot, numbers, len(reader.vocabulary))
+        reader.refresh()
+    if together:
+        with change_catalog(reader.snapshot.catalog.path) as change:
+            change.shrink()
 
 
 def _of_images(sources: Sequence[_Source], column: str) -> NDArray[Any]:

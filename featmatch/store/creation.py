@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from featmatch.errors import StoreError, VocabularyError
-from featmatch.features import FeatureOptions
-from featmatch.files import flush_folder, sha256_of
+from featmatch.features.extraction import FeatureOptions
 from featmatch.store.generation import create_catalog
 from featmatch.store.layout import CATALOG, OWN_NAMES, SEGMENTS, VOCABULARY, is_half_written
-from featmatch.store.writing import writing
-from featmatch.vocabulary import Vocabulary
+from featmatch.store.writing import hold_writer_lock
+from featmatch.system.files import flush_folder, sha256_of
+from featmatch.words.vocabulary import Vocabulary
 
 
 def create_index(folder: Path, options: FeatureOptions | None, vocabulary: Vocabulary | None) -> None:
@@ -34,7 +34,7 @@ def create_index(folder: Path, options: FeatureOptions | None, vocabulary: Vocab
             raise StoreError(f"{folder} holds other things and is no featmatch index")
         (folder / SEGMENTS).mkdir(parents=True, exist_ok=True)
         flush_folder(folder.absolute().parent)
-        with writing(folder, wait=True):
+        with hold_writer_lock(folder, wait=True):
             if (folder / CATALOG).exists():
                 return  # another process was quicker
             vocabulary.save(folder / VOCABULARY)

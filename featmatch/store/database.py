@@ -12,11 +12,12 @@ import sqlite3
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from featmatch.errors import StoreError
 from featmatch.store import text_search
-from featmatch.store.layout import opened
+from featmatch.store.layout import open_index_file
+from featmatch.store.values import Row
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -75,8 +76,6 @@ _LIMITS = {
     "SQLITE_LIMIT_TRIGGER_DEPTH": 1,
 }
 
-Row: TypeAlias = "tuple[Any, ...]"
-
 _DESCRIPTION = (
     "table", "meta", "meta", "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 )  # fmt: skip
@@ -90,7 +89,7 @@ class Database:
         is_written: by its one writer; else it never changes.
 
     Raises:
-        StoreError: there is none to be had.
+        StoreError: it cannot be opened.
     """
 
     def __init__(self, path: Path, *, is_written: bool = False) -> None:
@@ -149,8 +148,8 @@ class Database:
         """Compare what there is of tables, indexes, views and triggers with ours, to the letter.
 
         Args:
-            only_description: whether the version can be asked for is all that counts: that table is as it ever was, and
-                nothing is run when it is read.
+            only_description: check no more than that the version can be read: that table never changed, and there
+                are no views or triggers.
 
         Raises:
             StoreError: there is something else.
@@ -184,7 +183,7 @@ def _known_tables() -> tuple[frozenset[Row], frozenset[Row]]:
 def _size(path: Path) -> int:
     """In bytes, of a file that is there: one whose changes SQLite keeps nowhere else (no write-ahead log)."""
     try:
-        with opened(path) as file:
+        with open_index_file(path) as file:
             head = file.read(20)
             if head.startswith(b"SQLite format 3\0") and head[18:] != b"\1\1":
                 raise StoreError(f"catalogue {path} is damaged: it is not as featmatch writes it")

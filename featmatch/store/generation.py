@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featmatch.errors import StoreError
-from featmatch.files import flush_folder, sha256_of
 from featmatch.store import text_search
-from featmatch.store.catalog import DIGEST_BYTES, FORMAT_VERSION, TEXT_SEARCH
+from featmatch.store.catalog import FORMAT_VERSION, TEXT_SEARCH
 from featmatch.store.database import SCHEMA, Database
-from featmatch.store.layout import opened
-from featmatch.store.values import number, to_sql
+from featmatch.store.layout import open_index_file
+from featmatch.store.values import DIGEST_BYTES, number, to_sql
+from featmatch.system.files import flush_folder, sha256_of
 
 if TYPE_CHECKING:
-    from featmatch.metadata import Metadata
+    from featmatch.images.metadata import Metadata
 
 _BESIDE = ("-journal", "-wal", "-shm")  # files that SQLite would take for what a database was before, or is to become
 
@@ -34,8 +34,8 @@ class Change:
 
     def __init__(self, connection: Database) -> None:
         self._connection = connection
-        self._left: set[int] = set()  # images that lost a name; they may get another before the change is complete
-        self._reworded: set[int] | None = set()  # names whose words may be others now; None: all
+        self._left: set[int] = set()  # images that lost a name, and may get another before the change is complete
+        self._reworded: set[int] | None = set()  # names whose words may have changed; None: all
 
     def describe(self, key: str, value: Any) -> None:
         """Set one entry of the description."""
@@ -61,14 +61,22 @@ class Change:
         self,
         sha256: str,
         size: int,
-        width: int,
-        height: int,
+        sides: tuple[int, int],
         features: int,
         segment: int,
         metadata: Metadata | None = None,
     ) -> int:
-        """Make an image live whose features are in a segment; return its number. One that waited keeps its own."""
-        row = {"bytes": size, "width": width, "height": height, "features": features, "segment": segment}
+        """Make an image live whose features are in a segment; return its number. One that waited keeps its own.
+
+        Args:
+            sha256: of the file, hexadecimal.
+            size: of the file, in bytes.
+            sides: width and height, px, as displayed.
+            features: how many there are.
+            segment: that they are in.
+            metadata: of the file.
+        """
+        row = {"bytes": size, "width": sides[0], "height": sides[1], "features": features, "segment": segment}
         row |= vars(metadata) if metadata else {}
         self._connection.execute(
             f"INSERT INTO images (sha256, {', '.join(row)}) VALUES (?{', ?' * len(row)}) "
@@ -81,7 +89,7 @@ class Change:
         return image
 
     def name(self, name: str, image: int, mtime_ns: int, text: str | None = None) -> None:
-        """Let a name stand for an image from now on; what nothing names any more is removed."""
+        """Let a name stand for an image from now on; an image that has no name left is removed."""
         before = self._image_named(name)
         self._connection.execute(
             "INSERT INTO names (name, image, mtime_ns, text) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE "
@@ -105,7 +113,7 @@ class Change:
         return gone
 
     def judge(self, a: str, b: str, is_copy: bool | None) -> bool:
-        """Keep whether two contents (SHA-256) are copies, or with None forget it; return whether anything was said."""
+        """Keep the verdict on two contents (SHA-256): True = copy; None removes it. Return whether there was one."""
         pair = sorted(map(bytes.fromhex, (a, b)))
         before = self._connection.execute("DELETE FROM verdicts WHERE a = ? AND b = ?", pair).rowcount
         if is_copy is not None:
@@ -120,7 +128,7 @@ class Change:
         self._connection.execute(f"DELETE FROM segments WHERE id IN ({marks})", old)
 
     def shrink(self) -> None:
-        """Give back the room of rows that are no more."""
+        """Give back the room of rows that were deleted."""
         self._reworded = None
         self.complete()
         self._connection.execute("COMMIT")
@@ -164,8 +172,8 @@ class Change:
         able, in_step = text_search.is_available(self._connection.execute), row is not None and json.loads(row[0])
         if able and (self._reworded is None or not in_step):
             text_search.write_all(self._connection.execute)
-        elif able:
-            text_search.write(self._connection.execute, self._reworded or ())
+        elif able and self._reworded:
+            text_search.write(self._connection.execute, self._reworded)
         if able != in_step and (able or self._reworded != set()):
             self.describe(TEXT_SEARCH, able)
         self._reworded = set()
@@ -181,7 +189,7 @@ def create_catalog(path: Path, meta: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def changing(path: Path) -> Iterator[Change]:
+def change_catalog(path: Path) -> Iterator[Change]:
     """Make the next generation; if anything is raised, there is none. The caller holds the writer's lock.
 
     Raises:
@@ -200,7 +208,7 @@ def _next_generation(path: Path, former: Path | None = None) -> Iterator[Change]
         for tail in ("", *_BESIDE):
             aside.with_name(aside.name + tail).unlink(missing_ok=True)
         if former is not None:
-            with opened(former) as source, aside.open("xb") as copy:
+            with open_index_file(former) as source, aside.open("xb") as copy:
                 shutil.copyfileobj(source, copy, 1 << 20)
                 copy.truncate(copy.tell() - DIGEST_BYTES)
         with contextlib.closing(Database(aside, is_written=True)) as connection:
@@ -221,7 +229,7 @@ def _next_generation(path: Path, former: Path | None = None) -> Iterator[Change]
         raise StoreError(f"catalogue {path}: {error}") from error
     finally:
         with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
+            aside.unlink()
 
 
 def _number(value: Any) -> int:

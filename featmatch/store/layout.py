@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from featmatch import files
 from featmatch.errors import StoreError, VocabularyError
-from featmatch.vocabulary import Vocabulary
+from featmatch.system import files
+from featmatch.words.vocabulary import Vocabulary
 
 CATALOG, VOCABULARY, PAIRS, LOCK, SEGMENTS = "catalog.sqlite", "vocabulary.npz", "pairs.log", "writer.lock", "segments"
 OWN_NAMES = frozenset((CATALOG, VOCABULARY, PAIRS, LOCK, SEGMENTS))
@@ -28,17 +28,21 @@ _SEGMENT = re.compile(r"(\d{6}|[1-9]\d{6,})(\.partial)?", re.ASCII)
 
 
 def segment_folder(index: Path, number: int) -> Path:
-    """Where a segment of an index is."""
+    """Where a segment of an index is.
+
+    >>> segment_folder(Path("photos.fm"), 7).as_posix()
+    'photos.fm/segments/000007'
+    """
     return index / SEGMENTS / f"{number:06d}"
 
 
 def is_half_written(name: str) -> bool:
-    """Whether a writer calls a file of the index so while it is at work on it."""
+    """Whether this is the name of a file that a writer has not finished."""
     return _HALF_WRITTEN.fullmatch(name) is not None
 
 
 def is_of_segment(name: str) -> bool:
-    """Whether a segment's folder is called so, or one that is half written."""
+    """Whether this is the name of a segment's folder, finished or half written."""
     return _SEGMENT.fullmatch(name) is not None
 
 
@@ -86,7 +90,7 @@ def verify_layout(index: Path) -> None:
 
 
 def strangers(index: Path) -> Iterator[str]:
-    """All that is a link, a pipe or a device, at any depth, in words."""
+    """All links, pipes and devices in an index, at any depth, in words."""
     folders = [Path(os.path.realpath(index))]
     while folders:
         for path in _names(folders.pop()):
@@ -106,7 +110,7 @@ def _names(folder: Path) -> list[Path]:
         return []
 
 
-def opened(path: Path) -> BinaryIO:
+def open_index_file(path: Path) -> BinaryIO:
     """Open a file of an index for reading: a real file, which is reached through no link, and waits for nobody.
 
     Raises:
@@ -114,7 +118,7 @@ def opened(path: Path) -> BinaryIO:
         OSError: there is none, or it cannot be read.
     """
     refuse_links(path)
-    return files.opened(path, through_links=False)
+    return files.open_file(path, through_links=False)
 
 
 def vocabulary_of(index: Path) -> Vocabulary:
@@ -126,7 +130,7 @@ def vocabulary_of(index: Path) -> Vocabulary:
     """
     path = index / VOCABULARY
     try:
-        with opened(path) as file:
+        with open_index_file(path) as file:
             return Vocabulary.read(file, str(path))
     except OSError as error:
         raise VocabularyError(f"cannot read vocabulary {path}: {error.strerror}") from error

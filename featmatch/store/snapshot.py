@@ -1,4 +1,4 @@
-"""What was live in an index at one moment. Readers take it as a whole, so a writer never disturbs them."""
+"""The state of an index at one moment. A reader keeps it as a whole, so a writer never disturbs it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from featmatch.errors import StoreError
-from featmatch.store.catalog import Catalog, SegmentRecord
+from featmatch.store.catalog import Catalog
 from featmatch.store.layout import CATALOG, segment_folder
+from featmatch.store.records import SegmentRecord
 from featmatch.store.segment import Segment, are_any_equal
 
 
@@ -45,7 +46,7 @@ class Snapshot:
             catalog = Catalog(folder / CATALOG)
             try:
                 segments = {
-                    record.id: known.get(record.id) or _opened(folder, record, vocabulary_size)
+                    record.id: known.get(record.id) or _open_segment(folder, record, vocabulary_size)
                     for record in catalog.segments()
                 }
                 ids = [segment.ids for segment in segments.values()]
@@ -57,7 +58,7 @@ class Snapshot:
                     raise  # else a writer has merged those segments since the catalogue was read
 
 
-def _opened(folder: Path, record: SegmentRecord, vocabulary_size: int) -> Segment:
+def _open_segment(folder: Path, record: SegmentRecord, vocabulary_size: int) -> Segment:
     where = segment_folder(folder, record.id)
     segment = Segment.open(where, vocabulary_size, record.manifest)
     if (len(segment.ids), len(segment.postings.image)) != (record.images, record.features):

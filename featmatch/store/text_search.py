@@ -14,6 +14,7 @@ from types import NoneType
 from typing import Any, TypeAlias
 
 from featmatch.errors import StoreError, UsageError
+from featmatch.store.values import Row
 
 Execute: TypeAlias = "Callable[..., sqlite3.Cursor]"  # runs one statement on the catalogue
 
@@ -54,6 +55,9 @@ def expression(match: str) -> str:
 
     Raises:
         UsageError: there is no word in it.
+
+    >>> expression("Harbour 2019")
+    '"harbour"* "2019"*'
     """
     parts = [part for part in re.sub('["\\0]', " ", _plain(match)).split() if any(map(_is_of_a_word, part))]
     if not parts:
@@ -78,10 +82,10 @@ def write(execute: Execute, names: Iterable[int]) -> None:
             _insert(execute, row)
 
 
-def problems(rows: Callable[..., list[tuple[Any, ...]]]) -> Iterator[str]:
+def problems(rows: Callable[..., list[Row]]) -> Iterator[str]:
     """Where the table is damaged, or not in step with the names; ``rows`` selects from the catalogue."""
     try:
-        if rows("SELECT 1 FROM pragma_module_list WHERE name = 'fts5vocab'") and _is_otherwise_made_anew(rows):
+        if rows("SELECT 1 FROM pragma_module_list WHERE name = 'fts5vocab'") and _differs_when_rebuilt(rows):
             yield "other words are found than those of the names"
     except StoreError as error:
         yield f"the words of names cannot be looked up: {error}"
@@ -93,7 +97,7 @@ def problems(rows: Callable[..., list[tuple[Any, ...]]]) -> Iterator[str]:
         last = page[-1][0]
 
 
-def _is_otherwise_made_anew(rows: Callable[..., list[tuple[Any, ...]]]) -> bool:
+def _differs_when_rebuilt(rows: Callable[..., list[Row]]) -> bool:
     """Whether the words that can be looked up are others than those of a table that is made of the same texts."""
     rows("PRAGMA query_only = OFF")  # for tables that are gone with the connection; the file cannot be written to
     try:
@@ -112,7 +116,7 @@ def _is_otherwise_made_anew(rows: Callable[..., list[tuple[Any, ...]]]) -> bool:
         rows("PRAGMA query_only = ON")
 
 
-def _insert(execute: Execute, row: tuple[Any, ...]) -> None:
+def _insert(execute: Execute, row: Row) -> None:
     execute(f"INSERT INTO {TABLE} (rowid, words) VALUES (?, ?)", (row[0], _words_of(*row[1:])))
 
 

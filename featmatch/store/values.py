@@ -1,12 +1,15 @@
-"""What a row of the catalogue says, or a ValueError where that cannot be: SQLite keeps anything in any column."""
+"""Values of the catalogue, checked (ValueError): SQLite keeps anything in any column."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, TypeAlias
 
+DIGEST_BYTES = 32  # of a SHA-256
 MOST_SIDE = 1 << 28  # px of an image; more than any decoder lets in
 MOST = 1 << 62
+
+Row: TypeAlias = "tuple[Any, ...]"
 
 
 def number(value: Any, least: int = 0, most: int = MOST) -> int:
@@ -31,7 +34,11 @@ def digest(value: Any) -> str:
 
 
 def to_sql(name: str) -> str | bytes:
-    """Names are text; a file name that is no UTF-8 (Python holds it with surrogates) is kept as its bytes."""
+    r"""Names are text; a file name that is no UTF-8 (Python holds it with surrogates) is kept as its bytes.
+
+    >>> to_sql("photo.jpg"), to_sql("caf\udce9.jpg")
+    ('photo.jpg', b'caf\xe9.jpg')
+    """
     try:
         name.encode()
         return name

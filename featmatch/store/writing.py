@@ -12,7 +12,6 @@ from pathlib import Path
 import filelock
 
 from featmatch.errors import StoreError
-from featmatch.files import flush_folder
 from featmatch.store.catalog import Catalog
 from featmatch.store.layout import (
     CATALOG,
@@ -24,13 +23,15 @@ from featmatch.store.layout import (
     is_of_segment,
     verify_layout,
 )
+from featmatch.store.reader import Reader
+from featmatch.system.files import flush_folder
 
 # Folders that this process writes to: by device and number, since one folder has many names.
 _at_work: dict[tuple[int, int], tuple[int, int]] = {}  # -> the process and its thread
 
 
 @contextlib.contextmanager
-def writing(folder: Path, *, wait: bool = False) -> Iterator[None]:
+def hold_writer_lock(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold the one writer's lock; the system lets go of it when the process ends, however it ends.
 
     Args:
@@ -45,7 +46,7 @@ def writing(folder: Path, *, wait: bool = False) -> Iterator[None]:
     try:
         state = os.stat(folder)
         place, us = (state.st_dev, state.st_ino), (os.getpid(), threading.get_ident())
-        if _at_work.get(place) == us:  # in a callback, say; to wait for oneself would take for ever
+        if _at_work.get(place) == us:  # in a callback, say; it would wait for itself for ever
             raise StoreError(f"{folder} is being written to by this very call")
         if lock.exists() and lock.lstat().st_nlink > 1:  # some versions of filelock empty what they open
             raise StoreError(f"{lock} is a hard link: another file may be meant; delete it, and it is made anew")
@@ -65,8 +66,28 @@ def writing(folder: Path, *, wait: bool = False) -> Iterator[None]:
         raise StoreError(f"cannot write to {where}: {error.strerror or error}") from error
 
 
+@contextlib.contextmanager
+def become_writer(reader: Reader, *, wait: bool = False) -> Iterator[None]:
+    """Be the one writer of an index that is open, from its newest state on; what was committed is seen afterwards.
+
+    Args:
+        reader: the index.
+        wait: for another writer to end, rather than failing at once.
+
+    Raises:
+        StoreError: as ``hold_writer_lock``.
+    """
+    with hold_writer_lock(reader.folder, wait=wait):
+        clear_leftovers(reader.folder)
+        reader.refresh()
+        try:
+            yield
+        finally:
+            reader.refresh()
+
+
 def leftovers(folder: Path, catalog: Catalog) -> tuple[list[Path], list[Path]]:
-    """What interrupted writers left (segments that are not live, half-written files), and what is none of an index."""
+    """What interrupted writers left (dead segments, half-written files), and what does not belong to an index."""
     live = {f"{record.id:06d}" for record in catalog.segments()}
     stale, foreign = [], []
     for path in entries(folder / SEGMENTS):

@@ -1,0 +1,228 @@
+"""Image files -> segments of an index, in parallel, a batch at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from featmatch.adding.one_image import Failure, IndexedFile, count_pages, index_file
+from featmatch.features.extraction import FeatureOptions
+from featmatch.images.contents import content_of
+from featmatch.images.decoding import USUAL, DecodingOptions
+from featmatch.images.sources import may_have_pages
+from featmatch.names import page_name, page_of, split_page
+from featmatch.store.catalog import Catalog
+from featmatch.store.generation import change_catalog
+from featmatch.store.layout import CATALOG, VOCABULARY, segment_folder
+from featmatch.store.places import Naming
+from featmatch.store.segment_writer import IndexedImage, write_segment
+from featmatch.system.progress import Progress
+from featmatch.system.workers import Lost, in_order, processes_for
+
+BATCH_IMAGES = 5000  # of a segment; a crash costs the work on no more
+_FEW_FILES = 12  # starting a process takes longer than indexing so few
+
+
+@dataclass(frozen=True)
+class AddReport:
+    """What ``add`` did, by names of images.
+
+    Attributes:
+        added: indexed now, new or changed.
+        skipped: in the index already, and not changed since.
+        failed: not indexed, each with its status.
+        vanished: removed, since their files are gone.
+        damaged: those of ``added`` whose files are cut short; they were read as far as they go.
+    """
+
+    added: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+    vanished: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Target:
+    """The index that is added to. The caller holds the writer's lock.
+
+    Attributes:
+        folder: of the index.
+        naming: how files are called in it.
+        options: how features are taken.
+        vocabulary_size: number of visual words.
+    """
+
+    folder: Path
+    naming: Naming
+    options: FeatureOptions
+    vocabulary_size: int
+
+    @property
+    def catalog(self) -> Path:
+        """Where the catalogue is."""
+        return self.folder / CATALOG
+
+
+@dataclass(frozen=True)
+class AddOptions:
+    """How files are added; nothing of it is part of the index's fingerprint."""
+
+    jobs: int  # processes; -1: one for each core, -2: one less, and so on
+    decoding: DecodingOptions = USUAL  # what one image may cost
+    # Index all pages of a file that has several, not the first only. A file of which there are pages in the index is
+    # indexed by pages in any case.
+    pages: bool = False
+    text: str | None = None  # kept with each image
+
+
+def add_files(
+    files: Sequence[str], target: Target, options: AddOptions, *, progress: Progress, committed: Callable[[], None]
+) -> AddReport:
+    """Index what is new or changed.
+
+    Each batch becomes a segment and is committed. Whatever ends the run early, the unfinished batch is committed first;
+    the next run goes on from there.
+
+    Args:
+        files: paths, in the order in which their images are to be numbered.
+        target: the index that they are added to.
+        options: how.
+        progress: called with images done and in all.
+        committed: called after each commit.
+    """
+    report = AddReport()
+    paths, gone = _by_pages(files, target, options, report)
+    pending = _commit_known(paths, target, options.text, report)
+    batch: list[tuple[str, IndexedFile]] = []
+
+    def commit(gone: Sequence[str] = ()) -> None:
+        if batch or gone:
+            _commit(batch, target, options.text, gone)
+            report.added.extend(name for name, _ in batch)
+            batch.clear()
+
+    vocabulary = target.folder.absolute() / VOCABULARY
+    tasks = [(path, vocabulary, target.options, options.decoding) for path in pending]
+    try:
+        with contextlib.closing(_in_processes(index_file, tasks, options)) as results:
+            for done, (path, result) in enumerate(results, 1):
+                if isinstance(result, Failure):
+                    report.failed.append(result)
+                else:
+                    name = target.naming.name_of(path)
+                    batch.append((name, result))
+                    if result.damaged:
+                        report.damaged.append(name)
+                progress(done, len(pending))
+                if len(batch) == BATCH_IMAGES:
+                    commit()
+                    committed()
+        commit(gone)
+    except BaseException:
+        commit()
+        raise
+    committed()
+    return report
+
+
+def _by_pages(
+    files: Sequence[str], target: Target, options: AddOptions, report: AddReport
+) -> tuple[list[str], list[str]]:
+    """The images of the files, as paths of files or pages; and the names in the catalogue that these replace."""
+    name_of = target.naming.name_of
+    names = Catalog(target.catalog).names()
+    files = list(dict.fromkeys(files))
+    given = {name_of(file): file for file in files}
+    known: dict[str, set[str]] = {}  # by the name of the file
+    for name in names:
+        file, page = page_of(name) or (name, 0)
+        if page and file in given and not os.path.exists(page_name(given[file], page)):
+            known.setdefault(file, set()).add(name)
+    if not known and not options.pages:
+        return list(files), []
+    paged = [file for file in files if name_of(file) in known or (options.pages and may_have_pages(file))]
+    images: dict[str, list[str]] = {}
+    gone: set[str] = set()
+    for file, count in _in_processes(count_pages, [(file,) for file in paged], options):
+        if isinstance(count, Failure):
+            report.failed.append(count)
+            images[file] = []
+            continue
+        images[file] = [file] if count == 1 else [page_name(file, page) for page in range(1, count + 1)]
+        name = name_of(file)
+        gone |= {name, *known.get(name, ())} - {name_of(image) for image in images[file]}
+    return [image for file in files for image in images.get(file, [file])], [name for name in names if name in gone]
+
+
+def _commit_known(files: Sequence[str], target: Target, text: str | None, report: AddReport) -> list[str]:
+    """Name the files whose content is in the index already; return the others, each once.
+
+    A file of the size and time that the catalogue has is skipped. One whose content is there under its own name was
+    only touched. One whose content is there under another name gets a name too.
+    """
+    catalog = Catalog(target.catalog)
+    stamps = catalog.stamps()
+    sizes = {size for size, _ in stamps.values()}
+    pending: list[str] = []
+    known: list[tuple[str, int, int]] = []
+    for path in dict.fromkeys(files):
+        name = target.naming.name_of(path)
+        try:
+            state = os.stat(split_page(path)[0])
+            if stamps.get(name) == (state.st_size, state.st_mtime_ns):
+                report.skipped.append(name)
+                continue
+            image = catalog.image_with(content_of(path)) if state.st_size in sizes else None
+        except OSError:
+            image = None  # decoding it says what is wrong
+        if image is None:
+            pending.append(path)
+        else:
+            known.append((name, image, state.st_mtime_ns))
+    if known:
+        named = catalog.names_of([image for _, image, _ in known])
+        with change_catalog(target.catalog) as change:
+            for name, image, mtime_ns in known:
+                change.name(name, image, mtime_ns, None if name in named[image] else text)
+        for name, image, _ in known:
+            (report.skipped if name in named[image] else report.added).append(name)
+    return pending
+
+
+def _in_processes(
+    function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], options: AddOptions
+) -> Generator[tuple[str, Any], None, None]:
+    """Call a function with each task in parallel; yield its path, which is the first argument, with the result."""
+    processes, decoding = processes_for(options.jobs, 1 + len(tasks) // _FEW_FILES), options.decoding
+    found = in_order(function, tasks, jobs=processes, seconds=decoding.timeout, memory_bytes=decoding.memory_bytes)
+    with contextlib.closing(found) as results:
+        for (path, *_), result in zip(tasks, results, strict=True):
+            yield path, Failure(path, "decode_failed", result.reason) if isinstance(result, Lost) else result
+
+
+def _commit(batch: Sequence[tuple[str, IndexedFile]], target: Target, text: str | None, gone: Sequence[str]) -> None:
+    """Write the new contents of a batch as a segment, and all its names in one generation of the catalogue.
+
+    The same generation drops the names in ``gone``.
+    """
+    with change_catalog(target.catalog) as change:
+        segment = change.next_segment()
+        new: dict[int, IndexedImage] = {}
+        for name, one in batch:
+            image = change.image_with(one.sha256)
+            if image is None:
+                sides, features = (one.image.width, one.image.height), len(one.image.words)
+                image = change.add_image(one.sha256, one.bytes, sides, features, segment, one.metadata)
+                new[image] = one.image
+            change.name(name, image, one.mtime_ns, text)
+        if new:
+            images = [new[image] for image in sorted(new)]
+            folder = segment_folder(target.folder, segment)
+            manifest = write_segment(folder, images, sorted(new), target.vocabulary_size)
+            change.add_segment(segment, len(new), sum(len(image.words) for image in images), manifest)
+        change.remove(gone)

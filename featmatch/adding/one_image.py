@@ -1,0 +1,117 @@
+"""One image file -> what the index stores of it. Runs in the processes that ``batches`` shares the files between."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+
+from featmatch.errors import ImageError, Status
+from featmatch.features.extraction import FeatureOptions, extract_grey
+from featmatch.features.looks import LEAST_DETAIL, whole_picture
+from featmatch.images.contents import content_of, stamp_of
+from featmatch.images.decoding import DecodingOptions
+from featmatch.images.metadata import Metadata, read_metadata
+from featmatch.images.pixels import load_grey
+from featmatch.images.sources import page_count
+from featmatch.names import split_page
+from featmatch.proof.proof import FEWEST_FEATURES
+from featmatch.store.layout import vocabulary_of
+from featmatch.store.postings import quantised
+from featmatch.store.segment_writer import IndexedImage
+from featmatch.system.worker_loop import at_work
+from featmatch.words.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image that was not indexed.
+
+    Attributes:
+        name: the path as given.
+        status: why, as in the JSON output.
+        message: why, in words.
+    """
+
+    name: str
+    status: Status
+    message: str
+
+
+@dataclass(frozen=True)
+class IndexedFile:
+    """What the index stores of one image file.
+
+    Attributes:
+        sha256: of the content, hexadecimal; each page of a file has its own.
+        bytes: size of the file.
+        mtime_ns: when the file was last changed, ns since 1970.
+        image: what goes into a segment.
+        metadata: what the file says of its picture.
+        damaged: the file is cut short; it was read as far as it goes.
+    """
+
+    sha256: str
+    bytes: int
+    mtime_ns: int
+    image: IndexedImage
+    metadata: Metadata
+    damaged: bool
+
+
+def index_file(
+    path: str, vocabulary_path: Path, options: FeatureOptions, decoding: DecodingOptions
+) -> IndexedFile | Failure:
+    """Decode an image, find its features and their visual words, and read its metadata.
+
+    Args:
+        path: of a file, or of a page of one (``FILE#page=N``).
+        vocabulary_path: of the vocabulary inside the index.
+        options: how features are taken.
+        decoding: what the image may cost.
+    """
+    if at_work():
+        cv2.setNumThreads(1)  # the processes share the cores already
+    vocabulary = _vocabulary(vocabulary_path, stamp_of(vocabulary_path))
+    try:
+        grey = load_grey(
+            path, longest_px=options.longest_px, shortest_px=options.shortest_px, colours=True, decoding=decoding
+        )
+        features, whole = extract_grey(grey, options), whole_picture(grey)
+        if len(features) < FEWEST_FEATURES:
+            if whole.detail < LEAST_DETAIL:
+                return Failure(path, "too_little_detail", f"only {len(features)} features, and plain as a whole")
+            features = features[:0]
+        state = os.stat(split_page(path)[0])
+        digest = content_of(path)
+    except ImageError as error:
+        return Failure(path, error.status, error.message)
+    except (OSError, cv2.error) as error:
+        return Failure(path, "decode_failed", str(error))
+    words = vocabulary.assign(features.descriptors)
+    postings = quantised(
+        features.keypoints,
+        features.angles,
+        features.sizes,
+        words.signatures[:, 0],
+        max(features.width, features.height),
+    )
+    image = IndexedImage(features.width, features.height, words.ids[:, 0], postings, whole.phashes[0], whole.looks[0])
+    return IndexedFile(digest, state.st_size, state.st_mtime_ns, image, read_metadata(path), grey.damaged)
+
+
+def count_pages(path: str) -> int | Failure:
+    """Number of pages of a file, or why they cannot be counted."""
+    try:
+        return page_count(path)
+    except ImageError as error:
+        return Failure(path, error.status, error.message)
+
+
+@lru_cache(maxsize=1)
+def _vocabulary(path: Path, stamp: tuple[int, ...]) -> Vocabulary:
+    del stamp  # tells one file at this path from the next
+    return vocabulary_of(path.parent)

@@ -1,0 +1,95 @@
+"""Printing of results on standard output: lines, JSON objects, rows of CSV. All text goes through ``say``."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import click
+
+from featmatch.errors import FeatmatchError
+from featmatch.names import is_unicode, plain, printable, quoted
+from featmatch.system.ending import BROKEN_PIPE, Ended
+
+# Spreadsheets take a cell that begins with one of these for a formula (OWASP, "CSV Injection"). The apostrophe is one
+# of them so that a reader can always remove a leading one.
+_FORMULA = tuple("=+-@'\uff1d\uff0b\uff0d\uff20")
+
+
+def say(line: str) -> None:
+    """Print a line of results.
+
+    Raises:
+        Ended: the reader of the output has closed it.
+        FeatmatchError: the output cannot be written.
+    """
+    with _output_errors():
+        click.echo(plain(line))
+
+
+def say_bytes(content: bytes) -> None:
+    """Print bytes unchanged; raises what ``say`` raises."""
+    with _output_errors():
+        click.echo(content, nl=False)
+
+
+@contextlib.contextmanager
+def _output_errors() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise Ended(BROKEN_PIPE) from error
+    except OSError as error:
+        raise FeatmatchError(f"cannot write to standard output: {error.strerror}") from error
+
+
+def print_object(values: Mapping[str, Any]) -> None:
+    """Print a JSON object on one line, in ASCII, so that a terminal of any encoding shows it."""
+    say(json.dumps(_with_quoted(values)))
+
+
+def _with_quoted(value: Any) -> Any:
+    """Add NAME_quoted beside each NAME whose text is not valid Unicode: not every JSON reader keeps such text."""
+    if isinstance(value, Mapping):
+        found = {}
+        for key, inner in value.items():
+            found[key] = _with_quoted(inner)
+            texts = inner if isinstance(inner, list) else [inner]
+            if any(isinstance(text, str) and not is_unicode(text) for text in texts):
+                readable = [quoted(text) if isinstance(text, str) else text for text in texts]
+                found[f"{key}_quoted"] = readable if isinstance(inner, list) else readable[0]
+        return found
+    return [_with_quoted(inner) for inner in value] if isinstance(value, list) else value
+
+
+class CsvPrinter:
+    """Prints CSV: a header, then rows. Names are quoted as in tables, and no cell is a formula to a spreadsheet."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._line = io.StringIO()
+        self._writer = csv.DictWriter(self._line, columns, lineterminator="")
+        self._writer.writeheader()
+        self._end_line()
+
+    def print_row(self, row: Mapping[str, Any]) -> None:
+        """Print a row; columns without a value are empty."""
+        self._writer.writerow({column: _cell(value) for column, value in row.items()})
+        self._end_line()
+
+    def _end_line(self) -> None:
+        say(self._line.getvalue())
+        self._line.seek(0)
+        self._line.truncate()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, (list, dict)):
+        return json.dumps(value)
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,0 +1,139 @@
+"""What the results of the commands look like: tables for people, JSON and CSV for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from featmatch.cli.printing import CsvPrinter, print_object, say
+from featmatch.names import printable
+
+if TYPE_CHECKING:
+    from featmatch.grouping.groups import Group
+    from featmatch.proof.pair import Verification
+    from featmatch.search.explanation import Explanation
+    from featmatch.search.matches import Matches
+
+_QUERY_COLUMNS = (
+    "query", "status", "id", "name", "probability", "score", "inliers", "agreement", "kind", "rotation_deg", "scale",
+    "mirrored", "negative", "homography", "query_region", "reference_region", "query_overlap", "reference_overlap",
+    "verdict", "damaged", "query_damaged",
+)  # fmt: skip
+_GROUP_COLUMNS = (
+    "group", "original", "id", "name", "width", "height", "bytes", "description", "probability", "inliers", "kind",
+    "rotation_deg", "scale", "mirrored", "negative", "homography", "original_by", "marked",
+)  # fmt: skip
+
+
+def print_matches_json(query: str, matches: Matches) -> None:
+    """Print one line for a query."""
+    print_object({"query": query, **matches.to_dict()})
+
+
+def print_matches_table(query: str, matches: Matches) -> None:
+    """Print a heading for a query, and a line for each match."""
+    title = _titled(query, matches.damaged)
+    if matches.status != "ok":
+        say(f"{title}: {matches.status}")
+        return
+    if not matches:
+        say(f"{title}: nothing found")
+        return
+    say(f"{title}:")
+    say(f"  {'probability':>11}  {'inliers':>7}  {'of query':>8}  {'of image':>8}  name  (relation)")
+    for match in matches:
+        verdict = f"; {match.verdict}" if match.verdict else ""
+        say(
+            f"  {match.probability:>11.4f}  {match.inliers:>7}  {match.query_overlap:>8.0%}  "
+            f"{match.reference_overlap:>8.0%}  {_titled(match.name, match.damaged)}  ({match.relation}{verdict})"
+        )
+
+
+class MatchesCsv:
+    """Prints a row for each match; a query without a match has one row with its status. The header comes first."""
+
+    def __init__(self) -> None:
+        self._printer = CsvPrinter(_QUERY_COLUMNS)
+
+    def __call__(self, query: str, matches: Matches) -> None:
+        """Print the rows of one query."""
+        of_query = {"query": query, "status": matches.status, "query_damaged": matches.damaged}
+        for match in matches:
+            row = match.to_dict()
+            self._printer.print_row({**of_query, **row.pop("relation"), **row})
+        if not matches:
+            self._printer.print_row(of_query)
+
+
+def print_verification(a: str, b: str, proof: Verification) -> None:
+    """Print the answer of a verification in one line."""
+    answer = "yes" if proof else "no"
+    pair = " / ".join(map(_titled, (a, b), proof.damaged))
+    say(f"{answer}: {pair}: {proof.reason} (probability {proof.probability:.4f})")
+
+
+def print_explanation(query: str, explanation: Explanation) -> None:
+    """Print a line for each stage that was reached, then the conclusion."""
+    votes, agreement = explanation.votes, explanation.agreement
+    lines = {
+        title: f"{seen.width} x {seen.height} px, {seen.features} features"
+        for title, seen in (("query", explanation.query), ("image", explanation.image))
+        if seen is not None
+    }
+    if explanation.words is not None:
+        lines["words"] = f"{explanation.words.common} in common of {explanation.words.looked_up} looked up"
+    if votes is not None:
+        lines["hits"] = f"{votes.hits}, with the query {votes.variant.name.lower().replace('_', ' ')}"
+        place = f"{votes.rank} of {votes.ranked}" if votes.rank else f"not among the best {votes.ranked}"
+        lines["rank"] = f"{place} by votes; the best {votes.shortlist} go on"
+    if agreement is not None and agreement.matches:
+        lines["matches"] = f"{agreement.matches}, of which {agreement.inliers} agree"
+    if agreement is not None and agreement.match is not None:
+        pixels = agreement.match.proof.evidence.agreement
+        compared = "pixels not compared" if pixels is None else f"pixels agree to {pixels:.2f}"
+        lines["probability"] = f"{agreement.match.probability:.4f} ({agreement.match.relation}; {compared})"
+    say(f"{printable(query)} / {printable(explanation.name)}:")
+    for title, line in lines.items():
+        say(f"  {title:<12} {line}")
+    say(explanation.verdict)
+    if not explanation.proven:
+        say(f"would let it pass: {', or '.join(explanation.options) or 'no option'}")
+
+
+def print_groups_json(groups: Iterable[Group]) -> None:
+    """Print one line for each group."""
+    for number, group in enumerate(groups, 1):
+        print_object({"group": number, **group.to_dict()})
+
+
+def print_groups_table(groups: Iterable[Group]) -> None:
+    """Print a heading for each group, and a line for each file."""
+    for number, group in enumerate(groups, 1):
+        say(f"group {number}, {len(group)} files:")
+        say(f"  {'probability':>11}  {'inliers':>7}  {'size':>11}  {'bytes':>10}  name  (relation)")
+        for member in group.members:
+            size = f"{member.width}x{member.height}"
+            for name in member.names:
+                by = f", by: {group.original_by}" if name == group.original.names[0] and group.original_by else ""
+                say(
+                    f"  {member.probability:>11.4f}  {member.inliers:>7}  {size:>11}  {member.bytes:>10}  "
+                    f"{printable(name)}  ({member.said_of(name)}{by})"
+                )
+
+
+def print_groups_csv(groups: Iterable[Group]) -> None:
+    """Print a row for each file."""
+    printer = CsvPrinter(_GROUP_COLUMNS)
+    for number, group in enumerate(groups, 1):
+        of_group = {"group": number, "original": group.original.names[0], "original_by": group.original_by}
+        for member in group.members:
+            row = member.to_dict()
+            row |= row.pop("relation") or {}
+            del row["names"], row["same_file"]
+            for name in member.names:
+                row |= {"name": name, "description": member.said_of(name), "marked": str(name in group.marked).lower()}
+                printer.print_row(of_group | row)
+
+
+def _titled(name: str, damaged: bool) -> str:
+    return printable(name) + (" (damaged)" if damaged else "")

@@ -1,0 +1,1 @@
+"""Pixels -> keypoints and looks."""

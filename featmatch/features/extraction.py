@@ -1,0 +1,322 @@
+"""Grey pixels -> keypoints spread over the picture, and their descriptors."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.arguments import check_kind, check_options
+from featmatch.errors import MissingFeatureError, UsageError
+from featmatch.images.decoding import DecodingOptions
+from featmatch.images.formats import MAX_PIXELS
+from featmatch.images.pixels import GreyImage, ImageSource, load_grey
+from featmatch.system.opencv import remedy
+
+_opencv: Any = cv2  # its type stubs differ from release to release
+
+DETECTORS = ("sift", "akaze", "orb", "brisk", "kaze", "surf")
+SPEEDS = ("fast", "balanced", "thorough")
+
+# RootSIFT values are kept as whole numbers, so that sums of their products are exact in float32 (below 2**24) and
+# every machine finds the same words. Few values pass 255 / 512; they are clipped.
+_ROOTSIFT_UNIT = 512
+
+
+@dataclass(frozen=True)
+class FeatureOptions:
+    """How features are taken from a picture. All of it belongs to the fingerprint of an index."""
+
+    detector: str = "sift"  # one of DETECTORS
+    longest_px: int = 2000  # working size: longer sides above this are scaled down to it; 64 to 10000
+    shortest_px: int = 0  # working size: longer sides below this are scaled up to it; 0 to longest_px and 2000
+    features: int = 0  # kept of a picture of 640 px or less; 10 to 100000; 0: the detector's own, see below
+    features_at_longest: int = 0  # kept of one at longest_px, in proportion between; at least features; 0: likewise
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.detector not in DETECTORS:
+            raise UsageError(f"unknown detector {self.detector!r}; one of {', '.join(DETECTORS)}")
+        if not (64 <= self.longest_px <= 10_000 and 0 <= self.shortest_px <= min(self.longest_px, 2000)):
+            raise UsageError("longest_px is 64 to 10000, and shortest_px 0 to longest_px and 2000")
+        features, features_at_longest = _FEATURES[self.detector]
+        object.__setattr__(self, "features", self.features or features)
+        object.__setattr__(
+            self, "features_at_longest", self.features_at_longest or max(features_at_longest, self.features)
+        )
+        if not 10 <= self.features <= self.features_at_longest <= 100_000:
+            raise UsageError("features is 10 to features_at_longest, and that at most 100000")
+
+    @classmethod
+    def of(cls, detector: str = "sift", speed: str = "balanced") -> FeatureOptions:
+        """Options by speed, one of ``SPEEDS``; docs/benchmarks.md says what each finds, and in what time.
+
+        Raises:
+            UsageError: there is no such detector, or no such speed.
+
+        >>> FeatureOptions.of("sift", "fast").features < FeatureOptions.of("sift", "thorough").features
+        True
+        """
+        balanced = cls(detector)
+        if speed not in SPEEDS:
+            raise UsageError(f"unknown speed {speed!r}; one of {', '.join(SPEEDS)}")
+        if speed == "fast":
+            return cls(detector, 640, 0, balanced.features // 2, balanced.features // 2)
+        if speed == "thorough":
+            return cls(detector, 3000, 800, 2 * balanced.features, 2 * balanced.features_at_longest)
+        return balanced
+
+    @classmethod
+    def of_index(cls, kept: Any) -> FeatureOptions:
+        """Options as an index stores them, checked: the index may come from a stranger.
+
+        Raises:
+            UsageError: they are no such options.
+        """
+        names = set(cls.__dataclass_fields__)
+        if not isinstance(kept, dict) or not {"detector"} <= kept.keys() <= names:
+            raise UsageError(f"it keeps other options than {', '.join(sorted(names))}")
+        for name, value in kept.items():
+            if type(value) is not (str if name == "detector" else int):
+                raise UsageError(f"{name} is {value!r:.40}")
+        return cls(**kept)
+
+    def description(self) -> str:
+        """All options in one line, for people to read."""
+        return ", ".join(f"{name} {value}" for name, value in vars(self).items())
+
+    def limit(self, long_side_px: int) -> int:
+        """Number of features to keep of a picture with this longer side at its working size.
+
+        >>> FeatureOptions().limit(640), FeatureOptions().limit(2000)
+        (800, 4000)
+        """
+        share = (long_side_px - 640) / max(self.longest_px - 640, 1)
+        return round(self.features + min(max(share, 0.0), 1.0) * (self.features_at_longest - self.features))
+
+
+@dataclass(frozen=True, repr=False)
+class Features:
+    """Keypoints and descriptors of one picture, strongest and best spread first.
+
+    Attributes:
+        detector: one of ``DETECTORS``.
+        width: of the picture as displayed, px.
+        height: of the picture as displayed, px.
+        keypoints: (N, 2) float32, x then y, px of the original.
+        sizes: (N,) float32, diameter of each keypoint, px of the original.
+        angles: (N,) float32, radians in [0, 2 pi), from +x towards +y (clockwise as seen).
+        descriptors: (N, D) uint8: SIFT as RootSIFT times 512; binary ones as one 0 or 1 a bit; others times 255,
+            plus 128. In all of them the squared L2 distance is the one to compare.
+    """
+
+    detector: str
+    width: int
+    height: int
+    keypoints: NDArray[np.float32]
+    sizes: NDArray[np.float32]
+    angles: NDArray[np.float32]
+    descriptors: NDArray[np.uint8]
+
+    def __repr__(self) -> str:
+        return f"Features({len(self)} of {self.detector}, {self.width} x {self.height} px)"
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+    def __getitem__(self, rows: slice) -> Features:
+        return replace(
+            self,
+            keypoints=self.keypoints[rows],
+            sizes=self.sizes[rows],
+            angles=self.angles[rows],
+            descriptors=self.descriptors[rows],
+        )
+
+
+def features_wanted(features: object) -> FeatureOptions:
+    """Options as they are, or the usual ones of a detector given by name.
+
+    Raises:
+        UsageError: it is neither, or there is no such detector.
+    """
+    check_kind(features, "features", str, FeatureOptions, none=False)
+    return features if isinstance(features, FeatureOptions) else FeatureOptions(detector=str(features))
+
+
+def extract(
+    image: ImageSource,
+    options: FeatureOptions | None = None,
+    *,
+    timeout: float = 60.0,
+    max_pixels: int = MAX_PIXELS,
+) -> Features:
+    """Find the features of an image.
+
+    Args:
+        image: a path, the bytes of a file, an array (H, W), (H, W, 3) or (H, W, 4) uint8, or a PIL image.
+        options: detector, working size and number of features.
+        timeout: seconds that decoding a file may take.
+        max_pixels: of a file; a larger one is refused.
+
+    Raises:
+        ImageError: the image cannot be read; its ``status`` says why.
+        MissingFeatureError: the installed OpenCV lacks the detector.
+        UsageError: ``image`` is of no type or shape that is an image.
+
+    Example:
+        >>> import featmatch
+        >>> features = featmatch.extract("photos/coffee.jpg")
+        >>> features.width, features.height, features.keypoints.shape == (len(features), 2)
+        (600, 400, True)
+        >>> features.descriptors.shape[1], features.descriptors.dtype
+        (128, dtype('uint8'))
+    """
+    check_kind(options, "options", FeatureOptions)
+    options = options or FeatureOptions()
+    decoding = DecodingOptions(timeout, max_pixels)
+    grey = load_grey(image, longest_px=options.longest_px, shortest_px=options.shortest_px, decoding=decoding)
+    return extract_grey(grey, options)
+
+
+def extract_grey(grey: GreyImage, options: FeatureOptions) -> Features:
+    """Find the features of a decoded picture.
+
+    Raises:
+        MissingFeatureError: the installed OpenCV lacks the detector.
+    """
+    height, width = grey.pixels.shape
+    limit = options.limit(max(height, width))
+    if min(height, width) < _SMALLEST_PX:
+        keypoints: list[Any] = []
+        raw = None
+    else:
+        keypoints, raw = _CREATE[options.detector](limit).detectAndCompute(grey.pixels, None)
+    if raw is None or not keypoints:
+        empty = np.empty(0, np.float32)
+        descriptors = np.empty((0, DESCRIPTOR_SIZE[options.detector]), np.uint8)
+        return Features(options.detector, grey.width, grey.height, empty.reshape(0, 2), empty, empty, descriptors)
+    table = np.array([(*k.pt, k.size, k.angle, k.response) for k in keypoints], np.float32)
+    kept = spread(table[:, :2], table[:, 4], width, height, limit)
+    table = table[kept]
+    return Features(
+        options.detector,
+        grey.width,
+        grey.height,
+        grey.to_original(table[:, :2]),
+        table[:, 2] * np.float32((grey.scale_x * grey.scale_y) ** 0.5),
+        np.radians(np.mod(table[:, 3], 360.0)),
+        _whole_numbers(raw[kept], options.detector),
+    )
+
+
+def spread(
+    points: NDArray[np.float32], responses: NDArray[np.float32], width: int, height: int, limit: int
+) -> NDArray[np.intp]:
+    """Choose keypoints that cover the picture: the strongest of each grid cell in turn, then the next, and so on.
+
+    Args:
+        points: (N, 2) float32, x then y, px of the working picture.
+        responses: (N,) float32, strength of each.
+        width: of the working picture, px.
+        height: of the working picture, px.
+        limit: how many to choose.
+
+    Returns:
+        (min(N, limit),) indices, in the order of choice.
+    """
+    cell_px = max(np.sqrt(width * height / max(limit / 4, 1)), 1.0)  # about four of those chosen in a cell
+    columns = int(width // cell_px) + 1
+    cells = (points[:, 1] // cell_px).astype(np.int64) * columns + (points[:, 0] // cell_px).astype(np.int64)
+    order = np.lexsort((-responses, cells))
+    sorted_cells = cells[order]
+    turn = np.arange(len(order)) - np.searchsorted(sorted_cells, sorted_cells)
+    by_turn = np.lexsort((order, -responses[order], turn))
+    return order[by_turn[:limit]]
+
+
+def _whole_numbers(raw: NDArray[Any], detector: str) -> NDArray[np.uint8]:
+    if detector == "sift":  # RootSIFT: Arandjelovic and Zisserman, CVPR 2012
+        shares = raw / np.maximum(raw.sum(axis=1, keepdims=True), 1e-12)
+        return np.asarray(np.minimum(np.rint(np.sqrt(shares) * _ROOTSIFT_UNIT), 255), np.uint8)
+    if raw.dtype == np.uint8:
+        return np.asarray(np.unpackbits(raw, axis=1))
+    return np.asarray(np.clip(np.rint(raw * 255) + 128, 0, 255), np.uint8)
+
+
+# Detectors that take a limit are asked for more than are kept, so that ``spread`` has something to choose from.
+def _sift(limit: int) -> Any:
+    # A contrast threshold far below OpenCV's 0.04 leaves something to choose from where a picture is dull.
+    return _opencv.SIFT_create(nfeatures=3 * limit, contrastThreshold=0.004)
+
+
+def _akaze(limit: int) -> Any:
+    return _moved("AKAZE_create")(threshold=0.0001, max_points=2 * limit)
+
+
+def _orb(limit: int) -> Any:
+    # OpenCV's default keeps 31 px away from each border, which is half of a small crop.
+    return _opencv.ORB_create(nfeatures=2 * limit, fastThreshold=7, edgeThreshold=8)
+
+
+def _brisk(limit: int) -> Any:
+    del limit  # BRISK takes no limit
+    if not hasattr(_own, "brisk"):  # computing its pattern takes a tenth of a second
+        _own.brisk = _moved("BRISK_create")(thresh=20)
+    return _own.brisk
+
+
+def _kaze(limit: int) -> Any:
+    del limit
+    return _moved("KAZE_create")(threshold=0.0005)
+
+
+def _surf(limit: int) -> Any:
+    del limit
+    try:
+        return _opencv.xfeatures2d.SURF_create(hessianThreshold=200)
+    except (AttributeError, cv2.error) as error:
+        raise MissingFeatureError(
+            "this OpenCV has no SURF: no wheel on the package index has it; build opencv-contrib with "
+            "-DOPENCV_ENABLE_NONFREE=ON, or use sift"
+        ) from error
+
+
+def _moved(name: str) -> Any:
+    """A detector that is in ``cv2`` up to OpenCV 4 and in ``cv2.xfeatures2d`` from 5 on."""
+    found = getattr(_opencv, name, None) or getattr(getattr(_opencv, "xfeatures2d", None), name, None)
+    if found is None:
+        raise MissingFeatureError(f"this OpenCV has no {name}; {remedy()}")
+    return found
+
+
+_own = threading.local()  # detectors are not safe to share between threads
+
+_CREATE: dict[str, Callable[[int], Any]] = {
+    "sift": _sift,
+    "akaze": _akaze,
+    "orb": _orb,
+    "brisk": _brisk,
+    "kaze": _kaze,
+    "surf": _surf,
+}
+
+# Features kept of a picture of 640 px, and of one at the largest working size. Detectors whose features are cheaper and
+# less distinctive keep more of them: otherwise a tenth of a 480 px photo would hold too few.
+_FEATURES = {
+    "sift": (800, 4000),
+    "akaze": (1500, 6000),
+    "orb": (1500, 6000),
+    "brisk": (1500, 6000),
+    "kaze": (800, 4000),
+    "surf": (800, 4000),
+}
+
+DESCRIPTOR_SIZE = {"sift": 128, "akaze": 488, "orb": 256, "brisk": 512, "kaze": 64, "surf": 64}
+
+_SMALLEST_PX = 16  # in a smaller picture no detector finds anything, and some fail

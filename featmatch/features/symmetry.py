@@ -1,0 +1,78 @@
+"""What mirroring a picture, or making it negative, does to its features.
+
+The two edits commute and each undoes itself, so a variant is a number of two bits, and two variants combine by XOR.
+With OpenCV's layout of SIFT (4 rows, 4 columns, 8 orientations) each variant is a permutation of the descriptor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.features.extraction import FeatureOptions, Features, extract_grey
+from featmatch.images.pixels import GreyImage
+
+
+class Variant(IntEnum):
+    """How a query is looked at: as it is, mirrored left to right, as a negative, or both."""
+
+    PLAIN = 0
+    MIRRORED = 1
+    NEGATIVE = 2
+    MIRRORED_NEGATIVE = 3
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether left and right are swapped."""
+        return bool(self & Variant.MIRRORED)
+
+    @property
+    def negative(self) -> bool:
+        """Whether light and dark are swapped."""
+        return bool(self & Variant.NEGATIVE)
+
+
+def _sift_permutations() -> NDArray[np.intp]:
+    layout = np.arange(128).reshape(4, 4, 8)
+    mirrored = layout[::-1, :, -np.arange(8) % 8].ravel()
+    negative = layout[::-1, ::-1, :].ravel()
+    return np.stack([layout.ravel(), mirrored, negative, mirrored[negative]])
+
+
+# (4, 128): descriptor[SIFT_PERMUTATIONS[v]] is the descriptor of the same patch in variant v.
+SIFT_PERMUTATIONS = _sift_permutations()
+
+
+def with_descriptors_of(features: Features, variant: Variant) -> Features:
+    """SIFT features as they would be found in the mirrored or negative picture, from those of the plain one."""
+    return replace(with_places_of(features, variant), descriptors=features.descriptors[:, SIFT_PERMUTATIONS[variant]])
+
+
+def with_places_of(features: Features, variant: Variant) -> Features:
+    """Keypoints and angles as in the mirrored or negative picture; the descriptors stay those of the plain one."""
+    keypoints, angles = features.keypoints, features.angles
+    if variant.mirrored:
+        keypoints = keypoints * np.array([-1, 1], np.float32) + np.array([features.width - 1, 0], np.float32)
+        angles = np.pi - angles
+    if variant.negative:
+        angles = angles + np.pi
+    return replace(features, keypoints=keypoints, angles=np.mod(angles, 2 * np.pi).astype(np.float32))
+
+
+def variants_of(features: Features, grey: GreyImage, options: FeatureOptions) -> Iterator[Features]:
+    """The features of all four variants of a picture, in the order of ``Variant``, each found when it is asked for.
+
+    For SIFT they follow from the plain ones; the other detectors look at the changed pixels again.
+    """
+    yield features
+    for variant in list(Variant)[1:]:
+        if features.detector == "sift":
+            yield with_descriptors_of(features, variant)
+            continue
+        pixels = grey.pixels[:, ::-1] if variant.mirrored else grey.pixels
+        pixels = 255 - pixels if variant.negative else pixels
+        yield extract_grey(replace(grey, pixels=np.ascontiguousarray(pixels)), options)

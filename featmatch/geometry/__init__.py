@@ -1,0 +1,1 @@
+"""Points -> the map between two pictures, and how sure it is."""

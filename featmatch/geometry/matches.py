@@ -1,0 +1,107 @@
+"""Tentative matches of two pictures, and the tolerances within which they agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.arguments import check_options
+from featmatch.errors import UsageError
+
+
+@dataclass(frozen=True)
+class GeometryOptions:
+    """What counts as agreement between two pictures."""
+
+    tolerance: float = 0.006  # largest error of an inlier, as a share of the reference's longer side; 0.001 to 0.1
+    angle_deg: float = 30.0  # largest error of its keypoint's rotation, degrees; 1 to 180
+    octaves: float = 1.0  # largest error of its keypoint's scale, octaves; 0.1 to 5
+    hypotheses: int = 100  # single matches that are tried as a map, the surest first; at least 1
+    grid: int = 20  # cells along a picture's longer side; inliers in the same cell count as one; 2 to 200
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if not (
+            0.001 <= self.tolerance <= 0.1
+            and 1 <= self.angle_deg <= 180
+            and 0.1 <= self.octaves <= 5
+            and self.hypotheses >= 1
+            and 2 <= self.grid <= 200
+        ):
+            raise UsageError(f"geometry options out of range: {self}")
+
+
+class Keypoints(NamedTuple):
+    """Where features lie, and how they are turned and scaled; columns of N rows.
+
+    Attributes:
+        places: (N, 2) floats, x then y, px.
+        angles: (N,) floats, radians, x towards y.
+        octaves: (N,) floats, log2 of the size.
+    """
+
+    places: NDArray[np.floating]
+    angles: NDArray[np.floating]
+    octaves: NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class TentativeMatches:
+    """Pairs of a query feature and a reference feature that look alike; columns of N rows, the surest first.
+
+    Attributes:
+        query: (N, 2) float64, px.
+        reference: (N, 2) float64, px.
+        rotation: (N,) float64, the keypoint's angle in the reference minus that in the query, radians.
+        octaves: (N,) float64, log2 of the keypoint's size in the reference over that in the query.
+        costs: (N,) float64, the lower, the more alike.
+        query_rows: (N,) int, number of the feature in the query.
+        reference_rows: (N,) int, number of the feature in the reference.
+        rivals: (N,) int64, where some of the matches found were dropped: how many there were of the query's feature or
+            of the reference's, whichever had more; None: none were dropped.
+    """
+
+    query: NDArray[np.float64]
+    reference: NDArray[np.float64]
+    rotation: NDArray[np.float64]
+    octaves: NDArray[np.float64]
+    costs: NDArray[np.float64]
+    query_rows: NDArray[np.int64]
+    reference_rows: NDArray[np.int64]
+    rivals: NDArray[np.int64] | None = None
+
+    @classmethod
+    def between(
+        cls,
+        query: Keypoints,
+        reference: Keypoints,
+        *,
+        costs: NDArray[np.float64],
+        query_rows: NDArray[np.integer],
+        reference_rows: NDArray[np.integer],
+        rivals: NDArray[np.int64] | None = None,
+    ) -> TentativeMatches:
+        """Pair up keypoints row by row, the surest first; the other columns are those of the class."""
+        return cls(
+            np.asarray(query.places, np.float64),
+            np.asarray(reference.places, np.float64),
+            np.asarray(reference.angles - query.angles, np.float64),
+            np.asarray(reference.octaves - query.octaves, np.float64),
+            costs,
+            np.asarray(query_rows, np.int64),
+            np.asarray(reference_rows, np.int64),
+            rivals,
+        )
+
+    def __len__(self) -> int:
+        return len(self.query)
+
+    def __getitem__(self, rows: slice | NDArray[Any]) -> TentativeMatches:
+        return TentativeMatches(
+            self.query[rows], self.reference[rows], self.rotation[rows], self.octaves[rows],
+            self.costs[rows], self.query_rows[rows], self.reference_rows[rows],
+            None if self.rivals is None else self.rivals[rows],
+        )  # fmt: skip

@@ -1,0 +1,96 @@
+"""Inliers -> their effective number, their clarity, and how unlikely they are by chance."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.geometry.matches import GeometryOptions, TentativeMatches
+
+_ROW_BITS = 40  # of a reference's row in a joint number; the query's row takes the bits above
+_OCTAVES = 5  # range of the relative scales of wrong matches
+
+
+class Significance(NamedTuple):
+    """What inliers say.
+
+    Attributes:
+        effective: number of inliers, each weighted by its clarity, several in the same grid cell counted as the
+            clearest of them; of query and reference, the smaller number.
+        clarity: of an inlier, 1 over the number of matches that its query feature or its reference feature has,
+            whichever has more: 1 where it looks like no other, near 0 in a repeated pattern. Here the mean of all.
+        score: minus log10 of how many such agreements chance would make (a contrario: Moisan and Stival, IJCV 2004).
+    """
+
+    effective: int
+    clarity: float
+    score: float
+
+
+def weigh(
+    matches: TentativeMatches,
+    inliers: NDArray[np.intp],
+    query_size: tuple[int, int],
+    reference_size: tuple[int, int],
+    options: GeometryOptions,
+) -> Significance:
+    """Weigh inliers against chance.
+
+    Args:
+        matches: all tentative matches of the two pictures.
+        inliers: rows of those that agree with a map, one for each feature of either picture.
+        query_size: width and height, px.
+        reference_size: width and height, px.
+        options: the tolerances that they agree within.
+    """
+    # A feature that matches many of the other picture (tiles, windows) says little about where it belongs.
+    weights = 1 / (_rivals(matches, inliers) if matches.rivals is None else matches.rivals[inliers])
+    effective = min(
+        _effective(matches.query[inliers], weights, query_size, options.grid),
+        _effective(matches.reference[inliers], weights, reference_size, options.grid),
+    )
+    # The probability that a wrong match agrees: it lies anywhere in the reference, at any rotation and scale.
+    tolerance = options.tolerance * max(reference_size)
+    area = reference_size[0] * reference_size[1]
+    chance = np.pi * tolerance**2 / area * (2 * options.angle_deg / 360) * min(2 * options.octaves / _OCTAVES, 1)
+    tentative = len(np.unique(matches.query_rows))
+    clarity = float(weights.mean()) if len(weights) else 0.0
+    return Significance(effective, clarity, _meaningfulness(effective, tentative, chance))
+
+
+def _meaningfulness(effective: int, tentative: int, chance: float) -> float:
+    """-log10 of the expected number of maps with as many inliers, if all matches were wrong.
+
+    One match fixes the map; each of the ``tentative`` ones is tried, and any ``effective - 1`` of the others may agree,
+    each with probability ``chance``.
+    """
+    if effective == 0:
+        return 0.0
+    combinations = math.lgamma(tentative) - math.lgamma(effective) - math.lgamma(tentative - effective + 1)
+    return float(-(np.log(tentative) + combinations + (effective - 1) * np.log(chance)) / np.log(10))
+
+
+def _rivals(matches: TentativeMatches, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+    """For chosen rows: how many distinct matches the query's feature has, or the reference's, whichever has more."""
+    pairs = np.unique(matches.query_rows << _ROW_BITS | matches.reference_rows)
+    return np.maximum(
+        _times(matches.query_rows[rows], pairs >> _ROW_BITS),
+        _times(matches.reference_rows[rows], pairs & ((1 << _ROW_BITS) - 1)),
+    )
+
+
+def _times(values: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How often each of (N,) values occurs among others, where each occurs."""
+    distinct, counts = np.unique(among, return_counts=True)
+    return np.asarray(counts[np.searchsorted(distinct, values)])
+
+
+def _effective(points: NDArray[np.float64], weights: NDArray[np.float64], size: tuple[int, int], grid: int) -> int:
+    """Sum of the weights, in each cell of the grid only the largest; rounded."""
+    cells = np.floor(points * (grid / max(size))).astype(np.int64)
+    order = np.argsort(-weights, kind="stable")
+    _, firsts = np.unique(cells[order, 0] * 100_003 + cells[order, 1], return_index=True)
+    return round(float(weights[order][firsts].sum()))

@@ -1,0 +1,1 @@
+"""Two pictures: is one a copy of the other?"""

@@ -1,0 +1,208 @@
+"""Is one picture a copy of the other, in whole or in part? On the full descriptors of both."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.arguments import check_kind
+from featmatch.features.extraction import FeatureOptions, Features, extract_grey, features_wanted
+from featmatch.features.looks import FEW_FEATURES, LEAST_DETAIL, whole_picture
+from featmatch.features.symmetry import Variant, variants_of
+from featmatch.geometry.homography import fit_homography
+from featmatch.geometry.maps import Matrix
+from featmatch.geometry.matches import GeometryOptions
+from featmatch.images.decoding import USUAL, DecodingOptions
+from featmatch.images.formats import MAX_PIXELS
+from featmatch.images.pixels import GreyImage, ImageSource, load_grey
+from featmatch.proof.drawing import draw_proof
+from featmatch.proof.matching import DescriptorMatcher, MatchingOptions
+from featmatch.proof.probability import WholeEvidence
+from featmatch.proof.proof import FEWEST_FEATURES, Proof, proof_of_fit
+from featmatch.proof.whole import whole_proof
+
+
+@dataclass(frozen=True, eq=False)
+class Verification:
+    """Whether one image is a copy of another, in whole or in part; true or false by itself.
+
+    Attributes:
+        verified: the answer.
+        reason: in words.
+        proof: the best evidence found, or None.
+        images: the two images as they were given.
+        damaged: of each, whether its file is cut short; it was read as far as it goes.
+        decoding: what decoding one of them may cost.
+    """
+
+    verified: bool
+    reason: str
+    proof: Proof | None
+    images: tuple[ImageSource, ImageSource] = field(repr=False)
+    damaged: tuple[bool, bool] = (False, False)
+    decoding: DecodingOptions = field(default=USUAL, repr=False)
+
+    def __bool__(self) -> bool:
+        return self.verified
+
+    @property
+    def probability(self) -> float:
+        """That one is a copy of the other; 0 to 1."""
+        return self.proof.probability if self.proof else 0.0
+
+    @property
+    def homography(self) -> Matrix | None:
+        """(3, 3) float64, maps px of the first image to px of the second; None if not verified."""
+        return self.proof.homography if self.proof and self.verified else None
+
+    @property
+    def inliers(self) -> int:
+        """Feature pairs that agree with the homography."""
+        return self.proof.inliers if self.proof else 0
+
+    def draw(self) -> NDArray[np.uint8]:
+        """Both images side by side with regions and inliers: (H, W, 3) uint8 RGB."""
+        return draw_proof(*self.images, self.proof if self.verified else None, decoding=self.decoding)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object that ``featmatch verify --json`` prints."""
+        query_damaged, damaged = self.damaged
+        return {
+            "verified": self.verified,
+            "reason": self.reason,
+            "query_damaged": query_damaged,
+            "id": None,
+            "name": _name(self.images[1]) if self.proof else None,
+            **(self.proof.to_dict() if self.proof else dict.fromkeys(_OF_PROOF)),
+            "verdict": None,
+            "damaged": damaged,
+        }
+
+
+_OF_PROOF = (
+    "probability", "score", "inliers", "agreement", "relation", "homography",
+    "query_region", "reference_region", "query_overlap", "reference_overlap",
+)  # fmt: skip
+
+
+def verify(
+    a: ImageSource,
+    b: ImageSource,
+    *,
+    features: str | FeatureOptions = "sift",
+    matching: MatchingOptions | None = None,
+    geometry: GeometryOptions | None = None,
+    timeout: float = 60.0,
+    max_pixels: int = MAX_PIXELS,
+) -> Verification:
+    """Find out whether two images show the same picture, in whole or in part.
+
+    Works on the full descriptors of both: no index and no vocabulary. The pair is tried as it is, then with ``a``
+    mirrored, as a negative, and both, until one is proven.
+
+    Args:
+        a: the query: a path, bytes, an array (H, W), (H, W, 3) or (H, W, 4) uint8, or a PIL image.
+        b: the reference, likewise.
+        features: a detector by name, or the options to extract with.
+        matching: which nearest neighbours are believed.
+        geometry: what counts as agreement.
+        timeout: seconds that decoding one file may take.
+        max_pixels: of a file; a larger one is refused.
+
+    Returns:
+        True or false with ``.reason``, ``.homography`` (a to b), ``.inliers``, ``.proof`` and ``.draw()``.
+
+    Raises:
+        ImageError: an image cannot be read; its ``name`` says which, and its ``status`` why.
+        UsageError: an argument cannot be meant.
+
+    >>> found = verify("piece.jpg", "photos/coffee.jpg")
+    >>> bool(found), found.proof.relation.kind, found.homography.shape
+    (True, 'crop', (3, 3))
+    >>> bool(verify("piece.jpg", "photos/chelsea.jpg"))
+    False
+    """
+    check_kind(matching, "matching", MatchingOptions)
+    check_kind(geometry, "geometry", GeometryOptions)
+    taking = features_wanted(features)
+    decoding = DecodingOptions(timeout, max_pixels)
+    grey, other = (
+        load_grey(one, longest_px=taking.longest_px, shortest_px=taking.shortest_px, colours=True, decoding=decoding)
+        for one in (a, b)
+    )
+    pair = _Pair(grey, other, extract_grey(grey, taking), extract_grey(other, taking), taking)
+    found = _compare(pair, matching or MatchingOptions(), geometry or GeometryOptions())
+    return Verification(*found, (a, b), (grey.damaged, other.damaged), decoding)
+
+
+class _Pair(NamedTuple):
+    """Both pictures and their features."""
+
+    grey: GreyImage
+    other: GreyImage
+    query: Features
+    reference: Features
+    taking: FeatureOptions
+
+
+def _compare(pair: _Pair, matching: MatchingOptions, geometry: GeometryOptions) -> tuple[bool, str, Proof | None]:
+    """The answer, the reason, and the best evidence."""
+    for side, found in (("first", pair.query), ("second", pair.reference)):
+        if len(found) < FEWEST_FEATURES:
+            proof = _proven_as_whole(pair)
+            if proof is None:
+                return False, f"too little detail in the {side} image", None
+            return True, f"{proof.relation}", proof
+    best = _best_of_variants(pair, matching, geometry)
+    if not (best and best.proven) and min(len(pair.query), len(pair.reference)) < FEW_FEATURES:
+        proof = _proven_as_whole(pair)
+        if proof is not None:
+            return True, f"{proof.relation}", proof
+    if best is None:
+        return False, "no geometry agrees", None
+    if not best.proven:
+        return False, f"{best.inliers} features agree: too few, or too unevenly, to be sure", best
+    return True, f"{best.relation}: {best.inliers} features agree", best
+
+
+def _best_of_variants(pair: _Pair, matching: MatchingOptions, geometry: GeometryOptions) -> Proof | None:
+    """The best evidence that features give, of the query's variants up to the first that is proven."""
+    best = None
+    matcher = DescriptorMatcher(pair.reference, matching)
+    for variant, seen in zip(Variant, variants_of(pair.query, pair.grey, pair.taking), strict=True):
+        proof = _proof_of_variant(pair, variant, seen, matcher, geometry)
+        if proof is not None and (best is None or proof.score > best.score):
+            best = proof
+        if proof is not None and proof.proven:
+            break
+    return best
+
+
+def _proof_of_variant(
+    pair: _Pair, variant: Variant, seen: Features, matcher: DescriptorMatcher, geometry: GeometryOptions
+) -> Proof | None:
+    if len(seen) < FEWEST_FEATURES:
+        return None
+    matches = matcher.match(seen)
+    query, reference_size = pair.query, (pair.reference.width, pair.reference.height)
+    fit = fit_homography(matches, (query.width, query.height), reference_size, geometry)
+    if fit is None:
+        return None
+    proof = proof_of_fit(fit, matches, variant, query, reference_size)
+    return proof.with_pixels(pair.grey, pair.other)
+
+
+def _proven_as_whole(pair: _Pair) -> Proof | None:
+    """The pair as whole pictures, if that proves it."""
+    proof = whole_proof(whole_picture(pair.grey), pair.grey, whole_picture(pair.other), pair.other)
+    proof = proof.with_pixels(pair.grey, pair.other)
+    enough = isinstance(proof.evidence, WholeEvidence) and proof.evidence.likeness.layout >= LEAST_DETAIL
+    return proof if proof.proven and enough else None
+
+
+def _name(source: ImageSource) -> str:
+    return os.fspath(source) if isinstance(source, (str, os.PathLike)) else f"<{type(source).__name__}>"

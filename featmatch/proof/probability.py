@@ -1,0 +1,200 @@
+"""Evidence -> score -> probability that one picture is a copy of the other."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar, NamedTuple
+
+from featmatch.system.shipped import shipped_file
+
+# Pixels that agree this well over all that two pictures share are a copy, whoever else has a part of it.
+COPY_AGREEMENT = 0.8
+
+# Log-odds that whole pictures lose where their pixels show nothing but the outline of a flat shape; set by hand.
+_OUTLINE = 4.0
+
+
+@dataclass(frozen=True)
+class FeatureEvidence:
+    """What speaks for and against a match of features.
+
+    Attributes:
+        geometry: minus log10 of how many such agreements of features chance would make.
+        distinct: ``geometry`` without inliers in regions that other images match only in part.
+        clarity: of the inliers; 1 where none looks like other features, near 0 in a repeated pattern.
+        evenness: of the inliers among the query's features in the shared region; 0 to 1.
+        detector: whose features these are; each detector has weights of its own.
+        agreement: correlation of the pixels, one picture laid over the other, 0 to 1; None where it was not looked at.
+        detail: what the agreement has to go by, 0 to 1: see ``featmatch.proof.agreement.PixelAgreement``.
+    """
+
+    geometry: float
+    distinct: float
+    clarity: float
+    evenness: float
+    detector: str
+    agreement: float | None = None
+    detail: float = 1.0
+
+    @property
+    def counted(self) -> float:
+        """The geometry that counts."""
+        return self.geometry if (self.agreement or 0.0) >= COPY_AGREEMENT else self.distinct
+
+    @property
+    def clear_agreement(self) -> float:
+        """The agreement that counts: pixels of a repeated pattern agree in many places, those of flat shapes often."""
+        return self.clarity * self.detail * (self.agreement or 0.0)
+
+    def score(self) -> float:
+        """Log-odds that one picture is a copy of the other: the higher, the surer.
+
+        There are two ways to be wrong: what agrees does so by chance, or it is only a part, as a logo or a frame. The
+        probability of a copy is the product of those of neither; ``tools/calibrate.py`` fits both at once.
+
+        >>> many = FeatureEvidence(geometry=60, distinct=60, clarity=1, evenness=0.9, detector="sift")
+        >>> few = FeatureEvidence(geometry=2, distinct=2, clarity=1, evenness=0.9, detector="sift")
+        >>> probability_of(many.score()) > 0.9, probability_of(few.score()) < 0.1
+        (True, True)
+        """
+        weights = feature_weights(self.detector, with_pixels=self.agreement is not None)
+        no_chance = weights.geometry * self.counted + weights.agreement * self.clear_agreement + weights.chance
+        whole = weights.evenness * self.evenness + weights.sameness * self.clear_agreement**2 + weights.part
+        # (1 + e^-a)(1 + e^-b) - 1, the odds against, written so that nothing is lost when both are sure.
+        return -math.log(
+            math.exp(_bounded(-no_chance)) + math.exp(_bounded(-whole)) + math.exp(_bounded(-no_chance - whole))
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The evidence object of the JSON output."""
+        return _json_object(self, whole=None)
+
+
+class Likeness(NamedTuple):
+    """How alike two whole pictures are.
+
+    Attributes:
+        layout: see ``featmatch.features.looks.likeness``; nats.
+        share: ``layout`` as a share of what the plainer of the two pictures could reach at most; at most 1.
+        colours: see ``featmatch.features.looks.colour_likeness``; 0 to 1.
+    """
+
+    layout: float
+    share: float
+    colours: float
+
+
+@dataclass(frozen=True)
+class WholeEvidence:
+    """What speaks for and against a match of whole pictures, which have too few features to go by.
+
+    Attributes:
+        likeness: how alike the pictures look.
+        agreement: as of ``FeatureEvidence``.
+        detail: likewise.
+    """
+
+    likeness: Likeness
+    agreement: float | None = None
+    detail: float = 1.0
+
+    # No features agree; named as those of ``FeatureEvidence``, so that both kinds are sorted and recorded alike.
+    geometry: ClassVar[float] = 0.0
+    distinct: ClassVar[float] = 0.0
+    clarity: ClassVar[float] = 0.0
+    evenness: ClassVar[float] = 0.0
+
+    def score(self) -> float:
+        """Log-odds that the pictures are the same: the higher, the surer."""
+        weights = whole_weights(with_pixels=self.agreement is not None)
+        terms = (*self.likeness, self.agreement or 0.0, 1.0)
+        odds = math.fsum(weight * term for weight, term in zip(weights, terms, strict=True))
+        return odds - _OUTLINE * (1 - self.detail)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The evidence object of the JSON output."""
+        return _json_object(self, whole=self.likeness)
+
+
+Evidence = FeatureEvidence | WholeEvidence
+
+
+def _json_object(evidence: Evidence, whole: Likeness | None) -> dict[str, Any]:
+    """Both kinds of evidence print the same keys."""
+    return {
+        "geometry": evidence.geometry,
+        "distinct": evidence.distinct,
+        "clarity": evidence.clarity,
+        "evenness": evidence.evenness,
+        "agreement": evidence.agreement,
+        "whole": whole,
+        "detail": evidence.detail,
+    }
+
+
+class FeatureWeights(NamedTuple):
+    """Weights of two sums of log-odds: that a match is no chance, and that it is no mere part (a logo, a frame).
+
+    Attributes:
+        geometry: weight of ``counted`` in the log-odds against chance.
+        agreement: weight of ``clear_agreement`` in the same; 0 where the pixels were not looked at.
+        chance: constant of the same.
+        evenness: weight of ``evenness`` in the log-odds against a mere part.
+        sameness: weight of ``clear_agreement`` squared in the same: only pixels that agree all over make it large.
+        part: constant of the same.
+    """
+
+    geometry: float
+    agreement: float
+    chance: float
+    evenness: float
+    sameness: float
+    part: float
+
+
+class WholeWeights(NamedTuple):
+    """Weights of the log-odds that two pictures that look alike as a whole are the same.
+
+    Attributes:
+        layout: weight of ``Likeness.layout``.
+        share: weight of ``Likeness.share``.
+        colours: weight of ``Likeness.colours``.
+        agreement: weight of the agreement of pixels; 0 where they were not looked at.
+        odds: constant.
+    """
+
+    layout: float
+    share: float
+    colours: float
+    agreement: float
+    odds: float
+
+
+def probability_of(score: float) -> float:
+    """The probability for these log-odds.
+
+    >>> probability_of(0.0)
+    0.5
+    """
+    return 1 / (1 + math.exp(_bounded(-score)))
+
+
+def _bounded(exponent: float) -> float:
+    return max(min(exponent, 300.0), -300.0)
+
+
+@cache
+def feature_weights(detector: str, *, with_pixels: bool) -> FeatureWeights:
+    """The weights fitted for a detector, from ``data/probability.json`` (``tools/calibrate.py``)."""
+    fits = json.loads(shipped_file("probability.json").read_text())
+    return FeatureWeights(**fits.get(detector, fits["other"])["with pixels" if with_pixels else "without pixels"])
+
+
+@cache
+def whole_weights(*, with_pixels: bool) -> WholeWeights:
+    """The weights fitted for whole pictures, from ``data/whole.json`` (``tools/calibrate_whole.py``)."""
+    fits = json.loads(shipped_file("whole.json").read_text())
+    return WholeWeights(**fits["with pixels" if with_pixels else "without pixels"])

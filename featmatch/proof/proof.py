@@ -1,0 +1,147 @@
+"""The proof that one picture is a copy of another, in whole or in part."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.features.extraction import Features
+from featmatch.features.symmetry import Variant
+from featmatch.geometry.homography import Fit
+from featmatch.geometry.maps import Matrix, mirror_matrix
+from featmatch.geometry.matches import TentativeMatches
+from featmatch.geometry.regions import evenness
+from featmatch.images.pixels import GreyImage
+from featmatch.proof.agreement import pixel_agreement
+from featmatch.proof.probability import Evidence, FeatureEvidence, probability_of
+from featmatch.proof.relation import Relation, relation_at, shared_part
+
+# Pictures with fewer features than these cannot be proven by them.
+FEWEST_FEATURES = 8
+
+# A claim is made from this probability on.
+PROVEN = 0.8
+
+
+@dataclass(frozen=True, eq=False)
+class Proof:
+    """What speaks for one picture, the query, being a copy of another, the reference.
+
+    Attributes:
+        evidence: what the score is made of.
+        inliers: feature pairs that agree with the homography.
+        relation: what was done to the reference to get the query.
+        homography: (3, 3) float64, maps query px to reference px, of the files as displayed.
+        query_region: (M, 2) float64, the polygon of the query that lies in the reference, px.
+        reference_region: (M, 2) float64, the same polygon in the reference, px.
+        query_overlap: share of the query's area within its region; 0 to 1.
+        reference_overlap: share of the reference's area within its region; 0 to 1.
+        reference_size: width and height of the reference, px.
+        query_points: (N, 2) float64, the inliers in the query, px.
+        reference_points: (N, 2) float64, the same inliers in the reference, px.
+    """
+
+    evidence: Evidence
+    inliers: int
+    relation: Relation
+    homography: Matrix = field(repr=False)
+    query_region: NDArray[np.float64] = field(repr=False)
+    reference_region: NDArray[np.float64] = field(repr=False)
+    query_overlap: float
+    reference_overlap: float
+    reference_size: tuple[int, int]
+    query_points: NDArray[np.float64] = field(repr=False)
+    reference_points: NDArray[np.float64] = field(repr=False)
+
+    @cached_property
+    def score(self) -> float:
+        """All evidence in one number, log-odds; orders matches, across queries too."""
+        return self.evidence.score()
+
+    @property
+    def probability(self) -> float:
+        """That one is a copy of the other, in whole or in part; 0 to 1."""
+        return probability_of(self.score)
+
+    @property
+    def proven(self) -> bool:
+        """Whether the evidence carries the claim."""
+        return self.probability >= PROVEN
+
+    def with_pixels(self, query: GreyImage, reference: GreyImage) -> Proof:
+        """The same proof with the evidence of pixels; as it is, where the pictures share too little to compare.
+
+        Args:
+            query: the picture that the homography starts from, at any size.
+            reference: the picture that it leads to, at any size.
+        """
+        found = pixel_agreement(
+            query.pixels,
+            reference.pixels,
+            np.linalg.inv(reference.original_from_working) @ self.homography @ query.original_from_working,
+            negative=self.relation.negative,
+        )
+        if found is None:
+            return self
+        evidence = dataclasses.replace(self.evidence, agreement=found.correlation, detail=found.detail)
+        return dataclasses.replace(self, evidence=evidence)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the JSON output says of any proof."""
+        return {
+            "probability": round(self.probability, 6),
+            "score": round(self.score, 2),
+            "inliers": self.inliers,
+            "agreement": None if self.evidence.agreement is None else round(self.evidence.agreement, 4),
+            "relation": self.relation.to_dict(),
+            "homography": self.homography.tolist(),
+            "query_region": np.round(self.query_region, 2).tolist(),
+            "reference_region": np.round(self.reference_region, 2).tolist(),
+            "query_overlap": round(self.query_overlap, 4),
+            "reference_overlap": round(self.reference_overlap, 4),
+        }
+
+
+def proof_of_fit(
+    fit: Fit, matches: TentativeMatches, variant: Variant, query: Features, reference_size: tuple[int, int]
+) -> Proof:
+    """Put the fit of one variant into the coordinates of the query as it is, and say what it means.
+
+    Args:
+        fit: the map from the variant to the reference, and the inliers.
+        matches: that it was fitted to.
+        variant: how the query was looked at.
+        query: features of the query as it is.
+        reference_size: width and height, px.
+    """
+    query_size = (query.width, query.height)
+    reference_from_query, query_points = fit.reference_from_query, matches.query[fit.inliers].copy()
+    if variant.mirrored:
+        reference_from_query = reference_from_query @ mirror_matrix(query.width)
+        query_points[:, 0] = query.width - 1 - query_points[:, 0]
+    shared = shared_part(reference_from_query, query_size, reference_size)
+    even = evenness(query_points, query.keypoints.astype(np.float64), shared.query_region)
+    return Proof(
+        evidence=FeatureEvidence(fit.score, fit.score, fit.clarity, even, query.detector),
+        inliers=len(fit.inliers),
+        relation=relation_at(
+            shared.kind,
+            fit.reference_from_query,
+            matches.query[fit.inliers].mean(axis=0),
+            mirrored=variant.mirrored,
+            negative=variant.negative,
+        ),
+        homography=reference_from_query / reference_from_query[2, 2],
+        query_region=shared.query_region,
+        reference_region=shared.reference_region,
+        query_overlap=shared.query_overlap,
+        reference_overlap=shared.reference_overlap,
+        reference_size=reference_size,
+        query_points=query_points,
+        reference_points=matches.reference[fit.inliers],
+    )

@@ -1,0 +1,74 @@
+"""Two pictures that look the same as a whole: the proof where features are too few to give one."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.features.looks import FORMS, LookArray, WholePicture, colour_likeness, likeness, original_from_undone
+from featmatch.geometry.maps import project, scaling_matrix
+from featmatch.geometry.regions import shared_region
+from featmatch.images.pixels import GreyImage
+from featmatch.proof.probability import Likeness, WholeEvidence
+from featmatch.proof.proof import Proof
+from featmatch.proof.relation import Relation
+
+
+def whole_proof(query: WholePicture, grey: GreyImage, other: WholePicture, other_grey: GreyImage) -> Proof:
+    """How alike two pictures are as a whole, in the form in which they are the most alike.
+
+    Args:
+        query: the one as a whole.
+        grey: the same picture.
+        other: the other as a whole.
+        other_grey: the same picture.
+    """
+    evidence = evidence_of_looks(query.looks, np.repeat(other.looks[:1], FORMS))
+    sizes = (grey.width, grey.height), (other_grey.width, other_grey.height)
+    return max((proof_of_look(one, form, *sizes) for form, one in enumerate(evidence)), key=lambda proof: proof.score)
+
+
+def evidence_of_looks(looks: LookArray, others: LookArray) -> list[WholeEvidence]:
+    """How alike (N,) pairs of looks are."""
+    layout = likeness(looks, others)
+    most = np.minimum(likeness(looks, looks), likeness(others, others))
+    table: NDArray[np.float64] = np.stack(
+        [layout, np.minimum(layout / np.maximum(most, 1e-9), 1.0), colour_likeness(looks, others)], axis=1
+    )
+    return [WholeEvidence(Likeness(*row)) for row in table.tolist()]
+
+
+def proof_of_look(
+    evidence: WholeEvidence, form: int, query_size: tuple[int, int], reference_size: tuple[int, int]
+) -> Proof:
+    """A proof in which the frames of both pictures lie on one another.
+
+    Args:
+        evidence: how alike they look.
+        form: in which of its forms the query looks so.
+        query_size: width and height, px.
+        reference_size: width and height, px.
+    """
+    undone_from_query, (width, height) = original_from_undone(form, *query_size)
+    x, y = reference_size[0] / width, reference_size[1] / height
+    homography = scaling_matrix(x, y) @ undone_from_query
+    region = shared_region(homography, query_size, reference_size)
+    return Proof(
+        evidence=evidence,
+        inliers=0,
+        relation=Relation(
+            kind="whole picture",
+            rotation_deg=(0.0, 90.0, 180.0, -90.0)[form % 4],
+            scale=(x * y) ** -0.5,
+            mirrored=form >= 4,
+            negative=False,
+        ),
+        homography=homography,
+        query_region=region,
+        reference_region=project(homography, region),
+        query_overlap=1.0,
+        reference_overlap=1.0,
+        reference_size=reference_size,
+        query_points=np.empty((0, 2)),
+        reference_points=np.empty((0, 2)),
+    )

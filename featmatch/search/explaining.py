@@ -1,0 +1,229 @@
+"""Where was a pair of pictures lost, or how was it proven? A search, looked at stage by stage for one image."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.errors import ImageError, StoreError
+from featmatch.features.symmetry import Variant
+from featmatch.geometry.matches import GeometryOptions
+from featmatch.images.decoding import USUAL, DecodingOptions
+from featmatch.images.pixels import ImageSource
+from featmatch.proof.probability import WholeEvidence
+from featmatch.proof.proof import FEWEST_FEATURES, Proof
+from featmatch.search.explanation import RANKED, Explanation, Seen, SharedWords, Stage, Verified, Votes, sentence
+from featmatch.search.matches import Match, named
+from featmatch.search.stages import Query, Search
+from featmatch.search.verdicts import verdicts_of
+from featmatch.search.voting import Candidate, QueryWords, VotingOptions, ranking
+from featmatch.store.places import name_known
+from featmatch.store.reader import Reader
+from featmatch.store.segment import Segment
+from featmatch.store.snapshot import Snapshot
+
+_LOOSER_WORDS, _LOOSER_HAMMING_LIMIT, _LOOSER_TOLERANCE = 8, 26, 0.02
+_ADDING = ("featmatch add",)
+_SHORTLISTS = (20, 50, 100, 200, 500, 1000, 2000, 5000, RANKED)
+
+
+def explain(
+    reader: Reader,
+    image: ImageSource,
+    name: str,
+    *,
+    voting: VotingOptions | None = None,
+    geometry: GeometryOptions | None = None,
+    decoding: DecodingOptions = USUAL,
+) -> Explanation:
+    """Say where ``Index.query`` loses an image, or how it proves it. See ``Index.explain``."""
+    search = Search.of(reader, voting=voting, geometry=geometry, decoding=decoding)
+    snapshot = search.snapshot
+    query = search.read(image)
+    known = name_known(name, snapshot.catalog, reader.places)
+    number = known and snapshot.catalog.image_with(snapshot.catalog.content_named(known) or "")
+    told = Explanation(
+        name=known or name, verdict="", lost="index",
+        query=Seen(query.grey.width, query.grey.height, len(query.features)),
+        files=(image, reader.path_of(known or name) or (None if known else name)), decoding=decoding,
+    )  # fmt: skip
+    if not number:
+        waits = "it waits to be added again, since its features were lost"
+        why, options = (waits, _ADDING) if known else _absence(search, told.files[1] or name)
+        return dataclasses.replace(told, verdict=f"not in the index: {why}", options=options)
+    segment, row = _whereabouts(snapshot, number)
+    told = dataclasses.replace(
+        told, image=Seen(int(segment.widths[row]), int(segment.heights[row]), int(segment.features[row]))
+    )
+    if not query.enough:
+        why = f"too little detail: the query has fewer than {FEWEST_FEATURES} features, and is plain as a whole"
+        return dataclasses.replace(told, verdict=why, lost="detail")
+    pair = _Pair(search, query, search.words(query), number, told.name, verdicts_of(image, snapshot.catalog))
+    told = pair.walked(told, segment, row)
+    return dataclasses.replace(told, not_at_hand=number in search.pictures.missing)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A query with detail enough, and an image of the index."""
+
+    search: Search
+    query: Query
+    words: QueryWords
+    image: int
+    name: str
+    verdicts: Mapping[int, bool]
+
+    def walked(self, told: Explanation, segment: Segment, row: int) -> Explanation:
+        """What is told, and what the stages say from the words on."""
+        search, voting = self.search, self.search.voting
+        solo = dataclasses.replace(
+            search, voting=dataclasses.replace(voting, shortlist=len(Variant)), among=[self.image]
+        )
+        alone = solo.candidates(self.query, self.words, {})
+        candidates = search.candidates(self.query, self.words, self.verdicts)
+        found = self._answers(search, candidates)
+        given = next((one for one in found if (one.id, one.name) == (self.image, self.name)), None)
+        tried = {candidate.variant for candidate in candidates if candidate.id == self.image}
+        match = given
+        if given is None or not given.proven:
+            best = next((one for one in self._answers(solo, alone) if one.name == self.name), None)
+            missed = best is not None and not _is_whole(best) and best.relation.variant not in tried
+            if best is not None and missed and (given is None or best.proven):
+                match = best  # ``query`` verifies another variant, if any
+        proven = [(one.id, one.name) for one in found if one.proven]
+        place = proven.index((self.image, self.name)) + 1 if (self.image, self.name) in proven else None
+        if not alone:
+            common = max((_common(segment, row, self.words, variant) for variant in Variant), key=lambda it: it.common)
+            whole = None if match is None else Verified(0, match, place, np.empty((2, 0, 2)))
+            return self._ended(dataclasses.replace(told, words=common, agreement=whole), verified=whole is not None)
+        of_match = match.relation.variant if match is not None and not _is_whole(match) else None
+        shown = next((one for one in alone if one.variant == of_match), alone[0])
+        segments, removed = tuple(search.snapshot.segments.values()), search.snapshot.removed
+        longest = dataclasses.replace(voting, shortlist=RANKED)
+        pairs = ranking(self.words, len(self.query.variants), segments, removed, longest)
+        own = (self.image, shown.variant)
+        dropped = _dropped(shown, match.proof if match else None, told.query.width)
+        told = dataclasses.replace(
+            told,
+            words=_common(segment, row, self.words, shown.variant),
+            votes=Votes(
+                shown.variant, len(shown.matches), shown.votes, pairs.index(own) + 1 if own in pairs else None,
+                len(pairs), voting.shortlist,
+            ),
+            agreement=Verified(dropped.shape[1] + (match.inliers if match else 0), match, place, dropped),
+        )  # fmt: skip
+        return self._ended(told, verified=shown.variant in tried or (match is not None and match is given))
+
+    def _answers(self, search: Search, candidates: list[Candidate]) -> list[Match]:
+        """As ``query`` has them, unproven ones too."""
+        found = search.found(self.query, candidates)
+        return named(found, search.snapshot.catalog.names_of([one.id for one in found]), self.verdicts)
+
+    def _ended(self, told: Explanation, *, verified: bool) -> Explanation:
+        lost = self._lost(told, verified)
+        options: list[str] = []
+        if lost == "verdict":
+            options = ["featmatch reject --clear", "featmatch query --all"]
+        elif lost is not None:
+            rank = told.votes.rank if told.votes and not verified else None
+            options = [text for text, search in self._looser(rank) if self._proves(search)]
+            if lost == "probability":
+                options.insert(0, "featmatch query --all")
+        return dataclasses.replace(told, lost=lost, verdict=sentence(told, lost), options=tuple(options))
+
+    def _lost(self, told: Explanation, verified: bool) -> Stage | None:
+        match = told.agreement.match if told.agreement else None
+        if told.agreement is not None and told.agreement.place is not None:
+            return None
+        if told.agreement is None:
+            return "votes" if told.words and told.words.common else "words"
+        if self.verdicts.get(self.image) is False:
+            return "verdict"
+        if not verified:
+            return "shortlist"
+        return "geometry" if match is None else "probability"
+
+    def _looser(self, rank: int | None) -> Iterator[tuple[str, Search]]:
+        """Searches that let more pass, each with what it does."""
+        search, voting, geometry = self.search, self.search.voting, self.search.geometry
+        if rank is not None:
+            enough = next(length for length in _SHORTLISTS if length >= rank)
+            yield f"VotingOptions(shortlist={enough})", _with(search, dataclasses.replace(voting, shortlist=enough))
+        if voting.words < _LOOSER_WORDS:
+            looser = dataclasses.replace(voting, words=_LOOSER_WORDS)
+            yield f"VotingOptions(words={_LOOSER_WORDS})", _with(search, looser)
+        if voting.hamming_limit < _LOOSER_HAMMING_LIMIT:
+            limit = _LOOSER_HAMMING_LIMIT
+            looser = dataclasses.replace(voting, hamming_limit=limit, voting_limit=limit)
+            yield f"VotingOptions(hamming_limit={limit}, voting_limit={limit})", _with(search, looser)
+        if geometry.tolerance < _LOOSER_TOLERANCE:
+            tolerant = dataclasses.replace(geometry, tolerance=_LOOSER_TOLERANCE)
+            yield f"GeometryOptions(tolerance={_LOOSER_TOLERANCE})", dataclasses.replace(search, geometry=tolerant)
+
+    def _proves(self, search: Search) -> bool:
+        words = self.words if search.voting.words == self.search.voting.words else search.words(self.query)
+        # What other images share with the query speaks against this one: if it is not proven alone, that is the answer.
+        alone = dataclasses.replace(search, among=[self.image])
+        for one in (alone, search):
+            found = self._answers(one, one.candidates(self.query, words, self.verdicts))
+            if not any(match.id == self.image and match.proven for match in found):
+                return False
+        return True
+
+
+def _with(search: Search, voting: VotingOptions) -> Search:
+    return dataclasses.replace(search, voting=voting)
+
+
+def _absence(search: Search, file: ImageSource) -> tuple[str, tuple[str, ...]]:
+    """Why an image may not be in the index, and what brings it there."""
+    try:
+        enough = search.read(file).enough
+    except ImageError as error:
+        return f"it was removed or never added, and its file cannot be read ({error.status})", ()
+    if not enough:
+        return "it has too little detail to be added", ()
+    return "it was removed, or never added", _ADDING
+
+
+def _whereabouts(snapshot: Snapshot, image: int) -> tuple[Segment, int]:
+    """The segment that an image is in, and its row there."""
+    for segment in snapshot.segments.values():
+        rows = np.flatnonzero(segment.ids == image)
+        if len(rows):
+            return segment, int(rows[0])
+    raise StoreError(f"the index is damaged: image {image} is in no segment")
+
+
+def _common(segment: Segment, row: int, words: QueryWords, variant: Variant) -> SharedWords:
+    """How many words of one variant have a posting of the image in that row."""
+    distinct = np.unique(words.ids[words.variants == variant])
+    wanted = np.uint32(row)
+    common = 0
+    for start, end in zip(segment.offsets[distinct].tolist(), segment.offsets[distinct + 1].tolist(), strict=True):
+        images = segment.postings.image[start:end]
+        place = int(np.searchsorted(images, wanted))
+        common += place < len(images) and bool(images[place] == wanted)
+    return SharedWords(len(distinct), common)
+
+
+def _is_whole(match: Match) -> bool:
+    return isinstance(match.proof.evidence, WholeEvidence)
+
+
+def _dropped(candidate: Candidate, proof: Proof | None, query_width: int) -> NDArray[np.float64]:
+    """(2, N, 2), px: hits beside the inliers, the surest of each place in the query and in the image."""
+    sides = [candidate.matches.query.copy(), candidate.matches.reference]
+    if candidate.variant.mirrored:
+        sides[0][:, 0] = query_width - 1 - sides[0][:, 0]
+    kept = [proof.query_points, proof.reference_points] if proof else [np.empty((0, 2))] * 2
+    taken = [np.isin(side @ [1, 1j], inliers @ [1, 1j]) for side, inliers in zip(sides, kept, strict=True)]
+    rows = np.flatnonzero(~taken[0] & ~taken[1])
+    for side in sides:
+        rows = np.sort(rows[np.unique(side[rows] @ [1, 1j], return_index=True)[1]])
+    return np.stack([side[rows] for side in sides])

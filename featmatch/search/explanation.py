@@ -1,0 +1,191 @@
+"""What became of a query and one image of an index at each stage of a search, and what that means in words."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.features.symmetry import Variant
+from featmatch.images.decoding import USUAL, DecodingOptions
+from featmatch.images.pixels import ImageSource
+from featmatch.proof.drawing import draw_proof
+from featmatch.proof.probability import WholeEvidence
+from featmatch.proof.proof import PROVEN
+from featmatch.search.matches import Match
+
+Stage = Literal["index", "detail", "words", "votes", "shortlist", "geometry", "verdict", "probability"]
+
+RANKED = 10_000  # pairs of an image and a variant: the longest shortlist there may be
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A picture as it was looked at: its size in px, and how many features it has."""
+
+    width: int
+    height: int
+    features: int
+
+
+@dataclass(frozen=True)
+class SharedWords:
+    """Visual words of the query that are looked up, and how many of them the image has."""
+
+    looked_up: int
+    common: int
+
+
+@dataclass(frozen=True)
+class Votes:
+    """What the search for candidates says of the image.
+
+    Attributes:
+        variant: how the query is looked at, where the image is most like it.
+        hits: pairs of features that are alike.
+        votes: the sum, normalised.
+        rank: among all pairs of an image and a variant, 1 the best; None: not among the best 10,000.
+        ranked: how many such pairs have any vote, 10,000 at most.
+        shortlist: how many of them are verified.
+    """
+
+    variant: Variant
+    hits: int
+    votes: float
+    rank: int | None
+    ranked: int
+    shortlist: int
+
+
+@dataclass(frozen=True, eq=False)
+class Verified:
+    """What verification says of the image, alone where it is not on the shortlist.
+
+    Attributes:
+        matches: hits of which each feature of either picture is in one.
+        match: what geometry and pixels support, exactly as ``query`` has it where the image is on the shortlist.
+        place: among the proven answers to the query, 1 the best; None where it is none.
+        dropped: (2, N, 2) float64, px: matches that do not agree, in the query and in the image.
+    """
+
+    matches: int
+    match: Match | None
+    place: int | None
+    dropped: NDArray[np.float64] = field(repr=False)
+
+    @property
+    def inliers(self) -> int:
+        """How many of the matches agree."""
+        return self.match.inliers if self.match else 0
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """How a query and one image of an index went through the stages; those that were not reached are None.
+
+    Attributes:
+        name: of the image.
+        verdict: where the pair was lost, or how it was proven, in one sentence.
+        lost: the stage at which it was lost, or None.
+        options: what would have let it pass; options of Python were tried.
+        query: the picture that was looked up; without features, where they are too few to prove anything.
+        image: the one in the index.
+        words: visual words they have in common.
+        votes: the search for candidates.
+        agreement: the verification.
+        not_at_hand: whether its pixels were to be compared, but no file of it is at hand as it was added.
+        files: both, as they can be read; None: the one in the index is not at hand.
+        decoding: what decoding one of them may cost.
+    """
+
+    name: str
+    verdict: str
+    lost: Stage | None
+    query: Seen
+    options: tuple[str, ...] = ()
+    image: Seen | None = None
+    words: SharedWords | None = None
+    votes: Votes | None = None
+    agreement: Verified | None = None
+    not_at_hand: bool = False
+    files: tuple[ImageSource, ImageSource | None] = field(repr=False, kw_only=True)
+    decoding: DecodingOptions = field(default=USUAL, repr=False, kw_only=True)
+
+    @property
+    def proven(self) -> bool:
+        """Whether ``query`` gives the image for the query."""
+        return self.lost is None
+
+    def draw(self) -> NDArray[np.uint8]:
+        """Both side by side, with regions, matches that were kept and that were dropped: (H, W, 3) uint8 RGB.
+
+        Raises:
+            ImageError: one of them cannot be read.
+        """
+        if self.agreement is None:
+            return draw_proof(*self.files, None, decoding=self.decoding)
+        match = self.agreement.match
+        return draw_proof(*self.files, match.proof if match else None, self.agreement.dropped, self.decoding)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object that ``featmatch explain --json`` prints."""
+        votes, agreement = self.votes, self.agreement
+        match = agreement.match if agreement else None
+        return {
+            "name": self.name,
+            "proven": self.proven,
+            "lost": self.lost,
+            "verdict": self.verdict,
+            "options": list(self.options),
+            "query_picture": dataclasses.asdict(self.query),
+            "image_picture": self.image and dataclasses.asdict(self.image),
+            "words": self.words and dataclasses.asdict(self.words),
+            "votes": votes
+            and {**dataclasses.asdict(votes), "variant": votes.variant.name.lower(), "votes": round(votes.votes, 4)},
+            "matches": agreement.matches if agreement else None,
+            "inliers": agreement.inliers if agreement else None,
+            "place": agreement.place if agreement else None,
+            "evidence": match and match.proof.evidence.to_dict(),
+            "match": match and match.to_dict(),
+        }
+
+
+def sentence(told: Explanation, lost: Stage | None) -> str:
+    """Where a pair of which all is told but this was lost, or how it was proven."""
+    words, votes, agreement = told.words, told.votes, told.agreement
+    match = agreement.match if agreement else None
+    if match is None:
+        evidence = "no three matches agree"
+    else:
+        alike = (
+            "alike as a whole" if isinstance(match.proof.evidence, WholeEvidence) else f"{match.inliers} features agree"
+        )
+        evidence = f"{alike}, probability {match.probability:.4f}"
+    if lost is None and match is not None and agreement is not None:
+        how = "accepted by a verdict" if match.verdict else "proven"
+        return f"{how}: {match.relation}; {evidence}; answer {agreement.place} to the query"
+    if words is not None and lost in ("words", "votes"):
+        why = ", but no two features with them are alike" if words.common else ""
+        if not (told.query.features and told.image and told.image.features):
+            why = ", since there are too few features, and not alike as a whole"
+        return f"lost among the {lost}: {words.common} words in common{why}"
+    if lost == "verdict":
+        return f"rejected by a verdict; the evidence itself: {evidence}"
+    if votes is not None and lost == "shortlist":
+        rank = votes.rank or f"beyond {RANKED}"
+        return f"lost before verification: rank {rank} by votes, the best {votes.shortlist} go on; alone: {evidence}"
+    if match is None:
+        count = agreement.matches if agreement else 0
+        return f"lost in geometry: no three of the matches ({count}) agree on one place"
+    return f"not proven: probability {match.probability:.4f}, below {PROVEN}; {_doubt(match)}"
+
+
+def _doubt(match: Match) -> str:
+    if isinstance(match.proof.evidence, WholeEvidence):
+        return "not alike enough as a whole"
+    if match.proof.evidence.counted < match.proof.evidence.geometry:
+        return f"{match.inliers} features agree, but other images share the same part"
+    return f"{match.inliers} features agree, too few, or too unevenly, to be sure"

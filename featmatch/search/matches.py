@@ -1,0 +1,192 @@
+"""What a search says: the images that a query matches, each with its proof."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, SupportsIndex, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.errors import Status
+from featmatch.geometry.maps import Matrix
+from featmatch.proof.proof import Proof
+from featmatch.proof.relation import Relation
+
+Verdict = Literal["accepted", "rejected"]
+
+
+@dataclass(frozen=True, eq=False)
+class FoundImage:
+    """An image of the index that something speaks for, as the stages of a search pass it on.
+
+    Attributes:
+        id: its number in the index.
+        proof: what speaks for it.
+        damaged: its file is cut short. False where it was not looked at: only of the best is it.
+    """
+
+    id: int
+    proof: Proof
+    damaged: bool = False
+
+    @property
+    def score(self) -> float:
+        """Of the proof: log-odds."""
+        return self.proof.score
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """One reference image that the query matches, with the proof.
+
+    Attributes:
+        id: the image's number in the index.
+        name: the image's name in the index.
+        proof: what speaks for it.
+        verdict: what the user said of the pair, if anything; goes before the evidence.
+        damaged: the reference's file is cut short. False where it was not looked at: only of the best matches is it.
+    """
+
+    id: int
+    name: str
+    proof: Proof
+    verdict: Verdict | None = None
+    damaged: bool = False
+
+    @property
+    def proven(self) -> bool:
+        """Whether the claim is made: the evidence carries it, or the user accepted it; never what was rejected."""
+        return self.verdict == "accepted" or (self.verdict is None and self.proof.proven)
+
+    @property
+    def probability(self) -> float:
+        """That one is a copy of the other, in whole or in part; 0 to 1."""
+        return self.proof.probability
+
+    @property
+    def score(self) -> float:
+        """All evidence in one number, log-odds; orders matches, across queries too."""
+        return self.proof.score
+
+    @property
+    def inliers(self) -> int:
+        """Feature pairs that agree with the homography."""
+        return self.proof.inliers
+
+    @property
+    def relation(self) -> Relation:
+        """What was done to the reference to get the query."""
+        return self.proof.relation
+
+    @property
+    def homography(self) -> Matrix:
+        """(3, 3) float64, maps query px to reference px, of the files as displayed."""
+        return self.proof.homography
+
+    @property
+    def query_region(self) -> NDArray[np.float64]:
+        """(M, 2) float64, the polygon of the query that lies in the reference, px."""
+        return self.proof.query_region
+
+    @property
+    def reference_region(self) -> NDArray[np.float64]:
+        """(M, 2) float64, the same polygon in the reference, px."""
+        return self.proof.reference_region
+
+    @property
+    def query_overlap(self) -> float:
+        """Share of the query's area within its region; 0 to 1."""
+        return self.proof.query_overlap
+
+    @property
+    def reference_overlap(self) -> float:
+        """Share of the reference's area within its region; 0 to 1."""
+        return self.proof.reference_overlap
+
+    def to_dict(self) -> dict[str, Any]:
+        """The match object of the JSON output."""
+        proof = self.proof.to_dict()
+        return {"id": self.id, "name": self.name, **proof, "verdict": self.verdict, "damaged": self.damaged}
+
+
+def in_order(found: Iterable[FoundImage]) -> list[FoundImage]:
+    """The best first; equals stay as they come."""
+    return sorted(found, key=lambda one: -one.score)
+
+
+def named(found: Iterable[FoundImage], names: Mapping[int, Sequence[str]], verdicts: Mapping[int, bool]) -> list[Match]:
+    """A match for each image under each of its names, best first.
+
+    Args:
+        found: each image once.
+        names: of each image.
+        verdicts: of images that were accepted (true) or rejected (false) as copies of the query.
+    """
+    matches = (
+        Match(one.id, name, one.proof, _VERDICTS[verdicts.get(one.id)], one.damaged)
+        for one in found
+        for name in names[one.id]
+    )
+    return sorted(matches, key=lambda match: (-match.score, match.name))
+
+
+_VERDICTS: dict[bool | None, Verdict | None] = {True: "accepted", False: "rejected", None: None}
+
+
+class Matches(list[Match]):
+    """The matches of one query, best first, and what became of the query itself.
+
+    A list: a part of it (``matches[:3]``), a copy, or it with others behind (``matches + others``) tells the same of
+    the query. ``sorted`` makes a plain list of it, as of any.
+
+    Attributes:
+        status: "ok", or "too_little_detail" where neither features nor the whole picture can prove anything.
+        damaged: the query's file is cut short; it was read as far as it goes.
+        times: milliseconds of "features" (decoding included), "words", "votes", "verification" and "pixels"; empty
+            where the query ended before them.
+        not_at_hand: names whose pixels were to be compared, but whose files are not at hand as they were added, best
+            first; of answers that are not given, too: with their pixels they might be.
+    """
+
+    def __init__(
+        self,
+        matches: Iterable[Match] = (),
+        status: Status = "ok",
+        times: Mapping[str, float] | None = None,
+        not_at_hand: Iterable[str] = (),
+        damaged: bool = False,
+    ) -> None:
+        super().__init__(matches)
+        self.status: Status = status
+        self.damaged = damaged
+        self.times = dict(times or {})
+        self.not_at_hand = list(not_at_hand)
+
+    @overload
+    def __getitem__(self, place: SupportsIndex, /) -> Match: ...
+
+    @overload
+    def __getitem__(self, place: slice, /) -> Matches: ...
+
+    def __getitem__(self, place: SupportsIndex | slice, /) -> Match | Matches:
+        return self._of_the_same(super().__getitem__(place)) if isinstance(place, slice) else super().__getitem__(place)
+
+    def __add__(self, others: list[Any], /) -> Matches:  # type: ignore[override]  # of matches only
+        return self._of_the_same(super().__add__(others))
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the JSON output says of one query, but for its name."""
+        matches = [match.to_dict() for match in self]
+        return {"status": self.status, "damaged": self.damaged, "matches": matches}
+
+    def copy(self) -> Matches:
+        """The same matches of the same query, in another list."""
+        return self._of_the_same(self)
+
+    def _of_the_same(self, matches: Iterable[Match]) -> Matches:
+        """Matches of the same query: all that is told of it is told of these."""
+        others = Matches(matches)
+        vars(others).update(vars(self))
+        return others

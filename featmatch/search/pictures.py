@@ -1,0 +1,42 @@
+"""The pictures of images that were found, where a file of them is at hand and as it was indexed."""
+
+from __future__ import annotations
+
+import os
+
+from featmatch.errors import ImageError
+from featmatch.images.decoding import USUAL, DecodingOptions
+from featmatch.images.pixels import GreyImage, load_grey
+from featmatch.names import split_page
+from featmatch.store.catalog import Catalog
+from featmatch.store.places import Places
+
+_COMPARED_PX = 512  # longer side at which they are read: their pixels are compared at less
+
+
+class Pictures:
+    """What one search reads of the collection.
+
+    Attributes:
+        missing: numbers of the images that were looked for and are not at hand, or not as they were indexed.
+    """
+
+    def __init__(self, catalog: Catalog, places: Places, decoding: DecodingOptions = USUAL) -> None:
+        """Look for the images of a catalogue in these places."""
+        self._catalog = catalog
+        self._places = places
+        self._decoding = decoding
+        self.missing: set[int] = set()
+
+    def of(self, image: int) -> GreyImage | None:
+        """The picture of an image, by its number, if a file of it is there and of the size and time that it had."""
+        for name, stamp in self._catalog.files_of(image):
+            for path in self._places.paths_of(name):
+                try:
+                    state = os.stat(split_page(path)[0])
+                    if (state.st_size, state.st_mtime_ns) == stamp:
+                        return load_grey(path, longest_px=_COMPARED_PX, decoding=self._decoding)
+                except (OSError, ImageError):
+                    continue
+        self.missing.add(image)
+        return None

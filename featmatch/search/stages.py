@@ -1,0 +1,179 @@
+"""The stages of a search, one after the other: ``Index.query`` runs through them, ``explain`` looks at each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from featmatch.arguments import check_kind
+from featmatch.features.extraction import FeatureOptions, Features, extract_grey
+from featmatch.features.looks import LEAST_DETAIL, WholePicture, whole_picture
+from featmatch.features.symmetry import variants_of
+from featmatch.geometry.matches import GeometryOptions
+from featmatch.images.decoding import USUAL, DecodingOptions
+from featmatch.images.pixels import GreyImage, ImageSource, load_grey
+from featmatch.proof.proof import FEWEST_FEATURES
+from featmatch.search.matches import FoundImage, Matches, named
+from featmatch.search.pictures import Pictures
+from featmatch.search.timing import StageClock
+from featmatch.search.verdicts import verdicts_of
+from featmatch.search.verification import compare_pixels, verify_candidates
+from featmatch.search.voting import Candidate, QueryWords, VotingOptions, vote
+from featmatch.search.whole_search import preferred, whole_candidates
+from featmatch.store.reader import Reader
+from featmatch.store.snapshot import Snapshot
+from featmatch.words.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """A picture that is looked up.
+
+    Attributes:
+        grey: the picture.
+        variants: its features under each ``Variant``; none, where they are too few to prove anything.
+        whole: how it looks as a whole.
+    """
+
+    grey: GreyImage
+    variants: Sequence[Features]
+    whole: WholePicture
+
+    @property
+    def features(self) -> Features:
+        """Of the picture as it is."""
+        return self.variants[0]
+
+    @property
+    def enough(self) -> bool:
+        """Whether there is detail enough to prove anything, by features or as a whole."""
+        return len(self.features) > 0 or self.whole.detail >= LEAST_DETAIL
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where and how one picture is looked up.
+
+    Attributes:
+        snapshot: the state of the index.
+        vocabulary: of the index.
+        options: how features are taken.
+        voting: how candidates are found.
+        geometry: what counts as agreement.
+        pictures: of matches, where they are at hand.
+        decoding: what decoding one file may cost.
+        match: words that the names of images must have to be found; None: all are.
+        among: numbers of the only images that are to be found; None: all.
+        clock: times the stages.
+    """
+
+    snapshot: Snapshot
+    vocabulary: Vocabulary
+    options: FeatureOptions
+    voting: VotingOptions
+    geometry: GeometryOptions
+    pictures: Pictures
+    decoding: DecodingOptions = USUAL
+    match: str | None = None
+    among: Sequence[int] | None = None
+    clock: StageClock = dataclasses.field(default_factory=StageClock)
+
+    @classmethod
+    def of(
+        cls,
+        reader: Reader,
+        *,
+        match: str | None = None,
+        voting: VotingOptions | None = None,
+        geometry: GeometryOptions | None = None,
+        decoding: DecodingOptions = USUAL,
+    ) -> Search:
+        """A search in the newest state of an index that was seen.
+
+        Args:
+            reader: the index.
+            match: words; only images that have them are to be found. None: all.
+            voting: how candidates are found.
+            geometry: what counts as agreement.
+            decoding: what decoding one file may cost.
+
+        Raises:
+            UsageError: there is no word in ``match``, or the options are of another kind.
+            MissingFeatureError: Python's SQLite has no FTS5, and words were given.
+        """
+        snapshot = reader.snapshot
+        among = None if match is None else snapshot.catalog.fitting(match)
+        pictures = Pictures(snapshot.catalog, reader.whereabouts.places(snapshot.catalog), decoding)
+        return cls(
+            snapshot, reader.vocabulary, reader.options, voting or VotingOptions(), geometry or GeometryOptions(),
+            pictures, decoding, match, among,
+        )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        check_kind(self.voting, "voting", VotingOptions, none=False)
+        check_kind(self.geometry, "geometry", GeometryOptions, none=False)
+
+    def answer(self, image: ImageSource, *, limit: int, unproven: bool) -> Matches:
+        """All stages in a row; ``Index.query`` has the arguments."""
+        query = self.read(image)
+        if not query.enough:
+            return Matches(status="too_little_detail", damaged=query.grey.damaged)
+        catalog = self.snapshot.catalog
+        verdicts = verdicts_of(image, catalog)
+        found = self.found(query, self.candidates(query, self.words(query), verdicts))
+        answers = named(found, catalog.names_of([one.id for one in found], self.match), verdicts)
+        return Matches(
+            [one for one in answers if unproven or one.proven][:limit], times=self.clock.times,
+            not_at_hand=[one.name for one in answers if one.id in self.pictures.missing],
+            damaged=query.grey.damaged,
+        )  # fmt: skip
+
+    def read(self, image: ImageSource) -> Query:
+        """Decode a picture and find its features."""
+        longest_px, shortest_px = self.options.longest_px, self.options.shortest_px
+        grey = load_grey(image, longest_px=longest_px, shortest_px=shortest_px, colours=True, decoding=self.decoding)
+        features = extract_grey(grey, self.options)
+        if len(features) < FEWEST_FEATURES:
+            features = features[:0]
+        query = Query(grey, list(variants_of(features, grey, self.options)), whole_picture(grey))
+        self.clock.ended("features")
+        return query
+
+    def words(self, query: Query) -> QueryWords:
+        """The visual words of all variants."""
+        words = QueryWords.of(self.vocabulary, query.variants, self.voting.words)
+        self.clock.ended("words")
+        return words
+
+    def candidates(self, query: Query, words: QueryWords, verdicts: Mapping[int, bool]) -> list[Candidate]:
+        """The images with the most votes, best first, then those that were accepted and have fewer."""
+        found = self.votes(query, words, self.voting, self.among)
+        accepted = {image for image, is_copy in verdicts.items() if is_copy} - {candidate.id for candidate in found}
+        if self.among is not None:
+            accepted &= set(self.among)
+        if accepted:
+            every_hit = dataclasses.replace(self.voting, voting_limit=self.voting.hamming_limit)
+            found += self.votes(query, words, every_hit, sorted(accepted))
+        self.clock.ended("votes")
+        return found
+
+    def votes(
+        self, query: Query, words: QueryWords, voting: VotingOptions, among: Sequence[int] | None
+    ) -> list[Candidate]:
+        """Candidates, by other options or among other images."""
+        segments = tuple(self.snapshot.segments.values())
+        return vote(words, query.variants, segments, self.snapshot.removed, voting, among)
+
+    def found(self, query: Query, candidates: Sequence[Candidate]) -> list[FoundImage]:
+        """What of the candidates geometry supports, and what looks the same as a whole; best first.
+
+        With the evidence of pixels.
+        """
+        by_geometry = verify_candidates(candidates, query.features, self.geometry)
+        segments, removed = tuple(self.snapshot.segments.values()), self.snapshot.removed
+        alike = whole_candidates(query.whole, query.grey, len(query.features), segments, removed, self.among)
+        self.clock.ended("verification")
+        by_features, as_whole = (compare_pixels(some, query.grey, self.pictures.of) for some in (by_geometry, alike))
+        self.clock.ended("pixels")
+        return preferred(by_features, as_whole)

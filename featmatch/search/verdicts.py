@@ -1,0 +1,63 @@
+"""Whose verdict is it? Pairs that were accepted or rejected are kept by the contents of their files (SHA-256)."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+
+from featmatch.errors import UsageError
+from featmatch.images.contents import content_of
+from featmatch.images.sources import ImageSource
+from featmatch.store.catalog import Catalog
+from featmatch.store.generation import change_catalog
+from featmatch.store.places import Places, name_known
+from featmatch.store.reader import Reader
+
+
+def content_named(name: str, catalog: Catalog, places: Places) -> str:
+    """The content of a name in the index, or else of a file.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    known = name_known(name, catalog, places)
+    try:
+        return (known is not None and catalog.content_named(known)) or content_of(os.path.normpath(name))
+    except OSError as error:
+        raise UsageError(f"{name} is no name in the index, and no file: {error.strerror}") from error
+
+
+def verdicts_of(image: ImageSource, catalog: Catalog) -> dict[int, bool]:
+    """Images that were accepted (true) or rejected (false) as copies of this one, if it is a file or one's bytes."""
+    if not catalog.has_verdicts:
+        return {}
+    if isinstance(image, (bytes, bytearray)):
+        return catalog.verdicts_of(hashlib.sha256(image).hexdigest())
+    if isinstance(image, (str, os.PathLike)):
+        with contextlib.suppress(OSError):  # it was there a moment ago
+            return catalog.verdicts_of(content_of(os.fspath(image)))
+    return {}
+
+
+def judge(reader: Reader, a: str, b: str, is_copy: bool | None) -> bool:
+    """Keep whether two images are copies, or with None forget it; return whether anything was said before.
+
+    The caller is the writer (``become_writer``).
+
+    Args:
+        reader: the index.
+        a: a name in the index, or else a file.
+        b: likewise.
+        is_copy: true: accepted, false: rejected, None: neither any more.
+
+    Raises:
+        UsageError: one of them is neither, or both are the same to the byte.
+        StoreError: the catalogue is damaged.
+    """
+    catalog = reader.snapshot.catalog
+    one, other = (content_named(name, catalog, reader.places) for name in (a, b))
+    if one == other:
+        raise UsageError(f"{a} and {b} are the same to the byte")
+    with change_catalog(catalog.path) as change:
+        return change.judge(one, other, is_copy)

@@ -1,0 +1,135 @@
+"""An index directory, open for reading: what search and grouping take."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from featmatch.arguments import check_kind, checked_path
+from featmatch.errors import StoreError, UsageError
+from featmatch.features.extraction import FeatureOptions
+from featmatch.names import absolute
+from featmatch.store.info import IndexInfo
+from featmatch.store.layout import CATALOG, verify_layout, vocabulary_of
+from featmatch.store.places import Places
+from featmatch.store.records import ImageRecord
+from featmatch.store.snapshot import Snapshot
+from featmatch.store.whereabouts import Whereabouts
+from featmatch.system.files import folder_bytes
+from featmatch.words.vocabulary import Vocabulary
+
+
+class Reader:
+    """An index that is open. Safe to share between threads.
+
+    Attributes:
+        folder: where it is, as an absolute path.
+        vocabulary: its visual words.
+        options: how its features are taken.
+        snapshot: the newest state that was seen; ``refresh`` replaces it.
+        whereabouts: where the files of its images are.
+    """
+
+    def __init__(self, folder: Path, root: str | os.PathLike[str] | None = None) -> None:
+        """Open an index.
+
+        Args:
+            folder: the directory.
+            root: where the collection is now; None: where the catalogue says.
+
+        Raises:
+            StoreError: there is no index, a damaged one, or one of another version.
+            VocabularyError: its vocabulary cannot be read.
+        """
+        if not os.path.lexists(folder / CATALOG):
+            raise StoreError(f"{folder} is no featmatch index, or none that may be read")
+        self.folder = folder.absolute()  # whoever holds it may change the working directory
+        self._refreshing = threading.Lock()
+        verify_layout(self.folder)
+        self.vocabulary = vocabulary_of(self.folder)
+        self.snapshot = Snapshot.open(self.folder, len(self.vocabulary))
+        meta = self.snapshot.catalog.meta
+        if self.vocabulary.fingerprint != meta.get("vocabulary"):
+            raise StoreError(f"{self.folder} holds another vocabulary than the one it was made with")
+        try:
+            self.options = FeatureOptions.of_index(meta.get("features"))
+        except UsageError as error:
+            raise StoreError(f"{self.folder} is damaged: it does not say what its features are: {error}") from error
+        if self.options.detector != self.vocabulary.detector:
+            raise StoreError(f"{self.folder} is damaged: its vocabulary is for {self.vocabulary.detector}")
+        self.whereabouts = Whereabouts(self.folder, None if root is None else absolute(checked_path(root, "root")))
+
+    def verify_made_with(self, options: FeatureOptions | None, vocabulary: Vocabulary | None) -> None:
+        """Raise a StoreError, where the index was made with other options or another vocabulary; None: any will do."""
+        if options is not None and options != self.options:
+            raise StoreError(f"{self.folder} was made with other features than those: {self.options.description()}")
+        if vocabulary is not None and vocabulary.fingerprint != self.vocabulary.fingerprint:
+            raise StoreError(f"{self.folder} was made with another vocabulary")
+
+    def __len__(self) -> int:
+        """Number of names that can be found."""
+        return self.snapshot.catalog.totals().names
+
+    def refresh(self) -> None:
+        """See what was committed since, by this process or another. Where that is nothing, it takes microseconds."""
+        with self._refreshing:
+            if self.snapshot.catalog.superseded:
+                self.snapshot = Snapshot.open(self.folder, len(self.vocabulary), self.snapshot.segments)
+
+    @property
+    def root(self) -> str | None:
+        """The folder that names are relative to; None: they are as they were given."""
+        return self.whereabouts.given or self.snapshot.catalog.root
+
+    @property
+    def places(self) -> Places:
+        """Where the files are, by the newest state that was seen."""
+        return self.whereabouts.places(self.snapshot.catalog)
+
+    @property
+    def trust_problem(self) -> str | None:
+        """Why the record of what this user added cannot be used, if it was needed (``docs/reliability.md``)."""
+        return self.whereabouts.problem
+
+    def images(self, match: str | None = None) -> Iterator[ImageRecord]:
+        """All images that can be found, in the order in which they were added.
+
+        Args:
+            match: only those that have all these words, or words that begin so, in their name, text, caption, camera
+                or date taken.
+
+        Raises:
+            UsageError: there is no word in ``match``.
+            MissingFeatureError: Python's SQLite has no FTS5, and words were given.
+        """
+        check_kind(match, "match", str)
+        return self.snapshot.catalog.images(match)
+
+    def path_of(self, name: str) -> str | None:
+        """Where the file of a name is now; None where it is not at hand.
+
+        Only files beside the index, and those that this user's own ``add`` or ``root`` named, are looked at.
+        """
+        check_kind(name, "name", str, none=False)
+        return next(self.places.paths_of(name), None)
+
+    def info(self) -> IndexInfo:
+        """What the index holds and how big it is."""
+        snapshot = self.snapshot
+        totals = snapshot.catalog.totals()
+        return IndexInfo(
+            images=totals.names,
+            features=totals.features,
+            removed=totals.removed,
+            queued=totals.queued,
+            verdicts=totals.verdicts,
+            segments=len(snapshot.segments),
+            bytes=folder_bytes(self.folder),
+            root=self.whereabouts.given or snapshot.catalog.root,
+            base=snapshot.catalog.folder("base"),
+            detector=self.options.detector,
+            words=len(self.vocabulary),
+            vocabulary=self.vocabulary.fingerprint,
+        )

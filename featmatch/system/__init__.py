@@ -1,0 +1,1 @@
+"""What is asked of the machine: processes, files, memory, the end of a run."""

@@ -1,0 +1,31 @@
+"""The files that come with featmatch: vocabularies, and the fits that make probabilities."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from featmatch.errors import MissingFeatureError
+
+_ALWAYS_THERE = "probability.json"  # tells the folder of featmatch from any other that is called data
+
+
+def shipped_file(name: str) -> Path:
+    """Where a file of ``data`` is, or would be, if there is none of this name.
+
+    The folder belongs to the very code that runs, whatever else is installed: in an installation it is a part of the
+    package (``featmatch.data``), in a checkout it lies beside the package.
+
+    Args:
+        name: of the file.
+
+    Raises:
+        MissingFeatureError: this code has come without its ``data``.
+    """
+    package = Path(__file__).resolve().parents[1]
+    places = (package / "data", package.parent / "data")
+    for folder in places:
+        if (folder / _ALWAYS_THERE).is_file():
+            return folder / name
+    raise MissingFeatureError(
+        f"featmatch is not whole: its vocabularies are neither in {places[0]} nor in {places[1]}; install it again"
+    )

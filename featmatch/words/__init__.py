@@ -1,0 +1,1 @@
+"""Descriptors -> visual words."""

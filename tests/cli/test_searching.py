@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import Run
+
+MATCH_KEYS = {
+    "id", "name", "probability", "score", "inliers", "agreement", "relation", "homography",
+    "query_region", "reference_region", "query_overlap", "reference_overlap", "verdict",
+    "damaged",
+}  # fmt: skip
+RELATION_KEYS = {"kind", "rotation_deg", "scale", "mirrored", "negative"}
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
+def test_query_exits_as_grep_does(run: Run, index: Path, pictures: dict[str, Path], form: list[str]) -> None:
+    assert run("query", index, pictures["crop"], *form).status == 0
+    assert run("query", index, pictures["stranger"], *form).status == 1
+    assert run("query", index, pictures["blank"], *form).status == 1
+    assert run("query", index, pictures["missing"], *form).status == 2
+    assert run("query", index, pictures["stranger"], pictures["crop"], *form).status == 0
+    assert run("query", index, pictures["text"], pictures["crop"], *form).status == 2
+
+
+def test_query_all_shows_unproven_candidates_and_limit_bounds_them(
+    run: Run, index: Path, pictures: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = tmp_path / "both.png"
+    two = [Image.open(pictures[name]).convert("RGB").resize((300, 300)) for name in ("astronaut", "chelsea")]
+    Image.fromarray(np.hstack([np.asarray(one) for one in two])).save(both)
+
+    def matches(*options: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = run("query", index, both, "--json", *options).lines()[0]["matches"]
+        return found
+
+    assert len(matches()) == 2
+    assert matches("--limit", "1") == matches()[:1]
+    monkeypatch.setattr("featmatch.proof.proof.PROVEN", 1.1)
+    assert matches() == []
+    assert len(matches("--all")) >= 2
+
+
+def test_unproven_candidates_alone_are_nothing_found(run: Run, index: Path, pictures: dict[str, Path]) -> None:
+    assert run("query", index, pictures["stranger"], "--all").status == 1
+
+
+def test_query_draws_each_match(run: Run, index: Path, pictures: dict[str, Path], tmp_path: Path) -> None:
+    ended = run("query", index, pictures["crop"], pictures["stranger"], "--json", "--draw", tmp_path / "new" / "drawn")
+    assert ended.status == 0
+    assert len(ended.lines()) == 2
+    drawn = list((tmp_path / "new" / "drawn").iterdir())
+    assert len(drawn) == 1
+    with Image.open(drawn[0]) as picture:
+        assert min(picture.size) > 100
+
+
+def test_a_place_that_cannot_be_drawn_into_is_an_error(run: Run, index: Path, pictures: dict[str, Path]) -> None:
+    ended = run("query", index, pictures["crop"], "--draw", pictures["text"])
+    assert ended.status == 2
+    assert ended.err.startswith("featmatch: ")
+
+
+@pytest.mark.parametrize("name", ["missing", "text"])
+def test_verify_of_what_cannot_be_read_is_an_error(run: Run, pictures: dict[str, Path], name: str) -> None:
+    for pair in ((pictures[name], pictures["coins"]), (pictures["coins"], pictures[name])):
+        ended = run("verify", *pair)
+        assert (ended.status, ended.out) == (2, "")
+        assert ended.err.startswith("featmatch: ")
+
+
+def test_verify_takes_other_features(run: Run, pictures: dict[str, Path]) -> None:
+    assert run("verify", pictures["chelsea"], pictures["chelsea"], "--features", "orb").status == 0
+
+
+def test_verify_draws_its_answer(run: Run, pictures: dict[str, Path], tmp_path: Path) -> None:
+    for name, status in (("chelsea", 0), ("stranger", 1)):
+        target = tmp_path / f"{name}.png"
+        assert run("verify", pictures["crop"], pictures[name], "--draw", target).status == status
+        with Image.open(target) as picture:
+            assert picture.mode == "RGB"
+    assert run("verify", pictures["crop"], pictures["chelsea"], "--draw", tmp_path / "no" / "x.png").status == 2
+    assert run("verify", pictures["crop"], pictures["chelsea"], "--draw", tmp_path / "x.nonsense").status == 2
+
+
+def test_larger_pictures_are_refused_by_every_command_that_decodes(
+    run: Run, own_index: Path, pictures: dict[str, Path]
+) -> None:
+    coins = pictures["coins"]
+    for command in (
+        ("add", own_index, coins), ("query", own_index, coins), ("verify", coins, coins),
+        ("explain", own_index, coins, coins),
+    ):  # fmt: skip
+        ended = run(*command, "--max-pixels", "1000")
+        assert ended.status == 2
+        assert "1000 at most (max-pixels)" in ended.err
+    assert run("verify", coins, coins, "--max-pixels", "1000000", "--timeout", "50").status == 0
+
+
+def test_query_prints_a_table_and_says_what_was_found(run: Run, index: Path, pictures: dict[str, Path]) -> None:
+    ended = run("query", index, pictures["crop"], pictures["stranger"], pictures["blank"])
+    assert ended.status == 0
+    assert str(pictures["chelsea"]) in ended.out
+    assert f"{pictures['stranger']}: nothing found" in ended.out
+    assert f"{pictures['blank']}: too_little_detail" in ended.out
+    assert ended.err == ""
+
+
+def test_query_json_is_one_object_a_line_as_promised(run: Run, index: Path, pictures: dict[str, Path]) -> None:
+    names = ("crop", "missing", "text", "blank", "stranger")
+    ended = run("query", index, *(pictures[name] for name in names), "--json")
+    lines = ended.lines()
+    assert [line["query"] for line in lines] == [str(pictures[name]) for name in names]
+    assert [line["status"] for line in lines] == ["ok", "not_found", "decode_failed", "too_little_detail", "ok"]
+    assert all(set(line) == {"query", "status", "damaged", "matches"} for line in lines)
+    assert [len(line["matches"]) for line in lines] == [1, 0, 0, 0, 0]
+    match = lines[0]["matches"][0]
+    assert set(match) == MATCH_KEYS
+    assert set(match["relation"]) == RELATION_KEYS
+    assert match["name"] == str(pictures["chelsea"])
+    assert match["probability"] > 0.5
+    assert match["relation"]["kind"] == "crop"
+    assert abs(match["relation"]["rotation_deg"] - 90) < 2
+    np.testing.assert_allclose(np.array(match["homography"]) @ [0, 199, 1], [40, 20, 1], atol=3)
+    assert len(ended.err.splitlines()) == 2
+
+
+def test_query_csv_parses_back(run: Run, index: Path, pictures: dict[str, Path]) -> None:
+    names = ("crop", "missing", "stranger")
+    images = [pictures[name] for name in names]
+    rows = list(csv.DictReader(io.StringIO(run("query", index, *images, "--csv").out)))
+    lines = run("query", index, *images, "--json").lines()
+    assert [row["query"] for row in rows] == [str(path) for path in images]
+    assert [row["status"] for row in rows] == ["ok", "not_found", "ok"]
+    match = lines[0]["matches"][0]
+    assert set(rows[0]) == {"query", "status", "query_damaged"} | (MATCH_KEYS - {"relation"}) | RELATION_KEYS
+    assert rows[0]["name"] == match["name"]
+    assert float(rows[0]["score"]) == match["score"]
+    assert float(rows[0]["rotation_deg"]) == match["relation"]["rotation_deg"]
+    assert json.loads(rows[0]["homography"]) == match["homography"]
+    assert json.loads(rows[0]["query_region"]) == match["query_region"]
+    assert rows[1]["name"] == rows[2]["name"] == ""
+
+
+def test_verify_answers_in_words_and_exit_status(run: Run, pictures: dict[str, Path]) -> None:
+    yes = run("verify", pictures["crop"], pictures["chelsea"])
+    assert (yes.status, yes.err) == (0, "")
+    assert yes.out.startswith("yes")
+    no = run("verify", pictures["crop"], pictures["stranger"])
+    assert (no.status, no.err) == (1, "")
+    assert no.out.startswith("no")
+    assert len(no.out.splitlines()) == 1
+    blank = run("verify", pictures["crop"], pictures["blank"])
+    assert blank.status == 1
+    assert "detail" in blank.out
+
+
+def test_verify_json_is_a_match_with_verified_and_reason(run: Run, pictures: dict[str, Path]) -> None:
+    for name, verified in (("chelsea", True), ("stranger", False), ("blank", False)):
+        (found,) = run("verify", pictures["crop"], pictures[name], "--json").lines()
+        assert set(found) == MATCH_KEYS | {"verified", "reason", "query_damaged"}
+        assert found["verified"] is verified
+        assert found["reason"]
+    (found,) = run("verify", pictures["crop"], pictures["chelsea"], "--json").lines()
+    assert set(found["relation"]) == RELATION_KEYS
+    assert found["relation"]["kind"] == "crop"
+
+
+def test_damaged_files_are_told(run: Run, own_index: Path, pictures: dict[str, Path], tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.jpg", tmp_path / "cut.jpg"
+    Image.open(pictures["astronaut"]).convert("RGB").save(whole)
+    cut.write_bytes(whole.read_bytes()[:-2])
+    added = run("add", own_index, cut)
+    assert added.status == 0
+    assert f"featmatch: {cut}: damaged: " in added.err
+    assert added.err.count("damaged: ") == 1
+    assert f"{cut} (damaged)  (copy" in run("query", own_index, whole).out
+    assert run("query", own_index, cut).out.startswith(f"{cut} (damaged):")
+    (line,) = run("query", own_index, cut, "--json").lines()
+    assert (line["damaged"], line["matches"][0]["damaged"]) == (True, True)
+    (line,) = run("query", own_index, whole, "--json").lines()
+    assert (line["damaged"], line["matches"][0]["damaged"]) == (False, True)
+    (row,) = csv.DictReader(io.StringIO(run("query", own_index, whole, "--csv").out))
+    assert (row["query_damaged"], row["damaged"]) == ("False", "True")
+    assert f"yes: {cut} (damaged) / {whole}: " in run("verify", cut, whole).out
+
+
+def test_a_verdict_stands_behind_the_relation(run: Run, own_index: Path, pictures: dict[str, Path]) -> None:
+    query = "query", own_index, pictures["crop"]
+    for command, status in (("accept", 0), ("reject", 1)):
+        run(command, own_index, pictures["crop"], pictures["chelsea"])
+        said = run(*query, "--all")
+        assert said.status == status
+        assert said.out.endswith(f", rotated 90°; {command}ed)\n")

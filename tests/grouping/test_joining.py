@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from featmatch.errors import StoreError, UsageError
+from featmatch.features.symmetry import Variant
+from featmatch.geometry.maps import project
+from featmatch.grouping import joining
+from featmatch.grouping.joining import JoiningOptions, Partner, StoredImage, partners, stored_images
+from featmatch.store.segment import Segment
+from featmatch.words.vocabulary import Words
+from tests.grouping.made import Made, image, segment, turned, vocabulary
+
+OPTIONS = JoiningOptions()
+
+
+def stored(segments: list[Segment], number: int) -> StoredImage:
+    (found,) = stored_images(segments, [number], "sift")
+    return found
+
+
+def found_by(
+    segments: list[Segment], number: int, options: JoiningOptions = OPTIONS, hidden: tuple[int, ...] = ()
+) -> list[Partner]:
+    """The partners of an image among all others."""
+    among = [~np.isin(one.ids, (number, *hidden)) for one in segments]
+    return partners(stored(segments, number), segments, among, vocabulary(), options)
+
+
+def flipped(made: Made, bits: int, seed: int = 9) -> Made:
+    """The same with so many bits of each signature the other way round."""
+    random = np.random.default_rng(seed)
+    masks = [sum(1 << int(bit) for bit in random.choice(64, bits, replace=False)) for _ in made.words.ids]
+    return replace(made, words=Words(made.words.ids, made.words.signatures ^ np.array(masks, np.uint64)[:, None]))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"hamming_limit": -1}, {"hamming_limit": 33}, {"sigma": 0.0}, {"partners": 0}, {"partners": 2501},
+     {"longest_list": 0}],
+)  # fmt: skip
+def test_options_out_of_range(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="joining options"):
+        JoiningOptions(**wrong)
+
+
+@pytest.mark.parametrize(
+    "right",
+    [{"hamming_limit": 0}, {"hamming_limit": 32}, {"sigma": 0.1}, {"partners": 1}, {"partners": 2500},
+     {"longest_list": 1}],
+)  # fmt: skip
+def test_options_within_range(right: dict[str, Any]) -> None:
+    JoiningOptions(**right)
+
+
+def test_an_image_comes_back_as_it_was_stored() -> None:
+    images = {number: image(number, 30 + number) for number in (3, 5, 9)}
+    for number, made in images.items():
+        got = stored([segment(images)], number)
+        assert got.id == number
+        assert (got.features.width, got.features.height, len(got.features)) == (400, 300, 30 + number)
+        order = np.lexsort((made.features.keypoints[:, 0],))
+        back = np.lexsort((got.features.keypoints[:, 0],))
+        np.testing.assert_allclose(got.features.keypoints[back], made.features.keypoints[order], atol=0.01)
+        np.testing.assert_allclose(got.features.sizes[back], made.features.sizes[order], rtol=0.03)
+        off = got.features.angles[back] - made.features.angles[order]
+        np.testing.assert_allclose(np.cos(off), 1, atol=1e-3)
+        np.testing.assert_array_equal(got.words.ids[back], made.words.ids[order])
+        np.testing.assert_array_equal(got.words.signatures[back], made.words.signatures[order])
+        assert got.words.ids.dtype == np.int32
+
+
+def test_images_come_from_all_segments_and_only_those_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    segments = [segment({number: image(number, 20) for number in numbers}) for numbers in ((4, 2), (7,), (1, 6))]
+    for rows in (joining._ROWS, 7):  # all postings at once, or a few at a time
+        monkeypatch.setattr(joining, "_ROWS", rows)
+        assert [one.id for one in stored_images(segments, [6, 2, 4, 99], "sift")] == [4, 2, 6]
+        assert all(len(one.features) == 20 for one in stored_images(segments, [6, 2], "sift"))
+
+
+def test_an_image_without_features_is_there_all_the_same() -> None:
+    assert len(stored([segment({1: image(1, 0), 2: image(2, 5)})], 1).features) == 0
+
+
+def test_the_order_of_features_does_not_depend_on_how_they_are_stored() -> None:
+    made = image(1, 50)
+    shuffled = np.random.default_rng(2).permutation(50)
+    columns = {name: getattr(made.features, name)[shuffled] for name in ("keypoints", "sizes", "angles", "descriptors")}
+    other = Made(replace(made.features, **columns), Words(made.words.ids[shuffled], made.words.signatures[shuffled]))
+    one, same = stored([segment({5: made})], 5), stored([segment({8: image(4, 9), 5: other})], 5)
+    for name in ("keypoints", "sizes", "angles"):
+        np.testing.assert_array_equal(getattr(one.features, name), getattr(same.features, name))
+    np.testing.assert_array_equal(one.words.signatures, same.words.signatures)
+
+
+def test_a_posting_of_an_image_that_is_not_there_is_damage() -> None:
+    damaged = segment({1: image(1, 20)})
+    damaged.postings.image[3] = 9
+    with pytest.raises(StoreError, match="damaged"):
+        list(stored_images([damaged], [1], "sift"))
+
+
+@pytest.mark.parametrize("variant", Variant)
+def test_a_copy_is_found_in_its_variant_with_all_its_hits(variant: Variant) -> None:
+    original, others = image(1), {number: image(number) for number in (3, 4, 5)}
+    copy = original.moved(turned(30, 0.6)).in_variant(variant)
+    segments = [segment({1: original, 3: others[3]}), segment({4: others[4], 2: copy, 5: others[5]})]
+    first = found_by(segments, 2)[0]
+    assert (first.id, first.variant) == (1, variant)
+    matches = first.matches()
+    true = matches.costs == 0  # others are hits by chance
+    assert true.sum() == len(copy.features)
+    # In the variant of the copy (mirrored again, say) all that is left is to turn and to enlarge it.
+    np.testing.assert_allclose(matches.octaves[true], -np.log2(0.6), atol=0.1)
+    np.testing.assert_allclose(np.cos(matches.rotation[true] - np.radians(-30)), 1, atol=0.01)
+    back = project(turned(-30, 1 / 0.6), matches.query[true])
+    np.testing.assert_allclose(back, matches.reference[true], atol=0.1)
+
+
+def hits(partner: Partner) -> NDArray[np.float64]:
+    return np.column_stack([partner.own.keypoints, partner.other.keypoints, partner.distances])
+
+
+def test_either_of_two_images_finds_the_same_hits() -> None:
+    original = image(1)
+    segments = [segment({1: original, 2: flipped(original.moved(turned(10)), 5), 3: image(3)})]
+    one, other = found_by(segments, 1)[0], found_by(segments, 2)[0]
+    assert (one.id, other.id) == (2, 1)
+    back = other.seen_from_there()
+    assert len(back.distances) == len(one.distances) > 100
+    assert sorted(map(tuple, hits(one).tolist())) == sorted(map(tuple, hits(back).tolist()))
+    matches, again = one.matches(), back.matches()
+    for name in ("query", "reference", "rotation", "octaves", "costs"):
+        np.testing.assert_array_equal(getattr(matches, name), getattr(again, name))
+
+
+def test_matches_are_the_nearest_first_and_know_their_features() -> None:
+    original = image(1, 60)
+    near, far = flipped(original, 3), flipped(original, 14, seed=5)
+    partner = found_by([segment({1: original, 2: far.beside(near)})], 1)[0]
+    matches = partner.matches()
+    assert (np.diff(matches.costs) >= 0).all()
+    assert matches.costs[0] == 3
+    assert len(partner.own.descriptors) == len(partner.other.descriptors) == len(partner.distances)
+    assert len(matches.costs) == 120
+    assert len(set(matches.query_rows.tolist())) == 60  # each has two
+    assert len(set(matches.reference_rows.tolist())) == 120
+    for rows, points in ((matches.query_rows, matches.query), (matches.reference_rows, matches.reference)):
+        for row in (0, 7):
+            assert len(np.unique(points[rows == rows[row]], axis=0)) == 1
+
+
+@pytest.mark.parametrize(("bits", "found"), [(22, True), (23, False)])
+def test_signatures_may_differ_by_the_limit(bits: int, found: bool) -> None:
+    original = image(1)
+    partner = [one for one in found_by([segment({1: original, 2: flipped(original, bits)})], 1) if len(one.own) > 60]
+    assert bool(partner) == found
+    wide = found_by([segment({1: original, 2: flipped(original, bits)})], 1, JoiningOptions(hamming_limit=30))
+    assert len(wide[0].own) >= 120
+
+
+def test_only_those_that_are_looked_among_are_found() -> None:
+    original = image(1)
+    segments = [segment({1: original, 2: original}), segment({3: original})]
+    assert {one.id for one in found_by(segments, 1)} == {2, 3}
+    assert {one.id for one in found_by(segments, 1, hidden=(2,))} == {3}
+
+
+def test_words_that_many_features_have_are_passed_over() -> None:
+    rare = image(1, 60)
+    word = 4 * next(base for base in range(100) if base not in rare.words.ids // 4)
+    signatures = image(2, 60).words.signatures
+    frequent = replace(image(2, 60), words=Words(np.full((60, 1), word, np.int32), signatures))
+    both = rare.beside(frequent)
+    segments = [segment({1: both, 2: both})]
+    assert np.sum(found_by(segments, 1, JoiningOptions(longest_list=120))[0].distances == 0) == 120
+    assert np.sum(found_by(segments, 1, JoiningOptions(longest_list=119))[0].distances == 0) == 60
+
+
+def test_the_best_go_on_and_the_number_of_them_is_an_option() -> None:
+    original = image(1)
+    part = [Made(original.features[:count], Words(original.words.ids[:count], original.words.signatures[:count]))
+            for count in (40, 120, 80)]  # fmt: skip
+    segments = [segment({1: original, **{2 + number: one for number, one in enumerate(part)}})]
+    found = found_by(segments, 1, JoiningOptions(partners=2))
+    assert [one.id for one in found] == [3, 4]
+    assert len(found_by(segments, 1)) >= 3
+
+
+def test_thirty_partners_go_on() -> None:
+    original = image(1, 20)
+    segments = [segment(dict.fromkeys(range(1, 41), original))]
+    assert [one.id for one in found_by(segments, 1)] == list(range(2, 32))
+
+
+def test_near_signatures_weigh_more_than_many() -> None:
+    original, other = image(1), image(2)
+    few = Made(original.features[:20], Words(original.words.ids[:20], original.words.signatures[:20]))
+    rest = Made(other.features[:100], Words(other.words.ids[:100], other.words.signatures[:100]))
+    segments = [segment({1: original, 2: flipped(original, 18), 3: few.beside(rest)})]
+    assert [one.id for one in found_by(segments, 1)][:2] == [3, 2]
+    assert [one.id for one in found_by(segments, 1, JoiningOptions(sigma=100.0))][:2] == [2, 3]
+
+
+def test_rare_words_weigh_by_the_square_of_their_idf() -> None:
+    def of_words(seed: int, count: int, first: int) -> Made:
+        made = image(seed, count)
+        return replace(made, words=Words(made.words.ids % 200 + 4 * first, made.words.signatures))
+
+    rare, common = of_words(1, 20, 0), of_words(2, 50, 50)
+    images = {1: rare.beside(common), 2: rare.beside(of_words(3, 100, 50)), 3: common.beside(of_words(4, 70, 50))}
+    words = replace(vocabulary(), idf=np.repeat([3.0, 1.5], 50).astype(np.float32))
+    segments = [segment(images)]
+    among = [np.array([False, True, True])]
+    found = partners(stored(segments, 1), segments, among, words, OPTIONS)
+    assert [one.id for one in found] == [2, 3]  # 20 of 9 are more than 50 of 2.25
+
+
+def test_images_with_too_few_hits_take_no_others_place() -> None:
+    original = image(1)
+    few = Made(original.features[:2], Words(original.words.ids[:2], original.words.signatures[:2]))
+    three = Made(original.features[:3], Words(original.words.ids[:3], original.words.signatures[:3]))
+    segments = [segment({1: original, 2: few, 3: few, 4: few, 5: three.beside(image(9, 300))})]
+    assert [one.id for one in found_by(segments, 1, JoiningOptions(hamming_limit=5, partners=1))] == [5]
+
+
+def test_an_image_without_features_has_no_partners() -> None:
+    assert found_by([segment({1: image(1, 0), 2: image(2)})], 1) == []

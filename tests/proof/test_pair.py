@@ -1,0 +1,205 @@
+"""Is one picture a copy of the other? Pairs of which the test knows it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from featmatch import FeatureOptions, GeometryOptions, MatchingOptions, UsageError
+from featmatch.evaluation.edits import blur, jpeg
+from featmatch.features.looks import FEW_FEATURES
+from featmatch.images.decoding import DecodingOptions
+from featmatch.images.pixels import load_grey
+from featmatch.proof import pair
+from featmatch.proof.drawing import draw_proof
+from featmatch.proof.pair import Verification, verify
+from featmatch.proof.probability import FeatureEvidence
+from tests.plain_pictures import blobs, gradient
+from tests.proof.proofs import made_proof
+
+Picture = NDArray[np.uint8]
+
+MATCH_KEYS = [
+    "id", "name", "probability", "score", "inliers", "agreement", "relation", "homography", "query_region",
+    "reference_region", "query_overlap", "reference_overlap", "verdict", "damaged",
+]  # fmt: skip
+BLANK = np.zeros((100, 100), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def chelsea(photos: dict[str, Picture]) -> Picture:
+    return photos["chelsea"]
+
+
+@pytest.fixture(scope="module")
+def coffee(photos: dict[str, Picture]) -> Picture:
+    return photos["coffee"]
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_a_verification_is_true_or_false_and_becomes_json(verified: bool) -> None:
+    proof = made_proof(np.eye(3), (100, 100), (100, 100))
+    found = Verification(verified, "some reason", proof, (BLANK, "b.jpg"), (True, False))
+    assert bool(found) is verified
+    assert (found.homography is not None) is verified
+    assert (found.inliers, found.probability) == (20, proof.probability)
+    printed = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert list(printed) == ["verified", "reason", "query_damaged", *MATCH_KEYS]
+    assert (printed["verified"], printed["reason"]) == (verified, "some reason")
+    assert (printed["id"], printed["name"], printed["verdict"], printed["inliers"]) == (None, "b.jpg", None, 20)
+    assert (printed["query_damaged"], printed["damaged"]) == (True, False)
+
+
+def test_a_verification_without_evidence_has_the_same_keys() -> None:
+    found = Verification(False, "no geometry agrees", None, (BLANK, "b.jpg"), (False, True))
+    printed: dict[str, Any] = json.loads(json.dumps(found.to_dict()))
+    assert not found
+    assert (found.homography, found.inliers, found.probability) == (None, 0, 0.0)
+    assert list(printed) == ["verified", "reason", "query_damaged", *MATCH_KEYS]
+    assert [printed.pop(key) for key in ("verified", "reason", "query_damaged", "damaged")] == [
+        False, "no geometry agrees", False, True,
+    ]  # fmt: skip
+    assert set(printed.values()) == {None}
+
+
+def test_images_in_memory_have_a_name_that_says_what_they_are() -> None:
+    proof = made_proof(np.eye(3), (100, 100), (100, 100))
+    names = [Verification(True, "", proof, (BLANK, one)).to_dict()["name"] for one in (BLANK, b"", Path("a/b.jpg"))]
+    assert names == ["<ndarray>", "<bytes>", str(Path("a/b.jpg"))]
+
+
+def test_it_is_drawn_with_what_was_proven_only(chelsea: Picture) -> None:
+    proof = made_proof(np.eye(3), (100, 80), (100, 80))
+    images = chelsea[:80, :100], chelsea[:80, :100]
+    assert (Verification(True, "", proof, images).draw() == draw_proof(*images, proof)).all()
+    assert (Verification(False, "", proof, images).draw() == draw_proof(*images, None)).all()
+    assert (draw_proof(*images, proof) != draw_proof(*images, None)).any()
+
+
+@pytest.mark.parametrize(
+    ("edit", "mirrored", "negative"),
+    [("plain", False, False), ("mirrored", True, False), ("negative", False, True), ("both", True, True)],
+)
+def test_each_variant_is_proven_as_what_it_is(chelsea: Picture, edit: str, mirrored: bool, negative: bool) -> None:
+    edited = chelsea[40:260, 60:400]
+    edited = edited[:, ::-1] if mirrored else edited
+    edited = 255 - edited if negative else edited
+    found = verify(jpeg(np.ascontiguousarray(edited), 80), chelsea)
+    assert found
+    assert found.proof is not None
+    relation = found.proof.relation
+    assert (relation.kind, relation.mirrored, relation.negative) == ("crop", mirrored, negative)
+    assert found.reason == f"{relation}: {found.inliers} features agree"
+    assert found.proof.evidence.agreement is not None
+
+
+def test_the_variants_after_a_proven_one_are_not_tried(chelsea: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def proof_of_variant(of: Any, variant: Any, *more: Any) -> Any:
+        tried.append(variant.name)
+        return original(of, variant, *more)
+
+    original = pair._proof_of_variant
+    monkeypatch.setattr(pair, "_proof_of_variant", proof_of_variant)
+    assert verify(chelsea[:, 100:], chelsea)
+    assert tried == ["PLAIN"]
+    tried.clear()
+    assert not verify(chelsea, np.ascontiguousarray(np.random.default_rng(0).permuted(chelsea, axis=0)))
+    assert tried == ["PLAIN", "MIRRORED", "NEGATIVE", "MIRRORED_NEGATIVE"]
+
+
+def test_of_several_variants_the_surest_is_told(chelsea: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+    doubtful = made_proof(np.eye(3), (100, 100), (100, 100), score=1.0)
+    scores = iter([1.0, 3.0, None, 2.0])
+
+    def proof_of_variant(*_: Any) -> Any:
+        score = next(scores)
+        if score is None:
+            return None
+        return dataclasses.replace(doubtful, evidence=FeatureEvidence(score, score, 1.0, 0.5, "sift"))
+
+    monkeypatch.setattr(pair, "_proof_of_variant", proof_of_variant)
+    found = verify(chelsea, chelsea)
+    assert not found
+    assert found.proof is not None
+    assert found.proof.evidence.geometry == 3.0
+    assert found.reason == "20 features agree: too few, or too unevenly, to be sure"
+
+
+def test_pictures_that_share_nothing_are_not_proven(chelsea: Picture, coffee: Picture) -> None:
+    found = verify(chelsea, coffee)
+    assert not found
+    assert "to be sure" in found.reason or found.reason == "no geometry agrees"
+
+
+def test_too_little_detail_says_on_which_side(chelsea: Picture) -> None:
+    plain = gradient(50, 90)
+    assert verify(plain, chelsea).reason == "too little detail in the first image"
+    assert verify(chelsea, plain).reason == "too little detail in the second image"
+    assert verify(chelsea, plain).proof is None
+    assert verify(plain, plain).reason == "too little detail in the first image"
+
+
+def test_whole_pictures_are_told(photos: dict[str, Picture]) -> None:
+    found = verify(np.rot90(jpeg(blobs(1), 50)), blobs(1))
+    assert found
+    assert found.proof is not None
+    assert str(found.proof.relation) == found.reason == "whole picture, rotated 90°"
+    assert not verify(blobs(1), blobs(2))
+    assert not verify(gradient(50, 90), photos["chelsea"])
+
+
+def test_a_strongly_blurred_photo_is_proven_by_what_tells_more(coffee: Picture, chelsea: Picture) -> None:
+    assert verify(blur(coffee, 11), coffee)
+    assert not verify(blur(coffee, 11), chelsea)
+
+
+def test_options_count_and_those_of_another_kind_are_refused(chelsea: Picture) -> None:
+    cut = chelsea[30:, 50:]
+    assert verify(cut, chelsea).inliers > verify(cut, chelsea, matching=MatchingOptions(ratio=0.3)).inliers
+    assert verify(cut, chelsea).inliers > verify(cut, chelsea, geometry=GeometryOptions(tolerance=0.001)).inliers
+    wrong: Any = 5
+    with pytest.raises(UsageError, match="matching"):
+        verify(cut, chelsea, matching=wrong)
+    with pytest.raises(UsageError, match="geometry"):
+        verify(cut, chelsea, geometry=wrong)
+
+
+def test_only_pairs_with_few_features_are_tried_as_a_whole(chelsea: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+
+    def proven_as_whole(of: Any) -> None:
+        tried.append(min(len(of.query), len(of.reference)))
+
+    noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
+    few = np.ascontiguousarray(chelsea[:64, :64])
+    monkeypatch.setattr(pair, "_proven_as_whole", proven_as_whole)
+    assert not verify(noise, chelsea)
+    assert verify(chelsea[20:, 30:], chelsea)
+    assert tried == []
+    assert not verify(few, noise)
+    assert len(tried) == 1
+    assert 8 <= tried[0] < FEW_FEATURES
+    assert verify(few, np.ascontiguousarray(chelsea[:70, :70]))  # proven by its features
+    assert len(tried) == 1
+
+
+def test_both_pictures_are_read_as_the_options_say(chelsea: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[dict[str, Any]] = []
+
+    def loaded(source: Any, **how: Any) -> Any:
+        read.append(how)
+        return load_grey(source, **how)
+
+    monkeypatch.setattr(pair, "load_grey", loaded)
+    options = FeatureOptions(longest_px=400, shortest_px=300)
+    found = verify(chelsea, chelsea, features=options, timeout=7.0, max_pixels=200_000)
+    assert found.decoding == DecodingOptions(7.0, 200_000)
+    assert read == [{"longest_px": 400, "shortest_px": 300, "colours": True, "decoding": found.decoding}] * 2

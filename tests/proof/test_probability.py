@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from featmatch.proof.probability import (
+    COPY_AGREEMENT,
+    FeatureEvidence,
+    Likeness,
+    WholeEvidence,
+    feature_weights,
+    probability_of,
+    whole_weights,
+)
+
+DETECTORS = ("sift", "akaze", "orb", "brisk", "other")
+
+
+def features(geometry: float, **others: Any) -> FeatureEvidence:
+    """Clear and even features, all of them distinct, of which no pixels were compared."""
+    said: dict[str, Any] = {"distinct": geometry, "clarity": 1.0, "evenness": 1.0, "detector": "sift", **others}
+    return FeatureEvidence(geometry, **said)
+
+
+def probability(evidence: FeatureEvidence | WholeEvidence) -> float:
+    return probability_of(evidence.score())
+
+
+SURE = features(60.0, evenness=0.95, agreement=0.95)
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_much_evidence_is_proof_and_none_is_not(detector: str) -> None:
+    sure = dataclasses.replace(SURE, detector=detector)
+    assert probability(sure) > 0.95
+    assert probability(dataclasses.replace(sure, agreement=None)) > 0.9
+    assert probability(features(1.0, evenness=0.9, agreement=0.0, detector=detector)) < 0.1
+    assert probability(features(1.0, evenness=0.9, detector=detector)) < 0.2
+
+
+@pytest.mark.parametrize("pixels", [True, False])
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_more_of_any_evidence_never_makes_it_less_sure(detector: str, pixels: bool) -> None:
+    weights = feature_weights(detector, with_pixels=pixels)
+    assert weights.geometry > 0
+    assert min(weights.agreement, weights.evenness) >= 0
+    assert (weights.agreement > 0) == pixels
+
+
+def test_each_detector_has_weights_and_one_without_any_has_those_of_others() -> None:
+    found = [feature_weights(detector, with_pixels=True) for detector in DETECTORS]
+    assert len(set(found)) == len(DETECTORS)
+    assert feature_weights("surf", with_pixels=True) == found[DETECTORS.index("other")]
+
+
+def test_the_odds_are_those_of_no_chance_and_of_no_mere_part() -> None:
+    evidence = features(12.0, distinct=7.0, clarity=0.9, evenness=0.7, agreement=0.6, detail=0.8)
+    weights = feature_weights("sift", with_pixels=True)
+    clear = 0.9 * 0.8 * 0.6
+    no_chance = probability_of(weights.geometry * 7.0 + weights.agreement * clear + weights.chance)
+    no_part = probability_of(weights.evenness * 0.7 + weights.sameness * clear**2 + weights.part)
+    assert 0.01 < no_chance * no_part < 0.99
+    assert probability(evidence) == pytest.approx(no_chance * no_part)
+
+
+def test_a_caption_over_another_photo_is_no_copy() -> None:
+    assert probability(features(150.0, evenness=0.3, agreement=0.3)) < 0.5
+
+
+def test_what_recurs_does_not_count_unless_all_pixels_agree() -> None:
+    shared = features(100.0, distinct=0.0, evenness=0.7, agreement=COPY_AGREEMENT - 0.1)
+    assert probability(shared) < 0.5
+    assert shared.counted == 0
+    assert dataclasses.replace(shared, agreement=None).counted == 0
+    assert dataclasses.replace(shared, agreement=COPY_AGREEMENT).counted == 100
+
+
+def test_pixels_that_agree_by_less_than_four_fifths_are_not_all_of_them() -> None:
+    assert 0.75 < COPY_AGREEMENT < 0.85
+
+
+def test_pixels_of_a_repeated_pattern_say_little() -> None:
+    clear = features(8.0, agreement=0.95)
+    assert probability(clear) > 0.5 > probability(dataclasses.replace(clear, clarity=0.1))
+
+
+def test_pixels_of_a_flat_shape_say_little() -> None:
+    clear = features(9.0, agreement=0.99)
+    assert probability(clear) > 0.8
+    assert probability(dataclasses.replace(clear, detail=0.25)) < 0.5
+    assert probability(dataclasses.replace(SURE, detail=0.25)) > 0.95  # features enough
+
+
+def test_the_surest_are_still_told_apart() -> None:
+    given = ((50, 0.8, 0.8), (90, 0.9, 0.9), (400, 1, 1))
+    scores = [features(geometry, evenness=even, agreement=agreement).score() for geometry, even, agreement in given]
+    assert scores == sorted(set(scores))
+
+
+def test_extremes_are_finite() -> None:
+    for geometry in (-1e6, 1e6):
+        assert 0 <= probability(features(geometry, agreement=1.0)) <= 1
+    assert probability_of(-1e6) < 1e-100
+    assert probability_of(0.0) == 0.5
+    assert probability_of(1e6) == 1
+
+
+def test_pixels_that_agree_all_over_outweigh_uneven_inliers() -> None:
+    uneven = features(60.0, evenness=0.32, agreement=0.9)
+    assert probability(uneven) > 0.8 > probability(dataclasses.replace(uneven, agreement=0.6))
+
+
+# Whole pictures
+
+
+def test_the_odds_of_whole_pictures_are_a_weighted_sum() -> None:
+    weights = whole_weights(with_pixels=True)
+    odds = weights.layout * 90 + weights.share * 0.8 + weights.colours * 0.7 + weights.agreement * 0.6 + weights.odds
+    assert WholeEvidence(Likeness(90, 0.8, 0.7), 0.6).score() == pytest.approx(odds)
+    weights = whole_weights(with_pixels=False)
+    odds = weights.layout * 90 + weights.share * 0.8 + weights.colours * 0.7 + weights.odds
+    assert WholeEvidence(Likeness(90, 0.8, 0.7)).score() == pytest.approx(odds)
+    assert weights.agreement == 0
+
+
+def test_more_likeness_never_makes_whole_pictures_less_sure() -> None:
+    for pixels in (True, False):
+        assert min(whole_weights(with_pixels=pixels)[:-1]) >= 0
+    alike = WholeEvidence(Likeness(150, 0.9, 0.9), 0.9)
+    scores = [alike, WholeEvidence(Likeness(150, 0.9, 0.9), 0.2), WholeEvidence(Likeness(150, 0.5, 0.9), 0.2)]
+    assert [one.score() for one in scores] == sorted((one.score() for one in scores), reverse=True)
+
+
+def test_whole_pictures_of_which_only_an_outline_agrees_are_not_proven() -> None:
+    alike = WholeEvidence(Likeness(100, 0.9, 0.95), 0.9)
+    assert probability(alike) > 0.8
+    outline = dataclasses.replace(alike, detail=0.0)
+    assert probability(outline) < 0.8
+    assert alike.score() - outline.score() == pytest.approx(4.0)
+    half = dataclasses.replace(alike, detail=0.5)
+    assert alike.score() - half.score() == pytest.approx(2.0)
+
+
+# JSON
+
+
+def test_both_kinds_print_the_same_keys() -> None:
+    by_features = features(8.0, distinct=7.0, clarity=0.5, evenness=0.25, agreement=0.75, detail=0.125).to_dict()
+    as_whole = WholeEvidence(Likeness(90, 0.5, 0.25), 0.75, 0.125).to_dict()
+    assert by_features == {
+        "geometry": 8.0, "distinct": 7.0, "clarity": 0.5, "evenness": 0.25, "agreement": 0.75, "whole": None,
+        "detail": 0.125,
+    }  # fmt: skip
+    assert json.loads(json.dumps(as_whole)) == {
+        "geometry": 0.0, "distinct": 0.0, "clarity": 0.0, "evenness": 0.0, "agreement": 0.75,
+        "whole": [90, 0.5, 0.25], "detail": 0.125,
+    }  # fmt: skip
+    assert list(by_features) == list(as_whole)
+
+
+def test_probabilities_grow_with_the_score_and_stay_within_bounds() -> None:
+    found = [probability_of(score) for score in (-1e6, -5, 0, 3, 6, 9, 20, 1e6)]
+    assert found == sorted(found)
+    assert 0 <= found[0] < found[-1] <= 1
+
+
+def test_the_score_grows_with_all_evidence() -> None:
+    def score(layout: float, share: float, colours: float, agreement: float | None) -> float:
+        return WholeEvidence(Likeness(layout, share, colours), agreement).score()
+
+    assert score(150, 1, 1, None) > score(150, 0.5, 1, None) > score(20, 0.5, 1, None)
+    assert score(150, 1, 1, 1) > score(150, 1, 1, 0.2)
+    assert score(150, 1, 1, 1) > score(150, 1, 0.5, 1)

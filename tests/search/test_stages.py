@@ -1,0 +1,142 @@
+"""The stages of a search, called one by one."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from featmatch import Index, UsageError, Vocabulary, VotingOptions
+from featmatch.features.extraction import Features
+from featmatch.search.stages import Search
+from featmatch.store.reader import Reader
+from tests.plain_pictures import blobs, described, gradient
+from tools.small_index import draw_pictures, small_index
+
+FEATURES = Features(
+    "sift", 240, 180, np.full((20, 2), 50, np.float32), np.zeros(20, np.float32), np.ones(20, np.float32),
+    np.zeros((20, 128), np.uint8),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def reader(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    """An index of five pictures, of which one has words with it."""
+    folder = tmp_path_factory.mktemp("stages")
+    pictures = draw_pictures(folder / "photos", 5)
+    small_index(folder / "index", small_words)
+    index = Index.open(folder / "index", root=folder / "photos")
+    index.add(pictures[:4], jobs=1)
+    index.add(pictures[4:], jobs=1, text="harbour at dawn")
+    return Reader(folder / "index", folder / "photos")
+
+
+def pixels(reader: Reader, number: int) -> np.ndarray:
+    assert reader.root is not None
+    return np.asarray(Image.open(Path(reader.root) / f"{number:03d}.png"))
+
+
+def test_the_stages_lead_to_the_picture(reader: Reader) -> None:
+    search = Search.of(reader)
+    query = search.read(pixels(reader, 2))
+    assert query.enough
+    assert query.features is query.variants[0]
+    assert len(query.variants) == 4
+    words = search.words(query)
+    candidates = search.candidates(query, words, {})
+    assert candidates[0].id == 3
+    found = search.found(query, candidates)
+    assert (found[0].id, found[0].proof.proven) == (3, True)
+    assert found[0].proof.evidence.agreement is not None
+    assert list(search.clock.times) == ["features", "words", "votes", "verification", "pixels"]
+    assert min(search.clock.times.values()) > 0
+
+
+def test_too_few_features_are_none(reader: Reader) -> None:
+    search = Search.of(reader)
+    soft = search.read(blobs(1))
+    assert len(soft.features) == 0
+    assert soft.enough  # as a whole
+    plain = search.read(gradient(99, 99))
+    assert not plain.enough
+    assert search.candidates(plain, search.words(plain), {}) == []
+
+
+def test_words_leave_only_the_images_that_have_them(reader: Reader) -> None:
+    assert Search.of(reader).among is None
+    search = Search.of(reader, match="dawn")
+    assert list(search.among or []) == [5]
+    for number in (2, 4):
+        query = search.read(pixels(reader, number))
+        candidates = search.candidates(query, search.words(query), {})
+        assert {one.id for one in candidates} <= {5}
+    assert [one.id for one in search.found(query, candidates)] == [5]
+
+
+def test_accepted_images_are_verified_whatever_their_votes(reader: Reader) -> None:
+    narrow = Search.of(reader, voting=VotingOptions(shortlist=1))
+    query = narrow.read(np.vstack([pixels(reader, 0), pixels(reader, 1)[:50]]))
+    words = narrow.words(query)
+    assert [one.id for one in narrow.candidates(query, words, {})] == [1]
+    assert [one.id for one in narrow.candidates(query, words, {2: False})] == [1]
+    assert [one.id for one in narrow.candidates(query, words, {1: True})] == [1]
+    assert [one.id for one in narrow.candidates(query, words, {2: True})] == [1, 2]
+    only_others = dataclasses.replace(narrow, among=[1, 3])
+    assert [one.id for one in only_others.candidates(query, words, {2: True})] == [1]
+
+
+def test_options_of_another_kind_are_refused(reader: Reader) -> None:
+    wrong: Any = 5
+    with pytest.raises(UsageError, match="voting"):
+        Search.of(reader, voting=wrong)
+    with pytest.raises(UsageError, match="geometry"):
+        Search.of(reader, geometry=wrong)
+
+
+def test_the_answer_has_what_is_proven_best_first(reader: Reader) -> None:
+    search = Search.of(reader)
+    both = np.vstack([pixels(reader, 0), pixels(reader, 1)])
+    answers = search.answer(both, limit=10, unproven=False)
+    assert [match.name for match in answers] == ["000.png", "001.png"]
+    assert all(match.proven for match in answers)
+    assert (answers.status, answers.damaged, answers.not_at_hand) == ("ok", False, [])
+    assert answers.times == search.clock.times
+    assert [match.name for match in Search.of(reader).answer(both, limit=1, unproven=False)] == ["000.png"]
+
+
+def test_unproven_images_are_answers_where_they_are_asked_for(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("featmatch.proof.proof.PROVEN", 1.1)
+    assert Search.of(reader).answer(pixels(reader, 0), limit=10, unproven=False) == []
+    (match,) = Search.of(reader).answer(pixels(reader, 0), limit=10, unproven=True)
+    assert (match.name, match.proven) == ("000.png", False)
+
+
+def test_the_answer_to_a_plain_picture_is_a_status(reader: Reader) -> None:
+    answers = Search.of(reader).answer(gradient(99, 99), limit=10, unproven=False)
+    assert (answers, answers.status, answers.times) == ([], "too_little_detail", {})
+
+
+def test_the_answer_says_whose_files_are_not_at_hand(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("featmatch.search.pictures.load_grey", lambda *_, **__: (_ for _ in ()).throw(OSError))
+    answers = Search.of(reader).answer(pixels(reader, 0), limit=10, unproven=False)
+    assert answers.not_at_hand == ["000.png"]
+    assert answers[0].proof.evidence.agreement is None
+
+
+def test_a_name_is_an_answer_only_if_it_has_the_words(reader: Reader) -> None:
+    answers = Search.of(reader, match="dawn").answer(pixels(reader, 4), limit=10, unproven=False)
+    assert [match.name for match in answers] == ["004.png"]
+
+
+def test_eight_features_are_enough(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = Search.of(reader)
+    for count, kept in ((7, 0), (8, 8)):
+        monkeypatch.setattr("featmatch.search.stages.extract_grey", lambda *_, count=count: FEATURES[:count])
+        query = search.read(blobs(1))
+        assert len(query.features) == kept
+        assert query.enough
+        assert dataclasses.replace(query, whole=described(gradient(99, 99))).enough is bool(kept)

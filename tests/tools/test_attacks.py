@@ -1,0 +1,70 @@
+"""The short form of ``tools/attack_index.py``: each attack, a few commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from featmatch import Vocabulary
+from featmatch.system import worker_loop
+from featmatch.words import nearest
+from tools.attacks import ATTACKS, LINKS
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="forks, and watches what it forked"),
+    pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),  # the threads are NumPy's, and idle
+]
+
+COMMANDS = ("query", "list", "groups", "add", "explain", "compact", "vocabulary", "match", "info", "reject", "repair")
+
+
+@pytest.fixture(scope="module")
+def siege(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    from tools.attack_index import Siege
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nearest, "_searched", nearest._searched)
+        patch.setattr(worker_loop, "_at_work", threading.Event())
+        yield Siege(tmp_path_factory.mktemp("attack"), small_words)
+
+
+def test_there_are_many() -> None:
+    assert len(ATTACKS) >= 150
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_harms_no_one(siege: object, attack: str) -> None:
+    from tools.attack_index import Siege
+
+    assert isinstance(siege, Siege)
+    siege.failures.clear()
+    number = list(ATTACKS).index(attack)
+    writers = ("add", "groups") if attack in LINKS else ()
+    siege.run([attack], dict.fromkeys((*writers, COMMANDS[number % len(COMMANDS)], "check")))
+    assert siege.failures == []
+
+
+def test_what_changes_the_victim_is_told(siege: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tools.attack_index import Siege
+
+    def spoils(index: Path, victim: Path) -> None:
+        (index / "spoilt").write_text("")
+        monkeypatch.setattr("tools.attack_index._run", lambda *_, **__: _spoiling(victim))
+
+    def _spoiling(victim: Path) -> object:
+        from tools.attack_index import Run
+
+        (victim / "precious.txt").write_text("other")
+        return Run(0, 0.1, 1, "")
+
+    assert isinstance(siege, Siege)
+    siege.failures.clear()
+    monkeypatch.setitem(ATTACKS, "spoils", spoils)
+    siege.run(["spoils"], ["list"])
+    assert len(siege.failures) == 1
+    assert "the victim was changed" in siege.failures[0]

@@ -1,0 +1,136 @@
+"""The short forms of the harnesses; ``docs/reliability.md`` has the figures of the long ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+
+from featmatch import Vocabulary
+from featmatch.adding import batches
+from featmatch.grouping import finding
+from featmatch.search import scanning, stages
+from featmatch.system import arrays, worker_loop
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
+    pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),  # the threads are NumPy's, and idle
+]
+
+
+@pytest.fixture(autouse=True)
+def what_harnesses_patch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put it back afterwards."""
+    for module, name in (
+        (batches, "BATCH_IMAGES"), (stages, "extract_grey"), (scanning, "_WORTH_COMPILING"),
+        (arrays, "MAPPED_BYTES"), (finding, "_BLOCK_IMAGES"),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, vars(module)[name])
+    monkeypatch.setattr(worker_loop, "_at_work", threading.Event())
+
+
+def test_killed_and_failing_writers_lose_nothing(small_words: Vocabulary) -> None:
+    from tools.faults import Fault
+    from tools.torture import Torture
+
+    with tempfile.TemporaryDirectory() as folder:  # where another user may look into it
+        torture = Torture(Path(folder), small_words)
+        torture.creations(range(1, 22, 3))
+        torture.groupings(range(2, 40, 9))
+        for kind, steps in {"reject": 30, "add": 90, "remove": 20, "compact": 50, "accept": 30}.items():
+            for number, step in enumerate(range(1, steps, steps // 6)):
+                torture.strike(torture._prepared(kind), Fault(("before", "after", "EIO")[number % 3], step))
+            torture.strike(torture._prepared(kind), Fault("later", 0.03))
+            torture.strike(torture._prepared(kind), Fault("full", 5000))
+            torture.strike(torture._prepared(kind), Fault("read-only"))
+        torture.repairs(range(5, 65, 20))
+        assert torture._model.verdicts
+    assert torture.failures == []
+    assert torture.tally["kills"] >= 10
+    assert torture.tally["faults"] >= 10
+
+
+def test_a_fault_is_noticed_by_the_harness(small_words: Vocabulary, tmp_path: Path) -> None:
+    from tools.faults import Fault
+    from tools.torture import Torture
+
+    torture = Torture(tmp_path, small_words)
+    operation = torture._prepared("compact")
+    column = next((tmp_path / "index" / "segments").rglob("x.npy"))
+    column.write_bytes(column.read_bytes()[:-1] + b"?")
+    torture.strike(operation, Fault("before", 30))
+    assert any("x.npy" in failure for failure in torture.failures)
+
+
+def test_damaged_indexes_neither_crash_nor_hang_nor_go_unseen(small_words: Vocabulary, tmp_path: Path) -> None:
+    from tools.fuzz_index import Fuzz
+
+    fuzz = Fuzz(tmp_path, small_words)
+    fuzz.run(120)
+    assert fuzz.failures == []
+    assert fuzz.tally["mutations"] == 120
+    assert fuzz.tally["answered"] > 10
+    assert fuzz.tally["refused"] > 10
+    assert fuzz.tally["repaired"] > 1
+
+
+def test_long_use_gives_the_answers_of_a_plain_dict_and_grows_nothing(small_words: Vocabulary, tmp_path: Path) -> None:
+    from tools.soak import Soak
+
+    soak = Soak(tmp_path, small_words)
+    soak.run(160)
+    assert soak.failures == []
+    assert {"add", "remove", "refresh", "query"} <= set(soak.tally)
+
+
+def test_an_index_of_synthetic_images_gives_back_what_was_planted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], photo_folder: Path, tmp_path: Path
+) -> None:
+    from tools import bench_scale
+
+    results = tmp_path / "results.json"
+    monkeypatch.setattr(
+        "sys.argv",
+        [
+            "bench_scale", str(photo_folder), "--images", "20", "40", "--features", "100", "--queries", "4", "--steady",
+            "2", "--work", str(tmp_path / "work"), "--json", str(results), "--plot", str(tmp_path / "plot.svg"),
+        ],
+    )  # fmt: skip
+    assert bench_scale.main() == 0
+    rows = json.loads(results.read_text())
+    assert [row["images"] for row in rows] == [20, 40]
+    assert all(row["recall"] >= 0.5 and row["bytes_an_image"] > 1800 for row in rows)
+    assert all(row["search_ms"]["votes"]["p50"] > 0 and row["build_images_per_s"] > 0 for row in rows)
+    assert (tmp_path / "plot.svg").stat().st_size > 1000
+    assert "| 20 | 40 |" in capsys.readouterr().out
+
+
+def test_a_mutant_that_no_test_notices_is_reported_and_no_other(tmp_path: Path) -> None:
+    pytest.importorskip("mutmut")
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "__init__.py").touch()
+    (tmp_path / "toy" / "steps.py").write_text(
+        '"""Steps of 2."""\n\n_STEP: int = 2  # a size\n\n\n'
+        "def up(value: int | None) -> int:\n    if value % 2:\n        value += 1\n    return value + _STEP\n\n\n"
+        "def low(value: int) -> bool:\n    return value < 40\n"
+    )
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_steps.py").write_text(
+        "from toy.steps import low, up\n\n\n"
+        "def test_up():\n    assert [up(2), up(5)] == [4, 8]\n\n\n"
+        "def test_low():\n    assert [low(20), low(100)] == [True, False]\n"
+    )
+    command = [sys.executable, "-m", "tools.mutants", "toy/steps", "--sample", "99", "--json", "found.json"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, stdout=subprocess.DEVNULL)
+    [found] = json.loads((tmp_path / "found.json").read_text())
+    changes = [(survivor["line"], survivor["after"]) for survivor in found["survivors"]]
+    assert changes == [(13, "return value <= 40")]
+    assert found["killed"] == found["mutants"] - 1 >= 10
+    assert not list((tmp_path / "toy").glob("__pycache__"))
