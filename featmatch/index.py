@@ -115,8 +115,8 @@ class Index(Reader):
 
         Raises:
             StoreError: another writer is at work, or the index cannot be written or is damaged.
-            UsageError: a path is not below the root, or relative though the working directory is no more; an argument
-                cannot be meant.
+            UsageError: a path is not below the root, or is relative and the working directory no longer exists; an
+                argument makes no sense.
         """
         given = checked_paths(paths, "paths")
         check_run(jobs, progress)

@@ -1,4 +1,4 @@
-"""Where was a pair of pictures lost, or how was it proven? A search, looked at stage by stage for one image."""
+"""Run a search for one image stage by stage, and report the stage at which it was lost, or how it was proven."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def explain(
     geometry: GeometryOptions | None = None,
     decoding: DecodingOptions = USUAL,
 ) -> Explanation:
-    """Say where ``Index.query`` loses an image, or how it proves it. See ``Index.explain``."""
+    """Report where ``Index.query`` loses an image, or how it proves it. See ``Index.explain``."""
     search = Search.of(reader, voting=voting, geometry=geometry, decoding=decoding)
     snapshot = search.snapshot
     query = search.read(image)
@@ -69,7 +69,7 @@ def explain(
 
 @dataclass(frozen=True)
 class _Pair:
-    """A query with detail enough, and an image of the index."""
+    """A query with enough detail to be searched for, and an image of the index."""
 
     search: Search
     query: Query
@@ -79,7 +79,7 @@ class _Pair:
     verdicts: Mapping[int, bool]
 
     def walked(self, told: Explanation, segment: Segment, row: int) -> Explanation:
-        """What is told, and what the stages say from the words on."""
+        """Complete an explanation with the results of the stages from the words on."""
         search, voting = self.search, self.search.voting
         solo = dataclasses.replace(
             search, voting=dataclasses.replace(voting, shortlist=len(Variant)), among=[self.image]
@@ -120,7 +120,7 @@ class _Pair:
         return self._ended(told, verified=shown.variant in tried or (match is not None and match is given))
 
     def _answers(self, search: Search, candidates: list[Candidate]) -> list[Match]:
-        """As ``query`` has them, unproven ones too."""
+        """The matches that ``query`` would return with ``unproven=True``, without a limit."""
         found = search.found(self.query, candidates)
         return named(found, search.snapshot.catalog.names_of([one.id for one in found]), self.verdicts)
 
@@ -149,7 +149,7 @@ class _Pair:
         return "geometry" if match is None else "probability"
 
     def _looser(self, rank: int | None) -> Iterator[tuple[str, Search]]:
-        """Searches that let more pass, each with what it does."""
+        """Searches with looser options, each with the option as it is written in Python."""
         search, voting, geometry = self.search, self.search.voting, self.search.geometry
         if rank is not None:
             enough = next(length for length in _SHORTLISTS if length >= rank)
@@ -181,7 +181,7 @@ def _with(search: Search, voting: VotingOptions) -> Search:
 
 
 def _absence(search: Search, file: ImageSource) -> tuple[str, tuple[str, ...]]:
-    """Why an image may not be in the index, and what brings it there."""
+    """Why an image is not in the index, and the command that would add it."""
     try:
         enough = search.read(file).enough
     except ImageError as error:
@@ -201,7 +201,7 @@ def _whereabouts(snapshot: Snapshot, image: int) -> tuple[Segment, int]:
 
 
 def _common(segment: Segment, row: int, words: QueryWords, variant: Variant) -> SharedWords:
-    """How many words of one variant have a posting of the image in that row."""
+    """Count the visual words of one variant that occur in the image of that row."""
     distinct = np.unique(words.ids[words.variants == variant])
     wanted = np.uint32(row)
     common = 0
@@ -217,7 +217,7 @@ def _is_whole(match: Match) -> bool:
 
 
 def _dropped(candidate: Candidate, proof: Proof | None, query_width: int) -> NDArray[np.float64]:
-    """(2, N, 2), px: hits beside the inliers, the surest of each place in the query and in the image."""
+    """(2, N, 2) float64, px: hits that are no inliers, the best one of each keypoint of the query and of the image."""
     sides = [candidate.matches.query.copy(), candidate.matches.reference]
     if candidate.variant.mirrored:
         sides[0][:, 0] = query_width - 1 - sides[0][:, 0]

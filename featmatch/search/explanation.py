@@ -1,4 +1,4 @@
-"""What became of a query and one image of an index at each stage of a search, and what that means in words."""
+"""The result of each stage of a search for one image, and one sentence that sums them up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RANKED = 10_000  # pairs of an image and a variant: the longest shortlist there 
 
 @dataclass(frozen=True)
 class Seen:
-    """A picture as it was looked at: its size in px, and how many features it has."""
+    """Size of a picture in px, and how many features it has."""
 
     width: int
     height: int
@@ -33,7 +33,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class SharedWords:
-    """Visual words of the query that are looked up, and how many of them the image has."""
+    """How many visual words of the query were looked up, and how many of them occur in the image."""
 
     looked_up: int
     common: int
@@ -41,7 +41,7 @@ class SharedWords:
 
 @dataclass(frozen=True)
 class Votes:
-    """What the search for candidates says of the image.
+    """The votes for the image in the search for candidates.
 
     Attributes:
         variant: how the query is looked at, where the image is most like it.
@@ -62,7 +62,7 @@ class Votes:
 
 @dataclass(frozen=True, eq=False)
 class Verified:
-    """What verification says of the image, alone where it is not on the shortlist.
+    """The result of verifying the image; on its own, if it is not on the shortlist.
 
     Attributes:
         matches: hits of which each feature of either picture is in one.
@@ -84,7 +84,7 @@ class Verified:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """How a query and one image of an index went through the stages; those that were not reached are None.
+    """What each stage of a search says of one image of the index; None for stages that were not reached.
 
     Attributes:
         name: of the image.
@@ -120,7 +120,7 @@ class Explanation:
         return self.lost is None
 
     def draw(self) -> NDArray[np.uint8]:
-        """Both side by side, with regions, matches that were kept and that were dropped: (H, W, 3) uint8 RGB.
+        """Draw both side by side with regions, inliers, and matches that do not agree: (H, W, 3) uint8 RGB.
 
         Raises:
             ImageError: one of them cannot be read.
@@ -154,7 +154,7 @@ class Explanation:
 
 
 def sentence(told: Explanation, lost: Stage | None) -> str:
-    """Where a pair of which all is told but this was lost, or how it was proven."""
+    """One sentence: where the pair was lost, or how it was proven."""
     words, votes, agreement = told.words, told.votes, told.agreement
     match = agreement.match if agreement else None
     if match is None:

@@ -1,4 +1,4 @@
-"""The pictures of images that were found, where a file of them is at hand and as it was indexed."""
+"""Read the pictures of images that were found, if their files are at hand and unchanged since they were indexed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COMPARED_PX = 512  # longer side at which they are read: their pixels are compa
 
 
 class Pictures:
-    """What one search reads of the collection.
+    """The files that one search reads from the collection.
 
     Attributes:
         missing: numbers of the images that were looked for and are not at hand, or not as they were indexed.
@@ -29,7 +29,7 @@ class Pictures:
         self.missing: set[int] = set()
 
     def of(self, image: int) -> GreyImage | None:
-        """The picture of an image, by its number, if a file of it is there and of the size and time that it had."""
+        """Read the picture of an image, by its number, if one of its files has the size and time that were indexed."""
         for name, stamp in self._catalog.files_of(image):
             for path in self._places.paths_of(name):
                 try:

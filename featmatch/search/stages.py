@@ -1,4 +1,4 @@
-"""The stages of a search, one after the other: ``Index.query`` runs through them, ``explain`` looks at each."""
+"""The stages of a search: ``Index.query`` runs them in a row, ``explain`` one by one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from featmatch.words.vocabulary import Vocabulary
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A picture that is looked up.
+    """A picture to search for.
 
     Attributes:
         grey: the picture.
@@ -42,18 +42,18 @@ class Query:
 
     @property
     def features(self) -> Features:
-        """Of the picture as it is."""
+        """Features of the picture as it is, neither mirrored nor negative."""
         return self.variants[0]
 
     @property
     def enough(self) -> bool:
-        """Whether there is detail enough to prove anything, by features or as a whole."""
+        """Whether the picture has enough detail for a proof, by its features or as a whole."""
         return len(self.features) > 0 or self.whole.detail >= LEAST_DETAIL
 
 
 @dataclass(frozen=True)
 class Search:
-    """Where and how one picture is looked up.
+    """One search: in which state of an index, and with which options.
 
     Attributes:
         snapshot: the state of the index.
@@ -89,7 +89,7 @@ class Search:
         geometry: GeometryOptions | None = None,
         decoding: DecodingOptions = USUAL,
     ) -> Search:
-        """A search in the newest state of an index that was seen.
+        """A search in the newest state of an index that its reader has seen.
 
         Args:
             reader: the index.
@@ -115,7 +115,7 @@ class Search:
         check_kind(self.geometry, "geometry", GeometryOptions, none=False)
 
     def answer(self, image: ImageSource, *, limit: int, unproven: bool) -> Matches:
-        """All stages in a row; ``Index.query`` has the arguments."""
+        """Run all stages; arguments as for ``Index.query``."""
         query = self.read(image)
         if not query.enough:
             return Matches(status="too_little_detail", damaged=query.grey.damaged)
@@ -141,13 +141,13 @@ class Search:
         return query
 
     def words(self, query: Query) -> QueryWords:
-        """The visual words of all variants."""
+        """Find the visual words of all variants."""
         words = QueryWords.of(self.vocabulary, query.variants, self.voting.words)
         self.clock.ended("words")
         return words
 
     def candidates(self, query: Query, words: QueryWords, verdicts: Mapping[int, bool]) -> list[Candidate]:
-        """The images with the most votes, best first, then those that were accepted and have fewer."""
+        """Find the images with the most votes, best first; accepted images follow, whatever their votes."""
         found = self.votes(query, words, self.voting, self.among)
         accepted = {image for image, is_copy in verdicts.items() if is_copy} - {candidate.id for candidate in found}
         if self.among is not None:
@@ -161,15 +161,12 @@ class Search:
     def votes(
         self, query: Query, words: QueryWords, voting: VotingOptions, among: Sequence[int] | None
     ) -> list[Candidate]:
-        """Candidates, by other options or among other images."""
+        """Find candidates with given options, among given images."""
         segments = tuple(self.snapshot.segments.values())
         return vote(words, query.variants, segments, self.snapshot.removed, voting, among)
 
     def found(self, query: Query, candidates: Sequence[Candidate]) -> list[FoundImage]:
-        """What of the candidates geometry supports, and what looks the same as a whole; best first.
-
-        With the evidence of pixels.
-        """
+        """Verify candidates by geometry, add images that look the same as a whole, and compare pixels; best first."""
         by_geometry = verify_candidates(candidates, query.features, self.geometry)
         segments, removed = tuple(self.snapshot.segments.values()), self.snapshot.removed
         alike = whole_candidates(query.whole, query.grey, len(query.features), segments, removed, self.among)

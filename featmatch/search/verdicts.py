@@ -1,4 +1,4 @@
-"""Whose verdict is it? Pairs that were accepted or rejected are kept by the contents of their files (SHA-256)."""
+"""Verdicts of the user on pairs of images, kept by the contents of their files (SHA-256)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from featmatch.store.reader import Reader
 
 
 def content_named(name: str, catalog: Catalog, places: Places) -> str:
-    """The content of a name in the index, or else of a file.
+    """SHA-256 of the content of a name in the index, or else of a file.
 
     Raises:
         UsageError: it is neither.
@@ -41,7 +41,7 @@ def verdicts_of(image: ImageSource, catalog: Catalog) -> dict[int, bool]:
 
 
 def judge(reader: Reader, a: str, b: str, is_copy: bool | None) -> bool:
-    """Keep whether two images are copies, or with None forget it; return whether anything was said before.
+    """Keep a verdict on two images, or with None forget it; return whether there was one before.
 
     The caller is the writer (``become_writer``).
 

@@ -1,4 +1,4 @@
-"""Which candidates of a search does geometry support, and do their pixels agree?"""
+"""Verify the candidates of a search: by geometry, by what several of them share, and by pixels."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def verify_candidates(
     query: Features,
     options: GeometryOptions,
 ) -> list[FoundImage]:
-    """The candidates of a search that geometry supports, each image once, best first.
+    """Fit a homography to each candidate; return those that have one, each image once, best first.
 
     Args:
         candidates: images with their hits; one image may come in several variants.
@@ -64,7 +64,7 @@ def verify_candidates(
 
 
 def _is_partial(proof: Proof) -> bool:
-    """Whether agreement that is no chance lies in a part of what the pictures share, or covers neither of them."""
+    """Whether significant inliers cover only a part of the shared region, or the region is an overlap."""
     uneven = proof.evidence.evenness < _EVEN or proof.relation.kind == "overlap"
     return uneven and proof.evidence.geometry > _NO_CHANCE
 
@@ -76,7 +76,7 @@ def _places(proof: Proof, query_size: tuple[int, int]) -> NDArray[np.int64]:
 
 
 def _recurring(places: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Places of the query that several images share: a logo, a caption, a frame, a pattern."""
+    """Cells of the query that several images match: a logo, a caption, a frame, a pattern."""
     distinct, counts = np.unique(np.concatenate([np.empty(0, np.int64), *map(np.unique, places)]), return_counts=True)
     return distinct[counts >= _SEVERAL]
 
@@ -84,7 +84,7 @@ def _recurring(places: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
 def compare_pixels(
     found: Sequence[FoundImage], query: GreyImage, picture_of: Callable[[int], GreyImage | None]
 ) -> list[FoundImage]:
-    """Look at the pixels of the best images, where their pictures are at hand, and put all in order again.
+    """Compare the pixels of the best images, if their files are at hand, and sort all again.
 
     Args:
         found: best first.

@@ -1,4 +1,4 @@
-"""Images that look the same as a whole: the answer where features are too few to give one."""
+"""Find images that look the same as a whole, for pictures with too few features."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def whole_candidates(
     removed: frozenset[int],
     among: Sequence[int] | None = None,
 ) -> list[FoundImage]:
-    """The images that are the most like a query as a whole, each once, best first.
+    """Find the images that look the most like a query as a whole; each once, best first.
 
     Args:
         query: as a whole.
@@ -89,7 +89,7 @@ def _nearest(
 
 
 def preferred(by_features: Iterable[FoundImage], as_whole: Iterable[FoundImage]) -> list[FoundImage]:
-    """Each image once: by its features where they prove it, else by what is surer."""
+    """Merge both results: an image keeps its proof by features if that is proven, else the one that scores higher."""
     best = {one.id: one for one in by_features}
     for one in as_whole:
         other = best.get(one.id)

@@ -32,7 +32,7 @@ class Naming:
         """What a file is called: as it was given, if that is absolute, else as seen from the folder.
 
         Raises:
-            UsageError: it is not below the root, or the working directory is no more.
+            UsageError: it is not below the root, or the working directory no longer exists.
         """
         if self.folder is not None and self.is_root:
             return name_below(self.folder, path)
@@ -92,7 +92,7 @@ class Places:
         """How ``add`` names files, given as these paths.
 
         Raises:
-            UsageError: the working directory is no more, and a path is relative.
+            UsageError: the working directory no longer exists, and a path is relative.
         """
         if self.given is not None:
             return Naming(self.given, is_root=True)
@@ -108,7 +108,7 @@ class Places:
         """Names in the index that a user may mean by a name or a path, the likeliest first."""
         yield path
         yield os.path.normpath(path)
-        with contextlib.suppress(ValueError):  # the working directory is no more, or it is on another drive
+        with contextlib.suppress(ValueError):  # the working directory no longer exists, or it is on another drive
             whole = absolute(path)
             real = os.path.join(os.path.realpath(os.path.dirname(whole)), os.path.basename(whole))
             for one in dict.fromkeys((whole, real)):
