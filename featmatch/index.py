@@ -212,12 +212,8 @@ class Index(Reader):
         """Remember that two images are no copies of one another, whatever the evidence says.
 
         ``query`` then returns one for the other only with ``unproven=True``. Kept by content (SHA-256), whatever the
-        files are called later, also while they are not in the index.
-
-        Args:
-            a: a name in the index, or else a file.
-            b: likewise.
-            wait: for another writer to end, rather than failing at once.
+        files are called later, also while they are not in the index. Each of ``a`` and ``b`` is a name in the index, or
+        else a file; ``wait`` is as for ``add``.
 
         Raises:
             UsageError: one of them is neither, or both are the same to the byte.
@@ -239,6 +235,7 @@ class Index(Reader):
     def groups(self, *, jobs: int = -1, progress: Progress | None = None) -> Groups:
         """Find all groups of images that are copies of one another, in whole or in part, from what ``add`` stored.
 
+        The largest group comes first, and in each the original.
         The files of a group are decoded to choose its original and to mark what can go, where they are at hand.
         Verdicts (``accept``, ``reject``) go before the evidence. What was found is kept in the index: later only new
         images are compared. Where it cannot be kept, the groups are the same, and ``.unremembered`` says why.
@@ -246,9 +243,6 @@ class Index(Reader):
         Args:
             jobs: processes; -1: one for each core, -2: one less, and so on. The result does not depend on it.
             progress: called with images compared and in all.
-
-        Returns:
-            The groups, the largest first; the original of each comes first.
 
         Raises:
             StoreError: the index is damaged.
