@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 import featmatch
-from featmatch.cli import printing, results
 from featmatch.cli.common import (
     FOUND,
     NOTHING_FOUND,
@@ -20,6 +19,8 @@ from featmatch.cli.common import (
     json_option,
     root_option,
 )
+from featmatch.cli.printing import say_bytes
+from featmatch.cli.results import print_groups_csv, print_groups_json, print_groups_table
 from featmatch.names import printable
 from featmatch.system.progress import of_stage
 
@@ -66,17 +67,17 @@ def groups(
     if found.unremembered is not None:
         complain(f"the results are not kept in the index: {found.unremembered}")
     if as_json:
-        results.print_groups_json(found)
+        print_groups_json(found)
     elif as_csv:
-        results.print_groups_csv(found)
+        print_groups_csv(found)
     elif print0:
         paths = (opened.path_of(name) for group in found for name in group.marked)
         marked = [path for path in paths if path is not None]
         for path in marked:
-            printing.say_bytes(os.fsencode(os.path.realpath(path)) + b"\0")
+            say_bytes(os.fsencode(os.path.realpath(path)) + b"\0")
         return FOUND if marked else NOTHING_FOUND
     else:
-        results.print_groups_table(found)
+        print_groups_table(found)
     return FOUND if found else NOTHING_FOUND
 
 

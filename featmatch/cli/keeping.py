@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 import featmatch
-from featmatch.cli import printing
 from featmatch.cli.common import (
     FAILED,
     FOUND,
@@ -33,6 +32,7 @@ from featmatch.cli.common import (
     wait_option,
     wanted_features,
 )
+from featmatch.cli.printing import print_object, say
 from featmatch.names import printable
 from featmatch.system.progress import of_stage
 
@@ -151,9 +151,9 @@ def list_(index: Path, match: str | None, as_json: bool) -> int:
     for record in featmatch.Index.open(index).images(match):
         count += 1
         if as_json:
-            printing.print_object(vars(record))
+            print_object(vars(record))
         else:
-            printing.say(printable(record.name))
+            say(printable(record.name))
     return FOUND if count else NOTHING_FOUND
 
 
@@ -164,10 +164,10 @@ def info(index: Path, as_json: bool) -> int:
     """Print what INDEX holds, and how large it is."""
     found = featmatch.Index.open(index).info()
     if as_json:
-        printing.print_object(vars(found))
+        print_object(vars(found))
     else:
         for name, value in vars(found).items():
-            printing.say(f"{name:<12}{value}")
+            say(f"{name:<12}{value}")
     return FOUND
 
 
@@ -203,7 +203,7 @@ def check(index: Path, repair: bool, wait: bool) -> int:
     """
     report = featmatch.check(index, repair=repair, wait=wait)
     for problem in report.problems:
-        printing.say(problem)
+        say(problem)
     for done in report.repairs:
         complain(done)
     for leftover in [] if repair else report.leftovers:

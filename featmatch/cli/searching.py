@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 import featmatch
-from featmatch.cli import printing, results
 from featmatch.cli.common import (
     FAILED,
     FOUND,
@@ -27,6 +26,14 @@ from featmatch.cli.common import (
     save,
     tell,
     timeout_option,
+)
+from featmatch.cli.printing import print_object
+from featmatch.cli.results import (
+    MatchesCsv,
+    print_explanation,
+    print_matches_json,
+    print_matches_table,
+    print_verification,
 )
 from featmatch.errors import FeatmatchError, ImageError
 from featmatch.names import printable
@@ -71,7 +78,7 @@ def query(
     prepare(_DECODERS)
     opened = featmatch.Index.open(index, root=root)
     show: Callable[[str, Matches], None] = (
-        results.print_matches_json if as_json else results.MatchesCsv() if as_csv else results.print_matches_table
+        print_matches_json if as_json else MatchesCsv() if as_csv else print_matches_table
     )
     status = NOTHING_FOUND
     failed = False
@@ -118,9 +125,9 @@ def verify(
     prepare(_DECODERS)
     proof: Verification = featmatch.verify(a, b, features=features or "sift", timeout=timeout, max_pixels=max_pixels)
     if as_json:
-        printing.print_object(proof.to_dict())
+        print_object(proof.to_dict())
     else:
-        results.print_verification(a, b, proof)
+        print_verification(a, b, proof)
     if draw is not None:
         save(proof.draw(), draw)
     return FOUND if proof else NOTHING_FOUND
@@ -153,9 +160,9 @@ def explain(
     opened = featmatch.Index.open(index, root=root)
     explanation = opened.explain(query, name_meant(opened, name), timeout=timeout, max_pixels=max_pixels)
     if as_json:
-        printing.print_object({"query": query, **explanation.to_dict()})
+        print_object({"query": query, **explanation.to_dict()})
     else:
-        results.print_explanation(query, explanation)
+        print_explanation(query, explanation)
     complain_of_files(opened, int(explanation.not_at_hand), "its pixels were not compared")
     if draw is not None:
         try:
