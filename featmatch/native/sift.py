@@ -74,7 +74,7 @@ class _Pyramid:
         self.kept = bool(self._kernels.featmatch_sift_kept(*self._picture[1:]))
 
     def detect(self) -> NDArray[np.void]:
-        """All keypoints, (N,) of ``KEYPOINT``, octave by octave and row by row."""
+        """All keypoints, (N,) of ``KEYPOINT``, by octave, row, layer, column."""
         found = np.empty(256 + self._pixels.size // 8, KEYPOINT)  # noise has no more
         while True:
             count = self._kernels.featmatch_sift_detect(
@@ -82,7 +82,7 @@ class _Pyramid:
             )
             _check(count)
             if count <= len(found):
-                return found[:count][np.argsort(found["octave"][:count], kind="stable")]
+                return _in_order(found[:count])
             found = np.empty(count, KEYPOINT)
 
     def describe(self, keypoints: NDArray[np.void], limit: int) -> tuple[NDArray[np.void], NDArray[np.uint8]]:
@@ -137,6 +137,14 @@ def sift(pixels: NDArray[np.uint8], limit: int, choose: Choice, *, most_floats: 
         keypoints["response"].copy(),
         descriptors,
     )
+
+
+def _in_order(found: NDArray[np.void]) -> NDArray[np.void]:
+    """Sorted by octave, row, layer, column, and each once: several extrema may have come to rest at one."""
+    place = found["octave"].astype(np.int64)
+    for name, bits in (("row", 17), ("layer", 2), ("column", 17)):
+        place = (place << bits) + found[name]
+    return found[np.unique(place, return_index=True)[1]]
 
 
 def _scale(keypoints: NDArray[np.void]) -> NDArray[np.float32]:
