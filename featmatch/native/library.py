@@ -50,16 +50,15 @@ def library() -> ctypes.CDLL:
 
 @functools.cache
 def _loaded(level: str) -> ctypes.CDLL:
-    path = _FOLDER / f"kernels_{level}{_SUFFIX}"
     try:
-        kernels = ctypes.CDLL(str(path))
-    except OSError as error:
+        kernels = ctypes.CDLL(str(_FOLDER / f"kernels_{level}{_SUFFIX}"))
+        for name, (result, arguments) in _SIGNATURES.items():
+            function = getattr(kernels, name)
+            function.restype, function.argtypes = result, arguments
+    except (OSError, AttributeError) as error:  # there is none, it is another machine's, or an older one
         raise MissingFeatureError(
-            f"featmatch's kernels are not built for this machine ({error}); install it anew"
+            f"featmatch's kernels are not built for this machine; install it anew: {error}"
         ) from error
-    for name, (result, arguments) in _SIGNATURES.items():
-        function = getattr(kernels, name)
-        function.restype, function.argtypes = result, arguments
     return kernels
 
 

@@ -202,10 +202,14 @@ static inline void store(float *to, lanes value) { memcpy(to, &value, sizeof val
 /* out[x] = w0 * middle[x] + the sum over pairs of w * (before[x] + after[x]), the nearest pair first. */
 static inline __attribute__((always_inline)) void add_pairs(const float *const *rows, const float *weights, int pairs,
                                                             float *out, int64_t count) {
+    const float *middle = rows[0], *before[5], *after[5]; /* copies: what is stored cannot be these */
+    float weight[6];
+    weight[0] = weights[0];
+    for (int t = 0; t < pairs; t++)
+        before[t] = rows[2 * t + 1], after[t] = rows[2 * t + 2], weight[t + 1] = weights[t + 1];
     for (int64_t x = 0; x < count; x += LANES) {
-        lanes total = weights[0] * load(rows[0] + x);
-        for (int t = 1; t <= pairs; t++)
-            total += weights[t] * (load(rows[2 * t - 1] + x) + load(rows[2 * t] + x));
+        lanes total = weight[0] * load(middle + x);
+        for (int t = 0; t < pairs; t++) total += weight[t + 1] * (load(before[t] + x) + load(after[t] + x));
         store(out + x, total);
     }
 }
@@ -632,7 +636,8 @@ static int describe_keypoint(pyramid *p, int64_t number) {
 static void step(pyramid *p, int number) {
     octave *o = &p->octaves[number], *next = number + 1 < p->count ? o + 1 : NULL;
     int64_t now = o->steps++;
-    for (int l = 1; l <= BLURS; l++) {
+    int last = p->describing ? LAYERS : BLURS; /* no descriptor looks at the later ones */
+    for (int l = 1; l <= last; l++) {
         int64_t row = now - BLUR[l].lag;
         if (row < 0 || row >= o->height) continue;
         blur_row(o, l, row, p->line);
@@ -643,7 +648,7 @@ static void step(pyramid *p, int number) {
     }
     if (p->describing) {
         for (; o->next < o->end; o->next++) {
-            if (smaller(p->given[o->next].row + REACH, o->height - 1) > now - LAST_LAG) break;
+            if (smaller(p->given[o->next].row + REACH, o->height - 1) > now - BLUR[LAYERS].lag) break;
             describe_keypoint(p, o->next);
         }
         return;

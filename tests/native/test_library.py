@@ -37,6 +37,13 @@ def test_kernels_that_are_not_built_are_told(monkeypatch: pytest.MonkeyPatch, tm
         library()
 
 
+def test_an_older_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(libraries._SIGNATURES, "featmatch_of_tomorrow", (None, []))
+    libraries._loaded.cache_clear()
+    with pytest.raises(MissingFeatureError, match=r"install it anew: .*featmatch_of_tomorrow"):
+        library()
+
+
 def test_the_address_is_that_of_the_first_element() -> None:
     array = np.arange(12, dtype=np.float32).reshape(3, 4)
     assert address(array, np.float32, 2) == array.ctypes.data
