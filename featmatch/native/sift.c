@@ -362,8 +362,7 @@ static int refine(const octave *o, const pyramid *p, keypoint *k) {
             k->response = magnitude(c + 0.5f * (dx * x + dy * y + ds * s)) * (1 / 255.0f);
             k->x = (float)column + x, k->y = (float)row + y, k->level = (float)at + s;
             k->column = (int32_t)column, k->row = (int32_t)row, k->layer = (int32_t)at;
-            return k->response * LAYERS >= p->contrast && product > 0 &&
-                   trace * trace * p->edge < bound * bound * product;
+            return k->response * LAYERS >= p->contrast && trace * trace * p->edge < bound * bound * product;
         }
         if (!(magnitude(x) <= DRIFT && magnitude(y) <= DRIFT && magnitude(s) <= DRIFT)) return 0; /* or no number */
         column += nearest(x), row += nearest(y), at += nearest(s);

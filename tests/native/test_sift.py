@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from featmatch.errors import UsageError
 from featmatch.native.library import LEVELS, library
-from featmatch.native.sift import KEYPOINT, MOST_FLOATS, SiftFeatures, _Pyramid, sift
+from featmatch.native.sift import FEATURE, KEYPOINT, MOST_FLOATS, SiftFeatures, _Pyramid, sift
 from tests.native import twin
 
 _opencv: Any = cv2
@@ -227,6 +227,46 @@ def test_keypoints_of_no_picture_are_refused(grey: Grey, most_floats: int, name:
     keypoints[name][20] = value
     with pytest.raises(UsageError, match="do not belong to the picture"):
         pyramid.describe(keypoints, ALL)
+
+
+@pytest.mark.parametrize("most_floats", [KEPT, STREAMED])
+def test_keypoints_at_the_border_are_refused(grey: Grey, most_floats: int) -> None:
+    height, width = grey.shape
+    pyramid = _Pyramid(grey, most_floats)
+    keypoints = pyramid.detect()[:1]
+    for axis, name, side in (("x", "column", 2 * width), ("y", "row", 2 * height)):
+        for place, accepted in ((4, False), (5, True), (side - 6, True), (side - 5, False)):
+            moved = keypoints.copy()
+            moved[axis], moved[name] = place, place
+            if accepted:
+                pyramid.describe(moved, ALL)
+                continue
+            with pytest.raises(UsageError, match="do not belong to the picture"):
+                pyramid.describe(moved, ALL)
+
+
+def test_the_kernel_believes_no_caller(grey: Grey) -> None:
+    pyramid = _Pyramid(grey, STREAMED)
+    pixels, height, width, most_floats, workspace, floats = pyramid._given
+    needed = pyramid._kernels.featmatch_sift_workspace(height, width, most_floats)
+    found = np.empty(10, KEYPOINT)
+    table = found.ctypes.data, len(found)
+    detect, describe = pyramid._kernels.featmatch_sift_detect, pyramid._kernels.featmatch_sift_describe
+    picture = (pixels, height, width, most_floats, workspace)
+    assert detect(*picture, needed, 0.004, 10.0, *table) > 10  # only so many are written
+    assert detect(*picture, needed - 1, 0.004, 10.0, *table) == -1
+    assert detect(*picture, needed, 0.004, 10.0, table[0], -1) == -1
+    assert detect(pixels, -height, width, most_floats, workspace, floats, 0.004, 10.0, *table) == -1
+    features, descriptors = np.empty(40, FEATURE), np.empty((40, 128), np.uint8)
+    results = features.ctypes.data, descriptors.ctypes.data
+    found = pyramid.detect()[:10]
+    given = found.ctypes.data, 10
+    assert describe(*picture, needed, *given, *results, 40) >= 10
+    assert describe(*picture, needed, *given, *results, 39) == -2  # what streams by comes in no order of choice
+    assert describe(*picture, needed - 1, *given, *results, 40) == -1
+    assert describe(*picture, needed, given[0], -1, *results, 40) == -1
+    backwards = found[::-1].copy()
+    assert describe(*picture, needed, backwards.ctypes.data, 10, *results, 40) == -1
 
 
 def test_damaged_keypoints_do_no_harm(grey: Grey) -> None:

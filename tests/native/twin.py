@@ -172,7 +172,7 @@ def _refined(differences: Floats, layer: int, row: int, column: int) -> Keypoint
         if max(abs(x), abs(y), abs(s)) < 0.5:
             response = abs(c + F(0.5) * (dx * x + dy * y + ds * s)) * (F(1) / F(255))
             trace, product, edge = dxx + dyy, dxx * dyy - dxy * dxy, F(EDGE)
-            sharp = product > 0 and trace * trace * edge < (edge + 1) * (edge + 1) * product
+            sharp = trace * trace * edge < (edge + 1) * (edge + 1) * product
             if response * LAYERS < F(CONTRAST) or not sharp:
                 return None
             return Keypoint(F(at[2]) + x, F(at[1]) + y, F(at[0]) + s, response, at[2], at[1], at[0], 0)
