@@ -33,10 +33,10 @@ _CANDIDATES = 2.6  # times as many as are kept, the strongest, are chosen from
 _MOST_TURNS = 4  # orientations of one keypoint
 _LONGEST_PX = 1 << 15
 
-# A pyramid is kept for its descriptors up to 192 MB, which is a picture of 2000 x 1500 px; of a larger one it is made
-# twice, in about 3 KB for each px of the longer side. Threads keep their workspaces up to 64 MB.
+# A pyramid is kept for its descriptors up to 192 MB, which is a picture of 2000 x 1500 px. For a larger one it is made
+# twice: in about 10 KB for each px of the longer side, and a fifth to a third more time. Threads keep their workspace:
+# memory that the system has to clear first takes a tenth more.
 MOST_FLOATS = 48 << 20
-_KEPT_FLOATS = 16 << 20
 _own = threading.local()
 
 
@@ -160,9 +160,7 @@ def _points(places: NDArray[np.void], scale: NDArray[np.float32]) -> NDArray[np.
 def _workspace(floats: int) -> NDArray[np.float32]:
     kept: Any = getattr(_own, "workspace", None)
     if kept is None or len(kept) < floats:
-        kept = np.empty(floats, np.float32)
-        if floats <= _KEPT_FLOATS:
-            _own.workspace = kept
+        _own.workspace = kept = np.empty(floats, np.float32)
     return np.asarray(kept)
 
 
