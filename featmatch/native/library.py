@@ -1,0 +1,87 @@
+"""The compiled kernels, loaded as a plain shared library, and arrays checked before they are handed to it.
+
+The library is built once for each instruction level, and the best that the processor has is loaded. All give the same
+bits. The environment variable ``FEATMATCH_CPU`` forces one of ``LEVELS``, for tests.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from featmatch.errors import MissingFeatureError, UsageError
+
+LEVELS = ("baseline", "avx2", "avx512")  # as numbered by cpu.c
+
+_FOLDER = Path(__file__).parent
+_SUFFIX = ".dll" if sys.platform == "win32" else ".so"
+
+_I64, _F32, _POINTER = ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
+_PICTURE = [_POINTER, _I64, _I64, _I64, _POINTER, _I64]  # pixels, height, width, most_floats, workspace, its floats
+_SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
+    "featmatch_best_level": (ctypes.c_int32, []),
+    "featmatch_sift_workspace": (_I64, [_I64, _I64, _I64]),
+    "featmatch_sift_kept": (_I64, [_I64, _I64, _I64]),
+    "featmatch_sift_detect": (_I64, [*_PICTURE, _F32, _F32, _POINTER, _I64]),
+    "featmatch_sift_describe": (_I64, [*_PICTURE, _POINTER, _I64, _POINTER, _POINTER, _I64]),
+}
+
+
+def library() -> ctypes.CDLL:
+    """The kernels at the level of ``FEATMATCH_CPU``, or else at the best that this processor has.
+
+    Raises:
+        MissingFeatureError: they are not built, or not for this machine.
+        UsageError: ``FEATMATCH_CPU`` is none of ``LEVELS``, or one that this processor has not.
+    """
+    best = _loaded("baseline").featmatch_best_level()
+    level = os.environ.get("FEATMATCH_CPU") or LEVELS[best]
+    if level not in LEVELS[: best + 1]:
+        raise UsageError(f"FEATMATCH_CPU is {level!r:.40}; here it may be one of {', '.join(LEVELS[: best + 1])}")
+    return _loaded(level)
+
+
+@functools.cache
+def _loaded(level: str) -> ctypes.CDLL:
+    try:
+        kernels = ctypes.CDLL(str(_FOLDER / f"kernels_{level}{_SUFFIX}"))
+        for name, (result, arguments) in _SIGNATURES.items():
+            function = getattr(kernels, name)
+            function.restype, function.argtypes = result, arguments
+    except (OSError, AttributeError) as error:  # there is none, it is another machine's, or an older one
+        raise MissingFeatureError(
+            f"featmatch's kernels are not built for this machine; install it anew: {error}"
+        ) from error
+    return kernels
+
+
+def address(array: NDArray[Any], dtype: DTypeLike, dimensions: int = 1, *, written: bool = False) -> int:
+    """Where the elements of an array lie, for a kernel that takes them one row after the other.
+
+    The caller keeps the array alive until the kernel has returned, and tells it the shape.
+
+    Args:
+        array: handed to a kernel.
+        dtype: what the kernel takes it for.
+        dimensions: how many it must have.
+        written: whether the kernel writes to it.
+
+    Raises:
+        UsageError: it is of another type or shape, has gaps between its elements, or must not be written to.
+    """
+    if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != dimensions:
+        raise UsageError(f"an array of {np.dtype(dtype)} with {dimensions} dimensions is needed, not {_kind(array)}")
+    if not (array.flags.c_contiguous and array.flags.aligned and (array.flags.writeable or not written)):
+        raise UsageError("an array is needed that is aligned, without gaps, and writable where results go into it")
+    return int(array.ctypes.data)
+
+
+def _kind(value: object) -> str:
+    return f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
