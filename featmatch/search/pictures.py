@@ -28,6 +28,10 @@ class Pictures:
         self._decoding = decoding
         self.missing: set[int] = set()
 
+    def for_another_search(self) -> Pictures:
+        """The same places, and nothing missing yet."""
+        return Pictures(self._catalog, self._places, self._decoding)
+
     def of(self, image: int) -> GreyImage | None:
         """The picture of an image, by its number, if a file of it is there and of the size and time that it had."""
         for name, stamp in self._catalog.files_of(image):
