@@ -6,13 +6,16 @@ orientation applied); the centre of the top-left pixel is (0, 0), so resizing by
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageChops
 
+from featmatch.errors import ImageError
 from featmatch.images.damage import load, rows_that_came
-from featmatch.images.decoding import USUAL, DecodingOptions, decode_apart
+from featmatch.images.decoding import USUAL, DecodingOptions, decode_apart, decode_each
 from featmatch.images.rasters import masked, narrowed
 from featmatch.images.sources import ImageSource, open_image
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:  # the processes that decode do without NumPy and OpenCV where
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["GreyImage", "ImageSource", "load_display", "load_grey"]
+__all__ = ["GreyImage", "ImageSource", "load_display", "load_each", "load_grey"]
 
 _LARGE_PIXELS = 1 << 25  # larger pictures are resized in the process that decodes them, others by the caller
 _STRIP_PIXELS = 1 << 24  # converted at a time, so that a large picture needs memory for little more than itself
@@ -156,6 +159,28 @@ def load_grey(
     """
     decoded = decode_apart(_decode_grey, source, longest_px, shortest_px, colours, options=decoding)
     return decoded if isinstance(decoded, GreyImage) else decoded.at_working_size(longest_px, shortest_px)
+
+
+def load_each(
+    sources: Iterable[ImageSource],
+    *,
+    longest_px: int,
+    shortest_px: int = 0,
+    colours: bool = False,
+    decoding: DecodingOptions = USUAL,
+) -> Generator[tuple[ImageSource, GreyImage | ImageError], None, None]:
+    """``load_grey`` of many, one after the other: while the caller is busy with one, the next is decoded.
+
+    Yields:
+        Each source with its picture, or with the error that says why there is none.
+
+    Raises:
+        UsageError: a source is of no type or shape that is an image.
+    """
+    each = decode_each(_decode_grey, sources, longest_px, shortest_px, colours, options=decoding)
+    with contextlib.closing(each):
+        for source, decoded in each:
+            yield source, decoded.at_working_size(longest_px, shortest_px) if isinstance(decoded, _Decoded) else decoded
 
 
 def load_display(

@@ -143,6 +143,7 @@ class Matches(list[Match]):
 
     Attributes:
         status: "ok", or "too_little_detail" where neither features nor the whole picture can prove anything.
+        message: why the query could not be read, in words; empty where it could.
         damaged: the query's file is cut short; it was read as far as it goes.
         times: milliseconds of "features" (decoding included), "words", "votes", "verification" and "pixels"; empty
             where the query ended before them.
@@ -157,9 +158,11 @@ class Matches(list[Match]):
         times: Mapping[str, float] | None = None,
         not_at_hand: Iterable[str] = (),
         damaged: bool = False,
+        message: str = "",
     ) -> None:
         super().__init__(matches)
         self.status: Status = status
+        self.message = message
         self.damaged = damaged
         self.times = dict(times or {})
         self.not_at_hand = list(not_at_hand)

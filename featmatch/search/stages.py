@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from featmatch.arguments import check_kind
+from featmatch.errors import ImageError
 from featmatch.features.extraction import FeatureOptions, Features, extract_grey
 from featmatch.features.looks import LEAST_DETAIL, WholePicture, whole_picture
 from featmatch.features.symmetry import variants_of
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
-from featmatch.images.pixels import GreyImage, ImageSource, load_grey
+from featmatch.images.pixels import GreyImage, ImageSource, load_each, load_grey
 from featmatch.proof.proof import FEWEST_FEATURES
 from featmatch.search.matches import FoundImage, Matches, named
 from featmatch.search.pictures import Pictures
@@ -114,9 +115,15 @@ class Search:
         check_kind(self.voting, "voting", VotingOptions, none=False)
         check_kind(self.geometry, "geometry", GeometryOptions, none=False)
 
-    def answer(self, image: ImageSource, *, limit: int, unproven: bool) -> Matches:
-        """Run all stages; arguments as for ``Index.query``."""
-        query = self.read(image)
+    def for_another(self) -> Search:
+        """The same for another picture: times, and what is missing, are counted anew."""
+        return dataclasses.replace(self, pictures=self.pictures.for_another_search(), clock=StageClock())
+
+    def answer(
+        self, image: ImageSource | GreyImage, grey: GreyImage | None = None, *, limit: int, unproven: bool
+    ) -> Matches:
+        """Run all stages; ``Index.query`` has the arguments. ``grey`` is the image, if it was loaded before."""
+        query = self.read(image if grey is None else grey)
         if not query.enough:
             return Matches(status="too_little_detail", damaged=query.grey.damaged)
         catalog = self.snapshot.catalog
@@ -129,10 +136,21 @@ class Search:
             damaged=query.grey.damaged,
         )  # fmt: skip
 
-    def read(self, image: ImageSource) -> Query:
-        """Decode a picture and find its features."""
+    def load(self, image: ImageSource) -> GreyImage:
+        """Decode a picture."""
         longest_px, shortest_px = self.options.longest_px, self.options.shortest_px
-        grey = load_grey(image, longest_px=longest_px, shortest_px=shortest_px, colours=True, decoding=self.decoding)
+        return load_grey(image, longest_px=longest_px, shortest_px=shortest_px, colours=True, decoding=self.decoding)
+
+    def load_each(
+        self, images: Iterable[ImageSource]
+    ) -> Generator[tuple[ImageSource, GreyImage | ImageError], None, None]:
+        """Decode many, the next while the caller is busy with one; yield each with its picture, or with why not."""
+        longest_px, shortest_px = self.options.longest_px, self.options.shortest_px
+        return load_each(images, longest_px=longest_px, shortest_px=shortest_px, colours=True, decoding=self.decoding)
+
+    def read(self, image: ImageSource | GreyImage) -> Query:
+        """Decode a picture, where that is still to be done, and find its features."""
+        grey = image if isinstance(image, GreyImage) else self.load(image)
         features = extract_grey(grey, self.options)
         if len(features) < FEWEST_FEATURES:
             features = features[:0]

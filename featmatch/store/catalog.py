@@ -32,7 +32,13 @@ Parsed = TypeVar("Parsed")
 
 
 class Catalog:
-    """One generation of the catalogue, open for reading. Safe to share between threads."""
+    """One generation of the catalogue, open for reading. Safe to share between threads.
+
+    Attributes:
+        path: of its file, or by now of a newer one.
+        stamp: numbers that tell this generation from the others.
+        meta: the description of the index.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open the newest generation.
@@ -42,10 +48,10 @@ class Catalog:
         """
         self.path = path
         while True:
-            self._stamp = _stamp(path)
+            self.stamp = _stamp(path)
             self._database = Database(path)
             self.close = weakref.finalize(self, self._database.connection.close)
-            if _stamp(path) == self._stamp:
+            if _stamp(path) == self.stamp:
                 break
             self.close()  # replaced meanwhile: it is not known which one was opened
         self._lock = threading.Lock()
@@ -56,7 +62,7 @@ class Catalog:
     @property
     def superseded(self) -> bool:
         """Whether there is a newer generation."""
-        return _stamp(self.path) != self._stamp
+        return _stamp(self.path) != self.stamp
 
     @property
     def root(self) -> str | None:
