@@ -41,7 +41,7 @@ class Index(Reader):
     >>> [(match.name, match.relation.kind, round(match.relation.rotation_deg)) for match in index.query("piece.jpg")]
     [('photos/coffee.jpg', 'crop', 17)]
     >>> index.explain("piece.jpg", "photos/chelsea.jpg").lost
-    'votes'
+    'geometry'
     >>> index.remove(["photos/coffee.jpg"]), index.query("piece.jpg"), len(index.groups(jobs=1))
     (['photos/coffee.jpg'], [], 0)
     """

@@ -1,6 +1,6 @@
-"""Where the time of adding goes: stages of a photo, processes, and the start of a command. As Markdown tables.
+"""Where the time of adding goes: SIFT, all stages of a photo, processes, the start of a command. As Markdown tables.
 
-    python tools/bench_extraction.py PHOTO_FOLDER
+    python -m tools.bench_extraction PHOTO_FOLDER
 
 Stages are measured on one thread. A JPEG of 24 megapixels is made of the photos, side by side with noise over them.
 """
@@ -13,16 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from featmatch.features import extraction as stages
 from featmatch.features.extraction import FeatureOptions, extract_grey
 from featmatch.images.folders import image_files
 from featmatch.images.pixels import load_display, load_grey
@@ -30,9 +27,10 @@ from featmatch.index import Index
 from featmatch.store.postings import quantised
 from featmatch.system.files import sha256_of
 from featmatch.words.vocabulary import Vocabulary
+from tools import bench_sift
 
 _OPTIONS = FeatureOptions()
-_STAGES = ("read, turn, scale", "detectAndCompute", "spread, RootSIFT", "words", "postings, SHA-256")
+_STAGES = ("read, turn, scale", "features", "words", "postings, SHA-256")
 
 
 def main() -> None:
@@ -43,6 +41,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="of each measurement; the median is told")
     arguments = parser.parse_args()
     files = list(image_files(arguments.paths))
+    bench_sift.print_table(files, arguments.count // 2, arguments.repeats)
     with tempfile.TemporaryDirectory(prefix="featmatch-") as name:
         folder = Path(name)
         print_stages(files[:: max(len(files) // arguments.count, 1)], large_photo(files, folder), arguments.repeats)
@@ -63,8 +62,7 @@ def large_photo(files: list[str], folder: Path) -> str:
 
 
 def print_stages(files: list[str], large: str, repeats: int) -> None:
-    """Milliseconds of each stage, and what all but the detector and the words comes to."""
-    cv2.setNumThreads(1)
+    """Milliseconds of each stage."""
     vocabulary = Vocabulary.shipped("sift")
     stage_times(files[0], vocabulary)  # what is loaded at first use
     times = [
@@ -74,43 +72,22 @@ def print_stages(files: list[str], large: str, repeats: int) -> None:
     print(f"| ms | {len(files)} photos, mean | JPEG of 24 megapixels |\n| --- | ---: | ---: |")
     for stage, row in zip(_STAGES, np.transpose(times), strict=True):
         print(f"| {stage} | {row[0]:.2f} | {row[1]:.1f} |")
-    rest = [(one[0] + one[2] + one[4]) / one[1] for one in times]
-    print(f"| all but words, of `detectAndCompute` | {rest[0]:.1%} | {rest[1]:.1%} |")
-    print(f"| reading, turning, scaling, of it | {times[0][0] / times[0][1]:.1%} | {times[1][0] / times[1][1]:.1%} |\n")
+    print()
 
 
 def stage_times(file: str, vocabulary: Vocabulary) -> NDArray[np.float64]:
-    """(5,) milliseconds of one photo."""
-    detecting = 0.0
-    create: Callable[[int], Any] = stages._CREATE["sift"]
-
-    class Timed:
-        def __init__(self, limit: int) -> None:
-            self._detector = create(limit)
-
-        def detectAndCompute(self, *arguments: Any) -> Any:  # noqa: N802
-            nonlocal detecting
-            began = time.perf_counter()
-            found = self._detector.detectAndCompute(*arguments)
-            detecting = time.perf_counter() - began
-            return found
-
+    """(4,) milliseconds of one photo."""
     ends = [time.perf_counter()]
     grey = load_grey(file, longest_px=_OPTIONS.longest_px)
     ends.append(time.perf_counter())
-    stages._CREATE["sift"] = Timed
-    try:
-        found = extract_grey(grey, _OPTIONS)
-    finally:
-        stages._CREATE["sift"] = create
+    found = extract_grey(grey, _OPTIONS)
     ends.append(time.perf_counter())
     words = vocabulary.assign(found.descriptors)
     ends.append(time.perf_counter())
     quantised(found.keypoints, found.angles, found.sizes, words.signatures[:, 0], max(found.width, found.height))
     sha256_of(file)
     ends.append(time.perf_counter())
-    reading, extracting, assigning, storing = np.diff(ends)
-    return 1000 * np.array([reading, detecting, extracting - detecting, assigning, storing])
+    return 1000 * np.diff(ends)
 
 
 def print_adding(files: list[str], folder: Path, repeats: int) -> None:

@@ -1,17 +1,19 @@
-"""The native SIFT beside OpenCV's, alternating in one run, on one thread: CPU time, and right matches on known edits.
+"""featmatch's SIFT beside OpenCV's and others', alternating in one run, on one thread: CPU time, and right matches.
 
-    python tools/bench_sift.py PHOTO_FOLDER
-    FEATMATCH_CPU=baseline python tools/bench_sift.py PHOTO_FOLDER
+    python -m tools.bench_sift PHOTO_FOLDER
+    FEATMATCH_CPU=baseline python -m tools.bench_sift PHOTO_FOLDER
 
-Both keep as many features, chosen in the same way. A picture larger than the photos is laid out of several.
+featmatch and OpenCV keep as many features, chosen in the same way. A picture larger than the photos is laid out of
+several. pycolmap (VLFeat's SIFT) and Kornia (PyTorch) are asked for as many features, where they are installed.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cv2
@@ -33,6 +35,7 @@ _RATIO = 0.8  # Lowe's: of the distances to the nearest and the second descripto
 
 Grey = NDArray[np.uint8]
 Found = tuple[NDArray[np.float32], NDArray[np.uint8]]  # points and descriptors
+Finder = Callable[[Grey], Any]
 
 
 def main() -> None:
@@ -42,17 +45,23 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20, help="pictures of 481 px; of the larger ones, fewer")
     parser.add_argument("--repeats", type=int, default=5, help="of each; the fastest counts")
     arguments = parser.parse_args()
+    print_table(list(image_files(arguments.paths)), arguments.count, arguments.repeats)
+
+
+def print_table(files: list[str], count: int, repeats: int) -> None:
+    """A row for each size: CPU time, and right matches as a multiple of OpenCV's."""
     cv2.setNumThreads(1)
-    files = list(image_files(arguments.paths))
-    print("| px | pictures | OpenCV, ms | native, ms | OpenCV's time / native's | right matches, native / OpenCV's |")
-    print("| ---: | ---: | ---: | ---: | ---: | ---: |")
+    finders: dict[str, Finder] = {"featmatch": by_native, "OpenCV": by_opencv, **others()}
+    print(f"| px | pictures | {' | '.join(f'{name}, ms' for name in finders)} | OpenCV / featmatch | right matches |")
+    print(f"| {' | '.join(['---:'] * (4 + len(finders)))} |")
     for longest_px in _SIZES_PX:
-        count = max(arguments.count * _SIZES_PX[0] // longest_px, 1)
-        shown = [picture(files, number / count, longest_px) for number in range(count)]
-        times = np.array([cpu_times(one, arguments.repeats) for one in shown])
-        own, other = np.array([right_matches(one, seed) for seed, one in enumerate(shown)]).sum(axis=0)
-        ms = 1000 * times.mean(axis=0)
-        print(f"| {longest_px} | {count} | {ms[0]:.1f} | {ms[1]:.1f} | {ms[0] / ms[1]:.2f} | {own / other:.3f} |")
+        number = max(count * _SIZES_PX[0] // longest_px, 1)
+        shown = [picture(files, one / number, longest_px) for one in range(number)]
+        ms = 1000 * np.mean([cpu_times(one, list(finders.values()), repeats) for one in shown], axis=0)
+        own, opencvs = np.array([right_matches(one, seed) for seed, one in enumerate(shown)]).sum(axis=0)
+        each = " | ".join(f"{one:.1f}" for one in ms)
+        print(f"| {longest_px} | {number} | {each} | {ms[1] / ms[0]:.2f} | {own / opencvs:.3f} |")
+    print()
 
 
 def picture(files: list[str], share: float, longest_px: int) -> Grey:
@@ -69,9 +78,9 @@ def picture(files: list[str], share: float, longest_px: int) -> Grey:
 
 
 def by_opencv(pixels: Grey) -> Found:
-    """As indexes of format 2 have it, at true positions."""
+    """As ``opencv-sift`` has it, at true positions."""
     height, width = pixels.shape
-    found: Features = extract_grey(GreyImage(pixels, width, height, 1.0, 1.0), _OPTIONS)
+    found: Features = extract_grey(GreyImage(pixels, width, height, 1.0, 1.0), FeatureOptions("opencv-sift"))
     return found.keypoints - np.float32(0.25), found.descriptors
 
 
@@ -83,11 +92,50 @@ def by_native(pixels: Grey) -> Found:
     return found.points, found.descriptors
 
 
-def cpu_times(pixels: Grey, repeats: int) -> list[float]:
-    """Seconds of CPU of OpenCV and of the native one, the least of each."""
-    least = [math.inf, math.inf]
+def others() -> dict[str, Finder]:
+    """SIFT of other libraries, by name, as far as they are installed."""
+    found: dict[str, Finder] = {}
+    with contextlib.suppress(ImportError):
+        found["pycolmap"] = by_pycolmap()
+    with contextlib.suppress(ImportError):
+        found["Kornia"] = by_kornia()
+    return found
+
+
+def by_pycolmap() -> Finder:
+    """VLFeat's SIFT in pycolmap, with upright normalisation left as it is."""
+    import pycolmap
+
+    options = pycolmap.SiftExtractionOptions()
+    options.max_num_features, options.peak_threshold = _OPTIONS.features, 0.004 / 3
+    extractor = pycolmap.Sift(options=options, device=pycolmap.Device.cpu)
+
+    def find(pixels: Grey) -> Any:
+        return extractor.extract((pixels / 255).astype(np.float32))
+
+    return find
+
+
+def by_kornia() -> Finder:
+    """Kornia's SIFT: PyTorch, on one thread."""
+    import torch
+    from kornia.feature import SIFTFeature
+
+    torch.set_num_threads(1)
+
+    def find(pixels: Grey) -> Any:
+        with torch.inference_mode():
+            detector = SIFTFeature(num_features=_OPTIONS.limit(max(pixels.shape)))
+            return detector(torch.from_numpy(pixels / 255).float()[None, None])
+
+    return find
+
+
+def cpu_times(pixels: Grey, finders: Sequence[Finder], repeats: int) -> list[float]:
+    """Seconds of CPU of each, the least of several."""
+    least = [math.inf] * len(finders)
     for _ in range(repeats):
-        for number, find in enumerate((by_opencv, by_native)):
+        for number, find in enumerate(finders):
             began = time.process_time()
             find(pixels)
             least[number] = min(least[number], time.process_time() - began)

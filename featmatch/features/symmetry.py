@@ -13,6 +13,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.features.detectors import descriptors_of
 from featmatch.features.extraction import FeatureOptions, Features, extract_grey
 from featmatch.images.pixels import GreyImage
 
@@ -70,7 +71,7 @@ def variants_of(features: Features, grey: GreyImage, options: FeatureOptions) ->
     """
     yield features
     for variant in list(Variant)[1:]:
-        if features.detector == "sift":
+        if descriptors_of(features.detector) == "sift":
             yield with_descriptors_of(features, variant)
             continue
         pixels = grey.pixels[:, ::-1] if variant.mirrored else grey.pixels

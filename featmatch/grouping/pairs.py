@@ -110,12 +110,14 @@ class Collection:
         segments: the parts of the index that hold them.
         live: (images,) bool for each segment, which of its images are still in the index.
         vocabulary: of the index.
+        detector: of the index.
         places: by image id, its place in the order of the contents (SHA-256).
     """
 
     segments: Sequence[Segment]
     live: Sequence[NDArray[np.bool_]]
     vocabulary: Vocabulary
+    detector: str
     places: Mapping[int, int]
 
     def in_order(self, one: int, other: int) -> tuple[int, int]:
@@ -159,7 +161,7 @@ def pairs_of(
             if other not in known:
                 pairs.append(_pair_by_looks(*collection.in_order(image.id, other), looks))
     wanted = {number for one in found for number in (one.query, one.reference)}
-    stored = {image.id: image for image in stored_images(segments, wanted, collection.vocabulary.detector)}
+    stored = {image.id: image for image in stored_images(segments, wanted, collection.detector)}
     pairs += [_pair(stored[one.query], stored[one.reference], one, looks, geometry) for one in found]
     return [pair for pair in pairs if pair.inliers or pair.alike > 0]
 

@@ -28,6 +28,7 @@ _PICTURE = [_POINTER, _I64, _I64, _I64, _POINTER, _I64]  # pixels, height, width
 _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "featmatch_best_level": (ctypes.c_int32, []),
     "featmatch_sift_workspace": (_I64, [_I64, _I64, _I64]),
+    "featmatch_sift_doubled": (_I64, [_I64, _I64]),
     "featmatch_sift_kept": (_I64, [_I64, _I64, _I64]),
     "featmatch_sift_detect": (_I64, [*_PICTURE, _F32, _F32, _POINTER, _I64]),
     "featmatch_sift_describe": (_I64, [*_PICTURE, _POINTER, _I64, _POINTER, _POINTER, _I64]),

@@ -39,12 +39,13 @@ enum {
     ROUNDS = 5,         /* of refinement */
     RING = 64,          /* rows: a blur's reach, and what refinement looks at */
     LONG_RING = 128,    /* rows: a descriptor's reach, too */
-    GREY_RING = 8,
+    GREY_RING = 16,
     SCAN_RING = 4,
     SMALLEST = 24,      /* an octave with a shorter side is the last */
     MOST_OCTAVES = 20,
     MOST_TURNS = 4,     /* orientations of a keypoint */
     REACH = 42,         /* rows below a keypoint that its descriptor looks at, at most */
+    DOUBLED_UP_TO = 1400, /* px, longer side of a picture: a larger one has details enough as it is */
     LONGEST = 1 << 15   /* px, side of a picture: twice as many are exact in float32 */
 };
 
@@ -72,6 +73,10 @@ enum { LAST_LAG = 41 };
 static const float DOUBLING[7] = {0.000552642334f, 0.0369885787f, 0.324650556f, 0.493536621f,
                                   0.138284042f,    0.00596112944f, 2.64464143e-05f};
 
+/* Half of the kernel that blurs a picture that is not doubled from 0.5 px, as a camera leaves it, to 1.6 px. */
+enum { SOFTENING_PAIRS = 5 };
+static const float SOFTENING[SOFTENING_PAIRS + 1] = {0.262545228f, 0.211446732f, 0.110456571f, 0.0374262147f, 0.00822534133f, 0.00117253477f};
+
 typedef struct {
     float *rows;
     int64_t mask; /* row r lies at r & mask */
@@ -98,6 +103,7 @@ typedef struct {
 typedef struct {
     const uint8_t *pixels;
     int64_t height, width;
+    int doubled;   /* whether the first octave has twice as many px along each side */
     int64_t count; /* of octaves */
     int kept;      /* whether the layers of keypoints are whole */
     float *workspace; /* from a multiple of 64 bytes on */
@@ -144,7 +150,8 @@ static void lay_out_layers(pyramid *p) {
 /* Fills in sizes and, where there is a workspace, places in it. Returns the floats it takes; 0: no such picture. */
 static int64_t lay_out(pyramid *p, int64_t most_floats) {
     if (p->height < 1 || p->width < 1 || p->height > LONGEST || p->width > LONGEST) return 0;
-    int64_t height = 2 * p->height, width = 2 * p->width;
+    p->doubled = larger(p->height, p->width) <= DOUBLED_UP_TO;
+    int64_t height = (1 + p->doubled) * p->height, width = (1 + p->doubled) * p->width;
     for (p->count = 0; p->count < MOST_OCTAVES; height /= 2, width /= 2) {
         octave *o = &p->octaves[p->count++];
         o->height = height, o->width = width, o->stride = (width + WIDE - 1) / WIDE * WIDE;
@@ -221,6 +228,15 @@ static void blur_line(const float *const *rows, const float *weights, int pairs,
     if (pairs == 5) add_pairs(rows, weights, 5, out, count);
 }
 
+/* Blurs a row along itself; the row has room for what is mirrored at its ends. */
+static void blur_along(float *line, int64_t width, const float *weights, int pairs, int dilation, float *out,
+                       int64_t count) {
+    const float *rows[11] = {line};
+    mirror_ends(line, width);
+    for (int t = 1; t <= pairs; t++) rows[2 * t - 1] = line - t * dilation, rows[2 * t] = line + t * dilation;
+    blur_line(rows, weights, pairs, out, count);
+}
+
 static void blur_row(const octave *o, int number, int64_t row, float *line) {
     const layer *from = &o->layers[number - 1];
     const float *rows[11];
@@ -231,13 +247,8 @@ static void blur_row(const octave *o, int number, int64_t row, float *line) {
         rows[2 * t] = row_of(from, mirrored(row + t * dilation, o->height), o->stride);
     }
     blur_line(rows, BLUR[number].weights, pairs, line, o->stride);
-    mirror_ends(line, o->width);
-    rows[0] = line;
-    for (int t = 1; t <= pairs; t++) {
-        rows[2 * t - 1] = line - t * dilation;
-        rows[2 * t] = line + t * dilation;
-    }
-    blur_line(rows, BLUR[number].weights, pairs, row_of(&o->layers[number], row, o->stride), o->stride);
+    float *out = row_of(&o->layers[number], row, o->stride);
+    blur_along(line, o->width, BLUR[number].weights, pairs, dilation, out, o->stride);
 }
 
 /* Seven rows, or seven px of a row, by the weights of doubling, from the last on where backwards. */
@@ -249,19 +260,43 @@ static void double_line(const float *const *rows, int backwards, float *out, int
     }
 }
 
-/* Row of the first octave's layer 0. Rows of grey px have come into the ring in turn. */
-static void double_row(pyramid *p, int64_t row) {
-    const octave *o = &p->octaves[0];
-    int64_t stride = (p->width + WIDE - 1) / WIDE * WIDE;
-    int64_t middle = row / 2, first = row ? smaller(middle + 3, p->height) : 0;
-    for (int64_t y = first; row % 2 == 0 && y < smaller(middle + 4, p->height); y++) {
+static inline int64_t grey_stride(const pyramid *p) { return (p->width + WIDE - 1) / WIDE * WIDE; }
+
+/* The grey px of a row near one that has come before. */
+static inline const float *grey_row(const pyramid *p, int64_t row) {
+    return p->grey + mirrored(row, p->height) % GREY_RING * grey_stride(p);
+}
+
+/* Brings grey px into their ring, up to some rows below this one. Rows come in turn, from 0 on. */
+static void read_rows(pyramid *p, int64_t row, int64_t below) {
+    int64_t stride = grey_stride(p), first = row ? row + below : 0;
+    for (int64_t y = first; y < smaller(row + below + 1, p->height); y++) {
         float *to = p->grey + y % GREY_RING * stride;
         const uint8_t *from = p->pixels + y * p->width;
         for (int64_t x = 0; x < p->width; x++) to[x] = from[x];
         for (int64_t x = p->width; x < stride; x++) to[x] = 0;
     }
+}
+
+/* Row of the first octave's layer 0, of a picture that is not doubled. */
+static void soften_row(pyramid *p, int64_t row) {
+    const octave *o = &p->octaves[0];
+    const float *rows[2 * SOFTENING_PAIRS + 1];
+    read_rows(p, row, SOFTENING_PAIRS);
+    rows[0] = grey_row(p, row);
+    for (int t = 1; t <= SOFTENING_PAIRS; t++) rows[2 * t - 1] = grey_row(p, row - t), rows[2 * t] = grey_row(p, row + t);
+    blur_line(rows, SOFTENING, SOFTENING_PAIRS, p->line, o->stride);
+    float *out = row_of(&o->layers[0], row, o->stride);
+    blur_along(p->line, o->width, SOFTENING, SOFTENING_PAIRS, 1, out, o->stride);
+}
+
+/* Row of the first octave's layer 0, of a picture that is doubled. */
+static void double_row(pyramid *p, int64_t row) {
+    const octave *o = &p->octaves[0];
+    int64_t stride = grey_stride(p), middle = row / 2;
+    if (row % 2 == 0) read_rows(p, middle, 3);
     const float *rows[7];
-    for (int t = 0; t < 7; t++) rows[t] = p->grey + mirrored(middle + t - 3, p->height) % GREY_RING * stride;
+    for (int t = 0; t < 7; t++) rows[t] = grey_row(p, middle + t - 3);
     double_line(rows, row % 2, p->line, stride);
     mirror_ends(p->line, p->width);
     for (int t = 0; t < 7; t++) rows[t] = p->line + t - 3;
@@ -659,8 +694,9 @@ static void step(pyramid *p, int number) {
 }
 
 static void stream(pyramid *p) {
-    for (int64_t row = 0; row < 2 * p->height; row++) {
-        double_row(p, row);
+    for (int64_t row = 0; row < p->octaves[0].height; row++) {
+        if (p->doubled) double_row(p, row);
+        else soften_row(p, row);
         step(p, 0);
     }
     for (int number = 0; number < p->count; number++)
@@ -713,6 +749,12 @@ static int assign_octaves(pyramid *p, int64_t count) {
         o->end = n + 1;
     }
     return 1;
+}
+
+/* Whether the first octave has twice as many px along each side as a picture of this size. */
+EXPORTED int64_t featmatch_sift_doubled(int64_t height, int64_t width) {
+    pyramid p = {.height = height, .width = width};
+    return lay_out(&p, 0) && p.doubled;
 }
 
 /* Whether the workspace keeps what was detected, so that keypoints may be described in any order. */

@@ -33,8 +33,8 @@ _CANDIDATES = 2.6  # times as many as are kept, the strongest, are chosen from
 _MOST_TURNS = 4  # orientations of one keypoint
 _LONGEST_PX = 1 << 15
 
-# A pyramid is kept for its descriptors up to 192 MB, which is a picture of 2000 x 1500 px. For a larger one it is made
-# twice: in about 10 KB for each px of the longer side, and a fifth to a third more time. Threads keep their workspace:
+# A pyramid is kept for its descriptors up to 192 MB, which is a picture of 4000 x 3000 px. For a larger one it is made
+# twice: in about 5 KB for each px of the longer side, and a fifth to a third more time. Threads keep their workspace:
 # memory that the system has to clear first takes a tenth more.
 MOST_FLOATS = 48 << 20
 _own = threading.local()
@@ -72,6 +72,7 @@ class _Pyramid:
         self._workspace = _workspace(needed)
         self._given = (*self._picture, address(self._workspace, np.float32, written=True), len(self._workspace))
         self.kept = bool(self._kernels.featmatch_sift_kept(*self._picture[1:]))
+        self.doubled = bool(self._kernels.featmatch_sift_doubled(*pixels.shape))
 
     def detect(self) -> NDArray[np.void]:
         """All keypoints, (N,) of ``KEYPOINT``, by octave, row, layer, column."""
@@ -106,6 +107,15 @@ class _Pyramid:
         chosen = np.argsort(features["keypoint"][:count], kind="stable")[:limit]
         return features[chosen], descriptors[chosen]
 
+    def scales(self, keypoints: NDArray[np.void]) -> NDArray[np.float32]:
+        """(N,) float32, px of the picture in one px of each keypoint's octave."""
+        return np.asarray(np.ldexp(np.float32(1), keypoints["octave"] - self.doubled), np.float32)
+
+    def places(self, found: NDArray[np.void], keypoints: NDArray[np.void]) -> NDArray[np.float32]:
+        """(N, 2) float32, where keypoints or their features are; px d of the doubled picture lies at d / 2 - 1 / 4."""
+        scales = self.scales(keypoints)
+        return np.stack([found["x"] * scales, found["y"] * scales], axis=1) - np.float32(0.25 * self.doubled)
+
 
 def sift(pixels: NDArray[np.uint8], limit: int, choose: Choice, *, most_floats: int = MOST_FLOATS) -> SiftFeatures:
     """Find SIFT features (Lowe, IJCV 2004).
@@ -124,15 +134,14 @@ def sift(pixels: NDArray[np.uint8], limit: int, choose: Choice, *, most_floats: 
     keypoints = pyramid.detect()
     strongest = np.argsort(-keypoints["response"], kind="stable")[: round(_CANDIDATES * limit)]
     keypoints = keypoints[np.sort(strongest)]
-    points = _points(keypoints, _scale(keypoints))
+    points = pyramid.places(keypoints, keypoints)
     keypoints = keypoints[choose(points, keypoints["response"])]
     features, descriptors = pyramid.describe(keypoints, limit)
     keypoints = keypoints[features["keypoint"]]
-    scale = _scale(keypoints)
     turns = np.where(features["turn"] > 0, np.float32(1) - features["turn"], np.float32(0))
     return SiftFeatures(
-        _points(features, scale),
-        features["size"] * scale,
+        pyramid.places(features, keypoints),
+        features["size"] * pyramid.scales(keypoints),
         np.mod(turns * np.float32(2 * np.pi), np.float32(2 * np.pi)),
         keypoints["response"].copy(),
         descriptors,
@@ -145,16 +154,6 @@ def _in_order(found: NDArray[np.void]) -> NDArray[np.void]:
     for name, bits in (("row", 17), ("layer", 2), ("column", 17)):
         place = (place << bits) + found[name]
     return found[np.unique(place, return_index=True)[1]]
-
-
-def _scale(keypoints: NDArray[np.void]) -> NDArray[np.float32]:
-    """(N,) float32, px of the picture in one px of each keypoint's octave; the first octave is doubled."""
-    return np.asarray(np.ldexp(np.float32(0.5), keypoints["octave"]), np.float32)
-
-
-def _points(places: NDArray[np.void], scale: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, 2) float32: px d of the doubled picture lies at d / 2 - 1 / 4."""
-    return np.stack([places["x"] * scale, places["y"] * scale], axis=1) - np.float32(0.25)
 
 
 def _workspace(floats: int) -> NDArray[np.float32]:

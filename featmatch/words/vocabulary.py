@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from featmatch.arguments import checked_path
 from featmatch.errors import MissingFeatureError, VocabularyError
-from featmatch.features.extraction import DESCRIPTOR_SIZE
+from featmatch.features.detectors import DESCRIPTOR_SIZE, descriptors_of
 from featmatch.features.symmetry import Variant
 from featmatch.system.arrays import read_archive
 from featmatch.system.files import open_file, replace_file
@@ -191,12 +191,13 @@ class Vocabulary:
         Raises:
             MissingFeatureError: none is shipped for this detector, or featmatch has come without its files.
         """
-        file = shipped_file(f"{detector}.npz")
-        if detector not in DESCRIPTOR_SIZE or not file.is_file():
+        kind = descriptors_of(detector)
+        file = shipped_file(f"{kind}.npz")
+        if kind not in DESCRIPTOR_SIZE or not file.is_file():
             raise MissingFeatureError(
                 f"no vocabulary is shipped for {detector}; train one: featmatch train OUT PATH... --features {detector}"
             )
-        return cls._parse(file.read_bytes(), f"{detector} (shipped)")
+        return cls._parse(file.read_bytes(), f"{kind} (shipped)")
 
     @classmethod
     def _parse(cls, content: bytes, name: str) -> Vocabulary:

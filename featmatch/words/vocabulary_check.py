@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.features.extraction import DESCRIPTOR_SIZE
+from featmatch.features.detectors import DESCRIPTOR_SIZE
 from featmatch.features.symmetry import SIFT_PERMUTATIONS
 from featmatch.words.signatures import SIGNATURE_BITS, form_signs, forms_of
 

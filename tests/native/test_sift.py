@@ -88,7 +88,9 @@ def test_the_twin_finds_the_same_bits(level: str, grey: Grey, most_floats: int) 
     ("height", "width"),
     [(1, 1), (1, 2), (2, 1), (3, 2), (1, 200), (200, 1), (5, 6), (6, 5), (11, 12), (12, 11), (13, 90), (90, 13)]
     + [(7 + side, 24 - side) for side in range(9)]
-    + [(33, 31 + width) for width in range(5)],
+    + [(33, 31 + width) for width in range(5)]
+    # Those with a longer side above 1400 px are not doubled.
+    + [(31, 1400), (1400, 30), (1, 1401), (1401, 2), (9, 1401), (1401, 11), (1401, 41), (43, 1417)],
 )
 def test_the_twin_agrees_at_odd_sizes(height: int, width: int) -> None:
     for most_floats in (KEPT, STREAMED):
@@ -129,6 +131,30 @@ def test_a_spot_is_found_where_it_is_and_as_large_as_it_is(x: float, y: float, s
     np.testing.assert_allclose(found.points[0], [x, y], atol=0.03)
     # The difference of blurs s and 2 ** (1 / 3) s is largest where the spot lies midway.
     assert found.sizes[0] / 2 == pytest.approx(sigma * 2 ** (-1 / 6), rel=0.01)
+
+
+def test_a_spot_of_a_large_picture_is_found_where_it_is(level: str) -> None:
+    del level
+    rows, columns = np.mgrid[:101, :1500]
+    spot = 100 * np.exp(-((columns - 700.25) ** 2 + (rows - 50.5) ** 2) / (2 * 5.0**2))
+    pixels = np.rint(128 + spot).astype(np.uint8)
+    found = sift(pixels, ALL, strongest)
+    np.testing.assert_allclose(found.points[0], [700.25, 50.5], atol=0.06)
+    assert found.sizes[0] / 2 == pytest.approx(5 * 2 ** (-1 / 6), rel=0.02)
+    assert_same_bits(found, sift(pixels, ALL, strongest, most_floats=STREAMED))
+
+
+def test_a_picture_is_doubled_up_to_1400_px(grey: Grey) -> None:
+    large = np.asarray(_opencv.resize(grey, (1400, 931), interpolation=cv2.INTER_CUBIC), np.uint8)
+    assert library().featmatch_sift_doubled(931, 1400) == library().featmatch_sift_doubled(1400, 931) == 1
+    assert library().featmatch_sift_doubled(931, 1401) == library().featmatch_sift_doubled(1401, 931) == 0
+    one, other = (sift(picture, 500, strongest) for picture in (large, np.pad(large, ((0, 0), (0, 8)), mode="edge")))
+    tree: Any = cKDTree(other.points)
+    distances, nearest = tree.query(one.points)  # the same detail, one octave less to find it in
+    assert (distances < 0.2).mean() > 0.5
+    same = (distances < 0.2) & (np.abs(np.log(one.sizes / other.sizes[nearest])) < 0.1)
+    cosines = (one.descriptors[same].astype(float) * other.descriptors[nearest[same]]).sum(axis=1) / 512**2
+    assert np.median(cosines) > 0.98
 
 
 def test_most_keypoints_are_those_of_opencv(grey: Grey) -> None:

@@ -16,6 +16,7 @@ from featmatch.native.sift import CONTRAST, EDGE
 F = np.float32
 Floats: TypeAlias = Any  # arrays and single numbers, all float32
 
+DOUBLED_UP_TO = 1400  # px, longer side
 LAYERS, BORDER, DRIFT, ROUNDS, SMALLEST = 3, 5, 3, 5, 24
 BINS, MOST_TURNS, SIDE, CELLS, TURNS = 36, 4, 16, 4, 8
 DILATIONS = (1, 2, 2, 2, 3)
@@ -73,7 +74,17 @@ def cell_shares() -> Floats:
     return np.asarray(linear * np.exp(-(along**2) / 8), F)
 
 
+def softening_weights() -> Floats:
+    """Half of the kernel that blurs a picture from 0.5 px, as a camera leaves it, to 1.6 px."""
+    half = np.exp(-0.5 * np.arange(6) ** 2 / (1.6**2 - 0.5**2))
+    return (half / (half[0] + 2 * half[1:].sum())).astype(F)
+
+
 # ------------------------------------------------------------------ pyramid
+
+
+def is_doubled(pixels: NDArray[np.uint8]) -> bool:
+    return bool(max(pixels.shape) <= DOUBLED_UP_TO)
 
 
 def mirrored(places: NDArray[np.intp], count: int) -> NDArray[np.intp]:
@@ -111,7 +122,7 @@ def doubled(picture: Floats) -> Floats:
 def pyramid(pixels: NDArray[np.uint8]) -> list[Floats]:
     """Octaves, each (layers + 3, height, width)."""
     octaves = []
-    picture = doubled(pixels.astype(F))
+    picture = doubled(pixels.astype(F)) if is_doubled(pixels) else blurred(pixels.astype(F), softening_weights(), 1)
     while True:
         layers = [picture]
         for weights, dilation in zip(blur_weights(), DILATIONS, strict=True):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import featmatch
-from featmatch.features import extraction
+from featmatch.features import detectors
 from featmatch.system import opencv
 
 BROKEN = {
@@ -61,6 +61,6 @@ def test_the_command_line_tells_it_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_detector_that_this_build_lacks_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extraction, "_opencv", object())
+    monkeypatch.setattr(detectors, "_opencv", object())
     with pytest.raises(featmatch.MissingFeatureError, match=r"has no AKAZE_create; .* pip install opencv-contrib"):
-        extraction._moved("AKAZE_create")
+        detectors._moved("AKAZE_create")
