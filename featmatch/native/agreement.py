@@ -27,7 +27,7 @@ def smooth(picture: Picture, taps: NDArray[np.float32]) -> Picture:
     >>> smooth(np.float32([[0, 0, 8, 0, 0]]), np.float32([0.5, 0.25])).tolist()
     [[0.0, 2.0, 4.0, 2.0, 0.0]]
     """
-    reach = len(taps) - 1
+    picture, reach = np.ascontiguousarray(picture), len(taps) - 1
     across, found = np.empty_like(picture), np.empty_like(picture)
     line = np.empty(picture.shape[-1] + 2 * reach, np.float32)
     status = library().featmatch_smooth(
@@ -56,9 +56,10 @@ def laid_over(
         MissingFeatureError: the kernels are not built.
         UsageError: the arrays are not such.
     """
+    picture, matrix = np.ascontiguousarray(picture), _map(picture_from_result, (3, 3))
     seen, mask = (np.empty(size[::-1], np.float32) for _ in range(2))
     status = library().featmatch_lay_over(
-        address(picture, np.float32, 2), *picture.shape, _address_of_map(picture_from_result, (3, 3)), *size[::-1],
+        address(picture, np.float32, 2), *picture.shape, address(matrix, np.float64, 2), *size[::-1],
         address(seen, np.float32, 2, written=True), address(mask, np.float32, 2, written=True),
     )  # fmt: skip
     _check(status)
@@ -102,19 +103,20 @@ def alignment_sums(
     pictures = (still, moved, *along, mask)
     if len({one.shape for one in pictures}) > 1:
         raise UsageError("the pictures have different sizes")
+    matrix = _map(moved_from_still, (2, 3))
     sums = np.empty((9, 8))
     count = library().featmatch_align_sums(
         *(address(one, np.float32, 2) for one in pictures), *still.shape,
-        _address_of_map(moved_from_still, (2, 3)), address(sums, np.float64, 2, written=True),
+        address(matrix, np.float64, 2), address(sums, np.float64, 2, written=True),
     )  # fmt: skip
     _check(count)
     return AlignmentSums(count, sums[8, :6], float(sums[8, 6]), float(sums[8, 7]), sums[:8])
 
 
-def _address_of_map(matrix: NDArray[np.float64], shape: tuple[int, int]) -> int:
+def _map(matrix: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
     if matrix.shape != shape:
         raise UsageError(f"a map of {shape} is needed, not {matrix.shape}")
-    return address(matrix, np.float64, 2)
+    return np.ascontiguousarray(matrix, np.float64)
 
 
 def _check(status: int) -> None:

@@ -174,11 +174,11 @@ def _aligned(frame: _Frame, laid: _Laid) -> _Frame | None:
 
 
 def _smooth(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-    return smooth(picture, _gaussian(sigma))
+    return smooth(picture, gaussian(sigma))
 
 
 @functools.cache
-def _gaussian(sigma: float) -> NDArray[np.float32]:
+def gaussian(sigma: float) -> NDArray[np.float32]:
     """One side of the kernel, its middle first, as far as four sigmas."""
     distances = np.arange(round(4 * sigma) + 1.0)
     taps = exp2(distances * distances * (-0.5 / _LN2 / sigma / sigma))
