@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featmatch import Index, Vocabulary, verify
-from featmatch.features.extraction import FeatureOptions, Features, extract_grey
+from featmatch.features.extraction import FeatureOptions, Features, extract_grey, spread
 from featmatch.features.looks import likeness, whole_picture
 from featmatch.features.symmetry import Variant
 from featmatch.geometry.homography import Fit, fit_homography
@@ -38,6 +38,7 @@ from featmatch.grouping.detail import compare_detail
 from featmatch.grouping.repeating import repeated
 from featmatch.grouping.sameness import difference
 from featmatch.images.pixels import GreyImage, load_grey
+from featmatch.native.sift import SiftFeatures, sift
 from featmatch.proof.agreement import pixel_agreement
 from featmatch.proof.matching import DescriptorMatcher, MatchingOptions
 from featmatch.proof.proof import proof_of_fit
@@ -46,9 +47,9 @@ from tools.record_answers import edited
 
 EXACT = (
     "decoding", "reducing", "enlarging", "features", "words", "postings", "looks", "likeness", "matches", "geometry",
-    "proof", "repeating", "agreement",
+    "proof", "repeating", "agreement", "difference",
 )  # fmt: skip
-_STEPS = (*EXACT, "difference", "detail")
+_STEPS = (*EXACT, "detail")
 _LARGEST_PX = 300  # a working size below that of the photos, and one above
 _SMALLEST_PX = 800
 
@@ -101,7 +102,7 @@ def pairs(files: list[tuple[Path, Path]]) -> Iterator[Pair]:
 def values(files: list[tuple[Path, Path]], given: list[Pair]) -> Values:
     """What each step makes of what it is given."""
     found: Values = {name: [] for name in _STEPS}
-    vocabulary, options = Vocabulary.shipped("sift"), FeatureOptions()
+    vocabulary = Vocabulary.shipped("sift")
     for file in (file for both in files for file in both):
         whole = load_grey(file, longest_px=10_000, colours=True)
         assert whole.colours is not None
@@ -112,8 +113,7 @@ def values(files: list[tuple[Path, Path]], given: list[Pair]) -> Values:
         looks = [whole_picture(one) for one in (pair.grey, pair.other)]
         found["looks"] += [one for look in looks for one in (look.phashes, look.looks.view(np.uint8))]
         found["likeness"].append(likeness(*(look.looks for look in looks)))
-        features = extract_grey(pair.grey, options)
-        found["features"] += [features.keypoints, features.sizes, features.angles, features.descriptors]
+        found["features"] += list(vars(_sift(pair.grey.pixels)).values())
         words = vocabulary.assign(pair.query.descriptors, 3)
         found["words"] += [words.ids, words.signatures]
         query, size = pair.query, max(pair.query.width, pair.query.height)
@@ -124,6 +124,11 @@ def values(files: list[tuple[Path, Path]], given: list[Pair]) -> Values:
         if pair.fit is not None:
             _of_fit(pair, pair.fit, found)
     return found
+
+
+def _sift(pixels: NDArray[np.uint8]) -> SiftFeatures:
+    limit, (height, width) = FeatureOptions().limit(max(pixels.shape)), pixels.shape
+    return sift(pixels, limit, lambda points, responses: spread(points, responses, width, height, limit))
 
 
 def _of_fit(pair: Pair, given: Fit, found: Values) -> None:
@@ -173,27 +178,46 @@ def made(folder: Path) -> list[tuple[Path, Path]]:
     return found
 
 
-def apart(name: str, environment: dict[str, str], files: list[tuple[Path, Path]], folder: Path) -> Any:
-    """Values, answers and OpenCV's line of features, from a process of its own."""
-    (folder / "files").write_bytes(pickle.dumps(files))
+class Found(NamedTuple):
+    """What a process of its own found.
+
+    Attributes:
+        steps: what each step made of what it was given.
+        answers: whole ones; none where they were not asked for.
+        features: OpenCV's line of the processor's features; those that it does without have a question mark.
+    """
+
+    steps: Values
+    answers: list[dict[str, Any]]
+    features: str
+
+
+def apart(folder: Path, name: str, environment: dict[str, str], *, with_answers: bool = True) -> Found:
+    """Run all steps on the pairs of files that ``folder`` lists, in a process of its own."""
     surroundings = {**os.environ, **environment, "XDG_STATE_HOME": str(folder), "XDG_CACHE_HOME": str(folder)}
-    subprocess.run(
-        [sys.executable, "-m", "tools.check_levels", "--child", str(folder), name], env=surroundings, check=True,
-        stderr=None if name == "plain" else subprocess.DEVNULL,  # OpenCV tells that it does as it is told
-    )  # fmt: skip
-    return pickle.loads((folder / name).read_bytes())  # our own
+    command = [sys.executable, "-m", "tools.check_levels", "--child", str(folder), name, str(int(with_answers))]
+    ran = subprocess.run(command, env=surroundings, check=False, capture_output=True, text=True)
+    if ran.returncode:
+        raise RuntimeError(f"{name}: {ran.stderr}")
+    return Found(*pickle.loads((folder / name).read_bytes()))  # our own
 
 
-def _child(folder: Path, name: str) -> None:
+def listed(folder: Path, files: list[tuple[Path, Path]]) -> None:
+    """Tell the processes to come which pairs of files to look at."""
+    (folder / "files").write_bytes(pickle.dumps(files))
+
+
+def _child(folder: Path, name: str, with_answers: str) -> None:
     cv2.setNumThreads(1)
     files = pickle.loads((folder / "files").read_bytes())
-    given = folder / "given"
+    given = folder / "given"  # the first process makes what all are given
     if not given.exists():
         given.write_bytes(pickle.dumps(list(pairs(files))))
-    found = values(files, pickle.loads(given.read_bytes()))
+    steps = values(files, pickle.loads(given.read_bytes()))
     workspace = folder / f"of-{name}"
     workspace.mkdir()
-    (folder / name).write_bytes(pickle.dumps((found, answers(files, workspace), cv2.getCPUFeaturesLine())))
+    said = answers(files, workspace) if int(with_answers) else []
+    (folder / name).write_bytes(pickle.dumps((steps, said, cv2.getCPUFeaturesLine())))
 
 
 def largest_difference(one: list[NDArray[Any]], other: list[NDArray[Any]]) -> float:
@@ -248,24 +272,25 @@ def main() -> int:
         for number, photo in enumerate(sorted(options.photos.rglob("*.jpg"))[: options.count]):
             edited(photo, number).save(folder / f"{number}.png")
             files.append((folder / f"{number}.png", photo.resolve()))
-        plain, said, _ = apart("plain", {}, files, folder)
-        rows = {name: apart(name, environment, files, folder) for name, environment in settings().items()}
+        listed(folder, files)
+        plain = apart(folder, "plain", {})
+        rows = {name: apart(folder, name, environment) for name, environment in settings().items()}
         print("| step | " + " | ".join(rows) + " |")
         for step in _STEPS:
-            off = [largest_difference(plain[step], found[step]) for found, *_ in rows.values()]
+            off = [largest_difference(plain.steps[step], found.steps[step]) for found in rows.values()]
             failed |= step in EXACT and any(off)
             print(f"| {step} | " + " | ".join(f"{size:.1e}" if size else "=" for size in off) + " |")
-        print(f"\n{len(said)} answers of {len(files)} pairs:")
-        for setting, (_, others, features) in rows.items():
-            unlike = differing(said, others)
+        print(f"\n{len(plain.answers)} answers of {len(files)} pairs:")
+        for setting, found in rows.items():
+            unlike = differing(plain.answers, found.answers)
             failed |= any(np.isinf(size) for size in unlike.values())
-            listed = ", ".join(f"{field} {size:.1e}" for field, size in unlike.items())
-            print(f"{setting}: {listed or '='} ({features})")
+            fields_off = ", ".join(f"{field} {size:.1e}" for field, size in unlike.items())
+            print(f"{setting}: {fields_off or '='} ({found.features})")
     return int(failed)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        _child(Path(sys.argv[2]), sys.argv[3])
+        _child(Path(sys.argv[2]), *sys.argv[3:])
     else:
         sys.exit(main())
