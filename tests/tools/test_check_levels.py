@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tools.check_levels import EXACT, apart, differing, largest_difference, listed, made, settings
 
@@ -23,7 +24,8 @@ def test_steps_are_the_same_to_the_bit_whatever_the_processor_has(tmp_path: Path
 
 
 def test_differences_are_told() -> None:
-    one, other = ([np.zeros(3), np.array([1, last], np.float32)] for last in (2, 2.5))
+    one: list[NDArray[Any]] = [np.zeros(3), np.array([1, 2], np.float32)]
+    other: list[NDArray[Any]] = [np.zeros(3), np.array([1, 2.5], np.float32)]
     assert largest_difference(one, one) == 0
     assert largest_difference(one, other) == 0.5
     assert largest_difference(one, one[:1]) == np.inf
