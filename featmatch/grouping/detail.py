@@ -24,6 +24,7 @@ from featmatch.geometry.maps import Matrix, project
 from featmatch.geometry.regions import polygon_area, shared_region
 from featmatch.native.agreement import smooth
 from featmatch.proof.agreement import gaussian
+from featmatch.proof.alignment import best_move
 from featmatch.system.opencv import without_ipp
 
 _opencv: Any = cv2  # its type stubs differ from release to release
@@ -220,13 +221,10 @@ def _corrected(window: NDArray[np.float32], coarse: NDArray[np.uint8], way: Matr
     taper = np.outer(np.hanning(side), np.hanning(side))
     with without_ipp():
         (x, y), _ = _opencv.phaseCorrelate(blurred.astype(np.float64), other.astype(np.float64), taper)
-    until = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)
-    try:
-        start = np.array([[1, 0, x], [0, 1, y]], np.float32)
-        _, move = _opencv.findTransformECC(blurred, other, start, cv2.MOTION_AFFINE, until, None, 1)
-    except cv2.error:  # it does not converge
+    move = best_move(blurred, other, np.ones_like(other), shift=(x, y), most_steps=30, enough=1e-4)
+    if move is None:
         return None
-    way = product(way, np.vstack([move, [0, 0, 1]]))
+    way = product(way, move)
     return np.asarray(way / way[2, 2], np.float64)
 
 

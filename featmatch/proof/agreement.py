@@ -22,6 +22,8 @@ _SMALLEST_PX = 12  # a region with a side below this is not compared
 _WINDOW_PX = 3.0  # sigma of the Gaussian window in which mean and contrast are made equal
 _NOISE = 3.0  # grey levels; contrast well below this counts as none
 _ENOUGH_WINDOWS = 18.0  # with contrast; in fewer, one edge or corner agrees with any other
+_A_LITTLE = np.array([0.5, 0.25], np.float32)  # one side of a blur's kernel, before the alignment
+_WHOLE = 0.95  # of the mask, blurred likewise
 _LN2 = 0.6931471805599453
 _FARTHEST = 0.2  # that the alignment may move a corner, as a share of the region's longer side
 
@@ -163,7 +165,8 @@ def _normalised(pictures: Iterable[NDArray[np.float32]], mask: NDArray[np.float3
 
 def _aligned(frame: _Frame, laid: _Laid) -> _Frame | None:
     """Move the reference by a small affine map to where it correlates best; None where there is no such map."""
-    move = best_move(laid.query, laid.reference, laid.mask)
+    query, reference, mask = (smooth(one, _A_LITTLE) for one in laid)
+    move = best_move(query, reference, (mask > _WHOLE).astype(np.float32))
     if move is None:
         return None
     height, width = frame.query.shape
