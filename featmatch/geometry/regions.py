@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.geometry.exact import power
 from featmatch.geometry.maps import Matrix
 
 _GRID = 6  # cells along each side of a region
@@ -28,7 +29,7 @@ def shared_region(
     low, high_x, high_y = -0.5, width - 0.5, height - 0.5
     polygon = _rectangle(query_size)
     for half_plane in (w, x - low * w, high_x * w - x, y - low * w, high_y * w - y):
-        sides = polygon @ half_plane[:2] + half_plane[2]
+        sides = polygon[:, 0] * half_plane[0] + polygon[:, 1] * half_plane[1] + half_plane[2]
         kept: list[NDArray[np.float64]] = []
         for start, end, a, b in zip(polygon, np.roll(polygon, -1, axis=0), sides, np.roll(sides, -1), strict=True):
             if a >= 0:
@@ -51,7 +52,7 @@ def polygon_area(polygon: NDArray[np.float64]) -> float:
     6.0
     """
     x, y = polygon[:, 0], polygon[:, 1]
-    return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
+    return float(abs((x * np.roll(y, -1) - y * np.roll(x, -1)).sum()) / 2)
 
 
 def evenness(inliers: NDArray[np.float64], features: NDArray[np.float64], region: NDArray[np.float64]) -> float:
@@ -80,7 +81,7 @@ def evenness(inliers: NDArray[np.float64], features: NDArray[np.float64], region
         return np.asarray(rows * _GRID + columns)
 
     shares = np.bincount(cells(inside), minlength=_GRID**2) / len(inside)
-    expected = 1 - (1 - shares) ** len(inliers)
+    expected = 1 - power(1 - shares, len(inliers))
     held = np.zeros(_GRID**2)
     held[cells(inliers)] = 1
     within = np.zeros((_GRID, _GRID), bool)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.features.symmetry import Variant
+from featmatch.geometry.exact import inverse
 from featmatch.geometry.homography import Fit, fit_homography
 from featmatch.geometry.maps import Matrix
 from featmatch.geometry.matches import GeometryOptions, TentativeMatches
@@ -204,7 +205,7 @@ def _pair(image: StoredImage, other: StoredImage, found: _Found, looks: StoredLo
     proof = proof_of_fit(found.fit, found.matches, found.variant, image.features, looks.size(other.id))
     relation = proof.relation
     there = repeated(image.features, other.features, proof.homography, geometry, negative=relation.negative)
-    back_home = np.asarray(np.linalg.inv(proof.homography), np.float64)
+    back_home = inverse(proof.homography)
     back = repeated(other.features, image.features, back_home, geometry, negative=relation.negative)
     evenly = evenness(proof.reference_points, other.features.keypoints.astype(np.float64), proof.reference_region)
     is_whole = min(there.covered, back.covered) >= WHOLE

@@ -123,15 +123,24 @@ class _Decoded:
         target = min(max(long_side, shortest_px), longest_px) / long_side
         width, height = (max(1, round(side * target)) for side in self.size)
         if (width, height) != self.grey.size:
-            import cv2
-
-            interpolation = cv2.INTER_AREA if width < self.grey.width else cv2.INTER_CUBIC
-            pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=interpolation), np.uint8)
+            pixels = _resized(pixels, (width, height))
         return GreyImage(
             pixels, self.width, self.height,
             self.scale_x * self.grey.width / width, self.scale_y * self.grey.height / height,
             self.offset_x, self.offset_y, None if self.points is None else np.array(self.points), self.damaged,
         )  # fmt: skip
+
+
+def _resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """(H, W) uint8 to a width and height, px."""
+    import cv2
+    import numpy as np
+
+    from featmatch.system.opencv import without_ipp
+
+    interpolation = cv2.INTER_AREA if size[0] < pixels.shape[1] else cv2.INTER_CUBIC
+    with without_ipp():
+        return np.asarray(cv2.resize(pixels, size, interpolation=interpolation), np.uint8)
 
 
 def load_grey(

@@ -31,6 +31,9 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "featmatch_sift_doubled": (_I64, [_I64, _I64]),
     "featmatch_sift_kept": (_I64, [_I64, _I64, _I64]),
     "featmatch_sift_detect": (_I64, [*_PICTURE, _F32, _F32, _POINTER, _I64]),
+    "featmatch_smooth": (_I64, [_POINTER, _I64, _I64, _POINTER, _I64, _POINTER, _POINTER, _POINTER]),
+    "featmatch_lay_over": (_I64, [_POINTER, _I64, _I64, _POINTER, _I64, _I64, _POINTER, _POINTER]),
+    "featmatch_align_sums": (_I64, [*[_POINTER] * 5, _I64, _I64, _POINTER, _POINTER]),
     "featmatch_sift_describe": (_I64, [*_PICTURE, _POINTER, _I64, _POINTER, _POINTER, _I64]),
 }
 
@@ -42,11 +45,17 @@ def library() -> ctypes.CDLL:
         MissingFeatureError: they are not built, or not for this machine.
         UsageError: ``FEATMATCH_CPU`` is none of ``LEVELS``, or one that this processor has not.
     """
-    best = _loaded("baseline").featmatch_best_level()
+    best = _best_level()
     level = os.environ.get("FEATMATCH_CPU") or LEVELS[best]
     if level not in LEVELS[: best + 1]:
         raise UsageError(f"FEATMATCH_CPU is {level!r:.40}; here it may be one of {', '.join(LEVELS[: best + 1])}")
     return _loaded(level)
+
+
+@functools.cache
+def _best_level() -> int:
+    """A virtual machine takes longer to say than most kernels run."""
+    return int(_loaded("baseline").featmatch_best_level())
 
 
 @functools.cache

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from featmatch.features.extraction import Features
 from featmatch.features.symmetry import Variant
+from featmatch.geometry.exact import inverse, product
 from featmatch.geometry.homography import Fit
 from featmatch.geometry.maps import Matrix, mirror_matrix
 from featmatch.geometry.matches import TentativeMatches
@@ -83,7 +84,7 @@ class Proof:
         found = pixel_agreement(
             query.pixels,
             reference.pixels,
-            np.linalg.inv(reference.original_from_working) @ self.homography @ query.original_from_working,
+            product(inverse(reference.original_from_working), self.homography, query.original_from_working),
             negative=self.relation.negative,
         )
         if found is None:
@@ -122,7 +123,7 @@ def proof_of_fit(
     query_size = (query.width, query.height)
     reference_from_query, query_points = fit.reference_from_query, matches.query[fit.inliers].copy()
     if variant.mirrored:
-        reference_from_query = reference_from_query @ mirror_matrix(query.width)
+        reference_from_query = product(reference_from_query, mirror_matrix(query.width))
         query_points[:, 0] = query.width - 1 - query_points[:, 0]
     shared = shared_part(reference_from_query, query_size, reference_size)
     even = evenness(query_points, query.keypoints.astype(np.float64), shared.query_region)
