@@ -38,7 +38,7 @@ __all__ = [
     "prepare_metadata_for_build_wheel",
 ]
 
-_SOURCES = ["featmatch/native/sift.c", "featmatch/native/agreement.c", "featmatch/native/cpu.c"]
+_SOURCES = [f"featmatch/native/{name}.c" for name in ("sift", "agreement", "postings", "cpu")]
 
 # Nothing here may change a result: no fused or reordered sums. The last two let loops with comparisons and roots become
 # vectors; no kernel looks at errno or at floating-point exceptions.
@@ -48,7 +48,8 @@ _FLAGS += ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 _LEVELS: dict[str, list[str]] = {"baseline": []}
 if platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32:
     _LEVELS["avx2"] = ["-mavx2"]
-    _LEVELS["avx512"] = ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mprefer-vector-width=512"]
+    _LEVELS["avx512"] = [f"-mavx512{kind}" for kind in ("f", "dq", "bw", "vl", "vnni", "vpopcntdq")]
+    _LEVELS["avx512"] += ["-mprefer-vector-width=512"]
 
 
 def get_requires_for_build_wheel(config_settings: Any = None) -> list[str]:

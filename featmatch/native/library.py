@@ -35,6 +35,9 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "featmatch_lay_over": (_I64, [_POINTER, _I64, _I64, _POINTER, _I64, _I64, _POINTER, _POINTER]),
     "featmatch_align_sums": (_I64, [*[_POINTER] * 5, _I64, _I64, _POINTER, _POINTER]),
     "featmatch_sift_describe": (_I64, [*_PICTURE, _POINTER, _I64, _POINTER, _POINTER, _I64]),
+    "featmatch_scan": (_I64, [_POINTER, _POINTER, _POINTER, _I64, _POINTER, _I64]),
+    "featmatch_best": (_I64, [_POINTER, _POINTER, _I64, _POINTER, _I64, _POINTER, _I64, _POINTER, _I64]),
+    "featmatch_hits": (_I64, [_POINTER, _POINTER, _I64, _POINTER, _I64, _POINTER, _I64, _POINTER]),
 }
 
 
