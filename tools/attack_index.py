@@ -25,7 +25,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from featmatch import Vocabulary
-from featmatch.search import scanning
 from featmatch.words import nearest
 from tools.attacks import ATTACKS
 from tools.small_index import draw_pictures, index_in_this_process, settle, small_index, small_vocabulary
@@ -185,7 +184,7 @@ def _be_command(arguments: Sequence[str], folder: Path, output: Path, compiled: 
         os.dup2(handle, 2)
         sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
         if compiled:
-            scanning._WORTH_COMPILING = nearest._WORTH_COMPILING = 0
+            nearest._WORTH_COMPILING = 0
         from featmatch import cli
 
         sys.argv = ["featmatch", *arguments]

@@ -55,7 +55,8 @@ if sys.platform != "win32":
 LEVELS: dict[str, list[str]] = {"baseline": []}
 if platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32:
     LEVELS["avx2"] = ["-mavx2"]
-    LEVELS["avx512"] = ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mprefer-vector-width=512"]
+    LEVELS["avx512"] = [f"-mavx512{kind}" for kind in ("f", "dq", "bw", "vl", "vnni", "vpopcntdq")]
+    LEVELS["avx512"] += ["-mprefer-vector-width=512"]
 
 
 def get_requires_for_build_wheel(config_settings: Any = None) -> list[str]:

@@ -56,7 +56,7 @@ def weigh(
     tolerance = options.tolerance * max(reference_size)
     area = reference_size[0] * reference_size[1]
     chance = np.pi * tolerance**2 / area * (2 * options.angle_deg / 360) * min(2 * options.octaves / _OCTAVES, 1)
-    tentative = len(np.unique(matches.query_rows))
+    tentative = len(distinct(matches.query_rows))
     clarity = float(weights.mean()) if len(weights) else 0.0
     return Significance(effective, clarity, _meaningfulness(effective, tentative, chance))
 
@@ -75,7 +75,7 @@ def _meaningfulness(effective: int, tentative: int, chance: float) -> float:
 
 def _rivals(matches: TentativeMatches, rows: NDArray[np.intp]) -> NDArray[np.int64]:
     """For chosen rows: how many distinct matches the query's feature has, or the reference's, whichever has more."""
-    pairs = np.unique(matches.query_rows << _ROW_BITS | matches.reference_rows)
+    pairs = distinct(matches.query_rows << _ROW_BITS | matches.reference_rows)
     return np.maximum(
         _times(matches.query_rows[rows], pairs >> _ROW_BITS),
         _times(matches.reference_rows[rows], pairs & ((1 << _ROW_BITS) - 1)),
@@ -84,8 +84,18 @@ def _rivals(matches: TentativeMatches, rows: NDArray[np.intp]) -> NDArray[np.int
 
 def _times(values: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.int64]:
     """How often each of (N,) values occurs among others, where each occurs."""
-    distinct, counts = np.unique(among, return_counts=True)
-    return np.asarray(counts[np.searchsorted(distinct, values)])
+    known, counts = np.unique(among, return_counts=True)
+    return np.asarray(counts[np.searchsorted(known, values)])
+
+
+def distinct(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Whole numbers (N,) in order, each once. ``np.unique`` of values alone first imports masked arrays, for 30 ms.
+
+    >>> distinct(np.array([4, 2, 4])).tolist()
+    [2, 4]
+    """
+    ordered = np.sort(values)
+    return np.asarray(ordered[np.diff(ordered, prepend=ordered[:1] - 1) != 0])
 
 
 def _effective(points: NDArray[np.float64], weights: NDArray[np.float64], size: tuple[int, int], grid: int) -> int:

@@ -33,6 +33,9 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "featmatch_sift_kept": (_I64, [_I64, _I64, _I64]),
     "featmatch_sift_detect": (_I64, [*_PICTURE, _F32, _F32, _POINTER, _I64]),
     "featmatch_sift_describe": (_I64, [*_PICTURE, _POINTER, _I64, _POINTER, _POINTER, _I64]),
+    "featmatch_scan": (_I64, [_POINTER, _POINTER, _POINTER, _I64, _POINTER, _I64]),
+    "featmatch_best": (_I64, [_POINTER, _POINTER, _I64, _POINTER, _I64, _POINTER, _I64, _POINTER, _I64]),
+    "featmatch_hits": (_I64, [_POINTER, _POINTER, _I64, _POINTER, _I64, _POINTER, _I64, _POINTER]),
 }
 
 

@@ -19,8 +19,8 @@ from featmatch.errors import UsageError
 from featmatch.features.extraction import Features
 from featmatch.features.symmetry import Variant
 from featmatch.geometry.matches import Keypoints, TentativeMatches
+from featmatch.native.postings import PostingLists, QueryEntries, best, hits_of, postings_of, scan
 from featmatch.search.crowding import MOST_OF_WORD, first_of_each, thinned
-from featmatch.search.scanning import PostingLists, QueryEntries, best, hits_of, postings_of, scan
 from featmatch.store.postings import restored
 from featmatch.store.segment import Segment
 from featmatch.words.vocabulary import Vocabulary

@@ -15,10 +15,9 @@ import numba
 import numpy as np
 import pytest
 
-from featmatch.search import kernels as search_kernels
 from featmatch.words import kernels as words_kernels
 
-PACKAGE = Path(search_kernels.__file__ or "").parents[1]
+PACKAGE = Path(words_kernels.__file__ or "").parents[1]
 
 KERNELS = """
 from featmatch.system.compiled import compiled
@@ -39,6 +38,17 @@ import numpy as np
 from kernels_of_mine import total
 from pairs import Pair
 print(total(Pair(tens=np.array([3]), ones=np.array([5]))), sum(total.stats.cache_hits.values()))
+"""
+
+GROWN = """
+import numpy as np
+from featmatch.system.compiled import compiled
+
+@compiled
+def _grown(column, capacity):
+    larger = np.empty(capacity, column.dtype)
+    larger[: len(column)] = column
+    return larger
 """
 
 PAIRS = """
@@ -82,7 +92,7 @@ def test_machine_code_is_made_anew_when_the_fields_of_a_tuple_change_places(fold
     assert told(folder) == "315 0"
 
 
-@pytest.mark.parametrize("module", [search_kernels, words_kernels], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [words_kernels], ids=lambda module: module.__name__)
 def test_a_file_of_kernels_has_all_that_they_are_compiled_from(module: ModuleType) -> None:
     """Or else machine code would be kept that does not do what another file says by now."""
     tree = ast.parse(Path(module.__file__ or "").read_text())
@@ -103,7 +113,7 @@ def test_all_kernels_are_in_files_of_kernels() -> None:
         for file in PACKAGE.rglob("*.py")
         if any(line.startswith(("import numba", "from numba")) for line in file.read_text("utf-8").splitlines())
     }
-    assert importing == {"search/kernels.py", "words/kernels.py", "system/compiled.py"}
+    assert importing == {"words/kernels.py", "system/compiled.py"}
 
 
 def test_nowhere_to_keep_machine_code_costs_time_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +122,7 @@ def test_nowhere_to_keep_machine_code_costs_time_only(tmp_path: Path, monkeypatc
         monkeypatch.setenv(name, str(tmp_path / "__pycache__" / "below"))
     module = loaded_anew(tmp_path)
     assert module._grown._cache.cache_path is None
-    assert search_kernels._grown._cache.cache_path is not None
+    assert words_kernels.nearest_words._cache.cache_path is not None
     assert module._grown(np.arange(3), 5)[:3].tolist() == [0, 1, 2]
 
 
@@ -135,7 +145,8 @@ def test_a_folder_of_machine_code_that_fails_later_costs_time_only(
 
 
 def loaded_anew(folder: Path) -> ModuleType:
-    source = shutil.copy(search_kernels.__file__ or "", folder / "kernels.py")
+    source = folder / "kernels.py"
+    source.write_text(GROWN)
     spec = importlib.util.spec_from_file_location("kernels_of_nowhere", source)
     assert spec is not None
     assert spec.loader is not None
