@@ -34,3 +34,9 @@ EXPORTED int32_t featmatch_best_level(void) {
 #else
 EXPORTED int32_t featmatch_best_level(void) { return 0; }
 #endif
+
+/* A checksum of the sources, which the build gives: what is loaded from a working tree may be older. */
+#if !defined(FEATMATCH_BUILT_FROM)
+#define FEATMATCH_BUILT_FROM 0
+#endif
+EXPORTED int64_t featmatch_built_from(void) { return FEATMATCH_BUILT_FROM; }

@@ -10,6 +10,7 @@ import ctypes
 import functools
 import os
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ _I64, _F32, _POINTER = ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
 _PICTURE = [_POINTER, _I64, _I64, _I64, _POINTER, _I64]  # pixels, height, width, most_floats, workspace, its floats
 _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "featmatch_best_level": (ctypes.c_int32, []),
+    "featmatch_built_from": (_I64, []),
     "featmatch_sift_workspace": (_I64, [_I64, _I64, _I64]),
     "featmatch_sift_doubled": (_I64, [_I64, _I64]),
     "featmatch_sift_kept": (_I64, [_I64, _I64, _I64]),
@@ -42,29 +44,37 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
 
 
 def library() -> ctypes.CDLL:
-    """The kernels at the level of ``FEATMATCH_CPU``, or else at the best that this processor has.
+    """The kernels at the level of ``FEATMATCH_CPU``, or else at the best there is here.
 
     Raises:
-        MissingFeatureError: they are not built, or not for this machine.
-        UsageError: ``FEATMATCH_CPU`` is none of ``LEVELS``, or one that this processor has not.
+        MissingFeatureError: they are not built, not for this machine, or from other sources than those beside them.
+        UsageError: ``FEATMATCH_CPU`` is none of ``levels()``.
     """
-    best = _best_level()
-    level = os.environ.get("FEATMATCH_CPU") or LEVELS[best]
-    if level not in LEVELS[: best + 1]:
-        raise UsageError(f"FEATMATCH_CPU is {level!r:.40}; here it may be one of {', '.join(LEVELS[: best + 1])}")
+    level = os.environ.get("FEATMATCH_CPU") or levels()[-1]
+    if level not in levels():
+        raise UsageError(f"FEATMATCH_CPU is {level!r:.40}; here it may be one of {', '.join(levels())}")
     return _loaded(level)
 
 
 @functools.cache
-def _best_level() -> int:
-    """A virtual machine takes longer to say than most kernels run."""
-    return int(_loaded("baseline").featmatch_best_level())
+def levels() -> tuple[str, ...]:
+    """Those of ``LEVELS`` that this processor has, and for which the kernels are built: an old compiler may lack some.
+
+    Raises:
+        MissingFeatureError: as ``library`` does.
+    """
+    best = _loaded("baseline").featmatch_best_level()
+    return tuple(level for level in LEVELS[: best + 1] if level == "baseline" or _path(level).exists())
+
+
+def _path(level: str) -> Path:
+    return _FOLDER / f"kernels_{level}{_SUFFIX}"
 
 
 @functools.cache
 def _loaded(level: str) -> ctypes.CDLL:
     try:
-        kernels = ctypes.CDLL(str(_FOLDER / f"kernels_{level}{_SUFFIX}"))
+        kernels = ctypes.CDLL(str(_path(level)))
         for name, (result, arguments) in _SIGNATURES.items():
             function = getattr(kernels, name)
             function.restype, function.argtypes = result, arguments
@@ -72,6 +82,9 @@ def _loaded(level: str) -> ctypes.CDLL:
         raise MissingFeatureError(
             f"featmatch's kernels are not built for this machine; install it anew: {error}"
         ) from error
+    sources = sorted(_FOLDER.glob("*.c"))  # in a working tree only
+    if sources and kernels.featmatch_built_from() != zlib.crc32(b"".join(path.read_bytes() for path in sources)):
+        raise MissingFeatureError("featmatch's kernels are older than their sources; install it anew: pip install -e .")
     return kernels
 
 

@@ -6,19 +6,13 @@ from numpy.typing import NDArray
 
 from featmatch.errors import UsageError
 from featmatch.native.agreement import alignment_sums, laid_over, smooth
-from featmatch.native.library import LEVELS, library
 
 Picture = NDArray[np.float32]
 
 TAPS = np.array([0.4, 0.2, 0.07, 0.03], np.float32)
 
 
-@pytest.fixture(params=LEVELS, autouse=True)
-def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param not in LEVELS[: library().featmatch_best_level() + 1]:
-        pytest.skip("this processor has it not")
-    monkeypatch.setenv("FEATMATCH_CPU", request.param)
-    return str(request.param)
+pytestmark = pytest.mark.usefixtures("level")  # each test at each of them
 
 
 def noise(height: int, width: int, seed: int = 0) -> Picture:

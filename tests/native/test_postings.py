@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from featmatch.errors import StoreError, UsageError
-from featmatch.native.library import LEVELS, library
+from featmatch.native.library import library
 from featmatch.native.postings import (
     _LISTS,
     _SCORED,
@@ -28,13 +28,7 @@ from featmatch.native.postings import (
 from tests.native import postings_twin as twin
 from tests.native.scans import SCANS, Scan, made, one_list
 
-
-@pytest.fixture(params=LEVELS, autouse=True)
-def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param not in LEVELS[: library().featmatch_best_level() + 1]:
-        pytest.skip("this processor has it not")
-    monkeypatch.setenv("FEATMATCH_CPU", request.param)
-    return str(request.param)
+pytestmark = pytest.mark.usefixtures("level")  # each test at each of them
 
 
 @pytest.mark.parametrize("name", SCANS)

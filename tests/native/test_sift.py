@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from featmatch.errors import UsageError
-from featmatch.native.library import LEVELS, library
+from featmatch.native.library import library
 from featmatch.native.sift import FEATURE, KEYPOINT, MOST_FLOATS, SiftFeatures, _Pyramid, sift
 from tests.native import twin
 
@@ -21,14 +21,6 @@ Grey = NDArray[np.uint8]
 
 ALL = 100_000  # features: more than any picture here has
 KEPT, STREAMED = MOST_FLOATS, 0  # how much of the pyramid stays in memory
-
-
-@pytest.fixture(params=LEVELS)
-def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param not in LEVELS[: library().featmatch_best_level() + 1]:
-        pytest.skip("this processor has it not")
-    monkeypatch.setenv("FEATMATCH_CPU", request.param)
-    return str(request.param)
 
 
 @pytest.fixture(scope="session")
