@@ -26,7 +26,6 @@ from pathlib import Path
 
 from featmatch import Vocabulary
 from featmatch.search import scanning
-from featmatch.words import nearest
 from tools.attacks import ATTACKS
 from tools.small_index import draw_pictures, index_in_this_process, settle, small_index, small_vocabulary
 
@@ -111,7 +110,6 @@ class Siege:
             index.explain("pictures/002.png", "pictures/001.png")
         finally:
             os.chdir(before)
-        _compile(index.vocabulary)
 
     def run(self, attacks: Iterable[str], commands: Iterable[str]) -> None:
         """Try these attacks with these commands, and keep what did not hold."""
@@ -185,7 +183,7 @@ def _be_command(arguments: Sequence[str], folder: Path, output: Path, compiled: 
         os.dup2(handle, 2)
         sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
         if compiled:
-            scanning._WORTH_COMPILING = nearest._WORTH_COMPILING = 0
+            scanning._WORTH_COMPILING = 0
         from featmatch import cli
 
         sys.argv = ["featmatch", *arguments]
@@ -198,13 +196,6 @@ def _be_command(arguments: Sequence[str], folder: Path, output: Path, compiled: 
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
-
-
-def _compile(vocabulary: Vocabulary) -> None:
-    """Load the compiled code once, before anything is forked."""
-    nearest._searched = nearest._WORTH_COMPILING
-    vocabulary.nearest(vocabulary.words[:3], 3)
-    nearest._searched = 0
 
 
 def _make_victim(victim: Path) -> None:

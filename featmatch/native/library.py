@@ -25,12 +25,20 @@ _SUFFIX = ".dll" if sys.platform == "win32" else ".so"
 
 _I64, _F32, _POINTER = ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
 _PICTURE = [_POINTER, _I64, _I64, _I64, _POINTER, _I64]  # pixels, height, width, most_floats, workspace, its floats
+_COMPARED = [_POINTER, _F32, _POINTER, _I64]  # centres, unit, descriptors, their number
 _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "featmatch_best_level": (ctypes.c_int32, []),
     "featmatch_sift_workspace": (_I64, [_I64, _I64, _I64]),
     "featmatch_sift_kept": (_I64, [_I64, _I64, _I64]),
     "featmatch_sift_detect": (_I64, [*_PICTURE, _F32, _F32, _POINTER, _I64]),
     "featmatch_sift_describe": (_I64, [*_PICTURE, _POINTER, _I64, _POINTER, _POINTER, _I64]),
+    "featmatch_words_pack": (_I64, [_POINTER, _POINTER, _I64]),
+    "featmatch_words_probe": (_I64, [*_COMPARED, _I64, _POINTER]),
+    "featmatch_words_nearest": (
+        _I64,
+        [*_COMPARED, _POINTER, _I64, _POINTER, _I64, _POINTER, _I64, _I64, _POINTER],
+    ),
+    "featmatch_words_sign": (_I64, [*_COMPARED, _POINTER, _I64, _POINTER, _I64, _POINTER, _I64, _POINTER]),
 }
 
 

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 from featmatch.search import kernels as search_kernels
-from featmatch.words import kernels as words_kernels
 
 PACKAGE = Path(search_kernels.__file__ or "").parents[1]
 
@@ -82,10 +81,9 @@ def test_machine_code_is_made_anew_when_the_fields_of_a_tuple_change_places(fold
     assert told(folder) == "315 0"
 
 
-@pytest.mark.parametrize("module", [search_kernels, words_kernels], ids=lambda module: module.__name__)
-def test_a_file_of_kernels_has_all_that_they_are_compiled_from(module: ModuleType) -> None:
+def test_a_file_of_kernels_has_all_that_they_are_compiled_from() -> None:
     """Or else machine code would be kept that does not do what another file says by now."""
-    tree = ast.parse(Path(module.__file__ or "").read_text())
+    tree = ast.parse(Path(search_kernels.__file__ or "").read_text())
     imported = {
         f"{node.module}.{alias.name}"
         for node in ast.walk(tree)
@@ -103,7 +101,7 @@ def test_all_kernels_are_in_files_of_kernels() -> None:
         for file in PACKAGE.rglob("*.py")
         if any(line.startswith(("import numba", "from numba")) for line in file.read_text("utf-8").splitlines())
     }
-    assert importing == {"search/kernels.py", "words/kernels.py", "system/compiled.py"}
+    assert importing == {"search/kernels.py", "system/compiled.py"}
 
 
 def test_nowhere_to_keep_machine_code_costs_time_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
