@@ -38,7 +38,7 @@ __all__ = [
     "prepare_metadata_for_build_wheel",
 ]
 
-_SOURCES = [f"featmatch/native/{name}.c" for name in ("sift", "postings", "cpu")]
+_SOURCES = [f"featmatch/native/{name}.c" for name in ("cpu", "sift", "words", "postings")]
 
 # Nothing here may change a result: no fused or reordered sums. The last two let loops with comparisons and roots become
 # vectors; no kernel looks at errno or at floating-point exceptions.
