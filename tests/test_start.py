@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tools.small_index import draw_pictures
 
-HEAVY = ("cv2", "numba", "scipy", "matplotlib", "joblib", "sqlite3", "PIL")
+HEAVY = ("cv2", "scipy", "matplotlib", "joblib", "sqlite3", "PIL")
 
 
 def loaded(arguments: Sequence[str], heavy: Sequence[str]) -> str:

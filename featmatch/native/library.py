@@ -26,6 +26,7 @@ _SUFFIX = ".dll" if sys.platform == "win32" else ".so"
 
 _I64, _F32, _POINTER = ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
 _PICTURE = [_POINTER, _I64, _I64, _I64, _POINTER, _I64]  # pixels, height, width, most_floats, workspace, its floats
+_COMPARED = [_POINTER, _F32, _POINTER, _I64]  # centres, unit, descriptors, their number
 _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "featmatch_best_level": (ctypes.c_int32, []),
     "featmatch_built_from": (_I64, []),
@@ -40,6 +41,13 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "featmatch_scan": (_I64, [_POINTER, _POINTER, _POINTER, _I64, _POINTER, _I64]),
     "featmatch_best": (_I64, [_POINTER, _POINTER, _I64, _POINTER, _I64, _POINTER, _I64, _POINTER, _I64]),
     "featmatch_hits": (_I64, [_POINTER, _POINTER, _I64, _POINTER, _I64, _POINTER, _I64, _POINTER]),
+    "featmatch_words_pack": (_I64, [_POINTER, _POINTER, _I64]),
+    "featmatch_words_probe": (_I64, [*_COMPARED, _I64, _POINTER]),
+    "featmatch_words_nearest": (
+        _I64,
+        [*_COMPARED, _POINTER, _I64, _POINTER, _I64, _POINTER, _I64, _I64, _POINTER],
+    ),
+    "featmatch_words_sign": (_I64, [*_COMPARED, _POINTER, _I64, _POINTER, _I64, _POINTER, _I64, _POINTER]),
 }
 
 

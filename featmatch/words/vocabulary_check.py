@@ -27,7 +27,7 @@ ARRAYS = {
     "flann_tree": ("u1", 1),
 }
 
-# With these a batch of descriptors takes at most some 300 MB.
+# With these, words packed for a search take at most some 300 MB more than the words.
 _MOST_WORDS = 1 << 22  # all forms counted, as are cells
 _MOST_CELLS = 1 << 14
 _MOST_OF_CELL = 1 << 14  # base words
