@@ -146,10 +146,10 @@ class BuildKernels(build_ext):
         print(shlex.join(command), flush=True)
         try:
             subprocess.run(command, check=True)
-        except (OSError, subprocess.CalledProcessError) as error:
+        except (OSError, subprocess.CalledProcessError):
             raise CompileError(
-                f"the C compiler does not build featmatch's kernels: {error}. The variable CC names another; where it "
-                "is not set, and there is no compiler that works, one is taken from the package index."
+                f"the C compiler {command[0]} does not build featmatch's kernels. The variable CC names another; "
+                "where it is not set, and there is no compiler that works, one is taken from the package index."
             ) from None
 
 

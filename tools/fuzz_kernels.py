@@ -21,14 +21,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from featmatch.native import library as libraries
-from tools import build_backend, kernel_inputs
+from tools import build_backend
 from tools.build_backend import FLAGS, LEVELS, SOURCES
-from tools.kernel_inputs import GENERATORS, Case
+from tools.kernel_cases import Case, Random
+from tools.postings_inputs import postings_case
+from tools.sift_inputs import drawn_pictures, photographs, picture_case, sift_case
+
+# For each module of kernels, what makes a case. New ones go to the end: an input is known by its number.
+GENERATORS: dict[str, Callable[[Random], Case]] = {"sift": sift_case, "postings": postings_case}
 
 SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 _ROOT = Path(__file__).parents[1]
@@ -160,6 +167,11 @@ def wrappers() -> str:
     return "\n".join([*declared, f"enum {{ KERNELS = {len(rows)} }};", table, *rows, "};\n"])
 
 
+def case_of(module: str, number: int) -> Case:
+    """The case of that number: the same each time, on every machine."""
+    return GENERATORS[module](np.random.default_rng((list(GENERATORS).index(module), number)))
+
+
 def compare(programs: Sequence[Program], names: Sequence[str], cases: Sequence[Case]) -> list[str]:
     """What went wrong, in words: a process that ended, or other answers than the first program's."""
     problems: list[str] = []
@@ -239,13 +251,13 @@ def main() -> int:
 def _batches(arguments: argparse.Namespace) -> Iterator[tuple[list[str], list[Case]]]:
     """Names and cases, so many at a time."""
     if arguments.inputs >= _BATCH or arguments.photos:
-        pictures = [*kernel_inputs.drawn_pictures(), *kernel_inputs.photographs(arguments.photos)]
+        pictures = [*drawn_pictures(), *photographs(arguments.photos)]
         for number, picture in enumerate(pictures):
-            yield [f"picture {number}"], [kernel_inputs.picture_case(picture)]
+            yield [f"picture {number}"], [picture_case(picture)]
     for module in arguments.kernels:
         for first in range(arguments.first, arguments.first + arguments.inputs, _BATCH):
             numbers = range(first, min(first + _BATCH, arguments.first + arguments.inputs))
-            yield [f"{module} {number}" for number in numbers], [kernel_inputs.case_of(module, n) for n in numbers]
+            yield [f"{module} {number}" for number in numbers], [case_of(module, n) for n in numbers]
 
 
 if __name__ == "__main__":

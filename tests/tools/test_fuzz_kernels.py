@@ -13,9 +13,10 @@ import pytest
 pytest.importorskip("setuptools.command.bdist_wheel")
 
 from featmatch.native import library as libraries
-from tools import fuzz_kernels, kernel_inputs
-from tools.fuzz_kernels import Build, CannotBuildError, Program, builds, compare, usual_builds
-from tools.kernel_inputs import GENERATORS, SCRATCH, WRITTEN, Case
+from tools import fuzz_kernels, kernel_cases
+from tools.fuzz_kernels import GENERATORS, Build, CannotBuildError, Program, builds, case_of, compare, usual_builds
+from tools.kernel_cases import SCRATCH, WRITTEN, Case
+from tools.sift_inputs import drawn_pictures, picture_case
 
 LEVELS = [name for name in usual_builds() if name in libraries.LEVELS]
 BEST, SANITIZED = LEVELS[-1], f"sanitized-{LEVELS[-1]}"
@@ -38,7 +39,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 def cases(module: str, first: int, count: int) -> tuple[list[str], list[Case]]:
     numbers = range(first, first + count)
-    return [f"{module} {number}" for number in numbers], [kernel_inputs.case_of(module, number) for number in numbers]
+    return [f"{module} {number}" for number in numbers], [case_of(module, number) for number in numbers]
 
 
 @pytest.mark.parametrize("module", GENERATORS)
@@ -51,7 +52,7 @@ def test_all_builds_answer_alike(built: Built, module: str, other: str) -> None:
 
 @pytest.mark.parametrize("other", [*LEVELS, "arm64"])
 def test_all_builds_find_the_same_in_pictures(built: Built, other: str) -> None:
-    inputs = [kernel_inputs.picture_case(one[:150, :200].copy()) for one in kernel_inputs.drawn_pictures()]
+    inputs = [picture_case(one[:150, :200].copy()) for one in drawn_pictures()]
     assert compare([built(BEST), built(other)], [str(n) for n in range(len(inputs))], inputs) == []
     assert sum(answer[0] for answer in built(BEST).answers(inputs)[0]) > 500
 
@@ -98,7 +99,7 @@ def faulty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Cas
     source.write_text(FAULTY)
     signature = (i64, [i64, pointer, i64, pointer, f32])
     monkeypatch.setattr(libraries, "_SIGNATURES", {"featmatch_faulty": signature})
-    monkeypatch.setattr(kernel_inputs, "FUNCTIONS", ("featmatch_faulty",))
+    monkeypatch.setattr(kernel_cases, "FUNCTIONS", ("featmatch_faulty",))
     monkeypatch.setattr(fuzz_kernels, "SOURCES", [str(source)])
 
     def case(what: int) -> Case:
@@ -145,7 +146,7 @@ def test_memory_is_handed_over_as_it_is_said() -> None:
         4,
         SCRATCH,
         1,
-        kernel_inputs.FUNCTIONS.index("featmatch_sift_kept"),
+        kernel_cases.FUNCTIONS.index("featmatch_sift_kept"),
         3,
         5,
         -1,

@@ -1,121 +1,35 @@
-"""Inputs for the kernels: mostly small, often odd, now and then what no caller should hand over.
-
-One function for each kernel module, which makes a case: buffers, and calls that share them. A kernel refuses what is
-wrong, by a negative number, or works on it without harm. ``tests/tools/test_fuzz_kernels.py`` wants each kernel called.
-"""
+"""Inputs for the kernels of SIFT: small pictures, keypoints of all kinds, and whole pictures."""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.images.folders import image_files
 from featmatch.images.pixels import load_grey
-from featmatch.native import library as libraries
+from featmatch.native.library import library
 from featmatch.native.sift import CONTRAST, EDGE, FEATURE, KEYPOINT, MOST_FLOATS, _Pyramid
+from tools.kernel_cases import ODD_FLOATS, ODD_WHOLES, Case, Random, maybe_odd, one_in
 
 Grey: TypeAlias = NDArray[np.uint8]
-Random: TypeAlias = np.random.Generator
-
-GIVEN, WRITTEN, SCRATCH = range(3)  # as kernel_driver.c has them
-FUNCTIONS = tuple(libraries._SIGNATURES)  # a kernel's number is its place
 
 _LAYERS, _BORDER, _SMALLEST = 3, 5, 24  # as sift.c has them
-_ODD_FLOATS = (np.nan, np.inf, -np.inf, 0.0, -0.0, -1.0, 1e-42, 1e9, -1e9, 3e38)
-_ODD_WHOLES = (-(1 << 63), -(1 << 31), -1, 0, 1, 1 << 30, (1 << 31) - 1, 1 << 31, (1 << 63) - 1)
-
-
-@dataclass(frozen=True)
-class Buffer:
-    """Memory that is handed to kernels: its place among the buffers of a case."""
-
-    number: int
-
-
-@dataclass
-class Case:
-    """Calls of kernels, one after the other, until one refuses.
-
-    Attributes:
-        packed: the buffers, as kernel_driver.c reads them.
-        buffers: how many.
-        calls: likewise.
-        called: names of the kernels.
-    """
-
-    packed: list[bytes] = field(default_factory=list)
-    buffers: int = 0
-    calls: list[bytes] = field(default_factory=list)
-    called: list[str] = field(default_factory=list)
-
-    def given(self, array: NDArray[Any]) -> Buffer:
-        """What a kernel reads, or goes on with."""
-        return self._buffer(array.nbytes, GIVEN, array.tobytes())
-
-    def written(self, size: int) -> Buffer:
-        """What a kernel writes results to, bytes; they are compared."""
-        return self._buffer(size, WRITTEN)
-
-    def scratch(self, size: int) -> Buffer:
-        """Memory to work in, bytes; what is left in it means nothing."""
-        return self._buffer(size, SCRATCH)
-
-    def call(self, name: str, *arguments: Buffer | int | float) -> None:
-        """A kernel with its arguments; whole numbers and floats are told apart by their type."""
-        words = [_word(one) for one in arguments]
-        self.called.append(name)
-        self.calls.append(struct.pack(f"<{2 + len(words)}q", FUNCTIONS.index(name), len(words), *words))
-
-    def message(self) -> bytes:
-        """All of it, as kernel_driver.c reads it."""
-        counts = struct.pack("<q", self.buffers), struct.pack("<q", len(self.calls))
-        return b"".join([counts[0], *self.packed, counts[1], *self.calls])
-
-    def _buffer(self, size: int, kind: int, content: bytes = b"") -> Buffer:
-        self.packed.append(struct.pack("<qq", size, kind) + content)
-        self.buffers += 1
-        return Buffer(self.buffers - 1)
-
-
-def _word(argument: Buffer | int | float) -> int:
-    if isinstance(argument, Buffer):
-        return argument.number
-    if isinstance(argument, float):
-        return int(np.float32(argument).view(np.int32))
-    return int(argument)
-
-
-def one_in(random: Random, count: int) -> bool:
-    """Once in so many times."""
-    return bool(random.random() * count < 1)
-
-
-def maybe_odd(random: Random, value: int, chance: int = 40) -> int:
-    """A whole number, and once in ``chance`` times one that is next to it or out of all bounds."""
-    if not one_in(random, chance):
-        return value
-    return value + int(random.integers(-2, 3)) if one_in(random, 2) else int(random.choice(_ODD_WHOLES))
-
-
-# --------------------------------------------------------------------- SIFT
 
 
 def sift_case(random: Random) -> Case:
     """Detection in a small picture, and descriptors of keypoints, most of them true or possible."""
     pixels = _pixels(random)
-    most_floats = int(random.choice([0, MOST_FLOATS, random.integers(1 << 20), random.choice(_ODD_WHOLES)]))
-    floats = libraries.library().featmatch_sift_workspace(*pixels.shape, most_floats)
+    most_floats = int(random.choice([0, MOST_FLOATS, random.integers(1 << 20), random.choice(ODD_WHOLES)]))
+    floats = library().featmatch_sift_workspace(*pixels.shape, most_floats)
     if one_in(random, 40):
         floats += int(random.choice([-floats, -1, 1, 1000]))
     contrast, edge = CONTRAST, EDGE
     if one_in(random, 20):
-        contrast, edge = (float(random.choice([*_ODD_FLOATS, 0.0001, 0.1])) for _ in range(2))
+        contrast, edge = (float(random.choice([*ODD_FLOATS, 0.0001, 0.1])) for _ in range(2))
     keypoints = _keypoints(random, pixels, most_floats)
     capacity = int(random.integers(0, 100)) if one_in(random, 4) else 4 * len(keypoints)
     return _sift_calls(random, pixels, keypoints, (most_floats, floats, contrast, edge, capacity))
@@ -212,18 +126,15 @@ def _damaged(random: Random, keypoints: NDArray[np.void]) -> NDArray[np.void]:
             raw = damaged.view(np.uint8)
             raw[random.integers(len(raw), size=2)] = random.integers(256, size=2)
         case 1 if damaged.dtype[name].kind == "f":
-            damaged[name][row] = random.choice(_ODD_FLOATS)
+            damaged[name][row] = random.choice(ODD_FLOATS)
         case _:
             damaged[name][row] += random.integers(-6, 7)
     return damaged
 
 
-# ----------------------------------------------------------- whole pictures
-
-
 def picture_case(pixels: Grey) -> Case:
     """All keypoints of a picture, and their descriptors: the pyramid kept, and streamed."""
-    floats = libraries.library().featmatch_sift_workspace(*pixels.shape, MOST_FLOATS)
+    floats = library().featmatch_sift_workspace(*pixels.shape, MOST_FLOATS)
     pyramid = _Pyramid(pixels, MOST_FLOATS)
     keypoints = pyramid.detect()
     case = Case()
@@ -255,14 +166,3 @@ def drawn_pictures() -> list[Grey]:
 def photographs(paths: Sequence[Path]) -> list[Grey]:
     """The user's own, none larger than 1000 px."""
     return [load_grey(path, longest_px=1000).pixels for path in image_files([str(path) for path in paths])]
-
-
-# ------------------------------------------------------------------ choices
-
-# A generator of inputs for each kernel module. New ones go to the end: an input is known by its number.
-GENERATORS: dict[str, Callable[[Random], Case]] = {"sift": sift_case}
-
-
-def case_of(module: str, number: int) -> Case:
-    """The case of that number: the same each time, on every machine."""
-    return GENERATORS[module](np.random.default_rng((list(GENERATORS).index(module), number)))
