@@ -33,9 +33,10 @@ from tools.build_backend import FLAGS, LEVELS, SOURCES
 from tools.kernel_cases import Case, Random
 from tools.postings_inputs import postings_case
 from tools.sift_inputs import drawn_pictures, photographs, picture_case, sift_case
+from tools.words_inputs import words_case
 
 # For each module of kernels, what makes a case. New ones go to the end: an input is known by its number.
-GENERATORS: dict[str, Callable[[Random], Case]] = {"sift": sift_case, "postings": postings_case}
+GENERATORS: dict[str, Callable[[Random], Case]] = {"sift": sift_case, "postings": postings_case, "words": words_case}
 
 SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 _ROOT = Path(__file__).parents[1]
