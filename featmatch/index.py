@@ -20,6 +20,7 @@ from featmatch.search.explaining import explain
 from featmatch.search.explanation import Explanation
 from featmatch.search.many import SearchOptions, look_up, look_up_each
 from featmatch.search.matches import Matches
+from featmatch.search.region import QueryRegion, RegionSource
 from featmatch.search.verdicts import judge
 from featmatch.search.voting import VotingOptions
 from featmatch.store.compaction import compact, merge_due
@@ -160,6 +161,7 @@ class Index(Reader):
         match: str | None = None,
         voting: VotingOptions | None = None,
         geometry: GeometryOptions | None = None,
+        region: RegionSource | None = None,
         timeout: float = 60.0,
         max_pixels: int = MAX_PIXELS,
     ) -> Matches:
@@ -172,6 +174,8 @@ class Index(Reader):
             match: look only among images that fit these words, as ``images`` does.
             voting: how candidates are found.
             geometry: what counts as agreement.
+            region: the part of the image that alone is looked up, by its features: (x, y, width, height) or the corners
+                [(x, y), ...] of a polygon, px of the image as displayed. Answers stay in the px of the whole image.
             timeout: seconds that decoding one file may take: the image, or one that it is compared with.
             max_pixels: of such a file; a larger one is refused.
 
@@ -182,11 +186,11 @@ class Index(Reader):
 
         Raises:
             ImageError: the image cannot be read; its ``status`` says why.
-            UsageError: an argument cannot be meant, or there is no word in ``match``.
+            UsageError: an argument cannot be meant, there is no word in ``match``, or the region lies outside.
             MissingFeatureError: as ``images``.
         """
-        decoding = DecodingOptions(timeout, max_pixels)
-        return look_up(self, image, SearchOptions(limit, unproven, match, voting, geometry, decoding))
+        decoding, part = DecodingOptions(timeout, max_pixels), QueryRegion.of(region)
+        return look_up(self, image, SearchOptions(limit, unproven, match, voting, geometry, decoding, part))
 
     def query_many(
         self,

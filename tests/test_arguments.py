@@ -49,6 +49,7 @@ CALLS: list[tuple[str, str, tuple[Any, ...]]] = [
     ("index.remove", "names", NO_PATHS), ("index.images", "match", (*NO_TEXT, "", "!")),
     ("index.path_of", "name", (3, None, b"a.png", ["a.png"])),
     ("index.query", "image", NO_IMAGE), ("index.query", "limit", NO_COUNT), ("index.query", "match", (*NO_TEXT, "")),
+    ("index.query", "region", ("0123", 3, [], [1, 2, 3], (0, 0, 0, 5), (0, 0, None, 5), [[1, 2], [3, 4]], {"x": 1})),
     ("index.query", "voting", NO_OPTIONS), ("index.query", "geometry", NO_OPTIONS),
     ("index.query_many", "images", (*NO_PATHS[:5], [None], [3], [["abc"]], np.zeros((9, 9), np.uint8))),
     ("index.query_many", "jobs", NO_JOBS), ("index.query_many", "limit", NO_COUNT),

@@ -55,6 +55,21 @@ def polygon_area(polygon: NDArray[np.float64]) -> float:
     return float(abs((x * np.roll(y, -1) - y * np.roll(x, -1)).sum()) / 2)
 
 
+def is_inside(points: NDArray[np.float64], polygon: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of (N, 2) points lie inside an (M, 2) polygon, by the even-odd rule: (N,) bool.
+
+    >>> is_inside(np.array([[1.0, 1], [3, 1]]), np.array([[0.0, 0], [2, 0], [2, 2], [0, 2]])).tolist()
+    [True, False]
+    """
+    inside = np.zeros(len(points), bool)
+    x, y = points.T
+    for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+        if y0 != y1:
+            spans = (y0 > y) != (y1 > y)
+            inside ^= spans & (x < x0 + (y - y0) * ((x1 - x0) / (y1 - y0)))
+    return inside
+
+
 def evenness(inliers: NDArray[np.float64], features: NDArray[np.float64], region: NDArray[np.float64]) -> float:
     """How evenly inliers lie among the features of a region: 1 if anywhere, near 0 if all in one spot.
 

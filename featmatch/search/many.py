@@ -21,6 +21,7 @@ from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions, file_of
 from featmatch.images.pixels import GreyImage, ImageSource
 from featmatch.search.matches import Matches
+from featmatch.search.region import QueryRegion
 from featmatch.search.stages import Search
 from featmatch.search.voting import VotingOptions
 from featmatch.store.catalog import Stamp
@@ -42,6 +43,7 @@ class SearchOptions:
     voting: VotingOptions | None = None
     geometry: GeometryOptions | None = None
     decoding: DecodingOptions = USUAL
+    region: QueryRegion | None = None
 
     def __post_init__(self) -> None:
         check_number(self.limit, "limit", 1)
@@ -49,7 +51,10 @@ class SearchOptions:
 
     def search_in(self, reader: Reader) -> Search:
         """The search of one picture; raises as ``Search.of``."""
-        return Search.of(reader, match=self.match, voting=self.voting, geometry=self.geometry, decoding=self.decoding)
+        return Search.of(
+            reader, match=self.match, voting=self.voting, geometry=self.geometry, decoding=self.decoding,
+            region=self.region,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

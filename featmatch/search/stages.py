@@ -17,6 +17,7 @@ from featmatch.images.pixels import GreyImage, ImageSource, load_each, load_grey
 from featmatch.proof.proof import FEWEST_FEATURES
 from featmatch.search.matches import FoundImage, Matches, named
 from featmatch.search.pictures import Pictures
+from featmatch.search.region import QueryRegion
 from featmatch.search.timing import StageClock
 from featmatch.search.verdicts import verdicts_of
 from featmatch.search.verification import compare_pixels, verify_candidates
@@ -34,12 +35,12 @@ class Query:
     Attributes:
         grey: the picture.
         variants: its features under each ``Variant``; none, where they are too few to prove anything.
-        whole: how it looks as a whole.
+        whole: how it looks as a whole; None, where a part of it alone is looked up.
     """
 
     grey: GreyImage
     variants: Sequence[Features]
-    whole: WholePicture
+    whole: WholePicture | None
 
     @property
     def features(self) -> Features:
@@ -49,7 +50,7 @@ class Query:
     @property
     def enough(self) -> bool:
         """Whether the picture has enough detail for a proof, by its features or as a whole."""
-        return len(self.features) > 0 or self.whole.detail >= LEAST_DETAIL
+        return len(self.features) > 0 or (self.whole is not None and self.whole.detail >= LEAST_DETAIL)
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Search:
         decoding: what decoding one file may cost.
         match: words that the names of images must have to be found; None: all are.
         among: numbers of the only images that are to be found; None: all.
+        region: the part of the picture that alone is looked up, by its features; None: all of it.
         clock: times the stages.
     """
 
@@ -78,6 +80,7 @@ class Search:
     decoding: DecodingOptions = USUAL
     match: str | None = None
     among: Sequence[int] | None = None
+    region: QueryRegion | None = None
     clock: StageClock = dataclasses.field(default_factory=StageClock)
 
     @classmethod
@@ -89,6 +92,7 @@ class Search:
         voting: VotingOptions | None = None,
         geometry: GeometryOptions | None = None,
         decoding: DecodingOptions = USUAL,
+        region: QueryRegion | None = None,
     ) -> Search:
         """A search in the newest state of an index that its reader has seen.
 
@@ -98,6 +102,7 @@ class Search:
             voting: how candidates are found.
             geometry: what counts as agreement.
             decoding: what decoding one file may cost.
+            region: the part of the picture that alone is looked up; None: all of it.
 
         Raises:
             UsageError: there is no word in ``match``, or the options are of another kind.
@@ -108,7 +113,7 @@ class Search:
         pictures = Pictures(snapshot.catalog, reader.whereabouts.places(snapshot.catalog), decoding)
         return cls(
             snapshot, reader.vocabulary, reader.options, voting or VotingOptions(), geometry or GeometryOptions(),
-            pictures, decoding, match, among,
+            pictures, decoding, match, among, region,
         )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -149,12 +154,20 @@ class Search:
         return load_each(images, longest_px=longest_px, shortest_px=shortest_px, colours=True, decoding=self.decoding)
 
     def read(self, image: ImageSource | GreyImage) -> Query:
-        """Decode a picture, where that is still to be done, and find its features."""
+        """Decode a picture, where that is still to be done, and find its features, or those of its region.
+
+        Raises:
+            UsageError: the region lies outside the picture.
+        """
         grey = image if isinstance(image, GreyImage) else self.load(image)
         features = extract_grey(grey, self.options)
+        if self.region is not None:
+            self.region.check(grey)
+            features = self.region.features_of(features)
         if len(features) < FEWEST_FEATURES:
             features = features[:0]
-        query = Query(grey, list(variants_of(features, grey, self.options)), whole_picture(grey))
+        whole = whole_picture(grey) if self.region is None else None
+        query = Query(grey, list(variants_of(features, grey, self.options)), whole)
         self.clock.ended("features")
         return query
 
@@ -187,8 +200,13 @@ class Search:
         """Verify candidates by geometry, add images that look the same as a whole, and compare pixels; best first."""
         by_geometry = verify_candidates(candidates, query.features, self.geometry)
         segments, removed = tuple(self.snapshot.segments.values()), self.snapshot.removed
-        alike = whole_candidates(query.whole, query.grey, len(query.features), segments, removed, self.among)
+        alike = (
+            whole_candidates(query.whole, query.grey, len(query.features), segments, removed, self.among)
+            if query.whole is not None
+            else []
+        )
         self.clock.ended("verification")
-        by_features, as_whole = (compare_pixels(some, query.grey, self.pictures.of) for some in (by_geometry, alike))
+        grey = query.grey if self.region is None else self.region.cut_from(query.grey)
+        by_features, as_whole = (compare_pixels(some, grey, self.pictures.of) for some in (by_geometry, alike))
         self.clock.ended("pixels")
         return preferred(by_features, as_whole)
