@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,7 +20,7 @@ from featmatch.geometry.matches import TentativeMatches
 from featmatch.geometry.regions import evenness
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.agreement import pixel_agreement
-from featmatch.proof.probability import Evidence, FeatureEvidence, probability_of
+from featmatch.proof.probability import Evidence, FeatureEvidence, ToldEvidence, probability_of
 from featmatch.proof.relation import Relation, relation_at, shared_part
 
 # Pictures with fewer features than these cannot be proven by them.
@@ -67,7 +68,8 @@ class Proof:
     @property
     def probability(self) -> float:
         """That one is a copy of the other, in whole or in part; 0 to 1."""
-        return probability_of(self.score)
+        evidence = self.evidence
+        return evidence.probability if isinstance(evidence, ToldEvidence) else probability_of(self.score)
 
     @property
     def proven(self) -> bool:
@@ -106,6 +108,33 @@ class Proof:
             "query_overlap": round(self.query_overlap, 4),
             "reference_overlap": round(self.reference_overlap, 4),
         }
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Proof:
+        """The proof of a match object: with all that the JSON output tells, and so without points.
+
+        Args:
+            told: as ``Match.to_dict`` makes it; what else is in it is passed over.
+
+        Raises:
+            KeyError: something is missing.
+            ValueError: something is of another kind.
+            TypeError: likewise.
+        """
+        nowhere = np.empty((0, 2))
+        return cls(
+            evidence=ToldEvidence(float(told["score"]), float(told["probability"]), told["agreement"]),
+            inliers=int(told["inliers"]),
+            relation=Relation.from_dict(told["relation"]),
+            homography=np.array(told["homography"], np.float64).reshape(3, 3),
+            query_region=np.array(told["query_region"], np.float64).reshape(-1, 2),
+            reference_region=np.array(told["reference_region"], np.float64).reshape(-1, 2),
+            query_overlap=float(told["query_overlap"]),
+            reference_overlap=float(told["reference_overlap"]),
+            reference_size=(int(told["width"]), int(told["height"])),
+            query_points=nowhere,
+            reference_points=nowhere,
+        )
 
 
 def proof_of_fit(

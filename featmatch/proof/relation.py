@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -65,6 +66,11 @@ class Relation:
             "mirrored": self.mirrored,
             "negative": self.negative,
         }
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Relation:
+        """The relation of such an object; what else is in it is passed over."""
+        return cls(**{name: told[name] for name in ("kind", "rotation_deg", "scale", "mirrored", "negative")})
 
 
 @dataclass(frozen=True, eq=False)

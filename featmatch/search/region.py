@@ -75,6 +75,10 @@ class QueryRegion:
         if (high <= -0.5).any() or low[0] >= grey.width - 0.5 or low[1] >= grey.height - 0.5:
             raise UsageError(f"the region lies outside the picture of {grey.width} x {grey.height} px")
 
+    def mirrored(self, width: int) -> QueryRegion:
+        """The same region of the mirrored picture, which has this width, px."""
+        return QueryRegion(tuple((width - 1 - x, y) for x, y in self.corners))
+
     def features_of(self, features: Features) -> Features:
         """The features of a picture that lie within."""
         rows = np.flatnonzero(is_inside(features.keypoints.astype(np.float64), self.polygon))
@@ -87,7 +91,7 @@ class QueryRegion:
         )
 
     def cut_from(self, grey: GreyImage) -> GreyImage:
-        """The rectangle around the region, which alone is compared with other pictures."""
+        """The rectangle around the region: features are taken from it alone, and it is compared with other pictures."""
         scales, offsets = np.array([grey.scale_x, grey.scale_y]), np.array([grey.offset_x, grey.offset_y])
         edges = (self.polygon + 0.5 - offsets) / scales
         sides = np.array(grey.pixels.shape[::-1])

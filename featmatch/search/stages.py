@@ -10,7 +10,7 @@ from featmatch.arguments import check_kind
 from featmatch.errors import ImageError
 from featmatch.features.extraction import FeatureOptions, Features, extract_grey
 from featmatch.features.looks import LEAST_DETAIL, WholePicture, whole_picture
-from featmatch.features.symmetry import variants_of
+from featmatch.features.symmetry import Variant, variants_of
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import GreyImage, ImageSource, load_each, load_grey
@@ -160,16 +160,26 @@ class Search:
             UsageError: the region lies outside the picture.
         """
         grey = image if isinstance(image, GreyImage) else self.load(image)
-        features = extract_grey(grey, self.options)
-        if self.region is not None:
-            self.region.check(grey)
-            features = self.region.features_of(features)
-        if len(features) < FEWEST_FEATURES:
-            features = features[:0]
         whole = whole_picture(grey) if self.region is None else None
-        query = Query(grey, list(variants_of(features, grey, self.options)), whole)
+        query = Query(grey, self._variants(grey), whole)
         self.clock.ended("features")
         return query
+
+    def _variants(self, grey: GreyImage) -> list[Features]:
+        """The features under each ``Variant``: of the picture, or of the region, of which more are found alone."""
+        region, part = self.region, grey
+        if region is not None:
+            region.check(grey)
+            part = region.cut_from(grey)
+        features = extract_grey(part, self.options)
+        features = features if region is None else region.features_of(features)
+        if len(features) < FEWEST_FEATURES:
+            features = features[:0]
+        found = list(variants_of(features, part, self.options))
+        if region is None:
+            return found
+        regions = {False: region, True: region.mirrored(grey.width)}
+        return [regions[variant.mirrored].features_of(one) for variant, one in zip(Variant, found, strict=True)]
 
     def words(self, query: Query) -> QueryWords:
         """Find the visual words of all variants."""

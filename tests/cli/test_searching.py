@@ -15,9 +15,10 @@ from tests.cli.conftest import Run
 MATCH_KEYS = {
     "id", "name", "probability", "score", "inliers", "agreement", "relation", "homography",
     "query_region", "reference_region", "query_overlap", "reference_overlap", "verdict",
-    "damaged",
+    "damaged", "width", "height",
 }  # fmt: skip
 RELATION_KEYS = {"kind", "rotation_deg", "scale", "mirrored", "negative"}
+IN_CSV = (MATCH_KEYS | RELATION_KEYS) - {"relation", "width", "height"}
 
 
 @pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
@@ -140,7 +141,7 @@ def test_query_csv_parses_back(run: Run, index: Path, pictures: dict[str, Path])
     assert [row["query"] for row in rows] == [str(path) for path in images]
     assert [row["status"] for row in rows] == ["ok", "not_found", "ok"]
     match = lines[0]["matches"][0]
-    assert set(rows[0]) == {"query", "status", "query_damaged"} | (MATCH_KEYS - {"relation"}) | RELATION_KEYS
+    assert set(rows[0]) == {"query", "status", "query_damaged", *IN_CSV}
     assert rows[0]["name"] == match["name"]
     assert float(rows[0]["score"]) == match["score"]
     assert float(rows[0]["rotation_deg"]) == match["relation"]["rotation_deg"]

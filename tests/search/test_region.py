@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featmatch import Index, UsageError, Vocabulary
-from featmatch.features.extraction import Features
+from featmatch.features.extraction import FeatureOptions, Features
+from featmatch.features.symmetry import Variant
 from featmatch.images.pixels import GreyImage, load_grey
 from featmatch.search.region import QueryRegion
+from featmatch.search.stages import Search
 from tools.small_index import draw_pictures, small_index
 
 
@@ -103,3 +106,37 @@ def test_the_part_that_is_cut_lies_where_it_lay() -> None:
     corner = part.original_from_working @ [0, 0, 1]
     np.testing.assert_allclose(corner, grey.original_from_working @ [20, 10, 1])
     assert (part.width, part.height) == (200, 100)
+
+
+def test_a_region_has_as_many_features_as_if_it_were_alone(index: Index) -> None:
+    collage, middle = halves(index)
+    options = dataclasses.replace(index.options, features=40, features_at_longest=40)
+    search = dataclasses.replace(
+        Search.of(index, region=QueryRegion.of((0, 0, middle, collage.shape[0]))), options=options
+    )
+    within = search.read(collage).features
+    assert len(within) == 40
+    all_of_it = dataclasses.replace(search, region=None).read(collage).features
+    assert (all_of_it.keypoints[:, 0] < middle).sum() < 35
+
+
+@pytest.mark.parametrize("detector", ["sift", "akaze"])
+@pytest.mark.parametrize("variant", list(Variant))
+def test_each_variant_of_a_region_lies_within_it(index: Index, detector: str, variant: Variant) -> None:
+    collage, _ = halves(index)
+    height, width = collage.shape
+    triangle = [[0, 0], [width // 2, 0], [0, height]]
+    search = Search.of(index, region=QueryRegion.of(triangle))
+    search = dataclasses.replace(search, options=FeatureOptions(detector))
+    found = search.read(collage).variants[variant]
+    assert len(found) > 5
+    x = width - 1 - found.keypoints[:, 0] if variant.mirrored else found.keypoints[:, 0]
+    assert (x / (width // 2) + found.keypoints[:, 1] / height <= 1.01).all()
+    assert found.width == width
+
+
+def test_a_mirrored_region_is_found(index: Index) -> None:
+    collage, middle = halves(index)
+    turned = np.ascontiguousarray(collage[:, ::-1])
+    (match,) = index.query(turned, region=(0, 0, turned.shape[1] - middle, turned.shape[0]))
+    assert (match.name, match.relation.mirrored) == ("001.png", True)
