@@ -30,6 +30,7 @@ from featmatch.words.vocabulary import Vocabulary
 from tools import bench_sift
 
 _OPTIONS = FeatureOptions()
+_DETECTORS = ("sift", "opencv-sift")
 _STAGES = ("read, turn, scale", "features", "words", "postings, SHA-256")
 
 
@@ -91,24 +92,35 @@ def stage_times(file: str, vocabulary: Vocabulary) -> NDArray[np.float64]:
 
 
 def print_adding(files: list[str], folder: Path, repeats: int) -> None:
-    """Photos a second with one and two processes, and what the parent itself does of it."""
-    print(f"| `add` of {len(files)} photos | photos/s | parent, ms of CPU a photo |\n| --- | ---: | ---: |")
+    """Photos a second with one and two processes, by our SIFT and by OpenCV's in turn, and what the parent does of it."""
+    heads = ("`sift`, photos/s", "`opencv-sift`, photos/s", "times as fast", "parent, ms of CPU a photo")
+    print(f"| `add` of {len(files)} photos | {' | '.join(heads)} |")
+    print(f"| --- | {' | '.join(['---:'] * len(heads))} |")
     for jobs in (1, 2):
-        rates, shares = [], []
-        for number in range(max(repeats // 2, 1)):
-            index = Index.open(folder / f"index-{jobs}-{number}", create=True)
-            index.add(files[: 12 * jobs], jobs=jobs)  # its processes are there, and have loaded what they need
-            began, cpu = time.perf_counter(), time.process_time()
-            added = len(index.add(files, jobs=jobs).added)
-            rates.append(added / (time.perf_counter() - began))
-            shares.append(1000 * (time.process_time() - cpu) / added)
-        print(f"| {jobs} process{'es' if jobs > 1 else ''} | {np.median(rates):.1f} | {np.median(shares):.2f} |")
+        runs = np.array(
+            [
+                [added(files, folder / f"{detector}-{jobs}-{number}", detector, jobs) for detector in _DETECTORS]
+                for number in range(max(repeats // 2, 1))
+            ]
+        )  # (repeats, detectors, rate and share)
+        own, opencvs = np.median(runs[:, :, 0], axis=0)
+        ratio, share = np.median(runs[:, 0, 0] / runs[:, 1, 0]), np.median(runs[:, 0, 1])
+        print(f"| {jobs} process{'es' if jobs > 1 else ''} | {own:.1f} | {opencvs:.1f} | {ratio:.2f} | {share:.2f} |")
     print()
+
+
+def added(files: list[str], folder: Path, detector: str, jobs: int) -> tuple[float, float]:
+    """Photos a second that are added to a new index, and milliseconds of CPU that the parent takes for one."""
+    index = Index.open(folder, create=True, features=detector)
+    index.add(files[: 12 * jobs], jobs=jobs)  # its processes are there, and have loaded what they need
+    began, cpu = time.perf_counter(), time.process_time()
+    count = len(index.add(files, jobs=jobs).added)
+    return count / (time.perf_counter() - began), 1000 * (time.process_time() - cpu) / count
 
 
 def print_start(files: list[str], folder: Path, repeats: int) -> None:
     """Seconds of commands in processes of their own, their files in the system's cache."""
-    index = str(folder / "index-1-0")
+    index = str(folder / "sift-1-0")
     commands: dict[str, Iterable[str]] = {
         "featmatch --help": ["--help"],
         "featmatch verify A B": ["verify", files[0], files[0]],
