@@ -92,7 +92,7 @@ def stage_times(file: str, vocabulary: Vocabulary) -> NDArray[np.float64]:
 
 
 def print_adding(files: list[str], folder: Path, repeats: int) -> None:
-    """Photos a second with one and two processes, by our SIFT and by OpenCV's in turn, and what the parent does of it."""
+    """Photos a second with one and two processes, by our SIFT and OpenCV's in turn; and what the parent does of it."""
     heads = ("`sift`, photos/s", "`opencv-sift`, photos/s", "times as fast", "parent, ms of CPU a photo")
     print(f"| `add` of {len(files)} photos | {' | '.join(heads)} |")
     print(f"| --- | {' | '.join(['---:'] * len(heads))} |")
