@@ -112,7 +112,7 @@ def test_a_signal_ends_add_with_all_done_committed(
 # The command line, which says on standard output that so many queries are answered, and then waits for a line.
 ANSWERING = """
 import os, sys
-from featmatch.cli import results
+from featmatch.cli import searching
 
 left = int(sys.argv.pop(1))
 
@@ -123,7 +123,7 @@ def answer(query, matches):
         os.write(1, b"here\\n")
         sys.stdin.readline()
 
-results.print_matches_json = answer
+searching.print_matches_json = answer
 from featmatch.__main__ import main
 main()
 """
