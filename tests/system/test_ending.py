@@ -232,6 +232,8 @@ main()
         assert process.stdout.readline() == b"here\n"
         os.close(ours)  # from here on, to draw a bar is an error
         process.send_signal(signal.SIGHUP)
+        assert process.stdin is not None
+        process.stdin.close()  # it may have begun to wait for a line just before the signal came
         assert process.wait() == 129
     assert len(names(index)) == 5
 
