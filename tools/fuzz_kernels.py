@@ -29,6 +29,7 @@ import numpy as np
 
 from featmatch.native import library as libraries
 from tools import build_backend
+from tools.agreement_inputs import agreement_case
 from tools.build_backend import FLAGS, LEVELS, SOURCES
 from tools.kernel_cases import Case, Random
 from tools.postings_inputs import postings_case
@@ -36,9 +37,14 @@ from tools.sift_inputs import drawn_pictures, photographs, picture_case, sift_ca
 from tools.words_inputs import words_case
 
 # For each module of kernels, what makes a case. New ones go to the end: an input is known by its number.
-GENERATORS: dict[str, Callable[[Random], Case]] = {"sift": sift_case, "postings": postings_case, "words": words_case}
+GENERATORS: dict[str, Callable[[Random], Case]] = {
+    "sift": sift_case,
+    "postings": postings_case,
+    "words": words_case,
+    "agreement": agreement_case,
+}
 
-SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
 _ROOT = Path(__file__).parents[1]
 _BATCH = 1000  # inputs to one process, and how many may be lost with it
 _BATCH_S = 600

@@ -48,6 +48,7 @@ def _sift_calls(
     picture = (case.given(pixels), height, width, most_floats, case.scratch(4 * floats), floats)
     room = pixels.size // 8 + 8
     case.call("featmatch_sift_workspace", height, width, most_floats)
+    case.call("featmatch_sift_doubled", height, width)
     case.call("featmatch_sift_kept", height, width, most_floats)
     found = case.written(KEYPOINT.itemsize * room)
     case.call("featmatch_sift_detect", *picture, contrast, edge, found, room)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.native.words import _BLOCK, _GROUP, MOST_SIZE
-from tools.kernel_cases import ODD_WHOLES, Buffer, Case, Random, one_in
+from tools.kernel_cases import ODD_FLOATS, ODD_WHOLES, Buffer, Case, Random, one_in
 
 _SIGNATURE = 64  # bits
 
@@ -25,7 +25,7 @@ def words_case(random: Random) -> Case:
         case 0:
             cells = _centres(case, random, size, 1, int(random.integers(0, 100)))
             room = case.written(8 * number * count)
-            case.call("featmatch_words_probe", cells, _unit(random) * 2, descriptors, told, found, room)
+            case.call("featmatch_words_probe", cells, _unit(random, 2), descriptors, told, found, room)
         case 1:
             _look_for_words(case, random, size, (descriptors, told, number), (found, count))
         case 2:
@@ -39,8 +39,9 @@ def _bytes(random: Random, count: int, size: int) -> NDArray[np.uint8]:
     return random.integers(least, most, (count, size), np.uint8)
 
 
-def _unit(random: Random) -> float:
-    return float(random.choice([1, 255]))
+def _unit(random: Random, times: int = 1) -> float:
+    """What one step of a descriptor is in centres, so many times."""
+    return float(random.choice([1, 255]) * times if not one_in(random, 100) else random.choice([*ODD_FLOATS, 510.1]))
 
 
 def _centres(case: Case, random: Random, size: int, spans: int, count: int) -> Buffer:
@@ -88,7 +89,7 @@ def _look_for_words(
     looked = case.given(permutations), int(random.integers(-1, forms)) if one_in(random, 40) else forms
     places -= one_in(random, 40)
     room = case.written(8 * number * count)
-    arguments = (words, _unit(random) * 2, descriptors, told, *looked, case.given(probed), probes, workspace, places)
+    arguments = (words, _unit(random, 2), descriptors, told, *looked, case.given(probed), probes, workspace, places)
     case.call("featmatch_words_nearest", *arguments, found, room)
 
 

@@ -341,6 +341,11 @@ static int is_valid(const centres *c, int64_t forms) {
     return blocks == c->blocks;
 }
 
+/* What one step of a descriptor is in centres, or twice that: of at most 255, scores do not overflow a key. */
+enum { MOST_FACTOR = 2 * 255 };
+
+static int is_factor(float factor) { return factor > 0 && factor <= MOST_FACTOR; } /* nor what is not a number */
+
 /* Whether descriptors, found or to be found, may be so many. */
 static int are_valid(int64_t number, int64_t count) {
     return number >= 0 && number < INT32_MAX && count >= 1 && count < INT32_MAX;
@@ -374,7 +379,7 @@ EXPORTED int64_t featmatch_words_pack(const centres *c, const uint8_t *vectors, 
 /* The nearest of one span of cells: (number, count) into found, nearest first; -1, where there are too few. */
 EXPORTED int64_t featmatch_words_probe(const centres *cells, float factor, const uint8_t *descriptors, int64_t number,
                                        int64_t count, int64_t *found) {
-    if (!is_valid(cells, 1) || cells->spans != 1 || !are_valid(number, count)) return REFUSED;
+    if (!is_valid(cells, 1) || cells->spans != 1 || !is_factor(factor) || !are_valid(number, count)) return REFUSED;
     value values[TILE * MOST_SIZE];
     memset(values, 0, sizeof values); /* the last rows may be multiplied without being there */
     tile t = {.groups = groups_of(cells->size), .values = values};
@@ -418,7 +423,7 @@ EXPORTED int64_t featmatch_words_nearest(const centres *words, float factor, con
                                          int64_t probes, int64_t *workspace, int64_t places, int64_t count,
                                          int64_t *found) {
     if (forms < 1 || !is_valid(words, forms) || !are_valid(number, count) || !are_valid(number, probes)) return REFUSED;
-    if (!are_permutations(permutations, forms, words->size)) return REFUSED;
+    if (!is_factor(factor) || !are_permutations(permutations, forms, words->size)) return REFUSED;
     if (words->spans > KEY_STEP || places < number * probes + words->spans + 2) return REFUSED;
     int64_t *starts = workspace, *order = workspace + words->spans + 2;
     if (!sort_by_cell(probed, number * probes, forms, words->spans, starts, order)) return REFUSED;
@@ -475,7 +480,8 @@ EXPORTED int64_t featmatch_words_sign(const centres *projection, float unit, con
                                       const uint8_t *words, int64_t word_count, const float *signs, int64_t forms,
                                       const int32_t *ids, int64_t count, uint64_t *signatures) {
     if (!is_valid(projection, 1) || projection->spans != 1 || projection->offsets[1] != SIGNATURE) return REFUSED;
-    if (!are_valid(number, count) || forms < 1 || word_count < 0 || word_count > KEY_STEP / forms) return REFUSED;
+    if (!is_factor(unit) || !are_valid(number, count)) return REFUSED;
+    if (forms < 1 || word_count < 0 || word_count > KEY_STEP / forms) return REFUSED;
     for (int64_t n = 0; n < number * count; n++)
         if (ids[n] < 0 || ids[n] >= word_count * forms) return REFUSED;
     value values[TILE * MOST_SIZE];

@@ -75,7 +75,7 @@ def nearest_cells(cells: Centres, unit: int, descriptors: NDArray[np.uint8], cou
 
     Args:
         cells: in one span.
-        unit: what one step of a descriptor is in cells.
+        unit: what one step of a descriptor is in cells: 1 to 255.
         descriptors: (N, D) uint8.
         count: how many to find; at least 1.
 
@@ -102,7 +102,7 @@ def nearest_words(
 
     Args:
         words: a span for each cell.
-        unit: what one step of a descriptor is in words.
+        unit: what one step of a descriptor is in words: 1 to 255.
         descriptors: (N, D) uint8.
         permutations: (forms, D) int32, what makes each form of a descriptor, the plain one first.
         probed: (N, P) int64, cells as cell * forms + form, where form is that in which to compare the descriptor.
@@ -143,7 +143,7 @@ def signatures_of(
 
     Args:
         projection: (64, D) int8, each row more by 128, which makes it uint8.
-        unit: what one step of a descriptor is in words.
+        unit: what one step of a descriptor is in words: 1 to 255.
         descriptors: (N, D) uint8.
         words: (K, D) uint8, in their plain form.
         signs: (forms, 64) float32, 1 or -1: how a row sees each form of a word.
@@ -182,4 +182,4 @@ def _from_a_line(count: int) -> NDArray[np.uint8]:
 
 def _check(status: int) -> None:
     if status < 0:
-        raise UsageError("a number of a cell or word, or how many are to be found, is out of range")
+        raise UsageError("a unit, a number of a cell or word, or how many are to be found, is out of range")

@@ -246,6 +246,19 @@ def test_a_count_below_one_is_refused(count: int) -> None:
         nearest_words(centres, 1, descriptors, permutations_of(1, 8), np.zeros((3, 1), np.int64), count)
 
 
+@pytest.mark.parametrize("unit", [0, -1, 256, 10**9, 10**40])
+def test_a_unit_that_is_none_is_refused(unit: int) -> None:
+    """Infinity and what comes near to it would overflow the scores."""
+    centres, descriptors, probed = Centres(random_bytes(64, 8, 1)), random_bytes(3, 8, 2), np.zeros((3, 1), np.int64)
+    with pytest.raises(UsageError, match="out of range"):
+        nearest_cells(centres, unit, descriptors, 1)
+    with pytest.raises(UsageError, match="out of range"):
+        nearest_words(centres, unit, descriptors, permutations_of(1, 8), probed, 1)
+    ids, signs = np.zeros((3, 1), np.int32), np.ones((1, 64), np.float32)
+    with pytest.raises(UsageError, match="out of range"):
+        signatures_of(centres, 2 * unit, descriptors, random_bytes(9, 8, 3), signs, ids)
+
+
 def test_cells_are_one_span() -> None:
     with pytest.raises(UsageError, match="out of range"):
         nearest_cells(Centres(random_bytes(9, 8, 1), np.array([0, 4, 9])), 1, random_bytes(3, 8, 2), 1)
@@ -306,10 +319,10 @@ def test_the_kernel_believes_no_caller() -> None:
     workspace, found = np.empty(5 * 2 + 2 + 2, np.int64), np.empty((5, 1), np.int64)
     kernels = library()
 
-    def status(handed: Any, number: int = 5, places: int = len(workspace), forms: int = 2) -> int:
+    def status(handed: Any, number: int = 5, places: int = len(workspace), forms: int = 2, factor: float = 1) -> int:
         return int(
             kernels.featmatch_words_nearest(
-                *(ctypes.byref(handed), 1.0, descriptors.ctypes.data, number, permutations.ctypes.data, forms),
+                *(ctypes.byref(handed), factor, descriptors.ctypes.data, number, permutations.ctypes.data, forms),
                 *(probed.ctypes.data, 2, workspace.ctypes.data, places, 1, found.ctypes.data),
             )
         )
@@ -320,6 +333,8 @@ def test_the_kernel_believes_no_caller() -> None:
     assert status(centres.handed(), number=6) == -1
     assert status(centres.handed(), forms=0) == -1
     assert status(centres.handed(), forms=1 << 23) == -1  # more words than keys have room for
+    for factor in (np.nan, np.inf, -np.inf, 0, -1, 510.5, 1e9):
+        assert status(centres.handed(), factor=factor) == -1
     for name, value in [("size", 0), ("size", MOST_SIZE + 1), ("size", -8), ("spans", 0), ("spans", -1), ("blocks", 1)]:
         handed = centres.handed()
         setattr(handed, name, value)

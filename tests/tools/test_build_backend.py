@@ -5,9 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("setuptools.command.bdist_wheel")
-
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.dist import Distribution
 from setuptools.errors import CompileError

@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("setuptools.command.bdist_wheel")
-
 from featmatch.native import library as libraries
 from tools import fuzz_kernels, kernel_cases
 from tools.fuzz_kernels import GENERATORS, Build, CannotBuildError, Program, builds, case_of, compare, usual_builds
