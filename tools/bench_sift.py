@@ -106,8 +106,8 @@ def by_pycolmap() -> Finder:
     """VLFeat's SIFT in pycolmap, with upright normalisation left as it is."""
     import pycolmap
 
-    options = pycolmap.SiftExtractionOptions()
-    options.max_num_features, options.peak_threshold = _OPTIONS.features, 0.004 / 3
+    options = pycolmap.FeatureExtractionOptions()
+    options.sift.max_num_features, options.sift.peak_threshold = _OPTIONS.features, 0.004 / 3
     extractor = pycolmap.Sift(options=options, device=pycolmap.Device.cpu)
 
     def find(pixels: Grey) -> Any:
