@@ -1,6 +1,6 @@
 """Call the kernels with a great many inputs, built in every way that this machine can, and hold the answers together.
 
-    python -m tools.fuzz_kernels --inputs 1000000 --builds sanitized-avx512 avx512      about a quarter of an hour
+    python -m tools.fuzz_kernels --inputs 1000000 --builds sanitized-avx512 avx512      about 40 minutes
     python -m tools.fuzz_kernels --inputs 20000 --photos FOLDER --tests                 all builds
 
 A build is a small program (kernel_driver.c) with the kernels in it: at each instruction level, with address and
