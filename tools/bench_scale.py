@@ -22,7 +22,6 @@ import functools
 import hashlib
 import json
 import os
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -56,6 +55,7 @@ from featmatch.store.places import Naming
 from featmatch.store.segment import Segment
 from featmatch.store.writing import become_writer
 from featmatch.system.files import folder_bytes
+from tools.build_backend import own_compiler
 from tools.demo import bundled_photos
 from tools.small_index import memory_bytes
 from tools.synthetic_images import Material, as_indexed
@@ -309,9 +309,12 @@ uint64_t read_lists(const uint32_t *offsets, const uint32_t *images, const uint6
 @functools.cache
 def _reader() -> Any:
     """``read_lists``, compiled here: in NumPy, a call for each list would take longer than reading it."""
+    compiler = own_compiler()
+    if not compiler:
+        raise SystemExit("reading is measured by a loop in C: this needs a C compiler, as cc, gcc, clang or $CC")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "reading"
-        command = [*shlex.split(os.environ.get("CC", "cc")), "-O3", "-fPIC", "-shared", "-x", "c", "-", "-o", str(path)]
+        command = [*compiler, "-O3", "-fPIC", "-shared", "-x", "c", "-", "-o", str(path)]
         subprocess.run(command, input=_READ, text=True, check=True)
         return ctypes.CDLL(str(path)).read_lists
 

@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,13 +81,14 @@ def own_compiler() -> list[str]:
 
 
 def _takes(compiler: Sequence[str], flags: Sequence[str]) -> bool:
-    """Whether a compiler knows these flags, and the language and headers of the kernels."""
-    sources = [str(_ROOT / source) for source in SOURCES]
-    command = [*compiler, *FLAGS, *flags, "-fsyntax-only", *sources]
-    try:
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except OSError:
-        return False
+    """Whether a compiler knows these flags, and the language and headers of the kernels: words.c has most of them."""
+    with tempfile.TemporaryDirectory(prefix="featmatch-build-") as folder:
+        output = str(Path(folder, "words.o"))
+        command = [*compiler, *FLAGS, *flags, "-O0", "-c", str(_ROOT / "featmatch/native/words.c"), "-o", output]
+        try:
+            return subprocess.run(command, capture_output=True, check=False).returncode == 0
+        except OSError:
+            return False
 
 
 def _compiler_needed() -> list[str]:

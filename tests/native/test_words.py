@@ -11,19 +11,11 @@ from numpy.typing import NDArray
 
 from featmatch.errors import UsageError
 from featmatch.features.symmetry import SIFT_PERMUTATIONS
-from featmatch.native.library import LEVELS, library
+from featmatch.native.library import library
 from featmatch.native.words import MOST_SIZE, Centres, nearest_cells, nearest_words, signatures_of
 from tests.native import words_twin
 
 Bytes = NDArray[np.uint8]
-
-
-@pytest.fixture(params=LEVELS)
-def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param not in LEVELS[: library().featmatch_best_level() + 1]:
-        pytest.skip("this processor has it not")
-    monkeypatch.setenv("FEATMATCH_CPU", request.param)
-    return str(request.param)
 
 
 def random_bytes(count: int, size: int, seed: int, top: int = 256) -> Bytes:

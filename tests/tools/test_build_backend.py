@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib.util
 import platform
+import shutil
 import sys
 from pathlib import Path
 
@@ -86,6 +88,19 @@ def test_the_compiler_is_told_what_to_build(nothing_installed: Path, monkeypatch
     assert said[0] == "-g"
     assert {"-shared", "featmatch/native/sift.c", *build_backend.FLAGS} <= set(said)
     assert any(word.startswith("-DFEATMATCH_BUILT_FROM=") for word in said)
+
+
+@pytest.mark.parametrize("level", build_backend.LEVELS)
+def test_each_compiler_takes_each_level(level: str) -> None:
+    flags = build_backend.LEVELS[level]
+    compilers = [[path] for name in ("gcc", "clang") if (path := shutil.which(name))]
+    if importlib.util.find_spec("ziglang"):
+        compilers.append([sys.executable, "-m", "ziglang", "cc", "-target", build_backend.target()])
+    if not compilers:
+        pytest.skip("there is no C compiler here")
+    for compiler in compilers:
+        assert build_backend._takes(compiler, flags)
+        assert not build_backend._takes(compiler, [*flags, "-mno-such-instructions"])
 
 
 def test_a_level_that_the_compiler_does_not_know_is_left_out(
