@@ -1,3 +1,5 @@
 from setuptools import setup
 
-setup()
+from build_backend import BuildKernels, PlatformWheel, kernels
+
+setup(ext_modules=kernels(), cmdclass={"build_ext": BuildKernels, "bdist_wheel": PlatformWheel})

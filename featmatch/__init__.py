@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Each name is imported when it is first used: OpenCV, SciPy and numba take longer to import than most commands to run.
+# Each name is imported when it is first used: OpenCV and SciPy take longer to import than most commands to run.
 _HOMES = {
     "adding.batches": ("AddReport",),
     "adding.one_image": ("Failure",),

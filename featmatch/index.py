@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from featmatch.adding.batches import AddOptions, AddReport, Target, add_files
 from featmatch.adding.pruning import remove_vanished
-from featmatch.arguments import check_kind, check_number, check_run, checked_path, checked_paths
+from featmatch.arguments import check_kind, check_run, checked_path, checked_paths
 from featmatch.features.extraction import FeatureOptions, features_wanted
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.grouping.groups import Groups
@@ -18,8 +18,9 @@ from featmatch.images.formats import MAX_PIXELS
 from featmatch.images.pixels import ImageSource
 from featmatch.search.explaining import explain
 from featmatch.search.explanation import Explanation
+from featmatch.search.many import SearchOptions, look_up, look_up_each
 from featmatch.search.matches import Matches
-from featmatch.search.stages import Search
+from featmatch.search.region import QueryRegion, RegionSource
 from featmatch.search.verdicts import judge
 from featmatch.search.voting import VotingOptions
 from featmatch.store.compaction import compact, merge_due
@@ -41,7 +42,7 @@ class Index(Reader):
     >>> [(match.name, match.relation.kind, round(match.relation.rotation_deg)) for match in index.query("piece.jpg")]
     [('photos/coffee.jpg', 'crop', 17)]
     >>> index.explain("piece.jpg", "photos/chelsea.jpg").lost
-    'votes'
+    'geometry'
     >>> index.remove(["photos/coffee.jpg"]), index.query("piece.jpg"), len(index.groups(jobs=1))
     (['photos/coffee.jpg'], [], 0)
     """
@@ -160,6 +161,7 @@ class Index(Reader):
         match: str | None = None,
         voting: VotingOptions | None = None,
         geometry: GeometryOptions | None = None,
+        region: RegionSource | None = None,
         timeout: float = 60.0,
         max_pixels: int = MAX_PIXELS,
     ) -> Matches:
@@ -172,6 +174,8 @@ class Index(Reader):
             match: look only among images that fit these words, as ``images`` does.
             voting: how candidates are found.
             geometry: what counts as agreement.
+            region: the part of the image that alone is looked up, by its features: (x, y, width, height) or the corners
+                [(x, y), ...] of a polygon, px of the image as displayed. Answers stay in the px of the whole image.
             timeout: seconds that decoding one file may take: the image, or one that it is compared with.
             max_pixels: of such a file; a larger one is refused.
 
@@ -182,14 +186,53 @@ class Index(Reader):
 
         Raises:
             ImageError: the image cannot be read; its ``status`` says why.
-            UsageError: an argument cannot be meant, or there is no word in ``match``.
+            UsageError: an argument cannot be meant, there is no word in ``match``, or the region lies outside.
             MissingFeatureError: as ``images``.
         """
-        check_number(limit, "limit", 1)
-        check_kind(match, "match", str)
+        decoding, part = DecodingOptions(timeout, max_pixels), QueryRegion.of(region)
+        return look_up(self, image, SearchOptions(limit, unproven, match, voting, geometry, decoding, part))
+
+    def query_many(
+        self,
+        images: Iterable[ImageSource],
+        *,
+        jobs: int = -1,
+        limit: int = 10,
+        unproven: bool = False,
+        match: str | None = None,
+        voting: VotingOptions | None = None,
+        geometry: GeometryOptions | None = None,
+        timeout: float = 60.0,
+        max_pixels: int = MAX_PIXELS,
+    ) -> Iterator[Matches]:
+        """``query`` for many images, on several cores. All are looked up in the state that was the newest at the call.
+
+        An image that cannot be read costs its own answer only: that has no matches, and its ``.status`` and
+        ``.message`` say why.
+
+        Args:
+            images: any number, also from a generator. They are taken some way ahead of the answers.
+            jobs: processes; -1: one for each core, -2: one less, and so on. The answers do not depend on it. With 1,
+                and for few images, this process looks them up itself; the next image is decoded meanwhile.
+            limit: as for ``query``, and so are the others.
+            unproven: likewise.
+            match: likewise.
+            voting: likewise.
+            geometry: likewise.
+            timeout: likewise.
+            max_pixels: likewise.
+
+        Returns:
+            The matches of each image, in the order of the images, as they are found.
+
+        Raises:
+            UsageError: as for ``query``; also while the answers are read, where one of the images is none.
+            MissingFeatureError: as ``images``.
+        """
+        check_run(jobs, None)
         decoding = DecodingOptions(timeout, max_pixels)
-        search = Search.of(self, match=match, voting=voting, geometry=geometry, decoding=decoding)
-        return search.answer(image, limit=limit, unproven=unproven)
+        options = SearchOptions(limit, unproven, match, voting, geometry, decoding)
+        return look_up_each(self, images, options, jobs=jobs)
 
     def explain(
         self,

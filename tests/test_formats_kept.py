@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from featmatch import Index, StoreError, VocabularyError, check
+from featmatch import Index, StoreError, VocabularyError, check, extract
 from featmatch.store.catalog import FORMAT_VERSION
 from featmatch.store.generation import change_catalog
 
@@ -17,13 +18,18 @@ KEPT = sorted((Path(__file__).parent / "indexes").glob("format-*"))
 
 
 def test_one_is_kept_of_each_version() -> None:
-    assert [folder.name for folder in KEPT] == [f"format-{FORMAT_VERSION}"]  # no version before it was released
+    assert [folder.name for folder in KEPT] == [f"format-{version}" for version in range(2, FORMAT_VERSION + 1)]
     assert all(sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 300_000 for folder in KEPT)
+
+
+def version_of(kept: Path) -> str:
+    return kept.joinpath("version").read_text()
 
 
 @pytest.fixture(params=KEPT, ids=lambda folder: folder.name)
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     shutil.copytree(request.param, tmp_path / "kept")
+    (tmp_path / "kept" / "version").write_text(request.param.name)
     return tmp_path / "kept"
 
 
@@ -40,7 +46,30 @@ def test_it_is_clean_and_holds_what_was_put_in(kept: Path) -> None:
         ("pictures/002.jpg", None),
     ]
     info = index.info()
-    assert (info.images, info.removed, info.segments, info.detector, info.words) == (4, 1, 2, "sift", 256)
+    assert (info.images, info.removed, info.segments, info.words) == (4, 1, 2, 256)
+    assert info.detector == {"format-2": "opencv-sift", "format-3": "sift"}[version_of(kept)]
+
+
+def test_sift_of_the_time_when_it_was_opencvs_still_means_that(kept: Path) -> None:
+    options = Index.open(kept / "index").options
+    assert Index.open(kept / "index", create=True, features=replace(options, detector="sift")).options == options
+    if version_of(kept) == "format-3":
+        with pytest.raises(StoreError, match="made with other features"):
+            Index.open(kept / "index", create=True, features=replace(options, detector="opencv-sift"))
+    with pytest.raises(StoreError, match="made with other features"):
+        Index.open(kept / "index", create=True, features=replace(options, detector="orb"))
+
+
+def test_features_are_those_of_the_detector_that_it_was_made_with(kept: Path) -> None:
+    index = Index.open(kept / "index")
+    (first, _) = (index.snapshot.segments[number] for number in sorted(index.snapshot.segments))
+    found = {}
+    for detector in ("sift", "opencv-sift"):
+        features = extract(kept / "pictures" / "000.jpg", replace(index.options, detector=detector))
+        signatures = index.vocabulary.assign(features.descriptors).signatures[:, 0]
+        found[detector] = np.isin(signatures, first.postings.signature).mean()
+    assert max(found, key=lambda detector: float(found[detector])) == index.options.detector
+    assert found[index.options.detector] > 0.9
 
 
 def test_it_answers(kept: Path) -> None:
@@ -70,12 +99,12 @@ def test_it_can_be_added_to_and_compacted(kept: Path, monkeypatch: pytest.Monkey
     assert check("index")
 
 
-@pytest.mark.parametrize("version", [FORMAT_VERSION - 1, FORMAT_VERSION + 1])
+@pytest.mark.parametrize("version", [1, FORMAT_VERSION + 1])
 def test_another_version_is_refused_with_both_numbers(kept: Path, version: int) -> None:
     with change_catalog(kept / "index" / "catalog.sqlite") as change:
         change.describe("version", version)
     before = (kept / "index" / "catalog.sqlite").read_bytes()
     for use in (Index.open, check, lambda folder: Index.open(folder, create=True)):
-        with pytest.raises((StoreError, VocabularyError), match=f"format {version}.*reads {FORMAT_VERSION}"):
+        with pytest.raises((StoreError, VocabularyError), match=f"format {version}.*reads 2 and 3"):
             use(kept / "index")
     assert (kept / "index" / "catalog.sqlite").read_bytes() == before

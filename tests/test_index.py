@@ -18,7 +18,7 @@ import featmatch
 from featmatch import GeometryOptions, ImageError, Index, StoreError, UsageError, Vocabulary, VotingOptions
 from featmatch.errors import VocabularyError
 from featmatch.images.pixels import ImageSource
-from featmatch.search import scanning, voting
+from featmatch.search import voting
 from featmatch.search.stages import Search
 
 Photos = dict[str, NDArray[np.uint8]]
@@ -604,11 +604,9 @@ def test_geometry_options_reach_the_verification(filled: Index, originals: list[
     assert coarse[0].score < filled.query(originals[0])[0].score
 
 
-@pytest.mark.parametrize("compiled", [True, False])
 def test_answers_do_not_depend_on_the_number_of_threads(
-    filled: Index, originals: list[Path], monkeypatch: pytest.MonkeyPatch, compiled: bool
+    filled: Index, originals: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scanning, "_WORTH_COMPILING", 0 if compiled else 1 << 60)
     monkeypatch.setattr(voting, "_WORTH_THREADS", 0)
     answers = []
     for threads in (1, 2, 7):

@@ -11,7 +11,8 @@ from featmatch import Index, Vocabulary
 from featmatch.cli import cli, common
 from featmatch.cli.common import wanted_features
 from featmatch.errors import UsageError
-from featmatch.features.extraction import DETECTORS, SPEEDS, FeatureOptions, extract
+from featmatch.features.detectors import DETECTORS
+from featmatch.features.extraction import SPEEDS, FeatureOptions, extract
 
 Photos = dict[str, NDArray[np.uint8]]
 

@@ -25,8 +25,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from featmatch import Vocabulary
-from featmatch.search import scanning
-from featmatch.words import nearest
 from tools.attacks import ATTACKS
 from tools.small_index import draw_pictures, index_in_this_process, settle, small_index, small_vocabulary
 
@@ -48,7 +46,6 @@ COMMANDS: dict[str, Sequence[str]] = {
     "match": ("list", "INDEX", "--match", "pictures 00"),
     "info": ("info", "INDEX"),
     "query": ("query", "INDEX", "pictures/002.png", "--all"),
-    "query compiled": ("query", "INDEX", "pictures/001.png"),
     "groups": ("groups", "INDEX", "--jobs", "1", "--json"),
     "explain": ("explain", "INDEX", "pictures/002.png", "pictures/001.png"),
     "add": ("add", "INDEX", "pictures", "new", "--jobs", "1"),
@@ -111,7 +108,6 @@ class Siege:
             index.explain("pictures/002.png", "pictures/001.png")
         finally:
             os.chdir(before)
-        _compile(index.vocabulary)
 
     def run(self, attacks: Iterable[str], commands: Iterable[str]) -> None:
         """Try these attacks with these commands, and keep what did not hold."""
@@ -137,7 +133,7 @@ class Siege:
         ATTACKS[attack](index, victim)
         mine = [path for path in index.rglob("*precious*") if not path.is_symlink()]
         before = _seen([victim, *mine])
-        run = _run(COMMANDS[command], self._sandbox, compiled=command.endswith("compiled"))
+        run = _run(COMMANDS[command], self._sandbox)
         if _seen([victim, *mine]) != before:
             run = replace(run, said=f"{run.said}\nTHE VICTIM WAS CHANGED")
         return run
@@ -157,21 +153,21 @@ def _wrongs(attack: str, command: str, run: Run) -> list[str]:
     return [wrong for wrong, is_so in found.items() if is_so]
 
 
-def _run(arguments: Sequence[str], folder: Path, *, compiled: bool) -> Run:
+def _run(arguments: Sequence[str], folder: Path) -> Run:
     """A command in a child process; its status is negative where a signal ended it."""
     output = folder.parent / "output"
     started = time.monotonic()
     child = os.fork()
     if child == 0:
         told = [text.replace("INDEX", "index").replace("FRESH", "fresh") for text in arguments]
-        _be_command(told, folder, output, compiled)
+        _be_command(told, folder, output)
     _, status, usage = os.wait4(child, 0)
     scale = 1 if sys.platform == "darwin" else 1024
     said = output.read_text(errors="replace")
     return Run(os.waitstatus_to_exitcode(status), time.monotonic() - started, usage.ru_maxrss * scale, said)
 
 
-def _be_command(arguments: Sequence[str], folder: Path, output: Path, compiled: bool) -> None:
+def _be_command(arguments: Sequence[str], folder: Path, output: Path) -> None:
     status = 99
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -184,8 +180,6 @@ def _be_command(arguments: Sequence[str], folder: Path, output: Path, compiled: 
         os.dup2(handle, 1)
         os.dup2(handle, 2)
         sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
-        if compiled:
-            scanning._WORTH_COMPILING = nearest._WORTH_COMPILING = 0
         from featmatch import cli
 
         sys.argv = ["featmatch", *arguments]
@@ -198,13 +192,6 @@ def _be_command(arguments: Sequence[str], folder: Path, output: Path, compiled: 
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
-
-
-def _compile(vocabulary: Vocabulary) -> None:
-    """Load the compiled code once, before anything is forked."""
-    nearest._searched = nearest._WORTH_COMPILING
-    vocabulary.nearest(vocabulary.words[:3], 3)
-    nearest._searched = 0
 
 
 def _make_victim(victim: Path) -> None:

@@ -1,6 +1,6 @@
-"""Where the time of adding goes: stages of a photo, processes, and the start of a command. As Markdown tables.
+"""Where the time of adding goes: SIFT, all stages of a photo, processes, the start of a command. As Markdown tables.
 
-    python tools/bench_extraction.py PHOTO_FOLDER
+    python -m tools.bench_extraction PHOTO_FOLDER
 
 Stages are measured on one thread. A JPEG of 24 megapixels is made of the photos, side by side with noise over them.
 """
@@ -13,16 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from featmatch.features import extraction as stages
 from featmatch.features.extraction import FeatureOptions, extract_grey
 from featmatch.images.folders import image_files
 from featmatch.images.pixels import load_display, load_grey
@@ -30,9 +27,11 @@ from featmatch.index import Index
 from featmatch.store.postings import quantised
 from featmatch.system.files import sha256_of
 from featmatch.words.vocabulary import Vocabulary
+from tools import bench_sift
 
 _OPTIONS = FeatureOptions()
-_STAGES = ("read, turn, scale", "detectAndCompute", "spread, RootSIFT", "words", "postings, SHA-256")
+_DETECTORS = ("sift", "opencv-sift")
+_STAGES = ("read, turn, scale", "features", "words", "postings, SHA-256")
 
 
 def main() -> None:
@@ -43,6 +42,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="of each measurement; the median is told")
     arguments = parser.parse_args()
     files = list(image_files(arguments.paths))
+    bench_sift.print_table(files, arguments.count // 2, arguments.repeats)
     with tempfile.TemporaryDirectory(prefix="featmatch-") as name:
         folder = Path(name)
         print_stages(files[:: max(len(files) // arguments.count, 1)], large_photo(files, folder), arguments.repeats)
@@ -63,8 +63,7 @@ def large_photo(files: list[str], folder: Path) -> str:
 
 
 def print_stages(files: list[str], large: str, repeats: int) -> None:
-    """Milliseconds of each stage, and what all but the detector and the words comes to."""
-    cv2.setNumThreads(1)
+    """Milliseconds of each stage."""
     vocabulary = Vocabulary.shipped("sift")
     stage_times(files[0], vocabulary)  # what is loaded at first use
     times = [
@@ -74,64 +73,54 @@ def print_stages(files: list[str], large: str, repeats: int) -> None:
     print(f"| ms | {len(files)} photos, mean | JPEG of 24 megapixels |\n| --- | ---: | ---: |")
     for stage, row in zip(_STAGES, np.transpose(times), strict=True):
         print(f"| {stage} | {row[0]:.2f} | {row[1]:.1f} |")
-    rest = [(one[0] + one[2] + one[4]) / one[1] for one in times]
-    print(f"| all but words, of `detectAndCompute` | {rest[0]:.1%} | {rest[1]:.1%} |")
-    print(f"| reading, turning, scaling, of it | {times[0][0] / times[0][1]:.1%} | {times[1][0] / times[1][1]:.1%} |\n")
+    print()
 
 
 def stage_times(file: str, vocabulary: Vocabulary) -> NDArray[np.float64]:
-    """(5,) milliseconds of one photo."""
-    detecting = 0.0
-    create: Callable[[int], Any] = stages._CREATE["sift"]
-
-    class Timed:
-        def __init__(self, limit: int) -> None:
-            self._detector = create(limit)
-
-        def detectAndCompute(self, *arguments: Any) -> Any:  # noqa: N802
-            nonlocal detecting
-            began = time.perf_counter()
-            found = self._detector.detectAndCompute(*arguments)
-            detecting = time.perf_counter() - began
-            return found
-
+    """(4,) milliseconds of one photo."""
     ends = [time.perf_counter()]
     grey = load_grey(file, longest_px=_OPTIONS.longest_px)
     ends.append(time.perf_counter())
-    stages._CREATE["sift"] = Timed
-    try:
-        found = extract_grey(grey, _OPTIONS)
-    finally:
-        stages._CREATE["sift"] = create
+    found = extract_grey(grey, _OPTIONS)
     ends.append(time.perf_counter())
     words = vocabulary.assign(found.descriptors)
     ends.append(time.perf_counter())
     quantised(found.keypoints, found.angles, found.sizes, words.signatures[:, 0], max(found.width, found.height))
     sha256_of(file)
     ends.append(time.perf_counter())
-    reading, extracting, assigning, storing = np.diff(ends)
-    return 1000 * np.array([reading, detecting, extracting - detecting, assigning, storing])
+    return 1000 * np.diff(ends)
 
 
 def print_adding(files: list[str], folder: Path, repeats: int) -> None:
-    """Photos a second with one and two processes, and what the parent itself does of it."""
-    print(f"| `add` of {len(files)} photos | photos/s | parent, ms of CPU a photo |\n| --- | ---: | ---: |")
+    """Photos a second with one and two processes, by our SIFT and OpenCV's in turn; and what the parent does of it."""
+    heads = ("`sift`, photos/s", "`opencv-sift`, photos/s", "times as fast", "parent, ms of CPU a photo")
+    print(f"| `add` of {len(files)} photos | {' | '.join(heads)} |")
+    print(f"| --- | {' | '.join(['---:'] * len(heads))} |")
     for jobs in (1, 2):
-        rates, shares = [], []
-        for number in range(max(repeats // 2, 1)):
-            index = Index.open(folder / f"index-{jobs}-{number}", create=True)
-            index.add(files[: 12 * jobs], jobs=jobs)  # its processes are there, and have loaded what they need
-            began, cpu = time.perf_counter(), time.process_time()
-            added = len(index.add(files, jobs=jobs).added)
-            rates.append(added / (time.perf_counter() - began))
-            shares.append(1000 * (time.process_time() - cpu) / added)
-        print(f"| {jobs} process{'es' if jobs > 1 else ''} | {np.median(rates):.1f} | {np.median(shares):.2f} |")
+        runs = np.array(
+            [
+                [added(files, folder / f"{detector}-{jobs}-{number}", detector, jobs) for detector in _DETECTORS]
+                for number in range(max(repeats // 2, 1))
+            ]
+        )  # (repeats, detectors, rate and share)
+        own, opencvs = np.median(runs[:, :, 0], axis=0)
+        ratio, share = np.median(runs[:, 0, 0] / runs[:, 1, 0]), np.median(runs[:, 0, 1])
+        print(f"| {jobs} process{'es' if jobs > 1 else ''} | {own:.1f} | {opencvs:.1f} | {ratio:.2f} | {share:.2f} |")
     print()
+
+
+def added(files: list[str], folder: Path, detector: str, jobs: int) -> tuple[float, float]:
+    """Photos a second that are added to a new index, and milliseconds of CPU that the parent takes for one."""
+    index = Index.open(folder, create=True, features=detector)
+    index.add(files[: 12 * jobs], jobs=jobs)  # its processes are there, and have loaded what they need
+    began, cpu = time.perf_counter(), time.process_time()
+    count = len(index.add(files, jobs=jobs).added)
+    return count / (time.perf_counter() - began), 1000 * (time.process_time() - cpu) / count
 
 
 def print_start(files: list[str], folder: Path, repeats: int) -> None:
     """Seconds of commands in processes of their own, their files in the system's cache."""
-    index = str(folder / "index-1-0")
+    index = str(folder / "sift-1-0")
     commands: dict[str, Iterable[str]] = {
         "featmatch --help": ["--help"],
         "featmatch verify A B": ["verify", files[0], files[0]],

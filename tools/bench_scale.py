@@ -16,11 +16,13 @@ variants. "Reading" goes once through the same posting lists, and the image numb
 from __future__ import annotations
 
 import argparse
+import ctypes
 import dataclasses
 import functools
 import hashlib
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import threading
@@ -32,7 +34,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,6 +55,7 @@ from featmatch.store.places import Naming
 from featmatch.store.segment import Segment
 from featmatch.store.writing import become_writer
 from featmatch.system.files import folder_bytes
+from tools.build_backend import own_compiler
 from tools.demo import bundled_photos
 from tools.small_index import memory_bytes
 from tools.synthetic_images import Material, as_indexed
@@ -272,7 +274,8 @@ def reading_again(segments: Sequence[Segment], query: QueryWords) -> dict[str, f
     for segment in segments:
         columns = segment.offsets, segment.postings.image, segment.postings.signature
         rows = voting_rows(segment, query, VotingOptions().voting_limit)
-        tasks += [(*columns, words[part::READERS], rows[part::READERS]) for part in range(READERS)]
+        tasks += [(columns, words[part::READERS].copy(), rows[part::READERS].copy()) for part in range(READERS)]
+    _reader()
     with ThreadPoolExecutor(READERS) as threads:
         began = time.perf_counter()
         list(threads.map(lambda task: _read(*task), tasks))
@@ -289,16 +292,36 @@ def voting_rows(segment: Segment, query: QueryWords, limit: int) -> NDArray[np.i
     return np.concatenate(rows)
 
 
-@numba.njit(nogil=True)
-def _read(offsets, posting_image, posting_signature, words, rows):  # type: ignore[no-untyped-def]
-    signatures = np.uint64(0)
-    for word in words:
-        for row in range(offsets[word], offsets[word + 1]):
-            signatures ^= posting_signature[row]
-    images = np.uint64(0)
-    for row in rows:
-        images += posting_image[row]
-    return signatures + images
+_READ = """
+#include <stdint.h>
+
+uint64_t read_lists(const uint32_t *offsets, const uint32_t *images, const uint64_t *signatures, const int32_t *words,
+                    int64_t word_count, const int64_t *rows, int64_t row_count) {
+    uint64_t total = 0;
+    for (int64_t n = 0; n < word_count; n++)
+        for (int64_t row = offsets[words[n]]; row < offsets[words[n] + 1]; row++) total ^= signatures[row];
+    for (int64_t n = 0; n < row_count; n++) total += images[rows[n]];
+    return total;
+}
+"""
+
+
+@functools.cache
+def _reader() -> Any:
+    """``read_lists``, compiled here: in NumPy, a call for each list would take longer than reading it."""
+    compiler = own_compiler()
+    if not compiler:
+        raise SystemExit("reading is measured by a loop in C: this needs a C compiler, as cc, gcc, clang or $CC")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "reading"
+        command = [*compiler, "-O3", "-fPIC", "-shared", "-x", "c", "-", "-o", str(path)]
+        subprocess.run(command, input=_READ, text=True, check=True)
+        return ctypes.CDLL(str(path)).read_lists
+
+
+def _read(columns: Sequence[NDArray[Any]], words: NDArray[np.int32], rows: NDArray[np.int64]) -> None:
+    *lists, of_words, of_rows = (ctypes.c_void_p(one.ctypes.data) for one in (*columns, words, rows))
+    _reader()(*lists, of_words, ctypes.c_int64(len(words)), of_rows, ctypes.c_int64(len(rows)))
 
 
 def quantiles(times: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:

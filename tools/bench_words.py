@@ -3,13 +3,16 @@
     OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 python tools/bench_words.py PHOTOS... [--features sift]
 
 For each way: seconds to make it ready from the words, microseconds a descriptor in batches of about a picture's
-features, and how often the true nearest word came out first. What is not installed is skipped with a word.
+features, and how often the true nearest word came out first. What is not installed is skipped with a word. Then the CPU
+time of one batch at each instruction level: of the words, and of the words and their signatures.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,7 +22,7 @@ from numpy.typing import NDArray
 
 from featmatch.features.extraction import FeatureOptions, extract
 from featmatch.images.folders import image_files
-from featmatch.words import nearest as word_search
+from featmatch.native.library import LEVELS, library
 from featmatch.words.flann import FlannIndex
 from featmatch.words.nearest import TwoLevelSearch, squared_norms
 from featmatch.words.vocabulary import Vocabulary
@@ -61,6 +64,22 @@ def main() -> None:
             times.append((time.perf_counter() - begin) / len(batch))
         share = np.mean(np.concatenate(found)[:, 0] == truth[:, 0])
         print(f"| {name} | {ready:.2f} | {1e6 * np.median(times):.0f} | {share:.3f} |", flush=True)
+    print("\n| level | words, ms | words and signatures, ms |\n| --- | ---: | ---: |")
+    for level, (words_s, all_s) in cpu_times(vocabulary, descriptors[: arguments.batch]).items():
+        print(f"| {level} | {1000 * words_s:.2f} | {1000 * all_s:.2f} |")
+
+
+def cpu_times(vocabulary: Vocabulary, descriptors: NDArray[np.uint8], repeats: int = 30) -> dict[str, list[float]]:
+    """Seconds of CPU at each level that there is, the least of each, all of them in turn."""
+    least = {level: [math.inf, math.inf] for level in LEVELS[: library().featmatch_best_level() + 1]}
+    for _ in range(repeats):
+        for level, seconds in least.items():
+            os.environ["FEATMATCH_CPU"] = level
+            for number, find in enumerate((vocabulary.nearest, vocabulary.assign)):
+                begin = time.process_time()
+                find(descriptors)
+                seconds[number] = min(seconds[number], time.process_time() - begin)
+    return least
 
 
 def sample(paths: list[str], detector: str, count: int) -> NDArray[np.uint8]:
@@ -76,9 +95,8 @@ def ways(vocabulary: Vocabulary) -> Iterator[tuple[str, Callable[[], Search]]]:
     """Each way by name, and what makes it ready."""
     words, unit = vocabulary.expanded_words(), vocabulary.unit
     yield "exact (matrix product)", lambda: exact(words, unit)
-    for way in ("matrix products", "compiled"):
-        for probes in (4, 6, 8, 12, 16, 24):
-            yield f"two-level, {probes} cells, {way}", lambda w=way, p=probes: two_level(vocabulary, p, w)  # type: ignore[misc]
+    for probes in (4, 6, 8, 12, 16, 24):
+        yield f"two-level, {probes} cells", lambda p=probes: two_level(vocabulary, p)  # type: ignore[misc]
     trees = [("k-means tree (pyflann)", "kmeans"), ("kd-trees (OpenCV)", "kdtree")]
     for name, tree in trees:
         index: list[Callable[..., Any]] = []
@@ -109,18 +127,12 @@ def exact(words: NDArray[np.uint8], unit: int) -> Search:
     return search
 
 
-def two_level(vocabulary: Vocabulary, probes: int, way: str) -> Search:
-    """Look into the nearest cells, as featmatch does by itself: compiled, once a process has searched enough."""
-    search = TwoLevelSearch(
+def two_level(vocabulary: Vocabulary, probes: int) -> Search:
+    """Look into the nearest cells, as featmatch does by itself."""
+    return TwoLevelSearch(
         vocabulary.words, vocabulary.cells, vocabulary.cell_offsets,
         unit=vocabulary.unit, forms=vocabulary.forms, probes=probes,
-    )  # fmt: skip
-
-    def nearest(descriptors: NDArray[np.uint8], count: int) -> NDArray[np.int32]:
-        word_search._searched = 1 << 62 if way == "compiled" else 0
-        return search.nearest(descriptors, count)
-
-    return nearest
+    ).nearest  # fmt: skip
 
 
 def flann(words: NDArray[np.uint8], unit: int, tree: str, checks: int, kept: list[Callable[..., Any]]) -> Search:

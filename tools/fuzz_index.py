@@ -2,7 +2,7 @@
 
     python -m tools.fuzz_index --mutations 20000
 
-Each mutated index is opened, queried by both scanning loops, and checked, in a forked child that has 10 s for it:
+Each mutated index is opened, queried, and checked, in a forked child that has 10 s for it:
 whatever is wrong must come as a ``FeatmatchError``, and ``check`` must see it. Every 20th is repaired as well, and must
 then be clean and complete when its files are added again, or be told to be beyond repair.
 """
@@ -26,7 +26,7 @@ from pathlib import Path
 import featmatch
 from featmatch import FeatmatchError, FeatureOptions, Features, Index, Vocabulary
 from featmatch.images.pixels import GreyImage
-from featmatch.search import scanning, stages
+from featmatch.search import stages
 from featmatch.system import arrays
 from tools.small_index import draw_pictures, index_in_this_process, settle, small_index, small_vocabulary
 
@@ -64,8 +64,7 @@ class Fuzz:
             index.add(part, jobs=1)
         index.remove([str(self._pictures[1])])
         _extract_once(self._pictures[2], index.options)
-        for compiled in (False, True):  # both loops are loaded before anything is forked
-            _query(index, self._pictures[2], compiled=compiled)
+        index.query(self._pictures[2])  # what is loaded now need not be loaded by each child
         self._files = sorted(path for path in self._index.rglob("*") if path.is_file() and path.name != "writer.lock")
         self._contents = {path: path.read_bytes() for path in self._files}
 
@@ -117,9 +116,7 @@ class Fuzz:
         with self._mutated(path, chance) as told:
             name = f"mutation {number} (--seed {self.seed}, {path.relative_to(self._index)}, {told})"
             try:
-                index = Index.open(self._index)
-                for compiled in (False, True):
-                    _query(index, self._pictures[2], compiled=compiled)
+                Index.open(self._index).query(self._pictures[2])
                 tally["answered"] += 1
             except FeatmatchError:
                 tally["refused"] += 1
@@ -191,11 +188,6 @@ def mutated(content: bytes, chance: random.Random, others: dict[Path, bytes]) ->
 
 def _patched(content: bytes, place: int, part: bytes) -> bytes:
     return (content[:place] + part + content[place + len(part) :])[: len(content)]
-
-
-def _query(index: Index, picture: Path, *, compiled: bool) -> None:
-    scanning._WORTH_COMPILING = 0 if compiled else 1 << 62
-    index.query(picture)
 
 
 def _extract_once(picture: Path, options: FeatureOptions) -> None:

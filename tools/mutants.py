@@ -7,7 +7,6 @@ Run from the top of the working tree, which stays as it is: all happens in a cop
 from __future__ import annotations
 
 import argparse
-import ast
 import compileall
 import contextlib
 import dataclasses
@@ -41,7 +40,6 @@ class Task:
     module: Path
     mutant: Mutant
     stages: tuple[Stage, ...]
-    forgets_machine_code: bool
 
 
 @dataclass
@@ -113,25 +111,6 @@ def _stages(tree: Path, module: Path, tests: list[str], then: list[str]) -> tupl
     return tuple(stages)
 
 
-def _behind_machine_code(tree: Path, package: str) -> set[Path]:
-    """Modules that import numba, and all that these import: constants of them may be in the code that numba keeps."""
-    imports: dict[Path, set[str]] = {}
-    for path in tree.glob(f"{package}/**/*.py"):
-        nodes = list(ast.walk(ast.parse(path.read_text())))
-        names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-        for node in nodes:
-            if isinstance(node, ast.ImportFrom) and node.module:
-                names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        imports[path.relative_to(tree)] = names
-    wanted, found = {"numba"}, {path for path, names in imports.items() if "numba" in names}
-    while True:
-        wanted = {name for path in found for name in imports[path]}
-        more = {path for path in imports if ".".join(path.with_suffix("").parts) in wanted} - found
-        if not more:
-            return found
-        found |= more
-
-
 _tree: Path  # of this process of the pool
 
 
@@ -148,17 +127,9 @@ def _survives(task: Task) -> bool:
     sound = path.read_bytes()
     path.write_text(task.mutant.source)
     try:
-        _forget_machine_code(task)
         return all(passes(_tree, stage) for stage in task.stages)
     finally:
         path.write_bytes(sound)
-        _forget_machine_code(task)
-
-
-def _forget_machine_code(task: Task) -> None:
-    if task.forgets_machine_code:
-        for kept in _tree.rglob("*.nb[ic]"):
-            kept.unlink()
 
 
 def _modules(root: Path, names: list[str]) -> Iterator[Path]:
@@ -210,15 +181,13 @@ def main() -> None:
 
 def _run(root: Path, mutants: dict[Path, list[Mutant]], options: argparse.Namespace, work: Path) -> list[Count]:
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # nor are there threads to be lost in a fork
-    os.environ.pop("NUMBA_CACHE_DIR", None)  # kept in the tree
     adopt_orphans()
     sound = _copy_of(root, work / "sound")
     tasks: list[Task] = []
     for module, of_module in mutants.items():
         if of_module:
             stages = _stages(sound, module, options.tests, options.then)
-            forgets = module in _behind_machine_code(sound, module.parts[0])
-            tasks += [Task(module, mutant, stages, forgets) for mutant in of_module]
+            tasks += [Task(module, mutant, stages) for mutant in of_module]
     counts = {module: Count(module) for module in mutants}
     gc.collect()
     gc.freeze()

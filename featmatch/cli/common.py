@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from featmatch.index import Index
 
 FOUND, NOTHING_FOUND, FAILED = 0, 1, 2
-DETECTORS = ("sift", "akaze", "orb", "brisk", "kaze", "surf")
+DETECTORS = ("sift", "opencv-sift", "akaze", "orb", "brisk", "kaze", "surf")
 SPEEDS = ("fast", "balanced", "thorough")
 
 
@@ -37,7 +37,7 @@ features_option = click.option(
     "--features",
     type=click.Choice(DETECTORS),
     default=None,
-    help="Feature detector; sift finds the most, orb is fastest.  [default: sift]",
+    help="Feature detector; sift finds the most.  [default: sift]",
 )
 speed_option = click.option(
     "--speed",

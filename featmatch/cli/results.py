@@ -60,6 +60,7 @@ class MatchesCsv:
         of_query = {"query": query, "status": matches.status, "query_damaged": matches.damaged}
         for match in matches:
             row = match.to_dict()
+            del row["width"], row["height"]
             self._printer.print_row({**of_query, **row.pop("relation"), **row})
         if not matches:
             self._printer.print_row(of_query)

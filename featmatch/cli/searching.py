@@ -18,6 +18,7 @@ from featmatch.cli.common import (
     complain_of_files,
     features_option,
     index_argument,
+    jobs_option,
     json_option,
     match_option,
     max_pixels_option,
@@ -60,16 +61,18 @@ _DECODERS = "featmatch.images.preload"  # loaded in the process that will decode
 @click.option(
     "--draw", type=click.Path(path_type=Path), metavar="DIR", help="Write a picture of each match into this folder."
 )
+@jobs_option
 @timeout_option
 @max_pixels_option
 @root_option
 def query(
     index: Path, images: Sequence[str], limit: int, as_json: bool, as_csv: bool, unproven: bool, match: str | None,
-    draw: Path | None, timeout: float, max_pixels: int, root: str | None,
+    draw: Path | None, jobs: int, timeout: float, max_pixels: int, root: str | None,
 ) -> int:  # fmt: skip
     """Find what each IMAGE is a copy of, in whole or in part.
 
-    IMAGE is a file; the images in INDEX are searched.
+    IMAGE is a file; the images in INDEX are searched. Many are shared between processes (--jobs). Answers come in the
+    order of the IMAGEs, each as soon as it and those before it are there.
 
     Exit status: 0 a match was found, 1 none was found, 2 an error, such as an IMAGE that cannot be read.
     """
@@ -80,19 +83,16 @@ def query(
     show: Callable[[str, Matches], None] = (
         print_matches_json if as_json else MatchesCsv() if as_csv else print_matches_table
     )
+    answers = opened.query_many(
+        images, jobs=jobs, limit=limit, unproven=unproven, match=match, timeout=timeout, max_pixels=max_pixels
+    )
     status = NOTHING_FOUND
     failed = False
     away: set[str] = set()
-    for number, name in enumerate(images, 1):
-        try:
-            matches = opened.query(
-                name, limit=limit, unproven=unproven, match=match, timeout=timeout, max_pixels=max_pixels
-            )
-        except ImageError as error:
-            from featmatch.search.matches import Matches
-
-            complain(f"{printable(name)}: {error.status}: {error.message}")
-            matches, failed = Matches(status=error.status), True
+    for number, (name, matches) in enumerate(zip(images, answers, strict=True), 1):
+        if matches.message:
+            complain(f"{printable(name)}: {matches.status}: {matches.message}")
+            failed = True
         show(name, matches)
         away.update(matches.not_at_hand)
         if any(found.proven for found in matches):

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.arguments import check_kind, check_options
-from featmatch.errors import MissingFeatureError, UsageError
+from featmatch.errors import UsageError
+from featmatch.features.detectors import DETECTORS, detect
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.formats import MAX_PIXELS
 from featmatch.images.pixels import GreyImage, ImageSource, load_grey
-from featmatch.system.opencv import remedy
 
-_opencv: Any = cv2  # its type stubs differ from release to release
-
-DETECTORS = ("sift", "akaze", "orb", "brisk", "kaze", "surf")
 SPEEDS = ("fast", "balanced", "thorough")
 
-# RootSIFT values are kept as whole numbers, so that sums of their products are exact in float32 (below 2**24) and
-# every machine finds the same words. Few values pass 255 / 512; they are clipped.
-_ROOTSIFT_UNIT = 512
+# Features kept of a picture of 640 px, and of one at the largest working size. Detectors whose features are cheaper and
+# less distinctive keep more of them: otherwise a tenth of a 480 px photo would hold too few.
+_FEATURES = {
+    "sift": (800, 4000),
+    "opencv-sift": (800, 4000),
+    "akaze": (1500, 6000),
+    "orb": (1500, 6000),
+    "brisk": (1500, 6000),
+    "kaze": (800, 4000),
+    "surf": (800, 4000),
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class FeatureOptions:
     detector: str = "sift"  # one of DETECTORS
     longest_px: int = 2000  # working size: longer sides above this are scaled down to it; 64 to 10000
     shortest_px: int = 0  # working size: longer sides below this are scaled up to it; 0 to longest_px and 2000
-    features: int = 0  # kept of a picture of 640 px or less; 10 to 100000; 0: the detector's own, see below
+    features: int = 0  # kept of a picture of 640 px or less; 10 to 100000; 0: as _FEATURES says
     features_at_longest: int = 0  # kept of one at longest_px, in proportion between; at least features; 0: likewise
 
     def __post_init__(self) -> None:
@@ -188,30 +190,23 @@ def extract_grey(grey: GreyImage, options: FeatureOptions) -> Features:
     """Find the features of a decoded picture.
 
     Raises:
-        MissingFeatureError: the installed OpenCV lacks the detector.
+        MissingFeatureError: the installed OpenCV lacks the detector, or the kernels of featmatch are not built.
     """
     height, width = grey.pixels.shape
     limit = options.limit(max(height, width))
-    if min(height, width) < _SMALLEST_PX:
-        keypoints: list[Any] = []
-        raw = None
-    else:
-        keypoints, raw = _CREATE[options.detector](limit).detectAndCompute(grey.pixels, None)
-    if raw is None or not keypoints:
-        empty = np.empty(0, np.float32)
-        descriptors = np.empty((0, DESCRIPTOR_SIZE[options.detector]), np.uint8)
-        return Features(options.detector, grey.width, grey.height, empty.reshape(0, 2), empty, empty, descriptors)
-    table = np.array([(*k.pt, k.size, k.angle, k.response) for k in keypoints], np.float32)
-    kept = spread(table[:, :2], table[:, 4], width, height, limit)
-    table = table[kept]
+
+    def choose(points: NDArray[np.float32], responses: NDArray[np.float32]) -> NDArray[np.intp]:
+        return spread(points, responses, width, height, limit)
+
+    found = detect(grey.pixels, options.detector, limit, choose)
     return Features(
         options.detector,
         grey.width,
         grey.height,
-        grey.to_original(table[:, :2]),
-        table[:, 2] * np.float32((grey.scale_x * grey.scale_y) ** 0.5),
-        np.radians(np.mod(table[:, 3], 360.0)),
-        _whole_numbers(raw[kept], options.detector),
+        grey.to_original(found.points),
+        found.sizes * np.float32((grey.scale_x * grey.scale_y) ** 0.5),
+        found.angles,
+        found.descriptors,
     )
 
 
@@ -238,85 +233,3 @@ def spread(
     turn = np.arange(len(order)) - np.searchsorted(sorted_cells, sorted_cells)
     by_turn = np.lexsort((order, -responses[order], turn))
     return order[by_turn[:limit]]
-
-
-def _whole_numbers(raw: NDArray[Any], detector: str) -> NDArray[np.uint8]:
-    if detector == "sift":  # RootSIFT: Arandjelovic and Zisserman, CVPR 2012
-        shares = raw / np.maximum(raw.sum(axis=1, keepdims=True), 1e-12)
-        return np.asarray(np.minimum(np.rint(np.sqrt(shares) * _ROOTSIFT_UNIT), 255), np.uint8)
-    if raw.dtype == np.uint8:
-        return np.asarray(np.unpackbits(raw, axis=1))
-    return np.asarray(np.clip(np.rint(raw * 255) + 128, 0, 255), np.uint8)
-
-
-# Detectors that take a limit are asked for more than are kept, so that ``spread`` has something to choose from.
-def _sift(limit: int) -> Any:
-    # A contrast threshold far below OpenCV's 0.04 leaves something to choose from where a picture is dull.
-    return _opencv.SIFT_create(nfeatures=3 * limit, contrastThreshold=0.004)
-
-
-def _akaze(limit: int) -> Any:
-    return _moved("AKAZE_create")(threshold=0.0001, max_points=2 * limit)
-
-
-def _orb(limit: int) -> Any:
-    # OpenCV's default keeps 31 px away from each border, which is half of a small crop.
-    return _opencv.ORB_create(nfeatures=2 * limit, fastThreshold=7, edgeThreshold=8)
-
-
-def _brisk(limit: int) -> Any:
-    del limit  # BRISK takes no limit
-    if not hasattr(_own, "brisk"):  # computing its pattern takes a tenth of a second
-        _own.brisk = _moved("BRISK_create")(thresh=20)
-    return _own.brisk
-
-
-def _kaze(limit: int) -> Any:
-    del limit
-    return _moved("KAZE_create")(threshold=0.0005)
-
-
-def _surf(limit: int) -> Any:
-    del limit
-    try:
-        return _opencv.xfeatures2d.SURF_create(hessianThreshold=200)
-    except (AttributeError, cv2.error) as error:
-        raise MissingFeatureError(
-            "this OpenCV has no SURF: no wheel on the package index has it; build opencv-contrib with "
-            "-DOPENCV_ENABLE_NONFREE=ON, or use sift"
-        ) from error
-
-
-def _moved(name: str) -> Any:
-    """A detector that is in ``cv2`` up to OpenCV 4 and in ``cv2.xfeatures2d`` from 5 on."""
-    found = getattr(_opencv, name, None) or getattr(getattr(_opencv, "xfeatures2d", None), name, None)
-    if found is None:
-        raise MissingFeatureError(f"this OpenCV has no {name}; {remedy()}")
-    return found
-
-
-_own = threading.local()  # detectors are not safe to share between threads
-
-_CREATE: dict[str, Callable[[int], Any]] = {
-    "sift": _sift,
-    "akaze": _akaze,
-    "orb": _orb,
-    "brisk": _brisk,
-    "kaze": _kaze,
-    "surf": _surf,
-}
-
-# Features kept of a picture of 640 px, and of one at the largest working size. Detectors whose features are cheaper and
-# less distinctive keep more of them: otherwise a tenth of a 480 px photo would hold too few.
-_FEATURES = {
-    "sift": (800, 4000),
-    "akaze": (1500, 6000),
-    "orb": (1500, 6000),
-    "brisk": (1500, 6000),
-    "kaze": (800, 4000),
-    "surf": (800, 4000),
-}
-
-DESCRIPTOR_SIZE = {"sift": 128, "akaze": 488, "orb": 256, "brisk": 512, "kaze": 64, "surf": 64}
-
-_SMALLEST_PX = 16  # in a smaller picture no detector finds anything, and some fail

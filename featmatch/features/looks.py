@@ -7,16 +7,15 @@ an icon. All of it is computed from the picture at 32 x 32 px, whatever its shap
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.geometry.exact import cos_sin, exp2, log2
 from featmatch.geometry.maps import mirror_matrix
 from featmatch.images.pixels import GreyImage
-
-_opencv: Any = cv2  # its type stubs differ from release to release
 
 FORMS = 8  # quarter turns of a picture, and of its mirror image
 
@@ -34,9 +33,20 @@ LookArray: TypeAlias = "NDArray[np.void]"
 LOOK = np.dtype([("layout", "i1", _WAVES**2), ("colours", "u1", _COLOUR_STEPS**3)])
 
 _STEPS_AN_OCTAVE = 12
+_MOST_STEPS = 127
 _UNIT = 4.0  # coefficients well below this are kept on a linear scale
 _NOISE = 6.0  # of a coefficient in each picture: an eighth of a grey level over the picture; JPEG leaves as much
+_LN2 = 0.6931471805599453
 _CLOSEST = 0.999  # a squared correlation above this counts as this
+
+_WAVE_OF_STEPS = _UNIT * (exp2(np.arange(_MOST_STEPS + 2) / _STEPS_AN_OCTAVE) - 1)
+
+# The cosine transform in whole numbers, and what brings its sums to scale.
+_COSINE_UNIT = 1 << 20
+_ANGLES = np.pi / (2 * _SIDE) * np.outer(np.arange(_WAVES), 2 * np.arange(_SIDE) + 1)
+_COSINES = np.rint(cos_sin(_ANGLES)[0] * _COSINE_UNIT).astype(np.int64)
+_NORM = np.sqrt(np.where(np.arange(_WAVES) > 0, 2.0, 1.0) / _SIDE) / _COSINE_UNIT
+_NORMS = np.outer(_NORM, _NORM)
 
 # Coefficients of similar frequency are of similar size, and form a band; the mean belongs to none.
 _FREQUENCIES = np.hypot(*np.mgrid[:_WAVES, :_WAVES]).ravel()
@@ -68,18 +78,25 @@ class WholePicture:
 def whole_picture(grey: GreyImage) -> WholePicture:
     """Describe a picture that was decoded with its colours (``load_grey(..., colours=True)``)."""
     thumbnail = np.asarray(cv2.resize(grey.pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+    waves = np.stack([_lowest_waves(undone(thumbnail, form)) for form in range(FORMS)])
+    steps = np.rint(_STEPS_AN_OCTAVE * log2(1 + np.abs(waves) / _UNIT))
     looks = np.zeros(FORMS, LOOK)
-    phashes = np.zeros(FORMS, np.uint64)
-    hasher = _opencv.img_hash.PHash_create()
-    for form in range(FORMS):
-        pixels = np.ascontiguousarray(undone(thumbnail, form))
-        phashes[form] = hasher.compute(pixels).view("<u8")[0, 0]
-        waves = _opencv.dct(pixels.astype(np.float32))[:_WAVES, :_WAVES].ravel()
-        steps = np.rint(_STEPS_AN_OCTAVE * np.log2(1 + np.abs(waves) / _UNIT))
-        looks["layout"][form] = np.sign(waves) * np.minimum(steps, 127)
+    looks["layout"] = np.sign(waves) * np.minimum(steps, _MOST_STEPS)
     if grey.colours is not None:
         looks["colours"] = _histogram(grey.colours)
-    return WholePicture(phashes, looks)
+    return WholePicture(np.array([_perceptual_hash(one) for one in waves], np.uint64), looks)
+
+
+def _lowest_waves(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(32, 32) uint8 to (64,): the lowest frequencies of the cosine transform; whole numbers are added up exactly."""
+    sums = _COSINES @ pixels.astype(np.int64) @ _COSINES.T
+    return np.asarray(sums * _NORMS).ravel()
+
+
+def _perceptual_hash(waves: NDArray[np.float64]) -> int:
+    """Which frequencies are above the mean, without that of the whole: as OpenCV's ``img_hash.PHash``."""
+    waves = np.append(0.0, waves[1:])
+    return int.from_bytes(np.packbits(waves > waves.mean(), bitorder="little").tobytes(), "little")
 
 
 def undone(pixels: NDArray[np.uint8], form: int) -> NDArray[np.uint8]:
@@ -108,7 +125,7 @@ def original_from_undone(form: int, width: int, height: int) -> tuple[NDArray[np
     if form >= 4:
         matrix = mirror_matrix(width)
     for _ in range(form % 4):
-        matrix = np.array([[0.0, -1, height - 1], [1, 0, 0], [0, 0, 1]]) @ matrix
+        matrix = np.array([[0.0, -1, height - 1], [1, 0, 0], [0, 0, 1]]) @ matrix  # whole numbers
         width, height = height, width
     return matrix, (width, height)
 
@@ -134,7 +151,7 @@ def likeness(looks: LookArray, others: LookArray) -> NDArray[np.float64]:
         products = x * y
         r = products.sum(axis=1) / np.sqrt(((x * x).sum(axis=1) + noise) * ((y * y).sum(axis=1) + noise))
         count = np.abs(products).sum(axis=1) ** 2 / np.maximum((products * products).sum(axis=1), 1e-9)
-        total -= np.sign(r) * np.maximum(count - 1, 0) / 2 * np.log1p(-np.minimum(r * r, _CLOSEST))
+        total -= np.sign(r) * np.maximum(count - 1, 0) / 2 * _LN2 * log2(1 - np.minimum(r * r, _CLOSEST))
     return total
 
 
@@ -154,8 +171,8 @@ def colour_likeness(looks: LookArray, others: LookArray) -> NDArray[np.float64]:
 
 
 def _waves(looks: LookArray) -> NDArray[np.float64]:
-    steps = looks["layout"].astype(np.float64)
-    return np.asarray(np.sign(steps) * _UNIT * (np.exp2(np.abs(steps) / _STEPS_AN_OCTAVE) - 1))
+    steps = looks["layout"].astype(np.int64)
+    return np.asarray(np.sign(steps) * _WAVE_OF_STEPS[np.abs(steps)])
 
 
 def _histogram(colours: NDArray[np.uint8]) -> NDArray[np.uint8]:

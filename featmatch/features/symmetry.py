@@ -13,6 +13,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.features.detectors import descriptors_of
 from featmatch.features.extraction import FeatureOptions, Features, extract_grey
 from featmatch.images.pixels import GreyImage
 
@@ -70,9 +71,15 @@ def variants_of(features: Features, grey: GreyImage, options: FeatureOptions) ->
     """
     yield features
     for variant in list(Variant)[1:]:
-        if features.detector == "sift":
+        if descriptors_of(features.detector) == "sift":
             yield with_descriptors_of(features, variant)
             continue
-        pixels = grey.pixels[:, ::-1] if variant.mirrored else grey.pixels
-        pixels = 255 - pixels if variant.negative else pixels
-        yield extract_grey(replace(grey, pixels=np.ascontiguousarray(pixels)), options)
+        changed = mirrored(grey) if variant.mirrored else grey
+        pixels = 255 - changed.pixels if variant.negative else changed.pixels
+        yield extract_grey(replace(changed, pixels=np.ascontiguousarray(pixels)), options)
+
+
+def mirrored(grey: GreyImage) -> GreyImage:
+    """A picture, or the part of one, as it is in the mirrored picture."""
+    ends = grey.offset_x + grey.pixels.shape[1] * grey.scale_x
+    return replace(grey, pixels=grey.pixels[:, ::-1], offset_x=grey.width - ends)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.geometry.maps import Matrix, jacobians, project, turn_at
+from featmatch.geometry.exact import cos_sin, determinants, exp2, inverse, product, solve
+from featmatch.geometry.maps import Matrix, jacobians, project
 from featmatch.geometry.matches import GeometryOptions, TentativeMatches
 from featmatch.geometry.significance import weigh
 
 FEWEST_MATCHES = 3  # that must agree: two always agree on some similarity
 _KEYPOINT_ERROR = 0.2  # standard deviation of a keypoint's rotation (radians) and of its scale (as a share)
 _ENOUGH_TO_REFINE = 12  # matches for eight unknowns
+_STEPS = 10  # of least squares; two or three do
+_LAST_STEP = 1e-9  # of the entries of a map between pictures of unit size
 _BEYOND_DOUBT = 40.0  # a score above which no further set of matches is tried
 _MOST_SHEAR = 4.0  # longer over shorter axis of the ellipse that a map makes of a small circle
 _MOST_GROWTH = 40.0  # of lengths, either way
@@ -90,17 +95,12 @@ def _similar(matches: TentativeMatches, tolerance: float, options: GeometryOptio
     Up to three large sets of loose agreement, no two of which share most of their matches, and the largest set of close
     agreement: in a repeated pattern many matches agree loosely with any map.
     """
-    query, reference = matches.query @ [1, 1j], matches.reference @ [1, 1j]
     seeds = slice(0, options.hypotheses)
-    turn = np.exp2(matches.octaves) * np.exp(1j * matches.rotation)
-    shift = reference - turn * query
-    residual = np.abs(turn[seeds, None] * query + shift[seeds, None] - reference)
+    residual, distance = _errors_of_similarities(matches, seeds)
     # A keypoint's scale and angle are rough, and it does not tell of stretching: errors grow with the distance from it.
-    distance = np.abs(reference - reference[seeds, None])
     agree = residual <= 2 * tolerance + 0.35 * distance
     rows, columns = np.nonzero(agree)  # few: comparing angles is slow, so only theirs are compared
-    turns, growths = (of[columns] - of[rows] for of in (matches.rotation, matches.octaves))
-    agree[rows, columns] = _turned_alike(turns, growths, options)
+    agree[rows, columns] = _turned_alike(matches.turns[columns], matches.turns[rows], options)
     closely = agree & (residual <= 2 * tolerance + 0.1 * distance)
     sets = []
     weights = agree.sum(axis=1)
@@ -116,22 +116,44 @@ def _similar(matches: TentativeMatches, tolerance: float, options: GeometryOptio
     return sets
 
 
+def _errors_of_similarities(matches: TentativeMatches, seeds: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """For the similarity of each seed, (S, N): the error of each match, and its distance from the seed; px."""
+    query_x, query_y = (one - one[seeds, None] for one in matches.query.T)
+    x, y = (one - one[seeds, None] for one in matches.reference.T)
+    turn_x, turn_y = matches.turns[seeds].T[..., None]
+    off_x, off_y = turn_x * query_x - turn_y * query_y - x, turn_y * query_x + turn_x * query_y - y
+    return np.sqrt(off_x * off_x + off_y * off_y), np.sqrt(x * x + y * y)
+
+
 def _turned_alike(
-    turns: NDArray[np.float64], growths: NDArray[np.float64], options: GeometryOptions
+    turns: NDArray[np.float64], others: NDArray[np.float64], options: GeometryOptions
 ) -> NDArray[np.bool_]:
-    """Whether differences in rotation (radians) and scale (octaves) are within the tolerances."""
-    turned = np.cos(turns) >= np.cos(np.radians(options.angle_deg))
-    return np.asarray(turned & (np.abs(growths) <= options.octaves))
+    """Whether two maps, as vectors (N, 2), agree in rotation and scale within the tolerances."""
+    least_cosine, most = _bounds(options)
+    growths, other_growths = _lengths(turns), _lengths(others)
+    along = turns[:, 0] * others[:, 0] + turns[:, 1] * others[:, 1]
+    grown_alike = (growths <= most * other_growths) & (other_growths <= most * growths)
+    return np.asarray(grown_alike & (along >= least_cosine * (growths * other_growths)))
+
+
+@functools.cache
+def _bounds(options: GeometryOptions) -> tuple[float, float]:
+    """The tolerances as the least cosine between two turns, and the most growth from one to the other."""
+    return float(cos_sin(math.radians(options.angle_deg))[0]), float(exp2(options.octaves))
+
+
+def _lengths(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 2) to (N,)."""
+    return np.sqrt(vectors[:, 0] * vectors[:, 0] + vectors[:, 1] * vectors[:, 1])
 
 
 def _models(matches: TentativeMatches, rows: NDArray[np.intp], tolerance: float) -> list[Matrix]:
     """An affine map through those of the matches that it brings close, and a homography where these are enough."""
-    query, reference = matches.query[rows], matches.reference[rows]
-    turns = np.exp2(matches.octaves[rows]) * np.exp(1j * matches.rotation[rows])
+    query, reference, turns = matches.query[rows], matches.reference[rows], matches.turns[rows]
     model = _affine(query, reference, turns, tolerance)
     inside = np.ones(len(rows), bool)
     for factor in (6.0, 4.0, 2.0, 1.5, 1.0, 1.0):
-        errors = np.linalg.norm(project(model, query) - reference, axis=1)
+        errors = _lengths(project(model, query) - reference)
         inside = errors <= factor * tolerance
         if inside.sum() < FEWEST_MATCHES:
             inside = np.zeros(len(rows), bool)
@@ -139,7 +161,7 @@ def _models(matches: TentativeMatches, rows: NDArray[np.intp], tolerance: float)
         model = _affine(query[inside], reference[inside], turns[inside], tolerance)
     models = [model]
     if inside.sum() >= 8:
-        wide = np.linalg.norm(project(model, query) - reference, axis=1) <= 10 * tolerance
+        wide = _lengths(project(model, query) - reference) <= 10 * tolerance
         homography = _magsac(query[wide], reference[wide], tolerance)
         if homography is not None:
             models.append(homography)
@@ -147,7 +169,7 @@ def _models(matches: TentativeMatches, rows: NDArray[np.intp], tolerance: float)
 
 
 def _affine(
-    query: NDArray[np.float64], reference: NDArray[np.float64], turns: NDArray[np.complex128], tolerance: float
+    query: NDArray[np.float64], reference: NDArray[np.float64], turns: NDArray[np.float64], tolerance: float
 ) -> Matrix:
     """Affine map by least squares of positions and, weighted by how rough they are, of keypoints' rotation and scale.
 
@@ -156,20 +178,21 @@ def _affine(
     Args:
         query: (N, 2), px.
         reference: (N, 2), px.
-        turns: (N,), rotation and scale of each match as one complex number.
+        turns: (N, 2), rotation and scale of each match.
         tolerance: px.
     """
     centre = query.mean(axis=0)
     centred = query - centre
-    turn = turns.mean()
+    x, y = turns.mean(axis=0)
     # Variance of positions (tolerance / 2, squared) over that of rotation and scale, px squared.
-    weight = len(query) * (tolerance / 2 / (_KEYPOINT_ERROR * np.abs(turns).mean())) ** 2
-    expected = weight * np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
+    rough = tolerance / 2 / (_KEYPOINT_ERROR * _lengths(turns).mean())
+    weight = len(query) * (rough * rough)
     # Normal equations with two unknowns for each axis: quick, and well conditioned about the mean.
-    spread_of_query = centred.T @ centred + weight * np.eye(2)
+    (a, b), (_, c) = (centred[:, :, None] * centred[:, None]).sum(axis=0) + weight * np.eye(2)
+    right = (reference[:, :, None] * centred[:, None]).sum(axis=0) + weight * np.array([[x, -y], [y, x]])
     matrix = np.eye(3)
-    matrix[:2, :2] = np.linalg.solve(spread_of_query, (reference.T @ centred + expected).T).T
-    matrix[:2, 2] = reference.mean(axis=0) - matrix[:2, :2] @ centre
+    matrix[:2, :2] = product(right, np.array([[c, -b], [-b, a]])) / (a * c - b * b)
+    matrix[:2, 2] = reference.mean(axis=0) - product(matrix[:2, :2], centre[:, None])[:, 0]
     return matrix
 
 
@@ -199,20 +222,59 @@ def _refined(fit: Fit, matches: TentativeMatches, tolerance: float) -> Fit:
     Inliers and score stay as they were judged.
     """
     matrix = fit.reference_from_query
+    last = np.zeros(len(matches), bool)
     for _ in range(6):
-        errors = np.linalg.norm(project(matrix, matches.query) - matches.reference, axis=1)
+        errors = _lengths(project(matrix, matches.query) - matches.reference)
         near = errors < tolerance
         if near.sum() < _ENOUGH_TO_REFINE:
             break
         scatter = 1.4826 * np.median(errors[near])  # of a normal distribution with this median
         near &= errors < max(2.5 * scatter, 0.1 * tolerance)
-        if near.sum() < _ENOUGH_TO_REFINE:
+        if near.sum() < _ENOUGH_TO_REFINE or (near == last).all():
             break
-        found, _ = cv2.findHomography(matches.query[near], matches.reference[near], 0)
-        if found is None or not np.isfinite(found).all() or not _is_sane(found, matches.query[fit.inliers]):
+        last = near
+        found = _least_squares(matrix, matches.query[near], matches.reference[near])
+        if found is None or not _is_sane(found, matches.query[fit.inliers]):
             break
-        matrix = np.asarray(found, np.float64)
+        matrix = found
     return dataclasses.replace(fit, reference_from_query=matrix)
+
+
+def _least_squares(start: Matrix, query: NDArray[np.float64], reference: NDArray[np.float64]) -> Matrix | None:
+    """The homography with the least squared errors in the reference, px, by Gauss and Newton; None if there is none.
+
+    Both sides are brought to the middle and to about unit size first, so that the normal equations are sound.
+    """
+    to_unit, unit_reference = _to_unit(query), _to_unit(reference)
+    points, targets = project(to_unit, query), project(unit_reference, reference)
+    matrix = product(unit_reference, start, inverse(to_unit))
+    for _ in range(_STEPS):
+        matrix = matrix / matrix[2, 2]
+        mapped = project(matrix, points)
+        if not np.isfinite(mapped).all():
+            return None
+        depths = points[:, 0] * matrix[2, 0] + points[:, 1] * matrix[2, 1] + 1
+        scaled = np.stack([points[:, 0], points[:, 1], np.ones(len(points))]) / depths
+        # By the first eight entries of the map: of all x, then of all y.
+        by_axis = np.zeros((8, 2, len(points)))
+        by_axis[:3, 0] = by_axis[3:6, 1] = scaled
+        by_axis[6:] = -mapped.T * scaled[:2, None]
+        slopes = by_axis.reshape(8, -1)
+        step = solve((slopes[:, None] * slopes).sum(axis=2), (slopes * (targets - mapped).T.ravel()).sum(axis=1))
+        if step is None:
+            return None
+        matrix = matrix + np.append(step, 0).reshape(3, 3)
+        if np.abs(step).max() < _LAST_STEP:
+            break
+    found = product(inverse(unit_reference), matrix, to_unit)
+    return found / found[2, 2] if np.isfinite(found).all() and abs(found[2, 2]) > 1e-12 else None
+
+
+def _to_unit(points: NDArray[np.float64]) -> Matrix:
+    """(3, 3): brings (N, 2) points to mean 0 and about unit size."""
+    middle = points.mean(axis=0)
+    scale = 1 / max(float(_lengths(points - middle).mean()), 1e-9)
+    return np.array([[scale, 0, -scale * middle[0]], [0, scale, -scale * middle[1]], [0, 0, 1]])
 
 
 def _is_sane(matrix: Matrix, support: NDArray[np.float64]) -> bool:
@@ -223,16 +285,16 @@ def _is_sane(matrix: Matrix, support: NDArray[np.float64]) -> bool:
     centre = support.mean(axis=0)
     corners = np.array([support.min(axis=0), support.max(axis=0)])
     points = np.vstack([centre, corners, [corners[0, 0], corners[1, 1]], [corners[1, 0], corners[0, 1]]])
-    depth = points @ matrix[2, :2] + matrix[2, 2]
+    depth = points[:, 0] * matrix[2, 0] + points[:, 1] * matrix[2, 1] + matrix[2, 2]
     if depth.min() <= 0 or depth.max() > _MOST_DEPTH * depth.min():
         return False
     # Singular values a >= b of a Jacobian: a b is its determinant, a^2 + b^2 the sum of its squares, so that
     # a / b <= 4 where (a^2 + b^2) / (a b) <= 4 + 1/4.
     turns = jacobians(matrix, points)
-    determinants = turns[:, 0, 0] * turns[:, 1, 1] - turns[:, 0, 1] * turns[:, 1, 0]
+    areas = determinants(turns)
     squares = (turns**2).sum(axis=(1, 2))
-    sheared = squares > (_MOST_SHEAR + 1 / _MOST_SHEAR) * determinants
-    too_small, too_large = determinants.min() <= 1 / _MOST_GROWTH**2, determinants.max() >= _MOST_GROWTH**2
+    sheared = squares > (_MOST_SHEAR + 1 / _MOST_SHEAR) * areas
+    too_small, too_large = areas.min() <= 1 / _MOST_GROWTH**2, areas.max() >= _MOST_GROWTH**2
     return not (sheared.any() or too_small or too_large)
 
 
@@ -245,18 +307,26 @@ def _judged(
     options: GeometryOptions,
 ) -> Fit | None:
     """The matches that agree with a map, each feature's best one, weighed against chance; None if under three."""
-    errors = np.linalg.norm(project(matrix, matches.query) - matches.reference, axis=1)
+    errors = _lengths(project(matrix, matches.query) - matches.reference)
     close = np.flatnonzero(errors <= tolerance)
     if len(close) < FEWEST_MATCHES:
         return None
-    rotation, octaves = turn_at(matrix, matches.query[close].mean(axis=0))
-    close = close[_turned_alike(matches.rotation[close] - rotation, matches.octaves[close] - octaves, options)]
+    turn = _turn_at(matrix, matches.query[close].mean(axis=0))
+    close = close[_turned_alike(matches.turns[close], turn[None], options)]
     close = close[np.argsort(errors[close], kind="stable")]
     close = close[_first_rows(matches.query_rows[close])]
     inliers = np.sort(close[_first_rows(matches.reference_rows[close])])
     if len(inliers) < FEWEST_MATCHES:
         return None
     return Fit(matrix, inliers, *weigh(matches, inliers, query_size, reference_size, options))
+
+
+def _turn_at(matrix: Matrix, point: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(2,): rotation and scale of a map at a point, as a vector."""
+    (a, b), (c, d) = jacobians(matrix, point[None])[0]
+    heading = np.array([a + d, c - b])
+    growth = math.sqrt(max(a * d - b * c, 0.0))
+    return heading * (growth / max(math.sqrt(heading[0] * heading[0] + heading[1] * heading[1]), 1e-12))
 
 
 def _first_rows(values: NDArray[np.int64]) -> NDArray[np.intp]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.geometry.exact import arctan2, determinants, log2
+
 Matrix = NDArray[np.float64]
 
 
@@ -17,7 +19,7 @@ def project(matrix: Matrix, points: NDArray[np.floating]) -> NDArray[np.float64]
     >>> project(scaling_matrix(2, 3), np.array([[-0.5, -0.5], [0, 0]])).tolist()
     [[-0.5, -0.5], [0.5, 1.0]]
     """
-    mapped = points @ matrix[:, :2].T + matrix[:, 2]
+    mapped = _homogeneous(matrix, points)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(mapped[:, 2:] > 1e-9, mapped[:, :2] / mapped[:, 2:], np.nan))
 
@@ -25,16 +27,21 @@ def project(matrix: Matrix, points: NDArray[np.floating]) -> NDArray[np.float64]
 def turn_at(matrix: Matrix, point: NDArray[np.float64]) -> tuple[float, float]:
     """Rotation (radians, x towards y) and growth (octaves) of a map at a point, (2,) px."""
     jacobian = jacobians(matrix, point[None])[0]
-    rotation = np.arctan2(jacobian[1, 0] - jacobian[0, 1], jacobian[0, 0] + jacobian[1, 1])
-    return float(rotation), float(np.log2(max(np.linalg.det(jacobian), 1e-12)) / 2)
+    rotation = arctan2(jacobian[1, 0] - jacobian[0, 1], jacobian[0, 0] + jacobian[1, 1])
+    return float(rotation), float(log2(max(determinants(jacobian[None])[0], 1e-12)) / 2)
 
 
 def jacobians(matrix: Matrix, points: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, 2, 2): the linear map that a homography is close to each of (N, 2) points."""
-    mapped = points @ matrix[:, :2].T + matrix[:, 2]
+    mapped = _homogeneous(matrix, points)
     depths = mapped[:, 2, None]
     outer = (mapped[:, :2] / depths)[:, :, None] * matrix[2, :2]
     return np.asarray((matrix[:2, :2] - outer) / depths[:, :, None])
+
+
+def _homogeneous(matrix: Matrix, points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(N, 2) points to (N, 3): x, y and depth."""
+    return np.asarray(points[:, :1] * matrix[:, 0] + points[:, 1:] * matrix[:, 1] + matrix[:, 2], np.float64)
 
 
 def mirror_matrix(width: int) -> Matrix:

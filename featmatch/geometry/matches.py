@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from featmatch.arguments import check_options
 from featmatch.errors import UsageError
+from featmatch.geometry.exact import cos_sin, exp2
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,11 @@ class TentativeMatches:
             np.asarray(reference_rows, np.int64),
             rivals,
         )
+
+    @cached_property
+    def turns(self) -> NDArray[np.float64]:
+        """(N, 2): rotation and scale of each, as the vector that they make of (1, 0)."""
+        return np.stack(cos_sin(self.rotation), axis=1) * exp2(self.octaves)[:, None]
 
     def __len__(self) -> int:
         return len(self.query)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.geometry.exact import power
 from featmatch.geometry.maps import Matrix
 
 _GRID = 6  # cells along each side of a region
@@ -28,7 +29,7 @@ def shared_region(
     low, high_x, high_y = -0.5, width - 0.5, height - 0.5
     polygon = _rectangle(query_size)
     for half_plane in (w, x - low * w, high_x * w - x, y - low * w, high_y * w - y):
-        sides = polygon @ half_plane[:2] + half_plane[2]
+        sides = polygon[:, 0] * half_plane[0] + polygon[:, 1] * half_plane[1] + half_plane[2]
         kept: list[NDArray[np.float64]] = []
         for start, end, a, b in zip(polygon, np.roll(polygon, -1, axis=0), sides, np.roll(sides, -1), strict=True):
             if a >= 0:
@@ -51,7 +52,22 @@ def polygon_area(polygon: NDArray[np.float64]) -> float:
     6.0
     """
     x, y = polygon[:, 0], polygon[:, 1]
-    return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
+    return float(abs((x * np.roll(y, -1) - y * np.roll(x, -1)).sum()) / 2)
+
+
+def is_inside(points: NDArray[np.float64], polygon: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of (N, 2) points lie inside an (M, 2) polygon, by the even-odd rule: (N,) bool.
+
+    >>> is_inside(np.array([[1.0, 1], [3, 1]]), np.array([[0.0, 0], [2, 0], [2, 2], [0, 2]])).tolist()
+    [True, False]
+    """
+    inside = np.zeros(len(points), bool)
+    x, y = points.T
+    for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+        if y0 != y1:
+            spans = (y0 > y) != (y1 > y)
+            inside ^= spans & (x < x0 + (y - y0) * ((x1 - x0) / (y1 - y0)))
+    return inside
 
 
 def evenness(inliers: NDArray[np.float64], features: NDArray[np.float64], region: NDArray[np.float64]) -> float:
@@ -80,7 +96,7 @@ def evenness(inliers: NDArray[np.float64], features: NDArray[np.float64], region
         return np.asarray(rows * _GRID + columns)
 
     shares = np.bincount(cells(inside), minlength=_GRID**2) / len(inside)
-    expected = 1 - (1 - shares) ** len(inliers)
+    expected = 1 - power(1 - shares, len(inliers))
     held = np.zeros(_GRID**2)
     held[cells(inliers)] = 1
     within = np.zeros((_GRID, _GRID), bool)

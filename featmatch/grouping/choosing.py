@@ -8,6 +8,7 @@ the last one left is the original. Pixels are compared where the files are at ha
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featmatch.errors import ImageError
+from featmatch.geometry.exact import inverse, product
 from featmatch.geometry.maps import Matrix, project
 from featmatch.grouping.detail import Comparison, compare_detail
 from featmatch.grouping.sameness import colours_lost, difference, holds_more
@@ -248,7 +250,7 @@ def _way(one: Contender, other: Contender) -> Matrix:
     assert one.placed is not None
     assert other.placed is not None
     own, others = _grey(one.path).original_from_working, _grey(other.path).original_from_working
-    return np.asarray(np.linalg.inv(others) @ np.linalg.inv(other.placed) @ one.placed @ own, np.float64)
+    return product(inverse(others), inverse(other.placed), one.placed, own)
 
 
 @lru_cache(maxsize=2)  # the finest so far, and the one that it is compared with
@@ -290,7 +292,7 @@ def _shared(outline: NDArray[np.float32], frame: NDArray[np.float32]) -> float:
 def _density(one: Contender) -> float:
     """Resolution of an image: its px per px of the common image, along a side."""
     area = _area(_frame(one))
-    return float((one.width * one.height / area) ** 0.5) if area > 0 else 0.0
+    return math.sqrt(one.width * one.height / area) if area > 0 else 0.0
 
 
 def _hull(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:

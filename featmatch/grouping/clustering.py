@@ -13,11 +13,13 @@ image to a group.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from featmatch.geometry.exact import inverse, product
 from featmatch.geometry.maps import Matrix, project
 from featmatch.geometry.regions import polygon_area, shared_region
 from featmatch.grouping.pairs import WHOLE, Pair
@@ -62,9 +64,11 @@ class Placed:
 
     def then(self, other: Placed) -> Placed:
         """Compose: this placement first, then ``other``, which places the image that this one leads to."""
-        known = self.homography is not None and other.homography is not None
+        way = None
+        if self.homography is not None and other.homography is not None:
+            way = product(other.homography, self.homography)
         return Placed(
-            other.homography @ self.homography if known else None,  # type: ignore[operator]
+            way,
             self.mirrored ^ other.mirrored,
             self.negative ^ other.negative,
             self.probability * other.probability,
@@ -74,8 +78,8 @@ class Placed:
 
     def back(self) -> Placed:
         """The inverse: how the original lies on the image."""
-        inverse = None if self.homography is None else np.asarray(np.linalg.inv(self.homography), np.float64)
-        return Placed(inverse, self.mirrored, self.negative, self.probability, self.inliers, self.holder)
+        way = None if self.homography is None else inverse(self.homography)
+        return Placed(way, self.mirrored, self.negative, self.probability, self.inliers, self.holder)
 
 
 @dataclass(eq=False)
@@ -259,7 +263,7 @@ class _Joining:
                                    area_b / (b.width * b.height))  # fmt: skip
         if max(in_a, in_b) < _HALF:
             return None
-        finer = (area_a / area_b) ** 0.5  # px of a for each px of b, along a side
+        finer = math.sqrt(area_a / area_b)  # px of a for each px of b, along a side
         if min(in_a, in_b) >= _HALF:
             return self._is_better(a, b, finer, in_a, in_b), False
         small_is_a = in_a > in_b  # the small one lies in the large one, which shows more

@@ -19,8 +19,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.geometry.exact import inverse, product
 from featmatch.geometry.maps import Matrix, project
 from featmatch.geometry.regions import polygon_area, shared_region
+from featmatch.native.agreement import smooth
+from featmatch.proof.agreement import gaussian
+from featmatch.proof.alignment import best_move
+from featmatch.system.opencv import without_ipp
 
 _opencv: Any = cv2  # its type stubs differ from release to release
 
@@ -84,7 +89,7 @@ def compare_detail(first: NDArray[np.uint8], second: NDArray[np.uint8], second_f
         return None
     growth = (polygon_area(project(second_from_first, region)) / area) ** 0.5
     if growth > 1:
-        back = compare_detail(second, first, np.asarray(np.linalg.inv(second_from_first), np.float64))
+        back = compare_detail(second, first, inverse(second_from_first))
         return back and back.back()
     return _judged(_spectra(first, second, second_from_first), growth)
 
@@ -179,7 +184,9 @@ def _windows(
         found.sort(key=lambda one: one[:3])
         is_registered = False
         for _, left, top, window in found[:_MOST_WINDOWS]:
-            other = _registered(window, coarse, coarse_from_fine @ [[1, 0, left], [0, 1, top], [0, 0, 1]])
+            other = _registered(
+                window, coarse, product(coarse_from_fine, np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]]))
+            )
             if other is not None:
                 is_registered = True
                 yield window, other
@@ -204,22 +211,20 @@ def _agreement(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
 
 
 def _smooth(window: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(_opencv.GaussianBlur(window, (0, 0), 1.5), np.float32)
+    return smooth(window, gaussian(1.5))
 
 
 def _corrected(window: NDArray[np.float32], coarse: NDArray[np.uint8], way: Matrix) -> Matrix | None:
     """The map on which the pictures agree best; None if none is found nearby."""
     side = len(window)
-    smooth, other = _smooth(window), _smooth(_seen(coarse, way, side))
+    blurred, other = _smooth(window), _smooth(_seen(coarse, way, side))
     taper = np.outer(np.hanning(side), np.hanning(side))
-    (x, y), _ = _opencv.phaseCorrelate(smooth.astype(np.float64), other.astype(np.float64), taper)
-    until = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)
-    try:
-        start = np.array([[1, 0, x], [0, 1, y]], np.float32)
-        _, move = _opencv.findTransformECC(smooth, other, start, cv2.MOTION_AFFINE, until, None, 1)
-    except cv2.error:  # it does not converge
+    with without_ipp():
+        (x, y), _ = _opencv.phaseCorrelate(blurred.astype(np.float64), other.astype(np.float64), taper)
+    move = best_move(blurred, other, np.ones_like(other), shift=(x, y), most_steps=30, enough=1e-4)
+    if move is None:
         return None
-    way = way @ np.vstack([move, [0, 0, 1]])
+    way = product(way, move)
     return np.asarray(way / way[2, 2], np.float64)
 
 

@@ -178,7 +178,7 @@ def compare_block(reader: Reader, block: Sequence[int], earlier: NDArray[np.int6
     listed = np.fromiter(places, np.int64)  # a damaged segment may name others
     live = [np.isin(segment.ids, listed) for segment in segments]
     images = sorted(stored_images(segments, block, reader.options.detector), key=lambda image: image.id)
-    collection = Collection(segments, live, reader.vocabulary, places)
+    collection = Collection(segments, live, reader.vocabulary, reader.options.detector, places)
     return pairs_of(images, collection, earlier, JoiningOptions(), GeometryOptions())
 
 

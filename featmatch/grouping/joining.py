@@ -20,8 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.errors import StoreError, UsageError
-from featmatch.features.extraction import DESCRIPTOR_SIZE, Features
+from featmatch.features.detectors import DESCRIPTOR_SIZE, descriptors_of
+from featmatch.features.extraction import Features
 from featmatch.features.symmetry import Variant, with_places_of
+from featmatch.geometry.exact import exp2, log2
 from featmatch.geometry.homography import FEWEST_MATCHES
 from featmatch.geometry.matches import Keypoints, TentativeMatches
 from featmatch.search.voting import Candidate, QueryWords, VotingOptions, shortlist
@@ -96,8 +98,8 @@ class Partner:
         order = np.lexsort([*_columns(self.other), *_columns(self.own), self.distances])
         query, reference = with_places_of(_chosen(self.own, order), self.variant), _chosen(self.other, order)
         return TentativeMatches.between(
-            Keypoints(query.keypoints, query.angles, np.log2(np.maximum(query.sizes, 1))),
-            Keypoints(reference.keypoints, reference.angles, np.log2(np.maximum(reference.sizes, 1))),
+            Keypoints(query.keypoints, query.angles, log2(np.maximum(query.sizes, 1))),
+            Keypoints(reference.keypoints, reference.angles, log2(np.maximum(reference.sizes, 1))),
             costs=self.distances[order], query_rows=self.own_numbers[order], reference_rows=self.other_numbers[order],
         )  # fmt: skip
 
@@ -137,9 +139,9 @@ def _features_at(segment: Segment, image: int, rows: NDArray[np.int64], detector
     width, height = int(segment.widths[image]), int(segment.heights[image])
     long_sides = np.full(len(rows), max(width, height), np.int32)
     keypoints, angles, octaves = restored(segment.postings, rows, long_sides)
-    nothing = np.broadcast_to(np.uint8(0), (len(rows), DESCRIPTOR_SIZE[detector]))
+    nothing = np.broadcast_to(np.uint8(0), (len(rows), DESCRIPTOR_SIZE[descriptors_of(detector)]))
     return Features(
-        detector, width, height, keypoints.astype(np.float32), np.exp2(octaves).astype(np.float32),
+        detector, width, height, keypoints.astype(np.float32), exp2(octaves).astype(np.float32),
         angles.astype(np.float32), nothing,
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.features.symmetry import Variant
+from featmatch.geometry.exact import inverse
 from featmatch.geometry.homography import Fit, fit_homography
 from featmatch.geometry.maps import Matrix
 from featmatch.geometry.matches import GeometryOptions, TentativeMatches
@@ -110,12 +111,14 @@ class Collection:
         segments: the parts of the index that hold them.
         live: (images,) bool for each segment, which of its images are still in the index.
         vocabulary: of the index.
+        detector: of the index.
         places: by image id, its place in the order of the contents (SHA-256).
     """
 
     segments: Sequence[Segment]
     live: Sequence[NDArray[np.bool_]]
     vocabulary: Vocabulary
+    detector: str
     places: Mapping[int, int]
 
     def in_order(self, one: int, other: int) -> tuple[int, int]:
@@ -159,7 +162,7 @@ def pairs_of(
             if other not in known:
                 pairs.append(_pair_by_looks(*collection.in_order(image.id, other), looks))
     wanted = {number for one in found for number in (one.query, one.reference)}
-    stored = {image.id: image for image in stored_images(segments, wanted, collection.vocabulary.detector)}
+    stored = {image.id: image for image in stored_images(segments, wanted, collection.detector)}
     pairs += [_pair(stored[one.query], stored[one.reference], one, looks, geometry) for one in found]
     return [pair for pair in pairs if pair.inliers or pair.alike > 0]
 
@@ -202,7 +205,7 @@ def _pair(image: StoredImage, other: StoredImage, found: _Found, looks: StoredLo
     proof = proof_of_fit(found.fit, found.matches, found.variant, image.features, looks.size(other.id))
     relation = proof.relation
     there = repeated(image.features, other.features, proof.homography, geometry, negative=relation.negative)
-    back_home = np.asarray(np.linalg.inv(proof.homography), np.float64)
+    back_home = inverse(proof.homography)
     back = repeated(other.features, image.features, back_home, geometry, negative=relation.negative)
     evenly = evenness(proof.reference_points, other.features.keypoints.astype(np.float64), proof.reference_region)
     is_whole = min(there.covered, back.covered) >= WHOLE

@@ -8,12 +8,14 @@ or a background repeat a few, in one spot. (Repeatability: Mikolajczyk et al., I
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from featmatch.features.extraction import Features
+from featmatch.geometry.exact import cos_sin, determinants, exp2
 from featmatch.geometry.maps import Matrix, jacobians, project
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.geometry.regions import evenness, shared_region
@@ -59,20 +61,22 @@ def repeated(
     if len(reference) == 0:
         return Repeated(0.0, 0.0, 0.0)
     turns = jacobians(homography, points[inside])
-    angles = query.angles[inside].astype(np.float64)
-    heading = np.einsum("nij,nj->ni", turns, np.stack([np.cos(angles), np.sin(angles)], axis=1))
-    seen_angles = np.arctan2(heading[:, 1], heading[:, 0]) + (np.pi if negative else 0)
-    seen_sizes = query.sizes[inside] * np.sqrt(np.abs(np.linalg.det(turns)))
+    headings = (turns * np.stack(cos_sin(query.angles[inside]), axis=1)[:, None]).sum(axis=2)
+    headings = headings / np.sqrt((headings * headings).sum(axis=1, keepdims=True)) * (-1 if negative else 1)
+    seen_sizes = query.sizes[inside] * np.sqrt(np.abs(determinants(turns)))
     large = seen_sizes >= 0.9 * np.quantile(reference.sizes, _SMALL)
-    inside, seen_angles, seen_sizes = inside[large], seen_angles[large], seen_sizes[large]
+    inside, headings, seen_sizes = inside[large], headings[large], seen_sizes[large, None]
     if len(inside) == 0:
         return Repeated(0.0, 0.0, 0.0)
     tolerance = max(options.tolerance * max(reference.width, reference.height), 1.0)
     _, near = cKDTree(reference.keypoints).query(places[inside], k=_NEAREST, distance_upper_bound=tolerance)
     there = near < len(reference)
     near = np.where(there, near, 0)
-    alike = np.cos(seen_angles[:, None] - reference.angles[near]) >= np.cos(np.radians(options.angle_deg))
-    alike &= np.abs(np.log2(seen_sizes[:, None] / reference.sizes[near])) <= _OCTAVES
+    cosines, sines = cos_sin(reference.angles[near])
+    least, _ = cos_sin(math.radians(options.angle_deg))
+    alike = headings[:, :1] * cosines + headings[:, 1:] * sines >= least
+    sizes, most = reference.sizes[near].astype(np.float64), exp2(_OCTAVES)
+    alike &= (seen_sizes <= most * sizes) & (sizes <= most * seen_sizes)
     again = (there & alike).any(axis=1)
     region = shared_region(homography, (query.width, query.height), (reference.width, reference.height))
     return Repeated(

@@ -6,6 +6,7 @@ another filling of the same form, a caption, colours, a seam that shows that one
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import cv2
@@ -13,8 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from featmatch.geometry.maps import Matrix, scaling_matrix
+from featmatch.geometry.exact import determinants, product
+from featmatch.geometry.maps import Matrix, jacobians, scaling_matrix
 from featmatch.images.pixels import load_display
+from featmatch.native.agreement import laid_over, smooth
+from featmatch.proof.agreement import gaussian
+from featmatch.system.opencv import without_ipp
 
 _opencv: Any = cv2  # its type stubs differ from release to release
 
@@ -47,7 +52,7 @@ def difference(
     factor = min(_LONGEST_PX / max(height, width), 1.0)
     size = max(round(width * factor), 1), max(round(height * factor), 1)
     small = np.asarray(_opencv.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
-    seen, mask = _seen(original, original_from_picture @ scaling_matrix(1 / factor, 1 / factor), size)
+    seen, mask = _seen(original, product(original_from_picture, scaling_matrix(1 / factor, 1 / factor)), size)
     if negative:
         seen = 255 - seen
     inner = (slice(_MARGIN_PX, -_MARGIN_PX),) * 2
@@ -84,24 +89,22 @@ def _seen(
     original: NDArray[np.uint8], way: Matrix, size: tuple[int, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The original warped onto the picture's frame and a margin around, and a mask of where it reaches."""
-    middle = np.array([size[0] / 2, size[1] / 2, 1.0])
-    depth = way[2] @ middle
-    growth = float(abs(np.linalg.det(way)) / abs(depth) ** 3) ** 0.5  # of the map in the middle, along a side
+    middle = np.array([[size[0] / 2, size[1] / 2]])
+    growth = math.sqrt(abs(float(determinants(jacobians(way, middle))[0])))  # of the map in the middle, along a side
     if growth > 1:
         smaller = max(round(original.shape[1] / growth), 1), max(round(original.shape[0] / growth), 1)
         original = np.asarray(_opencv.resize(original, smaller, interpolation=cv2.INTER_AREA), np.uint8)
-        way = scaling_matrix(1 / growth, 1 / growth) @ way
-    way = way @ np.array([[1.0, 0, -_MARGIN_PX], [0, 1, -_MARGIN_PX], [0, 0, 1]])
+        way = product(scaling_matrix(1 / growth, 1 / growth), way)
+    way = product(way, np.array([[1.0, 0, -_MARGIN_PX], [0, 1, -_MARGIN_PX], [0, 0, 1]]))
     full = size[0] + 2 * _MARGIN_PX, size[1] + 2 * _MARGIN_PX
-    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    seen = _opencv.warpPerspective(original.astype(np.float32), way, full, flags=how)
-    mask = _opencv.warpPerspective(np.ones_like(original, np.float32), way, full, flags=how)
+    seen, _ = laid_over(original.astype(np.float32), way, full)
+    mask, _ = laid_over(np.ones_like(original, np.float32), way, full)
     return seen, mask
 
 
 def _cells(picture: NDArray[np.float32], seen: NDArray[np.float32], mask: NDArray[np.float32]) -> tuple[int, int]:
     """Number of cells that contradict, and of all cells with structure in one picture at least."""
-    a, b = (_opencv.GaussianBlur(one, (0, 0), 1.0) for one in (picture, seen))
+    a, b = (smooth(one, gaussian(1.0)) for one in (picture, seen))
     contradicting = saying = 0
     for top in range(_SHIFT_PX, a.shape[0] - _CELL_PX - _SHIFT_PX + 1, _CELL_PX):
         for left in range(_SHIFT_PX, a.shape[1] - _CELL_PX - _SHIFT_PX + 1, _CELL_PX):
@@ -116,7 +119,8 @@ def _cells(picture: NDArray[np.float32], seen: NDArray[np.float32], mask: NDArra
             if least < _PLAIN:
                 contradicting += 1
                 continue
-            found = _opencv.matchTemplate(a[around], b[place], cv2.TM_CCOEFF_NORMED)
+            with without_ipp():
+                found = _opencv.matchTemplate(a[around], b[place], cv2.TM_CCOEFF_NORMED)
             contradicting += float(found.max()) < _AGREES
     return contradicting, saying
 

@@ -6,13 +6,16 @@ orientation applied); the centre of the top-left pixel is (0, 0), so resizing by
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageChops
 
+from featmatch.errors import ImageError
 from featmatch.images.damage import load, rows_that_came
-from featmatch.images.decoding import USUAL, DecodingOptions, decode_apart
+from featmatch.images.decoding import USUAL, DecodingOptions, decode_apart, decode_each
 from featmatch.images.rasters import masked, narrowed
 from featmatch.images.sources import ImageSource, open_image
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:  # the processes that decode do without NumPy and OpenCV where
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["GreyImage", "ImageSource", "load_display", "load_grey"]
+__all__ = ["GreyImage", "ImageSource", "load_display", "load_each", "load_grey"]
 
 _LARGE_PIXELS = 1 << 25  # larger pictures are resized in the process that decodes them, others by the caller
 _STRIP_PIXELS = 1 << 24  # converted at a time, so that a large picture needs memory for little more than itself
@@ -120,15 +123,24 @@ class _Decoded:
         target = min(max(long_side, shortest_px), longest_px) / long_side
         width, height = (max(1, round(side * target)) for side in self.size)
         if (width, height) != self.grey.size:
-            import cv2
-
-            interpolation = cv2.INTER_AREA if width < self.grey.width else cv2.INTER_CUBIC
-            pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=interpolation), np.uint8)
+            pixels = _resized(pixels, (width, height))
         return GreyImage(
             pixels, self.width, self.height,
             self.scale_x * self.grey.width / width, self.scale_y * self.grey.height / height,
             self.offset_x, self.offset_y, None if self.points is None else np.array(self.points), self.damaged,
         )  # fmt: skip
+
+
+def _resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """(H, W) uint8 to a width and height, px."""
+    import cv2
+    import numpy as np
+
+    from featmatch.system.opencv import without_ipp
+
+    interpolation = cv2.INTER_AREA if size[0] < pixels.shape[1] else cv2.INTER_CUBIC
+    with without_ipp():
+        return np.asarray(cv2.resize(pixels, size, interpolation=interpolation), np.uint8)
 
 
 def load_grey(
@@ -156,6 +168,28 @@ def load_grey(
     """
     decoded = decode_apart(_decode_grey, source, longest_px, shortest_px, colours, options=decoding)
     return decoded if isinstance(decoded, GreyImage) else decoded.at_working_size(longest_px, shortest_px)
+
+
+def load_each(
+    sources: Iterable[ImageSource],
+    *,
+    longest_px: int,
+    shortest_px: int = 0,
+    colours: bool = False,
+    decoding: DecodingOptions = USUAL,
+) -> Generator[tuple[ImageSource, GreyImage | ImageError], None, None]:
+    """``load_grey`` of many, one after the other: while the caller is busy with one, the next is decoded.
+
+    Yields:
+        Each source with its picture, or with the error that says why there is none.
+
+    Raises:
+        UsageError: a source is of no type or shape that is an image.
+    """
+    each = decode_each(_decode_grey, sources, longest_px, shortest_px, colours, options=decoding)
+    with contextlib.closing(each):
+        for source, decoded in each:
+            yield source, decoded.at_working_size(longest_px, shortest_px) if isinstance(decoded, _Decoded) else decoded
 
 
 def load_display(

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import functools
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.geometry.exact import exp2, inverse, product
 from featmatch.geometry.maps import Matrix, project, scaling_matrix
 from featmatch.geometry.regions import polygon_area, shared_region
-
-_opencv: Any = cv2  # its type stubs differ from release to release
+from featmatch.native.agreement import laid_over, smooth
+from featmatch.proof.alignment import best_move
 
 _SIDE_PX = 96.0  # root of the area at which the shared region is compared: a homography is not precise enough for more
 _SMALLEST_PX = 12  # a region with a side below this is not compared
 _WINDOW_PX = 3.0  # sigma of the Gaussian window in which mean and contrast are made equal
 _NOISE = 3.0  # grey levels; contrast well below this counts as none
 _ENOUGH_WINDOWS = 18.0  # with contrast; in fewer, one edge or corner agrees with any other
+_A_LITTLE = np.array([0.5, 0.25], np.float32)  # one side of a blur's kernel, before the alignment
+_WHOLE = 0.95  # of the mask, blurred likewise
+_LN2 = 0.6931471805599453
 _FARTHEST = 0.2  # that the alignment may move a corner, as a share of the region's longer side
 
 
@@ -42,6 +49,14 @@ class _Frame(NamedTuple):
     reference_from_frame: Matrix
 
 
+class _Laid(NamedTuple):
+    """Both pictures laid over one another, normalised, and a mask: 1 where both are there, else 0."""
+
+    query: NDArray[np.float32]
+    reference: NDArray[np.float32]
+    mask: NDArray[np.float32]
+
+
 def pixel_agreement(
     query: NDArray[np.uint8], reference: NDArray[np.uint8], reference_from_query: Matrix, *, negative: bool
 ) -> PixelAgreement | None:
@@ -64,8 +79,10 @@ def pixel_agreement(
         return None
     if negative:
         frame = frame._replace(query=255 - frame.query)
-    frames = [frame, _aligned(frame)]
-    return max((_correlation(one) for one in frames if one is not None), key=lambda found: found or (-1.0,))
+    laid = _laid(frame)
+    aligned = _aligned(frame, laid)
+    found = [_correlation(laid), None if aligned is None else _correlation(_laid(aligned))]
+    return max(found, key=lambda one: one or (-1.0,))
 
 
 def _common_frame(
@@ -77,11 +94,11 @@ def _common_frame(
     area = polygon_area(region)
     if area < _SMALLEST_PX**2:
         return None
-    growth = (polygon_area(project(reference_from_query, region)) / area) ** 0.5
-    factor = min(1.0, _SIDE_PX / area**0.5, growth)
+    growth = math.sqrt(polygon_area(project(reference_from_query, region)) / area)
+    factor = min(1.0, _SIDE_PX / math.sqrt(area), growth)
     small_query, query_from_small = _reduced(query, factor)
     small_reference, reference_from_small = _reduced(reference, factor / growth)
-    corners = project(np.linalg.inv(query_from_small).astype(np.float64), region)
+    corners = project(inverse(query_from_small), region)
     left, top = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
     right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 1
     cut = small_query[top:bottom, left:right]
@@ -91,7 +108,7 @@ def _common_frame(
     return _Frame(
         _smooth(cut.astype(np.float32), 1.0),
         _smooth(small_reference.astype(np.float32), 1.0),
-        np.linalg.inv(reference_from_small) @ reference_from_query @ query_from_small @ small_from_frame,
+        product(inverse(reference_from_small), reference_from_query, query_from_small, small_from_frame),
     )
 
 
@@ -105,58 +122,67 @@ def _reduced(picture: NDArray[np.uint8], factor: float) -> tuple[NDArray[np.uint
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8), back
 
 
+def _laid(frame: _Frame) -> _Laid:
+    """Both pictures as the frame lies, with their mean and contrast made equal."""
+    picture, mask = _seen(frame)
+    query, reference = _normalised((frame.query, picture), mask)
+    return _Laid(query, reference, mask)
+
+
 def _seen(frame: _Frame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The reference warped into the query's frame, and a mask: 1 where it covers the frame, else 0."""
-    size = frame.query.shape[::-1]
-    how = cv2.WARP_INVERSE_MAP
-    picture = _opencv.warpPerspective(frame.reference, frame.reference_from_frame, size, flags=cv2.INTER_LINEAR | how)
-    whole = np.ones_like(frame.reference)
-    mask = _opencv.warpPerspective(whole, frame.reference_from_frame, size, flags=cv2.INTER_NEAREST | how)
-    return picture, _opencv.erode(mask, np.ones((3, 3)), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    picture, mask = laid_over(frame.reference, frame.reference_from_frame, frame.query.shape[::-1])
+    covered = cv2.erode(mask, np.ones((3, 3)), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return picture, np.asarray(covered, np.float32)
 
 
-def _correlation(frame: _Frame) -> PixelAgreement | None:
-    """The agreement as the frame lies; None where too little overlaps, or has contrast."""
-    picture, mask = _seen(frame)
+def _correlation(laid: _Laid) -> PixelAgreement | None:
+    """The agreement as the pictures lie; None where too little overlaps, or has contrast."""
+    a, b, mask = laid
     if mask.sum() < _SMALLEST_PX**2 / 2:
         return None
-    a, b = _normalised(frame.query, mask), _normalised(picture, mask)
     energy = float((a * a).sum()) * float((b * b).sum())
     if energy <= 1:
         return None
-    correlation = min(max(float((a * b).sum()) / energy**0.5, 0.0), 1.0)
+    correlation = min(max(float((a * b).sum()) / math.sqrt(energy), 0.0), 1.0)
     contrast = np.minimum(_smooth(a * a, _WINDOW_PX), _smooth(b * b, _WINDOW_PX))
     # The participation ratio: the number of pixels if all have the same contrast, fewer if some have less.
-    windows = float(contrast.sum()) ** 2 / max(float((contrast * contrast).sum()), 1e-9) / (4 * np.pi * _WINDOW_PX**2)
+    total, squares = float(contrast.sum()), float((contrast * contrast).sum())
+    windows = total * total / max(squares, 1e-9) / (4 * np.pi * _WINDOW_PX * _WINDOW_PX)
     return PixelAgreement(correlation, min(windows / _ENOUGH_WINDOWS, 1.0))
 
 
-def _normalised(picture: NDArray[np.float32], mask: NDArray[np.float32]) -> NDArray[np.float32]:
+def _normalised(pictures: Iterable[NDArray[np.float32]], mask: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     """Mean 0 and contrast near 1 in each window, less where contrast is at the noise level; 0 outside the mask."""
     weight = _smooth(mask, _WINDOW_PX) + np.float32(1e-6)
-    centred = (picture - _smooth(picture * mask, _WINDOW_PX) / weight) * mask
-    contrast = _smooth(centred * centred, _WINDOW_PX) / weight
-    return np.asarray(centred / np.sqrt(contrast + np.float32(_NOISE**2)), np.float32)
+    found = []
+    for picture in pictures:
+        centred = (picture - _smooth(picture * mask, _WINDOW_PX) / weight) * mask
+        contrast = _smooth(centred * centred, _WINDOW_PX) / weight
+        found.append(np.asarray(centred / np.sqrt(contrast + np.float32(_NOISE * _NOISE)), np.float32))
+    return found
 
 
-def _aligned(frame: _Frame) -> _Frame | None:
+def _aligned(frame: _Frame, laid: _Laid) -> _Frame | None:
     """Move the reference by a small affine map to where it correlates best; None where there is no such map."""
-    picture, mask = _seen(frame)
-    a, b = _normalised(frame.query, mask), _normalised(picture, mask)
-    until = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 15, 1e-3)
-    try:
-        _, moved = _opencv.findTransformECC(
-            a, b, np.eye(2, 3, dtype=np.float32), cv2.MOTION_AFFINE, until, mask.astype(np.uint8), 3
-        )
-    except cv2.error:  # it does not converge, as chance alignments do
+    query, reference, mask = (smooth(one, _A_LITTLE) for one in laid)
+    move = best_move(query, reference, (mask > _WHOLE).astype(np.float32))
+    if move is None:
         return None
-    move = np.vstack([moved, [0, 0, 1]]).astype(np.float64)
     height, width = frame.query.shape
     corners = np.array([[0.0, 0], [width, 0], [width, height], [0, height]])
     if not np.abs(project(move, corners) - corners).max() <= _FARTHEST * max(width, height):
         return None
-    return frame._replace(reference_from_frame=frame.reference_from_frame @ move)
+    return frame._replace(reference_from_frame=product(frame.reference_from_frame, move))
 
 
 def _smooth(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.float32)
+    return smooth(picture, gaussian(sigma))
+
+
+@functools.cache
+def gaussian(sigma: float) -> NDArray[np.float32]:
+    """One side of the kernel, its middle first, as far as four sigmas."""
+    distances = np.arange(round(4 * sigma) + 1.0)
+    taps = exp2(distances * distances * (-0.5 / _LN2 / sigma / sigma))
+    return np.asarray(taps / (2 * taps.sum() - taps[0]), np.float32)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from featmatch.arguments import check_options
 from featmatch.errors import UsageError
 from featmatch.features.extraction import Features
+from featmatch.geometry.exact import log2
 from featmatch.geometry.matches import Keypoints, TentativeMatches
 from featmatch.words.flann import FlannIndex
 
@@ -58,5 +59,5 @@ class DescriptorMatcher:
 
 
 def _keypoints(features: Features, rows: NDArray[np.integer]) -> Keypoints:
-    octaves = np.log2(np.maximum(features.sizes[rows], 1e-3)).astype(np.float64)
+    octaves = log2(np.maximum(features.sizes[rows], 1e-3))
     return Keypoints(features.keypoints[rows], features.angles[rows], octaves)

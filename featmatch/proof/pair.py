@@ -80,6 +80,7 @@ class Verification:
             **(self.proof.to_dict() if self.proof else dict.fromkeys(_OF_PROOF)),
             "verdict": None,
             "damaged": damaged,
+            **dict(zip(("width", "height"), self.proof.reference_size if self.proof else (None, None), strict=True)),
         }
 
 

@@ -119,11 +119,41 @@ class WholeEvidence:
         return _json_object(self, whole=self.likeness)
 
 
-Evidence = FeatureEvidence | WholeEvidence
+@dataclass(frozen=True)
+class ToldEvidence:
+    """What another process, or an earlier run, made of its evidence: all that JSON tells of it.
+
+    Attributes:
+        total: the score, log-odds.
+        probability: 0 to 1, not rounded as much as the score.
+        agreement: as of ``FeatureEvidence``.
+        detail: likewise.
+    """
+
+    total: float
+    probability: float
+    agreement: float | None = None
+    detail: float = 1.0
+
+    geometry: ClassVar[float] = 0.0
+    distinct: ClassVar[float] = 0.0
+    clarity: ClassVar[float] = 0.0
+    evenness: ClassVar[float] = 0.0
+
+    def score(self) -> float:
+        """Log-odds that the pictures are the same, as told."""
+        return self.total
+
+    def to_dict(self) -> dict[str, Any]:
+        """The evidence object of the JSON output."""
+        return _json_object(self, whole=None)
+
+
+Evidence = FeatureEvidence | WholeEvidence | ToldEvidence
 
 
 def _json_object(evidence: Evidence, whole: Likeness | None) -> dict[str, Any]:
-    """Both kinds of evidence print the same keys."""
+    """All kinds of evidence print the same keys."""
     return {
         "geometry": evidence.geometry,
         "distinct": evidence.distinct,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,13 +13,14 @@ from numpy.typing import NDArray
 
 from featmatch.features.extraction import Features
 from featmatch.features.symmetry import Variant
+from featmatch.geometry.exact import inverse, product
 from featmatch.geometry.homography import Fit
 from featmatch.geometry.maps import Matrix, mirror_matrix
 from featmatch.geometry.matches import TentativeMatches
 from featmatch.geometry.regions import evenness
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.agreement import pixel_agreement
-from featmatch.proof.probability import Evidence, FeatureEvidence, probability_of
+from featmatch.proof.probability import Evidence, FeatureEvidence, ToldEvidence, probability_of
 from featmatch.proof.relation import Relation, relation_at, shared_part
 
 # Pictures with fewer features than these cannot be proven by them.
@@ -66,7 +68,8 @@ class Proof:
     @property
     def probability(self) -> float:
         """That one is a copy of the other, in whole or in part; 0 to 1."""
-        return probability_of(self.score)
+        evidence = self.evidence
+        return evidence.probability if isinstance(evidence, ToldEvidence) else probability_of(self.score)
 
     @property
     def proven(self) -> bool:
@@ -83,7 +86,7 @@ class Proof:
         found = pixel_agreement(
             query.pixels,
             reference.pixels,
-            np.linalg.inv(reference.original_from_working) @ self.homography @ query.original_from_working,
+            product(inverse(reference.original_from_working), self.homography, query.original_from_working),
             negative=self.relation.negative,
         )
         if found is None:
@@ -106,6 +109,33 @@ class Proof:
             "reference_overlap": round(self.reference_overlap, 4),
         }
 
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Proof:
+        """The proof of a match object: with all that the JSON output tells, and so without points.
+
+        Args:
+            told: as ``Match.to_dict`` makes it; what else is in it is passed over.
+
+        Raises:
+            KeyError: something is missing.
+            ValueError: something is of another kind.
+            TypeError: likewise.
+        """
+        nowhere = np.empty((0, 2))
+        return cls(
+            evidence=ToldEvidence(float(told["score"]), float(told["probability"]), told["agreement"]),
+            inliers=int(told["inliers"]),
+            relation=Relation.from_dict(told["relation"]),
+            homography=np.array(told["homography"], np.float64).reshape(3, 3),
+            query_region=np.array(told["query_region"], np.float64).reshape(-1, 2),
+            reference_region=np.array(told["reference_region"], np.float64).reshape(-1, 2),
+            query_overlap=float(told["query_overlap"]),
+            reference_overlap=float(told["reference_overlap"]),
+            reference_size=(int(told["width"]), int(told["height"])),
+            query_points=nowhere,
+            reference_points=nowhere,
+        )
+
 
 def proof_of_fit(
     fit: Fit, matches: TentativeMatches, variant: Variant, query: Features, reference_size: tuple[int, int]
@@ -122,7 +152,7 @@ def proof_of_fit(
     query_size = (query.width, query.height)
     reference_from_query, query_points = fit.reference_from_query, matches.query[fit.inliers].copy()
     if variant.mirrored:
-        reference_from_query = reference_from_query @ mirror_matrix(query.width)
+        reference_from_query = product(reference_from_query, mirror_matrix(query.width))
         query_points[:, 0] = query.width - 1 - query_points[:, 0]
     shared = shared_part(reference_from_query, query_size, reference_size)
     even = evenness(query_points, query.keypoints.astype(np.float64), shared.query_region)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.features.symmetry import Variant
+from featmatch.geometry.exact import exp2, product
 from featmatch.geometry.maps import Matrix, mirror_matrix, project, turn_at
 from featmatch.geometry.regions import polygon_area, shared_region
 
@@ -64,6 +66,11 @@ class Relation:
             "mirrored": self.mirrored,
             "negative": self.negative,
         }
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Relation:
+        """The relation of such an object; what else is in it is passed over."""
+        return cls(**{name: told[name] for name in ("kind", "rotation_deg", "scale", "mirrored", "negative")})
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +136,7 @@ def relation_at(kind: Kind, turned: Matrix, point: NDArray[np.float64], *, mirro
         kind=kind,
         # y points down, so the growth of angles from query to reference is the turn of the reference as seen.
         rotation_deg=float(np.degrees(rotation)) if rotation > -np.pi else 180.0,
-        scale=float(2.0**-octaves),
+        scale=float(exp2(-octaves)),
         mirrored=mirrored,
         negative=negative,
     )
@@ -158,7 +165,7 @@ def relation_of(
         region = np.array([[0.0, 0], [width - 1, 0], [width - 1, height - 1]])
     middle, turned = region.mean(axis=0), reference_from_query
     if mirrored:
-        turned = turned @ mirror_matrix(width)
+        turned = product(turned, mirror_matrix(width))
         middle[0] = width - 1 - middle[0]
     kind = _shared(reference_from_query, region, query_size, reference_size).kind
     return relation_at(kind, turned, middle, mirrored=mirrored, negative=negative)

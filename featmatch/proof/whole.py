@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.features.looks import FORMS, LookArray, WholePicture, colour_likeness, likeness, original_from_undone
+from featmatch.geometry.exact import product
 from featmatch.geometry.maps import project, scaling_matrix
 from featmatch.geometry.regions import shared_region
 from featmatch.images.pixels import GreyImage
@@ -51,7 +54,7 @@ def proof_of_look(
     """
     undone_from_query, (width, height) = original_from_undone(form, *query_size)
     x, y = reference_size[0] / width, reference_size[1] / height
-    homography = scaling_matrix(x, y) @ undone_from_query
+    homography = product(scaling_matrix(x, y), undone_from_query)
     region = shared_region(homography, query_size, reference_size)
     return Proof(
         evidence=evidence,
@@ -59,7 +62,7 @@ def proof_of_look(
         relation=Relation(
             kind="whole picture",
             rotation_deg=(0.0, 90.0, 180.0, -90.0)[form % 4],
-            scale=(x * y) ** -0.5,
+            scale=1 / math.sqrt(x * y),
             mirrored=form >= 4,
             negative=False,
         ),

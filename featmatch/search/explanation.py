@@ -13,7 +13,7 @@ from featmatch.features.symmetry import Variant
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import ImageSource
 from featmatch.proof.drawing import draw_proof
-from featmatch.proof.probability import WholeEvidence
+from featmatch.proof.probability import FeatureEvidence, WholeEvidence
 from featmatch.proof.proof import PROVEN
 from featmatch.search.matches import Match
 
@@ -186,6 +186,7 @@ def sentence(told: Explanation, lost: Stage | None) -> str:
 def _doubt(match: Match) -> str:
     if isinstance(match.proof.evidence, WholeEvidence):
         return "not alike enough as a whole"
-    if match.proof.evidence.counted < match.proof.evidence.geometry:
+    evidence = match.proof.evidence
+    if isinstance(evidence, FeatureEvidence) and evidence.counted < evidence.geometry:
         return f"{match.inliers} features agree, but other images share the same part"
     return f"{match.inliers} features agree, too few, or too unevenly, to be sure"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.errors import Status
+from featmatch.errors import Status, UsageError
 from featmatch.geometry.maps import Matrix
 from featmatch.proof.proof import Proof
 from featmatch.proof.relation import Relation
@@ -106,9 +107,28 @@ class Match:
         return self.proof.reference_overlap
 
     def to_dict(self) -> dict[str, Any]:
-        """The match object of the JSON output."""
-        proof = self.proof.to_dict()
-        return {"id": self.id, "name": self.name, **proof, "verdict": self.verdict, "damaged": self.damaged}
+        """The match object of the JSON output: also the size of the reference, whose px ``reference_region`` is in."""
+        width, height = self.proof.reference_size
+        return {
+            "id": self.id,
+            "name": self.name,
+            **self.proof.to_dict(),
+            "verdict": self.verdict,
+            "damaged": self.damaged,
+            "width": width,
+            "height": height,
+        }
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Match:
+        """The match of such an object: all but the points of its inliers. What else is in it is passed over.
+
+        Raises:
+            UsageError: it is no match object.
+        """
+        with _refuse_others("a match"):
+            number, name = int(told["id"]), str(told["name"])
+            return cls(number, name, Proof.from_dict(told), told["verdict"], bool(told["damaged"]))
 
 
 def in_order(found: Iterable[FoundImage]) -> list[FoundImage]:
@@ -143,6 +163,7 @@ class Matches(list[Match]):
 
     Attributes:
         status: "ok", or "too_little_detail" where neither features nor the whole picture can prove anything.
+        message: why the query could not be read, in words; empty where it could.
         damaged: the query's file is cut short; it was read as far as it goes.
         times: milliseconds of "features" (decoding included), "words", "votes", "verification" and "pixels"; empty
             where the query ended before them.
@@ -157,9 +178,11 @@ class Matches(list[Match]):
         times: Mapping[str, float] | None = None,
         not_at_hand: Iterable[str] = (),
         damaged: bool = False,
+        message: str = "",
     ) -> None:
         super().__init__(matches)
         self.status: Status = status
+        self.message = message
         self.damaged = damaged
         self.times = dict(times or {})
         self.not_at_hand = list(not_at_hand)
@@ -181,6 +204,17 @@ class Matches(list[Match]):
         matches = [match.to_dict() for match in self]
         return {"status": self.status, "damaged": self.damaged, "matches": matches}
 
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Matches:
+        """The matches of such an object, also of one with more in it, as a line of ``featmatch query --json``.
+
+        Raises:
+            UsageError: it is none.
+        """
+        with _refuse_others("an answer to a query"):
+            matches = [Match.from_dict(match) for match in told["matches"]]
+            return cls(matches, told["status"], damaged=bool(told["damaged"]))
+
     def copy(self) -> Matches:
         """The same matches of the same query, in another list."""
         return self._of_the_same(self)
@@ -190,3 +224,13 @@ class Matches(list[Match]):
         others = Matches(matches)
         vars(others).update(vars(self))
         return others
+
+
+@contextlib.contextmanager
+def _refuse_others(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(f"not the JSON object of {what}: {error!r}") from error

@@ -28,6 +28,10 @@ class Pictures:
         self._decoding = decoding
         self.missing: set[int] = set()
 
+    def for_another_search(self) -> Pictures:
+        """The same places, and nothing missing yet."""
+        return Pictures(self._catalog, self._places, self._decoding)
+
     def of(self, image: int) -> GreyImage | None:
         """Read the picture of an image, by its number, if one of its files has the size and time that were indexed."""
         for name, stamp in self._catalog.files_of(image):

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from featmatch.arguments import check_kind
+from featmatch.errors import ImageError
 from featmatch.features.extraction import FeatureOptions, Features, extract_grey
 from featmatch.features.looks import LEAST_DETAIL, WholePicture, whole_picture
-from featmatch.features.symmetry import variants_of
+from featmatch.features.symmetry import Variant, variants_of
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
-from featmatch.images.pixels import GreyImage, ImageSource, load_grey
+from featmatch.images.pixels import GreyImage, ImageSource, load_each, load_grey
 from featmatch.proof.proof import FEWEST_FEATURES
 from featmatch.search.matches import FoundImage, Matches, named
 from featmatch.search.pictures import Pictures
+from featmatch.search.region import QueryRegion
 from featmatch.search.timing import StageClock
 from featmatch.search.verdicts import verdicts_of
 from featmatch.search.verification import compare_pixels, verify_candidates
@@ -33,12 +35,12 @@ class Query:
     Attributes:
         grey: the picture.
         variants: its features under each ``Variant``; none, where they are too few to prove anything.
-        whole: how it looks as a whole.
+        whole: how it looks as a whole; None, where a part of it alone is looked up.
     """
 
     grey: GreyImage
     variants: Sequence[Features]
-    whole: WholePicture
+    whole: WholePicture | None
 
     @property
     def features(self) -> Features:
@@ -48,7 +50,7 @@ class Query:
     @property
     def enough(self) -> bool:
         """Whether the picture has enough detail for a proof, by its features or as a whole."""
-        return len(self.features) > 0 or self.whole.detail >= LEAST_DETAIL
+        return len(self.features) > 0 or (self.whole is not None and self.whole.detail >= LEAST_DETAIL)
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Search:
         decoding: what decoding one file may cost.
         match: words that the names of images must have to be found; None: all are.
         among: numbers of the only images that are to be found; None: all.
+        region: the part of the picture that alone is looked up, by its features; None: all of it.
         clock: times the stages.
     """
 
@@ -77,6 +80,7 @@ class Search:
     decoding: DecodingOptions = USUAL
     match: str | None = None
     among: Sequence[int] | None = None
+    region: QueryRegion | None = None
     clock: StageClock = dataclasses.field(default_factory=StageClock)
 
     @classmethod
@@ -88,6 +92,7 @@ class Search:
         voting: VotingOptions | None = None,
         geometry: GeometryOptions | None = None,
         decoding: DecodingOptions = USUAL,
+        region: QueryRegion | None = None,
     ) -> Search:
         """A search in the newest state of an index that its reader has seen.
 
@@ -97,6 +102,7 @@ class Search:
             voting: how candidates are found.
             geometry: what counts as agreement.
             decoding: what decoding one file may cost.
+            region: the part of the picture that alone is looked up; None: all of it.
 
         Raises:
             UsageError: there is no word in ``match``, or the options are of another kind.
@@ -107,16 +113,22 @@ class Search:
         pictures = Pictures(snapshot.catalog, reader.whereabouts.places(snapshot.catalog), decoding)
         return cls(
             snapshot, reader.vocabulary, reader.options, voting or VotingOptions(), geometry or GeometryOptions(),
-            pictures, decoding, match, among,
+            pictures, decoding, match, among, region,
         )  # fmt: skip
 
     def __post_init__(self) -> None:
         check_kind(self.voting, "voting", VotingOptions, none=False)
         check_kind(self.geometry, "geometry", GeometryOptions, none=False)
 
-    def answer(self, image: ImageSource, *, limit: int, unproven: bool) -> Matches:
-        """Run all stages; arguments as for ``Index.query``."""
-        query = self.read(image)
+    def for_another(self) -> Search:
+        """The same for another picture: times, and what is missing, are counted anew."""
+        return dataclasses.replace(self, pictures=self.pictures.for_another_search(), clock=StageClock())
+
+    def answer(
+        self, image: ImageSource | GreyImage, grey: GreyImage | None = None, *, limit: int, unproven: bool
+    ) -> Matches:
+        """Run all stages; ``Index.query`` has the arguments. ``grey`` is the image, if it was loaded before."""
+        query = self.read(image if grey is None else grey)
         if not query.enough:
             return Matches(status="too_little_detail", damaged=query.grey.damaged)
         catalog = self.snapshot.catalog
@@ -129,16 +141,45 @@ class Search:
             damaged=query.grey.damaged,
         )  # fmt: skip
 
-    def read(self, image: ImageSource) -> Query:
-        """Decode a picture and find its features."""
+    def load(self, image: ImageSource) -> GreyImage:
+        """Decode a picture."""
         longest_px, shortest_px = self.options.longest_px, self.options.shortest_px
-        grey = load_grey(image, longest_px=longest_px, shortest_px=shortest_px, colours=True, decoding=self.decoding)
-        features = extract_grey(grey, self.options)
-        if len(features) < FEWEST_FEATURES:
-            features = features[:0]
-        query = Query(grey, list(variants_of(features, grey, self.options)), whole_picture(grey))
+        return load_grey(image, longest_px=longest_px, shortest_px=shortest_px, colours=True, decoding=self.decoding)
+
+    def load_each(
+        self, images: Iterable[ImageSource]
+    ) -> Generator[tuple[ImageSource, GreyImage | ImageError], None, None]:
+        """Decode many, the next while the caller is busy with one; yield each with its picture, or with why not."""
+        longest_px, shortest_px = self.options.longest_px, self.options.shortest_px
+        return load_each(images, longest_px=longest_px, shortest_px=shortest_px, colours=True, decoding=self.decoding)
+
+    def read(self, image: ImageSource | GreyImage) -> Query:
+        """Decode a picture, where that is still to be done, and find its features, or those of its region.
+
+        Raises:
+            UsageError: the region lies outside the picture.
+        """
+        grey = image if isinstance(image, GreyImage) else self.load(image)
+        whole = whole_picture(grey) if self.region is None else None
+        query = Query(grey, self._variants(grey), whole)
         self.clock.ended("features")
         return query
+
+    def _variants(self, grey: GreyImage) -> list[Features]:
+        """The features under each ``Variant``: of the picture, or of the region, of which more are found alone."""
+        region, part = self.region, grey
+        if region is not None:
+            region.check(grey)
+            part = region.cut_from(grey)
+        features = extract_grey(part, self.options)
+        features = features if region is None else region.features_of(features)
+        if len(features) < FEWEST_FEATURES:
+            features = features[:0]
+        found = list(variants_of(features, part, self.options))
+        if region is None:
+            return found
+        regions = {False: region, True: region.mirrored(grey.width)}
+        return [regions[variant.mirrored].features_of(one) for variant, one in zip(Variant, found, strict=True)]
 
     def words(self, query: Query) -> QueryWords:
         """Find the visual words of all variants."""
@@ -169,8 +210,13 @@ class Search:
         """Verify candidates by geometry, add images that look the same as a whole, and compare pixels; best first."""
         by_geometry = verify_candidates(candidates, query.features, self.geometry)
         segments, removed = tuple(self.snapshot.segments.values()), self.snapshot.removed
-        alike = whole_candidates(query.whole, query.grey, len(query.features), segments, removed, self.among)
+        alike = (
+            whole_candidates(query.whole, query.grey, len(query.features), segments, removed, self.among)
+            if query.whole is not None
+            else []
+        )
         self.clock.ended("verification")
-        by_features, as_whole = (compare_pixels(some, query.grey, self.pictures.of) for some in (by_geometry, alike))
+        grey = query.grey if self.region is None else self.region.cut_from(query.grey)
+        by_features, as_whole = (compare_pixels(some, grey, self.pictures.of) for some in (by_geometry, alike))
         self.clock.ended("pixels")
         return preferred(by_features, as_whole)

@@ -8,6 +8,7 @@ import os
 
 from featmatch.errors import UsageError
 from featmatch.images.contents import content_of
+from featmatch.images.pixels import GreyImage
 from featmatch.images.sources import ImageSource
 from featmatch.store.catalog import Catalog
 from featmatch.store.generation import change_catalog
@@ -28,7 +29,7 @@ def content_named(name: str, catalog: Catalog, places: Places) -> str:
         raise UsageError(f"{name} is no name in the index, and no file: {error.strerror}") from error
 
 
-def verdicts_of(image: ImageSource, catalog: Catalog) -> dict[int, bool]:
+def verdicts_of(image: ImageSource | GreyImage, catalog: Catalog) -> dict[int, bool]:
     """Images that were accepted (true) or rejected (false) as copies of this one, if it is a file or one's bytes."""
     if not catalog.has_verdicts:
         return {}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from featmatch.features.extraction import Features
 from featmatch.geometry.homography import Fit, fit_homography
 from featmatch.geometry.matches import GeometryOptions
-from featmatch.geometry.significance import weigh
+from featmatch.geometry.significance import distinct, weigh
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.proof.proof import Proof, proof_of_fit
@@ -77,8 +77,8 @@ def _places(proof: Proof, query_size: tuple[int, int]) -> NDArray[np.int64]:
 
 def _recurring(places: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """Cells of the query that several images match: a logo, a caption, a frame, a pattern."""
-    distinct, counts = np.unique(np.concatenate([np.empty(0, np.int64), *map(np.unique, places)]), return_counts=True)
-    return distinct[counts >= _SEVERAL]
+    cells, counts = np.unique(np.concatenate([np.empty(0, np.int64), *map(distinct, places)]), return_counts=True)
+    return cells[counts >= _SEVERAL]
 
 
 def compare_pixels(

@@ -18,9 +18,10 @@ from featmatch.arguments import check_options
 from featmatch.errors import UsageError
 from featmatch.features.extraction import Features
 from featmatch.features.symmetry import Variant
+from featmatch.geometry.exact import log2
 from featmatch.geometry.matches import Keypoints, TentativeMatches
+from featmatch.native.postings import PostingLists, QueryEntries, best, hits_of, postings_of, scan
 from featmatch.search.crowding import MOST_OF_WORD, first_of_each, thinned
-from featmatch.search.scanning import PostingLists, QueryEntries, best, hits_of, postings_of, scan
 from featmatch.store.postings import restored
 from featmatch.store.segment import Segment
 from featmatch.words.vocabulary import Vocabulary
@@ -276,7 +277,7 @@ def _with_hits(
     rows, own, places = hits.rows[kept], own[kept], places[kept]
     images = numbers[places]
     matches = TentativeMatches.between(
-        Keypoints(features.keypoints[own], features.angles[own], np.log2(np.maximum(features.sizes[own], 1))),
+        Keypoints(features.keypoints[own], features.angles[own], log2(np.maximum(features.sizes[own], 1))),
         Keypoints(*restored(segment.postings, rows, np.maximum(segment.widths[images], segment.heights[images]))),
         costs=hits.distances[kept].astype(np.float64), query_rows=own, reference_rows=rows,
         rivals=rivals,

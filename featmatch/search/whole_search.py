@@ -21,7 +21,7 @@ from featmatch.store.segment import Segment
 _HASH_LIMIT = 20  # of 64 bits: perceptual hashes of unlike pictures differ in 32, give or take 4
 _SHORTLIST = 200  # pairs of an image and a form that are compared closely
 _MOST = 4  # matches; each costs a look at a file
-_STRETCH = 0.1  # by which the shapes of two frames may differ, as the logarithm of a ratio
+_STRETCH = 1.1051709180756477  # e to the 0.1; ratio by which the shapes of two frames may differ
 
 
 def whole_candidates(
@@ -67,7 +67,7 @@ def _nearest(
     among: Sequence[int] | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Form, segment and row of the images whose hashes are the nearest and whose shapes fit, nearest first."""
-    own = np.log(shape) * np.where(np.arange(FORMS) % 2, -1, 1)
+    own = [1 / shape if form % 2 else shape for form in range(FORMS)]
     gone = np.fromiter(removed, np.int64)
     parts = []
     for number, segment in enumerate(segments):
@@ -77,7 +77,8 @@ def _nearest(
             places = np.flatnonzero(distances <= _HASH_LIMIT)
             rows = places if features < FEW_FEATURES else segment.plain[places]
             ids = segment.ids[rows]
-            fits = np.abs(np.log(segment.widths[rows] / segment.heights[rows]) - own[form]) <= _STRETCH
+            shapes = segment.widths[rows] / segment.heights[rows]
+            fits = (shapes <= _STRETCH * own[form]) & (own[form] <= _STRETCH * shapes)
             fits &= ~np.isin(ids, gone)
             if among is not None:
                 fits &= np.isin(ids, np.asarray(among, np.int64))

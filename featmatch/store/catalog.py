@@ -23,7 +23,9 @@ from featmatch.store.layout import open_index_file
 from featmatch.store.records import ImageRecord, SegmentRecord, Totals, stamp_of_row
 from featmatch.store.values import DIGEST_BYTES, Row, digest, from_sql, number, to_sql
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+OPENCV_SIFT_VERSION = 2  # of indexes in which "sift" is OpenCV's; all else is as it is now
+_READABLE = (OPENCV_SIFT_VERSION, FORMAT_VERSION)
 TEXT_SEARCH = "text_search"  # in the description: whether names can be looked up by their words
 _MOST_VALUES = 900  # in one statement; SQLite's limit was 999 for long
 
@@ -32,7 +34,13 @@ Parsed = TypeVar("Parsed")
 
 
 class Catalog:
-    """One generation of the catalogue, open for reading. Safe to share between threads."""
+    """One generation of the catalogue, open for reading. Safe to share between threads.
+
+    Attributes:
+        path: of its file, or by now of a newer one.
+        stamp: numbers that tell this generation from the others.
+        meta: the description of the index, with the names that detectors have now.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open the newest generation.
@@ -42,10 +50,10 @@ class Catalog:
         """
         self.path = path
         while True:
-            self._stamp = _stamp(path)
+            self.stamp = _stamp(path)
             self._database = Database(path)
             self.close = weakref.finalize(self, self._database.connection.close)
-            if _stamp(path) == self._stamp:
+            if _stamp(path) == self.stamp:
                 break
             self.close()  # replaced meanwhile: it is not known which one was opened
         self._lock = threading.Lock()
@@ -56,7 +64,7 @@ class Catalog:
     @property
     def superseded(self) -> bool:
         """Whether there is a newer generation."""
-        return _stamp(self.path) != self._stamp
+        return _stamp(self.path) != self.stamp
 
     @property
     def root(self) -> str | None:
@@ -226,10 +234,14 @@ class Catalog:
                 from_sql(meta["root"])
         except (ValueError, TypeError, RecursionError) as error:
             raise StoreError(f"catalogue {self.path} is damaged: {error}") from error
-        if meta.get("version") != FORMAT_VERSION:
+        if meta.get("version") not in _READABLE:
             raise StoreError(
-                f"{self.path.parent} is an index of format {meta.get('version')}; this featmatch reads {FORMAT_VERSION}"
+                f"{self.path.parent} is an index of format {meta.get('version')}; "
+                f"this featmatch reads {' and '.join(map(str, _READABLE))}"
             )
+        features = meta.get("features")
+        if meta["version"] == OPENCV_SIFT_VERSION and isinstance(features, dict):
+            meta["features"] = {key: "opencv-sift" if value == "sift" else value for key, value in features.items()}
         return meta
 
 

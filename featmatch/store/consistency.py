@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from featmatch.errors import FeatmatchError
+from featmatch.features.detectors import descriptors_of
 from featmatch.store import text_search
 from featmatch.store.catalog import TEXT_SEARCH, Catalog
 from featmatch.store.layout import VOCABULARY, open_index_file, vocabulary_of
@@ -106,6 +107,6 @@ def vocabulary_problems(folder: Path, catalog: Catalog, detector: str | None) ->
         problems.append(f"{path} is not as it was written")
     if vocabulary.fingerprint != catalog.meta.get("vocabulary"):
         problems.append(f"{path} is another one than the index was made with")
-    if detector is not None and vocabulary.detector != detector:
+    if detector is not None and vocabulary.detector != descriptors_of(detector):
         problems.append(f"{path} is for {vocabulary.detector}, and the index for {detector}")
     return problems, len(vocabulary)

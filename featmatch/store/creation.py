@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from featmatch.errors import StoreError, VocabularyError
+from featmatch.features.detectors import descriptors_of
 from featmatch.features.extraction import FeatureOptions
 from featmatch.store.generation import create_catalog
 from featmatch.store.layout import CATALOG, OWN_NAMES, SEGMENTS, VOCABULARY, is_half_written
@@ -25,7 +26,7 @@ def create_index(folder: Path, options: FeatureOptions | None, vocabulary: Vocab
     if options is None:
         options = FeatureOptions(detector=vocabulary.detector if vocabulary else "sift")
     vocabulary = vocabulary or Vocabulary.shipped(options.detector)
-    if vocabulary.detector != options.detector:
+    if vocabulary.detector != descriptors_of(options.detector):
         raise VocabularyError(f"the vocabulary is for {vocabulary.detector}, not for {options.detector}")
     try:
         if folder.exists() and not all(

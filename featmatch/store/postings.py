@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.geometry.exact import log2
+
 _ANGLE_STEPS = 256
 _SIZE_STEPS_AN_OCTAVE = 16
 _POSITION_STEPS = 65_535  # along the longer side
@@ -72,7 +74,7 @@ def quantised(
         x=positions[:, 0],
         y=positions[:, 1],
         angle=(np.rint(angles * (_ANGLE_STEPS / (2 * np.pi))).astype(np.int64) % _ANGLE_STEPS).astype(np.uint8),
-        size=np.clip(np.rint(np.log2(np.maximum(sizes, 1)) * _SIZE_STEPS_AN_OCTAVE), 0, 255).astype(np.uint8),
+        size=np.clip(np.rint(log2(np.maximum(sizes, 1)) * _SIZE_STEPS_AN_OCTAVE), 0, 255).astype(np.uint8),
     )
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from featmatch.arguments import check_kind, checked_path
 from featmatch.errors import StoreError, UsageError
+from featmatch.features.detectors import descriptors_of
 from featmatch.features.extraction import FeatureOptions
 from featmatch.names import absolute
+from featmatch.store.catalog import OPENCV_SIFT_VERSION
 from featmatch.store.info import IndexInfo
 from featmatch.store.layout import CATALOG, verify_layout, vocabulary_of
 from featmatch.store.places import Places
@@ -57,12 +60,21 @@ class Reader:
             self.options = FeatureOptions.of_index(meta.get("features"))
         except UsageError as error:
             raise StoreError(f"{self.folder} is damaged: it does not say what its features are: {error}") from error
-        if self.options.detector != self.vocabulary.detector:
+        if descriptors_of(self.options.detector) != self.vocabulary.detector:
             raise StoreError(f"{self.folder} is damaged: its vocabulary is for {self.vocabulary.detector}")
         self.whereabouts = Whereabouts(self.folder, None if root is None else absolute(checked_path(root, "root")))
 
     def verify_made_with(self, options: FeatureOptions | None, vocabulary: Vocabulary | None) -> None:
-        """Raise a StoreError, where the index was made with other options or another vocabulary; None: any will do."""
+        """Raise a StoreError, where the index was made with other options or another vocabulary; None: any will do.
+
+        For an index of the time when ``sift`` was OpenCV's, the name still stands for that.
+        """
+        if (
+            options is not None
+            and options.detector == "sift"
+            and self.snapshot.catalog.meta["version"] == OPENCV_SIFT_VERSION
+        ):
+            options = replace(options, detector="opencv-sift")
         if options is not None and options != self.options:
             raise StoreError(f"{self.folder} was made with other features than those: {self.options.description()}")
         if vocabulary is not None and vocabulary.fingerprint != self.vocabulary.fingerprint:

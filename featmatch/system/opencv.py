@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from featmatch.errors import MissingFeatureError
 
 _WANTED = "opencv-contrib-python-headless"
@@ -28,6 +31,22 @@ def require() -> None:
     lacking = [name for name in _NEEDED if not hasattr(cv2, name)]
     if lacking:
         raise MissingFeatureError(f"OpenCV is not whole: it has no {', '.join(lacking)}; {remedy()}")
+
+
+@contextmanager
+def without_ipp() -> Iterator[None]:
+    """OpenCV without Intel's library, whose results depend on the processor, and which other processors lack.
+
+    It concerns this thread alone.
+    """
+    import cv2
+
+    used = cv2.ipp.useIPP()
+    cv2.ipp.setUseIPP(False)
+    try:
+        yield
+    finally:
+        cv2.ipp.setUseIPP(used)
 
 
 def remedy() -> str:

@@ -13,18 +13,19 @@ import contextlib
 import os
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 from featmatch.errors import FeatmatchError, UsageError
-from featmatch.system.worker_loop import MEMORY_BYTES, Lost, at_work
+from featmatch.system.worker_loop import MEMORY_BYTES, Lost, at_work, limit_memory
 from featmatch.system.worker_process import NotBegunError, Worker, working_folder
 
 __all__ = ["MEMORY_BYTES", "Lost", "in_order", "may_start", "prepare", "processes_for", "run"]
 
 _PAUSES = (0.05, 0.2, 1.0, 3.0)  # seconds before each further try to start a process
-_AHEAD = 32  # results for each process that may wait for an earlier one: a slow task stops no other
+_AHEAD = 32  # so that a slow task stops no other
 
 _idle: list[Worker] = []
 _freed = threading.Condition()  # guards the list, and the calls under way
@@ -37,6 +38,7 @@ def in_order(
     jobs: int,
     seconds: float,
     memory_bytes: int = MEMORY_BYTES,
+    ahead: int = _AHEAD,
 ) -> Generator[Any, None, None]:
     """Call a function with each of the tasks, in other processes; results come in the order of the tasks.
 
@@ -49,6 +51,7 @@ def in_order(
         jobs: processes at most. Where fewer can be started, those do the work.
         seconds: that each task may take; then its process is killed.
         memory_bytes: that each process may take; beyond it, tasks get a MemoryError.
+        ahead: results for each process that may wait for the caller, or for an earlier one.
 
     Yields:
         What the function returns; or a ``Lost``, where the task ended its process or took too much. An exception of
@@ -73,7 +76,7 @@ def in_order(
     try:
         for task in tasks:
             waiting.append(threads.submit(calls.call, (function, task, memory_bytes, folder), seconds))
-            if len(waiting) > _AHEAD * jobs:
+            if len(waiting) > ahead * jobs:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
@@ -87,9 +90,16 @@ def in_order(
 def run(
     function: Callable[..., Any], arguments: tuple[Any, ...], *, seconds: float, memory_bytes: int = MEMORY_BYTES
 ) -> Any:
-    """Call a function once, as ``in_order`` does; in this process, where it may start no other."""
+    """Call a function once, as ``in_order`` does; in this process, where it may start no other.
+
+    A worker keeps to the bounds of its own calls, too: to that of time by giving up what came too late.
+    """
     if not may_start():
-        return function(*arguments)
+        limit_memory(memory_bytes)
+        began = time.monotonic()
+        result = function(*arguments)
+        late = at_work() and time.monotonic() - began > seconds
+        return Lost(f"took more than {seconds:g} seconds") if late else result
     return _Calls().call((function, arguments, memory_bytes, working_folder()), seconds)
 
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from featmatch.arguments import check_kind, check_options, check_run, checked_paths
 from featmatch.errors import ImageError, UsageError
-from featmatch.features.extraction import DESCRIPTOR_SIZE, FeatureOptions, extract_grey, features_wanted
+from featmatch.features.detectors import DESCRIPTOR_SIZE, descriptors_of
+from featmatch.features.extraction import FeatureOptions, extract_grey, features_wanted
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.folders import image_files
 from featmatch.images.pixels import load_grey
@@ -82,10 +83,10 @@ def train_vocabulary(
     taking = features_wanted(features)
     files = list(image_files(checked_paths(paths, "paths")))
     report = progress or ignore
-    size = DESCRIPTOR_SIZE[taking.detector]
-    forms = forms_of(taking.detector)
+    detector = descriptors_of(taking.detector)
+    size, forms = DESCRIPTOR_SIZE[detector], forms_of(detector)
     if options.words % forms:
-        raise UsageError(f"words is a multiple of {forms} for {taking.detector}")
+        raise UsageError(f"words is a multiple of {forms} for {detector}")
     with tempfile.TemporaryDirectory(prefix="featmatch-train-") as folder:
         spill = Path(folder) / "descriptors"
         counts = _spill_descriptors(files, taking, options.scales, spill, jobs, report)
@@ -93,7 +94,7 @@ def train_vocabulary(
         if total < options.words:
             raise UsageError(f"{len(files)} images have {total} descriptors: too few for {options.words} words")
         descriptors: NDArray[np.uint8] = np.memmap(spill, np.uint8, "r", shape=(total, size))
-        return _train(descriptors, counts, taking.detector, options, report)
+        return _train(descriptors, counts, detector, options, report)
 
 
 def _spill_descriptors(

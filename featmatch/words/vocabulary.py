@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from featmatch.arguments import checked_path
 from featmatch.errors import MissingFeatureError, VocabularyError
-from featmatch.features.extraction import DESCRIPTOR_SIZE
+from featmatch.features.detectors import DESCRIPTOR_SIZE, descriptors_of
 from featmatch.features.symmetry import Variant
+from featmatch.native.words import Centres, signatures_of
 from featmatch.system.arrays import read_archive
 from featmatch.system.files import open_file, replace_file
 from featmatch.system.shipped import shipped_file
@@ -94,17 +95,10 @@ class Vocabulary:
             descriptors: (N, D) uint8.
             count: how many words for each.
         """
+        descriptors = np.ascontiguousarray(descriptors)
         ids = self.nearest(descriptors, count)
-        projected = self._project(descriptors) * np.float32(self.unit)
-        bases, forms = np.divmod(ids, self.forms)
-        distinct, places = np.unique(bases, return_inverse=True)
-        centres = self._project(self.words[distinct])[places.reshape(bases.shape)]
-        # A row of an eigenspace sees a permuted word as it saw the word, or with the sign turned. The comparison is
-        # made in the plain form, so that a tie does not depend on the form.
-        signs = self._form_signs[forms]
-        above = (projected[:, None, :] * signs > centres) ^ (signs < 0)
-        bits = np.packbits(above, axis=2, bitorder="little")
-        return Words(ids, bits.view("<u8")[..., 0].astype(np.uint64, copy=False))
+        words = np.ascontiguousarray(self.words)
+        return Words(ids, signatures_of(self._projection, self.unit, descriptors, words, self._form_signs, ids))
 
     def nearest(self, descriptors: NDArray[np.uint8], count: int = 1) -> NDArray[np.int32]:
         """The nearest words alone: (N, D) uint8 to (N, count) int32."""
@@ -191,12 +185,13 @@ class Vocabulary:
         Raises:
             MissingFeatureError: none is shipped for this detector, or featmatch has come without its files.
         """
-        file = shipped_file(f"{detector}.npz")
-        if detector not in DESCRIPTOR_SIZE or not file.is_file():
+        kind = descriptors_of(detector)
+        file = shipped_file(f"{kind}.npz")
+        if kind not in DESCRIPTOR_SIZE or not file.is_file():
             raise MissingFeatureError(
                 f"no vocabulary is shipped for {detector}; train one: featmatch train OUT PATH... --features {detector}"
             )
-        return cls._parse(file.read_bytes(), f"{detector} (shipped)")
+        return cls._parse(file.read_bytes(), f"{kind} (shipped)")
 
     @classmethod
     def _parse(cls, content: bytes, name: str) -> Vocabulary:
@@ -249,9 +244,9 @@ class Vocabulary:
             arrays["flann_tree"] = self.flann_tree
         return arrays
 
-    def _project(self, values: NDArray[np.uint8]) -> NDArray[np.float32]:
-        # Sums stay below 2**24, so float32 is exact, whatever order a BLAS adds in.
-        return values.astype(np.float32) @ self.projection.astype(np.float32).T
+    @cached_property
+    def _projection(self) -> Centres:
+        return Centres(np.ascontiguousarray(self.projection).view(np.uint8) ^ np.uint8(128))
 
     @cached_property
     def _form_signs(self) -> NDArray[np.float32]:

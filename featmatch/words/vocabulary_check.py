@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.features.extraction import DESCRIPTOR_SIZE
+from featmatch.features.detectors import DESCRIPTOR_SIZE
 from featmatch.features.symmetry import SIFT_PERMUTATIONS
 from featmatch.words.signatures import SIGNATURE_BITS, form_signs, forms_of
 
@@ -27,7 +27,7 @@ ARRAYS = {
     "flann_tree": ("u1", 1),
 }
 
-# With these a batch of descriptors takes at most some 300 MB.
+# With these, words packed for a search take at most some 300 MB more than the words.
 _MOST_WORDS = 1 << 22  # all forms counted, as are cells
 _MOST_CELLS = 1 << 14
 _MOST_OF_CELL = 1 << 14  # base words

@@ -19,7 +19,7 @@ from featmatch import Index
 from featmatch.cli import cli, common
 from featmatch.cli.common import PathArgument, complain_of_files, name_meant, save, tell, wanted_features, write
 from featmatch.errors import FeatmatchError
-from featmatch.features import extraction
+from featmatch.features import detectors, extraction
 from featmatch.images import formats
 from featmatch.images.decoding import DecodingOptions
 from featmatch.names import quoted, unquoted
@@ -142,7 +142,7 @@ def options_called(name: str) -> list[click.Parameter]:
 
 
 def test_options_are_those_of_the_engine() -> None:
-    assert extraction.DETECTORS == common.DETECTORS
+    assert detectors.DETECTORS == common.DETECTORS
     assert extraction.SPEEDS == common.SPEEDS
     assert {option.default for option in options_called("max_pixels")} == {formats.MAX_PIXELS}
     assert {option.default for option in options_called("timeout")} == {DecodingOptions().timeout}

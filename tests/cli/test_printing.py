@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -46,15 +46,16 @@ def test_names_of_a_list_are_understood_by_each_command(
 ) -> None:
     asked: list[object] = []
 
-    def query(index: Index, image: object, **options: object) -> Matches:
-        asked.append(image)
-        return Matches()
+    def query_many(index: Index, images: Iterable[object], **options: object) -> Iterator[Matches]:
+        for image in images:
+            asked.append(image)
+            yield Matches()
 
     _, listed, _ = run("list", hostile / "i.fm")
     lines = listed.split("\n")[:-1]
     names = [record.name for record in Index.open(hostile / "i.fm").images()]
     assert lines == [printable(name) for name in names]
-    monkeypatch.setattr(Index, "query", query)
+    monkeypatch.setattr(Index, "query_many", query_many)
     _, out, _ = run("query", hostile / "i.fm", *(quoted(str(hostile / name)) for name in names), "--json")
     assert [json.loads(line)["query"] for line in out.splitlines()] == [str(hostile / name) for name in names] == asked
     status, out, _ = run("explain", "--json", hostile / "i.fm", hostile / names[-1], lines[-1])

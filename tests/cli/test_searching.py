@@ -15,9 +15,10 @@ from tests.cli.conftest import Run
 MATCH_KEYS = {
     "id", "name", "probability", "score", "inliers", "agreement", "relation", "homography",
     "query_region", "reference_region", "query_overlap", "reference_overlap", "verdict",
-    "damaged",
+    "damaged", "width", "height",
 }  # fmt: skip
 RELATION_KEYS = {"kind", "rotation_deg", "scale", "mirrored", "negative"}
+IN_CSV = (MATCH_KEYS | RELATION_KEYS) - {"relation", "width", "height"}
 
 
 @pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
@@ -140,7 +141,7 @@ def test_query_csv_parses_back(run: Run, index: Path, pictures: dict[str, Path])
     assert [row["query"] for row in rows] == [str(path) for path in images]
     assert [row["status"] for row in rows] == ["ok", "not_found", "ok"]
     match = lines[0]["matches"][0]
-    assert set(rows[0]) == {"query", "status", "query_damaged"} | (MATCH_KEYS - {"relation"}) | RELATION_KEYS
+    assert set(rows[0]) == {"query", "status", "query_damaged", *IN_CSV}
     assert rows[0]["name"] == match["name"]
     assert float(rows[0]["score"]) == match["score"]
     assert float(rows[0]["rotation_deg"]) == match["relation"]["rotation_deg"]
@@ -199,3 +200,32 @@ def test_a_verdict_stands_behind_the_relation(run: Run, own_index: Path, picture
         said = run(*query, "--all")
         assert said.status == status
         assert said.out.endswith(f", rotated 90°; {command}ed)\n")
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
+def test_what_query_says_does_not_depend_on_the_number_of_jobs(
+    run: Run, own_index: Path, pictures: dict[str, Path], tmp_path: Path, form: list[str]
+) -> None:
+    gone = tmp_path / "gone.jpg"
+    Image.open(pictures["chelsea"]).save(gone)
+    assert run("add", own_index, gone, pictures["astronaut"], "--jobs", "1").status == 0
+    gone.unlink()
+    odd = tmp_path / "two\nlines.png"
+    odd.write_bytes(pictures["crop"].read_bytes())
+    (tmp_path / "empty.jpg").touch()
+    names = ("crop", "missing", "stranger", "text", "blank", "astronaut", "crop")
+    images = [*(pictures[name] for name in names), odd, tmp_path / "empty.jpg", *map(pictures.get, names)]
+    command = ["query", own_index, *images, *form, "--all", "--draw", tmp_path / "drawn"]
+    ended = {jobs: run(*command, "--jobs", jobs) for jobs in (1, 2, -1)}
+    assert ended[1].status == 2
+    assert ended[1].err.count("not_found") == 2
+    assert ended[1].err.count("decode_failed") == 3
+    assert ended[1].err.count("the files of 1 image are not at hand") == 1
+    assert ended[1].err.count("drawn: ") >= 6
+    assert ended[2] == ended[-1] == ended[1]
+
+
+def test_no_jobs_are_an_error(run: Run, index: Path, pictures: dict[str, Path]) -> None:
+    ended = run("query", index, pictures["crop"], "--jobs", "0")
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith("featmatch: jobs is 1 or more")

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import io
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -13,11 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featmatch.errors import MissingFeatureError, UsageError
-from featmatch.features import extraction
+from featmatch.features.detectors import DESCRIPTOR_SIZE, DETECTORS, descriptors_of
 from featmatch.features.extraction import (
-    _CREATE,
-    DESCRIPTOR_SIZE,
-    DETECTORS,
     SPEEDS,
     FeatureOptions,
     Features,
@@ -29,7 +24,7 @@ from featmatch.features.extraction import (
 from featmatch.geometry.maps import project
 from featmatch.images.pixels import load_display, load_grey
 
-AVAILABLE = ("sift", "akaze", "orb", "brisk", "kaze")
+AVAILABLE = ("sift", "opencv-sift", "akaze", "orb", "brisk", "kaze")
 BINARY = ("akaze", "orb", "brisk")
 
 Photos = dict[str, NDArray[np.uint8]]
@@ -69,7 +64,7 @@ def test_columns_are_as_documented(photos: Photos, detector: str) -> None:
     assert (features.detector, features.width, features.height) == (detector, 600, 400)
     assert features.keypoints.shape == (count, 2)
     assert features.sizes.shape == features.angles.shape == (count,)
-    assert features.descriptors.shape == (count, DESCRIPTOR_SIZE[detector])
+    assert features.descriptors.shape == (count, DESCRIPTOR_SIZE[descriptors_of(detector)])
     assert features.keypoints.dtype == features.sizes.dtype == features.angles.dtype == np.float32
     assert features.descriptors.dtype == np.uint8
     assert np.all(np.isfinite(features.keypoints))
@@ -102,7 +97,7 @@ def test_tiny_pictures_have_no_features(detector: str, size: tuple[int, int]) ->
     assert len(features) == 0
     assert (features.height, features.width) == size
     assert features.keypoints.shape == (0, 2)
-    assert features.descriptors.shape == (0, DESCRIPTOR_SIZE[detector])
+    assert features.descriptors.shape == (0, DESCRIPTOR_SIZE[descriptors_of(detector)])
     assert features.sizes.shape == features.angles.shape == (0,)
 
 
@@ -132,34 +127,11 @@ def test_tiny_picture_scaled_up_does_not_fail(detector: str) -> None:
 # Descriptors
 
 
-def test_sift_descriptors_are_rootsift(photos: Photos) -> None:
-    pixels = load_grey(photos["chelsea"], longest_px=2000).pixels
-    features = extract(photos["chelsea"], few("sift"))
-    _, raw = _CREATE["sift"](600).detectAndCompute(pixels, None)
-    raw = raw.astype(float)
-    twin = np.sqrt(raw / raw.sum(axis=1, keepdims=True))  # of length 1
-    twin = np.minimum(np.round(twin * 512), 255)
-    of_opencv = {tuple(row) for row in twin.astype(int)}
-    mine = {tuple(row) for row in features.descriptors.astype(int)}
-    assert mine <= of_opencv
-
-
 def test_sift_descriptors_have_length_512(photos: Photos) -> None:
     descriptors = extract(photos["chelsea"], few("sift")).descriptors.astype(float)
     lengths = np.linalg.norm(descriptors, axis=1)
     assert np.median(lengths) == pytest.approx(512, abs=2)
     assert lengths.max() < 520
-
-
-@pytest.mark.parametrize("detector", BINARY)
-def test_binary_descriptors_are_opencvs_bits(photos: Photos, detector: str) -> None:
-    pixels = load_grey(photos["chelsea"], longest_px=2000).pixels
-    _, raw = _CREATE[detector](600).detectAndCompute(pixels, None)  # as the library sets it up
-    bits = (raw[:, :, None] >> np.arange(7, -1, -1)) & 1
-    of_opencv = {row.tobytes() for row in bits.reshape(len(raw), -1).astype(np.uint8)}
-    features = extract(photos["chelsea"], few(detector))
-    assert features.descriptors.max() == 1
-    assert {row.tobytes() for row in features.descriptors} <= of_opencv
 
 
 @pytest.mark.parametrize("detector", BINARY)
@@ -225,8 +197,8 @@ def test_detector_chooses_the_detector(photos: Photos) -> None:
     for detector in AVAILABLE:
         features = extract(photos["coins"], few(detector))
         assert features.detector == detector
-        assert features.descriptors.shape[1] == DESCRIPTOR_SIZE[detector]
-    assert set(DESCRIPTOR_SIZE) == set(DETECTORS)
+        assert features.descriptors.shape[1] == DESCRIPTOR_SIZE[descriptors_of(detector)]
+    assert {descriptors_of(detector) for detector in DETECTORS} == set(DESCRIPTOR_SIZE)
 
 
 @pytest.mark.parametrize(
@@ -297,57 +269,6 @@ def test_features_that_are_wanted() -> None:
     for wrong in (None, 3, "sfit", ["sift"]):
         with pytest.raises(UsageError):
             features_wanted(wrong)
-
-
-class OpenCV:
-    """Stands in for OpenCV: says which detector is made, and how."""
-
-    def __init__(self, *names: str) -> None:
-        for name in names:
-            setattr(self, name, lambda name=name, **how: (name, how))
-
-
-@pytest.mark.parametrize(
-    ("detector", "made"),
-    [
-        ("sift", ("SIFT_create", {"nfeatures": 30, "contrastThreshold": 0.004})),
-        ("orb", ("ORB_create", {"nfeatures": 20, "fastThreshold": 7, "edgeThreshold": 8})),
-        ("akaze", ("AKAZE_create", {"threshold": 0.0001, "max_points": 20})),
-        ("kaze", ("KAZE_create", {"threshold": 0.0005})), ("brisk", ("BRISK_create", {"thresh": 20})),
-    ],
-)  # fmt: skip
-def test_how_detectors_are_made(monkeypatch: pytest.MonkeyPatch, detector: str, made: object) -> None:
-    opencv: Any = OpenCV("SIFT_create", "ORB_create", "AKAZE_create", "KAZE_create", "BRISK_create")
-    monkeypatch.setattr(extraction, "_opencv", opencv)
-    monkeypatch.setattr(extraction, "_own", threading.local())
-    assert _CREATE[detector](10) == made
-    if detector in ("akaze", "kaze", "brisk"):  # OpenCV 5 has them elsewhere
-        opencv = OpenCV()
-        opencv.xfeatures2d = OpenCV("AKAZE_create", "KAZE_create", "BRISK_create")
-        monkeypatch.setattr(extraction, "_opencv", opencv)
-        monkeypatch.setattr(extraction, "_own", threading.local())
-        assert _CREATE[detector](10) == made
-        for lacking in (OpenCV(), opencv):
-            opencv.xfeatures2d = OpenCV()
-            monkeypatch.setattr(extraction, "_opencv", lacking)
-            monkeypatch.setattr(extraction, "_own", threading.local())
-            with pytest.raises(MissingFeatureError, match=f"this OpenCV has no {detector.upper()}_create; "):
-                _CREATE[detector](10)
-
-
-def test_brisk_computes_its_pattern_once_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extraction, "_own", threading.local())
-    first = _CREATE["brisk"](10)
-    assert _CREATE["brisk"](20) is first
-    with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(_CREATE["brisk"], 10).result() is not first
-
-
-def test_surf_where_opencv_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    opencv: Any = OpenCV()
-    opencv.xfeatures2d = OpenCV("SURF_create")
-    monkeypatch.setattr(extraction, "_opencv", opencv)
-    assert _CREATE["surf"](10) == ("SURF_create", {"hessianThreshold": 200})
 
 
 def test_a_part_of_features_is_one_of_all_columns(photos: Photos) -> None:

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from featmatch.geometry.matches import GeometryOptions, TentativeMatches
-from featmatch.geometry.significance import weigh
+from featmatch.geometry.significance import distinct, weigh
 
 SIZE, OTHER_SIZE = (1000, 600), (500, 800)
 # The middles of cells of 50 px in the query and of 40 px in the reference, no two in one row or column.
@@ -118,3 +118,9 @@ def test_the_grid_divides_the_longer_side() -> None:
     for grid, cells in ((5, 15), (2, 4)):
         found = weigh(matches, np.arange(15), SIZE, (500, 300), GeometryOptions(grid=grid))
         assert found.effective == cells
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 50])
+def test_distinct_numbers_are_those_of_numpy(count: int) -> None:
+    values = np.random.default_rng(count).integers(-9, 9, count)
+    np.testing.assert_array_equal(distinct(values), np.unique(values), strict=True)

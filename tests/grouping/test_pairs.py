@@ -101,7 +101,7 @@ def collection(images: dict[int, Made], places: Iterable[int] | None = None, spl
     parts = [dict(list(images.items())[:split]), dict(list(images.items())[split:])]
     segments = [segment(part) for part in parts if part]
     order = {number: place for place, number in enumerate(places or sorted(images))}
-    return Collection(segments, [np.ones(len(one.ids), bool) for one in segments], vocabulary(), order)
+    return Collection(segments, [np.ones(len(one.ids), bool) for one in segments], vocabulary(), "sift", order)
 
 
 NONE = np.empty(0, np.int64)

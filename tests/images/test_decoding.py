@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from PIL import Image
 
 import featmatch
 from featmatch.errors import ImageError, UsageError
-from featmatch.images.decoding import DecodingOptions, decode_apart
+from featmatch.images.decoding import DecodingOptions, decode_apart, decode_each
 from featmatch.images.formats import MAX_PIXELS
 from featmatch.images.pixels import load_grey
 
@@ -28,6 +29,16 @@ def decoder(source: Any, kind: str, options: DecodingOptions) -> Any:
     if kind == "memory":
         return len(np.empty(options.memory_bytes, np.uint8))
     return os.getpid(), source
+
+
+def refusing(source: Any, options: DecodingOptions) -> Any:
+    raise ImageError("too_large", "so it is")
+
+
+def telling(source: Any, options: DecodingOptions) -> Any:
+    if os.path.exists(source):
+        Path(source).write_text("told")  # waits for a reader
+    return source
 
 
 def nested_pdf(levels: int = 12) -> bytes:
@@ -70,6 +81,37 @@ def test_what_a_file_does_to_its_decoder_is_an_error(
     with pytest.raises(ImageError) as raised:
         decode_apart(decoder, source, kind, options=options)
     assert (raised.value.status, raised.value.message) == ("decode_failed", reason)
+
+
+def test_many_are_decoded_in_order_and_what_they_do_are_values() -> None:
+    picture = np.zeros((2, 2), np.uint8)
+    sources: list[Any] = ["a.jpg", Path("b.jpg"), picture, b"content", bytearray(b"content")]
+    found = list(decode_each(decoder, sources, "", options=DecodingOptions()))
+    assert [source for source, _ in found] == sources
+    assert [got[1] for _, got in found] == ["a.jpg", "b.jpg", picture, b"content", b"content"]  # type: ignore[index]
+    assert [got[0] == os.getpid() for _, got in found] == [False, False, True, False, False]  # type: ignore[index]
+    lost = [error for _, error in decode_each(decoder, sources[:2], "crash", options=DecodingOptions())]
+    assert [str(error) for error in lost] == [f"{name}.jpg: its process ended: SIGABRT" for name in "ab"]
+    refused = [error for _, error in decode_each(refusing, sources[:3], options=DecodingOptions())]
+    assert [(type(error), error.status) for error in refused] == 3 * [(ImageError, "too_large")]
+
+
+def test_the_next_is_decoded_while_the_caller_is_busy_with_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "second")
+    sources = ["first", str(tmp_path / "second"), "third", "fourth"]
+    taken: list[str] = []
+
+    def images() -> Iterator[str]:
+        for source in sources:
+            taken.append(source)
+            yield source
+
+    each = decode_each(telling, images(), options=DecodingOptions())
+    assert next(each)[1] == sources[0]
+    with open(tmp_path / "second") as told:
+        assert told.read() == "told"
+    assert taken == sources[:2]
+    assert [got for _, got in each] == sources[1:]
 
 
 def test_files_are_decoded_elsewhere_and_pictures_here() -> None:
@@ -142,6 +184,7 @@ def test_a_daemonic_process_adds_and_looks_up_by_itself(
         "    index = featmatch.Index.open(folder, create=True, vocabulary=vocabulary)\n"
         "    assert index.add([photo], jobs=1).added == [photo]\n"
         "    assert index.query(photo)[0].name == photo and featmatch.verify(photo, photo)\n"
+        "    assert [len(found) for found in index.query_many(13 * [photo], jobs=1)] == 13 * [1]\n"
         "if __name__ == '__main__':\n"
         "    process = multiprocessing.get_context('spawn').Process(target=work, args=sys.argv[1:], daemon=True)\n"
         "    process.start(); process.join(); sys.exit(process.exitcode)\n"

@@ -192,7 +192,7 @@ def test_the_mask_is_where_the_reference_covers_the_frame_without_its_border() -
 def test_contrast_is_made_equal_down_to_the_noise(amplitude: float) -> None:
     sign = np.where(np.indices((60, 60)).sum(axis=0) % 2, 1.0, -1.0)
     picture = np.asarray(100 + np.arange(60) + amplitude * sign, np.float32)
-    found = agreement._normalised(picture, np.ones((60, 60), np.float32))[20:40, 20:40]
+    found = agreement._normalised([picture], np.ones((60, 60), np.float32))[0][20:40, 20:40]
     np.testing.assert_allclose(found, (amplitude / np.hypot(amplitude, 3) * sign)[20:40, 20:40], atol=0.01)
 
 
@@ -201,15 +201,15 @@ def test_what_is_outside_of_the_mask_does_not_count() -> None:
     other[:, 40:] = 250
     mask = np.ones((60, 60), np.float32)
     mask[:, 40:] = 0
-    found = agreement._normalised(picture, mask)
-    np.testing.assert_array_equal(found, agreement._normalised(other, mask))
+    found, expected = agreement._normalised([picture, other], mask)
+    np.testing.assert_array_equal(found, expected)
     assert (found[:, 40:] == 0).all()
 
 
 @pytest.mark.parametrize("side", [24, 32, 40])
 def test_detail_is_the_number_of_windows_with_contrast_by_18(side: int) -> None:
     noise = np.random.default_rng(side).normal(128, 40, (side, side)).astype(np.float32)
-    found = agreement._correlation(agreement._Frame(noise, noise, IDENTITY))
+    found = agreement._correlation(agreement._laid(agreement._Frame(noise, noise, IDENTITY)))
     assert found is not None
     windows = side**2 / (4 * np.pi * 3**2)  # the area by that of a Gaussian window
     assert found.detail == pytest.approx(windows / 18, rel=0.03)
@@ -218,7 +218,7 @@ def test_detail_is_the_number_of_windows_with_contrast_by_18(side: int) -> None:
 def test_where_hardly_anything_overlaps_nothing_is_said() -> None:
     picture = drawn(5, 60, 60).astype(np.float32)
     for beside, is_enough in ((56, True), (57, False)):  # the mask has 2 columns of 58 rows, or 1
-        found = agreement._correlation(agreement._Frame(picture, picture, shift(beside, 0)))
+        found = agreement._correlation(agreement._laid(agreement._Frame(picture, picture, shift(beside, 0))))
         assert (found is not None) == is_enough
 
 
@@ -229,9 +229,10 @@ def test_where_hardly_anything_overlaps_nothing_is_said() -> None:
 def test_an_alignment_that_moves_a_corner_far_is_none(
     monkeypatch: pytest.MonkeyPatch, move_px: float, is_near: bool
 ) -> None:
-    monkeypatch.setattr(cv2, "findTransformECC", lambda *_: (0.9, shift(0, move_px)[:2].astype(np.float32)))
+    monkeypatch.setattr(agreement, "best_move", lambda *_: shift(0, move_px))
     picture = drawn(6, 50, 40).astype(np.float32)
-    aligned = agreement._aligned(agreement._Frame(picture, picture, shift(1, 2)))
+    frame = agreement._Frame(picture, picture, shift(1, 2))
+    aligned = agreement._aligned(frame, agreement._laid(frame))
     assert (aligned is not None) == is_near
     if aligned is not None:
         np.testing.assert_allclose(aligned.reference_from_frame, shift(1, 2 + move_px), atol=1e-5)

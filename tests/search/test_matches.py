@@ -10,6 +10,8 @@ import pickle
 import numpy as np
 import pytest
 
+from featmatch import UsageError
+from featmatch.proof.drawing import draw_proof
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.search.matches import FoundImage, Match, Matches, Verdict, in_order, named
 from tests.geometry.known_maps import shift
@@ -17,7 +19,7 @@ from tests.proof.proofs import made_proof
 
 MATCH_KEYS = {
     "id", "name", "probability", "score", "inliers", "agreement", "verdict", "relation", "homography",
-    "query_region", "reference_region", "query_overlap", "reference_overlap", "damaged",
+    "query_region", "reference_region", "query_overlap", "reference_overlap", "damaged", "width", "height",
 }  # fmt: skip
 
 
@@ -54,6 +56,7 @@ def test_a_match_becomes_json_with_the_keys_that_were_promised() -> None:
     assert set(found) == MATCH_KEYS
     assert set(found["relation"]) == RELATION_KEYS
     assert (found["id"], found["name"], found["inliers"]) == (7, "a.jpg", 20)
+    assert (found["width"], found["height"]) == (640, 480)
     np.testing.assert_allclose(found["homography"], match.homography)
     np.testing.assert_allclose(found["query_region"], match.query_region, atol=0.01)
     np.testing.assert_allclose(found["reference_region"], match.reference_region, atol=0.01)
@@ -114,3 +117,30 @@ def test_the_matches_of_a_query_become_json() -> None:
         "status": "ok", "damaged": True, "matches": [match.to_dict()],
     }  # fmt: skip
     assert Matches(status="too_large").to_dict() == {"status": "too_large", "damaged": False, "matches": []}
+
+
+def test_what_was_told_as_json_is_read_back() -> None:
+    proof = dataclasses.replace(made_proof(shift(100, 50), (200, 100), (640, 480)), evidence=DOUBTFUL)
+    match = Match(7, "a.jpg", proof, "accepted", damaged=True)
+    told = json.loads(json.dumps(Matches([match], damaged=True).to_dict()))
+    line = {"query": "b.jpg", **told, "of_later": 1}
+    again = Matches.from_dict(line)
+    assert again.to_dict() == told
+    assert (again.status, again.damaged) == ("ok", True)
+    assert (again[0].proven, again[0].inliers, again[0].proof.reference_size) == (True, 20, (640, 480))
+    assert again[0].probability == told["matches"][0]["probability"]
+    assert again[0].score == told["matches"][0]["score"]
+    np.testing.assert_array_equal(again[0].homography, match.homography)
+    assert again[0].proof.query_points.shape == (0, 2)
+    assert draw_proof(np.zeros((100, 200), np.uint8), np.zeros((480, 640), np.uint8), again[0].proof).ndim == 3
+
+
+@pytest.mark.parametrize(
+    "change", [{"id": None}, {"score": "high"}, {"relation": {}}, {"homography": [[1, 2]]}, {"width": None}]
+)
+def test_what_is_no_match_object_is_refused(change: dict[str, object]) -> None:
+    told = Match(7, "a.jpg", made_proof(shift(100, 50), (200, 100), (640, 480))).to_dict()
+    with pytest.raises(UsageError, match="not the JSON object of a match"):
+        Matches.from_dict({"status": "ok", "damaged": False, "matches": [{**told, **change}]})
+    with pytest.raises(UsageError, match="not the JSON object of an answer"):
+        Matches.from_dict({"status": "ok"})

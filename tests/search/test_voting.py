@@ -16,8 +16,8 @@ from featmatch.errors import UsageError
 from featmatch.features.extraction import Features
 from featmatch.features.looks import LOOK
 from featmatch.features.symmetry import Variant
+from featmatch.native.postings import PostingLists, QueryEntries, hits_of, postings_of
 from featmatch.search import crowding, voting
-from featmatch.search.scanning import PostingLists, QueryEntries, hits_of, postings_of
 from featmatch.search.voting import Candidate, QueryWords, VotingOptions, ranking, shortlist, vote
 from featmatch.store.postings import Postings, quantised, restored
 from featmatch.store.segment import Segment

@@ -16,7 +16,6 @@ from featmatch import FeatureOptions, Index, StoreError, UsageError, Vocabulary
 from featmatch.cli import cli
 from featmatch.grouping import remembered
 from featmatch.grouping.joining import stored_images
-from featmatch.search import scanning
 from featmatch.store import pair_log
 from featmatch.store.layout import segment_folder
 from featmatch.store.segment import Segment
@@ -41,11 +40,7 @@ def test_a_vocabulary_with_trees_of_older_versions_opens_and_answers(
     assert featmatch.check(tmp_path / "index")
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_postings_of_images_that_are_not_there_end_every_use(
-    folder: Path, picture: Path, monkeypatch: pytest.MonkeyPatch, compiled: bool
-) -> None:
-    monkeypatch.setattr(scanning, "_WORTH_COMPILING", 0 if compiled else 1 << 62)
+def test_postings_of_images_that_are_not_there_end_every_use(folder: Path, picture: Path) -> None:
     forging.filled("image", 2)(folder, folder)  # one beyond the last
     (folder / "pairs.log").unlink()  # or nothing is left to compare
     index = Index.open(folder)

@@ -155,7 +155,7 @@ def test_who_waits_waits_for_ever(made: Path, monkeypatch: pytest.MonkeyPatch, w
             asked.append(timeout)
             super().__init__(path, timeout=timeout)
 
-    monkeypatch.setattr("featmatch.store.writing.filelock.FileLock", Lock)
+    monkeypatch.setattr("filelock.FileLock", Lock)
     with hold_writer_lock(made, wait=wait):
         pass
     assert asked == [timeout]

@@ -109,6 +109,47 @@ def test_a_signal_ends_add_with_all_done_committed(
     assert len(Index.open(index).add(parts, jobs=1).added) == len(parts) - 9
 
 
+# The command line, which says on standard output that so many queries are answered, and then waits for a line.
+ANSWERING = """
+import os, sys
+from featmatch.cli import searching
+
+left = int(sys.argv.pop(1))
+
+def answer(query, matches):
+    global left
+    left -= 1
+    if left == 0:
+        os.write(1, b"here\\n")
+        sys.stdin.readline()
+
+searching.print_matches_json = answer
+from featmatch.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(("number", "status", "said"), SIGNALS)
+def test_a_signal_ends_queries_in_the_middle(
+    index: Path, parts: list[Path], number: int, status: int, said: str, jobs: int
+) -> None:
+    arguments = ["query", index, *parts, "--json", "--jobs", jobs]
+    ended = ended_by(number, "3", *arguments, program=HEARING + ANSWERING)
+    assert ended == (status, f"featmatch: {said}; what was committed stays\n")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_queries_end_quietly_when_nobody_reads_on(index: Path, parts: list[Path], jobs: int) -> None:
+    command = [sys.executable, "-m", "featmatch", "query", str(index), *map(str, parts), "--json", "--jobs", str(jobs)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith(b'{"query": ')
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 141)
+
+
 @pytest.mark.parametrize(("number", "status", "said"), SIGNALS)
 def test_a_signal_ends_groups_with_what_was_compared_kept(index: Path, number: int, status: int, said: str) -> None:
     ended = ended_by(number, "comparing:4", "groups", index, "--jobs", "1")
@@ -191,6 +232,8 @@ main()
         assert process.stdout.readline() == b"here\n"
         os.close(ours)  # from here on, to draw a bar is an error
         process.send_signal(signal.SIGHUP)
+        assert process.stdin is not None
+        process.stdin.close()  # it may have begun to wait for a line just before the signal came
         assert process.wait() == 129
     assert len(names(index)) == 5
 

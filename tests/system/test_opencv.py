@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import pytest
 
 import featmatch
-from featmatch.features import extraction
+from featmatch.features import detectors
 from featmatch.system import opencv
 
 BROKEN = {
@@ -61,6 +63,18 @@ def test_the_command_line_tells_it_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_detector_that_this_build_lacks_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extraction, "_opencv", object())
+    monkeypatch.setattr(detectors, "_opencv", object())
     with pytest.raises(featmatch.MissingFeatureError, match=r"has no AKAZE_create; .* pip install opencv-contrib"):
-        extraction._moved("AKAZE_create")
+        detectors._moved("AKAZE_create")
+
+
+def test_without_ipp_is_for_a_while_and_for_one_thread() -> None:
+    used = cv2.ipp.useIPP()
+    with opencv.without_ipp():
+        assert not cv2.ipp.useIPP()
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(cv2.ipp.useIPP).result() == used
+    assert cv2.ipp.useIPP() == used
+    with pytest.raises(ValueError, match="as it may"), opencv.without_ipp():
+        raise ValueError("as it may")
+    assert cv2.ipp.useIPP() == used

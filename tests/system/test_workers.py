@@ -4,6 +4,7 @@ import errno
 import gc
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from featmatch.system import workers
 from featmatch.system.workers import Lost, in_order, processes_for, run
 
 
-def task(kind: str, value: Any = 0) -> Any:  # noqa: PLR0911
+def task(kind: str, value: Any = 0) -> Any:  # noqa: PLR0911, PLR0912
     """What the processes are made to do; it is found by its name."""
     if kind == "exit":
         os._exit(value)
@@ -40,6 +41,12 @@ def task(kind: str, value: Any = 0) -> Any:  # noqa: PLR0911
         return os.getcwd()
     if kind == "nested":
         return run(task, ("process",), seconds=60.0) == os.getpid()
+    if kind == "limit":
+        return resource.getrlimit(resource.RLIMIT_DATA)[0]
+    if kind == "nested late":
+        return run(task, ("process",), seconds=0.0)
+    if kind == "nested limit":
+        return run(task, ("limit",), seconds=60.0, memory_bytes=value), run(task, ("limit",), seconds=60.0)
     if kind == "print":
         os.write(1, value.encode())
         return os.read(0, 10)
@@ -139,11 +146,13 @@ def test_tasks_are_taken_as_they_are_needed() -> None:
             taken += 1
             yield ("value", number)
 
-    running = in_order(task, tasks(), jobs=1, seconds=60.0)
-    assert next(running) == 0
-    assert taken < 100
-    running.close()
-    assert taken < 100
+    for how, most in (({}, 100), ({"ahead": 1}, 2)):
+        taken = 0
+        running = in_order(task, tasks(), jobs=1, seconds=60.0, **how)
+        assert next(running) == 0
+        assert 1 < taken <= most
+        running.close()
+        assert taken <= most
 
 
 def test_leaving_early_ends_what_is_at_work(tmp_path: Path) -> None:
@@ -177,6 +186,17 @@ def test_a_process_that_may_start_none_works_by_itself(monkeypatch: pytest.Monke
 
 def test_a_worker_calls_by_itself() -> None:
     assert results([("nested",)], jobs=1) == [True]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no limit of memory here")
+def test_what_a_worker_calls_has_its_own_bounds() -> None:
+    assert results([("nested limit", 3 << 30)], memory_bytes=5 << 30) == [(3 << 30, workers.MEMORY_BYTES)]
+    assert results([("nested late",)]) == [Lost("took more than 0 seconds")]
+    here = task("limit")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("featmatch.system.workers.may_start", lambda: False)
+        assert task("nested limit", 3 << 30) == (here, here)
+        assert task("nested late") == os.getpid()
 
 
 def test_one_call() -> None:

@@ -12,7 +12,6 @@ import pytest
 
 from featmatch import Vocabulary
 from featmatch.system import worker_loop
-from featmatch.words import nearest
 from tools.attacks import ATTACKS, LINKS
 
 pytestmark = [
@@ -28,7 +27,6 @@ def siege(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> 
     from tools.attack_index import Siege
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nearest, "_searched", nearest._searched)
         patch.setattr(worker_loop, "_at_work", threading.Event())
         yield Siege(tmp_path_factory.mktemp("attack"), small_words)
 

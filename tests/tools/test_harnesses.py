@@ -15,7 +15,7 @@ import pytest
 from featmatch import Vocabulary
 from featmatch.adding import batches
 from featmatch.grouping import finding
-from featmatch.search import scanning, stages
+from featmatch.search import stages
 from featmatch.system import arrays, worker_loop
 
 pytestmark = [
@@ -28,8 +28,7 @@ pytestmark = [
 def what_harnesses_patch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put it back afterwards."""
     for module, name in (
-        (batches, "BATCH_IMAGES"), (stages, "extract_grey"), (scanning, "_WORTH_COMPILING"),
-        (arrays, "MAPPED_BYTES"), (finding, "_BLOCK_IMAGES"),
+        (batches, "BATCH_IMAGES"), (stages, "extract_grey"), (arrays, "MAPPED_BYTES"), (finding, "_BLOCK_IMAGES"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, vars(module)[name])
     monkeypatch.setattr(worker_loop, "_at_work", threading.Event())
@@ -92,7 +91,10 @@ def test_long_use_gives_the_answers_of_a_plain_dict_and_grows_nothing(small_word
 def test_an_index_of_synthetic_images_gives_back_what_was_planted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], photo_folder: Path, tmp_path: Path
 ) -> None:
-    from tools import bench_scale
+    from tools import bench_scale, build_backend
+
+    if not build_backend.own_compiler():
+        pytest.skip("there is no C compiler here, which makes the loop that reading is measured by")
 
     results = tmp_path / "results.json"
     monkeypatch.setattr(

@@ -9,8 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.search.kernels import _BLOCK, _LISTS
-from featmatch.search.scanning import Hits, PostingLists, QueryEntries
+from featmatch.native.postings import _HITS, _LISTS, Hits, PostingLists, QueryEntries
 
 Hit = tuple[int, int, int]  # entry, row, distance
 
@@ -78,7 +77,7 @@ class Scan:
         """These find what is found one by one, of all images and of a few."""
         np.testing.assert_allclose(self.votes_by(scan), self.votes_one_by_one, rtol=1e-4, atol=1e-5)
         every, hits = np.arange(self.images, dtype=np.uint32), self.hits_one_by_one
-        for some in (every, every[:0], every[::3], every[-1:], every + np.uint32(1 << 20)):
+        for some in (every, every[:0], every[::3].copy(), every[-1:], every + np.uint32(1 << 20)):
             assert self.hits_by(hits_of, some) == [hit for hit in hits if self.lists.images[hit[1]] in some]
 
 
@@ -134,7 +133,7 @@ SCANS = {
     "empty lists": made(1, [0, 0, 0], 9),
     "empty lists between full ones": made(2, [0, 11, 0, 0, 5, 0], 40),
     "a query without words": made(3, [5, 9], 0),
-    "more hits than there is room for at first": made(7, [500, 700], 12, limit=64),
-    **{f"a list of a block and {more}": made(9, [3, _BLOCK + more, 2], 4, images=60) for more in (-1, 0, 1, 9)},
+    "more hits than there is room for at first": made(7, [_HITS // 8, _HITS // 4], 12, limit=64),
+    **{f"lists of {size} and few more": made(9, [3, size, 2, size + 1], 4, images=60) for size in (62, 63, 64, 1087)},
     "more lists than are bisected at once": made(10, [5, 0, 40, 1] * 20, 2 * _LISTS + 3, images=30),
 }

@@ -1,0 +1,1 @@
+"""Kernels in C: the same bits on every machine."""

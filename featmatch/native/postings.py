@@ -1,0 +1,214 @@
+"""Searching posting lists in C: query words -> votes -> the best images -> their hits. The hot loop of a search."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.errors import StoreError, UsageError
+from featmatch.native.library import address, library
+
+_NO_LIST, _NO_IMAGE = -2, -3  # as returned by the kernels
+_SCORED = 64  # images whose scores the kernel looks at together
+_LISTS = 32  # posting lists that it bisects side by side
+_HITS = 1 << 12  # room for so many at first
+
+
+class PostingLists(NamedTuple):
+    """The posting lists of W words in CSR form, of P postings.
+
+    Attributes:
+        offsets: (W + 1,) uint32, the postings of word w are the rows ``offsets[w]:offsets[w + 1]``.
+        images: (P,) uint32, ascending within each list.
+        signatures: (P,) uint64.
+    """
+
+    offsets: NDArray[np.uint32]
+    images: NDArray[np.uint32]
+    signatures: NDArray[np.uint64]
+
+
+class QueryEntries(NamedTuple):
+    """The words that a query looks up, in flat columns of Q rows.
+
+    Attributes:
+        words: (Q,) int32.
+        signatures: (Q,) uint64.
+        weights: (Q,) float32, what a hit counts: idf squared.
+    """
+
+    words: NDArray[np.int32]
+    signatures: NDArray[np.uint64]
+    weights: NDArray[np.float32]
+
+
+class Hits(NamedTuple):
+    """Postings of some images whose signatures are near to those of a query, in flat columns of H rows.
+
+    Attributes:
+        entries: (H,) int32, which of the query's entries; ascending.
+        rows: (H,) int64, which of the postings; ascending for each entry.
+        images: (H,) uint32, their images.
+        distances: (H,) uint8, how many bits differ.
+    """
+
+    entries: NDArray[np.int32]
+    rows: NDArray[np.int64]
+    images: NDArray[np.uint32]
+    distances: NDArray[np.uint8]
+
+
+def scan(
+    lists: PostingLists, query: QueryEntries, distance_weights: NDArray[np.float32], votes: NDArray[np.float32]
+) -> None:
+    """Scan the posting list of each query word, and add up the votes of the hits.
+
+    A hit is a posting whose signature differs from the query's in fewer bits than ``distance_weights`` has entries: few
+    do, and only of those is the image looked up. The k-th hit of one query word in the same image adds
+    sqrt(k) - sqrt(k - 1) of its weight, so that repeated structure counts by its square root (burstiness: Jegou, Douze
+    and Schmid, CVPR 2009).
+
+    Args:
+        lists: where to look.
+        query: what to look up.
+        distance_weights: (D,) float32, weight of a hit at each Hamming distance; 1 or more of them.
+        votes: (images,) float32, changed in place.
+
+    Raises:
+        StoreError: a hit names an image that is not there, or a list is not within the postings; some votes are
+            counted.
+        UsageError: an array is of another type, or of another length than its neighbours.
+    """
+    found = library().featmatch_scan(
+        _lists(lists), _query(query), address(distance_weights, np.float32), len(distance_weights),
+        address(votes, np.float32, written=True), len(votes),
+    )  # fmt: skip
+    _check(found)
+
+
+def best(
+    votes: NDArray[np.float32], weights: NDArray[np.float32], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Find the images with the largest weighted votes, among those with any.
+
+    Args:
+        votes: (images,) float32, 0 or more.
+        weights: (images,) float32, more than 0.
+        count: how many to find, 1 or more; with them come those that are as good as the last.
+
+    Returns:
+        Their numbers (N,) int64, ascending, and votes * weights (N,) float32.
+
+    Raises:
+        UsageError: an array is of another type, or they are not of one length; or ``count`` is less than 1.
+    """
+    _check_lengths(votes, weights)
+    heap, above = np.empty(max(count, 0), np.float32), np.empty(-(-len(votes) // _SCORED), np.uint8)
+    images = np.empty(2 * len(heap), np.int64)
+    while True:
+        found = library().featmatch_best(
+            address(votes, np.float32), address(weights, np.float32), len(votes),
+            address(heap, np.float32, written=True), count, address(above, np.uint8, written=True), len(above),
+            address(images, np.int64, written=True), len(images),
+        )  # fmt: skip
+        _check(found)
+        if found <= len(images):
+            return images[:found], votes[images[:found]] * weights[images[:found]]
+        images = np.empty(found, np.int64)
+
+
+def hits_of(lists: PostingLists, query: QueryEntries, limit: int, images: NDArray[np.uint32]) -> Hits:
+    """Look a few images up in the posting lists of a query, and find their hits.
+
+    Args:
+        lists: where to look.
+        query: what to look up; its weights do not matter.
+        limit: bits in which the signature of a hit may differ, 0 to 64.
+        images: (N,) uint32, ascending.
+
+    Raises:
+        StoreError: a list is not within the postings.
+        UsageError: an array is of another type, or of another length than its neighbours.
+    """
+    starts = np.empty(_LISTS * len(images), np.int64)
+    room = _HITS
+    while True:
+        hits = Hits(
+            np.empty(room, np.int32), np.empty(room, np.int64), np.empty(room, np.uint32), np.empty(room, np.uint8)
+        )
+        found = library().featmatch_hits(
+            _lists(lists), _query(query), limit, address(images, np.uint32), len(images),
+            address(starts, np.int64, written=True), len(starts), _columns(hits),
+        )  # fmt: skip
+        _check(found)
+        if found <= room:
+            return Hits(hits.entries[:found], hits.rows[:found], hits.images[:found], hits.distances[:found])
+        room = found
+
+
+def postings_of(offsets: NDArray[np.uint32], words: NDArray[np.int32]) -> int:
+    """How many postings the lists of query words have together.
+
+    >>> postings_of(np.array([0, 3, 3, 10], np.uint32), np.array([0, 2, 2], np.int32))
+    17
+    """
+    return int((offsets[words + 1].astype(np.int64) - offsets[words]).sum())
+
+
+class _Lists(ctypes.Structure):
+    """``posting_lists`` of postings.c."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in PostingLists._fields),
+        ("words", ctypes.c_int64), ("postings", ctypes.c_int64),
+    )  # fmt: skip
+
+
+class _Query(ctypes.Structure):
+    """``query_entries`` of postings.c."""
+
+    _fields_ = (*((name, ctypes.c_void_p) for name in QueryEntries._fields), ("count", ctypes.c_int64))
+
+
+class _Columns(ctypes.Structure):
+    """``hit_columns`` of postings.c."""
+
+    _fields_ = (*((name, ctypes.c_void_p) for name in Hits._fields), ("capacity", ctypes.c_int64))
+
+
+def _lists(lists: PostingLists) -> Any:
+    _check_lengths(lists.images, lists.signatures)
+    columns = (
+        address(lists.offsets, np.uint32),
+        address(lists.images, np.uint32),
+        address(lists.signatures, np.uint64),
+    )
+    return ctypes.byref(_Lists(*columns, len(lists.offsets) - 1, len(lists.images)))
+
+
+def _query(query: QueryEntries) -> Any:
+    _check_lengths(*query)
+    columns = (address(query.words, np.int32), address(query.signatures, np.uint64), address(query.weights, np.float32))
+    return ctypes.byref(_Query(*columns, len(query.words)))
+
+
+def _columns(hits: Hits) -> Any:
+    columns = (address(column, column.dtype, written=True) for column in hits)
+    return ctypes.byref(_Columns(*columns, len(hits.rows)))
+
+
+def _check_lengths(*columns: NDArray[Any]) -> None:
+    if len({len(column) for column in columns}) > 1:
+        raise UsageError(f"columns of one length are needed, not of {[len(column) for column in columns]}")
+
+
+def _check(found: int) -> None:
+    if found == _NO_LIST:
+        raise StoreError("the index is damaged: a posting list is not within the postings")
+    if found == _NO_IMAGE:
+        raise StoreError("the index is damaged: a posting names an image that is not there")
+    if found < 0:
+        raise UsageError(f"nothing can be searched so ({found})")

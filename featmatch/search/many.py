@@ -1,0 +1,169 @@
+"""Many pictures, each looked up in the same state of an index: one after the other, or shared between processes."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import sys
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from featmatch.arguments import check_kind, check_number
+from featmatch.errors import FeatmatchError, ImageError, UsageError
+from featmatch.geometry.matches import GeometryOptions
+from featmatch.images.decoding import USUAL, DecodingOptions, file_of
+from featmatch.images.pixels import GreyImage, ImageSource
+from featmatch.search.matches import Matches
+from featmatch.search.region import QueryRegion
+from featmatch.search.stages import Search
+from featmatch.search.voting import VotingOptions
+from featmatch.store.catalog import Stamp
+from featmatch.store.reader import Reader
+from featmatch.system.workers import in_order, processes_for
+
+_FEW_IMAGES = 12  # starting processes takes longer than looking up so few
+_AHEAD = 8  # answers for each process that may wait for an earlier one
+_SEARCH_SECONDS = 10.0  # more than searches take; one that takes longer is done again, without a limit
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How pictures are looked up; ``Index.query`` explains each."""
+
+    limit: int = 10  # 1 or more
+    unproven: bool = False
+    match: str | None = None
+    voting: VotingOptions | None = None
+    geometry: GeometryOptions | None = None
+    decoding: DecodingOptions = USUAL
+    region: QueryRegion | None = None
+
+    def __post_init__(self) -> None:
+        check_number(self.limit, "limit", 1)
+        check_kind(self.match, "match", str)
+
+    def search_in(self, reader: Reader) -> Search:
+        """The search of one picture; raises as ``Search.of``."""
+        return Search.of(
+            reader, match=self.match, voting=self.voting, geometry=self.geometry, decoding=self.decoding,
+            region=self.region,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _State:
+    """The state of an index, for other processes to open."""
+
+    folder: Path
+    root: str | None
+    stamp: Stamp
+
+
+def look_up(reader: Reader, image: ImageSource, options: SearchOptions) -> Matches:
+    """Look one picture up; ``Index.query`` has the arguments, and what is raised."""
+    return options.search_in(reader).answer(image, limit=options.limit, unproven=options.unproven)
+
+
+def look_up_each(
+    reader: Reader, images: Iterable[ImageSource], options: SearchOptions, *, jobs: int
+) -> Iterator[Matches]:
+    """Look many pictures up, in order; ``Index.query_many`` has the arguments, and what is raised."""
+    if isinstance(images, (str, bytes, bytearray, os.PathLike, np.ndarray)) or not isinstance(images, Iterable):
+        raise UsageError(f"images is a list of images, not {type(images).__name__}")
+    search = options.search_in(reader)  # before the first answer is asked for: options that cannot be meant are refused
+    state = _State(reader.folder, reader.whereabouts.given, search.snapshot.catalog.stamp)
+    alone = reader.trust_problem is not None  # what this process knows of trust, others cannot know
+    return _answers(search, state, images, options, 1 if alone else jobs)
+
+
+def _answers(
+    search: Search, state: _State, images: Iterable[ImageSource], options: SearchOptions, jobs: int
+) -> Generator[Matches, None, None]:
+    images = iter(images)
+    first = list(itertools.islice(images, _FEW_IMAGES))
+    processes = processes_for(jobs, sys.maxsize) if len(first) == _FEW_IMAGES else 1
+    images = itertools.chain(first, images)
+    del first
+    answers = (
+        _in_turn(search, images, options)
+        if processes == 1
+        else _in_processes(search, state, images, options, processes)
+    )
+    with contextlib.closing(answers):
+        yield from answers
+
+
+def _in_turn(search: Search, images: Iterable[ImageSource], options: SearchOptions) -> Generator[Matches, None, None]:
+    with contextlib.closing(search.load_each(images)) as loaded:
+        for image, grey in loaded:
+            yield _answer(search, image, grey, options)
+
+
+def _in_processes(
+    search: Search, state: _State, images: Iterable[ImageSource], options: SearchOptions, processes: int
+) -> Generator[Matches, None, None]:
+    """Whole searches in other processes. Whatever goes wrong there is done again here, as with one job.
+
+    So a picture of the index that crashes its decoder is not at hand, as ever, and costs no query its answer.
+    """
+    taken: deque[ImageSource] = deque()
+
+    def tasks() -> Iterator[tuple[object, ...]]:
+        for image in images:
+            taken.append(image)
+            yield state, options, _portable(search, image)
+
+    seconds, memory_bytes = options.decoding.timeout + _SEARCH_SECONDS, options.decoding.memory_bytes
+    results = in_order(
+        _answer_in_process, tasks(), jobs=processes, seconds=seconds, memory_bytes=memory_bytes, ahead=_AHEAD
+    )
+    with contextlib.closing(results):
+        for result in results:
+            image = taken.popleft()
+            yield result if isinstance(result, Matches) else _answer(search, image, None, options)
+
+
+def _answer(search: Search, image: ImageSource, grey: GreyImage | ImageError | None, options: SearchOptions) -> Matches:
+    try:
+        if isinstance(grey, ImageError):
+            raise grey
+        return search.for_another().answer(image, grey, limit=options.limit, unproven=options.unproven)
+    except ImageError as error:
+        return Matches(status=error.status, message=error.message)
+
+
+def _portable(search: Search, image: ImageSource) -> str | bytes | GreyImage | None:
+    """What another process can look up; None where there is nothing."""
+    file = file_of(image)
+    if file is not None:
+        return file
+    try:
+        return search.load(image)
+    except FeatmatchError:  # raised in its turn
+        return None
+
+
+def _answer_in_process(state: _State, options: SearchOptions, image: str | bytes | GreyImage | None) -> Matches | None:
+    """The answer; None where the caller has to find it, since this process cannot."""
+    if image is None:
+        return None
+    try:
+        search = _search(state, options)
+        if search.snapshot.catalog.stamp != state.stamp:  # a writer was quicker
+            return None
+        return search.for_another().answer(image, limit=options.limit, unproven=options.unproven)
+    except Exception:  # the caller sees it, too, and says it in the right words
+        return None
+
+
+@lru_cache(maxsize=1)
+def _search(state: _State, options: SearchOptions) -> Search:
+    cv2.setNumThreads(1)  # the processes share the cores already
+    return options.search_in(Reader(state.folder, state.root))

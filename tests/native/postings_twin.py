@@ -1,0 +1,51 @@
+"""featmatch/native/postings.c once more in plain NumPy: the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.native.postings import Hits, PostingLists, QueryEntries
+
+
+def scan(
+    lists: PostingLists, query: QueryEntries, distance_weights: NDArray[np.float32], votes: NDArray[np.float32]
+) -> None:
+    for entry, rows, distances in _compared(lists, query):
+        hit = distances < len(distance_weights)
+        images = lists.images[rows[hit]]
+        new = np.ones(len(images), bool)
+        new[1:] = images[1:] != images[:-1]
+        places = np.arange(len(images))
+        repeats = places - np.maximum.accumulate(np.where(new, places, 0)) + 1
+        shares = (np.sqrt(repeats) - np.sqrt(repeats - 1)).astype(np.float32)
+        np.add.at(votes, images, query.weights[entry] * distance_weights[distances[hit]] * shares)
+
+
+def hits_of(lists: PostingLists, query: QueryEntries, limit: int, images: NDArray[np.uint32]) -> Hits:
+    found = [Hits(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.uint32), np.empty(0, np.uint8))]
+    for entry, rows, distances in _compared(lists, query):
+        hit = (distances <= limit) & np.isin(lists.images[rows], images)
+        entries = np.full(np.count_nonzero(hit), entry, np.int32)
+        found.append(Hits(entries, rows[hit], lists.images[rows[hit]], distances[hit]))
+    entries, rows, of_images, distances = (np.concatenate(column) for column in zip(*found, strict=True))
+    return Hits(entries, rows, of_images, distances)
+
+
+def best(
+    votes: NDArray[np.float32], weights: NDArray[np.float32], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    scores = votes * weights
+    place = max(len(scores) - count, 0)
+    floor = np.partition(scores, place)[place] if len(scores) else 0
+    found = np.flatnonzero((scores >= floor) & (scores > 0))
+    return found, scores[found]
+
+
+def _compared(lists: PostingLists, query: QueryEntries) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.uint8]]]:
+    """Each entry, the postings of its word, and in how many bits the signatures differ."""
+    for entry, (word, signature) in enumerate(zip(query.words.tolist(), query.signatures, strict=True)):
+        rows = np.arange(lists.offsets[word], lists.offsets[word + 1], dtype=np.int64)
+        yield entry, rows, np.bitwise_count(lists.signatures[rows] ^ signature)

@@ -1,0 +1,322 @@
+"""The kernels find what is found one by one, and add up what their twin in NumPy adds up, to the bit, at each level."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from featmatch.errors import StoreError, UsageError
+from featmatch.native.library import library
+from featmatch.native.postings import (
+    _LISTS,
+    _SCORED,
+    Hits,
+    PostingLists,
+    QueryEntries,
+    _columns,
+    _lists,
+    _query,
+    best,
+    hits_of,
+    postings_of,
+    scan,
+)
+from tests.native import postings_twin as twin
+from tests.native.scans import SCANS, Scan, made, one_list
+
+pytestmark = pytest.mark.usefixtures("level")  # each test at each of them
+
+
+@pytest.mark.parametrize("name", SCANS)
+def test_what_is_found_one_by_one_is_found(name: str) -> None:
+    one = SCANS[name]
+    one.assert_scanned(scan, hits_of)
+    np.testing.assert_array_equal(one.votes_by(scan), one.votes_by(twin.scan))
+
+
+@pytest.mark.parametrize("name", ["empty lists", "more hits than there is room for at first"])
+def test_the_twin_finds_what_is_found_one_by_one(name: str) -> None:
+    SCANS[name].assert_scanned(twin.scan, twin.hits_of)
+
+
+def test_every_posting_can_be_a_hit() -> None:
+    one = made(4, [31, 33], 10, limit=64)
+    hits = one.hits_by(hits_of, np.arange(one.images, dtype=np.uint32))
+    assert len(hits) == postings_of(one.lists.offsets, one.query.words)
+
+
+def test_limit_zero_takes_equal_signatures_only() -> None:
+    one = made(5, [21], 1, limit=0)
+    one.lists.signatures[4] = one.query.signatures[0]
+    assert [row for _, row, _ in one.hits_by(hits_of, np.arange(one.images, dtype=np.uint32))] == [4]
+    assert np.flatnonzero(one.votes_by(scan)).tolist() == [one.lists.images[4]]
+
+
+def test_signatures_that_differ_in_the_highest_bit_only_are_one_bit_apart() -> None:
+    one = one_list([0] * 9, [0] * 8 + [1 << 63], voting=1)
+    assert (0, 8, 1) in one.hits_by(hits_of, np.zeros(1, np.uint32))
+    assert one.votes_by(scan) == pytest.approx(3)
+
+
+def test_signatures_may_differ_in_all_bits() -> None:
+    one = one_list([0], [(1 << 64) - 1], voting=64)
+    assert one.votes_by(scan).tolist() == [1]
+    assert hits_of(one.lists, one.query, 64, np.zeros(1, np.uint32)).distances.tolist() == [64]
+    assert len(hits_of(one.lists, one.query, 63, np.zeros(1, np.uint32)).distances) == 0
+
+
+@pytest.mark.parametrize("size", [9, 64, 73, 130])
+def test_each_place_in_a_list_may_be_the_only_hit(size: int) -> None:
+    for row in range(size):
+        signatures = [0b111] * size
+        signatures[row] = 0b10
+        votes = one_list(list(range(size)), signatures, voting=1).votes_by(scan)
+        assert np.flatnonzero(votes).tolist() == [row]
+
+
+@pytest.mark.parametrize("length", range(1, 9))
+def test_what_follows_a_list_is_no_hit(length: int) -> None:
+    lists = PostingLists(np.array([0, length, 30], np.uint32), np.zeros(30, np.uint32), np.zeros(30, np.uint64))
+    query = QueryEntries(np.zeros(1, np.int32), np.zeros(1, np.uint64), np.ones(1, np.float32))
+    votes = np.zeros(1, np.float32)
+    scan(lists, query, np.ones(1, np.float32), votes)
+    np.testing.assert_allclose(votes, [np.sqrt(length)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("repeats", [1, 2, 9, 3000])
+def test_repeats_in_one_image_count_by_their_square_root(repeats: int) -> None:
+    votes = one_list([0] * repeats + [1], [0] * (repeats + 1)).votes_by(scan)
+    np.testing.assert_allclose(votes, [np.sqrt(repeats), 1], rtol=1e-5)
+
+
+def test_hits_that_do_not_vote_are_no_repeats() -> None:
+    one = one_list([0] * 4, [0b111, 0, 0b1111, 1], voting=1)
+    assert one.hits_by(hits_of, np.zeros(1, np.uint32)) == [(0, 0, 3), (0, 1, 0), (0, 3, 1)]
+    np.testing.assert_allclose(one.votes_by(scan), [np.sqrt(2)], rtol=1e-6)
+
+
+def test_repeats_are_counted_anew_for_each_query_word() -> None:
+    np.testing.assert_allclose(one_list([0], [0], entries=3).votes_by(scan), [3])
+
+
+def test_votes_are_added_to_what_is_there() -> None:
+    one = made(8, [20], 4)
+    votes = np.full(one.images, 5, np.float32)
+    scan(one.lists, one.query, one.distance_weights, votes)
+    np.testing.assert_allclose(votes, one.votes_one_by_one + 5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("spread", ["evenly", "first", "last", "in two heaps", "one image"])
+def test_images_are_found_however_they_are_spread(spread: str) -> None:
+    random, size, images = np.random.default_rng(3), 3000, 1 << 20
+    numbers = {
+        "evenly": random.integers(images, size=size),
+        "first": random.integers(size, size=size),
+        "last": images - 1 - random.integers(size, size=size),
+        "in two heaps": random.choice([1000, images // 2], size=size) + random.integers(900, size=size),
+        "one image": np.full(size, 77),
+    }[spread]
+    one = one_list(np.sort(numbers).tolist(), [0] * size)
+    some = np.unique(np.concatenate([random.choice(numbers, 40), random.integers(images, size=40), [0, images - 1]]))
+    for found, expected in zip(
+        hits_of(one.lists, one.query, 3, some.astype(np.uint32)),
+        twin.hits_of(one.lists, one.query, 3, some.astype(np.uint32)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("images", [0, 1, 7, 64, 1000])
+@pytest.mark.parametrize("count", [1, 3, 50])
+def test_the_best_are_found_with_all_that_are_as_good_as_the_last(images: int, count: int) -> None:
+    random = np.random.default_rng(images + count)
+    for levels in (1, 2, 5, 1 << 20):  # few levels: many are equally good
+        votes = random.integers(levels, size=images).astype(np.float32) * np.float32(0.37)
+        weights = (1 / np.sqrt(random.integers(1, 5, images))).astype(np.float32)
+        found, scores = best(votes, weights, count)
+        twin_found, twin_scores = twin.best(votes, weights, count)
+        np.testing.assert_array_equal(found, twin_found, strict=True)
+        np.testing.assert_array_equal(scores, twin_scores, strict=True)
+        ranked = sorted((votes * weights).tolist(), reverse=True)[:count]
+        assert sorted(scores.tolist(), reverse=True)[:count] == [score for score in ranked if score > 0]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_best_may_come_first_or_last(order: int) -> None:
+    votes = np.arange(1, 1001, dtype=np.float32)[::order].copy()
+    found, scores = best(votes, np.ones(1000, np.float32), 3)
+    assert sorted(scores.tolist()) == [998, 999, 1000]
+    np.testing.assert_array_equal(votes[found], scores)
+
+
+@pytest.mark.parametrize(
+    ("votes", "count", "expected"),
+    [
+        ([], 3, {}),
+        ([0.0, 0.0], 3, {}),
+        ([1.0, 0.0, 2.0], 3, {0: 1.0, 2: 2.0}),
+        ([1.0, 3.0, 2.0], 2, {1: 3.0, 2: 2.0}),
+        ([1.0, 3.0, 2.0, 2.0], 2, {1: 3.0, 2: 2.0, 3: 2.0}),  # as good as the last
+        ([1.0, 3.0, 2.0], 1, {1: 3.0}),
+        ([0.0, 2.0**-149, 0.0], 2, {1: 2.0**-149}),  # the least that there is
+    ],
+)
+def test_the_best_are_those_with_any_votes(votes: list[float], count: int, expected: dict[int, float]) -> None:
+    found, scores = best(np.array(votes, np.float32), np.ones(len(votes), np.float32), count)
+    assert dict(zip(found.tolist(), scores.tolist(), strict=True)) == pytest.approx(expected, abs=0)
+
+
+def test_the_best_are_those_with_the_most_weighted_votes() -> None:
+    weights: NDArray[np.float32] = np.array([1, 0.25, 1], np.float32)
+    found, scores = best(np.array([2, 12, 1], np.float32), weights, 1)
+    assert (found.tolist(), scores.tolist()) == ([1], [3.0])
+
+
+def test_postings_are_counted() -> None:
+    assert postings_of(np.array([0, 3, 3, 10], np.uint32), np.array([2, 0, 2, 1], np.int32)) == 17
+    assert postings_of(np.array([0, 3], np.uint32), np.empty(0, np.int32)) == 0
+
+
+def test_threads_scan_beside_one_another() -> None:
+    one = made(12, [500, 700], 12, images=900)
+    expected = one.votes_by(scan)
+    with ThreadPoolExecutor(4) as threads:
+        for votes in threads.map(lambda _: one.votes_by(scan), range(16)):
+            np.testing.assert_array_equal(votes, expected)
+
+
+# ---------------------------------------------------------------- of strangers
+
+
+@pytest.mark.parametrize("images", [0, 2])
+def test_a_vote_for_an_image_that_is_not_there_is_damage(images: int) -> None:
+    one = one_list([0, 1, 2], [0, 0, 0])
+    with pytest.raises(StoreError, match="a posting names an image that is not there"):
+        scan(one.lists, one.query, one.distance_weights, np.zeros(images, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("offsets", "word"),
+    [
+        ([0, 5, 2, 9], 1),  # descending
+        ([0, 5, 10, 10], 1),  # beyond the postings
+        ([0, 5, 9, 1 << 31], 2),
+        ([1 << 31, (1 << 31) + 1, 9, 9], 0),
+        ([(1 << 32) - 1, 2, 9, 9], 0),
+        ([0, 3, 6, 9], 3),  # no such word
+        ([0, 3, 6, 9], -1),
+        ([0, 3, 6, 9], -(1 << 31)),
+        ([0, 3, 6, 9], (1 << 31) - 1),
+        ([0], 0),
+        ([], 0),
+    ],
+)
+def test_lists_that_are_not_there_are_damage(offsets: list[int], word: int) -> None:
+    lists = PostingLists(np.array(offsets, np.uint32), np.zeros(9, np.uint32), np.zeros(9, np.uint64))
+    good = PostingLists(np.array([0, 3, 6, 9], np.uint32), *lists[1:])
+    for words in ([word], [0, word], [0, word, 0]):
+        query = QueryEntries(
+            np.array(words, np.int32), np.zeros(len(words), np.uint64), np.ones(len(words), np.float32)
+        )
+        for call in (scanned, looked_up):
+            with pytest.raises(StoreError, match="a posting list is not within the postings"):
+                call(lists, query)
+            if 0 <= word < 3:
+                call(good, query)
+
+
+def scanned(lists: PostingLists, query: QueryEntries) -> None:
+    scan(lists, query, np.ones(3, np.float32), np.zeros(1, np.float32))
+
+
+def looked_up(lists: PostingLists, query: QueryEntries) -> None:
+    hits_of(lists, query, 64, np.zeros(1, np.uint32))
+
+
+def test_lists_of_anything_do_no_harm() -> None:
+    random = np.random.default_rng(6)
+    refused = 0
+    for _ in range(300):
+        one = made(int(random.integers(1000)), [3, 70, 0, 9], 5, limit=64, images=40)
+        columns = [one.lists.offsets, one.lists.images, one.query.words]
+        for column in columns[random.integers(3) :]:
+            place = random.integers(len(column))
+            column[place] = random.choice([0, 1, 5, 39, 40, 81, 82, 83, 1 << 20, (1 << 31) - 1])
+        try:
+            one.votes_by(scan)
+            hits_of(one.lists, one.query, 64, np.arange(40, dtype=np.uint32))
+        except StoreError:
+            refused += 1
+    assert 50 < refused < 300
+
+
+@pytest.mark.parametrize("column", range(6))
+def test_columns_of_another_length_or_type_are_refused(column: int) -> None:
+    one = made(1, [9, 8], 3)
+    for spoil in (lambda values: values[:-1].copy(), lambda values: values.astype(np.float64), np.ndarray.tolist):
+        columns: list[Any] = [*one.lists, *one.query]
+        columns[column] = spoil(columns[column])
+        if column == 0 and len(columns[0]) == 2:
+            continue  # it is one word less
+        lists, query = PostingLists(*columns[:3]), QueryEntries(*columns[3:])
+        with pytest.raises(UsageError):
+            scan(lists, query, one.distance_weights, np.zeros(one.images, np.float32))
+        with pytest.raises(UsageError):
+            hits_of(lists, query, 3, np.zeros(1, np.uint32))
+
+
+def test_votes_and_weights_of_another_length_or_type_are_refused() -> None:
+    one, votes = made(1, [9, 8], 3), np.zeros(7, np.float32)
+    wrong: Any
+    for wrong in (votes[:0], np.ones(3)):
+        with pytest.raises(UsageError):
+            scan(one.lists, one.query, wrong, votes)
+    with pytest.raises(UsageError):
+        scan(one.lists, one.query, one.distance_weights, votes.astype(np.float64))
+    read_only = votes.copy()
+    read_only.setflags(write=False)
+    with pytest.raises(UsageError, match="writable"):
+        scan(one.lists, one.query, one.distance_weights, read_only)
+    for given in ((votes, votes[:6].copy(), 3), (votes, votes, 0), (votes, votes, -1), (votes, votes.astype(float), 3)):
+        with pytest.raises(UsageError):
+            best(*given)
+
+
+def test_the_kernels_believe_no_caller() -> None:
+    one, kernels = one_list(list(range(70)), [0] * 70), library()
+    lists, query = _lists(one.lists), _query(one.query)
+    votes, weights = np.ones(200, np.float32), np.ones(200, np.float32)
+    heap, above, found = np.empty(3, np.float32), np.empty(200, np.uint8), np.full(300, -7, np.int64)
+    given = votes.ctypes.data, weights.ctypes.data, 200, heap.ctypes.data
+    blocks = -(-200 // _SCORED)
+    assert kernels.featmatch_scan(lists, query, weights.ctypes.data, 0, votes.ctypes.data, 200) == -1
+    assert kernels.featmatch_best(*given, 0, above.ctypes.data, blocks, found.ctypes.data, 300) == -1
+    assert kernels.featmatch_best(*given, 3, above.ctypes.data, blocks - 1, found.ctypes.data, 300) == -1
+    assert kernels.featmatch_best(*given, 3, above.ctypes.data, blocks, found.ctypes.data, 5) == 200
+    assert found[:6].tolist() == [0, 1, 2, 3, 4, -7]  # only so many are written
+    images, starts = np.arange(70, dtype=np.uint32), np.empty(_LISTS * 70, np.int64)
+    hits = Hits(np.full(9, -7, np.int32), np.full(9, -7, np.int64), np.full(9, 7, np.uint32), np.full(9, 7, np.uint8))
+    few = Hits(hits.entries[:5], hits.rows[:5], hits.images[:5], hits.distances[:5])
+    asked = lists, query, 3, images.ctypes.data, 70, starts.ctypes.data
+    assert kernels.featmatch_hits(*asked, 69, _columns(few)) == -1
+    assert kernels.featmatch_hits(*asked[:4], -1, *asked[5:], 70, _columns(few)) == -1
+    assert kernels.featmatch_hits(*asked, 70, _columns(few)) == 70
+    assert hits.rows.tolist() == [0, 1, 2, 3, 4, -7, -7, -7, -7]
+
+
+def test_room_for_one_list_at_a_time_is_enough() -> None:
+    one: Scan = made(10, [5, 0, 40, 1] * 20, 2 * _LISTS + 3, images=30)
+    images = np.arange(30, dtype=np.uint32)
+    expected = hits_of(one.lists, one.query, 22, images)
+    hits = Hits(*map(np.empty_like, expected))
+    starts = np.empty(30, np.int64)
+    found = library().featmatch_hits(
+        _lists(one.lists), _query(one.query), 22, images.ctypes.data, 30, starts.ctypes.data, 30, _columns(hits)
+    )
+    assert found == len(expected.rows)
+    for column, of_all in zip(hits, expected, strict=True):
+        np.testing.assert_array_equal(column, of_all)
