@@ -44,7 +44,8 @@ __all__ = [
 ]
 
 _ROOT = Path(__file__).parents[1]
-SOURCES = sorted(path.relative_to(_ROOT).as_posix() for path in _ROOT.glob("featmatch/native/*.c"))
+_WRITTEN = sorted(path.relative_to(_ROOT).as_posix() for path in _ROOT.glob("featmatch/native/*.[ch]"))
+SOURCES = [path for path in _WRITTEN if path.endswith(".c")]
 
 # Nothing here may change a result: no fused or reordered sums. The last two let loops with comparisons and roots become
 # vectors; no kernel looks at errno or at floating-point exceptions.
@@ -112,13 +113,13 @@ def target() -> str:
 
 def _built_from() -> str:
     """A checksum of the sources, by which ``featmatch.native.library`` knows libraries that are older."""
-    return f"-DFEATMATCH_BUILT_FROM={zlib.crc32(b''.join((_ROOT / source).read_bytes() for source in SOURCES))}u"
+    return f"-DFEATMATCH_BUILT_FROM={zlib.crc32(b''.join((_ROOT / source).read_bytes() for source in _WRITTEN))}u"
 
 
 def kernels() -> list[Extension]:
     """One library for each instruction level of this kind of machine."""
     return [
-        Extension(f"featmatch.native.kernels_{level}", SOURCES, extra_compile_args=flags, depends=[__file__])
+        Extension(f"featmatch.native.kernels_{level}", SOURCES, extra_compile_args=flags, depends=[__file__, *_WRITTEN])
         for level, flags in LEVELS.items()
     ]
 

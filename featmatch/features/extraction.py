@@ -37,7 +37,7 @@ class FeatureOptions:
     detector: str = "sift"  # one of DETECTORS
     longest_px: int = 2000  # working size: longer sides above this are scaled down to it; 64 to 10000
     shortest_px: int = 0  # working size: longer sides below this are scaled up to it; 0 to longest_px and 2000
-    features: int = 0  # kept of a picture of 640 px or less; 10 to 100000; 0: as _FEATURES says
+    features: int = 0  # kept of a picture of 640 px or less; 10 to 100000; 0: the detector's own
     features_at_longest: int = 0  # kept of one at longest_px, in proportion between; at least features; 0: likewise
 
     def __post_init__(self) -> None:
@@ -131,7 +131,7 @@ class Features:
     def __len__(self) -> int:
         return len(self.keypoints)
 
-    def __getitem__(self, rows: slice) -> Features:
+    def __getitem__(self, rows: slice | NDArray[np.integer]) -> Features:
         return replace(
             self,
             keypoints=self.keypoints[rows],

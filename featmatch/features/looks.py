@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.geometry.exact import cos_sin, exp2, log2
+from featmatch.geometry.exact import LN2, cos_sin, exp2, log2
 from featmatch.geometry.maps import mirror_matrix
 from featmatch.images.pixels import GreyImage
 
@@ -36,7 +36,6 @@ _STEPS_AN_OCTAVE = 12
 _MOST_STEPS = 127
 _UNIT = 4.0  # coefficients well below this are kept on a linear scale
 _NOISE = 6.0  # of a coefficient in each picture: an eighth of a grey level over the picture; JPEG leaves as much
-_LN2 = 0.6931471805599453
 _CLOSEST = 0.999  # a squared correlation above this counts as this
 
 _WAVE_OF_STEPS = _UNIT * (exp2(np.arange(_MOST_STEPS + 2) / _STEPS_AN_OCTAVE) - 1)
@@ -151,7 +150,7 @@ def likeness(looks: LookArray, others: LookArray) -> NDArray[np.float64]:
         products = x * y
         r = products.sum(axis=1) / np.sqrt(((x * x).sum(axis=1) + noise) * ((y * y).sum(axis=1) + noise))
         count = np.abs(products).sum(axis=1) ** 2 / np.maximum((products * products).sum(axis=1), 1e-9)
-        total -= np.sign(r) * np.maximum(count - 1, 0) / 2 * _LN2 * log2(1 - np.minimum(r * r, _CLOSEST))
+        total -= np.sign(r) * np.maximum(count - 1, 0) / 2 * LN2 * log2(1 - np.minimum(r * r, _CLOSEST))
     return total
 
 

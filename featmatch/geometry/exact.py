@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 Array: TypeAlias = "NDArray[np.float64]"
 _Numbers: TypeAlias = "NDArray[np.floating] | Sequence[float] | float"
 
-_LN2 = 0.6931471805599453
+LN2 = 0.6931471805599453
 # A quarter turn in three parts, of which multiples below 2**20 are exact (Cody and Waite, 1980).
 _QUARTER = (float.fromhex("0x1.921fb544p+0"), float.fromhex("0x1.0b4611a6p-34"), float.fromhex("0x1.3198a2e037073p-69"))
 # Taylor series, by powers of the square (but for exp2), the highest last.
-_EXP2 = [math.prod([_LN2] * power) / math.factorial(power) for power in range(15)]
+_EXP2 = [math.prod([LN2] * power) / math.factorial(power) for power in range(15)]
 _SIN = [(-1) ** power / math.factorial(2 * power + 1) for power in range(9)]
 _COS = [(-1) ** power / math.factorial(2 * power) for power in range(10)]
 _ATAN = [(-1) ** power / (2 * power + 1) for power in range(10)]
-_ATANH = [2 / _LN2 / (2 * power + 1) for power in range(12)]
+_ATANH = [2 / LN2 / (2 * power + 1) for power in range(12)]
 
 
 def log2(values: _Numbers) -> Array:

@@ -96,7 +96,7 @@ class Partner:
     def matches(self) -> TentativeMatches:
         """The hits, from the variant of the looked-up image to this one, the smallest distance first."""
         order = np.lexsort([*_columns(self.other), *_columns(self.own), self.distances])
-        query, reference = with_places_of(_chosen(self.own, order), self.variant), _chosen(self.other, order)
+        query, reference = with_places_of(self.own[order], self.variant), self.other[order]
         return TentativeMatches.between(
             Keypoints(query.keypoints, query.angles, log2(np.maximum(query.sizes, 1))),
             Keypoints(reference.keypoints, reference.angles, log2(np.maximum(reference.sizes, 1))),
@@ -131,7 +131,7 @@ def _stored(segment: Segment, image: int, rows: NDArray[np.int64], detector: str
     signatures = segment.postings.signature[rows]
     order = np.lexsort([*_columns(features), signatures, words])
     own = Words(words[order, None], signatures[order, None])
-    return StoredImage(int(segment.ids[image]), _chosen(features, order), own)
+    return StoredImage(int(segment.ids[image]), features[order], own)
 
 
 def _features_at(segment: Segment, image: int, rows: NDArray[np.int64], detector: str) -> Features:
@@ -143,13 +143,6 @@ def _features_at(segment: Segment, image: int, rows: NDArray[np.int64], detector
     return Features(
         detector, width, height, keypoints.astype(np.float32), exp2(octaves).astype(np.float32),
         angles.astype(np.float32), nothing,
-    )  # fmt: skip
-
-
-def _chosen(features: Features, rows: NDArray[np.integer]) -> Features:
-    return replace(
-        features, keypoints=features.keypoints[rows], sizes=features.sizes[rows], angles=features.angles[rows],
-        descriptors=features.descriptors[rows],
     )  # fmt: skip
 
 
@@ -208,7 +201,7 @@ def _partner(image: StoredImage, candidate: Candidate, segments: Sequence[Segmen
         (place,) = np.nonzero(segment.ids == candidate.id)
         if len(place):
             break
-    own = _chosen(image.features, candidate.matches.query_rows)
+    own = image.features[candidate.matches.query_rows]
     other = _features_at(segment, int(place[0]), rows, image.features.detector)
     numbers = candidate.matches.query_rows, np.unique(rows, return_inverse=True)[1]
     return Partner(candidate.id, candidate.variant, own, other, *numbers, candidate.matches.costs)

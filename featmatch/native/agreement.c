@@ -8,11 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(_WIN32)
-#define EXPORTED __declspec(dllexport)
-#else
-#define EXPORTED __attribute__((visibility("default")))
-#endif
+#include "kernels.h"
 
 enum { LONGEST = 1 << 15, MOST_REACH = 64 };
 enum { REFUSED = -1 };

@@ -3,11 +3,7 @@
 
 #include <stdint.h>
 
-#if defined(_WIN32)
-#define EXPORTED __declspec(dllexport)
-#else
-#define EXPORTED __attribute__((visibility("default")))
-#endif
+#include "kernels.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>

@@ -90,7 +90,7 @@ def _loaded(level: str) -> ctypes.CDLL:
         raise MissingFeatureError(
             f"featmatch's kernels are not built for this machine; install it anew: {error}"
         ) from error
-    sources = sorted(_FOLDER.glob("*.c"))  # in a working tree only
+    sources = sorted(_FOLDER.glob("*.[ch]"))  # in a working tree only
     if sources and kernels.featmatch_built_from() != zlib.crc32(b"".join(path.read_bytes() for path in sources)):
         raise MissingFeatureError("featmatch's kernels are older than their sources; install it anew: pip install -e .")
     return kernels

@@ -16,11 +16,7 @@
 #include <immintrin.h>
 #endif
 
-#if defined(_WIN32)
-#define EXPORTED __declspec(dllexport)
-#else
-#define EXPORTED __attribute__((visibility("default")))
-#endif
+#include "kernels.h"
 
 enum {
     GROUP = 8,      /* signatures compared at once */
@@ -56,9 +52,6 @@ typedef struct {
     uint8_t *distances;
     int64_t capacity;
 } hit_columns;
-
-static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* ------------------------------------------------------------------- lists */
 

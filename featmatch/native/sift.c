@@ -13,11 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(_WIN32)
-#define EXPORTED __declspec(dllexport)
-#else
-#define EXPORTED __attribute__((visibility("default")))
-#endif
+#include "kernels.h"
 
 /* As many floats side by side as one register holds. Which sums are added, and when, does not depend on it. */
 #if defined(__AVX512F__)
@@ -123,9 +119,6 @@ typedef struct {
 } pyramid;
 
 /* ------------------------------------------------------------------ memory */
-
-static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static float *take(pyramid *p, int64_t floats) {
     int64_t start = p->used + PAD;

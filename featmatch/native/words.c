@@ -19,11 +19,7 @@
 #include <arm_neon.h>
 #endif
 
-#if defined(_WIN32)
-#define EXPORTED __declspec(dllexport)
-#else
-#define EXPORTED __attribute__((visibility("default")))
-#endif
+#include "kernels.h"
 #define INLINE static inline __attribute__((always_inline))
 
 /* What is within such a loop stays in registers. */
@@ -236,7 +232,6 @@ typedef struct {
     contender of[TILE];
 } tile;
 
-static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t groups_of(int64_t size) { return (size + GROUP - 1) / GROUP; }
 static inline int64_t blocks_of(int64_t count) { return (count + BLOCK - 1) / BLOCK; }
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.geometry.exact import exp2, inverse, product
+from featmatch.geometry.exact import LN2, exp2, inverse, product
 from featmatch.geometry.maps import Matrix, project, scaling_matrix
 from featmatch.geometry.regions import polygon_area, shared_region
 from featmatch.native.agreement import laid_over, smooth
@@ -24,7 +24,6 @@ _NOISE = 3.0  # grey levels; contrast well below this counts as none
 _ENOUGH_WINDOWS = 18.0  # with contrast; in fewer, one edge or corner agrees with any other
 _A_LITTLE = np.array([0.5, 0.25], np.float32)  # one side of a blur's kernel, before the alignment
 _WHOLE = 0.95  # of the mask, blurred likewise
-_LN2 = 0.6931471805599453
 _FARTHEST = 0.2  # that the alignment may move a corner, as a share of the region's longer side
 
 
@@ -184,5 +183,5 @@ def _smooth(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
 def gaussian(sigma: float) -> NDArray[np.float32]:
     """One side of the kernel, its middle first, as far as four sigmas."""
     distances = np.arange(round(4 * sigma) + 1.0)
-    taps = exp2(distances * distances * (-0.5 / _LN2 / sigma / sigma))
+    taps = exp2(distances * distances * (-0.5 / LN2 / sigma / sigma))
     return np.asarray(taps / (2 * taps.sum() - taps[0]), np.float32)

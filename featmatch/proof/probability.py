@@ -87,8 +87,17 @@ class Likeness(NamedTuple):
     colours: float
 
 
+class _WithoutFeatures:
+    """No features agree; named as those of ``FeatureEvidence``, so that all kinds are sorted and recorded alike."""
+
+    geometry: ClassVar[float] = 0.0
+    distinct: ClassVar[float] = 0.0
+    clarity: ClassVar[float] = 0.0
+    evenness: ClassVar[float] = 0.0
+
+
 @dataclass(frozen=True)
-class WholeEvidence:
+class WholeEvidence(_WithoutFeatures):
     """What speaks for and against a match of whole pictures, which have too few features to go by.
 
     Attributes:
@@ -100,12 +109,6 @@ class WholeEvidence:
     likeness: Likeness
     agreement: float | None = None
     detail: float = 1.0
-
-    # No features agree; named as those of ``FeatureEvidence``, so that both kinds are sorted and recorded alike.
-    geometry: ClassVar[float] = 0.0
-    distinct: ClassVar[float] = 0.0
-    clarity: ClassVar[float] = 0.0
-    evenness: ClassVar[float] = 0.0
 
     def score(self) -> float:
         """Log-odds that the pictures are the same: the higher, the surer."""
@@ -120,7 +123,7 @@ class WholeEvidence:
 
 
 @dataclass(frozen=True)
-class ToldEvidence:
+class ToldEvidence(_WithoutFeatures):
     """What another process, or an earlier run, made of its evidence: all that JSON tells of it.
 
     Attributes:
@@ -134,11 +137,6 @@ class ToldEvidence:
     probability: float
     agreement: float | None = None
     detail: float = 1.0
-
-    geometry: ClassVar[float] = 0.0
-    distinct: ClassVar[float] = 0.0
-    clarity: ClassVar[float] = 0.0
-    evenness: ClassVar[float] = 0.0
 
     def score(self) -> float:
         """Log-odds that the pictures are the same, as told."""

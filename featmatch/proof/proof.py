@@ -121,9 +121,11 @@ class Proof:
             ValueError: something is of another kind.
             TypeError: likewise.
         """
-        nowhere = np.empty((0, 2))
+        nowhere, agreement = np.empty((0, 2)), told["agreement"]
         return cls(
-            evidence=ToldEvidence(float(told["score"]), float(told["probability"]), told["agreement"]),
+            evidence=ToldEvidence(
+                float(told["score"]), float(told["probability"]), None if agreement is None else float(agreement)
+            ),
             inliers=int(told["inliers"]),
             relation=Relation.from_dict(told["relation"]),
             homography=np.array(told["homography"], np.float64).reshape(3, 3),

@@ -127,8 +127,10 @@ class Match:
             UsageError: it is no match object.
         """
         with _refuse_others("a match"):
-            number, name = int(told["id"]), str(told["name"])
-            return cls(number, name, Proof.from_dict(told), told["verdict"], bool(told["damaged"]))
+            number, name, verdict = int(told["id"]), str(told["name"]), told["verdict"]
+            if verdict not in _VERDICTS.values():
+                raise ValueError(f"the verdict is {verdict!r:.40}")
+            return cls(number, name, Proof.from_dict(told), verdict, bool(told["damaged"]))
 
 
 def in_order(found: Iterable[FoundImage]) -> list[FoundImage]:

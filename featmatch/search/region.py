@@ -82,13 +82,7 @@ class QueryRegion:
     def features_of(self, features: Features) -> Features:
         """The features of a picture that lie within."""
         rows = np.flatnonzero(is_inside(features.keypoints.astype(np.float64), self.polygon))
-        return dataclasses.replace(
-            features,
-            keypoints=features.keypoints[rows],
-            sizes=features.sizes[rows],
-            angles=features.angles[rows],
-            descriptors=features.descriptors[rows],
-        )
+        return features[rows]
 
     def cut_from(self, grey: GreyImage) -> GreyImage:
         """The rectangle around the region: features are taken from it alone, and it is compared with other pictures."""

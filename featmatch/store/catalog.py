@@ -240,8 +240,8 @@ class Catalog:
                 f"this featmatch reads {' and '.join(map(str, _READABLE))}"
             )
         features = meta.get("features")
-        if meta["version"] == OPENCV_SIFT_VERSION and isinstance(features, dict):
-            meta["features"] = {key: "opencv-sift" if value == "sift" else value for key, value in features.items()}
+        if meta["version"] == OPENCV_SIFT_VERSION and isinstance(features, dict) and features.get("detector") == "sift":
+            meta["features"] = {**features, "detector": "opencv-sift"}
         return meta
 
 

@@ -277,6 +277,7 @@ def test_a_part_of_features_is_one_of_all_columns(photos: Photos) -> None:
     assert (len(part), part.detector, part.width, part.height) == (4, "orb", 600, 400)
     for column in ("keypoints", "sizes", "angles", "descriptors"):
         assert np.array_equal(getattr(part, column), getattr(whole, column)[[2, 4, 6, 8]])
+        assert np.array_equal(getattr(whole[np.array([5, 1])], column), getattr(whole, column)[[5, 1]])
     assert repr(part) == "Features(4 of orb, 600 x 400 px)"
 
 

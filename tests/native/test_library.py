@@ -68,9 +68,10 @@ def test_kernels_that_are_not_built_are_told(folder: Path) -> None:
         library()
 
 
-def test_kernels_of_other_sources_are_told(folder: Path) -> None:
+@pytest.mark.parametrize("source", ["sift.c", "kernels.h"])
+def test_kernels_of_other_sources_are_told(folder: Path, source: str) -> None:
     """As they are after a change of the sources in a working tree; those of a wheel have none beside them."""
-    (folder / "sift.c").write_text("/* of tomorrow */")
+    (folder / source).write_text("/* of tomorrow */")
     with pytest.raises(MissingFeatureError, match=r"older than their sources; install it anew: pip install -e \."):
         library()
 

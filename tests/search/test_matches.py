@@ -136,8 +136,12 @@ def test_what_was_told_as_json_is_read_back() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"id": None}, {"score": "high"}, {"relation": {}}, {"homography": [[1, 2]]}, {"width": None}]
-)
+    "change",
+    [
+        {"id": None}, {"score": "high"}, {"relation": {}}, {"homography": [[1, 2]]}, {"width": None},
+        {"agreement": "high"}, {"agreement": []}, {"verdict": "maybe"}, {"verdict": {}},
+    ],
+)  # fmt: skip
 def test_what_is_no_match_object_is_refused(change: dict[str, object]) -> None:
     told = Match(7, "a.jpg", made_proof(shift(100, 50), (200, 100), (640, 480))).to_dict()
     with pytest.raises(UsageError, match="not the JSON object of a match"):
