@@ -98,10 +98,11 @@ class Program:
     """A build that is there, and answers cases."""
 
     def __init__(self, build: Build, folder: Path) -> None:
-        """Compile it.
+        """Compile it, and see that it runs.
 
         Raises:
-            CannotBuildError: there is no compiler, sanitizer or emulator, or this processor lacks the level.
+            CannotBuildError: there is no compiler, sanitizer or emulator, this processor lacks the level, or the
+                program cannot run here (a sanitizer sets aside terabytes of addresses, which a limit may refuse).
         """
         self.build = build
         self._path = folder / build.name
@@ -112,6 +113,9 @@ class Program:
         ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
         if ended.returncode:
             raise CannotBuildError(f"the compiler refuses: {ended.stderr.strip()[-400:]}")
+        told = self.answers([])[1]
+        if told:
+            raise CannotBuildError(f"it does not run here: {told}")
 
     def answers(self, cases: Sequence[Case]) -> tuple[list[tuple[int, ...]], str]:
         """What each case came to; fewer than there are cases where one ended the process, and then how it ended."""

@@ -169,6 +169,19 @@ def test_what_is_missing_is_said(build: Build, why: str, tmp_path: Path, monkeyp
         Program(build, tmp_path)
 
 
+def test_a_program_that_cannot_run_here_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    libraries.library()
+    if not (own := build_backend.own_compiler()):
+        pytest.skip("there is no C compiler here")
+    # As where a limit of addresses keeps a sanitizer from starting.
+    limited = ["sh", "-c", 'echo "ERROR: no room" >&2; kill -ABRT $$']
+    monkeypatch.setattr(fuzz_kernels, "builds", lambda: {"limited": Build("limited", own, [], limited)})
+    assert fuzz_kernels.ready(["limited"], tmp_path) == []
+    assert "limited: left out: it does not run here: ended with -6 ERROR: no room" in capsys.readouterr().out
+
+
 def test_a_level_that_this_processor_has_not_is_left_out(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
