@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from featmatch.adding.one_image import Failure, IndexedFile, count_pages, index_file
+from featmatch.adding.one_image import Failure, IndexedFile, Origin, count_pages, index_file
 from featmatch.features.extraction import FeatureOptions
 from featmatch.images.contents import content_of
 from featmatch.images.decoding import USUAL, DecodingOptions
@@ -80,6 +80,14 @@ class AddOptions:
     text: str | None = None  # kept with each image
 
 
+class Entry(NamedTuple):
+    """What is about to be in the index under a name: something new, or the origin of what is there already."""
+
+    name: str
+    found: IndexedFile | Origin
+    text: str | None
+
+
 def add_files(
     files: Sequence[str], target: Target, options: AddOptions, *, progress: Progress, committed: Callable[[], None]
 ) -> AddReport:
@@ -98,12 +106,12 @@ def add_files(
     report = AddReport()
     paths, gone = _by_pages(files, target, options, report)
     pending = _commit_known(paths, target, options.text, report)
-    batch: list[tuple[str, IndexedFile]] = []
+    batch: list[Entry] = []
 
     def commit(gone: Sequence[str] = ()) -> None:
         if batch or gone:
-            _commit(batch, target, options.text, gone)
-            report.added.extend(name for name, _ in batch)
+            commit_batch(batch, target, gone)
+            report.added.extend(entry.name for entry in batch)
             batch.clear()
 
     vocabulary = target.folder.absolute() / VOCABULARY
@@ -115,7 +123,7 @@ def add_files(
                     report.failed.append(result)
                 else:
                     name = target.naming.name_of(path)
-                    batch.append((name, result))
+                    batch.append(Entry(name, result, options.text))
                     if result.damaged:
                         report.damaged.append(name)
                 progress(done, len(pending))
@@ -205,7 +213,7 @@ def _in_processes(
             yield path, Failure(path, "decode_failed", result.reason) if isinstance(result, Lost) else result
 
 
-def _commit(batch: Sequence[tuple[str, IndexedFile]], target: Target, text: str | None, gone: Sequence[str]) -> None:
+def commit_batch(batch: Sequence[Entry], target: Target, gone: Sequence[str] = ()) -> None:
     """Write the new contents of a batch as a segment, and all its names in one generation of the catalogue.
 
     The same generation drops the names in ``gone``.
@@ -213,13 +221,14 @@ def _commit(batch: Sequence[tuple[str, IndexedFile]], target: Target, text: str 
     with change_catalog(target.catalog) as change:
         segment = change.next_segment()
         new: dict[int, IndexedImage] = {}
-        for name, one in batch:
-            image = change.image_with(one.sha256)
+        for name, found, text in batch:
+            image = change.image_with(found.sha256)
             if image is None:
-                sides, features = (one.image.width, one.image.height), len(one.image.words)
-                image = change.add_image(one.sha256, one.bytes, sides, features, segment, one.metadata)
-                new[image] = one.image
-            change.name(name, image, one.mtime_ns, text)
+                assert isinstance(found, IndexedFile)
+                sides, features = (found.image.width, found.image.height), len(found.image.words)
+                image = change.add_image(found.sha256, found.bytes, sides, features, segment, found.metadata)
+                new[image] = found.image
+            change.name(name, image, found.mtime_ns, text)
         if new:
             images = [new[image] for image in sorted(new)]
             folder = segment_folder(target.folder, segment)

@@ -20,7 +20,7 @@ from featmatch.errors import MissingFeatureError, StoreError
 from featmatch.store import text_search
 from featmatch.store.database import Database
 from featmatch.store.layout import open_index_file
-from featmatch.store.records import ImageRecord, SegmentRecord, Totals, stamp_of_row
+from featmatch.store.records import NO_FILE_NS, ImageRecord, SegmentRecord, Totals, stamp_of_row
 from featmatch.store.values import DIGEST_BYTES, Row, digest, from_sql, number, to_sql
 
 FORMAT_VERSION = 3
@@ -129,6 +129,11 @@ class Catalog:
     def names(self) -> list[str]:
         """All names, also of images that wait to be added again."""
         return self._parsed(lambda row: from_sql(row[0]), self.rows("SELECT name FROM names ORDER BY id"))
+
+    def names_of_files(self) -> list[str]:
+        """The names that stand for files, and not for images that were given from memory."""
+        rows = self.rows("SELECT name FROM names WHERE mtime_ns != ? ORDER BY id", NO_FILE_NS)
+        return self._parsed(lambda row: from_sql(row[0]), rows)
 
     def fitting(self, match: str) -> list[int]:
         """Numbers of the images that have a name that fits, in order; raises as ``images``."""
