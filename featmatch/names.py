@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from featmatch.errors import UsageError
 
@@ -106,6 +108,24 @@ def plain(text: str) -> str:
 def quoted(name: str) -> str:
     """A name in double quotes, as in C; bytes other than printable ASCII are three octal digits each."""
     return '"' + "".join(map(_in_quotes, _bytes_of(name))) + '"'
+
+
+def with_quoted(value: Any) -> Any:
+    r"""A value for JSON, with NAME_quoted beside each NAME that is not valid Unicode: not every reader keeps such text.
+
+    >>> with_quoted({"name": "caf\udce9.jpg"})["name_quoted"]
+    '"caf\\351.jpg"'
+    """
+    if isinstance(value, Mapping):
+        found = {}
+        for key, inner in value.items():
+            found[key] = with_quoted(inner)
+            texts = inner if isinstance(inner, list) else [inner]
+            if any(isinstance(text, str) and not is_unicode(text) for text in texts):
+                readable = [quoted(text) if isinstance(text, str) else text for text in texts]
+                found[f"{key}_quoted"] = readable if isinstance(inner, list) else readable[0]
+        return found
+    return [with_quoted(inner) for inner in value] if isinstance(value, list) else value
 
 
 def unquoted(text: str) -> str | None:
