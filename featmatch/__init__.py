@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from featmatch.errors import StoreError as StoreError
     from featmatch.errors import UsageError as UsageError
     from featmatch.errors import VocabularyError as VocabularyError
+    from featmatch.errors import WriterBusyError as WriterBusyError
     from featmatch.features.extraction import FeatureOptions as FeatureOptions
     from featmatch.features.extraction import Features as Features
     from featmatch.features.extraction import extract as extract
@@ -50,6 +51,7 @@ _HOMES = {
     "search.matches": ("Match", "Matches"),
     "errors": (
         "FeatmatchError", "ImageError", "MissingFeatureError", "StoreError", "UsageError", "VocabularyError",
+        "WriterBusyError",
     ),
     "search.explanation": ("Explanation",),
     "features.extraction": ("FeatureOptions", "Features", "extract"),
