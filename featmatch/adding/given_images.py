@@ -8,7 +8,7 @@ import itertools
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -104,7 +104,7 @@ class Addition:
         self._taken: deque[_Taken] = deque()
         self._counts = {"done": 0, "taken": 0}
         self._batch: list[Entry] = []
-        self._report = AddReport()
+        self._settled: list[tuple[str, Failure | Literal["added", "damaged", "skipped"]]] = []
         self._error: Exception | None = None
 
     def run(self, images: Iterable[GivenImage]) -> None:
@@ -143,7 +143,23 @@ class Addition:
         """
         if self._error is not None:
             raise self._error
-        return self._report
+        return self.reports([len(self._settled)])[0]
+
+    def reports(self, counts: Sequence[int]) -> list[AddReport]:
+        """The same for the first so many images, for the next, and so on."""
+        settled, reports = iter(self._settled), []
+        for count in counts:
+            report = AddReport()
+            for name, outcome in itertools.islice(settled, count):
+                if isinstance(outcome, Failure):
+                    report.failed.append(outcome)
+                elif outcome == "skipped":
+                    report.skipped.append(name)
+                else:
+                    report.added.append(name)
+                    report.damaged.extend([name] * (outcome == "damaged"))
+            reports.append(report)
+        return reports
 
     def _tasks(self, images: Iterable[GivenImage]) -> Iterator[tuple[object, ...]]:
         """What the processes are to do; what needs none of them is settled in its turn."""
@@ -186,15 +202,13 @@ class Addition:
             self._settle(given, outcome)
 
     def _settle(self, given: GivenImage, outcome: IndexedFile | Origin | Failure | Literal["skipped"] | None) -> None:
-        if isinstance(outcome, Failure):
-            self._report.failed.append(outcome)
-        elif isinstance(outcome, (IndexedFile, Origin)):
+        if isinstance(outcome, (IndexedFile, Origin)):
             text = self._options.text if given.text is None else given.text
             self._batch.append(Entry(given.name, outcome, text))
-            if isinstance(outcome, IndexedFile) and outcome.damaged:
-                self._report.damaged.append(given.name)
+            damaged = isinstance(outcome, IndexedFile) and outcome.damaged
+            self._settled.append((given.name, "damaged" if damaged else "added"))
         else:
-            self._report.skipped.append(given.name)
+            self._settled.append((given.name, outcome if isinstance(outcome, Failure) else "skipped"))
         self._counts["done"] += 1
         self._progress(self._counts["done"], self._counts["taken"])
         if len(self._batch) == batches.BATCH_IMAGES:
@@ -204,7 +218,6 @@ class Addition:
     def _commit(self) -> None:
         if self._batch:
             commit_batch(self._batch, self._target)
-            self._report.added.extend(entry.name for entry in self._batch)
             self._batch.clear()
 
 
