@@ -18,6 +18,7 @@ _UNFIT = re.compile(
 )
 _QUOTED = re.compile(rb'"((?:[^"\\]|\\["\\]|\\[0-3][0-7]{2})*)"')
 _PAGE = re.compile(r"(.+)#page=([1-9][0-9]{0,8})", re.DOTALL)
+_MEMBER = re.compile(r"(.+?)#member=(.+)", re.DOTALL)
 _ESCAPE = re.compile(rb'\\(["\\]|[0-7]{3})')
 
 
@@ -84,6 +85,33 @@ def split_page(name: str) -> tuple[str, int | None]:
     """The file of an image and its page; None for a whole file, and where a file of that very name exists."""
     paged = page_of(name)
     return paged if paged and not os.path.exists(name) else (name, None)
+
+
+def member_name(archive: str, member: str) -> str:
+    """The name of one picture in an archive.
+
+    >>> member_name("photos.zip", "2019/a.jpg")
+    'photos.zip#member=2019/a.jpg'
+    """
+    return f"{archive}#member={member}"
+
+
+def member_of(name: str) -> tuple[str, str] | None:
+    """The archive and the member that a name says by its spelling, or None; nothing is looked up on disk.
+
+    >>> member_of("photos.zip#member=2019/a.jpg")
+    ('photos.zip', '2019/a.jpg')
+    """
+    found = _MEMBER.fullmatch(name)
+    return (found[1], found[2]) if found else None
+
+
+def whole_file(name: str) -> str:
+    """The file that an image is of: of a page or a member of one the whole file."""
+    member = member_of(name)
+    if member is not None and not os.path.exists(name):
+        return member[0]
+    return split_page(name)[0]
 
 
 def is_unicode(name: str) -> bool:

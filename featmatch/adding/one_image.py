@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +16,13 @@ from PIL import Image
 from featmatch.errors import ImageError, Status
 from featmatch.features.extraction import FeatureOptions, extract_grey
 from featmatch.features.looks import LEAST_DETAIL, whole_picture
+from featmatch.images.archives import Listing, list_archive, read_member
 from featmatch.images.contents import content_of, stamp_of
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.metadata import Metadata, read_metadata
 from featmatch.images.pixels import load_grey
 from featmatch.images.sources import page_count
-from featmatch.names import split_page
+from featmatch.names import member_of, split_page
 from featmatch.proof.proof import FEWEST_FEATURES
 from featmatch.store.layout import vocabulary_of
 from featmatch.store.postings import quantised
@@ -79,17 +81,32 @@ def index_file(
     """Decode an image, find its features and their visual words, and read its metadata.
 
     Args:
-        path: of a file, or of a page of one (``FILE#page=N``).
+        path: of a file, of a page of one (``FILE#page=N``), or of a picture in an archive (``FILE#member=NAME``).
         vocabulary_path: of the vocabulary inside the index.
         options: how features are taken.
         decoding: what the image may cost.
     """
+    member = member_of(path)
+    if member is not None and not os.path.exists(path):
+        return _index_member(path, *member, vocabulary_path, options, decoding)
 
     def origin() -> Origin:
         state = os.stat(split_page(path)[0])
         return Origin(content_of(path), state.st_size, state.st_mtime_ns)
 
     return _indexed(path, path, origin, vocabulary_path, options, decoding)
+
+
+def _index_member(
+    path: str, archive: str, member: str, vocabulary_path: Path, options: FeatureOptions, decoding: DecodingOptions
+) -> IndexedFile | Failure:
+    try:
+        content = read_member(archive, member)
+        changed_ns = os.stat(archive).st_mtime_ns
+    except ImageError as error:
+        return Failure(path, error.status, error.message)
+    origin = Origin(hashlib.sha256(content).hexdigest(), len(content), changed_ns)
+    return _indexed(path, content, lambda: origin, vocabulary_path, options, decoding)
 
 
 def index_given(
@@ -148,6 +165,14 @@ def _indexed(
     )
     image = IndexedImage(features.width, features.height, words.ids[:, 0], postings, whole.phashes[0], whole.looks[0])
     return IndexedFile(*origin, image, read_metadata(source), grey.damaged)
+
+
+def list_pictures(path: str) -> Listing | Failure:
+    """The pictures in an archive, or why they cannot be listed."""
+    try:
+        return list_archive(path)
+    except ImageError as error:
+        return Failure(path, error.status, error.message)
 
 
 def count_pages(path: str) -> int | Failure:

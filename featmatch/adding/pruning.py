@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from featmatch.adding.batches import Target
-from featmatch.names import absolute, is_below, split_page
+from featmatch.names import absolute, is_below, whole_file
 from featmatch.store.catalog import Catalog
 from featmatch.store.generation import change_catalog
 from featmatch.system.trust import spellings
@@ -29,7 +29,7 @@ def remove_vanished(tops: Sequence[str], target: Target) -> list[str]:
 
 def _is_gone(path: str) -> bool:
     try:
-        os.stat(split_page(path)[0])
+        os.stat(whole_file(path))
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:
