@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from featmatch.adding.batches import AddReport as AddReport
     from featmatch.adding.one_image import Failure as Failure
+    from featmatch.client import Client as Client
+    from featmatch.client import ServiceError as ServiceError
     from featmatch.errors import FeatmatchError as FeatmatchError
     from featmatch.errors import ImageError as ImageError
     from featmatch.errors import MissingFeatureError as MissingFeatureError
@@ -45,6 +47,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "adding.batches": ("AddReport",),
     "adding.one_image": ("Failure",),
+    "client": ("Client", "ServiceError"),
     "proof.pair": ("Verification", "verify"),
     "proof.proof": ("Proof",),
     "proof.relation": ("Relation",),

@@ -5,6 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
+import signal
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from featmatch import Index, Matches, verify
+from featmatch.images.pixels import _decode_grey
 from tests.service.conftest import Serve, problem
 
 
@@ -158,6 +163,33 @@ def test_limits_of_size_are_kept_before_and_while_reading(serve: Serve, drawn: l
 def test_too_many_pixels_are_refused_by_the_header(client: TestClient) -> None:
     header = b"P5 20000 20000 255\n" + bytes(100)
     assert problem(client.post("/v1/search", content=header)) == (422, "too_large")
+
+
+def treacherous(source: Any, *more: Any) -> Any:
+    """Decodes a picture, but for those whose last byte says otherwise. Runs in another process."""
+    last = source[-1:] if isinstance(source, bytes) else b""
+    if last == b"C":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if last == b"H":
+        threading.Event().wait()
+    if last == b"M":
+        np.ones(1 << 40, np.uint8)
+    return _decode_grey(source, *more)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals work differently there")
+def test_a_picture_that_is_too_much_for_its_decoder_costs_its_own_request(
+    serve: Serve, drawn: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = serve(decode_timeout=3.0, writable=True, uploads=tmp_path / "uploads")
+    monkeypatch.setattr("featmatch.images.pixels._decode_grey", treacherous)
+    good = drawn[0].read_bytes()
+    for last, code in ((b"C", "decode_failed"), (b"H", "timeout"), (b"M", "decode_failed")):
+        assert problem(client.post("/v1/search", content=good + last)) == (422, code)
+        assert client.post("/v1/search", content=good).json()["matches"][0]["id"] == 1
+    files = [("image", (name, good + name.encode())) for name in "aCb"]
+    lines = [json.loads(line) for line in client.post("/v1/search/batch", files=files).text.splitlines()]
+    assert [line["status"] for line in lines] == ["ok", "decode_failed", "ok"]
 
 
 def test_too_many_parts_are_refused(client: TestClient) -> None:
