@@ -90,6 +90,6 @@ def _numbers(call: Call) -> bytes:
 ENDPOINTS = (
     Endpoint("GET", "/healthz/live", alive, "Whether the server turns", None),
     Endpoint("GET", "/healthz/ready", ready, "Whether it can answer", None, codes=("starting", "stopping")),
-    Endpoint("GET", "/v1", about, "Version, index, limits"),
+    Endpoint("GET", "/v1", about, "Version, index, limits", gives="About"),
     Endpoint("GET", "/metrics", numbers, "Numbers for Prometheus"),
 )

@@ -141,6 +141,8 @@ class Endpoint:
         parameters: of the query string.
         answers: descriptions by status.
         codes: of problems, beside those that every request may get.
+        takes: the name of the schema of a JSON body.
+        gives: the name of the schema of a JSON answer.
     """
 
     method: str
@@ -152,6 +154,8 @@ class Endpoint:
     parameters: tuple[Parameter, ...] = ()
     answers: Mapping[int, str] = field(default_factory=lambda: {200: "The answer"})
     codes: tuple[str, ...] = ()
+    takes: str | None = None
+    gives: str | None = None
 
     def most_bytes(self, mounted: Mounted) -> int:
         """Of the body of a request."""

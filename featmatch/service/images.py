@@ -292,18 +292,19 @@ ENDPOINTS = (
             Parameter("format", {"type": "string"}, "only files of this format, as JPEG"),
             Parameter("after", {"type": "integer", "minimum": 0}, "what a page gave as next"),
             Parameter("limit", {"type": "integer", "minimum": 1, "maximum": _MOST_LISTED, "default": 100}),
-        ),
-    ),
-    Endpoint("GET", "/v1/images/{id}", get_one, "One image", codes=("no_such_image",)),
+        ), gives="Images"),
+    Endpoint("GET", "/v1/images/{id}", get_one, "One image", codes=("no_such_image",), gives="ImageRecord"),
     Endpoint(
         "POST", "/v1/images", add, "Add images", "write", "batch",
         answers={201: "What became of each", 200: "Nothing of it was new"},
         codes=("read_only", "uploads_off", "name_taken", "writer_busy", "bad_request", "unsupported_content_type",
                "body_too_large", "fetch_off", "fetch_refused", "fetch_failed", "path_not_allowed", "disk_full"),
+        takes="NewImages", gives="Added",
     ),
     Endpoint(
         "PATCH", "/v1/images/{id}", change, "Change the text of an image, or one of its names", "write", "object",
         codes=("read_only", "no_such_image", "name_taken", "writer_busy", "precondition_failed", "bad_request"),
+        takes="ImageChange", gives="ImageRecord",
     ),
     Endpoint(
         "DELETE", "/v1/images/{id}", remove_one, "Remove an image from the index", "write",
@@ -318,5 +319,6 @@ ENDPOINTS = (
     Endpoint(
         "POST", "/v1/images/delete", remove_many, "Remove several images in one commit", "write", "object",
         answers={200: "What was removed, and what was not there"}, codes=("read_only", "writer_busy", "bad_request"),
+        takes="Deletion", gives="Deleted",
     ),
 )  # fmt: skip

@@ -175,14 +175,15 @@ _FILTER = (
     Parameter("limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 20}),
 )
 ENDPOINTS = (
-    Endpoint("GET", "/v1/groups", groups, "Groups of copies", parameters=_FILTER, codes=("groups_not_made",)),
+    Endpoint(
+        "GET", "/v1/groups", groups, "Groups of copies", parameters=_FILTER, codes=("groups_not_made",),
+        gives="Groups",
+    ),
     Endpoint(
         "PUT", "/v1/groups/{n}/verdict", judge_group, "Reject all copies of a group", "write", "object",
-        codes=("read_only", "no_such_group", "groups_not_made", "writer_busy"),
-    ),
+        codes=("read_only", "no_such_group", "groups_not_made", "writer_busy"), takes="GroupVerdict"),
     Endpoint("GET", "/v1/verdicts", list_verdicts, "What was said of pairs of images"),
     Endpoint(
         "PUT", "/v1/verdicts", judge, "Say whether two images are copies", "write", "object",
-        codes=("read_only", "no_such_image", "writer_busy", "bad_request"),
-    ),
+        codes=("read_only", "no_such_image", "writer_busy", "bad_request"), takes="Verdicts"),
 )  # fmt: skip

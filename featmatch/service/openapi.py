@@ -10,45 +10,17 @@ from typing import Any
 import featmatch
 from featmatch.service.calls import Endpoint
 from featmatch.service.problems import CODES
+from featmatch.service.schemas import SCHEMAS
 
 _PLACES = re.compile(r"\{(\w+)\}")
 _NUMBERS = {"id", "a", "b", "n"}
-_IMAGE: Mapping[str, Any] = {
-    "type": "object",
-    "description": "One image; options of the request stand beside it.",
-    "properties": {
-        "id": {"type": "integer", "minimum": 1},
-        "name": {"type": "string"},
-        "url": {"type": "string", "format": "uri"},
-        "base64": {"type": "string", "contentEncoding": "base64"},
-        "query": {"type": "string"},
-    },
-}
-_PROBLEM: Mapping[str, Any] = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "code", "request_id"],
-    "properties": {
-        "type": {"type": "string", "format": "uri"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "code": {"type": "string", "enum": sorted(CODES)},
-        "request_id": {"type": "string"},
-    },
-}
-_BODIES: Mapping[str, Mapping[str, Any]] = {
-    "object": {"application/json": {"schema": {"type": "object"}}},
+_FILE: Mapping[str, Any] = {"type": "string", "format": "binary"}
+_FORMS: Mapping[str, Mapping[str, Any]] = {
     "image": {
-        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-        "multipart/form-data": {
-            "schema": {"type": "object", "properties": {"image": {"type": "string", "format": "binary"}}}
-        },
-        "application/json": {"schema": {"$ref": "#/components/schemas/Image"}},
+        "application/octet-stream": {"schema": _FILE},
+        "multipart/form-data": {"schema": {"type": "object", "properties": {"image": _FILE}}},
     },
-    "batch": {
-        "multipart/form-data": {"schema": {"type": "object"}},
-        "application/json": {"schema": {"type": "object"}},
-    },
+    "batch": {"multipart/form-data": {"schema": {"type": "object"}}},
 }
 
 
@@ -68,7 +40,7 @@ def description(endpoints: Iterable[Endpoint], base: str = "") -> dict[str, Any]
         "servers": [{"url": base or "/"}],
         "paths": paths,
         "components": {
-            "schemas": {"Image": _IMAGE, "Problem": _PROBLEM},
+            "schemas": dict(SCHEMAS),
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -112,20 +84,29 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     }
     if endpoint.scope is not None:
         told |= {"security": [{"key": []}], "x-scope": endpoint.scope}
-    if endpoint.body in _BODIES:
-        told["requestBody"] = {"content": dict(_BODIES[endpoint.body])}
+    content = dict(_FORMS.get(endpoint.body, {}))
+    if endpoint.takes is not None:
+        content["application/json"] = {"schema": _named(endpoint.takes)}
+    if content:
+        told["requestBody"] = {"content": content}
     return told
 
 
 def _responses(endpoint: Endpoint) -> dict[str, Any]:
     responses: dict[str, Any] = {str(status): {"description": about} for status, about in endpoint.answers.items()}
+    for answer in responses.values() if endpoint.gives else ():
+        answer["content"] = {"application/json": {"schema": _named(endpoint.gives or "")}}
     codes = {"unknown_field", "invalid_value", "stopping", "origin_refused", *endpoint.codes}
     if endpoint.scope is not None:
         codes |= {"key_missing", "key_unknown", "scope_missing"}
     if endpoint.body != "none":
         codes |= {"body_too_large", "bad_request"}
-    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    problem = {"application/problem+json": {"schema": _named("Problem")}}
     for status in sorted({CODES[code][0] for code in codes}):
         those = sorted(code for code in codes if CODES[code][0] == status)
         responses[str(status)] = {"description": ", ".join(those), "content": problem}
     return responses
+
+
+def _named(schema: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{schema}"}

@@ -260,18 +260,14 @@ _READING = (
 ENDPOINTS = (
     Endpoint(
         "POST", "/v1/search", search, "Find what a picture is a copy of", body="image", parameters=_OPTIONS,
-        answers={200: "The matches, best first"}, codes=_READING,
-    ),
+        answers={200: "The matches, best first"}, codes=_READING, takes="Search", gives="Found"),
     Endpoint(
         "POST", "/v1/search/batch", batch, "The same for several pictures, a line each", body="batch",
-        answers={200: "A JSON object a line"}, codes=_READING,
-    ),
+        answers={200: "A JSON object a line"}, codes=_READING, takes="Batch"),
     Endpoint(
         "POST", "/v1/verify", verify_pair, "Is one of two pictures a copy of the other", body="batch",
-        answers={200: "The proof"}, codes=_READING,
-    ),
+        answers={200: "The proof"}, codes=_READING, takes="Pair", gives="Verified"),
     Endpoint(
         "POST", "/v1/explain", explain_pair, "Why a picture does or does not match one image", body="image",
-        parameters=_TARGET, answers={200: "What each stage says"}, codes=_READING,
-    ),
+        parameters=_TARGET, answers={200: "What each stage says"}, codes=_READING, takes="Explain", gives="Explained"),
 )  # fmt: skip

@@ -41,6 +41,6 @@ def session_endpoints(keys: Keys | None) -> tuple[Endpoint, ...]:
 
     return (
         Endpoint("POST", "/v1/session", begin, "Begin a session with a key", None, "object",
-                 answers={200: "Whose key it is"}, codes=("key_missing", "key_unknown")),
+                 answers={200: "Whose key it is"}, codes=("key_missing", "key_unknown"), takes="Session"),
         Endpoint("DELETE", "/v1/session", end, "End a session", None, answers={204: "It is ended"}),
     )  # fmt: skip

@@ -156,18 +156,15 @@ _PAGE = (
 ENDPOINTS = (
     Endpoint(
         "POST", "/v1/jobs", start, "Have long work done", "admin", "object", answers={202: "It waits for its turn"},
-        codes=("read_only", "path_not_allowed", "bad_request"),
-    ),
-    Endpoint("GET", "/v1/jobs", list_all, "The newest jobs", "admin"),
-    Endpoint("GET", "/v1/jobs/{id}", get_one, "One job", "admin", codes=("no_such_job",)),
+        codes=("read_only", "path_not_allowed", "bad_request"), takes="NewJob", gives="Job"),
+    Endpoint("GET", "/v1/jobs", list_all, "The newest jobs", "admin", gives="Jobs"),
+    Endpoint("GET", "/v1/jobs/{id}", get_one, "One job", "admin", codes=("no_such_job",), gives="Job"),
     Endpoint(
         "GET", "/v1/jobs/{id}/failures", failures, "What a job could not do", "admin", parameters=_PAGE,
-        codes=("no_such_job",),
-    ),
+        codes=("no_such_job",), gives="Failures"),
     Endpoint(
         "DELETE", "/v1/jobs/{id}", cancel, "Have a job end; what it did stays", "admin", answers={202: "It will end"},
-        codes=("no_such_job",),
-    ),
+        codes=("no_such_job",), gives="Job"),
     Endpoint(
         "GET", "/v1/jobs/{id}/events", events, "How far a job is, as it goes on", "admin",
         answers={200: "Server-sent events"}, codes=("no_such_job",),

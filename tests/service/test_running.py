@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -129,6 +130,7 @@ def test_without_keys_only_this_machine_may_ask(tmp_path: Path) -> None:
 
 def test_an_address_that_is_in_use_is_told_of() -> None:
     with listen(ServeOptions(port=0)) as stream:
+        assert stream.proto == socket.IPPROTO_TCP  # what asyncio asks before it turns Nagle's algorithm off
         stream.listen()
         with pytest.raises(FeatmatchError, match=r"cannot listen on 127\.0\.0\.1"):
             listen(ServeOptions(port=stream.getsockname()[1]))
