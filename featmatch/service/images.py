@@ -14,6 +14,7 @@ from starlette.responses import Response
 from featmatch.adding.batches import AddReport
 from featmatch.adding.given_images import GivenImage, checked_name
 from featmatch.service.calls import Call, Endpoint, Parameter, json_answer
+from featmatch.service.jobs import Job
 from featmatch.service.mounted import Mounted
 from featmatch.service.parameters import Parameters, parsed_object
 from featmatch.service.pictures_given import content_of, decoded, fetched
@@ -97,9 +98,21 @@ async def add(call: Call) -> Response:
 
     on_conflict: Any = "replace" if conflict == "replace" else "skip"
     images = [GivenImage(checked_name(one.name), one.content, one.text, on_conflict) for one in given]
-    report = await asyncio.wrap_future(writer.upload(images, refuse_taken=conflict == "fail"))
+    coming = writer.upload(images, refuse_taken=conflict == "fail")
+    if "respond-async" in call.request.headers.get("prefer", "").lower():
+        job = call.mounted.jobs.new("add", {"names": [one.name for one in given]})
+        coming.add_done_callback(lambda done: job.run(lambda own: _note(own, done.result())))
+        headers = {"Location": f"{call.mounted.base}/v1/jobs/{job.id}", "Preference-Applied": "respond-async"}
+        return json_answer(job.to_dict(), 202, headers)
+    report = await asyncio.wrap_future(coming)
     told = await anyio.to_thread.run_sync(_report_object, call.mounted, report)
     return json_answer(told, 201 if report.added else 200)
+
+
+def _note(job: Job, report: AddReport) -> None:
+    done = len(report.added) + len(report.skipped) + len(report.failed)
+    job.progress(done, done)
+    job.counted(len(report.added), len(report.skipped), report.failed)
 
 
 def _report_object(mounted: Mounted, report: AddReport) -> dict[str, Any]:
@@ -296,7 +309,7 @@ ENDPOINTS = (
     Endpoint("GET", "/v1/images/{id}", get_one, "One image", codes=("no_such_image",), gives="ImageRecord"),
     Endpoint(
         "POST", "/v1/images", add, "Add images", "write", "batch",
-        answers={201: "What became of each", 200: "Nothing of it was new"},
+        answers={201: "What became of each", 200: "Nothing of it was new", 202: "A job that does it"},
         codes=("read_only", "uploads_off", "name_taken", "writer_busy", "bad_request", "unsupported_content_type",
                "body_too_large", "fetch_off", "fetch_refused", "fetch_failed", "path_not_allowed", "disk_full"),
         takes="NewImages", gives="Added",

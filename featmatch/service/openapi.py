@@ -94,8 +94,9 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
 
 def _responses(endpoint: Endpoint) -> dict[str, Any]:
     responses: dict[str, Any] = {str(status): {"description": about} for status, about in endpoint.answers.items()}
-    for answer in responses.values() if endpoint.gives else ():
-        answer["content"] = {"application/json": {"schema": _named(endpoint.gives or "")}}
+    for status, answer in responses.items() if endpoint.gives else ():
+        schema = "Job" if status == "202" else endpoint.gives or ""
+        answer["content"] = {"application/json": {"schema": _named(schema)}}
     codes = {"unknown_field", "invalid_value", "stopping", "origin_refused", *endpoint.codes}
     if endpoint.scope is not None:
         codes |= {"key_missing", "key_unknown", "scope_missing"}

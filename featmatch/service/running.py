@@ -15,6 +15,7 @@ import uvicorn
 
 from featmatch.errors import FeatmatchError, UsageError
 from featmatch.service.app import Service
+from featmatch.service.connections import TimedConnection
 from featmatch.service.guard import JsonLines, TextLines, log
 from featmatch.service.options import ServeOptions
 
@@ -65,7 +66,8 @@ def serve(service: Service, stream: socket.socket, options: ServeOptions, *, rea
     log.setLevel(logging.INFO)
     log.propagate = False
     config = uvicorn.Config(
-        service, log_config=None, access_log=False, server_header=False, proxy_headers=False, ws="none",
+        service, http=TimedConnection, log_config=None, access_log=False, server_header=False, proxy_headers=False,
+        ws="none", loop="asyncio",
         timeout_keep_alive=_IDLE_SECONDS, timeout_graceful_shutdown=_FINISH_SECONDS,
     )  # fmt: skip
     try:

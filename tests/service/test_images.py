@@ -111,6 +111,23 @@ def test_a_name_that_is_taken(writable: TestClient, drawn: list[Path]) -> None:
     assert problem(post(one, on_conflict="perhaps")) == (422, "invalid_value")
 
 
+def test_who_does_not_want_to_wait_gets_a_job(writable: TestClient, drawn: list[Path]) -> None:
+    files = [("image", ("a", drawn[5].read_bytes())), ("image", ("b", b"no picture"))]
+    answer = writable.post("/v1/images", files=files, headers={"Prefer": "respond-async"})
+    assert (answer.status_code, answer.json()["kind"]) == (202, "add")
+    assert answer.headers["preference-applied"] == "respond-async"
+    assert "event: done" in writable.get(f"{answer.headers['location']}/events").text
+    told = writable.get(answer.headers["location"]).json()
+    assert {name: told["progress"][name] for name in ("done", "total", "added", "failed")} == {
+        "done": 2, "total": 2, "added": 1, "failed": 1,
+    }  # fmt: skip
+    assert told["failures"][0]["name"] == "b"
+    assert writable.post("/v1/search", content=drawn[5].read_bytes()).json()["matches"][0]["id"] == 6
+    taken = {"data": {"on_conflict": "fail"}, "headers": {"Prefer": "respond-async"}}
+    refused = writable.post("/v1/images", files={"image": ("a", drawn[6].read_bytes())}, **taken)  # type: ignore[arg-type]
+    assert "event: failed" in writable.get(f"{refused.headers['location']}/events").text
+
+
 @pytest.mark.parametrize(
     ("request_of", "refusal"),
     [
