@@ -43,6 +43,14 @@ def _named_indexes(context: click.Context, parameter: click.Parameter, values: t
     return indexes
 
 
+def _doors(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    """Names of servers whose addresses are answered, too."""
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not set(names) <= {"pastec", "matchengine"}:
+        raise click.BadParameter(f"{value}: pastec and matchengine are known", context, parameter)
+    return names
+
+
 def _read_config(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
     """Take the file's values as defaults: the command line and the environment go before them."""
     if value is None:
@@ -111,7 +119,15 @@ _folder = PathArgument(path_type=Path, file_okay=False)
 @click.option("--allowed-host", "allowed_hosts", multiple=True, metavar="NAME", help="A name that the server goes by.")
 @click.option("--cors", multiple=True, metavar="ORIGIN", help="A site whose pages may ask.")
 @root_option
+@click.option("--metrics-port", type=click.IntRange(0, 65535), metavar="N", help="Serve /metrics there, without keys.")
 @click.option("--log", type=click.Choice(["json", "text"]), default="json", show_default=True)
+@click.option(
+    "--compat",
+    default="",
+    metavar="pastec,matchengine",
+    callback=_doors,
+    help="Answer the addresses of these servers, too, for their users.",
+)
 @click.option("--prefix", default="", metavar="/PATH", help="What all paths begin with.")
 @click.option(
     "--config",

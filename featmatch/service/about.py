@@ -69,22 +69,7 @@ def _about(mounted: Mounted, call: Call) -> dict[str, Any]:
 
 async def numbers(call: Call) -> Response:
     """GET /metrics."""
-    return Response(await anyio.to_thread.run_sync(_numbers, call), media_type=CONTENT_TYPE)
-
-
-def _numbers(call: Call) -> bytes:
-    mounted, metrics = call.mounted, call.metrics
-    info, name = mounted.index.info(), mounted.base or "/"
-    metrics.images.labels(name).set(info.images)
-    metrics.features.labels(name).set(info.features)
-    metrics.segments.labels(name).set(info.segments)
-    metrics.index_bytes.labels(name).set(info.bytes)
-    metrics.running.set(mounted.slots.running)
-    metrics.waiting.set(mounted.slots.waiting)
-    metrics.jobs.clear()
-    for job in mounted.jobs.all():
-        metrics.jobs.labels(job.kind, job.state).inc()
-    return metrics.text()
+    return Response(await anyio.to_thread.run_sync(call.metrics.text), media_type=CONTENT_TYPE)
 
 
 ENDPOINTS = (

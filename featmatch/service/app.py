@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from featmatch.index import Index
-from featmatch.service import about, images, judging, pictures, searching, working
+from featmatch.service import about, images, judging, matchengine, pastec, pictures, searching, working
 from featmatch.service.calls import BoundedBody, Call, Endpoint, json_answer
 from featmatch.service.guard import Guard
 from featmatch.service.keys import Keys
@@ -25,6 +25,7 @@ from featmatch.service.sessions import session_endpoints
 from featmatch.service.slots import Slots
 from featmatch.service.thumbnails import Thumbnails
 
+_DOORS = {"pastec": pastec.ENDPOINTS, "matchengine": matchengine.ENDPOINTS}
 _FINISH_SECONDS = 20.0  # for searches under way when the server ends
 _WRITE_SECONDS = 60.0  # for the commit under way
 _DOCS_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -37,6 +38,7 @@ class Service:
         mounted: the indexes, by the name under which each is mounted; "" for the one that has none.
         guard: what all requests pass.
         keys: of those who may ask; None: everybody may.
+        metrics: of all of them.
     """
 
     def __init__(self, indexes: Mapping[str, Index], options: ServeOptions) -> None:
@@ -49,14 +51,16 @@ class Service:
         Raises:
             UsageError: the file of keys cannot be read.
         """
+        self._options = options
         self._slots = Slots(options.searches, options.waiting, options.search_timeout)
         thumbnails = Thumbnails()
         self.keys = None if options.keys is None else Keys(options.keys)
-        self._metrics = Metrics()
+        self.metrics = Metrics()
         self.mounted = {
             name: Mounted(index, options, self._slots, thumbnails, options.prefix + (f"/{name}" if name else ""))
             for name, index in indexes.items()
         }
+        self.metrics.watch(list(self.mounted.values()))
         routes: list[BaseRoute] = []
         for name, mounted in sorted(self.mounted.items(), reverse=True):  # the one without a name comes last
             own = self._routes(mounted)
@@ -66,7 +70,7 @@ class Service:
         if options.prefix:
             routes = [Mount(options.prefix, routes=routes)]
         app: ASGIApp = Router(routes, redirect_slashes=False, lifespan=self._lifespan)
-        self.guard = Guard(app, options, self.keys, self._metrics)
+        self.guard = Guard(app, options, self.keys, self.metrics)
         self._app: ASGIApp = self.guard
         if options.cors:
             self._app = CORSMiddleware(
@@ -102,6 +106,7 @@ class Service:
         return (
             *about.ENDPOINTS, *session_endpoints(self.keys), *searching.ENDPOINTS, *images.ENDPOINTS,
             *pictures.ENDPOINTS, *judging.ENDPOINTS, *working.ENDPOINTS,
+            *(endpoint for name in self._options.compat for endpoint in _DOORS[name]),
         )  # fmt: skip
 
     @contextlib.asynccontextmanager
@@ -138,7 +143,7 @@ class Service:
             key = self.guard.authenticate(request, endpoint.scope)
             bounded = Request(request.scope, BoundedBody(request, endpoint.most_bytes(mounted)))
             try:
-                return await endpoint.handle(Call(bounded, mounted, self._metrics, key))
+                return await endpoint.handle(Call(bounded, mounted, self.metrics, key))
             finally:
                 await bounded.close()  # the files of its form
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from featmatch.service.mounted import Mounted
 from featmatch.service.parameters import Parameters, parsed_object
 from featmatch.service.pictures_given import content_of, decoded, fetched
 from featmatch.service.problems import Problem
+from featmatch.service.writer import Writer
 from featmatch.store.browsing import ListedImage, count_images, list_images
 from featmatch.store.removal import remove_images
 from featmatch.store.renaming import describe_image, rename_image
@@ -73,7 +75,7 @@ async def get_one(call: Call) -> Response:
 
 
 @dataclass(frozen=True)
-class _Upload:
+class Upload:
     """An image of a request, as bytes."""
 
     name: str
@@ -83,9 +85,7 @@ class _Upload:
 
 async def add(call: Call) -> Response:
     """POST /v1/images."""
-    writer = call.mounted.must_write()
-    if call.mounted.uploads is None:
-        raise Problem("uploads_off")
+    _must_take_uploads(call.mounted)
     call.query.end()
     if call.content_type == "multipart/form-data":
         given, conflict = await _of_form(call)
@@ -96,9 +96,7 @@ async def add(call: Call) -> Response:
     if not 1 <= len(given) <= MOST_IMAGES:
         raise Problem("bad_request", f"1 to {MOST_IMAGES} images are added at a time, not {len(given)}")
 
-    on_conflict: Any = "replace" if conflict == "replace" else "skip"
-    images = [GivenImage(checked_name(one.name), one.content, one.text, on_conflict) for one in given]
-    coming = writer.upload(images, refuse_taken=conflict == "fail")
+    coming = uploaded(call.mounted, given, conflict)
     if "respond-async" in call.request.headers.get("prefer", "").lower():
         job = call.mounted.jobs.new("add", {"names": [one.name for one in given]})
         coming.add_done_callback(lambda done: job.run(lambda own: _note(own, done.result())))
@@ -107,6 +105,30 @@ async def add(call: Call) -> Response:
     report = await asyncio.wrap_future(coming)
     told = await anyio.to_thread.run_sync(_report_object, call.mounted, report)
     return json_answer(told, 201 if report.added else 200)
+
+
+def uploaded(mounted: Mounted, given: Sequence[Upload], conflict: str) -> Future[AddReport]:
+    """Have images added; the future is done when they are committed.
+
+    Args:
+        mounted: the index.
+        given: the images.
+        conflict: "skip", "replace" or "fail".
+
+    Raises:
+        Problem: nothing is written, or no uploads are taken.
+        UsageError: a name is none.
+    """
+    on_conflict: Any = "replace" if conflict == "replace" else "skip"
+    images = [GivenImage(checked_name(one.name), one.content, one.text, on_conflict) for one in given]
+    return _must_take_uploads(mounted).upload(images, refuse_taken=conflict == "fail")
+
+
+def _must_take_uploads(mounted: Mounted) -> Writer:
+    writer = mounted.must_write()
+    if mounted.uploads is None:
+        raise Problem("uploads_off")
+    return writer
 
 
 def _note(job: Job, report: AddReport) -> None:
@@ -131,7 +153,7 @@ def _report_object(mounted: Mounted, report: AddReport) -> dict[str, Any]:
     }
 
 
-async def _of_form(call: Call) -> tuple[list[_Upload], str]:
+async def _of_form(call: Call) -> tuple[list[Upload], str]:
     """The images of a form: files ``image``, a ``name`` for each or for none."""
     form = await call.form()
     files = [(part, value) for part, value in form.multi_items() if isinstance(value, UploadFile)]
@@ -147,18 +169,18 @@ async def _of_form(call: Call) -> tuple[list[_Upload], str]:
     given = []
     for place, (_, file) in enumerate(files):
         name = names[place] if names else file.filename or ""
-        given.append(_Upload(checked_name(name), await content_of(call, file), text))
+        given.append(Upload(checked_name(name), await content_of(call, file), text))
     return given, conflict
 
 
-async def _of_json(call: Call) -> tuple[list[_Upload], str]:
+async def _of_json(call: Call) -> tuple[list[Upload], str]:
     options = Parameters(parsed_object(await call.body()))
     listed, conflict = options.listed("images") or [], _conflict_of(options)
     options.end()
     return [await _of_object(call, one) for one in listed[: MOST_IMAGES + 1]], conflict
 
 
-async def _of_object(call: Call, value: Any) -> _Upload:
+async def _of_object(call: Call, value: Any) -> Upload:
     if not isinstance(value, dict):
         raise Problem("bad_request", "each of images is a JSON object")
     members = Parameters(value)
@@ -175,7 +197,7 @@ async def _of_object(call: Call, value: Any) -> _Upload:
         content = await anyio.to_thread.run_sync(_read, call.mounted, source)
     if len(content) > call.mounted.options.max_upload:
         raise Problem("body_too_large", f"an image has {call.mounted.options.max_upload} bytes at most")
-    return _Upload(checked_name(name if name is not None else source if sources[0] != "base64" else ""), content, text)
+    return Upload(checked_name(name if name is not None else source if sources[0] != "base64" else ""), content, text)
 
 
 def _read(mounted: Mounted, path: str) -> bytes:
@@ -241,7 +263,8 @@ async def remove_one(call: Call) -> Response:
     upload = options.flag("upload")
     options.end()
     number = call.number()
-    return await _remove_all_of(call, upload, lambda: call.mounted.image(number))
+    await remove_from(call.mounted, lambda: call.mounted.image(number), upload=upload)
+    return Response(status_code=204)
 
 
 async def remove_named(call: Call) -> Response:
@@ -251,11 +274,21 @@ async def remove_named(call: Call) -> Response:
     options.end()
     if name is None:
         raise Problem("bad_request", "a name is wanted")
-    return await _remove_all_of(call, upload, lambda: call.mounted.image_named(name), [name])
+    await remove_from(call.mounted, lambda: call.mounted.image_named(name), [name], upload=upload)
+    return Response(status_code=204)
 
 
-async def _remove_all_of(call: Call, upload: bool, find: Any, names: Sequence[str] | None = None) -> Response:
-    mounted = call.mounted
+async def remove_from(
+    mounted: Mounted, find: Callable[[], ListedImage], names: Sequence[str] | None = None, *, upload: bool
+) -> None:
+    """Remove names of an image from the index.
+
+    Args:
+        mounted: the index.
+        find: finds the image, once nobody else writes.
+        names: of it; None: all.
+        upload: delete its uploaded file, too, if it has no name left.
+    """
 
     def write() -> None:
         with become_writer(mounted.index):
@@ -266,14 +299,12 @@ async def _remove_all_of(call: Call, upload: bool, find: Any, names: Sequence[st
             mounted.uploads.remove(image.record.sha256)
 
     await asyncio.wrap_future(mounted.must_write().submit(write))
-    return Response(status_code=204)
 
 
 async def remove_many(call: Call) -> Response:
     """POST /v1/images/delete."""
     call.query.end()
-    mounted = call.mounted
-    writer = mounted.must_write()
+    call.mounted.must_write()
     options = Parameters(parsed_object(await call.body()))
     ids, names = options.listed("ids") or [], options.listed("names") or []
     options.end()
@@ -283,6 +314,12 @@ async def remove_many(call: Call) -> Response:
         raise Problem("invalid_value", "names are texts")
     if len(ids) + len(names) > _MOST_REMOVED:
         raise Problem("invalid_value", f"{_MOST_REMOVED} images at most are removed at a time")
+    return json_answer(await remove_names(call.mounted, names, ids))
+
+
+async def remove_names(mounted: Mounted, names: Sequence[str], ids: Sequence[int] = ()) -> dict[str, Any]:
+    """Remove names, and all names of images by number, in one commit; say what was removed and what was not there."""
+    writer = mounted.must_write()
 
     def write() -> dict[str, Any]:
         with become_writer(mounted.index):
@@ -293,7 +330,8 @@ async def remove_many(call: Call) -> Response:
             removed = remove_images(mounted.index, [*(name for one in named.values() for name in one), *there])
         return {"removed": removed, "missing": missing}
 
-    return json_answer(await asyncio.wrap_future(writer.submit(write)))
+    told: dict[str, Any] = await asyncio.wrap_future(writer.submit(write))
+    return told
 
 
 ENDPOINTS = (

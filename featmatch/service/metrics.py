@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter as Counts
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 import featmatch
+from featmatch.service.mounted import Mounted
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _OF_REQUESTS = ("route", "method", "status")
@@ -28,15 +32,8 @@ class Metrics:
             buckets=_BUCKETS,
             registry=registry,
         )
-        self.running = Gauge("featmatch_searches_running", "Searches under way.", registry=registry)
-        self.waiting = Gauge("featmatch_searches_waiting", "Requests that wait for their search.", registry=registry)
         self.refused = Counter("featmatch_refused", "Requests refused.", ["reason"], registry=registry)
         self.claims = Counter("featmatch_claims", "Matches given, by kind of relation.", ["kind"], registry=registry)
-        self.images = Gauge("featmatch_images", "Names of images in the index.", ["index"], registry=registry)
-        self.features = Gauge("featmatch_features", "Features in the index.", ["index"], registry=registry)
-        self.segments = Gauge("featmatch_segments", "Segments of the index.", ["index"], registry=registry)
-        self.index_bytes = Gauge("featmatch_index_bytes", "Size of the index on disk.", ["index"], registry=registry)
-        self.jobs = Gauge("featmatch_jobs", "Jobs, by kind and state.", ["kind", "state"], registry=registry)
         build = Gauge("featmatch_build_info", "The version that runs.", ["version"], registry=registry)
         build.labels(featmatch.__version__).set(1)
 
@@ -45,6 +42,41 @@ class Metrics:
         for stage, milliseconds in times_ms.items():
             self.search_seconds.labels(stage).observe(milliseconds / 1000)
 
+    def watch(self, mounted: Sequence[Mounted]) -> None:
+        """Tell of the state of indexes, too, as it is when somebody asks."""
+        self.registry.register(_State(mounted))
+
     def text(self) -> bytes:
         """All of it."""
         return generate_latest(self.registry)
+
+
+class _State(Collector):
+    def __init__(self, mounted: Sequence[Mounted]) -> None:
+        self._mounted = mounted
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing before somebody asks."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        """What there is now."""
+        slots = self._mounted[0].slots
+        yield GaugeMetricFamily("featmatch_searches_running", "Searches under way.", slots.running)
+        yield GaugeMetricFamily("featmatch_searches_waiting", "Requests that wait for their search.", slots.waiting)
+        infos = {mounted.base or "/": mounted.index.info() for mounted in self._mounted}
+        for name, about, value in (
+            ("images", "Names of images in the index.", "images"),
+            ("features", "Features in the index.", "features"),
+            ("segments", "Segments of the index.", "segments"),
+            ("index_bytes", "Size of the index on disk.", "bytes"),
+        ):
+            family = GaugeMetricFamily(f"featmatch_{name}", about, labels=["index"])
+            for base, info in infos.items():
+                family.add_metric([base], getattr(info, value))
+            yield family
+        jobs = GaugeMetricFamily("featmatch_jobs", "Jobs, by kind and state.", labels=["kind", "state"])
+        states = Counts((job.kind, job.state) for mounted in self._mounted for job in mounted.jobs.all())
+        for kind_and_state, count in sorted(states.items()):
+            jobs.add_metric(kind_and_state, count)
+        yield jobs

@@ -94,8 +94,8 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
 
 def _responses(endpoint: Endpoint) -> dict[str, Any]:
     responses: dict[str, Any] = {str(status): {"description": about} for status, about in endpoint.answers.items()}
-    for status, answer in responses.items() if endpoint.gives else ():
-        schema = "Job" if status == "202" else endpoint.gives or ""
+    for answered, answer in responses.items() if endpoint.gives else ():
+        schema = "Job" if answered == "202" else endpoint.gives or ""
         answer["content"] = {"application/json": {"schema": _named(schema)}}
     codes = {"unknown_field", "invalid_value", "stopping", "origin_refused", *endpoint.codes}
     if endpoint.scope is not None:

@@ -34,6 +34,8 @@ class ServeOptions:
     body_timeout: float = 60.0  # seconds in which a body has to come
     allowed_hosts: tuple[str, ...] = ()  # further names that the server goes by
     cors: tuple[str, ...] = ()  # origins whose pages may ask
+    compat: tuple[str, ...] = ()  # other servers whose addresses are answered, too: "pastec", "matchengine"
+    metrics_port: int | None = None  # numbers are told there, too, without a key
     prefix: str = ""  # before all paths, as "/photos"
     log: Literal["json", "text"] = "json"
 

@@ -45,12 +45,17 @@ async def given_picture(call: Call) -> tuple[GivenPicture, Parameters]:
     if kind == "multipart/form-data":
         call.query.end()
         form = await call.form()
-        return await _file_of(call, form, "image"), fields_of(form)
+        (given,) = await _files_of(call, form, "image")
+        return given, fields_of(form)
     if kind == "application/json":
         call.query.end()
         options = Parameters(parsed_object(await call.body()))
         inner = options.take("image")
-        given = await referred(call, options if inner is None else _members(inner))
+        if inner is None:
+            return await referred(call, options), options
+        members = _members(inner)
+        given = await referred(call, members)
+        members.end()
         return given, options
     if kind in _RAW or kind.startswith("image/"):
         content = await call.body()
@@ -71,7 +76,8 @@ async def given_pair(call: Call) -> tuple[GivenPicture, GivenPicture, Parameters
     kind = call.content_type
     if kind == "multipart/form-data":
         form = await call.form()
-        return await _file_of(call, form, "a"), await _file_of(call, form, "b"), fields_of(form)
+        a, b = await _files_of(call, form, "a", "b")
+        return a, b, fields_of(form)
     if kind != "application/json":
         raise Problem("unsupported_content_type", "multipart/form-data or JSON is taken")
     options = Parameters(parsed_object(await call.body()))
@@ -153,15 +159,19 @@ def _check_size(call: Call, content: bytes) -> None:
         raise Problem("body_too_large", f"an image has {most} bytes at most; this has {len(content)}")
 
 
-async def _file_of(call: Call, form: FormData, name: str) -> GivenPicture:
+async def _files_of(call: Call, form: FormData, *names: str) -> list[GivenPicture]:
+    """One file of each name; others are refused."""
     files = [(part, value) for part, value in form.multi_items() if isinstance(value, UploadFile)]
-    strange = sorted({part for part, _ in files} - {name, "a", "b"} if name in "ab" else {p for p, _ in files} - {name})
+    strange = sorted({part for part, _ in files} - set(names))
     if strange:
         raise Problem("unknown_field", f"unknown files: {', '.join(strange)[:200]}")
-    own = [value for part, value in files if part == name]
-    if len(own) != 1:
-        raise Problem("bad_request", f"the form has {len(own)} files {name}; one is wanted")
-    return GivenPicture(await content_of(call, own[0]), own[0].filename or UNNAMED)
+    given = []
+    for name in names:
+        own = [value for part, value in files if part == name]
+        if len(own) != 1:
+            raise Problem("bad_request", f"the form has {len(own)} files {name}; one is wanted")
+        given.append(GivenPicture(await content_of(call, own[0]), own[0].filename or UNNAMED))
+    return given
 
 
 def _members(value: Any) -> Parameters:

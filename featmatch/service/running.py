@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 import uvicorn
+from prometheus_client import start_http_server
 
 from featmatch.errors import FeatmatchError, UsageError
 from featmatch.service.app import Service
@@ -71,9 +72,36 @@ def serve(service: Service, stream: socket.socket, options: ServeOptions, *, rea
         timeout_keep_alive=_IDLE_SECONDS, timeout_graceful_shutdown=_FINISH_SECONDS,
     )  # fmt: skip
     try:
-        asyncio.run(_Server(config, service, ready).serve([stream]))
+        with tell_numbers(service, options):
+            asyncio.run(_Server(config, service, ready).serve([stream]))
     finally:
         log.removeHandler(handler)
+
+
+@contextlib.contextmanager
+def tell_numbers(service: Service, options: ServeOptions) -> Iterator[int]:
+    """Tell Prometheus the numbers of a service on a port of their own, if the options name one.
+
+    Yields:
+        The port; 0: there is none.
+
+    Raises:
+        FeatmatchError: the port is in use.
+    """
+    if options.metrics_port is None:
+        yield 0
+        return
+    try:
+        server, thread = start_http_server(options.metrics_port, options.host, service.metrics.registry)
+    except OSError as error:
+        message = f"cannot listen on {options.host}:{options.metrics_port}: {error.strerror}"
+        raise FeatmatchError(message) from error
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 class _Server(uvicorn.Server):

@@ -38,7 +38,7 @@ def test_each_option_reaches_the_server(run: Run, started: dict[str, Any], tmp_p
         "--keys", tmp_path / "keys", "--writable", "--uploads", tmp_path / "up", "--files", "--allow-path", tmp_path,
         "--fetch", "A.example, .b.example", "--fetch-private", "--max-upload", "2k", "--searches", "3", "--queue", "5",
         "--search-timeout", "7", "--allowed-host", "photos.example", "--cors", "https://a.example", "--root", tmp_path,
-        "--log", "text", "--prefix", "photos/", "--open",
+        "--log", "text", "--prefix", "photos/", "--open", "--compat", "pastec, matchengine", "--metrics-port", "9"
     )  # fmt: skip
     assert (ended.status, ended.out) == (0, "")
     assert started["indexes"] == {"": tmp_path / "photos.fm", "old": tmp_path / "old.fm"}
@@ -46,7 +46,7 @@ def test_each_option_reaches_the_server(run: Run, started: dict[str, Any], tmp_p
         host="localhost", port=0, keys=tmp_path / "keys", writable=True, uploads=tmp_path / "up", files=True,
         allow_paths=(tmp_path,), root=tmp_path, fetch=("a.example", ".b.example"), fetch_private=True, max_upload=2048,
         searches=3, queue=5, search_timeout=7.0, allowed_hosts=("photos.example",), cors=("https://a.example",),
-        log="text", prefix="/photos",
+        log="text", prefix="/photos", compat=("pastec", "matchengine"), metrics_port=9,
     )  # fmt: skip
     assert started["address"].startswith("http://localhost:")
     assert started["address"].endswith("/photos")
@@ -88,7 +88,7 @@ def test_options_come_from_the_environment_and_a_file(
         (["i.fm", "--max-upload", "0"], "is no size"), (["--index", "i.fm"], "NAME=INDEX is wanted"),
         (["--index", "v1=i.fm"], "NAME=INDEX is wanted"), (["--index", "a/b=i.fm"], "NAME=INDEX is wanted"),
         (["i.fm", "--host", "0.0.0.0"], "without --keys"), (["i.fm", "--port", "70000"], "70000"),
-        (["i.fm", "--port", "0"], "no featmatch index"),
+        (["i.fm", "--port", "0"], "no featmatch index"), (["i.fm", "--compat", "vise"], "are known"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from typing import Any
 import pytest
 
 from featmatch import FeatmatchError, Index, UsageError
+from featmatch.service.app import Service
 from featmatch.service.keys import new_key
 from featmatch.service.options import ServeOptions
-from featmatch.service.running import check_startable, listen
+from featmatch.service.running import check_startable, listen, tell_numbers
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 
@@ -126,6 +128,18 @@ def test_without_keys_only_this_machine_may_ask(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="without --keys"):
             check_startable(ServeOptions(host=host))
         check_startable(ServeOptions(host=host, keys=tmp_path / "keys"))
+
+
+def test_numbers_are_told_on_a_port_of_their_own(index: Index) -> None:
+    options = ServeOptions(metrics_port=0)
+    with tell_numbers(Service({"": index}, options), options) as port:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+            assert b'featmatch_images{index="/"} 5.0' in answer.read()
+        taken = ServeOptions(metrics_port=port)
+        with pytest.raises(FeatmatchError, match="cannot listen"), tell_numbers(Service({"": index}, options), taken):
+            pass
+    with tell_numbers(Service({"": index}, ServeOptions()), ServeOptions()) as none:
+        assert none == 0
 
 
 def test_an_address_that_is_in_use_is_told_of() -> None:

@@ -125,6 +125,8 @@ def test_finding_nothing_is_an_answer(client: TestClient, drawn: list[Path]) -> 
         ({"json": {"base64": "#"}}, (422, "invalid_value")),
         ({"json": {"url": "https://example.org/a.jpg"}}, (403, "fetch_off")),
         ({"json": {"id": 1, "limt": 3}}, (422, "unknown_field")),
+        ({"json": {"image": {"id": 1, "limit": 3}}}, (422, "unknown_field")),
+        ({"json": {"image": 1}}, (400, "bad_request")),
         ({"json": {"id": 1, "limit": 0}}, (422, "invalid_value")),
         ({"json": {"id": 1, "limit": 101}}, (422, "invalid_value")),
         ({"json": {"id": 1, "limit": True}}, (422, "invalid_value")),
