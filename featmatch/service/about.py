@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import anyio.to_thread
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 import featmatch
 from featmatch.service.calls import MOST_FIELDS, MOST_FILES, Call, Endpoint, json_answer
@@ -13,8 +13,10 @@ from featmatch.service.keys import SCOPES
 from featmatch.service.metrics import CONTENT_TYPE
 from featmatch.service.mounted import Mounted
 from featmatch.service.pictures import SIZES
-from featmatch.service.problems import Problem
+from featmatch.service.problems import Problem, errors_page
 from featmatch.service.searching import MOST_BATCH
+
+PAGE_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
 async def alive(call: Call) -> Response:
@@ -72,7 +74,14 @@ async def numbers(call: Call) -> Response:
     return Response(await anyio.to_thread.run_sync(call.metrics.text), media_type=CONTENT_TYPE)
 
 
+async def errors(call: Call) -> Response:
+    """GET /errors."""
+    del call
+    return HTMLResponse(errors_page(), headers={"Content-Security-Policy": PAGE_POLICY})
+
+
 ENDPOINTS = (
+    Endpoint("GET", "/errors", errors, "What the codes of refusals mean", None),
     Endpoint("GET", "/healthz/live", alive, "Whether the server turns", None),
     Endpoint("GET", "/healthz/ready", ready, "Whether it can answer", None, codes=("starting", "stopping")),
     Endpoint("GET", "/v1", about, "Version, index, limits", gives="About"),

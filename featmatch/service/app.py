@@ -28,7 +28,6 @@ from featmatch.service.thumbnails import Thumbnails
 _DOORS = {"pastec": pastec.ENDPOINTS, "matchengine": matchengine.ENDPOINTS}
 _FINISH_SECONDS = 20.0  # for searches under way when the server ends
 _WRITE_SECONDS = 60.0  # for the commit under way
-_DOCS_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
 class Service:
@@ -66,7 +65,7 @@ class Service:
             own = self._routes(mounted)
             routes += [Mount(f"/{name}", routes=own)] if name else own
         if "" not in self.mounted:
-            routes += self._routes(next(iter(self.mounted.values())), about.ENDPOINTS[:2])
+            routes += self._routes(next(iter(self.mounted.values())), about.ENDPOINTS[:3])
         if options.prefix:
             routes = [Mount(options.prefix, routes=routes)]
         app: ASGIApp = Router(routes, redirect_slashes=False, lifespan=self._lifespan)
@@ -126,7 +125,7 @@ class Service:
 
         async def docs(call: Call) -> Response:
             del call
-            return HTMLResponse(page(document), headers={"Content-Security-Policy": _DOCS_POLICY})
+            return HTMLResponse(page(document), headers={"Content-Security-Policy": about.PAGE_POLICY})
 
         own = (
             Endpoint("GET", "/openapi.json", openapi, "This description", None),

@@ -84,7 +84,7 @@ class Guard:
                 raise
             problem = self._problem(error, request_id)
             reason = problem.code
-            await _with_allow(problem.response(request_id), error)(scope, receive, watched)
+            await _with_allow(problem.response(request_id, self._options.prefix), error)(scope, receive, watched)
         finally:
             self._note(scope, status, reason, 1000 * (time.perf_counter() - began), sent)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import html
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +11,6 @@ from starlette.responses import JSONResponse
 
 from featmatch.errors import ImageError, MissingFeatureError, StoreError, UsageError, WriterBusyError
 from featmatch.names import plain
-
-_TYPE = "https://featmatch.readthedocs.io/errors#"
 
 # code -> status and title
 CODES: Mapping[str, tuple[int, str]] = {
@@ -77,10 +76,15 @@ class Problem(Exception):  # noqa: N818  # the word of RFC 9457
         self.retry_after = RETRY_SECONDS if retry_after is None and self.status in (429, 503) else retry_after
         self.more = more
 
-    def response(self, request_id: str) -> JSONResponse:
-        """As the client gets it."""
+    def response(self, request_id: str, prefix: str = "") -> JSONResponse:
+        """As the client gets it.
+
+        Args:
+            request_id: of the request.
+            prefix: what all paths of the service begin with; there it explains its codes.
+        """
         told = {
-            "type": _TYPE + self.code,
+            "type": f"{prefix}/errors#{self.code}",
             "title": self.title,
             "status": self.status,
             "detail": self.detail or self.title,
@@ -92,6 +96,18 @@ class Problem(Exception):  # noqa: N818  # the word of RFC 9457
         if self.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
         return JSONResponse(told, self.status, headers, "application/problem+json")
+
+
+def errors_page() -> str:
+    """A page that explains the codes: where ``type`` leads."""
+    rows = "".join(
+        f'<tr id="{code}"><td>{status}<td>{code}<td>{html.escape(title)}</tr>'
+        for code, (status, title) in CODES.items()
+    )
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8><title>featmatch: what is refused</title>"
+        f"<h1>What is refused</h1><table><tr><th>Status<th>Code<th>Why</tr>{rows}</table></html>"
+    )
 
 
 def problem_of(error: Exception) -> Problem | None:

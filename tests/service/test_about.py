@@ -24,6 +24,15 @@ def test_the_service_tells_what_it_can(serve: Serve, tmp_path: Path) -> None:
     assert set(every["can"].values()) == {True}
 
 
+def test_the_type_of_a_refusal_leads_to_what_it_means(serve: Serve) -> None:
+    client = serve(prefix="/photos")
+    place, _, code = client.get("/photos/nowhere").json()["type"].partition("#")
+    answer = client.get(place)
+    assert (answer.status_code, place) == (200, "/photos/errors")
+    assert f'<tr id="{code}">' in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
 def test_health_is_of_the_loop_and_of_the_index(client: TestClient, index: Index) -> None:
     assert client.get("/healthz/live").text == "ok\n"
     assert client.get("/healthz/ready").status_code == 200
