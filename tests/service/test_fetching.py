@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -166,8 +167,36 @@ def test_redirects_are_followed_and_looked_at_anew() -> None:
                 look_up=lambda host, port: [PUBLIC if host == "pictures.example" else host],
             )  # fmt: skip
             assert refusal(by_name, "http://pictures.example/") == "fetch_refused"
-    with site(*[moved] * 4) as fetching:
-        assert refusal(fetching, "http://pictures.example/") == "fetch_failed"
+    with site(*[moved] * 3, found(b"picture")) as fetching:
+        assert fetching.fetch("http://pictures.example/a.jpg") == b"picture"
+    with site(*[moved] * 4) as fetching, pytest.raises(Problem, match="too many redirects"):
+        fetching.fetch("http://pictures.example/")
+
+
+def test_a_large_picture_comes_whole() -> None:
+    content = bytes(range(256)) * 2000
+    with site(found(content)) as fetching:
+        patient = dataclasses.replace(fetching, most_bytes=len(content))
+        assert patient.fetch("http://pictures.example/") == content
+
+
+def test_https_is_asked_for_the_name_and_not_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    names: list[str] = []
+
+    class Context:
+        def wrap_socket(self, stream: socket.socket, *, server_hostname: str) -> socket.socket:
+            names.append(server_hostname)
+            return stream
+
+    monkeypatch.setattr("featmatch.service.fetching.ssl.create_default_context", Context)
+    with site(found(b"picture")) as fetching:
+        assert fetching.fetch("https://pictures.example/a.jpg") == b"picture"
+        assert fetching.places == [(PUBLIC, 443)]  # type: ignore[attr-defined]
+    assert names == ["pictures.example"]
+
+
+def test_hosts_are_public_unless_it_is_said() -> None:
+    assert not Fetching(("a.example",), 1).private
 
 
 @pytest.mark.parametrize(

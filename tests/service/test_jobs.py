@@ -87,6 +87,7 @@ def test_the_newest_jobs_are_kept_and_those_under_way(monkeypatch: pytest.Monkey
     assert [job.id for job in kept.all()][-1] == waits.id
     assert len(kept.all()) <= 4
     assert kept.get(waits.id) is waits
+    assert kept.get("j_6").state == "done"
     with pytest.raises(Problem, match="no_such_job"):
         kept.get("j_2")
     kept.stop()

@@ -33,6 +33,14 @@ def test_a_key_is_shown_once_and_kept_as_a_digest(tmp_path: Path) -> None:
         new_key(file, "one", "read")
 
 
+def test_a_key_has_the_same_length_whatever_its_bytes_are() -> None:
+    assert [keys._base62(bytes(31) + bytes([last])) for last in (0, 61, 62)] == [
+        "0" * 43,
+        "0" * 42 + "z",
+        "0" * 41 + "10",
+    ]
+
+
 def test_a_scope_has_what_those_below_it_have(tmp_path: Path) -> None:
     for scope in keys.SCOPES:
         new_key(tmp_path / "keys", scope, scope)

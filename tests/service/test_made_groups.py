@@ -27,13 +27,21 @@ def test_a_group_is_told_as_the_command_line_tells_it() -> None:
     assert group_object(4, GROUP) == {"group": 4, **GROUP.to_dict()}
 
 
+def test_one_copy_that_fits_is_enough() -> None:
+    other = Member(4, ("e",), 9, 9, 30, Relation("copy", 0.0, 1.0, False, False), 0.99, np.eye(3), 20)
+    both = Group((ORIGINAL, COPY, other))
+    for wanted in (GroupFilter(kind="crop"), GroupFilter(kind="copy"), GroupFilter(min_probability=0.95)):
+        assert wanted.fits(both)
+
+
 @pytest.mark.parametrize(
     ("wanted", "fits"),
     [
         (GroupFilter(), (True, True)), (GroupFilter(kind="crop"), (True, False)),
         (GroupFilter(kind="copy"), (False, False)), (GroupFilter(min_probability=0.95), (False, True)),
         (GroupFilter(min_files=3), (True, False)), (GroupFilter(min_files=2), (True, True)),
-        (GroupFilter(prefix="b/"), (True, False)), (GroupFilter(prefix="c"), (False, True)),
+        (GroupFilter(min_probability=0.9), (True, True)), (GroupFilter(prefix="b/"), (True, False)),
+        (GroupFilter(prefix="c"), (False, True)),
     ],
 )  # fmt: skip
 def test_which_groups_are_wanted(wanted: GroupFilter, fits: tuple[bool, bool]) -> None:

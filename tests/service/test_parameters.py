@@ -33,6 +33,16 @@ def test_values_come_as_text_or_as_they_are() -> None:
         given.end()
 
 
+def test_values_at_the_bounds_and_empty_texts_are_values() -> None:
+    for text, flag in (("true", True), ("1", True), ("false", False), ("0", False), ("FALSE", False)):
+        assert Parameters({"v": text}).flag("v", not flag) is flag
+    assert [Parameters({"v": value}).whole("v", 5, 1, 9) for value in (1, "9")] == [1, 9]
+    assert [Parameters({"v": value}).number("v", 5.0, 0.0, 1.0) for value in (0, "1")] == [0.0, 1.0]
+    assert Parameters.of_query(b"match=").text("match") == ""
+    assert Parameters({"v": "160"}).choice("v", "a", ("160", "a")) == "160"
+    assert Parameters({"v": "all"}).choice("v", 1, ("all", 1)) == "all"
+
+
 def test_what_is_not_given_has_its_default() -> None:
     nothing = Parameters({"limit": None})
     assert "limit" not in nothing

@@ -136,6 +136,53 @@ def test_a_search_that_takes_too_long_keeps_its_slot_until_it_ends() -> None:
     run(scenario)
 
 
+def test_several_run_at_a_time_and_the_end_waits_for_all() -> None:
+    async def scenario() -> None:
+        slots, gate = Slots(2, 1, 60), Gate()
+        tasks = [asyncio.create_task(slots.run(gate.work(name))) for name in "abc"]
+        await until(lambda: len(gate.order) == 2)
+        assert (slots.running, slots.waiting) == (2, 1)
+        ending = asyncio.create_task(slots.drain(60))
+        await asyncio.sleep(0)
+        assert not ending.done()
+        gate.open()
+        await ending
+        assert (slots.running, slots.waiting) == (0, 0)
+        assert await asyncio.gather(*tasks) == ["a", "b", "c"]
+        slots.close()
+
+    run(scenario)
+
+
+def test_the_end_waits_no_longer_than_it_may() -> None:
+    async def scenario() -> None:
+        slots, gate = Slots(1, 1, 60), Gate()
+        task = asyncio.create_task(slots.run(gate.work("a")))
+        await until(lambda: slots.running == 1)
+        await slots.drain(0.0)
+        assert slots.running == 1
+        gate.open()
+        await task
+        slots.close()
+
+    run(scenario)
+
+
+def test_a_key_may_always_have_one_search() -> None:
+    async def scenario() -> None:
+        slots, gate = Slots(1, 0, 60), Gate()
+        task = asyncio.create_task(slots.run(gate.work("a"), "me"))
+        await until(lambda: slots.running == 1)
+        with pytest.raises(Problem) as refused:
+            await slots.run(gate.work("b"), "me")
+        assert refused.value.code == "key_busy"
+        gate.open()
+        assert await task == "a"
+        slots.close()
+
+    run(scenario)
+
+
 def test_what_goes_wrong_frees_the_slot() -> None:
     async def scenario() -> None:
         slots = Slots(1, 0, 60)
