@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from featmatch.index import Index
-from featmatch.service import about, images, judging, matchengine, pastec, pictures, searching, working
+from featmatch.service import about, images, judging, matchengine, pastec, pictures, searching, uploading, working
 from featmatch.service.calls import BoundedBody, Call, Endpoint, json_answer
 from featmatch.service.guard import Guard
 from featmatch.service.keys import Keys
@@ -104,7 +104,7 @@ class Service:
         """All that there are for one index."""
         return (
             *about.ENDPOINTS, *session_endpoints(self.keys), *searching.ENDPOINTS, *images.ENDPOINTS,
-            *pictures.ENDPOINTS, *judging.ENDPOINTS, *working.ENDPOINTS,
+            *uploading.ENDPOINTS, *pictures.ENDPOINTS, *judging.ENDPOINTS, *working.ENDPOINTS,
             *(endpoint for name in self._options.compat for endpoint in _DOORS[name]),
         )  # fmt: skip
 

@@ -12,11 +12,12 @@ from starlette.responses import Response
 
 from featmatch.proof.pair import verify
 from featmatch.service.calls import Call, Endpoint, Parameter, json_answer
-from featmatch.service.images import Upload, remove_names, uploaded
+from featmatch.service.images import remove_names
 from featmatch.service.parameters import Parameters
 from featmatch.service.pictures_given import UNNAMED, GivenPicture, content_of, fetched
 from featmatch.service.problems import Problem, problem_of
 from featmatch.service.searching import Wanted, search_once
+from featmatch.service.uploading import Upload, uploaded
 from featmatch.store.browsing import list_images
 
 Results = list[Any]

@@ -58,11 +58,13 @@ class Parameters:
         """A value as it is; None where there is none."""
         return self._values.pop(name, None)
 
-    def text(self, name: str) -> str | None:
-        """A text."""
+    def text(self, name: str, most: int | None = None) -> str | None:
+        """A text of so many characters at most."""
         value = self.take(name)
         if value is not None and not isinstance(value, str):
             raise Problem("invalid_value", f"{name} is a text")
+        if value is not None and most is not None and len(value) > most:
+            raise Problem("invalid_value", f"{name} has {most} characters at most")
         return value
 
     def flag(self, name: str, default: bool = False) -> bool:

@@ -10,11 +10,12 @@ from starlette.responses import Response
 
 from featmatch.search.matches import Match
 from featmatch.service.calls import Call, Endpoint, json_answer
-from featmatch.service.images import Upload, remove_from, uploaded
+from featmatch.service.images import remove_from
 from featmatch.service.parameters import Parameters, parsed_object
 from featmatch.service.pictures_given import GivenPicture, fetched
 from featmatch.service.problems import Problem, problem_of
 from featmatch.service.searching import Wanted, search_once
+from featmatch.service.uploading import Upload, uploaded
 from featmatch.store.browsing import list_images
 
 _MOST_MATCHES = 100

@@ -14,6 +14,7 @@ from featmatch.errors import FeatmatchError
 from featmatch.index import Index
 from featmatch.names import with_quoted
 from featmatch.service.calls import Call, Endpoint, Parameter, json_answer
+from featmatch.service.images import MOST_TEXT
 from featmatch.service.jobs import ENDED, KINDS, Job, failure_object, now
 from featmatch.service.made_groups import MadeGroups
 from featmatch.service.mounted import Mounted
@@ -22,7 +23,6 @@ from featmatch.service.problems import Problem
 from featmatch.store.checking import check
 
 _MOST_PATHS = 1000
-_MOST_TEXT = 10_000
 _POLL_SECONDS = 0.25  # at most four events a second
 _SILENT_SECONDS = 15.0  # after which a comment shows that the connection is alive
 
@@ -49,10 +49,8 @@ def _work_of(mounted: Mounted, kind: str, options: Parameters) -> tuple[Callable
     if kind == "add":
         paths = [mounted.allowed_path(path) for path in _paths_of(options)]
         asked: dict[str, Any] = {
-            "prune": options.flag("prune"), "pages": options.flag("pages"), "text": options.text("text")
+            "prune": options.flag("prune"), "pages": options.flag("pages"), "text": options.text("text", MOST_TEXT)
         }  # fmt: skip
-        if len(asked["text"] or "") > _MOST_TEXT:
-            raise Problem("invalid_value", f"text has {_MOST_TEXT} characters at most")
         return lambda job: _add(index, paths, asked, job), {"paths": paths, **asked}
     if kind == "groups":
         return lambda job: make_groups(mounted, job), {}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
-from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -43,115 +41,6 @@ def test_one_image_has_its_content_as_tag(client: TestClient, index: Index) -> N
     assert client.get("/v1/images/2", headers={"If-None-Match": tag}).status_code == 304
     for number in ("99", "0", "x", "1e3", "9" * 30):
         assert problem(client.get(f"/v1/images/{number}")) == (404, "no_such_image")
-
-
-def test_an_image_that_is_added_is_found_by_the_next_request(
-    writable: TestClient, index: Index, drawn: list[Path], tmp_path: Path
-) -> None:
-    content = drawn[5].read_bytes()
-    answer = writable.post("/v1/images", files={"image": ("../six.png", content)}, data={"text": "of today"})
-    assert (answer.status_code, answer.json()["added"]) == (201, [{"id": 6, "name": "../six.png"}])
-    found = writable.post("/v1/search", content=content).json()["matches"]
-    assert [match["id"] for match in found] == [6]
-    assert writable.get("/v1/images/6").json()["text"] == "of today"
-    again = writable.post("/v1/images", files={"image": ("../six.png", content)})
-    assert (again.status_code, again.json()["skipped"]) == (200, [{"id": 6, "name": "../six.png"}])
-    (kept,) = [path for path in (tmp_path / "uploads").rglob("*") if path.is_file()]
-    assert kept.read_bytes() == content
-    assert writable.get("/v1/images/6/thumbnail").status_code == 200
-    assert writable.delete("/v1/images/6?upload=true").status_code == 204
-    assert not kept.exists()
-    assert writable.post("/v1/search", content=content).json()["matches"] == []
-    index.refresh()
-    assert len(index) == 5
-
-
-def test_several_images_are_one_commit_and_each_has_its_outcome(
-    writable: TestClient, index: Index, drawn: list[Path], tmp_path: Path
-) -> None:
-    before = index.info().segments
-    images = [("image", (path.name, path.read_bytes())) for path in drawn[5:8]]
-    answer = writable.post(
-        "/v1/images", files=[*images, ("image", ("bad.png", b"no picture"))], data={"name": ["a", "b", "c", "d"]}
-    )
-    told = answer.json()
-    assert told["added"] == [{"id": 6, "name": "a"}, {"id": 7, "name": "b"}, {"id": 8, "name": "c"}]
-    assert [(one["name"], one["status"]) for one in told["failed"]] == [("d", "decode_failed")]
-    index.refresh()
-    assert index.info().segments == before + 1
-    assert len([path for path in (tmp_path / "uploads").rglob("*") if path.is_file()]) == 3
-
-
-def test_images_come_in_json_too(serve: Serve, drawn: list[Path], tmp_path: Path) -> None:
-    client = serve(writable=True, uploads=tmp_path / "uploads", allow_paths=(drawn[0].parent,))
-    text = base64.b64encode(drawn[5].read_bytes()).decode()
-    listed = [{"base64": text, "name": "five", "text": "one"}, {"path": str(drawn[6]), "text": "other"}]
-    told = client.post("/v1/images", json={"images": listed}).json()
-    assert [one["name"] for one in told["added"]] == ["five", str(drawn[6])]
-    assert [client.get(f"/v1/images/{number}").json()["text"] for number in (6, 7)] == ["one", "other"]
-    for path in ("/etc/passwd", f"{drawn[0].parent}/../../secret", "relative.png"):
-        refused = client.post("/v1/images", json={"images": [{"path": path}]})
-        assert problem(refused) == (403, "path_not_allowed")
-    gone = client.post("/v1/images", json={"images": [{"path": str(drawn[0].parent / "gone.png")}]})
-    assert problem(gone) == (410, "file_gone")
-
-
-def test_a_name_that_is_taken(writable: TestClient, drawn: list[Path]) -> None:
-    one, other = drawn[5].read_bytes(), drawn[6].read_bytes()
-
-    def post(content: bytes, **data: str) -> Any:
-        return writable.post("/v1/images", files={"image": ("a", content)}, data=data)
-
-    assert post(one).status_code == 201
-    assert post(other).json()["skipped"] == [{"id": 6, "name": "a"}]
-    assert problem(post(other, on_conflict="fail")) == (409, "name_taken")
-    assert post(one, on_conflict="fail").json()["skipped"] == [{"id": 6, "name": "a"}]
-    assert post(other, on_conflict="replace").json()["added"] == [{"id": 7, "name": "a"}]
-    assert problem(writable.get("/v1/images/6")) == (404, "no_such_image")
-    assert problem(post(one, on_conflict="perhaps")) == (422, "invalid_value")
-
-
-def test_who_does_not_want_to_wait_gets_a_job(writable: TestClient, drawn: list[Path]) -> None:
-    files = [("image", ("a", drawn[5].read_bytes())), ("image", ("b", b"no picture"))]
-    answer = writable.post("/v1/images", files=files, headers={"Prefer": "respond-async"})
-    assert (answer.status_code, answer.json()["kind"]) == (202, "add")
-    assert answer.headers["preference-applied"] == "respond-async"
-    assert "event: done" in writable.get(f"{answer.headers['location']}/events").text
-    told = writable.get(answer.headers["location"]).json()
-    assert {name: told["progress"][name] for name in ("done", "total", "added", "failed")} == {
-        "done": 2, "total": 2, "added": 1, "failed": 1,
-    }  # fmt: skip
-    assert told["failures"][0]["name"] == "b"
-    assert writable.post("/v1/search", content=drawn[5].read_bytes()).json()["matches"][0]["id"] == 6
-    taken = {"data": {"on_conflict": "fail"}, "headers": {"Prefer": "respond-async"}}
-    refused = writable.post("/v1/images", files={"image": ("a", drawn[6].read_bytes())}, **taken)  # type: ignore[arg-type]
-    assert "event: failed" in writable.get(f"{refused.headers['location']}/events").text
-
-
-@pytest.mark.parametrize(
-    ("request_of", "refusal"),
-    [
-        ({"content": b"x"}, (415, "unsupported_content_type")),
-        ({"json": {"images": []}}, (400, "bad_request")),
-        ({"json": {"images": [3]}}, (400, "bad_request")),
-        ({"json": {"images": [{"name": "a"}]}}, (400, "bad_request")),
-        ({"json": {"images": [{"base64": "", "url": "x"}]}}, (400, "bad_request")),
-        ({"json": {"images": [{"base64": "AAAA"}]}}, (422, "invalid_value")),
-        ({"json": {"images": [{"base64": "AAAA", "name": "a", "size": 3}]}}, (422, "unknown_field")),
-        ({"json": {"images": [{"url": "https://example.org/"}]}}, (403, "fetch_off")),
-        ({"files": {"image": b"x"}, "data": {"name": "a\0b"}}, (422, "invalid_value")),
-        ({"files": {"image": b"x"}, "data": {"name": ["a", "b"]}}, (400, "bad_request")),
-        ({"files": {"image": b"x"}, "data": {"text": "x" * 10_001}}, (422, "invalid_value")),
-        ({"files": {"picture": b"x"}}, (422, "unknown_field")),
-        ({"files": {"image": b"x"}, "data": {"other": "1"}}, (422, "unknown_field")),
-    ],
-)  # fmt: skip
-def test_an_addition_that_cannot_be_meant_is_refused(
-    writable: TestClient, index: Index, request_of: dict[str, Any], refusal: tuple[int, str]
-) -> None:
-    assert problem(writable.post("/v1/images", **request_of)) == refusal
-    index.refresh()
-    assert len(index) == 5
 
 
 def test_text_and_names_are_changed(writable: TestClient, index: Index, drawn: list[Path]) -> None:
