@@ -1,10 +1,11 @@
 """Does a service keep its word under load? Clients search, upload and delete, and compare each answer with a dict.
 
-    python -m tools.load_service [--searches 20000] [--uploads 2000] [--deletions 500] [--clients 8]
+    python -m tools.load_service [--searches 20000] [--uploads 2000] [--deletions 500] [--clients 8] [--photos FOLDER]
 
-The server is a process of its own, on this machine; pictures are drawn. Each client has pictures of its own, so it
-knows what every search must find. Printed are failures (none is right), refusals (503 with Retry-After is right), the
-times of searches and of /healthz/live, and the memory and the open files of the server as it goes on.
+The server is a process of its own, on this machine, with an index of drawn pictures, or of 1,000 photos of a folder.
+Each client uploads drawn pictures of its own, so it knows what every search must find. Printed are failures (none is
+right), refusals (503 with Retry-After is right), the times of searches and of /healthz/live, and the memory and the
+open files of the server as it goes on.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ from typing import Any
 
 import psutil
 
-from featmatch import Index
+from featmatch import Index, Vocabulary
 from tools.small_index import draw_pictures, small_index, small_vocabulary
 
-_BASE = 40  # pictures that nobody changes
+_DRAWN = 40  # pictures that nobody changes
+_PHOTOS = 1000  # or so many, where there is a folder of them
 _PROBE_SECONDS = 0.02  # between two looks at /healthz/live
 
 
@@ -162,7 +164,7 @@ class Client(threading.Thread):
         began = time.perf_counter()
         status, told = self._asker.ask("POST", "/v1/search?limit=100", content)
         self.result.searches.append(time.perf_counter() - began)
-        found = [] if status != 200 else [match["name"] for match in told["matches"]]
+        found = [] if status != 200 else [one for match in told["matches"] for one in match["names"]]
         if status != 200 or (name not in found if there else bool(found)):
             self.result.failures.append(f"search of {name or 'nothing'}: {status} {found or told}")
 
@@ -191,17 +193,33 @@ class Client(threading.Thread):
         self._look_for(self._own[picture], "", there=False)
 
 
-def run(load: Load, folder: Path, vocabulary: Any) -> Result:
-    """Start a server, load it, end it."""
-    base = draw_pictures(folder / "base", _BASE, seed=7)
-    index = small_index(folder / "photos.fm", vocabulary)
-    index.add_images([(f"base {number}", path.read_bytes()) for number, path in enumerate(base)])
+def make_index(folder: Path, photos: Path | None, vocabulary: Vocabulary | None) -> list[bytes]:
+    """Make the index, and return the pictures that nobody changes.
+
+    Args:
+        folder: where it is made.
+        photos: folder of them; None: they are drawn.
+        vocabulary: of the index; None: the one that featmatch brings.
+    """
+    if photos is None:
+        paths = draw_pictures(folder / "base", _DRAWN, seed=7)
+    else:
+        found = sorted(photos.rglob("*.jpg"))
+        paths = found[:: max(len(found) // _PHOTOS, 1)][:_PHOTOS]
+    path = folder / "photos.fm"
+    index = Index.open(path, create=True) if vocabulary is None else small_index(path, vocabulary)
+    base = [path.read_bytes() for path in paths]
+    index.add_images((f"base {number}", content) for number, content in enumerate(base))
+    return base
+
+
+def run(load: Load, folder: Path, base: Sequence[bytes]) -> Result:
+    """Start a server of the index in a folder, load it, end it."""
     server = Server(folder / "photos.fm", folder / "uploads")
     clients = []
     for number in range(load.clients):
-        own = draw_pictures(folder / f"own {number}", 12, seed=1000 + number)
-        contents = [[path.read_bytes() for path in paths] for paths in (own, base)]
-        clients.append(Client(number, server.port, load, *contents))
+        own = [path.read_bytes() for path in draw_pictures(folder / f"own {number}", 12, seed=1000 + number)]
+        clients.append(Client(number, server.port, load, own, base))
     result, over = Result(), threading.Event()
     probe = threading.Thread(target=_probe, args=(server, result, over))
     probe.start()
@@ -217,7 +235,7 @@ def run(load: Load, folder: Path, vocabulary: Any) -> Result:
     status = server.end()
     if status:
         result.failures.append(f"the server ended with {status}")
-    there = {name for client in clients for name in client._there} | {f"base {number}" for number in range(_BASE)}
+    there = {name for client in clients for name in client._there} | {f"base {number}" for number in range(len(base))}
     if {record.name for record in Index.open(folder / "photos.fm").images()} != there:
         result.failures.append("the index is not what was answered")
     return result
@@ -239,9 +257,8 @@ def _probe(server: Server, result: Result, over: threading.Event) -> None:
     asker.close()
 
 
-def overhead(folder: Path, searches: int) -> tuple[float, float]:
-    """Median seconds of a search in this process and over HTTP, one client; they take turns."""
-    pictures = [path.read_bytes() for path in sorted((folder / "base").iterdir())]
+def overhead(folder: Path, pictures: Sequence[bytes], searches: int) -> tuple[float, float, float]:
+    """Median seconds of a search by one client: in this process, over HTTP, and how much longer each took there."""
     index = Index.open(folder / "photos.fm")
     server = Server(folder / "photos.fm", folder / "uploads")
     asker = Asker(server.port, Result())
@@ -257,7 +274,8 @@ def overhead(folder: Path, searches: int) -> tuple[float, float]:
         there.append(time.perf_counter() - middle)
     asker.close()
     server.end()
-    return statistics.median(here), statistics.median(there)
+    more = [over - within for over, within in zip(there, here, strict=True)]
+    return statistics.median(here), statistics.median(there), statistics.median(more)
 
 
 def main() -> int:
@@ -266,13 +284,18 @@ def main() -> int:
     usual = Load()
     for name in ("searches", "uploads", "deletions", "clients"):
         parser.add_argument(f"--{name}", type=int, default=getattr(usual, name))
-    load = Load(**vars(parser.parse_args()))
-    with tempfile.TemporaryDirectory(prefix="featmatch-") as folder:
-        os.environ["XDG_CACHE_HOME"] = os.environ["XDG_STATE_HOME"] = folder
-        result = run(load, Path(folder), small_vocabulary())
+    parser.add_argument("--photos", type=Path, metavar="FOLDER", help="of .jpg files")
+    options = vars(parser.parse_args())
+    photos = options.pop("photos")
+    load = Load(**options)
+    with tempfile.TemporaryDirectory(prefix="featmatch-") as name:
+        os.environ["XDG_CACHE_HOME"] = os.environ["XDG_STATE_HOME"] = name
+        folder = Path(name)
+        base = make_index(folder, photos, small_vocabulary() if photos is None else None)
+        here, there, more = (1000 * seconds for seconds in overhead(folder, base, min(load.searches, 300)))
+        print(f"one client: {here:.1f} ms in the process, {there:.1f} ms over HTTP, {more:.1f} ms more (p50)")
+        result = run(load, folder, base)
         result.print()
-        here, there = overhead(Path(folder), min(load.searches, 300))
-        print(f"one client: {1000 * here:.1f} ms in the process, {1000 * there:.1f} ms over HTTP (p50)")
     return bool(result.failures)
 
 

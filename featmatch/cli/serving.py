@@ -63,12 +63,12 @@ def _read_config(context: click.Context, parameter: click.Parameter, value: str 
         told = tomllib.loads(Path(value).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise click.BadParameter(f"cannot read {value}: {error}", context, parameter) from error
-    options = {option.name for option in context.command.params}
-    named = {name.replace("-", "_"): inner for name, inner in told.items()}
-    unknown = sorted(set(named) - options)
+    options = {flag.lstrip("-"): one.name for one in context.command.params for flag in one.opts}
+    named = {name.replace("_", "-"): inner for name, inner in told.items()}
+    unknown = sorted(set(named) - set(options))
     if unknown:
         raise click.BadParameter(f"{value} has unknown options: {', '.join(unknown)}", context, parameter)
-    context.default_map = {**(context.default_map or {}), **named}
+    context.default_map = {**(context.default_map or {}), **{options[name]: inner for name, inner in named.items()}}
 
 
 _folder = PathArgument(path_type=Path, file_okay=False)
@@ -79,6 +79,7 @@ _folder = PathArgument(path_type=Path, file_okay=False)
 @click.option(
     "--index",
     "named",
+    envvar="FEATMATCH_INDEX",
     multiple=True,
     metavar="NAME=INDEX",
     callback=_named_indexes,
@@ -86,19 +87,20 @@ _folder = PathArgument(path_type=Path, file_okay=False)
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8520, show_default=True, help="0: any that is free.")
-@click.option("--open", "open_browser", is_flag=True, help="Open it in a browser.")
+@click.option("--open", "open_browser", is_flag=True, envvar="FEATMATCH_OPEN", help="Open it in a browser.")
 @click.option(
     "--keys",
     type=PathArgument(path_type=Path),
     metavar="FILE",
     help="API keys, as `serve-key` makes them. Without, only this machine may ask.",
 )
-@click.option("--read-only/--writable", "read_only", default=True, help="Whether images and verdicts may be changed.")
+@click.option("--writable/--read-only", default=False, help="Whether images and verdicts may be changed.")
 @click.option("--uploads", type=_folder, metavar="DIR", help="Keep uploaded files here; needed to add images.")
 @click.option("--files", is_flag=True, help="Give out the original files, too.")
 @click.option(
     "--allow-path",
     "allow_paths",
+    envvar="FEATMATCH_ALLOW_PATH",
     multiple=True,
     type=_folder,
     metavar="DIR",
@@ -116,7 +118,14 @@ _folder = PathArgument(path_type=Path, file_okay=False)
 @click.option("--searches", type=click.IntRange(min=1), metavar="N", help="At the same time.  [default: cores]")
 @click.option("--queue", type=click.IntRange(min=0), metavar="N", help="Searches that wait.  [default: 4 x searches]")
 @click.option("--search-timeout", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True)
-@click.option("--allowed-host", "allowed_hosts", multiple=True, metavar="NAME", help="A name that the server goes by.")
+@click.option(
+    "--allowed-host",
+    "allowed_hosts",
+    envvar="FEATMATCH_ALLOWED_HOST",
+    multiple=True,
+    metavar="NAME",
+    help="A name that the server goes by.",
+)
 @click.option("--cors", multiple=True, metavar="ORIGIN", help="A site whose pages may ask.")
 @root_option
 @click.option("--metrics-port", type=click.IntRange(0, 65535), metavar="N", help="Serve /metrics there, without keys.")
@@ -186,7 +195,6 @@ def _options_of(given: dict[str, Any]) -> ServeOptions:
     prefix = values.pop("prefix").strip("/")
     root, searches = values.pop("root"), values.pop("searches")
     return ServeOptions(
-        writable=not values.pop("read_only"),
         fetch=() if fetch == ["off"] else tuple(fetch),
         prefix=f"/{prefix}" if prefix else "",
         root=None if root is None else Path(root),

@@ -57,6 +57,11 @@ class Call:
         """Without its parameters; empty where the request does not say."""
         return self.request.headers.get("content-type", "").split(";")[0].strip().lower()
 
+    def has(self, tag: str) -> bool:
+        """Whether the client has what has this ETag already; it may have been made weak on its way."""
+        given = self.request.headers.get("if-none-match", "").split(",")
+        return not {tag, "*"}.isdisjoint(one.strip().removeprefix("W/") for one in given)
+
     def number(self, name: str = "id") -> int:
         """A number of the path.
 
@@ -79,15 +84,18 @@ class Call:
         except _BodyTooLarge as error:
             raise error.problem from error
 
-    async def form(self) -> FormData:
+    async def form(self, most_fields: int = MOST_FIELDS) -> FormData:
         """The fields and files of a form.
+
+        Args:
+            most_fields: that it may have.
 
         Raises:
             Problem: it is none, or has too many parts.
         """
         try:
             return await self._in_time(
-                self.request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS, max_part_size=MOST_FIELD_BYTES)
+                self.request.form(max_files=MOST_FILES, max_fields=most_fields, max_part_size=MOST_FIELD_BYTES)
             )
         except HTTPException as error:
             cause = error.__context__

@@ -27,6 +27,7 @@ from featmatch.service.slots import ClientGoneError
 COOKIE = "featmatch_session"
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}")
 _SAFE_METHODS = ("GET", "HEAD")
+_METHODS = frozenset((*_SAFE_METHODS, "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _GONE = 499  # as nginx has it: nobody waits for the answer
 _OF_HTTP = {404: "no_such_route", 405: "method_not_allowed", 413: "body_too_large", 400: "bad_request"}
 
@@ -137,12 +138,13 @@ class Guard:
 
     def _note(self, scope: Scope, status: int, reason: str | None, milliseconds: float, sent: int) -> None:
         route = scope.get("featmatch.route", "")
-        self._metrics.requests.labels(route, scope["method"], str(status)).inc()
+        method = scope["method"] if scope["method"] in _METHODS else "other"  # strangers make no labels
+        self._metrics.requests.labels(route, method, str(status)).inc()
         if reason is not None:
             self._metrics.refused.labels(reason).inc()
         told = {
             "request_id": scope["featmatch.request_id"],
-            "method": scope["method"],
+            "method": method,
             "route": route,
             "status": status,
             "code": reason,

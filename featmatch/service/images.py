@@ -60,7 +60,7 @@ async def get_one(call: Call) -> Response:
     call.query.end()
     image = await anyio.to_thread.run_sync(call.mounted.image, call.number())
     tag = f'"{image.record.sha256}"'
-    if call.request.headers.get("if-none-match") == tag:
+    if call.has(tag):
         return Response(status_code=304, headers={"ETag": tag})
     return json_answer(image_object(call.mounted, image), headers={"ETag": tag})
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from featmatch.search.verdicts import judge_each
 from featmatch.service.calls import Call, Endpoint, Parameter, json_answer
-from featmatch.service.made_groups import GroupFilter, MadeGroups, group_object
+from featmatch.service.made_groups import GroupFilter, MadeGroups, group_object, totals
 from featmatch.service.mounted import Mounted
 from featmatch.service.parameters import Parameters, parsed_object
 from featmatch.service.problems import Problem
@@ -34,21 +34,22 @@ async def groups(call: Call) -> Response:
     after, limit = options.whole("after", 0, 0, 1 << 31), options.whole("limit", 20, 1, 1000)
     options.end()
     mounted = call.mounted
-    made = _made(mounted)
-    tag = f'"{made.generation}"'
-    if call.request.headers.get("if-none-match") == tag:
+    made, snapshot = _made(mounted), await anyio.to_thread.run_sync(mounted.snapshot)
+    tag = f'"{made.generation}.{mounted.generation(snapshot)}"'
+    if call.has(tag):
         return Response(status_code=304, headers={"ETag": tag})
 
     def listed() -> dict[str, Any]:
-        behind = mounted.snapshot().catalog.totals().names - made.names
-        fitting = [(number, group) for number, group in enumerate(made.groups, 1) if wanted.fits(group)]
+        behind = snapshot.catalog.totals().names - made.names
+        standing = made.standing(snapshot.catalog.verdicts())
+        fitting = [(number, group) for number, group in standing if wanted.fits(group)]
         page = [(number, group) for number, group in fitting if number > after][:limit]
         more = bool(page) and page[-1][0] < fitting[-1][0]
         return {
             "groups": [_with_links(mounted, group_object(number, group)) for number, group in page],
             "next": page[-1][0] if more else None,
             "total": len(fitting),
-            "totals": made.totals(),
+            "totals": totals([group for _, group in standing]),
             "made": made.made,
             "behind": max(behind, 0),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,13 +25,13 @@ class MadeGroups:
     generation: str
     names: int
 
-    def totals(self) -> dict[str, int]:
-        """How many groups and files there are, and bytes of all but the originals."""
-        return {
-            "groups": len(self.groups),
-            "files": sum(len(group) for group in self.groups),
-            "bytes_in_copies": sum(map(bytes_in_copies, self.groups)),
-        }
+    def standing(self, verdicts: Mapping[tuple[int, int], bool]) -> list[tuple[int, Group]]:
+        """The groups by number, but for those of which all copies were rejected since.
+
+        Args:
+            verdicts: by pair of images, the older one first; False: no copies of one another.
+        """
+        return [(number, one) for number, one in enumerate(self.groups, 1) if not _is_rejected(one, verdicts)]
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,15 @@ class GroupFilter:
         )
 
 
+def totals(groups: Collection[Group]) -> dict[str, int]:
+    """How many groups and files there are, and bytes of all but the originals."""
+    return {
+        "groups": len(groups),
+        "files": sum(len(group) for group in groups),
+        "bytes_in_copies": sum(map(bytes_in_copies, groups)),
+    }
+
+
 def bytes_in_copies(group: Group) -> int:
     """Bytes of the files of a group, but for one of the original."""
     return sum(map(_bytes_of, group.members)) - group.original.bytes
@@ -68,6 +78,11 @@ def bytes_in_copies(group: Group) -> int:
 def group_object(number: int, group: Group) -> dict[str, Any]:
     """The object of ``groups --json``."""
     return {"group": number, **group.to_dict()}
+
+
+def _is_rejected(group: Group, verdicts: Mapping[tuple[int, int], bool]) -> bool:
+    pairs = [(min(group.original.id, one.id), max(group.original.id, one.id)) for one in group.members[1:]]
+    return bool(pairs) and all(verdicts.get(pair) is False for pair in pairs)
 
 
 def _bytes_of(member: Member) -> int:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import anyio
+
 from featmatch.errors import StoreError
+from featmatch.images.folders import image_files
 from featmatch.index import Index
 from featmatch.names import split_page
 from featmatch.service.fetching import Fetching
@@ -24,6 +27,8 @@ from featmatch.store.browsing import ListedImage, images_of
 from featmatch.store.snapshot import Snapshot
 from featmatch.system.trust import beside, covers, trusted_paths
 
+_MOST_FETCHES = 8
+
 
 class Mounted:
     """One index that is served.
@@ -36,6 +41,7 @@ class Mounted:
         queries: that were answered.
         uploads: files that were uploaded; None: none are taken.
         fetching: of pictures at addresses.
+        fetches: how many at a time; they may be slow, and others need threads.
         thumbnails: that were made; all indexes of a server share them.
         writer: the thread that writes; None: nothing is written.
         jobs: that were asked for.
@@ -52,6 +58,7 @@ class Mounted:
         self.queries = Queries()
         self.uploads = None if options.uploads is None else Uploads(options.uploads)
         self.fetching = Fetching(options.fetch, options.max_upload, private=options.fetch_private)
+        self.fetches = anyio.CapacityLimiter(_MOST_FETCHES)
         self.thumbnails = thumbnails
         self.jobs = Jobs()
         self.groups: MadeGroups | None = None
@@ -121,6 +128,19 @@ class Mounted:
         if "\0" in path or not os.path.isabs(path) or not covers(roots, os.path.realpath(path)):
             raise Problem("path_not_allowed")
         return path
+
+    def check_links(self, paths: Iterable[str]) -> None:
+        """See that no link below these paths leads a job out of the folders that the service was given.
+
+        Raises:
+            Problem: one does.
+        """
+        for file in image_files(paths):
+            if os.path.islink(file):
+                try:
+                    self.allowed_path(file)
+                except Problem as problem:
+                    raise Problem("path_not_allowed", f"{file} is a link that leads elsewhere") from problem
 
     def must_write(self) -> Writer:
         """The thread that writes.

@@ -40,7 +40,7 @@ async def thumbnail(call: Call) -> Response:
     image = await anyio.to_thread.run_sync(mounted.image, call.number())
     tag = f'"{image.record.sha256}-{size}"'
     headers = {"ETag": tag, "Cache-Control": _FOR_EVER, "Vary": "Accept"}
-    if call.request.headers.get("if-none-match") == tag:
+    if call.has(tag):
         return Response(status_code=304, headers=headers)
     key = f"{image.record.sha256}-{size}.{form}"
     content = await anyio.to_thread.run_sync(mounted.thumbnails.get, key)

@@ -127,7 +127,7 @@ async def fetched(call: Call, url: str) -> bytes:
     Raises:
         Problem: it may not be fetched, or cannot be.
     """
-    return await anyio.to_thread.run_sync(call.mounted.fetching.fetch, url)
+    return await anyio.to_thread.run_sync(call.mounted.fetching.fetch, url, limiter=call.mounted.fetches)
 
 
 def decoded(text: str) -> bytes:

@@ -108,7 +108,7 @@ def _report_object(mounted: Mounted, report: AddReport) -> dict[str, Any]:
 
 async def _of_form(call: Call) -> tuple[list[Upload], str]:
     """The images of a form: files ``image``, a ``name`` for each or for none."""
-    form = await call.form()
+    form = await call.form(MOST_IMAGES + len(("text", "on_conflict")))
     files = [(part, value) for part, value in form.multi_items() if isinstance(value, UploadFile)]
     if any(part != "image" for part, _ in files):
         raise Problem("unknown_field", "the files of a form are called image")

@@ -21,6 +21,7 @@ from featmatch.service.mounted import Mounted
 from featmatch.service.parameters import Parameters, parsed_object
 from featmatch.service.problems import Problem
 from featmatch.store.checking import check
+from featmatch.system.workers import in_background
 
 _MOST_PATHS = 1000
 _POLL_SECONDS = 0.25  # at most four events a second
@@ -51,7 +52,7 @@ def _work_of(mounted: Mounted, kind: str, options: Parameters) -> tuple[Callable
         asked: dict[str, Any] = {
             "prune": options.flag("prune"), "pages": options.flag("pages"), "text": options.text("text", MOST_TEXT)
         }  # fmt: skip
-        return lambda job: _add(index, paths, asked, job), {"paths": paths, **asked}
+        return lambda job: _add(mounted, paths, asked, job), {"paths": paths, **asked}
     if kind == "groups":
         return lambda job: make_groups(mounted, job), {}
     if kind == "compact":
@@ -66,8 +67,10 @@ def _paths_of(options: Parameters) -> list[str]:
     return paths
 
 
-def _add(index: Index, paths: list[str], asked: dict[str, Any], job: Job) -> None:
-    report = index.add(paths, progress=job.progress, **asked)
+def _add(mounted: Mounted, paths: list[str], asked: dict[str, Any], job: Job) -> None:
+    mounted.check_links(paths)
+    with in_background():
+        report = mounted.index.add(paths, progress=job.progress, **asked)
     job.counted(len(report.added), len(report.skipped), report.failed)
 
 
@@ -80,7 +83,8 @@ def _check(index: Index) -> None:
 def make_groups(mounted: Mounted, job: Job) -> None:
     """Find the groups of copies, and keep them for those who ask."""
     snapshot = mounted.snapshot()
-    groups = mounted.index.groups(progress=job.progress)
+    with in_background():
+        groups = mounted.index.groups(progress=job.progress)
     mounted.groups = MadeGroups(groups, now(), mounted.generation(snapshot), snapshot.catalog.totals().names)
 
 

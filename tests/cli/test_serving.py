@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,27 @@ def test_options_come_from_the_environment_and_a_file(
     config.write_text('port = 0\nmax-upload = "1MiB"\nsearches = 5\nlog = "text"\ncors = ["https://a.example"]\n')
     monkeypatch.setenv("FEATMATCH_SEARCHES", "6")
     monkeypatch.setenv("FEATMATCH_FILES", "1")
+    monkeypatch.setenv("FEATMATCH_ALLOWED_HOST", "a.example b.example")
+    monkeypatch.setenv("FEATMATCH_ALLOW_PATH", os.pathsep.join([str(tmp_path), str(tmp_path / "more")]))
+    monkeypatch.setenv("FEATMATCH_INDEX", "old=old.fm")
+    monkeypatch.setenv("FEATMATCH_OPEN", "1")
+    monkeypatch.setenv("FEATMATCH_WRITABLE", "1")
+    assert run("serve", "photos.fm", "--port", "0").status == 0
+    assert "address" in started
+    assert started["indexes"] == {"": Path("photos.fm"), "old": Path("old.fm")}
+    options = started["options"]
+    assert (options.allowed_hosts, options.writable) == (("a.example", "b.example"), True)
+    assert options.allow_paths == (tmp_path, tmp_path / "more")
+    for name in ("ALLOWED_HOST", "ALLOW_PATH", "INDEX", "OPEN", "WRITABLE"):
+        monkeypatch.delenv(f"FEATMATCH_{name}")
     if sys.version_info >= (3, 11):
+        config.write_text(
+            config.read_text() + 'allow-path = ["/photos"]\nallowed-host = ["c.example"]\nwritable = true\n'
+        )
         assert run("serve", "photos.fm", "--config", config, "--log", "json").status == 0
+        options = started["options"]
+        assert (options.allow_paths, options.allowed_hosts) == ((Path("/photos"),), ("c.example",))
+        assert options.writable
         options = started["options"]
         assert (options.max_upload, options.searches, options.log, options.files) == (1 << 20, 6, "json", True)
         assert options.cors == ("https://a.example",)

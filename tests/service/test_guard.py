@@ -30,6 +30,15 @@ def test_by_no_other_name(client: TestClient, host: str) -> None:
     assert problem(client.get("/v1", headers={"Host": host})) == (403, "origin_refused")
 
 
+def test_what_strangers_call_their_methods_becomes_no_label(client: TestClient) -> None:
+    for method in ("GET", "MADE-UP-1", "MADE-UP-2"):
+        client.request(method, "/nowhere")
+    told = client.get("/metrics").text
+    assert 'method="GET",route="",status="404"' in told
+    assert 'method="other"' in told
+    assert "MADE-UP" not in told
+
+
 def test_more_names_may_be_allowed(serve: Serve) -> None:
     client = serve(allowed_hosts=("Photos.example",))
     assert client.get("/v1", headers={"Host": "photos.example"}).status_code == 200

@@ -172,6 +172,8 @@ def treacherous(source: Any, *more: Any) -> Any:
     last = source[-1:] if isinstance(source, bytes) else b""
     if last == b"C":
         os.kill(os.getpid(), signal.SIGSEGV)
+    if last == b"K":
+        os.kill(os.getpid(), signal.SIGKILL)
     if last == b"H":
         threading.Event().wait()
     if last == b"M":
@@ -186,7 +188,7 @@ def test_a_picture_that_is_too_much_for_its_decoder_costs_its_own_request(
     client = serve(decode_timeout=3.0, writable=True, uploads=tmp_path / "uploads")
     monkeypatch.setattr("featmatch.images.pixels._decode_grey", treacherous)
     good = drawn[0].read_bytes()
-    for last, code in ((b"C", "decode_failed"), (b"H", "timeout"), (b"M", "decode_failed")):
+    for last, code in ((b"C", "decode_failed"), (b"K", "decode_failed"), (b"H", "timeout"), (b"M", "decode_failed")):
         assert problem(client.post("/v1/search", content=good + last)) == (422, code)
         assert client.post("/v1/search", content=good).json()["matches"][0]["id"] == 1
     files = [("image", (name, good + name.encode())) for name in "aCb"]

@@ -12,6 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from featmatch import Index
+from featmatch.system import workers
 from tests.service.conftest import Serve, problem
 
 
@@ -55,6 +56,33 @@ def test_a_job_adds_what_lies_in_a_folder(client: TestClient, index: Index, fold
     page = client.get("/v1/jobs/j_1/failures?limit=1").json()
     assert (len(page["failures"]), page["next"]) == (1, None)
     assert client.get("/v1/jobs/j_1/failures?after=1").json() == {"failures": [], "next": None}
+
+
+def test_a_link_leads_a_job_nowhere_else(
+    client: TestClient, index: Index, folder: Path, drawn: list[Path], tmp_path: Path
+) -> None:
+    (folder / "within.png").symlink_to(folder / drawn[5].name)
+    first = ended(client, client.post("/v1/jobs", json={"kind": "add", "paths": [str(folder)]}).json())
+    assert (first["state"], first["progress"]["added"]) == ("done", 4)
+    shutil.copy(drawn[7], tmp_path / "secret.png")
+    (folder / "link.png").symlink_to(tmp_path / "secret.png")
+    told = ended(client, client.post("/v1/jobs", json={"kind": "add", "paths": [str(folder)]}).json())
+    assert (told["state"], told["progress"]["added"]) == ("failed", 0)
+    assert "link.png is a link that leads elsewhere" in told["error"]
+    assert client.get("/v1/images", params={"name": str(folder / "link.png")}).json()["total"] == 0
+
+
+def test_searches_go_before_jobs(client: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    add = Index.add
+
+    def watched(*given: Any, **options: Any) -> Any:
+        seen.append(workers._niceness.get())
+        return add(*given, **options)
+
+    monkeypatch.setattr(Index, "add", watched)
+    ended(client, client.post("/v1/jobs", json={"kind": "add", "paths": [str(folder)]}).json())
+    assert seen == [10]
 
 
 def test_events_have_kinds_and_numbers(client: TestClient) -> None:
