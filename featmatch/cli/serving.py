@@ -163,7 +163,6 @@ def serve(index: Path | None, named: dict[str, Path], open_browser: bool, **opti
 
     wanted = _options_of(options)
     check_startable(wanted)
-    service = open_service(indexes, wanted)
     stream = listen(wanted)
     host = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
     address = f"http://{host}:{stream.getsockname()[1]}{wanted.prefix}"
@@ -173,7 +172,7 @@ def serve(index: Path | None, named: dict[str, Path], open_browser: bool, **opti
         if open_browser:
             webbrowser.open(address)
 
-    run(service, stream, wanted, ready=ready)
+    run(lambda: open_service(indexes, wanted), stream, wanted, ready=ready)
     return FOUND
 
 

@@ -13,12 +13,16 @@ from types import FrameType
 
 import uvicorn
 from prometheus_client import start_http_server
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
 from featmatch.errors import FeatmatchError, UsageError
 from featmatch.service.app import Service
 from featmatch.service.connections import TimedConnection
-from featmatch.service.guard import JsonLines, TextLines, log
+from featmatch.service.guard import Guard, JsonLines, TextLines, log
+from featmatch.service.metrics import Metrics
 from featmatch.service.options import ServeOptions
+from featmatch.service.problems import Problem
 
 _FINISH_SECONDS = 20  # for requests under way
 _IDLE_SECONDS = 75  # that a connection may be kept without a request
@@ -52,30 +56,68 @@ def listen(options: ServeOptions) -> socket.socket:
     return stream
 
 
-def serve(service: Service, stream: socket.socket, options: ServeOptions, *, ready: Callable[[], None]) -> None:
+def serve(
+    open_service: Callable[[], Service], stream: socket.socket, options: ServeOptions, *, ready: Callable[[], None]
+) -> None:
     """Answer requests until SIGTERM or SIGINT; then finish those under way.
 
     Args:
-        service: what is served.
+        open_service: opens what is served, in a thread; until it returns, requests are told that the service starts.
         stream: the socket that is listened on.
         options: how.
-        ready: called when requests are answered.
+        ready: called when the service is open.
+
+    Raises:
+        Exception: what ``open_service`` raised.
+        FeatmatchError: the port for numbers is in use.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if options.log == "json" else TextLines())
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False
+    starting = Starting(options)
     config = uvicorn.Config(
-        service, http=TimedConnection, log_config=None, access_log=False, server_header=False, proxy_headers=False,
-        ws="none", loop="asyncio",
+        starting, http=TimedConnection, log_config=None, access_log=False, server_header=False, proxy_headers=False,
+        ws="none", loop="asyncio", lifespan="off",
         timeout_keep_alive=_IDLE_SECONDS, timeout_graceful_shutdown=_FINISH_SECONDS,
     )  # fmt: skip
     try:
-        with tell_numbers(service, options):
-            asyncio.run(_Server(config, service, ready).serve([stream]))
+        with contextlib.ExitStack() as numbers:
+
+            def open_all() -> Service:
+                service = open_service()
+                numbers.enter_context(tell_numbers(service, options))
+                return service
+
+            server = _Server(config, starting, open_all, ready)
+            asyncio.run(server.serve([stream]))
     finally:
         log.removeHandler(handler)
+    if server.error is not None:
+        raise server.error
+
+
+class Starting:
+    """An ASGI application that refuses requests until there is a service, which answers them then.
+
+    Attributes:
+        service: once it is open.
+    """
+
+    def __init__(self, options: ServeOptions) -> None:
+        self.service: Service | None = None
+        self._guard = Guard(_refuse, options, None, Metrics())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await (self.service or self._guard)(scope, receive, send)
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    if not scope["path"].endswith("/healthz/live"):
+        raise Problem("starting")
+    await PlainTextResponse("ok\n")(scope, receive, send)
 
 
 @contextlib.contextmanager
@@ -107,15 +149,39 @@ def tell_numbers(service: Service, options: ServeOptions) -> Iterator[int]:
 class _Server(uvicorn.Server):
     """Ends with status 0, as a service should that was told to end; uvicorn would end by the signal itself."""
 
-    def __init__(self, config: uvicorn.Config, service: Service, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, starting: Starting, open_service: Callable[[], Service], ready: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._service = service
+        self.error: Exception | None = None  # why there is no service
+        self._starting = starting
+        self._open_service = open_service
         self._ready = ready
+        self._opening: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self._ready()
+            self._opening = asyncio.create_task(self._open())
+
+    async def _open(self) -> None:
+        try:
+            service = await asyncio.to_thread(self._open_service)
+        except Exception as error:
+            self.error = error
+            self.should_exit = True
+            return
+        if self.should_exit:
+            service.stop()
+        self._starting.service = service
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if self._opening is not None:
+            await self._opening
+        if self._starting.service is not None:
+            await self._starting.service.finish()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -129,14 +195,16 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._service.stop()
+        if self._starting.service is not None:
+            self._starting.service.stop()
         super().handle_exit(sig, frame)
 
     def _read_keys_again(self, sig: int, frame: FrameType | None) -> None:
         del sig, frame
-        if self._service.keys is None:
+        service = self._starting.service
+        if service is None or service.keys is None:
             return
         try:
-            self._service.keys.read_again()
+            service.keys.read_again()
         except UsageError as error:
             log.error("the keys stay as they were", extra={"told": {"reason": str(error)}})

@@ -22,7 +22,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         seen.update(indexes=indexes, options=options)
         return "service"
 
-    def serve(service: str, stream: Any, options: ServeOptions, *, ready: Any) -> None:
+    def serve(opening: Any, stream: Any, options: ServeOptions, *, ready: Any) -> None:
+        assert opening() == "service"
         ready()
         stream.close()
 

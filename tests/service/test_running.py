@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,10 +18,10 @@ from typing import Any
 import pytest
 
 from featmatch import FeatmatchError, Index, UsageError
-from featmatch.service.app import Service
+from featmatch.service.app import Service, open_service
 from featmatch.service.keys import new_key
 from featmatch.service.options import ServeOptions
-from featmatch.service.running import check_startable, listen, tell_numbers
+from featmatch.service.running import check_startable, listen, serve, tell_numbers
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 
@@ -81,6 +82,45 @@ def test_it_answers_and_ends_when_it_is_told_to(start: Callable[..., Process], i
     assert server.end(signal.SIGTERM) == 0
     lines = [json.loads(line) for line in server.rest.splitlines()]
     assert [line["route"] for line in lines] == ["/v1/search", "/healthz/live"]
+
+
+def asked(port: int, path: str) -> Any:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("Retry-After"), answer.read()
+    finally:
+        connection.close()
+
+
+def test_until_its_indexes_are_open_it_says_that_it_starts(index: Index) -> None:
+    options = ServeOptions(port=0)
+    stream = listen(options)
+    port = stream.getsockname()[1]
+    seen: list[Any] = []
+
+    def opening() -> Service:
+        seen.extend(asked(port, path) for path in ("/healthz/live", "/healthz/ready", "/v1/search"))
+        return Service({"": index}, options)
+
+    def told() -> None:
+        def end() -> None:
+            seen.append(asked(port, "/healthz/ready"))
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        threading.Thread(target=end).start()
+
+    serve(opening, stream, options, ready=told)
+    assert [answer[:2] for answer in seen] == [(200, None), (503, "1"), (503, "1"), (200, None)]
+    assert json.loads(seen[1][2])["code"] == json.loads(seen[2][2])["code"] == "starting"
+
+
+def test_what_cannot_be_opened_ends_it(tmp_path: Path) -> None:
+    options, ready = ServeOptions(port=0), []
+    with pytest.raises(FeatmatchError, match="no featmatch index"):
+        serve(lambda: open_service({"": tmp_path}, options), listen(options), options, ready=lambda: ready.append(1))
+    assert ready == []
 
 
 def test_an_interrupt_ends_it_too(start: Callable[..., Process], index: Index) -> None:
