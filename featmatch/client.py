@@ -17,7 +17,9 @@ from PIL import Image
 
 from featmatch.adding.batches import AddReport
 from featmatch.adding.one_image import Failure
+from featmatch.arguments import checked_paths
 from featmatch.errors import FeatmatchError, ImageError, UsageError
+from featmatch.images.folders import image_files
 from featmatch.images.sources import ImageSource, buffered, picture_of
 from featmatch.search.matches import Matches
 
@@ -103,6 +105,18 @@ class Client:
         found: Mapping[str, Any] = self._ask("POST", "/v1/verify", body, kind)
         return found
 
+    def add(
+        self, paths: Iterable[str | os.PathLike[str]], *, text: str | None = None, on_conflict: str = "replace"
+    ) -> AddReport:
+        """Upload files, and the images in folders (recursively); their paths, as given, become their names.
+
+        Raises:
+            UsageError: an argument cannot be meant.
+            ServiceError: the service refuses, or cannot be reached. What came before is added.
+        """
+        files = image_files(checked_paths(paths, "paths"))
+        return self.add_images(((file, file) for file in files), text=text, on_conflict=on_conflict)
+
     def add_images(
         self, images: Iterable[tuple[str, ImageSource]], *, text: str | None = None, on_conflict: str = "replace"
     ) -> AddReport:
@@ -115,7 +129,12 @@ class Client:
         report = AddReport()
         for name, image in images:
             fields = [("name", name), ("on_conflict", on_conflict), *([] if text is None else [("text", text)])]
-            body, kind = _form([("image", "image", _content(image))], fields)
+            try:
+                content = _content(image)
+            except ImageError as error:
+                report.failed.append(Failure(name, error.status, error.message))
+                continue
+            body, kind = _form([("image", "image", content)], fields)
             told = self._ask("POST", "/v1/images", body, kind)
             report.added.extend(one["name"] for one in told["added"])
             report.skipped.extend(one["name"] for one in told["skipped"])

@@ -90,6 +90,11 @@ def test_images_are_added_listed_judged_and_removed(client: Client, index: Index
     assert [record["id"] for record in client.images("new")] == [5]
     assert len(list(client.images())) == 5
     assert client.add_images([('li"sting\r\n 5', drawn[5])]).skipped == ['li"sting\r\n 5']
+    files = client.add([drawn[4].parent, "gone.jpg"])
+    assert (files.added, len(files.skipped)) == ([str(drawn[4]), str(drawn[5])], 4)
+    assert [(failure.name, failure.status) for failure in files.failed] == [("gone.jpg", "not_found")]
+    with pytest.raises(UsageError, match="list of paths"):
+        client.add("a.jpg")
     names = [str(path) for path in drawn]
     client.reject(names[0], names[1])
     client.accept(names[1], names[2])

@@ -55,6 +55,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "disk_full": (507, "The disk is full"),
 }
 RETRY_SECONDS = 1
+_NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Problem(Exception):  # noqa: N818  # the word of RFC 9457
@@ -123,7 +124,13 @@ def problem_of(error: Exception) -> Problem | None:
     cause = error.__cause__ if isinstance(error, StoreError) else error
     if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
         return Problem("disk_full")
-    return Problem("index_damaged") if isinstance(error, StoreError) else None
+    return _of_store(cause) if isinstance(error, StoreError) else None
+
+
+def _of_store(cause: BaseException | None) -> Problem:
+    if isinstance(cause, OSError) and cause.errno in _NOT_WRITABLE:
+        return Problem("read_only", "the service may not write to the index")
+    return Problem("index_damaged")
 
 
 def _of_image(error: ImageError) -> Problem:

@@ -91,9 +91,12 @@ def search_once(mounted: Mounted, given: GivenPicture, wanted: Wanted) -> Found:
     decoding_ms = 1000 * (time.perf_counter() - began)
     matches = search.answer(given.source, grey, limit=wanted.limit, unproven=wanted.unproven)
     kept = [match for match in matches if match.probability >= wanted.min_probability]
-    names = snapshot.catalog.names_of([match.id for match in kept])
     told = matches.to_dict()
-    told["matches"] = [_match_object(mounted, match, names[match.id], wanted.explain) for match in kept]
+    told["matches"] = [_match_object(match, wanted.explain) for match in kept]
+    lists = [value for value in told.values() if isinstance(value, list)]  # of matches, whatever they are called
+    names = snapshot.catalog.names_of([one["id"] for each in lists for one in each])
+    for one in (one for each in lists for one in each):
+        one |= {"names": names[one["id"]], "links": mounted.links_of(one["id"])}
     return Found(
         {
             "query": given.name,
@@ -111,8 +114,8 @@ def search_once(mounted: Mounted, given: GivenPicture, wanted: Wanted) -> Found:
     )
 
 
-def _match_object(mounted: Mounted, match: Match, names: list[str], evidence: bool) -> dict[str, Any]:
-    told = {**match.to_dict(), "names": names, "links": mounted.links_of(match.id)}
+def _match_object(match: Match, evidence: bool) -> dict[str, Any]:
+    told = match.to_dict()
     return {**told, "evidence": match.proof.evidence.to_dict()} if evidence else told
 
 

@@ -23,9 +23,9 @@ def test_each_code_is_told_in_one_shape(code: str) -> None:
     assert ("www-authenticate" in answer.headers) is (status == 401)
 
 
-def full() -> StoreError:
+def not_written(number: int) -> StoreError:
     error = StoreError("cannot write")
-    error.__cause__ = OSError(errno.ENOSPC, "no space left")
+    error.__cause__ = OSError(number, "cannot be written to")
     return error
 
 
@@ -40,7 +40,10 @@ def full() -> StoreError:
         (MissingFeatureError("no FTS5"), "invalid_value"),
         (WriterBusyError("another process"), "writer_busy"),
         (StoreError("damaged"), "index_damaged"),
-        (full(), "disk_full"),
+        (not_written(errno.ENOSPC), "disk_full"),
+        (not_written(errno.EROFS), "read_only"),
+        (not_written(errno.EACCES), "read_only"),
+        (not_written(errno.EIO), "index_damaged"),
         (OSError(errno.ENOSPC, "no space left"), "disk_full"),
         (Problem("busy"), "busy"),
         (OSError(errno.EIO, "disk"), None),

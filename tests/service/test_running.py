@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from featmatch import FeatmatchError, Index, UsageError
@@ -159,6 +160,36 @@ def test_what_was_answered_outlives_a_kill(
     assert again.ask("POST", "/v1/search", drawn[5].read_bytes())[1]["matches"][0]["id"] == 6
     assert again.ask("GET", "/v1/images/6/thumbnail")[0] == 200
     assert again.end() == 0
+
+
+def test_curl_gets_what_the_command_prints(start: Callable[..., Process], index: Index, drawn: list[Path]) -> None:
+    told = start(index.folder).ask(
+        "POST", "/v1/search", drawn[2].read_bytes(), **{"Content-Type": "application/x-www-form-urlencoded"}
+    )[1]
+    command = [sys.executable, "-m", "featmatch", "query", str(index.folder), str(drawn[2]), "--json"]
+    printed = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert printed["matches"]
+    assert {name: told[name] for name in printed if name not in ("query", "matches")} == {
+        name: value for name, value in printed.items() if name not in ("query", "matches")
+    }  # fmt: skip
+    for match, expected in zip(told["matches"], printed["matches"], strict=True):
+        assert {name: match[name] for name in expected} == expected
+
+
+def test_killing_what_decodes_costs_a_request_at_most(
+    start: Callable[..., Process], index: Index, drawn: list[Path]
+) -> None:
+    server = start(index.folder)
+    content = drawn[0].read_bytes()
+    assert server.ask("POST", "/v1/search", content)[0] == 200
+    workers = psutil.Process(server.process.pid).children()
+    assert workers
+    for worker in workers:
+        worker.kill()
+    statuses = [server.ask("POST", "/v1/search", content)[0] for _ in range(3)]
+    assert statuses[1:] == [200, 200]
+    assert statuses[0] in (200, 422)
+    assert server.end() == 0
 
 
 def test_without_keys_only_this_machine_may_ask(tmp_path: Path) -> None:

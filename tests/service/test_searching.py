@@ -197,9 +197,10 @@ def test_a_picture_that_is_too_much_for_its_decoder_costs_its_own_request(
 
 
 def test_too_many_parts_are_refused(client: TestClient) -> None:
-    many = [("image", (f"{number}.png", b"x")) for number in range(100)]
-    assert problem(client.post("/v1/search", files=many)) == (400, "bad_request")
-    fields = {f"field{number}": "1" for number in range(100)}
+    many = [("image", (f"{number}.png", b"x")) for number in range(10_000)]
+    for path in ("/v1/search", "/v1/search/batch", "/v1/verify", "/v1/explain"):
+        assert problem(client.post(path, files=many)) == (400, "bad_request")
+    fields = {f"field{number}": "1" for number in range(10_000)}
     assert problem(client.post("/v1/search", files={"image": b"x"}, data=fields)) == (400, "bad_request")
     long = {"match": "x" * (65 << 10)}
     assert problem(client.post("/v1/search", files={"image": b"x"}, data=long)) == (400, "bad_request")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import io
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 
 from featmatch import Index
+from featmatch.service.guard import JsonLines, log
 from tests.service.conftest import Serve, problem
 
 
@@ -32,6 +36,53 @@ def test_an_image_that_is_added_is_found_by_the_next_request(
     assert writable.post("/v1/search", content=content).json()["matches"] == []
     index.refresh()
     assert len(index) == 5
+
+
+MARKUP = "<img src=x onerror=alert(1)>\"'\r\nX: y.png"
+
+
+def test_markup_in_names_and_captions_is_text_in_every_view(
+    serve: Serve, drawn: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "propagate", True)
+    caplog.set_level("INFO", "featmatch.service")
+    client = serve(writable=True, uploads=tmp_path / "uploads", files=True)
+    exif = Image.Exif()
+    exif[0x010E] = MARKUP
+    buffer = io.BytesIO()
+    Image.open(drawn[5]).save(buffer, "JPEG", exif=exif, quality=95)
+    content = {"image": ("x.jpg", buffer.getvalue())}
+    added = client.post("/v1/images", files=content, data={"name": MARKUP, "text": MARKUP})
+    assert added.json()["added"] == [{"id": 6, "name": MARKUP}]
+    answers = [
+        added, client.get("/v1/images/6"), client.get("/v1/images"), client.get("/v1/images", params={"name": MARKUP}),
+        client.post("/v1/search", files={"image": (MARKUP, buffer.getvalue())}), client.get("/docs"),
+        client.post("/v1/explain", json={"image": {"id": 6}, "name": MARKUP}), client.get("/errors"),
+        client.get("/v1/images/6/file"), client.get("/v1/images/6/thumbnail"), client.get(f"/{quote(MARKUP)}"),
+        client.get("/v1/images", params={MARKUP: MARKUP}), client.get("/metrics"), client.get("/openapi.json"),
+    ]  # fmt: skip
+    for answer in answers:
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "x" not in answer.headers
+        kind = answer.headers["content-type"]
+        assert "html" not in kind or "onerror" not in answer.text
+        if "json" in kind:
+            assert answer.json() is not None
+    assert answers[1].json()["names"] == [MARKUP]
+    assert b"onerror" not in answers[9].content
+    lines = [JsonLines().format(record) for record in caplog.records]
+    assert len(lines) >= len(answers)
+    assert "onerror" not in "".join(lines)
+    assert client.post("/v1/images/delete", json={"names": [MARKUP]}).json()["removed"] == [MARKUP]
+
+
+def test_as_many_images_as_may_be_have_each_its_name(writable: TestClient) -> None:
+    files = [("image", ("x", b"no picture"))] * 64
+    names = [f"n{number}" for number in range(64)]
+    answer = writable.post("/v1/images", files=files, data={"name": names, "text": "t", "on_conflict": "skip"})
+    assert [one["name"] for one in answer.json()["failed"]] == names
+    refused = writable.post("/v1/images", files=files, data={"name": names, "text": "t", "more": ["1", "2"]})
+    assert problem(refused) == (400, "bad_request")
 
 
 def test_several_images_are_one_commit_and_each_has_its_outcome(
