@@ -19,6 +19,7 @@ from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.formats import MAX_PIXELS
 from featmatch.images.pixels import GreyImage, ImageSource, load_grey
+from featmatch.images.sources import buffered
 from featmatch.proof.drawing import draw_proof
 from featmatch.proof.matching import DescriptorMatcher, MatchingOptions
 from featmatch.proof.probability import WholeEvidence
@@ -131,6 +132,7 @@ def verify(
     check_kind(geometry, "geometry", GeometryOptions)
     taking = features_wanted(features)
     decoding = DecodingOptions(timeout, max_pixels)
+    a, b = buffered(a), buffered(b)
     grey, other = (
         load_grey(one, longest_px=taking.longest_px, shortest_px=taking.shortest_px, colours=True, decoding=decoding)
         for one in (a, b)
