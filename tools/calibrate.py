@@ -4,7 +4,7 @@
     python tools/calibrate.py sift sift.json --check other.json
 
 Every recorded answer is a row: its evidence, and whether it was right. The model is ``featmatch.proof.probability``'s:
-two logistic functions whose product is fitted by maximum likelihood, once with the agreement of pixels, once without.
+three logistic functions whose product is fitted by maximum likelihood, once with the agreement of pixels, once without.
 What is measured with ``--check`` are queries made of other photos than those of the fit.
 """
 
@@ -22,7 +22,7 @@ from scipy.optimize import minimize
 from scipy.special import log_expit
 
 from featmatch.evaluation.metrics import calibration_error, reliability
-from featmatch.proof.probability import FeatureEvidence, FeatureWeights, probability_of
+from featmatch.proof.probability import SISTER, FeatureEvidence, FeatureWeights, probability_of
 from featmatch.proof.proof import PROVEN
 
 TARGET = Path(__file__).parent.parent / "data" / "probability.json"
@@ -99,18 +99,25 @@ def fitted(evidence: list[FeatureEvidence], right: NDArray[np.bool_], *, with_pi
     ones = np.ones(len(seen))
     counted = np.array([one.counted if with_pixels else one.distinct for one in seen])
     agreement = np.array([one.clear_agreement for one in seen]) * with_pixels
-    chance = np.stack([counted, agreement, ones], axis=1)
-    part = np.stack([np.array([one.evenness for one in seen]), agreement**2, ones], axis=1)
+    covering = np.array([one.covering for one in seen]) * with_pixels
+    chance = np.stack([counted, agreement, ones, covering], axis=1)
+    part = np.stack([np.array([one.evenness for one in seen]), agreement**2, ones, covering], axis=1)
+    looked_at = np.array([with_pixels and one.contradiction is not None for one in seen])
+    sisters = np.array([one.is_sister for one in seen])
+    content = np.stack([[-(one.contradiction or 0.0) for one in seen], [-one.enclosed for one in seen], ones], axis=1)
 
     def loss(numbers: NDArray[np.float64]) -> float:
-        log_right = log_expit(chance @ numbers[:3]) + log_expit(part @ numbers[3:])
+        log_right = log_expit(chance @ numbers[[0, 1, 2, 6]]) + log_expit(part @ numbers[[3, 4, 5, 7]])
+        own = np.where(sisters, SISTER, content @ numbers[8:])
+        log_right = log_right + np.where(looked_at, log_expit(own), 0)
         log_wrong = np.log(np.maximum(-np.expm1(log_right), 1e-15))
         return float(-np.where(right, log_right, log_wrong).sum() + _PRIOR * (numbers**2).sum())
 
-    start = np.array([0.4, 5.0, -6.0, 5.0, 1.0, -4.0])
+    start = np.array([0.4, 5.0, -6.0, 5.0, 1.0, -4.0, 1.0, 1.0, 5.0, 5.0, 5.0])
     # More evidence never makes a match less likely.
-    growths_and_odds = [(0, None), (0, None), (None, None), (0, None), (0, None), (None, None)]
-    best = minimize(loss, start, method="L-BFGS-B", bounds=growths_and_odds).x
+    growth, odds = (0, None), (None, None)
+    bounds = [growth, growth, odds, growth, growth, odds, *[growth] * 4, odds]
+    best = minimize(loss, start, method="L-BFGS-B", bounds=bounds).x
     return FeatureWeights(*(round(float(number), 3) for number in best))
 
 

@@ -86,7 +86,7 @@ class Verification:
 
 _OF_PROOF = (
     "probability", "score", "inliers", "agreement", "relation", "homography",
-    "query_region", "reference_region", "query_overlap", "reference_overlap",
+    "query_region", "reference_region", "query_overlap", "reference_overlap", "differences", "differing_share",
 )  # fmt: skip
 
 
@@ -165,9 +165,11 @@ def _compare(pair: _Pair, matching: MatchingOptions, geometry: GeometryOptions) 
             return True, f"{proof.relation}", proof
     if best is None:
         return False, "no geometry agrees", None
-    if not best.proven:
-        return False, f"{best.inliers} features agree: too few, or too unevenly, to be sure", best
-    return True, f"{best.relation}: {best.inliers} features agree", best
+    if best.proven:
+        return True, f"{best.relation}: {best.inliers} features agree", best
+    what_differs = f"{best.relation}: another content in it"
+    too_little = f"{best.inliers} features agree: too few, or too unevenly, to be sure"
+    return False, what_differs if best.related else too_little, best
 
 
 def _best_of_variants(pair: _Pair, matching: MatchingOptions, geometry: GeometryOptions) -> Proof | None:

@@ -27,7 +27,8 @@ Picture = NDArray[np.uint8]
 
 MATCH_KEYS = [
     "id", "name", "probability", "score", "inliers", "agreement", "relation", "homography", "query_region",
-    "reference_region", "query_overlap", "reference_overlap", "verdict", "damaged", "width", "height",
+    "reference_region", "query_overlap", "reference_overlap", "differences", "differing_share", "verdict",
+    "damaged", "width", "height",
 ]  # fmt: skip
 BLANK = np.zeros((100, 100), np.uint8)
 
