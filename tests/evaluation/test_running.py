@@ -178,7 +178,7 @@ def test_damaged_twins(content: str, small_photos: Path, tmp_path: Path, monkeyp
 
 MADE = Made(
     np.zeros((4, 4, 3), np.uint8), "/p/shown.png", ("/p/shown.png", "/p/beside.png"), ("/p/host.png",),
-    (("crop", 50.0),), "crop 50 %", ("/p/kin.png",),
+    (("crop", 50.0),), "crop 50 %", ("/p/kin.png",), ("/p/sister.png",),
 )  # fmt: skip
 
 
@@ -189,6 +189,7 @@ MADE = Made(
         ("/p/beside.png", True),
         ("/p/kin.png", None),
         ("/p/host.png", False),
+        ("/p/sister.png", False),
         ("/p/other.png", False),
         ("/q/twin of shown.png", None),
         ("twin of shown.png", None),
@@ -202,12 +203,23 @@ def test_answers_are_judged_by_what_the_query_shows(
     monkeypatch: pytest.MonkeyPatch, name: str, right: bool | None
 ) -> None:
     monkeypatch.setattr(running, "evidence_of", lambda match: {})
-    match: Any = SimpleNamespace(probability=0.9, score=7.0, proven=True)
+    relation = SimpleNamespace(kind="crop")
+    match: Any = SimpleNamespace(probability=0.9, score=7.0, proven=True, relation=relation)
     twins = frozenset([
         ("twin of shown.png", "shown.png"), ("p/host.png", "twin of host.png"), ("first.png", "/p/shown.png"),
         ("twin of other.png", "other.png"),
     ])  # fmt: skip
-    assert running._answer(match, name, MADE, twins) == Answer(name, 0.9, 7.0, True, right, {})
+    assert running._answer(match, name, MADE, twins) == Answer(
+        name,
+        0.9,
+        7.0,
+        True,
+        right,
+        {},
+        "crop",
+        False,
+        "copy" if right else "same template" if "sister" in name else None,
+    )
 
 
 def test_names_do_not_say_where_the_workspace_is(tmp_path: Path) -> None:
