@@ -64,19 +64,19 @@ def usual(random: Random) -> Shot:
 
 
 def _harder(**changes: float) -> Shot:
-    return replace(Shot(tilt_deg=15.0, shade=0.3, blur_px=0.8, noise=5.0, quality=60.0), **changes)
+    return replace(Shot(tilt_deg=20.0, shade=0.4, blur_px=1.0, noise=7.0, quality=50.0), **changes)
 
 
 # What makes a photo of a print hard, each alone and all at once.
 HARD_SHOTS: dict[str, Shot] = {
     "perspective 45°": _harder(tilt_deg=45.0),
     "perspective 60°": _harder(tilt_deg=60.0),
-    "glare": _harder(glare=0.55),
-    "screen": _harder(screen=0.7),
-    "motion blur": _harder(motion=0.02),
+    "glare": _harder(glare=0.9),
+    "screen": _harder(screen=1.2),
+    "motion blur": _harder(motion=0.03),
     "curved label": _harder(curve_deg=150.0),
-    "uneven light": _harder(shade=0.93),
-    "all at once": _harder(tilt_deg=40.0, glare=0.35, motion=0.008, shade=0.7, blur_px=1.2, noise=9.0, quality=35.0),
+    "uneven light": _harder(shade=0.97),
+    "all at once": _harder(tilt_deg=40.0, glare=0.4, motion=0.008, shade=0.7, noise=9.0, quality=40.0),
 }
 
 
@@ -144,7 +144,7 @@ def _seen_corners(width: int, height: int, tilt_deg: float, random: Random) -> V
 def _fitted(corners: Values, frame: tuple[int, int], random: Random) -> Values:
     """The same corners in px, where they take much of the frame and are all within."""
     low, high = corners.min(axis=0), corners.max(axis=0)
-    scale = random.uniform(0.75, 0.96) * (np.array(frame) / (high - low)).min()
+    scale = random.uniform(0.6, 0.96) * (np.array(frame) / (high - low)).min()
     room = np.array(frame) - scale * (high - low)
     return np.asarray((corners - low) * scale + room * random.uniform(0.2, 0.8, 2))
 

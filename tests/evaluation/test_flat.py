@@ -39,7 +39,9 @@ def test_a_code_has_finder_patterns_timing_and_modules_of_its_own(photo: Picture
         assert (own[0] != own[1]).mean() > 0.4
 
 
-@pytest.mark.parametrize(("draw", "edge", "side", "count"), [(flat.chess, (30, 30), 80, 8), (flat.sudoku, (30, 70), 66, 9)])
+@pytest.mark.parametrize(
+    ("draw", "edge", "side", "count"), [(flat.chess, (30, 30), 80, 8), (flat.sudoku, (30, 70), 66, 9)]
+)
 def test_boards_have_some_men_or_digits_in_the_middle_of_fields(
     draw: Decoration, edge: tuple[int, int], side: int, count: int, photo: Picture
 ) -> None:
