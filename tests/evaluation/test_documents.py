@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -50,7 +51,7 @@ def test_a_card_shows_a_face_or_a_detail_of_the_photo(photo: Picture) -> None:
     assert {True, False} == set(shown)
     faces = [documents.id_card(photo, random(1), random(own)) for own, is_photo in enumerate(shown) if not is_photo]
     portraits = [face[120:400, 40:260] if (face[125:395, 45:255] != face[125, 45]).any() else face for face in faces]
-    assert all((a != b).any(axis=2).mean() > 0.1 for a, b in zip(portraits, portraits[1:], strict=False))
+    assert all((a != b).any(axis=2).mean() > 0.1 for a, b in itertools.pairwise(portraits))
 
 
 def test_a_watermark_lies_over_the_photo(photo: Picture) -> None:

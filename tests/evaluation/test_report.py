@@ -21,11 +21,6 @@ from featmatch.evaluation.running import Answer, Evaluation, Record
 from featmatch.evaluation.trials import EvaluationOptions, Plan
 from featmatch.store.info import IndexInfo
 
-INDEX: dict[str, Any] = {
-    "images": 1, "features": 1, "words": 1, "detector": "sift", "bytes_an_image": 1, "failed": 0,
-    "images_per_second": None,
-}  # fmt: skip
-
 
 def answer(score: float, right: bool | None, *, proven: bool = False, probability: float = 0.5) -> Answer:
     return Answer("x", probability, score, proven, right, {})
@@ -84,7 +79,9 @@ def test_relations_are_counted_by_what_they_truly_are() -> None:
         "copy": {"listed": 2, "claimed": 1, "named": 1},
         "same template": {"listed": 3, "claimed": 1, "named": 1},
     }
-    report = {"index": INDEX, "suites": {"crops": found}, "all": found, "times": {}}
+    of_index: dict[str, Any] = dict.fromkeys(("images", "features", "words", "bytes_an_image"), 1)
+    of_index |= {"detector": "sift", "failed": 0, "images_per_second": None}
+    report: dict[str, Any] = {"index": of_index, "suites": {"crops": found}, "all": found, "times": {}}
     line = "named right: copies 1 of 2, same template 1 of 3; 1 of these claimed as copies"
     assert line in text_of(report)
     report["suites"] = {"crops": suite_figures("crops", records[1:])}

@@ -230,6 +230,7 @@ def test_what_is_related_is_recorded_once_and_after_the_matches(
 ) -> None:
     class Told(list[Any]):
         status, times = "ok", STAGE_TIMES
+        related: tuple[Any, ...] = ()
 
     relation = SimpleNamespace(kind="same template")
     told = [
@@ -237,7 +238,7 @@ def test_what_is_related_is_recorded_once_and_after_the_matches(
         for name in "abc"
     ]
     found = Told(told[:2])
-    found.related = told[1:]
+    found.related = tuple(told[1:])
     monkeypatch.setattr(running, "evidence_of", lambda match: {})
     monkeypatch.setattr(Index, "query", lambda *_, **__: found)
     options = EvaluationOptions(("crops",), count=1)

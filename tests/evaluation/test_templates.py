@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -35,7 +37,7 @@ def test_sisters_share_their_design_and_differ_in_content(kind: str, photos: dic
     sisters = fillings(kind, photos, 5)
     others = fillings(kind, photos, 5, design=2)
     assert len({one.shape for one in sisters}) == 1
-    for a, b in zip(sisters, sisters[1:], strict=False):
+    for a, b in itertools.pairwise(sisters):
         differing = (np.abs(a.astype(int) - b).max(axis=2) > 60).mean()
         assert 0.002 < differing < (1 if not TEMPLATES[kind].shared else 0.3)
     if TEMPLATES[kind].shared and others[0].shape == sisters[0].shape:

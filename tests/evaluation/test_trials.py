@@ -202,7 +202,7 @@ def test_a_scan_shows_the_filling_that_the_index_holds(plan: Plan, tmp_path: Pat
     ]
     seen = np.asarray(Image.fromarray(made.picture).convert("L").resize((64, 64)), np.float64)
     alike = [np.corrcoef(seen.ravel(), one.ravel())[0, 1] for one in indexed]
-    assert alike[0] > 0.6 > max(alike[1:])
+    assert alike[0] > max(alike[1:]) + 0.2
 
 
 def test_photos_of_negatives_and_backgrounds_are_not_in_the_index(
