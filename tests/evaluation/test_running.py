@@ -18,7 +18,7 @@ from featmatch.evaluation.running import Answer, Photos, Record, evaluate
 from featmatch.evaluation.templates import TEMPLATES
 from featmatch.evaluation.trials import SUITES, EvaluationOptions, Made, Trial, plan_for
 from featmatch.index import Index
-from tools.calibrate import ANSWERS, answers_in
+from tools.calibrate import ANSWERS, rows_of
 
 SMALL = EvaluationOptions(SUITES, count=3, designs=1, copies=1, sisters=2)
 PARTS = [("roof.png", "coffee.png"), ("suit.png", "astronaut.png")]  # of ``small_photos``
@@ -159,12 +159,12 @@ def test_whole_evaluation_through_the_command_line(
     for name, value in suite_figures("crops", crops).items():  # all follows from the records
         if name not in ("rows", "reliability"):
             assert value == found["suites"]["crops"][name]
-    evidence, right = answers_in([json_file], "sift")
+    rows = rows_of(json_file, "sift")
     told = [each for one in restored for each in one.answers[:ANSWERS] if each.right is not None]
-    assert [one.right for one in told] == right.tolist()
-    assert [one.score() for one in evidence] == pytest.approx([one.score for one in told])
+    assert [one.right for one in told] == [row.right for row in rows]
+    assert [row.evidence.score() for row in rows] == pytest.approx([one.score for one in told])
     with pytest.raises(SystemExit, match="sift"):
-        answers_in([json_file], "orb")
+        rows_of(json_file, "orb")
     page = html_file.read_text()
     assert page.count("<svg") == 3  # two suites, and the curve of crop sizes
     assert "http" not in re.sub(r"http://(www\.w3\.org|purl\.org|creativecommons\.org)\S*", "", page)  # self-contained
