@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from featmatch.geometry.exact import inverse, product
 from featmatch.geometry.maps import project
-from featmatch.proof.difference import AGREEING, CONTRADICTING, SILENT, Difference, correlation_of_cells
+from featmatch.proof.difference import AGREEING, CONTRADICTING, SILENT, Difference
 from featmatch.search.matches import FoundImage
 
 _FEWEST_CELLS = 3  # in which another image shows something else, and that the query may agree with
@@ -54,21 +54,22 @@ def _is_sister(own: Difference, others: Sequence[Difference]) -> bool:
     cells = np.argwhere(own.states == CONTRADICTING)
     if len(cells) < fewest:
         return False
-    differing = [correlation_of_cells(own, other, cells, own) < _ANOTHER for other in others]
-    designs = [_shared_design(own, other) for other in others]
-    witnesses = [n for n in range(len(others)) if differing[n].sum() >= fewest and designs[n] >= _DESIGN_OF_WITNESS]
-    better = [
-        n
-        for n in witnesses
-        if designs[n] >= _DESIGN and _only_here(own, others[n]) <= _MOST_ONLY_HERE * differing[n].sum()
-    ]
-    for one in better:
-        for third in witnesses:
-            both = differing[one] & differing[third]
-            if third != one and both.sum() >= fewest:
-                alike = correlation_of_cells(others[one], others[third], cells[both], own)
-                if (alike < _ANOTHER).sum() >= fewest:
-                    return True
+    here = own.parts(cells, own)
+    witnesses, better = [], []
+    for other in others:
+        design = _shared_design(own, other)
+        if design >= _DESIGN_OF_WITNESS:
+            there = other.parts(cells, own)
+            differing = here.correlation(there) < _ANOTHER
+            if differing.sum() >= fewest:
+                witnesses.append((there, differing))
+                if design >= _DESIGN and _only_here(own, other) <= _MOST_ONLY_HERE * differing.sum():
+                    better.append((there, differing))
+    for one, differs in better:
+        for third, differs_too in witnesses:
+            both = differs & differs_too
+            if third is not one and both.sum() >= fewest and (one.correlation(third, both) < _ANOTHER).sum() >= fewest:
+                return True
     return False
 
 
