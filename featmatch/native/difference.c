@@ -28,32 +28,42 @@ static int64_t mirrored(int64_t place, int64_t size) {
     return place;
 }
 
-/* By 1 4 6 4 1; that every number is below 2^16 holds for any bytes. */
-static void blur_across(const uint8_t *row, int64_t width, uint16_t *sums) {
-    for (int64_t x = 2; x < width - 2; x++)
-        sums[x] = (uint16_t)(row[x - 2] + row[x + 2] + 4 * (row[x - 1] + row[x + 1]) + 6 * row[x]);
-    for (int64_t k = 0; k < 4; k++) {
-        int64_t x = k < 2 ? k : width - 4 + k; /* the two px at either end */
+/* A Gaussian of sigma 1, in 256ths: the middle, and what lies beside it. */
+enum { TAP_0 = 102, TAP_1 = 62, TAP_2 = 14, TAP_3 = 1, FAR = 3, RING = 2 * FAR + 1 };
+
+/* In sixteenths of a grey level. */
+static void blur_across(const uint8_t *row, int64_t width, uint16_t *blurred) {
+    for (int64_t x = FAR; x < width - FAR; x++) {
+        const uint8_t *px = row + x;
+        uint16_t near = (uint16_t)(TAP_0 * px[0] + TAP_1 * (px[-1] + px[1]));
+        uint16_t far = (uint16_t)(TAP_2 * (px[-2] + px[2]) + TAP_3 * (px[-3] + px[3]));
+        blurred[x] = (uint16_t)((uint16_t)(near + far + 8) / 16);
+    }
+    static const int taps[FAR + 1] = {TAP_0, TAP_1, TAP_2, TAP_3};
+    for (int64_t k = 0; k < 2 * FAR; k++) {
+        int64_t x = k < FAR ? k : width - 2 * FAR + k; /* the px at either end */
         if (x < 0 || x >= width) continue;
-        int far = row[mirrored(x - 2, width)] + row[mirrored(x + 2, width)];
-        int near = row[mirrored(x - 1, width)] + row[mirrored(x + 1, width)];
-        sums[x] = (uint16_t)(far + 4 * near + 6 * row[x]);
+        int sum = taps[0] * row[x];
+        for (int64_t beside = 1; beside <= FAR; beside++)
+            sum += taps[beside] * (row[mirrored(x - beside, width)] + row[mirrored(x + beside, width)]);
+        blurred[x] = (uint16_t)((sum + 8) / 16);
     }
 }
 
-/* A blur by 1 4 6 4 1 along rows and columns (sigma 1), borders mirrored. rows: five times as many numbers as a row. */
+/* A blur of sigma 1 along rows and columns, borders mirrored. rows: seven times as many numbers as a row. */
 EXPORTED int64_t featmatch_soften(const uint8_t *picture, int64_t height, int64_t width, uint16_t *rows, int16_t *soft) {
     if (refused(height, width)) return REFUSED;
-    for (int64_t below = 0; below < height + 2; below++) {
-        if (below < height) blur_across(picture + below * width, width, rows + below % 5 * width);
-        int64_t y = below - 2;
+    for (int64_t last = 0; last < height + FAR; last++) {
+        if (last < height) blur_across(picture + last * width, width, rows + last % RING * width);
+        int64_t y = last - FAR;
         if (y < 0) continue;
-        const uint16_t *near[5];
-        for (int k = 0; k < 5; k++) near[k] = rows + mirrored(y + k - 2, height) % 5 * width;
+        const uint16_t *at[RING];
+        for (int k = 0; k < RING; k++) at[k] = rows + mirrored(y + k - FAR, height) % RING * width;
         int16_t *result = soft + y * width;
         for (int64_t x = 0; x < width; x++) {
-            uint16_t sum = (uint16_t)(near[0][x] + near[4][x] + 4 * (near[1][x] + near[3][x]) + 6 * near[2][x]);
-            result[x] = (int16_t)((uint16_t)(sum + STEPS * 2) / (STEPS * 4)) - MOST;
+            int32_t near = TAP_0 * at[3][x] + TAP_1 * (at[2][x] + at[4][x]);
+            int32_t far = TAP_2 * (at[1][x] + at[5][x]) + TAP_3 * (at[0][x] + at[6][x]);
+            result[x] = (int16_t)(((near + far + 256) >> 9) - MOST);
         }
     }
     return 0;

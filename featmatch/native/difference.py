@@ -18,7 +18,7 @@ CELL_PX = 24  # side of a cell, and from one node of a field to the next
 
 
 def softened(picture: NDArray[np.uint8]) -> Soft:
-    """Blur by a binomial kernel of sigma 1; borders are mirrored.
+    """Blur by a Gaussian of sigma 1; borders are mirrored.
 
     Args:
         picture: (H, W) uint8, grey.
@@ -28,10 +28,10 @@ def softened(picture: NDArray[np.uint8]) -> Soft:
         UsageError: the array is not such.
 
     >>> softened(np.uint8([[0, 0, 0, 128, 128, 128]])).tolist()
-    [[-1024, -960, -704, -320, -64, 0]]
+    [[-1016, -964, -716, -308, -60, -8]]
     """
     picture = np.ascontiguousarray(picture)
-    rows, soft = np.empty((5, picture.shape[-1]), np.uint16), np.empty(picture.shape, np.int16)
+    rows, soft = np.empty((7, picture.shape[-1]), np.uint16), np.empty(picture.shape, np.int16)
     status = library().featmatch_soften(
         address(picture, np.uint8, 2), *picture.shape, address(rows, np.uint16, 2, written=True),
         address(soft, np.int16, 2, written=True),
