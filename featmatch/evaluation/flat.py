@@ -106,7 +106,9 @@ def sign(photo: Picture, design: Random, own: Random) -> Picture:
     draw = ImageDraw.Draw(image)
     if design.random() < 0.6:
         draw.rounded_rectangle((20, 20, 620, 380), 30, outline=ink, width=10)
-    words = phrase(own, 3).upper()[:7] + str(own.choice(["", "", "!", "?"]))
+    # Any letters, in turn of two kinds: of the words of a phrase there are so few that two signs would have the same.
+    pairs = ("BCDFGHJKLMNPRSTVWZ"[own.integers(18)] + "AEIOUY"[own.integers(6)] for _ in range(own.integers(2, 4)))
+    words = "".join(pairs) + str(own.choice(["", "L", "N", "!", "?"]))
     write_centred(draw, (90, 100, 550, 300), words, ink)
     return np.array(image)
 

@@ -69,6 +69,8 @@ def test_signs_can_be_read_and_have_one_word_each(photo: Picture) -> None:
         assert not (a != b).any(axis=2)[:90].any()
         seen.add(tuple(ground.tolist()))
     assert len(seen) > 4
+    signs = {flat.sign(photo, random(1), random(own)).tobytes() for own in range(300)}
+    assert len(signs) >= 298
 
 
 def test_flags_have_three_colours_and_an_emblem(photo: Picture) -> None:

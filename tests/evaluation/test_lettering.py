@@ -48,6 +48,16 @@ def test_handwriting_stays_in_its_box_and_is_each_time_another() -> None:
     assert (blue[:, 2].astype(int) > blue[:, 0]).all()
 
 
+def test_a_short_word_by_hand_is_not_drawn_out_and_a_long_one_is_pressed_together() -> None:
+    ends = []
+    for letters in (1, 20):
+        image = Image.new("RGB", (300, 80), (255, 255, 255))
+        write_by_hand(image, (40, 20, 260, 60), random(), (0, 0, 120), letters)
+        ends.append(np.flatnonzero(inked(image).any(axis=0))[-1])
+    assert ends[0] < 120
+    assert 250 < ends[1] < 260
+
+
 def test_words_fill_their_box_and_no_more() -> None:
     for words in ("A", "MIDDLING", "very many words that are all to be in one line"):
         image = Image.new("RGB", (400, 120), (255, 255, 255))
