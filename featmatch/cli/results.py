@@ -30,18 +30,19 @@ def print_matches_json(query: str, matches: Matches) -> None:
     print_object({"query": query, **matches.to_dict()})
 
 
-def print_matches_table(query: str, matches: Matches) -> None:
-    """Print a heading for a query, and a line for each match."""
+def print_matches_table(query: str, matches: Matches, *, related: bool = False) -> None:
+    """Print a heading for a query, and a line for each match; with ``related`` for what is no copy as well."""
     title = _titled(query, matches.damaged)
     if matches.status != "ok":
         say(f"{title}: {matches.status}")
         return
-    if not matches:
+    shown = [*matches, *(one for one in matches.related if related and one not in matches)]
+    if not shown:
         say(f"{title}: nothing found")
         return
     say(f"{title}:")
     say(f"  {'probability':>11}  {'inliers':>7}  {'of query':>8}  {'of image':>8}  name  (relation)")
-    for match in matches:
+    for match in shown:
         verdict = f"; {match.verdict}" if match.verdict else ""
         say(
             f"  {match.probability:>11.4f}  {match.inliers:>7}  {match.query_overlap:>8.0%}  "
@@ -60,8 +61,8 @@ class MatchesCsv:
         of_query = {"query": query, "status": matches.status, "query_damaged": matches.damaged}
         for match in matches:
             row = match.to_dict()
-            del row["width"], row["height"]
-            self._printer.print_row({**of_query, **row.pop("relation"), **row})
+            row = {**of_query, **row.pop("relation"), **row}
+            self._printer.print_row({column: row[column] for column in _QUERY_COLUMNS})
         if not matches:
             self._printer.print_row(of_query)
 

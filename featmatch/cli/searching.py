@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,7 @@ _DECODERS = "featmatch.images.preload"  # loaded in the process that will decode
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header, one row per match.")
 @click.option("--all", "unproven", is_flag=True, help="Show unproven candidates too.")
+@click.option("--related", is_flag=True, help="Show images of the same template too, which are no copies.")
 @match_option
 @click.option(
     "--draw", type=click.Path(path_type=Path), metavar="DIR", help="Write a picture of each match into this folder."
@@ -66,8 +68,8 @@ _DECODERS = "featmatch.images.preload"  # loaded in the process that will decode
 @max_pixels_option
 @root_option
 def query(
-    index: Path, images: Sequence[str], limit: int, as_json: bool, as_csv: bool, unproven: bool, match: str | None,
-    draw: Path | None, jobs: int, timeout: float, max_pixels: int, root: str | None,
+    index: Path, images: Sequence[str], limit: int, as_json: bool, as_csv: bool, unproven: bool, related: bool,
+    match: str | None, draw: Path | None, jobs: int, timeout: float, max_pixels: int, root: str | None,
 ) -> int:  # fmt: skip
     """Find what each IMAGE is a copy of, in whole or in part.
 
@@ -81,7 +83,7 @@ def query(
     prepare(_DECODERS)
     opened = featmatch.Index.open(index, root=root)
     show: Callable[[str, Matches], None] = (
-        print_matches_json if as_json else MatchesCsv() if as_csv else print_matches_table
+        print_matches_json if as_json else MatchesCsv() if as_csv else partial(print_matches_table, related=related)
     )
     answers = opened.query_many(
         images, jobs=jobs, limit=limit, unproven=unproven, match=match, timeout=timeout, max_pixels=max_pixels

@@ -40,12 +40,42 @@ class PixelAgreement(NamedTuple):
     detail: float
 
 
-class _Frame(NamedTuple):
-    """The query's shared region and the whole reference, both reduced to the scale at which they are compared."""
+class Reduced(NamedTuple):
+    """The query's shared region and the whole reference, both reduced to the scale at which they are compared.
+
+    Attributes:
+        query: (h, w) uint8, grey.
+        reference: (H, W) uint8, grey.
+        reference_from_frame: (3, 3), px of ``query`` to px of ``reference``.
+        query_from_frame: (3, 3), px of ``query`` to px of the picture that it was reduced from.
+    """
+
+    query: NDArray[np.uint8]
+    reference: NDArray[np.uint8]
+    reference_from_frame: Matrix
+    query_from_frame: Matrix
+
+
+class Frame(NamedTuple):
+    """The same, blurred a little.
+
+    Attributes:
+        query: (h, w) float32, grey.
+        reference: (H, W) float32, grey.
+        reference_from_frame: (3, 3), px of ``query`` to px of ``reference``.
+        query_from_frame: (3, 3), px of ``query`` to px of the picture that it was reduced from.
+    """
 
     query: NDArray[np.float32]
     reference: NDArray[np.float32]
     reference_from_frame: Matrix
+    query_from_frame: Matrix
+
+    def seen(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The reference warped into the frame, and a mask: 1 where it covers the frame, else 0."""
+        picture, mask = laid_over(self.reference, self.reference_from_frame, self.query.shape[::-1])
+        covered = cv2.erode(mask, np.ones((3, 3)), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+        return picture, np.asarray(covered, np.float32)
 
 
 class _Laid(NamedTuple):
@@ -73,7 +103,7 @@ def pixel_agreement(
     Returns:
         The agreement, or None where the shared region is too small or too plain to tell.
     """
-    frame = _common_frame(query, reference, reference_from_query)
+    frame = common_frame(query, reference, reference_from_query, _SIDE_PX)
     if frame is None:
         return None
     if negative:
@@ -84,17 +114,38 @@ def pixel_agreement(
     return max(found, key=lambda one: one or (-1.0,))
 
 
-def _common_frame(
-    query: NDArray[np.uint8], reference: NDArray[np.uint8], reference_from_query: Matrix
-) -> _Frame | None:
-    """Both pictures at the scale at which they are compared: at most ``_SIDE_PX``, and no finer than either."""
+def common_frame(
+    query: NDArray[np.uint8], reference: NDArray[np.uint8], reference_from_query: Matrix, side_px: float
+) -> Frame | None:
+    """Both pictures as ``reduced`` makes them, and blurred a little; None where the region is too small."""
+    found = reduced(query, reference, reference_from_query, side_px)
+    if found is None:
+        return None
+    picture, other = (_smooth(one.astype(np.float32), 1.0) for one in (found.query, found.reference))
+    return Frame(picture, other, found.reference_from_frame, found.query_from_frame)
+
+
+def reduced(
+    query: NDArray[np.uint8], reference: NDArray[np.uint8], reference_from_query: Matrix, side_px: float
+) -> Reduced | None:
+    """Both pictures at one scale: the shared region's area at most ``side_px`` squared, and no finer than either.
+
+    Args:
+        query: (h, w) uint8, grey.
+        reference: (h, w) uint8, grey.
+        reference_from_query: (3, 3) float64, px to px.
+        side_px: root of the largest area.
+
+    Returns:
+        Both, or None where the region is too small to compare anything.
+    """
     query_size, reference_size = query.shape[::-1], reference.shape[::-1]
     region = shared_region(reference_from_query, query_size, reference_size)
     area = polygon_area(region)
     if area < _SMALLEST_PX**2:
         return None
     growth = math.sqrt(polygon_area(project(reference_from_query, region)) / area)
-    factor = min(1.0, _SIDE_PX / math.sqrt(area), growth)
+    factor = min(1.0, side_px / math.sqrt(area), growth)
     small_query, query_from_small = _reduced(query, factor)
     small_reference, reference_from_small = _reduced(reference, factor / growth)
     corners = project(inverse(query_from_small), region)
@@ -104,10 +155,11 @@ def _common_frame(
     if min(cut.shape) < _SMALLEST_PX:
         return None
     small_from_frame = np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]])
-    return _Frame(
-        _smooth(cut.astype(np.float32), 1.0),
-        _smooth(small_reference.astype(np.float32), 1.0),
+    return Reduced(
+        cut,
+        small_reference,
         product(inverse(reference_from_small), reference_from_query, query_from_small, small_from_frame),
+        product(query_from_small, small_from_frame),
     )
 
 
@@ -121,18 +173,11 @@ def _reduced(picture: NDArray[np.uint8], factor: float) -> tuple[NDArray[np.uint
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8), back
 
 
-def _laid(frame: _Frame) -> _Laid:
+def _laid(frame: Frame) -> _Laid:
     """Both pictures as the frame lies, with their mean and contrast made equal."""
-    picture, mask = _seen(frame)
+    picture, mask = frame.seen()
     query, reference = _normalised((frame.query, picture), mask)
     return _Laid(query, reference, mask)
-
-
-def _seen(frame: _Frame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The reference warped into the query's frame, and a mask: 1 where it covers the frame, else 0."""
-    picture, mask = laid_over(frame.reference, frame.reference_from_frame, frame.query.shape[::-1])
-    covered = cv2.erode(mask, np.ones((3, 3)), borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    return picture, np.asarray(covered, np.float32)
 
 
 def _correlation(laid: _Laid) -> PixelAgreement | None:
@@ -162,7 +207,7 @@ def _normalised(pictures: Iterable[NDArray[np.float32]], mask: NDArray[np.float3
     return found
 
 
-def _aligned(frame: _Frame, laid: _Laid) -> _Frame | None:
+def _aligned(frame: Frame, laid: _Laid) -> Frame | None:
     """Move the reference by a small affine map to where it correlates best; None where there is no such map."""
     query, reference, mask = (smooth(one, _A_LITTLE) for one in laid)
     move = best_move(query, reference, (mask > _WHOLE).astype(np.float32))

@@ -1,4 +1,4 @@
-"""Draw a proof: query and reference side by side, the shared region outlined, inliers joined by lines."""
+"""Draw a proof: query and reference side by side, what they share and where they differ outlined, inliers joined."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from featmatch.proof.proof import Proof
 _HEIGHT_PX = 720  # of each picture, less where it would be wider than twice that
 _GAP_PX = 16
 _REGION = (255, 140, 0)
+_DIFFERS = (230, 30, 160)
 _KEPT = (60, 200, 90)
 _DROPPED = (255, 80, 80)
 _LINES = 60  # more would hide the pictures
@@ -58,6 +59,11 @@ def draw_proof(
         _join(canvas, proof.query_points, proof.reference_points, scales, offset, _KEPT)
         _line(canvas, _scaled(proof.query_region, left_scale, 0), _REGION, closed=True, thickness=3)
         _line(canvas, _scaled(proof.reference_region, right_scale, offset), _REGION, closed=True, thickness=3)
+        if proof.differences:
+            for region in proof.differences.query:
+                _line(canvas, _scaled(region, left_scale, 0), _DIFFERS, closed=True, thickness=2)
+            for region in proof.differences.reference:
+                _line(canvas, _scaled(region, right_scale, offset), _DIFFERS, closed=True, thickness=2)
     return canvas
 
 

@@ -87,7 +87,7 @@ class Verification:
 
 _OF_PROOF = (
     "probability", "score", "inliers", "agreement", "relation", "homography",
-    "query_region", "reference_region", "query_overlap", "reference_overlap",
+    "query_region", "reference_region", "query_overlap", "reference_overlap", "differences", "differing_share",
 )  # fmt: skip
 
 
@@ -103,8 +103,8 @@ def verify(
 ) -> Verification:
     """Find out whether two images show the same picture, in whole or in part.
 
-    Works on the full descriptors of both: no index and no vocabulary. The pair is tried as it is, then with ``a``
-    mirrored, as a negative, and both, until one is proven.
+    Works on the full descriptors of both: no index and no vocabulary. The pair is tried as it is, then with one of them
+    mirrored, as a negative, and both, until one is proven. The answer is the same whichever of the two comes first.
 
     Args:
         a: the query: a path, bytes, an array (H, W), (H, W, 3) or (H, W, 4) uint8, or a PIL image.
@@ -138,8 +138,8 @@ def verify(
         for one in (a, b)
     )
     pair = _Pair(grey, other, extract_grey(grey, taking), extract_grey(other, taking), taking)
-    found = _compare(pair, matching or MatchingOptions(), geometry or GeometryOptions())
-    return Verification(*found, (a, b), (grey.damaged, other.damaged), decoding)
+    verified, reason, proof = _compare(pair, matching or MatchingOptions(), geometry or GeometryOptions())
+    return Verification(verified, reason, proof, (a, b), (grey.damaged, other.damaged), decoding)
 
 
 class _Pair(NamedTuple):
@@ -151,25 +151,39 @@ class _Pair(NamedTuple):
     reference: Features
     taking: FeatureOptions
 
+    @property
+    def is_turned(self) -> bool:
+        """Whether the second picture is the one to look up: the one with fewer features, which tell the more of it."""
+        ours, theirs = len(self.query), len(self.reference)
+        return theirs < ours or (theirs == ours and self.other.pixels.tobytes() < self.grey.pixels.tobytes())
+
+    def turned_round(self) -> _Pair:
+        """The same pair the other way round."""
+        return _Pair(self.other, self.grey, self.reference, self.query, self.taking)
+
 
 def _compare(pair: _Pair, matching: MatchingOptions, geometry: GeometryOptions) -> tuple[bool, str, Proof | None]:
-    """The answer, the reason, and the best evidence."""
+    """The answer, the reason, and the best evidence: the same answer, whichever of the two is given first."""
     for side, found in (("first", pair.query), ("second", pair.reference)):
         if len(found) < FEWEST_FEATURES:
             proof = _proven_as_whole(pair)
             if proof is None:
                 return False, f"too little detail in the {side} image", None
             return True, f"{proof.relation}", proof
-    best = _best_of_variants(pair, matching, geometry)
+    best = _best_of_variants(pair.turned_round() if pair.is_turned else pair, matching, geometry)
+    if best is not None and pair.is_turned:
+        best = best.turned_round((pair.reference.width, pair.reference.height))
     if not (best and best.proven) and min(len(pair.query), len(pair.reference)) < FEW_FEATURES:
         proof = _proven_as_whole(pair)
         if proof is not None:
             return True, f"{proof.relation}", proof
     if best is None:
         return False, "no geometry agrees", None
-    if not best.proven:
-        return False, f"{best.inliers} features agree: too few, or too unevenly, to be sure", best
-    return True, f"{best.relation}: {best.inliers} features agree", best
+    if best.proven:
+        return True, f"{best.relation}: {best.inliers} features agree", best
+    what_differs = f"{best.relation}: another content in it"
+    too_little = f"{best.inliers} features agree: too few, or too unevenly, to be sure"
+    return False, what_differs if best.related else too_little, best
 
 
 def _best_of_variants(pair: _Pair, matching: MatchingOptions, geometry: GeometryOptions) -> Proof | None:

@@ -10,8 +10,10 @@ from typing import Any, ClassVar, NamedTuple
 
 from featmatch.system.shipped import shipped_file
 
-# Pixels that agree this well over all that two pictures share are a copy, whoever else has a part of it.
-COPY_AGREEMENT = 0.8
+# Log-odds that an image is what the query is a copy of, and not a sister, if another explains what it contradicts.
+SISTER = -4.0
+
+_MOST_DOUBLINGS = 8.0  # of the number of cells that agree; more say no more
 
 # Log-odds that whole pictures lose where their pixels show nothing but the outline of a flat shape; set by hand.
 _OUTLINE = 4.0
@@ -29,6 +31,11 @@ class FeatureEvidence:
         detector: whose features these are; each detector has weights of its own.
         agreement: correlation of the pixels, one picture laid over the other, 0 to 1; None where it was not looked at.
         detail: what the agreement has to go by, 0 to 1: see ``featmatch.proof.agreement.PixelAgreement``.
+        contradiction: share of the cells that show something else, see ``featmatch.proof.difference``; None where
+            they were not looked at.
+        enclosed: the same among the cells that lie within what agrees.
+        agreeing: number of the cells that show the same.
+        is_sister: whether another image explains what this one contradicts, and all else as well.
     """
 
     geometry: float
@@ -38,11 +45,29 @@ class FeatureEvidence:
     detector: str
     agreement: float | None = None
     detail: float = 1.0
+    contradiction: float | None = None
+    enclosed: float = 0.0
+    agreeing: int = 0
+    is_sister: bool = False
 
     @property
     def counted(self) -> float:
-        """The geometry that counts."""
-        return self.geometry if (self.agreement or 0.0) >= COPY_AGREEMENT else self.distinct
+        """The geometry that counts: where the pictures differ was looked at, or else others may have the same part."""
+        return self.distinct if self.contradiction is None else self.geometry
+
+    @property
+    def covering(self) -> float:
+        """How many cells agree, 0 to 1: twice as many add as much each time; less where some contradict."""
+        return min(math.log2(1 + self.agreeing) / _MOST_DOUBLINGS, 1.0) * (1 - (self.contradiction or 0.0))
+
+    @property
+    def own(self) -> float:
+        """Log-odds that both show the same content, and not only one design with another content in it."""
+        if self.is_sister:
+            return SISTER
+        weights = feature_weights(self.detector, with_pixels=True)
+        # Where it was not looked at, nothing contradicts: such a pair is never surer than one of which that was seen.
+        return weights.content - weights.contradiction * (self.contradiction or 0.0) - weights.enclosed * self.enclosed
 
     @property
     def clear_agreement(self) -> float:
@@ -52,20 +77,33 @@ class FeatureEvidence:
     def score(self) -> float:
         """Log-odds that one picture is a copy of the other: the higher, the surer.
 
-        There are two ways to be wrong: what agrees does so by chance, or it is only a part, as a logo or a frame. The
-        probability of a copy is the product of those of neither; ``tools/calibrate.py`` fits both at once.
+        There are three ways to be wrong: what agrees does so by chance, or it is only a part, as a logo or a frame, or
+        a design that has another content. The probability of a copy is the product of those of none of them;
+        ``tools/calibrate.py`` fits all at once.
 
         >>> many = FeatureEvidence(geometry=60, distinct=60, clarity=1, evenness=0.9, detector="sift")
         >>> few = FeatureEvidence(geometry=2, distinct=2, clarity=1, evenness=0.9, detector="sift")
         >>> probability_of(many.score()) > 0.9, probability_of(few.score()) < 0.1
         (True, True)
         """
+        return _all_of(*self._no_chance_and_whole(), self.own)
+
+    @property
+    def design_score(self) -> float:
+        """Log-odds that they share what they share at all, a design with another content included."""
+        return _all_of(*self._no_chance_and_whole())
+
+    def _no_chance_and_whole(self) -> tuple[float, float]:
         weights = feature_weights(self.detector, with_pixels=self.agreement is not None)
-        no_chance = weights.geometry * self.counted + weights.agreement * self.clear_agreement + weights.chance
-        whole = weights.evenness * self.evenness + weights.sameness * self.clear_agreement**2 + weights.part
-        # (1 + e^-a)(1 + e^-b) - 1, the odds against, written so that nothing is lost when both are sure.
-        return -math.log(
-            math.exp(_bounded(-no_chance)) + math.exp(_bounded(-whole)) + math.exp(_bounded(-no_chance - whole))
+        return (
+            weights.geometry * self.counted
+            + weights.agreement * self.clear_agreement
+            + weights.seen * self.covering
+            + weights.chance,
+            weights.evenness * self.evenness
+            + weights.sameness * self.clear_agreement**2
+            + weights.covering * self.covering
+            + weights.part,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -92,6 +130,10 @@ class _WithoutFeatures:
 
     geometry: ClassVar[float] = 0.0
     distinct: ClassVar[float] = 0.0
+    contradiction: ClassVar[None] = None
+    enclosed: ClassVar[float] = 0.0
+    agreeing: ClassVar[int] = 0
+    is_sister: ClassVar[bool] = False
     clarity: ClassVar[float] = 0.0
     evenness: ClassVar[float] = 0.0
 
@@ -160,11 +202,15 @@ def _json_object(evidence: Evidence, whole: Likeness | None) -> dict[str, Any]:
         "agreement": evidence.agreement,
         "whole": whole,
         "detail": evidence.detail,
+        "contradiction": evidence.contradiction,
+        "enclosed": evidence.enclosed,
+        "agreeing": evidence.agreeing,
+        "is_sister": evidence.is_sister,
     }
 
 
 class FeatureWeights(NamedTuple):
-    """Weights of two sums of log-odds: that a match is no chance, and that it is no mere part (a logo, a frame).
+    """Weights of three sums of log-odds: that a match is no chance, no mere part (a logo, a frame), no mere design.
 
     Attributes:
         geometry: weight of ``counted`` in the log-odds against chance.
@@ -173,6 +219,11 @@ class FeatureWeights(NamedTuple):
         evenness: weight of ``evenness`` in the log-odds against a mere part.
         sameness: weight of ``clear_agreement`` squared in the same: only pixels that agree all over make it large.
         part: constant of the same.
+        seen: weight of ``covering`` in the log-odds against chance.
+        covering: weight of the same in those against a mere part.
+        contradiction: by how much ``contradiction`` lowers the log-odds that both show the same content.
+        enclosed: by how much ``enclosed`` lowers them.
+        content: constant of the same.
     """
 
     geometry: float
@@ -181,6 +232,11 @@ class FeatureWeights(NamedTuple):
     evenness: float
     sameness: float
     part: float
+    seen: float = 0.0
+    covering: float = 0.0
+    contradiction: float = 0.0
+    enclosed: float = 0.0
+    content: float = math.inf
 
 
 class WholeWeights(NamedTuple):
@@ -210,8 +266,22 @@ def probability_of(score: float) -> float:
     return 1 / (1 + math.exp(_bounded(-score)))
 
 
+def _all_of(*log_odds: float) -> float:
+    """Log-odds that all hold that have these log-odds each, if they do not depend on one another.
+
+    >>> round(_all_of(0.0, math.inf), 3), round(_all_of(0.0, 0.0), 3)
+    (0.0, -1.099)
+    """
+    # The odds against, (1 + e^-a)(1 + e^-b)... - 1, added up so that nothing is lost when all are sure.
+    against = 0.0
+    for one in log_odds:
+        odds = math.exp(_bounded(-one))
+        against += odds + against * odds
+    return -math.log(against)
+
+
 def _bounded(exponent: float) -> float:
-    return max(min(exponent, 300.0), -300.0)
+    return max(min(exponent, 235.0), -300.0)
 
 
 @cache

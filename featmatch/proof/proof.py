@@ -20,11 +20,18 @@ from featmatch.geometry.matches import TentativeMatches
 from featmatch.geometry.regions import evenness
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.agreement import pixel_agreement
-from featmatch.proof.probability import Evidence, FeatureEvidence, ToldEvidence, probability_of
-from featmatch.proof.relation import Relation, relation_at, shared_part
+from featmatch.proof.difference import Difference, Differences, difference
+from featmatch.proof.probability import Evidence, FeatureEvidence, ToldEvidence, WholeEvidence, probability_of
+from featmatch.proof.relation import Kind, Relation, relation_at, shared_part
 
 # Pictures with fewer features than these cannot be proven by them.
 FEWEST_FEATURES = 8
+
+# Fewer cells than these, agreeing or contradicting, say nothing of the content.
+_FEWEST_CELLS = 8
+
+# What a relation is when the two pictures change places.
+_TURNED_ROUND: dict[Kind, Kind] = {"crop": "contains", "contains": "crop"}
 
 # A claim is made from this probability on.
 PROVEN = 0.8
@@ -46,6 +53,8 @@ class Proof:
         reference_size: width and height of the reference, px.
         query_points: (N, 2) float64, the inliers in the query, px.
         reference_points: (N, 2) float64, the same inliers in the reference, px.
+        differences: where the pictures differ; None: that was not looked at.
+        difference: what it was told by, while images of one query are compared; None else.
     """
 
     evidence: Evidence
@@ -59,6 +68,8 @@ class Proof:
     reference_size: tuple[int, int]
     query_points: NDArray[np.float64] = field(repr=False)
     reference_points: NDArray[np.float64] = field(repr=False)
+    differences: Differences | None = field(default=None, repr=False)
+    difference: Difference | None = field(default=None, repr=False)
 
     @cached_property
     def score(self) -> float:
@@ -76,6 +87,23 @@ class Proof:
         """Whether the evidence carries the claim."""
         return self.probability >= PROVEN
 
+    @property
+    def could_be_proven(self) -> bool:
+        """Whether the evidence would carry the claim if all pixels agreed."""
+        best = dataclasses.replace(self.evidence, agreement=1.0, detail=1.0)
+        if isinstance(best, FeatureEvidence):
+            best = dataclasses.replace(best, contradiction=0.0, enclosed=0.0, agreeing=256)
+        enough = isinstance(best, WholeEvidence) or best.geometry > 0
+        return enough and probability_of(best.score()) >= PROVEN
+
+    @property
+    def related(self) -> bool:
+        """Whether the evidence carries that both show one design, though another content: no claim of a copy."""
+        evidence = self.evidence
+        if not isinstance(evidence, FeatureEvidence) or self.relation.kind != "same template":
+            return False
+        return probability_of(evidence.design_score) >= PROVEN and not self.proven
+
     def with_pixels(self, query: GreyImage, reference: GreyImage) -> Proof:
         """The same proof with the evidence of pixels; as it is, where the pictures share too little to compare.
 
@@ -83,16 +111,61 @@ class Proof:
             query: the picture that the homography starts from, at any size.
             reference: the picture that it leads to, at any size.
         """
-        found = pixel_agreement(
-            query.pixels,
-            reference.pixels,
-            product(inverse(reference.original_from_working), self.homography, query.original_from_working),
-            negative=self.relation.negative,
-        )
+        pair = query.pixels, reference.pixels
+        way = product(inverse(reference.original_from_working), self.homography, query.original_from_working)
+        found = pixel_agreement(*pair, way, negative=self.relation.negative)
         if found is None:
             return self
         evidence = dataclasses.replace(self.evidence, agreement=found.correlation, detail=found.detail)
-        return dataclasses.replace(self, evidence=evidence)
+        if not isinstance(evidence, FeatureEvidence):
+            return dataclasses.replace(self, evidence=evidence)
+        seen = difference(*pair, way, negative=self.relation.negative)
+        if seen is not None and seen.agreeing + seen.contradicting < _FEWEST_CELLS:
+            seen = None
+        differences = None
+        if seen is not None:
+            evidence = dataclasses.replace(
+                evidence, contradiction=seen.share, enclosed=seen.enclosed_share, agreeing=seen.agreeing
+            )
+            seen = seen._replace(query_from_cells=product(query.original_from_working, seen.query_from_cells))
+            differences = seen.differences(self.homography)
+        return dataclasses.replace(self, evidence=evidence, differences=differences, difference=seen).with_kind()
+
+    def as_sister(self) -> Proof:
+        """The same proof, of an image whose content another explains better."""
+        assert isinstance(self.evidence, FeatureEvidence)
+        return dataclasses.replace(self, evidence=dataclasses.replace(self.evidence, is_sister=True)).with_kind()
+
+    def with_kind(self) -> Proof:
+        """The same proof, with the relation "same template" where the content is another's."""
+        evidence = self.evidence
+        if not isinstance(evidence, FeatureEvidence) or evidence.own >= 0:
+            return self
+        return dataclasses.replace(self, relation=dataclasses.replace(self.relation, kind="same template"))
+
+    def turned_round(self, query_size: tuple[int, int]) -> Proof:
+        """The same proof, with the two pictures in one another's place.
+
+        Args:
+            query_size: width and height of what was the query, px.
+        """
+        back, width = inverse(self.homography), self.reference_size[0]
+        back = back / back[2, 2]
+        turned, points = back, self.reference_points if len(self.reference_points) else self.reference_region
+        point = points.mean(axis=0)
+        if self.relation.mirrored:
+            turned, point = product(back, mirror_matrix(width)), np.array([width - 1 - point[0], point[1]])
+        kind = _TURNED_ROUND.get(self.relation.kind, self.relation.kind)
+        relation = relation_at(kind, turned, point, mirrored=self.relation.mirrored, negative=self.relation.negative)
+        differences = self.differences
+        if differences is not None:
+            differences = Differences(differences.share, differences.reference, differences.query)
+        return dataclasses.replace(
+            self, relation=relation, homography=back, differences=differences, difference=None,
+            query_region=self.reference_region, reference_region=self.query_region,
+            query_overlap=self.reference_overlap, reference_overlap=self.query_overlap,
+            query_points=self.reference_points, reference_points=self.query_points, reference_size=query_size,
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """What the JSON output says of any proof."""
@@ -107,6 +180,7 @@ class Proof:
             "reference_region": np.round(self.reference_region, 2).tolist(),
             "query_overlap": round(self.query_overlap, 4),
             "reference_overlap": round(self.reference_overlap, 4),
+            **(self.differences.to_dict() if self.differences else {"differences": None, "differing_share": None}),
         }
 
     @classmethod
@@ -136,6 +210,7 @@ class Proof:
             reference_size=(int(told["width"]), int(told["height"])),
             query_points=nowhere,
             reference_points=nowhere,
+            differences=Differences.from_dict(told),
         )
 
 

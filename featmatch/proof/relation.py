@@ -14,7 +14,7 @@ from featmatch.geometry.exact import exp2, product
 from featmatch.geometry.maps import Matrix, mirror_matrix, project, turn_at
 from featmatch.geometry.regions import polygon_area, shared_region
 
-Kind = Literal["copy", "crop", "contains", "overlap", "whole picture"]
+Kind = Literal["copy", "crop", "contains", "overlap", "whole picture", "same template"]
 
 _WHOLE = 0.9  # a picture counts as wholly covered from this share of its area on
 
@@ -25,8 +25,9 @@ class Relation:
 
     Attributes:
         kind: "copy" (each covers the other), "crop" (the query is a part of the reference), "contains" (the reference
-            is a part of the query), "overlap" (they share a part), or "whole picture" (they look the same as a whole;
-            they have too few features to say more).
+            is a part of the query), "overlap" (they share a part), "whole picture" (they look the same as a whole;
+            they have too few features to say more), or "same template" (they share a form, a card, a frame, and show
+            another content in it: no copies).
         rotation_deg: by which the reference was turned, counter-clockwise as seen, in (-180, 180].
         scale: px of the query for each px of the reference.
         mirrored: whether it was mirrored left to right (after the turn).

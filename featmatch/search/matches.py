@@ -62,6 +62,11 @@ class Match:
         return self.verdict == "accepted" or (self.verdict is None and self.proof.proven)
 
     @property
+    def related(self) -> bool:
+        """Whether the pair shares a design, and is no copy: a form, a card, a frame with another content in it."""
+        return self.verdict is None and self.proof.related
+
+    @property
     def probability(self) -> float:
         """That one is a copy of the other, in whole or in part; 0 to 1."""
         return self.proof.probability
@@ -165,6 +170,7 @@ class Matches(list[Match]):
 
     Attributes:
         status: "ok", or "too_little_detail" where neither features nor the whole picture can prove anything.
+        related: images that share a design with the query, or show the same thing, and are no copies; best first.
         message: why the query could not be read, in words; empty where it could.
         damaged: the query's file is cut short; it was read as far as it goes.
         times: milliseconds of "features" (decoding included), "words", "votes", "verification" and "pixels"; empty
@@ -181,10 +187,12 @@ class Matches(list[Match]):
         not_at_hand: Iterable[str] = (),
         damaged: bool = False,
         message: str = "",
+        related: Iterable[Match] = (),
     ) -> None:
         super().__init__(matches)
         self.status: Status = status
         self.message = message
+        self.related = list(related)
         self.damaged = damaged
         self.times = dict(times or {})
         self.not_at_hand = list(not_at_hand)
@@ -204,7 +212,8 @@ class Matches(list[Match]):
     def to_dict(self) -> dict[str, Any]:
         """What the JSON output says of one query, but for its name."""
         matches = [match.to_dict() for match in self]
-        return {"status": self.status, "damaged": self.damaged, "matches": matches}
+        related = [match.to_dict() for match in self.related]
+        return {"status": self.status, "damaged": self.damaged, "matches": matches, "related": related}
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Matches:
@@ -214,8 +223,8 @@ class Matches(list[Match]):
             UsageError: it is none.
         """
         with _refuse_others("an answer to a query"):
-            matches = [Match.from_dict(match) for match in told["matches"]]
-            return cls(matches, told["status"], damaged=bool(told["damaged"]))
+            matches, related = ([Match.from_dict(match) for match in told[name]] for name in ("matches", "related"))
+            return cls(matches, told["status"], damaged=bool(told["damaged"]), related=related)
 
     def copy(self) -> Matches:
         """The same matches of the same query, in another list."""

@@ -11,7 +11,7 @@ from featmatch.names import split_page
 from featmatch.store.catalog import Catalog
 from featmatch.store.places import Places
 
-_COMPARED_PX = 512  # longer side at which they are read: their pixels are compared at less
+_COMPARED_PX = 1024  # longer side at which they are read: letters of a page are told apart
 
 
 class Pictures:

@@ -138,7 +138,7 @@ class Search:
         return Matches(
             [one for one in answers if unproven or one.proven][:limit], times=self.clock.times,
             not_at_hand=[one.name for one in answers if one.id in self.pictures.missing],
-            damaged=query.grey.damaged,
+            damaged=query.grey.damaged, related=[one for one in answers if one.related][:limit],
         )  # fmt: skip
 
     def load(self, image: ImageSource) -> GreyImage:

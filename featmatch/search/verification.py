@@ -16,10 +16,11 @@ from featmatch.images.pixels import GreyImage
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.proof.proof import Proof, proof_of_fit
 from featmatch.search.matches import FoundImage, in_order
+from featmatch.search.sisters import told_from_sisters
 from featmatch.search.voting import Candidate
 
-# Images whose pixels are compared: reading their pictures takes longer than the search.
-_LOOKED_AT = 4
+# Images whose pixels are compared at most: reading their pictures takes longer than the search.
+_LOOKED_AT = 16
 
 # What this many images share with a query, each in a part only, is no copy.
 _SEVERAL = 2
@@ -84,7 +85,10 @@ def _recurring(places: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
 def compare_pixels(
     found: Sequence[FoundImage], query: GreyImage, picture_of: Callable[[int], GreyImage | None]
 ) -> list[FoundImage]:
-    """Compare the pixels of the best images, if their files are at hand, and sort all again.
+    """Look at all images that are claimed, could be after a look, or bear witness; sort all again.
+
+    What cannot be chance bears witness: it may show that others are sisters. Of many images, those with the most
+    geometry are looked at, and only if their files are at hand.
 
     Args:
         found: best first.
@@ -92,8 +96,10 @@ def compare_pixels(
         picture_of: the picture of an image, by its number, or None where it is not at hand.
     """
     by_geometry = sorted(found, key=lambda one: -one.proof.evidence.geometry)
-    looked_at = {one.id for one in [*found[:_LOOKED_AT], *by_geometry[:_LOOKED_AT]]}
-    return in_order(_with_pixels(one, query, picture_of(one.id)) if one.id in looked_at else one for one in found)
+    hopeful = [one for one in by_geometry if one.proof.could_be_proven or one.proof.evidence.geometry > _NO_CHANCE]
+    looked_at = [_with_pixels(one, query, picture_of(one.id)) for one in hopeful[:_LOOKED_AT]]
+    known = {one.id for one in looked_at}
+    return in_order([*told_from_sisters(looked_at), *(one for one in by_geometry if one.id not in known)])
 
 
 def _with_pixels(found: FoundImage, query: GreyImage, reference: GreyImage | None) -> FoundImage:

@@ -14,11 +14,11 @@ from tests.cli.conftest import Run
 
 MATCH_KEYS = {
     "id", "name", "probability", "score", "inliers", "agreement", "relation", "homography",
-    "query_region", "reference_region", "query_overlap", "reference_overlap", "verdict",
-    "damaged", "width", "height",
+    "query_region", "reference_region", "query_overlap", "reference_overlap", "differences", "differing_share",
+    "verdict", "damaged", "width", "height",
 }  # fmt: skip
 RELATION_KEYS = {"kind", "rotation_deg", "scale", "mirrored", "negative"}
-IN_CSV = (MATCH_KEYS | RELATION_KEYS) - {"relation", "width", "height"}
+IN_CSV = (MATCH_KEYS | RELATION_KEYS) - {"relation", "width", "height", "differences", "differing_share"}
 
 
 @pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
@@ -120,7 +120,7 @@ def test_query_json_is_one_object_a_line_as_promised(run: Run, index: Path, pict
     lines = ended.lines()
     assert [line["query"] for line in lines] == [str(pictures[name]) for name in names]
     assert [line["status"] for line in lines] == ["ok", "not_found", "decode_failed", "too_little_detail", "ok"]
-    assert all(set(line) == {"query", "status", "damaged", "matches"} for line in lines)
+    assert all(set(line) == {"query", "status", "damaged", "matches", "related"} for line in lines)
     assert [len(line["matches"]) for line in lines] == [1, 0, 0, 0, 0]
     match = lines[0]["matches"][0]
     assert set(match) == MATCH_KEYS

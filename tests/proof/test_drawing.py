@@ -11,9 +11,10 @@ from PIL import Image
 
 from featmatch.errors import ImageError
 from featmatch.images.decoding import DecodingOptions
+from featmatch.proof.difference import Differences
 from featmatch.proof.drawing import draw_proof
 
-ORANGE, GREEN, RED = (255, 140, 0), (60, 200, 90), (255, 80, 80)
+ORANGE, GREEN, RED, PINK = (255, 140, 0), (60, 200, 90), (255, 80, 80), (230, 30, 160)
 BLACK, GREY = np.zeros((100, 100, 3), np.uint8), np.full((50, 100, 3), 90, np.uint8)
 # Shown at 720 px of height, so at 7.2 px for each px; and at 1440 px of width, so at 14.4, behind a gap of 16 px.
 LEFT, RIGHT, OFFSET = 7.2, 14.4, 736
@@ -29,7 +30,8 @@ def said(
     names = ("query_points", "reference_points", "query_region", "reference_region")
     values = (query_points, reference_points, query_region, reference_region)
     return SimpleNamespace(
-        **{name: np.array(value, float).reshape(-1, 2) for name, value in zip(names, values, strict=True)}
+        differences=None,
+        **{name: np.array(value, float).reshape(-1, 2) for name, value in zip(names, values, strict=True)},
     )
 
 
@@ -93,6 +95,20 @@ def test_both_pictures_are_decoded_within_the_bounds(large: int) -> None:
         draw_proof(contents[0], contents[1], None, decoding=DecodingOptions(max_pixels=1000))
     assert raised.value.status == "too_large"
     assert draw_proof(contents[0], contents[1], None, decoding=DecodingOptions(max_pixels=5000)).shape[0] == 720
+
+
+def test_what_differs_is_outlined_in_both_pictures() -> None:
+    proof = said(
+        query_region=[[1, 1], [98, 1], [98, 98], [1, 98]], reference_region=[[1, 1], [98, 1], [98, 48], [1, 48]]
+    )
+    square = np.array([[20.0, 40], [60, 40], [60, 60], [20, 60]])
+    proof.differences = Differences(0.1, [square], [square * [1, 0.5]])
+    marked = is_of(draw_proof(BLACK, GREY, proof), PINK)
+    assert near(marked, left(40, 40))
+    assert near(marked, left(60, 50))
+    assert near(marked, right(40, 20))
+    assert near(marked, right(20, 25))
+    assert not near(marked, left(40, 50))
 
 
 def test_regions_are_outlined_where_they_lie() -> None:

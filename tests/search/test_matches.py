@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from featmatch import UsageError
+from featmatch.proof.difference import Differences
 from featmatch.proof.drawing import draw_proof
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.search.matches import FoundImage, Match, Matches, Verdict, in_order, named
@@ -19,7 +20,8 @@ from tests.proof.proofs import made_proof
 
 MATCH_KEYS = {
     "id", "name", "probability", "score", "inliers", "agreement", "verdict", "relation", "homography",
-    "query_region", "reference_region", "query_overlap", "reference_overlap", "damaged", "width", "height",
+    "query_region", "reference_region", "query_overlap", "reference_overlap", "differences", "differing_share",
+    "damaged", "width", "height",
 }  # fmt: skip
 
 
@@ -114,19 +116,28 @@ def test_each_image_is_a_match_under_each_of_its_names() -> None:
 def test_the_matches_of_a_query_become_json() -> None:
     match = Match(7, "a.jpg", found(7, SURE).proof)
     assert Matches([match], damaged=True).to_dict() == {
-        "status": "ok", "damaged": True, "matches": [match.to_dict()],
+        "status": "ok", "damaged": True, "matches": [match.to_dict()], "related": [],
     }  # fmt: skip
-    assert Matches(status="too_large").to_dict() == {"status": "too_large", "damaged": False, "matches": []}
+    assert Matches(status="too_large").to_dict() == {
+        "status": "too_large",
+        "damaged": False,
+        "matches": [],
+        "related": [],
+    }
 
 
 def test_what_was_told_as_json_is_read_back() -> None:
     proof = dataclasses.replace(made_proof(shift(100, 50), (200, 100), (640, 480)), evidence=DOUBTFUL)
     match = Match(7, "a.jpg", proof, "accepted", damaged=True)
-    told = json.loads(json.dumps(Matches([match], damaged=True).to_dict()))
+    square = np.array([[20.0, 40], [60, 40], [60, 60], [20, 60]])
+    other = dataclasses.replace(
+        match, id=8, proof=dataclasses.replace(proof, differences=Differences(0.25, [square], [square + 9]))
+    )
+    told = json.loads(json.dumps(Matches([match], damaged=True, related=[other]).to_dict()))
     line = {"query": "b.jpg", **told, "of_later": 1}
     again = Matches.from_dict(line)
     assert again.to_dict() == told
-    assert (again.status, again.damaged) == ("ok", True)
+    assert (again.status, again.damaged, [one.id for one in again.related]) == ("ok", True, [8])
     assert (again[0].proven, again[0].inliers, again[0].proof.reference_size) == (True, 20, (640, 480))
     assert again[0].probability == told["matches"][0]["probability"]
     assert again[0].score == told["matches"][0]["score"]

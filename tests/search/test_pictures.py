@@ -32,11 +32,11 @@ def stamp(path: Path) -> tuple[int, int]:
     return state.st_size, state.st_mtime_ns
 
 
-def test_the_file_is_read_at_512_px(picture: Path) -> None:
+def test_the_file_is_read_at_1024_px(picture: Path) -> None:
     read = pictures({"a": [picture]}, {"a": stamp(picture)})
     grey = read.of(7)
     assert grey is not None
-    assert (grey.pixels.shape, grey.width, grey.height) == ((256, 512), 1200, 600)
+    assert (grey.pixels.shape, grey.width, grey.height) == ((512, 1024), 1200, 600)
     assert read.missing == set()
 
 

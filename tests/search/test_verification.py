@@ -165,15 +165,13 @@ def test_no_geometry_no_proof(points: NDArray[np.float64]) -> None:
     assert verify_candidates([candidate(1, points, np.arange(2))], features_at(points), OPTIONS) == []
 
 
-def test_pixels_of_the_four_best_by_score_and_by_geometry_are_compared(points: NDArray[np.float64]) -> None:
+def test_all_are_looked_at_that_could_be_proven_or_bear_witness(points: NDArray[np.float64]) -> None:
     proof = verified(points, [np.arange(0, 360, 3)])[0].proof
 
-    def made(number: int, distinct: float, geometry: float) -> FoundImage:
-        evidence = FeatureEvidence(geometry, distinct, 1.0, 1.0, "sift")
+    def made(number: int, distinct: float, geometry: float, evenness: float = 1.0) -> FoundImage:
+        evidence = FeatureEvidence(geometry, distinct, 1.0, evenness, "sift")
         return FoundImage(number, dataclasses.replace(proof, evidence=evidence))
 
-    found = [made(number, 50.0 - number, 50.0 - number) for number in range(6)]
-    buried = [made(number, 1.0, 100.0 + number) for number in range(6, 12)]
     asked: list[int] = []
 
     def picture_of(image: int) -> GreyImage | None:
@@ -181,9 +179,13 @@ def test_pixels_of_the_four_best_by_score_and_by_geometry_are_compared(points: N
         return None
 
     picture = GreyImage(np.zeros((480, 640), np.uint8), *SIZE, 1.0, 1.0)
-    compared = compare_pixels([*found, *buried], picture, picture_of)
-    assert sorted(asked) == [0, 1, 2, 3, 8, 9, 10, 11]
-    assert [one.id for one in compared] == list(range(12))
+    hopeful = [made(1, 50.0, 50.0), made(2, 0.0, 40.0), made(3, 30.0, 30.0, evenness=0.1)]
+    compare_pixels([*hopeful, made(4, -2.0, -2.0)], picture, picture_of)
+    assert asked == [1, 2, 3]
+    asked.clear()
+    compared = compare_pixels([made(number, 50.0 - number, 50.0 - number) for number in range(40)], picture, picture_of)
+    assert asked == list(range(16))
+    assert [one.id for one in compared] == list(range(40))
 
 
 def test_it_is_said_whose_file_is_cut_short(points: NDArray[np.float64]) -> None:

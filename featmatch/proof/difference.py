@@ -1,0 +1,245 @@
+"""Two pictures and a homography -> where they show the same, where something else, and where neither can be said.
+
+The shared region is cut into cells. A cell *agrees* where both pictures have structure and it is the same,
+*contradicts* where both have structure and it is another, and is *silent* elsewhere: plain, blurred, covered by glare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.geometry.exact import inverse, product
+from featmatch.geometry.maps import Matrix, project
+from featmatch.native.difference import (
+    CELL_PX,
+    Cells,
+    Places,
+    Soft,
+    compared_cells,
+    compared_slopes,
+    laid_parts,
+    softened,
+)
+from featmatch.proof.agreement import reduced
+from featmatch.proof.registration import COARSE_REACH_PX, FAINT, grid, registered
+
+_opencv: Any = cv2  # its type stubs differ from release to release
+
+_SIDE_PX = 640.0  # root of the area at which the shared region is looked at: letters of a page are told apart from here
+_FINE_REACH_PX = 2  # by which a cell is moved in the end
+_BORDER_PX = _FINE_REACH_PX + 1  # around a cell that is compared alone: what its slopes are made of, too
+_STRUCTURED = 5.0  # standard deviation of grey levels from which a cell can contradict
+_AGREES, _CONTRADICTS = 0.6, 0.4  # correlation from which a cell agrees, and below which it contradicts
+_TELLING = 0.4  # of the edges of the stronger direction: a direction with fewer says nothing
+_FEWEST_TOGETHER = 3  # agreeing cells among nine, or they may do so by chance
+
+SILENT, AGREEING, CONTRADICTING = 0, 1, 2
+
+_SIDES = ("query", "reference")
+
+
+class Differences(NamedTuple):
+    """Where two pictures that share a region differ, to be told and drawn.
+
+    Attributes:
+        share: of the region that lies in one of them; 0 to 1.
+        query: (4, 2) float64 each, rectangles of the query, px, the largest first.
+        reference: (4, 2) float64 each, where they lie in the reference, px.
+    """
+
+    share: float
+    query: list[NDArray[np.float64]]
+    reference: list[NDArray[np.float64]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Their part of a match object."""
+        pairs = zip(self.query, self.reference, strict=True)
+        regions = [{"query": np.round(a, 2).tolist(), "reference": np.round(b, 2).tolist()} for a, b in pairs]
+        return {"differences": regions, "differing_share": round(self.share, 4)}
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Differences | None:
+        """Those of a match object; None where it tells of none.
+
+        Raises:
+            KeyError: something is missing.
+            ValueError: something is of another kind.
+            TypeError: likewise.
+        """
+        if told["differences"] is None:
+            return None
+        sides = ([np.array(one[side], np.float64).reshape(4, 2) for one in told["differences"]] for side in _SIDES)
+        return cls(float(told["differing_share"]), *sides)
+
+
+class Difference(NamedTuple):
+    """What the cells of the shared region say.
+
+    Attributes:
+        states: (rows, columns) int8 of ``SILENT``, ``AGREEING`` or ``CONTRADICTING``.
+        query_from_cells: (3, 3), column and row of a cell's upper left corner to px of the query.
+        seen: (h, w) int16, the reference as it lies on the query, as ``softened`` makes it; cells of ``CELL_PX`` begin
+            ``_FINE_REACH_PX`` in.
+    """
+
+    states: NDArray[np.int8]
+    query_from_cells: Matrix
+    seen: Soft
+
+    @property
+    def agreeing(self) -> int:
+        """Number of cells that agree."""
+        return int((self.states == AGREEING).sum())
+
+    @property
+    def contradicting(self) -> int:
+        """Number of cells that contradict."""
+        return int((self.states == CONTRADICTING).sum())
+
+    def parts(self, cells: NDArray[np.intp], of: Difference) -> Parts:
+        """What the reference shows in some cells of the look at another one.
+
+        Args:
+            cells: (N, 2) rows and columns.
+            of: of the same query and any reference: whose cells these are.
+        """
+        corner = _corner(_FINE_REACH_PX)
+        way = product(corner, inverse(self.query_from_cells), of.query_from_cells, inverse(corner))
+        corners = cells.astype(np.int64) * CELL_PX + (_FINE_REACH_PX - _BORDER_PX)
+        side = CELL_PX + 2 * _BORDER_PX
+        return Parts(*laid_parts(self.seen, way, corners, (side, side)))
+
+    @property
+    def share(self) -> float:
+        """Share of the contradicting cells among those that say anything; 0 to 1."""
+        return self.contradicting / max(self.agreeing + self.contradicting, 1)
+
+    @property
+    def enclosed_share(self) -> float:
+        """The same among the cells that lie within what agrees: margins and what lies behind a picture are outside."""
+        within = self._within()
+        if not within.any():
+            return 1.0
+        inside = self.states[within]
+        return float((inside == CONTRADICTING).sum() / max((inside != SILENT).sum(), 1))
+
+    def differences(self, reference_from_query: Matrix) -> Differences:
+        """Where the pictures differ: rectangles around contradicting cells that hang together within what agrees.
+
+        Args:
+            reference_from_query: (3, 3) float64, px to px.
+        """
+        contradicting = (self.states == CONTRADICTING) & self._within()
+        count, parts = _opencv.connectedComponents(contradicting.astype(np.uint8))
+        sizes = np.bincount(np.asarray(parts).ravel(), minlength=count)[1:]
+        shown = [int(one) for one in np.argsort(-sizes, kind="stable") if sizes[one] > 1]  # one cell may be chance
+        query = []
+        for number in shown:
+            places = np.argwhere(parts == number + 1)[:, ::-1]
+            (left, top), (right, bottom) = places.min(axis=0).tolist(), (places.max(axis=0) + 1).tolist()
+            corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float64)
+            query.append(project(self.query_from_cells, corners))
+        share = float(sizes[shown].sum()) / max(self.states.size, 1)
+        return Differences(share, query, [project(reference_from_query, one) for one in query])
+
+    def _within(self) -> NDArray[np.bool_]:
+        """The cells within the hull of what agrees; without those that few others agree beside, which may be chance."""
+        agreeing = self.states == AGREEING
+        beside = _opencv.filter2D(agreeing.astype(np.uint8), -1, np.ones((3, 3)), borderType=cv2.BORDER_CONSTANT)
+        agreeing &= beside >= _FEWEST_TOGETHER
+        within = np.zeros(agreeing.shape, np.uint8)
+        if agreeing.any():
+            places = np.ascontiguousarray(np.argwhere(agreeing)[:, ::-1], np.int32)  # columns and rows
+            hull = cv2.convexHull(places)
+            cv2.fillConvexPoly(within, hull, 1)
+        return within > 0
+
+
+def difference(
+    query: NDArray[np.uint8], reference: NDArray[np.uint8], reference_from_query: Matrix, *, negative: bool
+) -> Difference | None:
+    """Lay one picture over the other, and look at each cell of what they share.
+
+    Args:
+        query: (h, w) uint8, grey.
+        reference: (h, w) uint8, grey.
+        reference_from_query: (3, 3) float64, px to px.
+        negative: whether light and dark are swapped in the query.
+
+    Returns:
+        What the cells say, or None where the shared region is too small to have any.
+    """
+    frame = reduced(query, reference, reference_from_query, _SIDE_PX)
+    if frame is None or min(frame.query.shape) < CELL_PX + 2 * COARSE_REACH_PX:
+        return None
+    picture = softened(255 - frame.query if negative else frame.query)
+    seen, mask = registered(picture, softened(frame.reference), frame.reference_from_frame)
+    corners = grid(picture, _FINE_REACH_PX)
+    states = _states(_compared(picture, seen, mask, corners.reshape(-1, 2))).reshape(corners.shape[:2])
+    return Difference(states, product(frame.query_from_frame, _corner(_FINE_REACH_PX)), seen)
+
+
+def _corner(reach: int) -> Matrix:
+    """(3, 3): column and row of a cell to its upper left corner, px of the frame."""
+    return np.array([[CELL_PX, 0.0, reach], [0, CELL_PX, reach], [0, 0, 1]])
+
+
+def _compared(picture: Soft, seen: Soft, mask: NDArray[np.uint8], corners: Places) -> Cells:
+    """Cells with the least of three correlations: of grey levels, of edges across, and of edges down.
+
+    Lines of print, and frames around it, make any two words much alike: what tells them apart is the other direction.
+    A direction in which a cell has hardly an edge says nothing.
+    """
+    cells = compared_cells(picture, seen, mask, corners, _FINE_REACH_PX, FAINT)
+    shifts = np.stack([cells.down, cells.right], axis=1).astype(np.int64)
+    alike, edges = compared_slopes(picture, seen, corners + shifts, corners)
+    alike[edges < _TELLING * edges.max(axis=1, keepdims=True)] = 1
+    least = np.where(cells.correlation > 0, np.minimum(cells.correlation, alike.min(axis=1)), cells.correlation)
+    return cells._replace(correlation=least)
+
+
+def _states(cells: Cells) -> NDArray[np.int8]:
+    contrast = np.minimum(cells.contrast, cells.seen_contrast)
+    states = np.full(contrast.shape, SILENT, np.int8)
+    states[(contrast >= FAINT) & (cells.correlation >= _AGREES)] = AGREEING
+    states[(contrast >= _STRUCTURED) & (cells.correlation < _CONTRADICTS)] = CONTRADICTING
+    return states
+
+
+class Parts(NamedTuple):
+    """What a reference shows in some cells, with a border around each.
+
+    Attributes:
+        seen: (N, h, w) int16, as ``softened`` makes it.
+        mask: (N, h, w) uint8, 1 where it is there.
+    """
+
+    seen: NDArray[np.int16]
+    mask: NDArray[np.uint8]
+
+    def correlation(self, other: Parts, chosen: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+        """How well two references of one query agree with each other.
+
+        Args:
+            other: the other one, in the same cells.
+            chosen: (N,) bool, which cells; None: all.
+
+        Returns:
+            (N,) correlations; NaN where one of the two has hardly any structure, or does not reach.
+        """
+        which = slice(None) if chosen is None else chosen
+        mask = self.mask[which] & other.mask[which]
+        number, height, width = mask.shape
+        if number == 0:
+            return np.empty(0, np.float32)
+        corners = np.stack([height * np.arange(number), np.zeros(number, np.int64)], axis=1) + _BORDER_PX
+        # All of them below one another are a picture.
+        first, second = (one[which].reshape(-1, width) for one in (self.seen, other.seen))
+        found = _compared(first, second, mask.reshape(-1, width), corners)
+        faint = np.minimum(found.contrast, found.seen_contrast) < FAINT
+        return np.where(faint, np.float32(np.nan), found.correlation)

@@ -1,0 +1,145 @@
+"""Where two pictures differ, on pictures that the test draws: fillings of forms, photos of them, edits and warps."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from featmatch.geometry.maps import Matrix, project
+from featmatch.proof.difference import AGREEING, CONTRADICTING, Difference, difference
+
+Picture = NDArray[np.uint8]
+HERE = np.eye(3)
+
+
+def form(*fillings: str) -> Picture:
+    """A form of 700 x 900 px with a head and lines, some of them filled in."""
+    page = np.full((900, 700), 250, np.uint8)
+    cv2.putText(page, "APPLICATION FORM B", (60, 90), cv2.FONT_HERSHEY_SIMPLEX, 1.3, 30, 3, cv2.LINE_AA)
+    for number in range(12):
+        top = 140 + 60 * number
+        cv2.rectangle(page, (40, top), (660, top + 46), 60, 2)
+        cv2.putText(page, f"field {number}", (50, top + 30), cv2.FONT_HERSHEY_SIMPLEX, 0.5, 40, 1, cv2.LINE_AA)
+        if number < len(fillings):
+            place = (200, top + 34)
+            cv2.putText(page, fillings[number], place, cv2.FONT_HERSHEY_SIMPLEX, 0.9, 40, 2, cv2.LINE_AA)
+    return page
+
+
+def photographed(page: Picture, way: Matrix, *, bend_px: float = 0.0) -> Picture:
+    """The page seen under a homography, bent, blurred, noisy and under uneven light."""
+    height, width = page.shape
+    rows, columns = np.indices((height, width), np.float32)
+    bent = cv2.remap(page, columns + bend_px * np.sin(rows / height * np.pi), rows, cv2.INTER_LINEAR, borderValue=250)
+    seen = cv2.warpPerspective(bent, way, (width, height), borderValue=120).astype(np.float64)
+    seen = cv2.GaussianBlur(seen, (0, 0), 1.0) * np.linspace(0.6, 1, width) + 10
+    return np.clip(seen + np.random.default_rng(0).normal(0, 3, seen.shape), 0, 255).astype(np.uint8)
+
+
+TILTED = np.array([[0.9, 0.06, 20], [-0.04, 0.92, 30], [0.00004, 0.00002, 1]])
+ANNA = ("Anna Berger", "14 March 1990", "Linz 4020", "nurse", "8812347")
+PAUL = ("Paul Novak", "30 June 1975", "Graz 8010", "driver", "5520961")
+
+
+def seen(query: Picture, reference: Picture, way: Matrix = HERE, *, negative: bool = False) -> Difference:
+    found = difference(query, reference, np.asarray(np.linalg.inv(way)), negative=negative)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("bend_px", [0.0, 6.0])
+def test_a_photographed_form_agrees_all_over(bend_px: float) -> None:
+    found = seen(photographed(form(*ANNA), TILTED, bend_px=bend_px), form(*ANNA), TILTED)
+    assert found.agreeing > 150
+    assert found.contradicting <= 0.01 * found.agreeing
+    assert found.enclosed_share <= 0.01
+
+
+def test_another_filling_contradicts_where_it_is_and_nowhere_else() -> None:
+    found = seen(photographed(form(*PAUL), TILTED), form(*ANNA), TILTED)
+    assert found.agreeing > 100
+    assert found.contradicting > 8
+    assert found.enclosed_share > 0.02
+    cells = np.argwhere(found.states == CONTRADICTING)[:, ::-1] + 0.5
+    places = project(np.linalg.inv(TILTED) @ found.query_from_cells, cells)
+    assert ((places[:, 0] > 170) & (places[:, 0] < 480) & (places[:, 1] > 120) & (places[:, 1] < 450)).all()
+
+
+def test_a_changed_place_is_a_region_of_both_pictures() -> None:
+    page, changed = form(*ANNA), form(ANNA[0], "14 March 1991", "Wien 1030", *ANNA[3:])
+    found = seen(photographed(changed, TILTED), page, TILTED)
+    share, (region,), (there,) = found.differences(TILTED)
+    np.testing.assert_allclose(there, project(TILTED, region))
+    assert region.shape == (4, 2)
+    (left, top), (right, bottom) = (project(np.linalg.inv(TILTED), region)[corner] for corner in (0, 2))
+    assert 180 < left < right < 480
+    assert 190 < top < bottom < 310
+    assert 0.001 < share < 0.03
+    assert seen(photographed(page, TILTED), page, TILTED).differences(TILTED) == (0.0, [], [])
+
+
+def test_both_directions_say_the_same() -> None:
+    photo, page = photographed(form(*PAUL), TILTED), form(*ANNA)
+    there, back = seen(photo, page, TILTED), seen(page, photo, np.linalg.inv(TILTED))
+    assert there.share == pytest.approx(back.share, abs=0.03)
+
+
+def test_light_and_dark_may_be_swapped() -> None:
+    page = form(*ANNA)
+    assert seen(255 - page, page, negative=True).contradicting == 0
+    assert seen(255 - page, page).agreeing == 0
+
+
+def test_plain_covered_and_blurred_places_are_silent() -> None:
+    page, covered = form(*ANNA), form(*ANNA)
+    covered[150:400, 180:] = 250  # glare
+    found = seen(covered, page)
+    assert found.contradicting <= 3  # at the edge of the glare
+    assert (found.states[6:13, 7:22] == CONTRADICTING).sum() == 0
+    assert (found.states[6:13, 7:22] == AGREEING).sum() == 0
+
+
+def test_what_lies_around_is_not_enclosed(photos: dict[str, NDArray[np.uint8]]) -> None:
+    """A picture hung elsewhere: its wall contradicts, and does not speak against it."""
+    picture, wall, other = (cv2.cvtColor(photos[name], cv2.COLOR_RGB2GRAY) for name in ("coffee", "grass", "brick"))
+    hung = [np.array(cv2.resize(one, (900, 700)), np.uint8) for one in (wall, other)]
+    for one in hung:
+        one[150:550, 150:750] = cv2.resize(picture, (600, 400))
+    found = seen(hung[0], hung[1])
+    assert found.share > 0.3
+    assert found.enclosed_share < 0.1
+
+
+def test_a_region_too_small_has_no_cells() -> None:
+    page = form()[:30, :30]
+    assert difference(np.asarray(page), np.asarray(page), HERE, negative=False) is None
+
+
+def test_two_references_are_compared_where_a_third_lies() -> None:
+    query = form(*PAUL)
+    sister, same, moved = form(*ANNA), form(*PAUL), photographed(form(*PAUL), TILTED)
+    own, other = seen(query, sister), seen(query, same)
+    third = difference(query, moved, TILTED, negative=False)
+    assert third is not None
+    cells = np.argwhere(own.states == CONTRADICTING)
+    assert len(cells) > 8
+    parts = [one.parts(cells, own) for one in (own, other, third)]
+    for part in parts[1:]:
+        assert np.nanmedian(parts[0].correlation(part)) < 0.5
+    alike = parts[1].correlation(parts[2])
+    assert np.nanmedian(alike) > 0.8
+    some = np.arange(len(cells)) % 3 == 1
+    np.testing.assert_array_equal(parts[1].correlation(parts[2], some), alike[some])
+    assert len(own.parts(cells[:0], own).correlation(other.parts(cells[:0], own))) == 0
+
+
+def test_parts_beyond_a_reference_say_nothing() -> None:
+    page = form(*ANNA)
+    own, upper = seen(page, page), seen(page, np.asarray(page[:400]))
+    cells = np.argwhere(own.states == AGREEING)
+    alike = own.parts(cells, own).correlation(upper.parts(cells, own))
+    tops = project(own.query_from_cells, cells[:, ::-1].astype(np.float64))[:, 1]
+    assert np.isnan(alike[tops > 400]).all()
+    assert (alike[tops < 360] > 0.9).mean() > 0.9

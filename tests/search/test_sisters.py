@@ -1,0 +1,70 @@
+"""Fillings of one form, of which one is the query's: the others are sisters, and no edit of a picture is one."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from featmatch.images.pixels import GreyImage
+from featmatch.search.matches import FoundImage
+from featmatch.search.sisters import told_from_sisters
+from tests.proof.proofs import made_proof
+from tests.proof.test_difference import ANNA, PAUL, form
+
+Picture = NDArray[np.uint8]
+EVA = ("Eva Gruber", "2 May 2001", "Wels 4600", "teacher", "1370046")
+UWE = ("Uwe Lang", "19 July 1968", "Salzburg 50", "baker", "9024478")
+
+
+def grey(picture: Picture) -> GreyImage:
+    return GreyImage(picture, picture.shape[1], picture.shape[0], 1.0, 1.0)
+
+
+def sisters(query: Picture, *references: Picture) -> list[bool]:
+    """Which of the references, all of which lie on the query as they are, are told as sisters."""
+    size = query.shape[1], query.shape[0]
+    proof = made_proof(np.eye(3), size, size)
+    found = [FoundImage(number, proof.with_pixels(grey(query), grey(one))) for number, one in enumerate(references)]
+    told = {one.id: one.proof.relation.kind == "same template" for one in told_from_sisters(found)}
+    return [told[number] for number in range(len(references))]
+
+
+def test_the_true_filling_is_told_from_its_sisters() -> None:
+    assert sisters(form(*ANNA), form(*PAUL), form(*ANNA), form(*EVA)) == [True, False, True]
+
+
+def test_sisters_are_told_where_the_true_one_is_not_there() -> None:
+    assert sisters(form(*ANNA), form(*PAUL), form(*UWE), form(*EVA)) == [True, True, True]
+
+
+def test_a_picture_and_its_edited_copy_are_no_template() -> None:
+    edited = form(*ANNA)
+    edited[500:700, 100:500] = form(*PAUL)[140:340, 100:500]
+    assert sisters(form(*ANNA), form(*ANNA), edited) == [False, False]
+    assert sisters(edited, form(*ANNA), edited, form(*ANNA)) == [False, False, False]
+
+
+def test_the_true_one_is_never_pulled_down_by_what_explains_less() -> None:
+    """Something was put on the query, beside its filling: there the true one contradicts as well."""
+    query = form(*ANNA)
+    random = np.random.default_rng(0)
+    query[600:800, 100:600] = np.kron(random.integers(0, 255, (20, 50), dtype=np.uint8), np.ones((10, 10), np.uint8))
+    assert sisters(query, form(*PAUL), form(*ANNA), form(*EVA))[1] is False
+
+
+def test_what_was_not_looked_at_stays_as_it_is() -> None:
+    found = FoundImage(1, made_proof(np.eye(3), (700, 900), (700, 900)))
+    assert told_from_sisters([found])[0].proof is found.proof
+
+
+def test_what_only_shares_a_caption_pulls_no_photo_down(photos: dict[str, Picture]) -> None:
+    """Two other photos under the query's caption explain less of it than its own photo without one."""
+
+    def under_caption(name: str) -> Picture:
+        picture = cv2.resize(cv2.cvtColor(photos[name], cv2.COLOR_RGB2GRAY), (700, 900)).astype(np.uint8)
+        picture[700:] = form(*ANNA, "Anna", "Berger", "Linz")[300:500]
+        return picture
+
+    alone = cv2.resize(cv2.cvtColor(photos["coffee"], cv2.COLOR_RGB2GRAY), (700, 900)).astype(np.uint8)
+    assert sisters(under_caption("coffee"), alone, under_caption("rocket"), under_caption("astronaut"))[0] is False
