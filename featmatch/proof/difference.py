@@ -230,7 +230,7 @@ class Parts(NamedTuple):
             chosen: (N,) bool, which cells; None: all.
 
         Returns:
-            (N,) correlations; NaN where one of the two has hardly any structure, or does not reach.
+            (N,) correlations; 0 where just one of the two has structure, NaN where neither has, or one does not reach.
         """
         which = slice(None) if chosen is None else chosen
         mask = self.mask[which] & other.mask[which]
@@ -241,5 +241,7 @@ class Parts(NamedTuple):
         # All of them below one another are a picture.
         first, second = (one[which].reshape(-1, width) for one in (self.seen, other.seen))
         found = _compared(first, second, mask.reshape(-1, width), corners)
-        faint = np.minimum(found.contrast, found.seen_contrast) < FAINT
-        return np.where(faint, np.float32(np.nan), found.correlation)
+        contrasts = np.stack([found.contrast, found.seen_contrast])
+        found_alike = np.where(contrasts.min(axis=0) < FAINT, np.float32(0), found.correlation)
+        nothing = (contrasts.max(axis=0) < FAINT) | (mask.min(axis=(1, 2)) == 0)
+        return np.where(nothing, np.float32(np.nan), found_alike)

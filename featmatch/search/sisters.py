@@ -20,7 +20,7 @@ from featmatch.search.matches import FoundImage
 
 _FEWEST_CELLS = 3  # in which another image shows something else, and that the query may agree with
 _LEAST_SHARE = 0.005  # the same, as a share of the cells that say anything
-_MOST_ONLY_HERE = 0.5  # cells that only this image explains, as a share of those; with more it is no sister
+_MOST_ONLY_HERE = 0.8  # cells that only this image explains, as a share of those; with more it is no sister
 _DESIGN = 0.6  # share of what agrees that must agree with the better image as well,
 _DESIGN_OF_WITNESS = 0.25  # and with the third
 _ANOTHER = 0.4  # correlation below which two images show something else in a cell
