@@ -70,7 +70,7 @@ def test_the_whole_print_is_in_the_frame() -> None:
             seen = lit(taken(WHITE, seed, tilt_deg=tilt_deg))
             assert not seen[[0, -1]].any()
             assert not seen[:, [0, -1]].any()
-            assert seen.any(axis=0).mean() > 0.7 or seen.any(axis=1).mean() > 0.7
+            assert seen.any(axis=0).mean() > 0.55 or seen.any(axis=1).mean() > 0.55
 
 
 def test_a_background_is_out_of_focus_and_around_the_print(photo: Picture) -> None:
