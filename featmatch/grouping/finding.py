@@ -17,11 +17,12 @@ from featmatch.errors import FeatmatchError, StoreError
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.grouping import choices
 from featmatch.grouping.choosing import NOT_COMPARED, Choice, Contender, choose
-from featmatch.grouping.clustering import Cluster, ImageSize, Placed, cluster
+from featmatch.grouping.clustering import Cluster, cluster
 from featmatch.grouping.groups import Group, Groups, Member
 from featmatch.grouping.joining import JoiningOptions, stored_images
 from featmatch.grouping.marking import marked
 from featmatch.grouping.pairs import Collection, Pair, pairs_of
+from featmatch.grouping.placing import ImageSize, Placed
 from featmatch.grouping.remembered import Remembered, recall, remember
 from featmatch.grouping.standing import Standings
 from featmatch.proof.relation import relation_of
