@@ -328,7 +328,8 @@ class Index(Reader):
         """Find all groups of images that are copies of one another, in whole or in part, from what ``add`` stored.
 
         The largest group comes first, and in each the original.
-        The files of a group are decoded to choose its original and to mark what can go, where they are at hand.
+        The files of a group are decoded to choose its original and to mark what can go, where they are at hand; so are
+        those of images that stay alone and have few features, to look them up.
         Verdicts (``accept``, ``reject``) go before the evidence. What was found is kept in the index: later only new
         images are compared. Where it cannot be kept, the groups are the same, and ``.unremembered`` says why.
 
