@@ -117,7 +117,10 @@ _folder = PathArgument(path_type=Path, file_okay=False)
 @click.option("--max-upload", default="32MiB", show_default=True, metavar="SIZE", callback=_size, help="Of one image.")
 @click.option("--searches", type=click.IntRange(min=1), metavar="N", help="At the same time.  [default: cores]")
 @click.option("--queue", type=click.IntRange(min=0), metavar="N", help="Searches that wait.  [default: 4 x searches]")
-@click.option("--search-timeout", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True)
+@click.option(
+    "--search-timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", default=30.0, show_default=True,
+    help="How long a search may take.",
+)  # fmt: skip
 @click.option(
     "--allowed-host",
     "allowed_hosts",
@@ -129,7 +132,7 @@ _folder = PathArgument(path_type=Path, file_okay=False)
 @click.option("--cors", multiple=True, metavar="ORIGIN", help="A site whose pages may ask.")
 @root_option
 @click.option("--metrics-port", type=click.IntRange(0, 65535), metavar="N", help="Serve /metrics there, without keys.")
-@click.option("--log", type=click.Choice(["json", "text"]), default="json", show_default=True)
+@click.option("--log", type=click.Choice(["json", "text"]), default="json", show_default=True, help="Form of the log.")
 @click.option(
     "--compat",
     default="",

@@ -79,6 +79,7 @@ def shares(homography: Matrix, image: ImageSize, onto: ImageSize) -> tuple[float
     Returns:
         The share of the area of ``image``, and that of ``onto``; None if they do not touch.
 
+    >>> import numpy as np
     >>> shares(np.diag([2.0, 2.0, 1.0]), ImageSize(100, 100, ""), ImageSize(100, 100, ""))
     (0.25, 1.0)
     """
