@@ -45,6 +45,16 @@ def test_a_picture_and_its_edited_copy_are_no_template() -> None:
     assert sisters(edited, form(*ANNA), edited, form(*ANNA)) == [False, False, False]
 
 
+def test_without_a_third_an_image_that_differs_in_more_than_an_edit_is_a_sister() -> None:
+    """A fifth of all that says anything is another content; the same print is around it."""
+    random = np.random.default_rng(3)
+    contents = [random.integers(0, 255, (25, 35), dtype=np.uint8) for _ in range(2)]
+    pictures = [form(*ANNA) for _ in contents]
+    for picture, content in zip(pictures, contents, strict=True):
+        picture[450:850, 60:620] = np.kron(content, np.ones((16, 16), np.uint8))
+    assert sisters(pictures[0], *pictures) == [False, True]
+
+
 def test_the_true_one_is_never_pulled_down_by_what_explains_less() -> None:
     """Something was put on the query, beside its filling: there the true one contradicts as well."""
     query = form(*ANNA)
