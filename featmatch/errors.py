@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Literal
 
-Status = Literal["ok", "too_little_detail", "decode_failed", "too_large", "not_found"]
+Status = Literal["ok", "partial", "too_little_detail", "decode_failed", "too_large", "not_found"]
 
 
 class FeatmatchError(Exception):

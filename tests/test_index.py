@@ -20,6 +20,7 @@ from featmatch.errors import VocabularyError
 from featmatch.images.pixels import ImageSource
 from featmatch.search import voting
 from featmatch.search.stages import Search
+from tests.search.searches import candidates
 
 Photos = dict[str, NDArray[np.uint8]]
 
@@ -589,8 +590,7 @@ def test_hits_that_do_not_vote_are_matches_of_those_that_were_voted_for(filled: 
     def found(limit: int) -> dict[int, tuple[float, int]]:
         search = Search.of(filled, voting=VotingOptions(voting_limit=limit, shortlist=1000))
         look = search.read(smooth)
-        candidates = search.candidates(look, search.words(look), {})
-        return {one.id: (one.votes, len(one.matches)) for one in candidates if one.variant == 0}
+        return {one.id: (one.votes, len(one.matches)) for one in candidates(search, look) if one.variant == 0}
 
     every, nearest = found(22), found(8)
     assert set() < set(nearest) < set(every)

@@ -47,7 +47,6 @@ from featmatch.features.looks import whole_picture
 from featmatch.images.folders import image_files
 from featmatch.images.metadata import Metadata
 from featmatch.images.pixels import GreyImage, load_display, load_grey
-from featmatch.search.matches import named
 from featmatch.search.stages import Query, Search
 from featmatch.search.voting import QueryWords, VotingOptions
 from featmatch.store.compaction import merge_due
@@ -259,12 +258,10 @@ def searched(index: Index, query: Query, *, plain: bool) -> tuple[str | None, di
     if plain:
         query = dataclasses.replace(query, variants=query.variants[:1])
     search = Search.of(index)
-    words = search.words(query)
-    found = search.found(query, search.candidates(query, words, {}))
+    asked = search.asked(query)
+    matches, _ = search.matches(query, asked)
     times = {stage: milliseconds for stage, milliseconds in search.clock.times.items() if stage in STAGES}
-    names = index.snapshot.catalog.names_of([one.id for one in found[:1]])
-    first = [one.name for one in named(found[:1], names, {})]
-    return first[0] if first else None, times | {"search": sum(times.values())}, words
+    return matches[0].name if matches else None, times | {"search": sum(times.values())}, asked.words
 
 
 def reading_again(segments: Sequence[Segment], query: QueryWords) -> dict[str, float]:

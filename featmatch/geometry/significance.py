@@ -32,6 +32,32 @@ class Significance(NamedTuple):
     score: float
 
 
+class Inliers(NamedTuple):
+    """All that inliers are weighed by; columns of N rows.
+
+    Attributes:
+        query: (N, 2) float64, px.
+        reference: (N, 2) float64, px.
+        rivals: (N,) int64, how many matches its query feature or its reference feature has, whichever has more.
+        tentative: how many features of the query match any of the reference.
+    """
+
+    query: NDArray[np.float64]
+    reference: NDArray[np.float64]
+    rivals: NDArray[np.int64]
+    tentative: int
+
+    @classmethod
+    def of(cls, matches: TentativeMatches, rows: NDArray[np.intp]) -> Inliers:
+        """From all tentative matches of two pictures, and the rows of those that agree with a map."""
+        rivals = _rivals(matches, rows) if matches.rivals is None else matches.rivals[rows]
+        return cls(matches.query[rows], matches.reference[rows], rivals, len(distinct(matches.query_rows)))
+
+    def part(self, kept: NDArray[np.bool_]) -> Inliers:
+        """Those of them that an (N,) mask keeps."""
+        return self._replace(query=self.query[kept], reference=self.reference[kept], rivals=self.rivals[kept])
+
+
 def weigh(
     matches: TentativeMatches,
     inliers: NDArray[np.intp],
@@ -48,20 +74,26 @@ def weigh(
         reference_size: width and height, px.
         options: the tolerances that they agree within.
     """
+    return weigh_inliers(Inliers.of(matches, inliers), query_size, reference_size, options)
+
+
+def weigh_inliers(
+    inliers: Inliers, query_size: tuple[int, int], reference_size: tuple[int, int], options: GeometryOptions
+) -> Significance:
+    """``weigh``, where the matches are no longer at hand."""
     # A feature that matches many of the other picture (tiles, windows) says little about where it belongs.
-    weights = 1 / (_rivals(matches, inliers) if matches.rivals is None else matches.rivals[inliers])
+    weights = 1 / inliers.rivals
     effective = min(
-        _effective(matches.query[inliers], weights, query_size, options.grid),
-        _effective(matches.reference[inliers], weights, reference_size, options.grid),
+        _effective(inliers.query, weights, query_size, options.grid),
+        _effective(inliers.reference, weights, reference_size, options.grid),
     )
     # The probability that a wrong match agrees: it lies anywhere in the reference, at any rotation and scale.
     tolerance = options.tolerance * max(reference_size)
     area = reference_size[0] * reference_size[1]
     chance = math.pi * tolerance * tolerance / area
     chance *= (2 * options.angle_deg / 360) * min(2 * options.octaves / _OCTAVES, 1)
-    tentative = len(distinct(matches.query_rows))
     clarity = float(weights.mean()) if len(weights) else 0.0
-    return Significance(effective, clarity, _meaningfulness(effective, tentative, chance))
+    return Significance(effective, clarity, _meaningfulness(effective, inliers.tentative, chance))
 
 
 def _meaningfulness(effective: int, tentative: int, chance: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +17,12 @@ from featmatch.images.pixels import ImageSource
 from featmatch.images.sources import buffered
 from featmatch.proof.probability import WholeEvidence
 from featmatch.proof.proof import FEWEST_FEATURES, Proof
+from featmatch.search.asked import Asked
 from featmatch.search.explanation import RANKED, Explanation, Seen, SharedWords, Stage, Verified, Votes, sentence
-from featmatch.search.matches import Match, named
+from featmatch.search.matches import Match
+from featmatch.search.merging import Listing
 from featmatch.search.stages import Query, Search
-from featmatch.search.verdicts import verdicts_of
-from featmatch.search.voting import Candidate, QueryWords, VotingOptions, ranking
+from featmatch.search.voting import Candidate, QueryWords, VotingOptions, candidates_of, hidden_rows, tally
 from featmatch.store.places import name_known
 from featmatch.store.reader import Reader
 from featmatch.store.segment import Segment
@@ -43,10 +44,11 @@ def explain(
 ) -> Explanation:
     """Report where ``Index.query`` loses an image, or how it proves it. See ``Index.explain``."""
     search = Search.of(reader, voting=voting, geometry=geometry, decoding=decoding)
-    snapshot, image = search.snapshot, buffered(image)
+    (snapshot,), image = search.snapshots, buffered(image)
     query = search.read(image)
     known = name_known(name, snapshot.catalog, reader.places)
-    number = known and snapshot.catalog.image_with(snapshot.catalog.content_named(known) or "")
+    content = (known and snapshot.catalog.content_named(known)) or ""
+    number = snapshot.catalog.image_with(content)
     told = Explanation(
         name=known or name, verdict="", lost="index",
         query=Seen(query.grey.width, query.grey.height, len(query.features)),
@@ -63,9 +65,11 @@ def explain(
     if not query.enough:
         why = f"too little detail: the query has fewer than {FEWEST_FEATURES} features, and is plain as a whole"
         return dataclasses.replace(told, verdict=why, lost="detail")
-    pair = _Pair(search, query, search.words(query), number, told.name, verdicts_of(image, snapshot.catalog))
+    asked = search.asked(query, image)
+    verdicts = {} if asked.content is None else snapshot.catalog.verdicts_of(asked.content)
+    pair = _Pair(search, snapshot, query, asked, number, content, told.name, verdicts.get(content) is False)
     told = pair.walked(told, segment, row)
-    return dataclasses.replace(told, not_at_hand=number in search.pictures.missing)
+    return dataclasses.replace(told, not_at_hand=(None, number) in pair.away)
 
 
 @dataclass(frozen=True)
@@ -73,45 +77,55 @@ class _Pair:
     """A query with enough detail to be searched for, and an image of the index."""
 
     search: Search
+    snapshot: Snapshot
     query: Query
-    words: QueryWords
+    asked: Asked
     image: int
+    content: str
     name: str
-    verdicts: Mapping[int, bool]
+    rejected: bool
+    # Identities of images whose pictures were looked for and are not at hand.
+    away: set[tuple[str | None, int]] = dataclasses.field(default_factory=set)
 
     def walked(self, told: Explanation, segment: Segment, row: int) -> Explanation:
         """Complete an explanation with the results of the stages from the words on."""
         search, voting = self.search, self.search.voting
+        segments = tuple(self.snapshot.segments.values())
         solo = dataclasses.replace(
-            search, voting=dataclasses.replace(voting, shortlist=len(Variant)), among=[self.image]
+            search, voting=dataclasses.replace(voting, shortlist=len(Variant)), among=frozenset((self.content,))
         )
-        alone = solo.candidates(self.query, self.words, {})
-        candidates = search.candidates(self.query, self.words, self.verdicts)
-        found = self._answers(search, candidates)
+        listing = search.listed(self.asked)
+        by_votes = solo.listed(dataclasses.replace(self._asked_by(solo), content=None))
+        by_votes = dataclasses.replace(by_votes, verdicts=listing.verdicts)
+        asked = self.asked
+        ranked = candidates_of(by_votes.ranked, asked.words, asked.variants, segments, voting.hamming_limit)
+        alone = [candidate for _, candidate in ranked]
+        found = self._answers(search, listing)
         given = next((one for one in found if (one.id, one.name) == (self.image, self.name)), None)
-        tried = {candidate.variant for candidate in candidates if candidate.id == self.image}
+        tried = {Variant(one) for one in listing.ranked.variants[listing.ranked.images == self.image].tolist()}
         match = given
         if given is None or not given.proven:
-            best = next((one for one in self._answers(solo, alone) if one.name == self.name), None)
+            best = next((one for one in self._answers(solo, by_votes) if one.name == self.name), None)
             missed = best is not None and not _is_whole(best) and best.relation.variant not in tried
             if best is not None and missed and (given is None or best.proven):
                 match = best  # ``query`` verifies another variant, if any
         proven = [(one.id, one.name) for one in found if one.proven]
         place = proven.index((self.image, self.name)) + 1 if (self.image, self.name) in proven else None
         if not alone:
-            common = max((_common(segment, row, self.words, variant) for variant in Variant), key=lambda it: it.common)
+            common = max((_common(segment, row, asked.words, variant) for variant in Variant), key=lambda it: it.common)
             whole = None if match is None else Verified(0, match, place, np.empty((2, 0, 2)))
             return self._ended(dataclasses.replace(told, words=common, agreement=whole), verified=whole is not None)
         of_match = match.relation.variant if match is not None and not _is_whole(match) else None
         shown = next((one for one in alone if one.variant == of_match), alone[0])
-        segments, removed = tuple(search.snapshot.segments.values()), search.snapshot.removed
         longest = dataclasses.replace(voting, shortlist=RANKED)
-        pairs = ranking(self.words, len(self.query.variants), segments, removed, longest)
-        own = (self.image, shown.variant)
+        hidden = [hidden_rows(one, self.snapshot.removed, None) for one in segments]
+        everyone = tally(asked.words, len(asked.variants), segments, hidden, longest)
+        pairs = list(zip(everyone.images.tolist(), everyone.variants.tolist(), strict=True))
+        own = (self.image, int(shown.variant))
         dropped = _dropped(shown, match.proof if match else None, told.query.width)
         told = dataclasses.replace(
             told,
-            words=_common(segment, row, self.words, shown.variant),
+            words=_common(segment, row, asked.words, shown.variant),
             votes=Votes(
                 shown.variant, len(shown.matches), shown.votes, pairs.index(own) + 1 if own in pairs else None,
                 len(pairs), voting.shortlist,
@@ -120,10 +134,18 @@ class _Pair:
         )  # fmt: skip
         return self._ended(told, verified=shown.variant in tried or (match is not None and match is given))
 
-    def _answers(self, search: Search, candidates: list[Candidate]) -> list[Match]:
+    def _asked_by(self, search: Search) -> Asked:
+        """What another search asks."""
+        known = self.asked if search.voting.words == self.search.voting.words else search.asked(self.query)
+        return dataclasses.replace(
+            self.asked, words=known.words, voting=search.voting, geometry=search.geometry, among=search.among
+        )
+
+    def _answers(self, search: Search, listing: Listing | None = None) -> list[Match]:
         """The matches that ``query`` would return with ``unproven=True``, without a limit."""
-        found = search.found(self.query, candidates)
-        return named(found, search.snapshot.catalog.names_of([one.id for one in found]), self.verdicts)
+        answers, away = search.matches(self.query, self._asked_by(search), listing)
+        self.away.update(away)
+        return answers
 
     def _ended(self, told: Explanation, *, verified: bool) -> Explanation:
         lost = self._lost(told, verified)
@@ -143,7 +165,7 @@ class _Pair:
             return None
         if told.agreement is None:
             return "votes" if told.words and told.words.common else "words"
-        if self.verdicts.get(self.image) is False:
+        if self.rejected:
             return "verdict"
         if not verified:
             return "shortlist"
@@ -167,14 +189,11 @@ class _Pair:
             yield f"GeometryOptions(tolerance={_LOOSER_TOLERANCE})", dataclasses.replace(search, geometry=tolerant)
 
     def _proves(self, search: Search) -> bool:
-        words = self.words if search.voting.words == self.search.voting.words else search.words(self.query)
         # What other images share with the query speaks against this one: if it is not proven alone, that is the answer.
-        alone = dataclasses.replace(search, among=[self.image])
-        for one in (alone, search):
-            found = self._answers(one, one.candidates(self.query, words, self.verdicts))
-            if not any(match.id == self.image and match.proven for match in found):
-                return False
-        return True
+        alone = dataclasses.replace(search, among=frozenset((self.content,)))
+        return all(
+            any(match.id == self.image and match.proven for match in self._answers(one)) for one in (alone, search)
+        )
 
 
 def _with(search: Search, voting: VotingOptions) -> Search:

@@ -79,7 +79,7 @@ def look_up_each(
     if isinstance(images, (str, bytes, bytearray, os.PathLike, np.ndarray)) or not isinstance(images, Iterable):
         raise UsageError(f"images is a list of images, not {type(images).__name__}")
     search = options.search_in(reader)  # before the first answer is asked for: options that cannot be meant are refused
-    state = _State(reader.folder, reader.whereabouts.given, search.snapshot.catalog.stamp)
+    state = _State(reader.folder, reader.whereabouts.given, search.snapshots[0].catalog.stamp)
     alone = reader.trust_problem is not None  # what this process knows of trust, others cannot know
     return _answers(search, state, images, options, 1 if alone else jobs)
 
@@ -157,7 +157,7 @@ def _answer_in_process(state: _State, options: SearchOptions, image: str | bytes
         return None
     try:
         search = _search(state, options)
-        if search.snapshot.catalog.stamp != state.stamp:  # a writer was quicker
+        if search.snapshots[0].catalog.stamp != state.stamp:  # a writer was quicker
             return None
         return search.for_another().answer(image, limit=options.limit, unproven=options.unproven)
     except Exception:  # the caller sees it, too, and says it in the right words

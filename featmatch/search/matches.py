@@ -48,6 +48,8 @@ class Match:
         proof: what speaks for it.
         verdict: what the user said of the pair, if anything; goes before the evidence.
         damaged: the reference's file is cut short. False where it was not looked at: only of the best matches is it.
+        index: what the index is called, where several were asked as one; None: one was asked.
+        provisional: whether not all indexes answered: what more images share with the query is not known.
     """
 
     id: int
@@ -55,6 +57,13 @@ class Match:
     proof: Proof
     verdict: Verdict | None = None
     damaged: bool = False
+    index: str | None = None
+    provisional: bool = False
+
+    @property
+    def identity(self) -> tuple[str | None, int]:
+        """What tells the image from all others: of several indexes each has numbers of its own."""
+        return self.index, self.id
 
     @property
     def proven(self) -> bool:
@@ -115,6 +124,7 @@ class Match:
         """The match object of the JSON output: also the size of the reference, whose px ``reference_region`` is in."""
         width, height = self.proof.reference_size
         return {
+            **({} if self.index is None else {"index": self.index}),
             "id": self.id,
             "name": self.name,
             **self.proof.to_dict(),
@@ -122,6 +132,7 @@ class Match:
             "damaged": self.damaged,
             "width": width,
             "height": height,
+            **({"provisional": True} if self.provisional else {}),
         }
 
     @classmethod
@@ -135,7 +146,10 @@ class Match:
             number, name, verdict = int(told["id"]), str(told["name"]), told["verdict"]
             if verdict not in _VERDICTS.values():
                 raise ValueError(f"the verdict is {verdict!r:.40}")
-            return cls(number, name, Proof.from_dict(told), verdict, bool(told["damaged"]))
+            index, provisional = told.get("index"), bool(told.get("provisional"))
+            if index is not None and not isinstance(index, str):
+                raise ValueError(f"the index is {index!r:.40}")
+            return cls(number, name, Proof.from_dict(told), verdict, bool(told["damaged"]), index, provisional)
 
 
 def in_order(found: Iterable[FoundImage]) -> list[FoundImage]:
@@ -143,18 +157,38 @@ def in_order(found: Iterable[FoundImage]) -> list[FoundImage]:
     return sorted(found, key=lambda one: -one.score)
 
 
-def named(found: Iterable[FoundImage], names: Mapping[int, Sequence[str]], verdicts: Mapping[int, bool]) -> list[Match]:
+@dataclass(frozen=True)
+class Holder:
+    """An index that holds an image.
+
+    Attributes:
+        id: the image's number there.
+        names: its names there.
+        index: what the index is called, where several are asked as one.
+        place: of the index among those.
+    """
+
+    id: int
+    names: Sequence[str]
+    index: str | None = None
+    place: int = 0
+
+
+def named(
+    found: Iterable[FoundImage], holders: Mapping[int, Sequence[Holder]], verdicts: Mapping[int, bool]
+) -> list[Match]:
     """A match for each image under each of its names, best first.
 
     Args:
         found: each image once.
-        names: of each image.
+        holders: of each image, in the order of the indexes.
         verdicts: of images that were accepted (true) or rejected (false) as copies of the query.
     """
     matches = (
-        Match(one.id, name, one.proof, _VERDICTS[verdicts.get(one.id)], one.damaged)
+        Match(holder.id, name, one.proof, _VERDICTS[verdicts.get(one.id)], one.damaged, holder.index)
         for one in found
-        for name in names[one.id]
+        for holder in holders[one.id]
+        for name in holder.names
     )
     return sorted(matches, key=lambda match: (-match.score, match.name))
 
@@ -169,7 +203,9 @@ class Matches(list[Match]):
     the query. ``sorted`` makes a plain list of it, as of any.
 
     Attributes:
-        status: "ok", or "too_little_detail" where neither features nor the whole picture can prove anything.
+        status: "ok", or "too_little_detail" where neither features nor the whole picture can prove anything, or
+            "partial" where not all indexes that were asked as one answered.
+        missing: those that did not.
         related: images that share a design with the query, or show the same thing, and are no copies; best first.
         message: why the query could not be read, in words; empty where it could.
         damaged: the query's file is cut short; it was read as far as it goes.
@@ -188,6 +224,7 @@ class Matches(list[Match]):
         damaged: bool = False,
         message: str = "",
         related: Iterable[Match] = (),
+        missing: Iterable[str] = (),
     ) -> None:
         super().__init__(matches)
         self.status: Status = status
@@ -196,6 +233,7 @@ class Matches(list[Match]):
         self.damaged = damaged
         self.times = dict(times or {})
         self.not_at_hand = list(not_at_hand)
+        self.missing = list(missing)
 
     @overload
     def __getitem__(self, place: SupportsIndex, /) -> Match: ...
@@ -213,7 +251,8 @@ class Matches(list[Match]):
         """What the JSON output says of one query, but for its name."""
         matches = [match.to_dict() for match in self]
         related = [match.to_dict() for match in self.related]
-        return {"status": self.status, "damaged": self.damaged, "matches": matches, "related": related}
+        missing = {"missing": self.missing} if self.missing else {}
+        return {"status": self.status, **missing, "damaged": self.damaged, "matches": matches, "related": related}
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Matches:
@@ -224,7 +263,8 @@ class Matches(list[Match]):
         """
         with _refuse_others("an answer to a query"):
             matches, related = ([Match.from_dict(match) for match in told[name]] for name in ("matches", "related"))
-            return cls(matches, told["status"], damaged=bool(told["damaged"]), related=related)
+            missing = [str(index) for index in told.get("missing", ())]
+            return cls(matches, told["status"], damaged=bool(told["damaged"]), related=related, missing=missing)
 
     def copy(self) -> Matches:
         """The same matches of the same query, in another list."""

@@ -15,22 +15,13 @@ _COMPARED_PX = 1024  # longer side at which they are read: letters of a page are
 
 
 class Pictures:
-    """The files that one search reads from the collection.
-
-    Attributes:
-        missing: numbers of the images that were looked for and are not at hand, or not as they were indexed.
-    """
+    """The files of a collection that searches read."""
 
     def __init__(self, catalog: Catalog, places: Places, decoding: DecodingOptions = USUAL) -> None:
         """Look for the images of a catalogue in these places."""
         self._catalog = catalog
         self._places = places
         self._decoding = decoding
-        self.missing: set[int] = set()
-
-    def for_another_search(self) -> Pictures:
-        """The same places, and nothing missing yet."""
-        return Pictures(self._catalog, self._places, self._decoding)
 
     def of(self, image: int) -> GreyImage | None:
         """Read the picture of an image, by its number, if one of its files has the size and time that were indexed."""
@@ -42,5 +33,4 @@ class Pictures:
                         return load_grey(path, longest_px=_COMPARED_PX, decoding=self._decoding)
                 except (OSError, ImageError):
                     continue
-        self.missing.add(image)
         return None

@@ -1,13 +1,17 @@
-"""The stages of a search: ``Index.query`` runs them in a row, ``explain`` one by one."""
+"""The stages of a search: ``Index.query`` runs them in a row, ``explain`` one by one.
+
+Here is what needs all images that were found; each index says what it can say of its own (``shard.py``).
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 from featmatch.arguments import check_kind
-from featmatch.errors import ImageError
+from featmatch.errors import ImageError, StoreError
 from featmatch.features.extraction import FeatureOptions, Features, extract_grey
 from featmatch.features.looks import LEAST_DETAIL, WholePicture, whole_picture
 from featmatch.features.symmetry import Variant, variants_of
@@ -15,17 +19,23 @@ from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import GreyImage, ImageSource, load_each, load_grey
 from featmatch.proof.proof import FEWEST_FEATURES
-from featmatch.search.matches import FoundImage, Matches, named
-from featmatch.search.pictures import Pictures
+from featmatch.search.asked import Asked
+from featmatch.search.matches import FoundImage, Holder, Match, Matches, named
+from featmatch.search.merging import Listing, merged, of_all
 from featmatch.search.region import QueryRegion
+from featmatch.search.shard import Shard
+from featmatch.search.shards import LocalShards, PictureRequest, ProofRequest, Request, Shards, TallyRequest
 from featmatch.search.timing import StageClock
-from featmatch.search.verdicts import verdicts_of
-from featmatch.search.verification import compare_pixels, verify_candidates
-from featmatch.search.voting import Candidate, QueryWords, VotingOptions, vote
+from featmatch.search.verdicts import content_of_query
+from featmatch.search.verification import compare_pixels, judge
+from featmatch.search.voting import QueryWords, VotingOptions
 from featmatch.search.whole_search import preferred, whole_candidates
 from featmatch.store.reader import Reader
 from featmatch.store.snapshot import Snapshot
+from featmatch.system.workers import Lost
 from featmatch.words.vocabulary import Vocabulary
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,40 +63,56 @@ class Query:
         return len(self.features) > 0 or (self.whole is not None and self.whole.detail >= LEAST_DETAIL)
 
 
-@dataclass(frozen=True)
-class Search:
-    """One search: in which state of an index, and with which options.
+class Proved(NamedTuple):
+    """What all indexes can prove, before pixels are compared; images by their numbers among all.
 
     Attributes:
-        snapshot: the state of the index.
-        vocabulary: of the index.
+        by_features: best first.
+        as_whole: by the look as a whole, best first.
+        holders: the indexes that hold each of them, in order, by number.
+    """
+
+    by_features: list[FoundImage]
+    as_whole: list[FoundImage]
+    holders: Mapping[int, list[Holder]]
+
+
+@dataclass(frozen=True)
+class Search:
+    """One search: in which indexes, and with which options. Several are asked as one that holds all.
+
+    Attributes:
+        shards: the way to ask the indexes.
+        snapshots: their states, where they are on this machine.
+        vocabulary: of the indexes.
         options: how features are taken.
         voting: how candidates are found.
         geometry: what counts as agreement.
-        pictures: of matches, where they are at hand.
         decoding: what decoding one file may cost.
         match: words that the names of images must have to be found; None: all are.
-        among: numbers of the only images that are to be found; None: all.
+        among: SHA-256 of the only images that are to be found; None: all.
         region: the part of the picture that alone is looked up, by its features; None: all of it.
         clock: times the stages.
+        missing: why indexes did not answer, by their places.
     """
 
-    snapshot: Snapshot
+    shards: Shards
+    snapshots: Sequence[Snapshot]
     vocabulary: Vocabulary
     options: FeatureOptions
     voting: VotingOptions
     geometry: GeometryOptions
-    pictures: Pictures
     decoding: DecodingOptions = USUAL
     match: str | None = None
-    among: Sequence[int] | None = None
+    among: frozenset[str] | None = None
     region: QueryRegion | None = None
     clock: StageClock = dataclasses.field(default_factory=StageClock)
+    missing: dict[int, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(
         cls,
-        reader: Reader,
+        readers: Reader | Mapping[str, Reader],
         *,
         match: str | None = None,
         voting: VotingOptions | None = None,
@@ -94,10 +120,11 @@ class Search:
         decoding: DecodingOptions = USUAL,
         region: QueryRegion | None = None,
     ) -> Search:
-        """A search in the newest state of an index that its reader has seen.
+        """A search in the newest state of indexes that their readers have seen.
 
         Args:
-            reader: the index.
+            readers: an index; or several that are asked as one, by what they are called. They have the same vocabulary
+                and options.
             match: words; only images that have them are to be found. None: all.
             voting: how candidates are found.
             geometry: what counts as agreement.
@@ -108,12 +135,15 @@ class Search:
             UsageError: there is no word in ``match``, or the options are of another kind.
             MissingFeatureError: Python's SQLite has no FTS5, and words were given.
         """
-        snapshot = reader.snapshot
-        among = None if match is None else snapshot.catalog.fitting(match)
-        pictures = Pictures(snapshot.catalog, reader.whereabouts.places(snapshot.catalog), decoding)
+        several = {None: readers} if isinstance(readers, Reader) else readers
+        shards = [Shard.of(reader, decoding) for reader in several.values()]
+        if match is not None:
+            for shard in shards:
+                shard.fitting(match)
+        first = next(iter(several.values()))
         return cls(
-            snapshot, reader.vocabulary, reader.options, voting or VotingOptions(), geometry or GeometryOptions(),
-            pictures, decoding, match, among, region,
+            LocalShards(shards, list(several)), [shard.snapshot for shard in shards], first.vocabulary, first.options,
+            voting or VotingOptions(), geometry or GeometryOptions(), decoding, match, None, region,
         )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -122,7 +152,7 @@ class Search:
 
     def for_another(self) -> Search:
         """The same for another picture: times, and what is missing, are counted anew."""
-        return dataclasses.replace(self, pictures=self.pictures.for_another_search(), clock=StageClock())
+        return dataclasses.replace(self, clock=StageClock(), missing={})
 
     def answer(
         self, image: ImageSource | GreyImage, grey: GreyImage | None = None, *, limit: int, unproven: bool
@@ -131,14 +161,13 @@ class Search:
         query = self.read(image if grey is None else grey)
         if not query.enough:
             return Matches(status="too_little_detail", damaged=query.grey.damaged)
-        catalog = self.snapshot.catalog
-        verdicts = verdicts_of(image, catalog)
-        found = self.found(query, self.candidates(query, self.words(query), verdicts))
-        answers = named(found, catalog.names_of([one.id for one in found], self.match), verdicts)
+        answers, away = self.matches(query, self.asked(query, image))
         return Matches(
-            [one for one in answers if unproven or one.proven][:limit], times=self.clock.times,
-            not_at_hand=[one.name for one in answers if one.id in self.pictures.missing],
-            damaged=query.grey.damaged, related=[one for one in answers if one.related][:limit],
+            [one for one in answers if unproven or one.proven][:limit],
+            status="partial" if self.missing else "ok", times=self.clock.times,
+            not_at_hand=[one.name for one in answers if one.identity in away], damaged=query.grey.damaged,
+            related=[one for one in answers if one.related][:limit],
+            missing=[str(self.shards.names[place]) for place in sorted(self.missing)],
         )  # fmt: skip
 
     def load(self, image: ImageSource) -> GreyImage:
@@ -181,42 +210,115 @@ class Search:
         regions = {False: region, True: region.mirrored(grey.width)}
         return [regions[variant.mirrored].features_of(one) for variant, one in zip(Variant, found, strict=True)]
 
-    def words(self, query: Query) -> QueryWords:
-        """Find the visual words of all variants."""
+    def asked(self, query: Query, image: ImageSource | GreyImage | None = None) -> Asked:
+        """Find the visual words of all variants; with the image as it was given, verdicts on it count."""
         words = QueryWords.of(self.vocabulary, query.variants, self.voting.words)
+        variants = [dataclasses.replace(one, descriptors=one.descriptors[:, :0]) for one in query.variants]
+        content = content_of_query(image) if image is not None and self.shards.have_verdicts else None
         self.clock.ended("words")
-        return words
+        return Asked(
+            words, variants, query.whole, query.grey.width / query.grey.height, self.voting, self.geometry, content,
+            self.match, self.among,
+        )  # fmt: skip
 
-    def candidates(self, query: Query, words: QueryWords, verdicts: Mapping[int, bool]) -> list[Candidate]:
+    def matches(
+        self, query: Query, asked: Asked, listing: Listing | None = None
+    ) -> tuple[list[Match], set[tuple[str | None, int]]]:
+        """Run all stages after the words, or after a listing.
+
+        Returns:
+            All matches, proven or not, best first; and the identities of those whose pictures are not at hand.
+        """
+        listing = listing or self.listed(asked)
+        proved = self.proved(query, asked, listing)
+        found, away = self.compared(query, proved)
+        holders = {
+            image: [holder for holder in held if holder.place not in self.missing]
+            for image, held in proved.holders.items()
+        }
+        answers = named(found, holders, listing.verdicts_of_images)
+        if self.missing:
+            answers = [dataclasses.replace(one, provisional=True) for one in answers]
+        return answers, {(holder.index, holder.id) for image in away for holder in holders[image]}
+
+    def listed(self, asked: Asked) -> Listing:
         """Find the images with the most votes, best first; accepted images follow, whatever their votes."""
-        found = self.votes(query, words, self.voting, self.among)
-        accepted = {image for image, is_copy in verdicts.items() if is_copy} - {candidate.id for candidate in found}
-        if self.among is not None:
-            accepted &= set(self.among)
+        listing = self._tallied(asked)
+        listed = {listing.contents[image] for image in listing.ranked.images.tolist()}
+        accepted = {content for content, is_copy in listing.verdicts.items() if is_copy} - listed
+        if asked.among is not None:
+            accepted &= asked.among
         if accepted:
-            every_hit = dataclasses.replace(self.voting, voting_limit=self.voting.hamming_limit)
-            found += self.votes(query, words, every_hit, sorted(accepted))
+            every_hit = dataclasses.replace(asked.voting, voting_limit=asked.voting.hamming_limit)
+            listing = listing.with_more(
+                self._tallied(dataclasses.replace(asked, voting=every_hit, whole=None, among=frozenset(accepted)))
+            )
         self.clock.ended("votes")
-        return found
+        return listing
 
-    def votes(
-        self, query: Query, words: QueryWords, voting: VotingOptions, among: Sequence[int] | None
-    ) -> list[Candidate]:
-        """Find candidates with given options, among given images."""
-        segments = tuple(self.snapshot.segments.values())
-        return vote(words, query.variants, segments, self.snapshot.removed, voting, among)
-
-    def found(self, query: Query, candidates: Sequence[Candidate]) -> list[FoundImage]:
-        """Verify candidates by geometry, add images that look the same as a whole, and compare pixels; best first."""
-        by_geometry = verify_candidates(candidates, query.features, self.geometry)
-        segments, removed = tuple(self.snapshot.segments.values()), self.snapshot.removed
-        alike = (
-            whole_candidates(query.whole, query.grey, len(query.features), segments, removed, self.among)
-            if query.whole is not None
-            else []
-        )
+    def proved(self, query: Query, asked: Asked, listing: Listing) -> Proved:
+        """Prove listed images by geometry, and choose those that look the same as a whole."""
+        as_whole = [] if asked.whole is None else whole_candidates(listing.nearest, asked.whole, query.grey)
+        images = dict.fromkeys([*listing.ranked.images.tolist(), *(one.id for one in as_whole)])
+        contents = tuple(listing.contents[image] for image in images)
+        own = dict(listing.of_each_shard())
+        nothing = listing.ranked.part(slice(0))
+        # All are asked: any may hold another copy of a file that is on the list.
+        places = range(len(self.shards.names))
+        proofs = self._ask({place: ProofRequest(asked, own.get(place, nothing), contents) for place in places})
+        size = (asked.features.width, asked.features.height)
+        fitted = [of_all(one, place) for place, proof in proofs.items() for one in proof.fitted]
+        by_features = judge(fitted, size, self.geometry)
+        holders = {
+            image: [
+                Holder(*proof.held[content], self.shards.names[place], place)
+                for place, proof in sorted(proofs.items())
+                if content in proof.held
+            ]
+            for image, content in zip(images, contents, strict=True)
+        }
         self.clock.ended("verification")
+        return Proved(by_features, as_whole, holders)
+
+    def compared(self, query: Query, proved: Proved) -> tuple[list[FoundImage], set[int]]:
+        """Compare pixels.
+
+        Returns:
+            Each image with the better of its proofs, best first; and those whose pictures are not at hand.
+        """
         grey = query.grey if self.region is None else self.region.cut_from(query.grey)
-        by_features, as_whole = (compare_pixels(some, grey, self.pictures.of) for some in (by_geometry, alike))
+        away = set()
+
+        def picture_of(image: int) -> GreyImage | None:
+            for holder in proved.holders[image]:
+                picture = self._ask({holder.place: PictureRequest(holder.id)}).get(holder.place)
+                if picture is not None:
+                    return picture
+            away.add(image)
+            return None
+
+        by_features = compare_pixels(proved.by_features, grey, picture_of)
+        as_whole = compare_pixels(proved.as_whole, grey, picture_of)
         self.clock.ended("pixels")
-        return preferred(by_features, as_whole)
+        return preferred(by_features, as_whole), away
+
+    def _tallied(self, asked: Asked) -> Listing:
+        places = range(len(self.shards.names))
+        return merged(self._ask({place: TallyRequest(asked) for place in places}), asked.voting.shortlist)
+
+    def _ask(self, requests: Mapping[int, Request[_Answer]]) -> dict[int, _Answer]:
+        """The answers of indexes; one that misses a request is asked no more.
+
+        Raises:
+            StoreError: none is left.
+        """
+        open_ = {place: request for place, request in requests.items() if place not in self.missing}
+        answers = {}
+        for place, answer in self.shards.ask(open_).items():
+            if isinstance(answer, Lost):
+                self.missing[place] = answer.reason
+            else:
+                answers[place] = answer
+        if len(self.missing) == len(self.shards.names):
+            raise StoreError(self.missing[0])
+        return answers

@@ -30,16 +30,14 @@ def content_named(name: str, catalog: Catalog, places: Places) -> str:
         raise UsageError(f"{name} is no name in the index, and no file: {error.strerror}") from error
 
 
-def verdicts_of(image: ImageSource | GreyImage, catalog: Catalog) -> dict[int, bool]:
-    """Images that were accepted (true) or rejected (false) as copies of this one, if it is a file or one's bytes."""
-    if not catalog.has_verdicts:
-        return {}
+def content_of_query(image: ImageSource | GreyImage) -> str | None:
+    """SHA-256 of a query, by which verdicts on it are kept; None, if it is neither a file nor the bytes of one."""
     if isinstance(image, (bytes, bytearray)):
-        return catalog.verdicts_of(hashlib.sha256(image).hexdigest())
+        return hashlib.sha256(image).hexdigest()
     if isinstance(image, (str, os.PathLike)):
         with contextlib.suppress(OSError):  # it was there a moment ago
-            return catalog.verdicts_of(content_of(os.fspath(image)))
-    return {}
+            return content_of(os.fspath(image))
+    return None
 
 
 def judge(reader: Reader, a: str, b: str, is_copy: bool | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from featmatch.features.extraction import Features
 from featmatch.geometry.homography import Fit, fit_homography
 from featmatch.geometry.matches import GeometryOptions
-from featmatch.geometry.significance import distinct, weigh
+from featmatch.geometry.significance import Inliers, distinct, weigh_inliers
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.proof.proof import Proof, proof_of_fit
@@ -30,39 +31,76 @@ _NO_CHANCE = 8.0  # score that chance hardly makes
 _CELLS = 20  # along the longer side of the query, in which places are told apart
 
 
-def verify_candidates(
-    candidates: Iterable[Candidate],
-    query: Features,
-    options: GeometryOptions,
-) -> list[FoundImage]:
-    """Fit a homography to each candidate; return those that have one, each image once, best first.
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """An image whose hits agree on a homography, before it is seen what other images share with the query.
+
+    Attributes:
+        rank: of the first of its variants that has one.
+        image: with the best of them.
+        inliers: what it is weighed by again, without what others share; None where that is not done.
+    """
+
+    rank: int
+    image: FoundImage
+    inliers: Inliers | None
+
+
+def fit_candidates(
+    candidates: Iterable[tuple[int, Candidate]], query: Features, options: GeometryOptions
+) -> list[Fitted]:
+    """Fit a homography to each candidate; return the images that have one, each once, in the order of their ranks.
 
     Args:
-        candidates: images with their hits; one image may come in several variants.
+        candidates: images with their hits, each with its rank, ascending; one image may come in several variants.
         query: features of the query as it is.
         options: the tolerances.
     """
-    best: dict[int, tuple[Candidate, Fit]] = {}
-    query_size = (query.width, query.height)
-    for candidate in candidates:
-        fit = fit_homography(candidate.matches, query_size, (candidate.width, candidate.height), options)
-        if fit is not None and (candidate.id not in best or best[candidate.id][1].score < fit.score):
-            best[candidate.id] = candidate, fit
-    proofs = [
-        proof_of_fit(fit, candidate.matches, candidate.variant, query, (candidate.width, candidate.height))
-        for candidate, fit in best.values()
-    ]
-    partial = [_is_partial(proof) for proof in proofs]
-    recurring = _recurring([_places(proof, query_size) for proof, part in zip(proofs, partial, strict=True) if part])
-    for number, (candidate, fit) in enumerate(best.values()):
-        elsewhere = ~np.isin(_places(proofs[number], query_size), recurring)
-        evidence = proofs[number].evidence
-        if partial[number] and isinstance(evidence, FeatureEvidence) and not elsewhere.all():
-            reference_size = (candidate.width, candidate.height)
-            rest = fit.inliers[elsewhere]
-            score = weigh(candidate.matches, rest, query_size, reference_size, options).score
-            proofs[number] = dataclasses.replace(proofs[number], evidence=dataclasses.replace(evidence, distinct=score))
-    return in_order(FoundImage(image, proof) for image, proof in zip(best, proofs, strict=True))
+    best: dict[int, tuple[int, Candidate, Fit]] = {}
+    for rank, candidate in candidates:
+        size = (candidate.width, candidate.height)
+        fit = fit_homography(candidate.matches, (query.width, query.height), size, options)
+        first, _, other = best.get(candidate.id, (rank, candidate, None))
+        if fit is not None and (other is None or other.score < fit.score):
+            best[candidate.id] = first, candidate, fit
+    return [_fitted(*found, query) for found in best.values()]
+
+
+def _fitted(rank: int, candidate: Candidate, fit: Fit, query: Features) -> Fitted:
+    proof = proof_of_fit(fit, candidate.matches, candidate.variant, query, (candidate.width, candidate.height))
+    inliers = Inliers.of(candidate.matches, fit.inliers) if _is_partial(proof) else None
+    return Fitted(rank, FoundImage(candidate.id, proof), inliers)
+
+
+def judge(fitted: Iterable[Fitted], query_size: tuple[int, int], options: GeometryOptions) -> list[FoundImage]:
+    """Weigh images without what several of them share with the query, each in a part only; best first.
+
+    Args:
+        fitted: all images of one query.
+        query_size: width and height, px.
+        options: the tolerances.
+    """
+    ranked = sorted(fitted, key=lambda one: one.rank)
+    places = {one.rank: _places(one.image.proof, query_size) for one in ranked if one.inliers is not None}
+    recurring = _recurring(list(places.values()))
+    found = []
+    for one in ranked:
+        image = one.image
+        if one.inliers is not None:
+            elsewhere = ~np.isin(places[one.rank], recurring)
+            if not elsewhere.all():
+                image = _with_rest(image, one.inliers.part(elsewhere), query_size, options)
+        found.append(image)
+    return in_order(found)
+
+
+def _with_rest(image: FoundImage, rest: Inliers, query_size: tuple[int, int], options: GeometryOptions) -> FoundImage:
+    """The image, with what speaks for it alone."""
+    proof, evidence = image.proof, image.proof.evidence
+    assert isinstance(evidence, FeatureEvidence)
+    score = weigh_inliers(rest, query_size, proof.reference_size, options).score
+    proof = dataclasses.replace(proof, evidence=dataclasses.replace(evidence, distinct=score))
+    return dataclasses.replace(image, proof=proof)
 
 
 def _is_partial(proof: Proof) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from operator import itemgetter
@@ -115,26 +115,39 @@ class QueryWords:
         return QueryEntries(self.ids[own], self.signatures[own], self.weights[own]), self.features[own]
 
 
-def vote(
-    query: QueryWords,
-    query_features: Sequence[Features],
-    segments: Sequence[Segment],
-    removed: frozenset[int],
-    options: VotingOptions,
-    among: Sequence[int] | None = None,
-) -> list[Candidate]:
-    """Score all images under all variants, and return the best with their hits, best first.
+class Ranked(NamedTuple):
+    """Pairs of an image and a variant of the query, the most votes first; columns of N rows.
 
-    Args:
-        query: the words of all variants.
-        query_features: the features of each variant, in the order of ``Variant``.
-        segments: where to look.
-        removed: numbers of images that are not to be found.
-        options: the limits.
-        among: numbers of the only images that are to be found; None: all.
+    Attributes:
+        ranks: (N,) int64, the place of each among all that were found, from 0.
+        images: (N,) int64, numbers.
+        variants: (N,) int64, of ``Variant``.
+        votes: (N,) float32, normalised.
     """
-    hidden = [_hidden(segment, removed, among) for segment in segments]
-    return shortlist(query, query_features, segments, hidden, options)
+
+    ranks: NDArray[np.int64]
+    images: NDArray[np.int64]
+    variants: NDArray[np.int64]
+    votes: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, parts: Iterable[Ranked]) -> Ranked:
+        """The pairs of several, one behind the other."""
+        nothing = np.empty(0, np.int64)
+        none = cls(nothing, nothing, nothing, np.empty(0, np.float32))
+        return cls(*(np.concatenate(columns) for columns in zip(none, *parts, strict=True)))
+
+    @classmethod
+    def best(
+        cls, images: NDArray[np.int64], variants: NDArray[np.int64], votes: NDArray[np.float32], count: int
+    ) -> Ranked:
+        """The best of some pairs. Ties go to the image with the lower number, and of one image to the first variant."""
+        order = np.lexsort((variants, images, -votes))[:count]
+        return cls(np.arange(len(order)), images[order], variants[order], votes[order])
+
+    def part(self, rows: NDArray[Any] | slice) -> Ranked:
+        """Some of them, by their rows or by a mask."""
+        return Ranked(self.ranks[rows], self.images[rows], self.variants[rows], self.votes[rows])
 
 
 def shortlist(
@@ -144,34 +157,78 @@ def shortlist(
     hidden: Sequence[NDArray[np.bool_]] | Sequence[NDArray[np.intp]],
     options: VotingOptions,
 ) -> list[Candidate]:
-    """``vote``, where ``hidden`` says which images of each segment are not to be found: their places, or a mask."""
-    if not segments or len(query.ids) == 0:
-        return []
-    with _threads(query, segments) as each:
-        tallies = _tallied(query, len(query_features), segments, hidden, options, each)
-        ranks = _ranks(tallies, options.shortlist)
-        found = each(
-            lambda one, own: _candidates(one, own, query, query_features[one.variant], options.hamming_limit),
-            tallies, ranks,
-        )  # fmt: skip
-        ranked = [pair for candidates in found for pair in candidates]
-    return [candidate for _, candidate in sorted(ranked, key=itemgetter(0))]
+    """Score all images under all variants, and return the best with their hits, best first.
+
+    Args:
+        query: the words of all variants.
+        query_features: the features of each variant, in the order of ``Variant``.
+        segments: where to look.
+        hidden: of each segment, the images that are not to be found: their rows, or a mask.
+        options: the limits.
+    """
+    found = tally(query, len(query_features), segments, hidden, options)
+    return [one for _, one in candidates_of(found, query, query_features, segments, options.hamming_limit)]
 
 
-def ranking(
-    query: QueryWords, variants: int, segments: Sequence[Segment], removed: frozenset[int], options: VotingOptions
-) -> list[tuple[int, Variant]]:
-    """The number and variant of each candidate that ``vote`` finds, best first, without looking up hits."""
-    if not segments or len(query.ids) == 0:
-        return []
-    hidden = [_hidden(segment, removed, None) for segment in segments]
+def tally(
+    query: QueryWords,
+    variants: int,
+    segments: Sequence[Segment],
+    hidden: Sequence[NDArray[np.bool_]] | Sequence[NDArray[np.intp]],
+    options: VotingOptions,
+) -> Ranked:
+    """Score all images under the first ``variants`` of ``Variant``, and return the best; ``shortlist`` has the rest."""
+    distances = np.arange(min(options.voting_limit, options.hamming_limit) + 1)
+    distance_weights = np.exp(-((distances / options.sigma) ** 2)).astype(np.float32)
+
+    def best_of(part: tuple[int, Variant]) -> tuple[NDArray[Any], ...]:
+        number, variant = part
+        segment = segments[number]
+        entries, _ = query.of_variant(variant)
+        votes = np.zeros(len(segment.ids), np.float32)
+        scan(_lists_of(segment), entries, distance_weights, votes)
+        votes[hidden[number]] = 0
+        rows, scores = best(votes, segment.weights, options.shortlist)
+        return segment.ids[rows], np.full(len(rows), int(variant)), scores
+
+    nothing = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
+    parts = [(number, variant) for number in range(len(segments)) for variant in list(Variant)[:variants]]
+    if len(query.ids) == 0:
+        parts = []
+    # Votes of a segment and variant are added up by one thread: their sum does not depend on how many there are.
     with _threads(query, segments) as each:
-        tallies = _tallied(query, variants, segments, hidden, options, each)
-    places: dict[int, tuple[int, Variant]] = {}
-    for tally, ranks in zip(tallies, _ranks(tallies, options.shortlist), strict=True):
-        for image, rank in zip(tally.segment.ids[tally.images].tolist(), ranks.tolist(), strict=True):
-            places[rank] = image, tally.variant
-    return [places[rank] for rank in sorted(places) if rank >= 0]
+        found = [nothing, *each(best_of, parts)]
+    images, of_variants, votes = (np.concatenate(column) for column in zip(*found, strict=True))
+    return Ranked.best(images, of_variants, votes, options.shortlist)
+
+
+def candidates_of(
+    found: Ranked, query: QueryWords, query_features: Sequence[Features], segments: Sequence[Segment], limit: int
+) -> list[tuple[int, Candidate]]:
+    """Pairs of an image and a variant with their hits, and their ranks, best first.
+
+    Args:
+        found: the pairs; those that are in none of the segments are left out.
+        query: the words of all variants.
+        query_features: the features of each variant, in the order of ``Variant``.
+        segments: where the images are.
+        limit: bits in which the signature of a hit may differ.
+    """
+    parts = []
+    for segment in segments:
+        rows = segment.rows_of(found.images)
+        for variant in list(Variant)[: len(query_features)]:
+            own = np.flatnonzero((rows >= 0) & (found.variants == variant))
+            if len(own):
+                own = own[np.argsort(rows[own], kind="stable")]
+                parts.append(_Part(segment, variant, rows[own], found.part(own)))
+    with _threads(query, segments) as each:
+        ranked = [
+            pair
+            for candidates in each(lambda part: _candidates(part, query, query_features[part.variant], limit), parts)
+            for pair in candidates
+        ]
+    return sorted(ranked, key=itemgetter(0))
 
 
 @contextlib.contextmanager
@@ -184,40 +241,13 @@ def _threads(query: QueryWords, segments: Sequence[Segment]) -> Iterator[Callabl
         yield pool.map
 
 
-def _tallied(
-    query: QueryWords,
-    variants: int,
-    segments: Sequence[Segment],
-    hidden: Sequence[NDArray[np.bool_]] | Sequence[NDArray[np.intp]],
-    options: VotingOptions,
-    each: Callable[..., Iterator[Any]],
-) -> list[_Tally]:
-    """The best images of each segment for each variant."""
-    distances = np.arange(min(options.voting_limit, options.hamming_limit) + 1)
-    distance_weights = np.exp(-((distances / options.sigma) ** 2)).astype(np.float32)
-
-    def tally(part: tuple[int, Variant]) -> _Tally:
-        number, variant = part
-        segment = segments[number]
-        entries, _ = query.of_variant(variant)
-        votes = np.zeros(len(segment.ids), np.float32)
-        scan(_lists_of(segment), entries, distance_weights, votes)
-        votes[hidden[number]] = 0
-        return _Tally(segment, variant, *best(votes, segment.weights, options.shortlist))
-
-    # Votes of a segment and variant are added up by one thread: their sum does not depend on how many there are.
-    return list(
-        each(tally, [(number, variant) for number in range(len(segments)) for variant in list(Variant)[:variants]])
-    )
-
-
-class _Tally(NamedTuple):
-    """The best images of one segment for one variant, with their votes, normalised."""
+class _Part(NamedTuple):
+    """Images of one segment that were found under one variant."""
 
     segment: Segment
     variant: Variant
-    images: NDArray[np.int64]  # ascending
-    scores: NDArray[np.float32]
+    rows: NDArray[np.intp]  # ascending
+    found: Ranked
 
 
 def _lists_of(segment: Segment) -> PostingLists:
@@ -229,8 +259,8 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _hidden(segment: Segment, removed: frozenset[int], among: Sequence[int] | None) -> NDArray[np.intp]:
-    """Places in a segment of the images that are not to be found."""
+def hidden_rows(segment: Segment, removed: frozenset[int], among: Sequence[int] | None) -> NDArray[np.intp]:
+    """Rows of a segment whose images are not to be found: they were removed, or others alone are looked for."""
     parts = [np.empty(0, np.intp)]
     if removed:
         parts.append(np.flatnonzero(np.isin(segment.ids, np.fromiter(removed, np.int64))))
@@ -239,38 +269,24 @@ def _hidden(segment: Segment, removed: frozenset[int], among: Sequence[int] | No
     return np.concatenate(parts)
 
 
-def _ranks(tallies: Sequence[_Tally], count: int) -> list[NDArray[np.int64]]:
-    """The rank of each image of each tally among all: 0 for the most votes, -1 for those that are not on the shortlist.
-
-    Ties go to the older image, and of one image to the first variant.
-    """
-    scores = np.concatenate([one.scores for one in tallies])
-    ids = np.concatenate([one.segment.ids[one.images] for one in tallies])
-    variants = np.repeat([one.variant for one in tallies], [len(one.images) for one in tallies])
-    order = np.lexsort((variants, ids, -scores))[:count]
-    ranks = np.full(len(scores), -1)
-    ranks[order] = np.arange(len(order))
-    return np.split(ranks, np.cumsum([len(one.images) for one in tallies])[:-1])
-
-
-def _candidates(
-    tally: _Tally, ranks: NDArray[np.int64], query: QueryWords, features: Features, limit: int
-) -> list[tuple[int, Candidate]]:
-    """The candidates of a tally, each with its rank: images on the shortlist with their hits, the nearest first."""
-    listed = np.flatnonzero(ranks >= 0)
+def _candidates(part: _Part, query: QueryWords, features: Features, limit: int) -> list[tuple[int, Candidate]]:
+    """The candidates of a part, each with its rank and its hits, the nearest first."""
     # A posting is hit by each entry of its word at most, so this bounds the hits, and the memory that they take.
-    most = np.bincount(query.of_variant(tally.variant)[0].words, minlength=1).max()
-    bounds = np.cumsum(tally.segment.features[tally.images[listed]], dtype=np.int64) * most
-    parts = np.split(listed, np.flatnonzero(np.diff(bounds // _HITS_AT_ONCE)) + 1)
-    return [found for part in parts if len(part) for found in _with_hits(tally, part, ranks, query, features, limit)]
+    most = np.bincount(query.of_variant(part.variant)[0].words, minlength=1).max()
+    bounds = np.cumsum(part.segment.features[part.rows], dtype=np.int64) * most
+    how = query, features, limit
+    at_once = np.split(np.arange(len(part.rows)), np.flatnonzero(np.diff(bounds // _HITS_AT_ONCE)) + 1)
+    return [
+        found
+        for some in at_once
+        for found in _with_hits(_Part(part.segment, part.variant, part.rows[some], part.found.part(some)), *how)
+    ]
 
 
-def _with_hits(
-    tally: _Tally, listed: NDArray[np.intp], ranks: NDArray[np.int64], query: QueryWords, features: Features, limit: int
-) -> Iterator[tuple[int, Candidate]]:
-    """Candidates from some places in a tally, with their ranks; their hits are in memory at once."""
-    segment, numbers = tally.segment, tally.images[listed]
-    entries, features_of = query.of_variant(tally.variant)
+def _with_hits(part: _Part, query: QueryWords, features: Features, limit: int) -> Iterator[tuple[int, Candidate]]:
+    """The same; the hits of all are in memory at once."""
+    segment, numbers = part.segment, part.rows
+    entries, features_of = query.of_variant(part.variant)
     hits = hits_of(_lists_of(segment), entries, limit, numbers.astype(np.uint32))
     places, own = np.searchsorted(numbers, hits.images), features_of[hits.entries]
     kept, rivals = thinned(places, own, hits.rows, hits.distances)
@@ -283,12 +299,12 @@ def _with_hits(
         rivals=rivals,
     )  # fmt: skip
     bounds = np.searchsorted(places, np.arange(len(numbers) + 1))
-    for place, image, first, end in zip(listed.tolist(), numbers.tolist(), bounds[:-1], bounds[1:], strict=True):
-        of_image = matches[first:end]
+    for place, row in enumerate(numbers.tolist()):
+        of_image = matches[bounds[place] : bounds[place + 1]]
         if of_image.rivals is not None and not of_image.rivals.any():
             of_image = dataclasses.replace(of_image, rivals=None)
         candidate = Candidate(
-            int(segment.ids[image]), int(segment.widths[image]), int(segment.heights[image]), tally.variant,
-            float(tally.scores[place]), of_image,
+            int(segment.ids[row]), int(segment.widths[row]), int(segment.heights[row]), part.variant,
+            float(part.found.votes[place]), of_image,
         )  # fmt: skip
-        yield int(ranks[place]), candidate
+        yield int(part.found.ranks[place]), candidate

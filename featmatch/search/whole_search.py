@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from featmatch.features.looks import (
     FEW_FEATURES,
     FORMS,
     LEAST_DETAIL,
+    LOOK,
+    LookArray,
     WholePicture,
 )
 from featmatch.images.pixels import GreyImage
@@ -24,53 +27,61 @@ _MOST = 4  # matches; each costs a look at a file
 _STRETCH = 1.1051709180756477  # e to the 0.1; ratio by which the shapes of two frames may differ
 
 
-def whole_candidates(
-    query: WholePicture,
-    grey: GreyImage,
-    features: int,
-    segments: Sequence[Segment],
-    removed: frozenset[int],
-    among: Sequence[int] | None = None,
-) -> list[FoundImage]:
-    """Find the images that look the most like a query as a whole; each once, best first.
+class Nearest(NamedTuple):
+    """Pairs of an image and a form of the query whose perceptual hashes are near, the nearest first; columns of N rows.
 
-    Args:
-        query: as a whole.
-        grey: the same picture.
-        features: how many the query has.
-        segments: where to look.
-        removed: numbers of images that are not to be found.
-        among: numbers of the only images that are to be found; None: all.
+    Attributes:
+        distances: (N,) int64, bits.
+        images: (N,) int64, numbers.
+        forms: (N,) int64, of ``FORMS``.
+        sizes: (N, 2) int64, width and height of the image, px.
+        looks: (N,) of ``LOOK``, of the image.
     """
-    forms, numbers, rows = _nearest(query, grey.width / grey.height, features, segments, removed, among)
-    if len(rows) == 0:
-        return []
-    ids = [int(segments[number].ids[row]) for number, row in zip(numbers, rows, strict=True)]
-    others = np.array([segments[number].looks[row] for number, row in zip(numbers, rows, strict=True)])
-    evidence = evidence_of_looks(query.looks[forms], others)
-    scores = [one.score() for one in evidence]
-    found: dict[int, FoundImage] = {}
-    for place in sorted(range(len(ids)), key=lambda place: (-scores[place], ids[place])):
-        if len(found) < _MOST and ids[place] not in found and evidence[place].likeness.layout >= LEAST_DETAIL:
-            segment, row = segments[numbers[place]], rows[place]
-            sizes = (grey.width, grey.height), (int(segment.widths[row]), int(segment.heights[row]))
-            found[ids[place]] = FoundImage(ids[place], proof_of_look(evidence[place], int(forms[place]), *sizes))
-    return list(found.values())
+
+    distances: NDArray[np.int64]
+    images: NDArray[np.int64]
+    forms: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    looks: LookArray
+
+    @classmethod
+    def of(cls, parts: Iterable[Nearest]) -> Nearest:
+        """The pairs of several, one behind the other."""
+        nothing = np.empty(0, np.int64)
+        none = cls(nothing, nothing, nothing, np.empty((0, 2), np.int64), np.empty(0, LOOK))
+        return cls(*(np.concatenate(columns) for columns in zip(none, *parts, strict=True)))
+
+    def closest(self) -> Nearest:
+        """So many of them as are compared closely."""
+        return self.part(np.lexsort((self.forms, self.images, self.distances))[:_SHORTLIST])
+
+    def part(self, rows: NDArray[Any]) -> Nearest:
+        """Some of them, by their rows or by a mask."""
+        return Nearest(*(column[rows] for column in self))
 
 
-def _nearest(
+def nearest(
     query: WholePicture,
     shape: float,
     features: int,
     segments: Sequence[Segment],
     removed: frozenset[int],
-    among: Sequence[int] | None,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Form, segment and row of the images whose hashes are the nearest and whose shapes fit, nearest first."""
+    among: Sequence[int] | None = None,
+) -> Nearest:
+    """Find the images whose hashes are the nearest to those of a query, and whose shapes fit.
+
+    Args:
+        query: as a whole.
+        shape: its width by its height.
+        features: how many the query has.
+        segments: where to look.
+        removed: numbers of images that are not to be found.
+        among: numbers of the only images that are to be found; None: all.
+    """
     own = [1 / shape if form % 2 else shape for form in range(FORMS)]
     gone = np.fromiter(removed, np.int64)
     parts = []
-    for number, segment in enumerate(segments):
+    for segment in segments:
         hashes = segment.phashes if features < FEW_FEATURES else segment.phashes[segment.plain]
         for form, phash in enumerate(query.phashes):
             distances = np.bitwise_count(phash ^ hashes)
@@ -82,11 +93,30 @@ def _nearest(
             fits &= ~np.isin(ids, gone)
             if among is not None:
                 fits &= np.isin(ids, np.asarray(among, np.int64))
-            constant = np.full((2, len(rows)), [[form], [number]])
-            parts.append(np.stack([distances[places], ids, *constant, rows])[:, fits])
-    distances, ids, forms, numbers, rows = np.concatenate(parts or [np.empty((5, 0), np.int64)], axis=1)
-    order = np.lexsort((forms, ids, distances))[:_SHORTLIST]
-    return forms[order], numbers[order], rows[order]
+            rows = rows[fits]
+            sizes = np.stack([segment.widths[rows], segment.heights[rows]], axis=1).astype(np.int64)
+            forms = np.full(len(rows), form)
+            parts.append(Nearest(distances[places][fits], ids[fits], forms, sizes, segment.looks[rows]))
+    return Nearest.of(parts).closest()
+
+
+def whole_candidates(found: Nearest, query: WholePicture, grey: GreyImage) -> list[FoundImage]:
+    """Of the images with the nearest hashes, those that look the most like the query; each once, best first.
+
+    Args:
+        found: all that are compared closely.
+        query: as a whole.
+        grey: the same picture.
+    """
+    evidence = evidence_of_looks(query.looks[found.forms], found.looks)
+    scores, images = [one.score() for one in evidence], found.images.tolist()
+    best: dict[int, FoundImage] = {}
+    for row in sorted(range(len(images)), key=lambda row: (-scores[row], images[row])):
+        if len(best) < _MOST and images[row] not in best and evidence[row].likeness.layout >= LEAST_DETAIL:
+            width, height = found.sizes[row].tolist()
+            proof = proof_of_look(evidence[row], int(found.forms[row]), (grey.width, grey.height), (width, height))
+            best[images[row]] = FoundImage(images[row], proof)
+    return list(best.values())
 
 
 def preferred(by_features: Iterable[FoundImage], as_whole: Iterable[FoundImage]) -> list[FoundImage]:

@@ -85,7 +85,7 @@ def search_once(mounted: Mounted, given: GivenPicture, wanted: Wanted) -> Found:
     mounted.index.refresh()
     options = wanted.search_options(mounted.options.decoding)
     search = options.search_in(mounted.index)
-    snapshot = search.snapshot
+    (snapshot,) = search.snapshots
     began = time.perf_counter()
     grey = search.load(given.source)
     decoding_ms = 1000 * (time.perf_counter() - began)

@@ -186,6 +186,28 @@ class Catalog:
         found = self.rows("SELECT id FROM images WHERE sha256 = ? AND segment IS NOT NULL", bytes.fromhex(sha256))
         return found[0][0] if found else None
 
+    def contents_of(self, images: Iterable[int]) -> dict[int, str]:
+        """SHA-256 of the files of images, hexadecimal, by number; of those that can be found."""
+        found = self._of_each("SELECT id, hex(sha256) FROM images WHERE segment IS NOT NULL AND id", images)
+        return dict(self._parsed(lambda row: (number(row[0], 1), digest(row[1])), found))
+
+    def named_with(self, contents: Iterable[str], match: str | None = None) -> dict[str, tuple[int, list[str]]]:
+        """The images of contents (SHA-256), and their names, by content; of ``match``, only names that fit.
+
+        Raises as ``images``.
+        """
+        condition, values = self._fitting(match)
+        rows = self._of_each(
+            "SELECT hex(sha256), image, name FROM names JOIN images ON images.id = image "
+            f"WHERE segment IS NOT NULL {condition} AND sha256",
+            map(bytes.fromhex, contents), *values, order="ORDER BY names.id",
+        )  # fmt: skip
+        found: dict[str, tuple[int, list[str]]] = {}
+        parsed = self._parsed(lambda row: (digest(row[0]), number(row[1], 1), from_sql(row[2])), rows)
+        for content, image, name in parsed:
+            found.setdefault(content, (image, []))[1].append(name)
+        return found
+
     def content_named(self, name: str) -> str | None:
         """SHA-256 of the file that a name stood for when it was added, hexadecimal."""
         found = self.rows("SELECT hex(sha256) FROM names JOIN images ON images.id = image WHERE name = ?", to_sql(name))
@@ -199,15 +221,14 @@ class Catalog:
         )
         return {(older, newer): bool(is_copy) for older, newer, is_copy in sorted(rows)}
 
-    def verdicts_of(self, sha256: str) -> dict[int, bool]:
-        """User verdicts on a content (SHA-256) and an image, by the image's number: True = copy."""
+    def verdicts_of(self, sha256: str) -> dict[str, bool]:
+        """User verdicts on a content and others, by the others (SHA-256): True = copy."""
         content = bytes.fromhex(sha256)
         rows = self.rows(
-            "SELECT id, copy FROM verdicts JOIN images ON sha256 = b WHERE a = ? "
-            "UNION ALL SELECT id, copy FROM verdicts JOIN images ON sha256 = a WHERE b = ?",
+            "SELECT hex(b), copy FROM verdicts WHERE a = ? UNION ALL SELECT hex(a), copy FROM verdicts WHERE b = ?",
             content, content,
         )  # fmt: skip
-        return {image: bool(is_copy) for image, is_copy in sorted(rows)}
+        return dict(self._parsed(lambda row: (digest(row[0]), bool(row[1])), sorted(rows)))
 
     def totals(self) -> Totals:
         """Counts of names, features, images and verdicts."""
@@ -231,6 +252,15 @@ class Catalog:
         if not self.meta.get(TEXT_SEARCH):
             raise MissingFeatureError("a Python whose SQLite has no FTS5 wrote the index last; add to it with this one")
         return f"AND names.id IN (SELECT rowid FROM {text_search.TABLE} WHERE {text_search.TABLE} MATCH ?)", (asked,)
+
+    def _of_each(self, statement: str, wanted: Iterable[Any], *values: Any, order: str = "") -> list[Row]:
+        """All rows that a statement selects whose last column is one of some values, which may be many."""
+        distinct = list(dict.fromkeys(wanted))
+        rows: list[Row] = []
+        for start in range(0, len(distinct), _MOST_VALUES):
+            some = distinct[start : start + _MOST_VALUES]
+            rows += self.rows(f"{statement} IN ({','.join('?' * len(some))}) {order}", *values, *some)
+        return rows
 
     def rows(self, statement: str, *values: Any) -> list[Row]:
         """All rows that a statement selects.

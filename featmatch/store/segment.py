@@ -80,6 +80,20 @@ class Segment:
         """Which images have so few features that they are looked up as a whole too; ascending."""
         return np.flatnonzero(self.features < FEW_FEATURES)
 
+    def rows_of(self, ids: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Rows of images by their (N,) numbers; -1 for those that are not in this segment."""
+        if not len(self.ids):
+            return np.full(len(ids), -1)
+        order = self._by_number
+        rows = np.minimum(np.searchsorted(self.ids, ids, sorter=order), len(self.ids) - 1)
+        rows = rows if order is None else order[rows]
+        return np.where(self.ids[rows] == ids, rows, -1)
+
+    @cached_property
+    def _by_number(self) -> NDArray[np.intp] | None:
+        """Rows in the order of the images' numbers; None where they lie so, as they nearly always do."""
+        return None if bool((self.ids[1:] > self.ids[:-1]).all()) else np.argsort(self.ids, kind="stable")
+
     @classmethod
     def open(cls, folder: Path, vocabulary_size: int, manifest_sha256: bytes) -> Segment:
         """Map the columns of a segment whose words are below ``vocabulary_size``.

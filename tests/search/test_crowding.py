@@ -15,6 +15,7 @@ from featmatch.geometry.significance import weigh
 from featmatch.search import crowding, voting
 from featmatch.search.crowding import MOST_MATCHES, MOST_OF_WORD, first_of_each, thinned
 from featmatch.search.stages import Search
+from tests.search.searches import candidates
 
 Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
@@ -129,12 +130,12 @@ def test_no_candidate_has_more_matches_than_are_verified(
     monkeypatch.setattr(voting, "_HITS_AT_ONCE", at_once)
     search = Search.of(dots)
     look = search.read(dotted(1))
-    words = search.words(look)
+    words = search.asked(look).words
     assert np.unique(np.stack([words.ids, words.variants]), axis=1, return_counts=True)[1].max() <= MOST_OF_WORD
-    candidates = search.candidates(look, words, {})
-    assert candidates
-    assert max(len(candidate.matches) for candidate in candidates) <= MOST_MATCHES
-    crowded = [candidate.matches for candidate in candidates if candidate.matches.rivals is not None]
+    found = candidates(search, look)
+    assert found
+    assert max(len(candidate.matches) for candidate in found) <= MOST_MATCHES
+    crowded = [candidate.matches for candidate in found if candidate.matches.rivals is not None]
     assert crowded
     assert all(matches.rivals is not None and (matches.rivals > 0).all() for matches in crowded)
 

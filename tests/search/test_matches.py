@@ -14,7 +14,7 @@ from featmatch import UsageError
 from featmatch.proof.difference import Differences
 from featmatch.proof.drawing import draw_proof
 from featmatch.proof.probability import FeatureEvidence
-from featmatch.search.matches import FoundImage, Match, Matches, Verdict, in_order, named
+from featmatch.search.matches import FoundImage, Holder, Match, Matches, Verdict, in_order, named
 from tests.geometry.known_maps import shift
 from tests.proof.proofs import made_proof
 
@@ -105,7 +105,8 @@ def test_images_come_best_first_and_equals_as_they_came() -> None:
 def test_each_image_is_a_match_under_each_of_its_names() -> None:
     images = [found(1, DOUBTFUL), found(2, SURE, damaged=True), found(3, SURE)]
     names = {1: ["d", "c"], 2: ["z", "b"], 3: ["a"], 4: ["other"]}
-    matches = named(images, names, {1: True, 3: False, 4: True})
+    holders = {image: [Holder(image, some)] for image, some in names.items()}
+    matches = named(images, holders, {1: True, 3: False, 4: True})
     assert [(one.id, one.name, one.verdict, one.damaged) for one in matches] == [
         (3, "a", "rejected", False), (2, "b", None, True), (2, "z", None, True),
         (1, "c", "accepted", False), (1, "d", "accepted", False),

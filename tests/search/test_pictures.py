@@ -37,7 +37,6 @@ def test_the_file_is_read_at_1024_px(picture: Path) -> None:
     grey = read.of(7)
     assert grey is not None
     assert (grey.pixels.shape, grey.width, grey.height) == ((512, 1024), 1200, 600)
-    assert read.missing == set()
 
 
 def test_a_file_of_another_size_or_time_is_not_the_one(picture: Path) -> None:
@@ -45,7 +44,6 @@ def test_a_file_of_another_size_or_time_is_not_the_one(picture: Path) -> None:
     for other in ((size + 1, time), (size, time + 1)):
         read = pictures({"a": [picture]}, {"a": other})
         assert read.of(7) is None
-        assert read.missing == {7}
 
 
 def test_any_of_its_names_will_do(picture: Path, tmp_path: Path) -> None:
@@ -54,14 +52,12 @@ def test_any_of_its_names_will_do(picture: Path, tmp_path: Path) -> None:
     names = {"gone": (1, 1), "b": stamp(damaged), "elsewhere": (2, 2), "a": stamp(picture)}
     read = pictures({"b": [damaged], "gone": [tmp_path / "gone.png"], "a": [picture]}, names)
     assert read.of(7) is not None
-    assert read.missing == set()
 
 
 def test_an_image_without_a_file_is_missing_others_are_not(picture: Path) -> None:
     read = pictures({"a": [picture]}, {"a": stamp(picture)})
     assert read.of(8) is None
     assert read.of(7) is not None
-    assert read.missing == {8}
 
 
 def test_a_page_has_the_stamp_of_its_file(tmp_path: Path) -> None:
@@ -76,7 +72,6 @@ def test_a_page_has_the_stamp_of_its_file(tmp_path: Path) -> None:
 def test_what_decoding_may_cost_is_kept_to(picture: Path) -> None:
     read = pictures({"a": [picture]}, {"a": stamp(picture)}, decoding=DecodingOptions(max_pixels=1000))
     assert read.of(7) is None
-    assert read.missing == {7}
 
 
 def test_another_file_of_the_same_name_is_read_where_the_first_is_not_the_one(picture: Path, tmp_path: Path) -> None:
@@ -84,4 +79,3 @@ def test_another_file_of_the_same_name_is_read_where_the_first_is_not_the_one(pi
     other.write_bytes(b"something else")
     read = pictures({"a": [tmp_path / "gone.png", other, picture]}, {"a": stamp(picture)})
     assert read.of(7) is not None
-    assert read.missing == set()

@@ -12,9 +12,12 @@ from PIL import Image
 
 from featmatch import Index, UsageError, Vocabulary, VotingOptions
 from featmatch.features.extraction import Features
+from featmatch.search.matches import Holder
 from featmatch.search.stages import Search
+from featmatch.store.catalog import Catalog
 from featmatch.store.reader import Reader
 from tests.plain_pictures import blobs, described, gradient
+from tests.search.searches import candidates
 from tools.small_index import draw_pictures, small_index
 
 FEATURES = Features(
@@ -46,10 +49,13 @@ def test_the_stages_lead_to_the_picture(reader: Reader) -> None:
     assert query.enough
     assert query.features is query.variants[0]
     assert len(query.variants) == 4
-    words = search.words(query)
-    candidates = search.candidates(query, words, {})
-    assert candidates[0].id == 3
-    found = search.found(query, candidates)
+    asked = search.asked(query)
+    listing = search.listed(asked)
+    assert listing.ranked.images[0] == 3
+    proved = search.proved(query, asked, listing)
+    assert (proved.by_features[0].id, proved.holders[3]) == (3, [Holder(3, ["002.png"])])
+    found, away = search.compared(query, proved)
+    assert away == set()
     assert (found[0].id, found[0].proof.proven) == (3, True)
     assert found[0].proof.evidence.agreement is not None
     assert list(search.clock.times) == ["features", "words", "votes", "verification", "pixels"]
@@ -63,30 +69,35 @@ def test_too_few_features_are_none(reader: Reader) -> None:
     assert soft.enough  # as a whole
     plain = search.read(gradient(99, 99))
     assert not plain.enough
-    assert search.candidates(plain, search.words(plain), {}) == []
+    assert candidates(search, plain) == []
 
 
 def test_words_leave_only_the_images_that_have_them(reader: Reader) -> None:
-    assert Search.of(reader).among is None
     search = Search.of(reader, match="dawn")
-    assert list(search.among or []) == [5]
     for number in (2, 4):
         query = search.read(pixels(reader, number))
-        candidates = search.candidates(query, search.words(query), {})
-        assert {one.id for one in candidates} <= {5}
-    assert [one.id for one in search.found(query, candidates)] == [5]
+        assert {one.id for one in candidates(search, query)} <= {5}
+    matches, _ = search.matches(query, search.asked(query))
+    assert [one.id for one in matches] == [5]
 
 
-def test_accepted_images_are_verified_whatever_their_votes(reader: Reader) -> None:
+def test_accepted_images_are_verified_whatever_their_votes(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     narrow = Search.of(reader, voting=VotingOptions(shortlist=1))
     query = narrow.read(np.vstack([pixels(reader, 0), pixels(reader, 1)[:50]]))
-    words = narrow.words(query)
-    assert [one.id for one in narrow.candidates(query, words, {})] == [1]
-    assert [one.id for one in narrow.candidates(query, words, {2: False})] == [1]
-    assert [one.id for one in narrow.candidates(query, words, {1: True})] == [1]
-    assert [one.id for one in narrow.candidates(query, words, {2: True})] == [1, 2]
-    only_others = dataclasses.replace(narrow, among=[1, 3])
-    assert [one.id for one in only_others.candidates(query, words, {2: True})] == [1]
+    asked = dataclasses.replace(narrow.asked(query), content="00" * 32)
+    content_of = reader.snapshot.catalog.contents_of(range(1, 6))
+
+    def found_with(verdicts: dict[int, bool], among: set[int] | None = None) -> list[int]:
+        judged = {content_of[image]: is_copy for image, is_copy in verdicts.items()}
+        monkeypatch.setattr(Catalog, "verdicts_of", lambda *_: judged)
+        only = None if among is None else frozenset(content_of[image] for image in among)
+        return [one.id for one in candidates(narrow, query, dataclasses.replace(asked, among=only))]
+
+    assert found_with({}) == [1]
+    assert found_with({2: False}) == [1]
+    assert found_with({1: True}) == [1]
+    assert found_with({2: True}) == [1, 2]
+    assert found_with({2: True}, {1, 3}) == [1]
 
 
 def test_options_of_another_kind_are_refused(reader: Reader) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from featmatch.geometry.matches import GeometryOptions, TentativeMatches
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.search.matches import FoundImage
-from featmatch.search.verification import compare_pixels, verify_candidates
+from featmatch.search.verification import compare_pixels, fit_candidates, judge
 from featmatch.search.voting import Candidate
 
 SIZE = (640, 480)
@@ -38,6 +39,11 @@ def overlapping(number: int, points: NDArray[np.float64], rows: NDArray[np.int64
     none = np.zeros(len(rows))
     matches = TentativeMatches(points[rows], points[rows] + [320, 0], none, none, none, rows, np.arange(len(rows)))
     return Candidate(number, *SIZE, Variant.PLAIN, 1.0, matches)
+
+
+def verify_candidates(candidates: Sequence[Candidate], query: Features, options: GeometryOptions) -> list[FoundImage]:
+    """As a search goes through them that has one index."""
+    return judge(fit_candidates(enumerate(candidates), query, options), SIZE, options)
 
 
 def distinct(found: FoundImage) -> float:

@@ -18,7 +18,7 @@ from featmatch.features.looks import LOOK
 from featmatch.features.symmetry import Variant
 from featmatch.native.postings import PostingLists, QueryEntries, hits_of, postings_of
 from featmatch.search import crowding, voting
-from featmatch.search.voting import Candidate, QueryWords, VotingOptions, ranking, shortlist, vote
+from featmatch.search.voting import Candidate, QueryWords, VotingOptions, hidden_rows, shortlist, tally
 from featmatch.store.postings import Postings, quantised, restored
 from featmatch.store.segment import Segment
 from tests.words.vocabularies import descriptors_for, made
@@ -91,7 +91,8 @@ class Asked:
     def candidates(
         self, options: VotingOptions, removed: frozenset[int] = frozenset(), among: Sequence[int] | None = None
     ) -> list[Candidate]:
-        return vote(self.words, self.features, self.segments, removed, options, among)
+        hidden = [hidden_rows(segment, removed, among) for segment in self.segments]
+        return shortlist(self.words, self.features, self.segments, hidden, options)
 
     def scores(self, options: VotingOptions) -> dict[tuple[int, Variant], float]:
         """The votes for each image and variant that has any, summed up one by one."""
@@ -112,6 +113,15 @@ class Asked:
                 if votes:
                     scores[number, variant] = votes / math.sqrt(len(postings))
         return scores
+
+
+def ranking(
+    words: QueryWords, variants: int, segments: Sequence[Segment], removed: frozenset[int], options: VotingOptions
+) -> list[tuple[int, int]]:
+    """The pairs of an image and a variant that ``tally`` finds, best first."""
+    found = tally(words, variants, segments, [hidden_rows(segment, removed, None) for segment in segments], options)
+    assert found.ranks.tolist() == list(range(len(found.votes)))
+    return list(zip(found.images.tolist(), found.variants.tolist(), strict=True))
 
 
 def asked(seed: int = 0, variants: int = 2, entries: int = 60, features: int = 25) -> Asked:

@@ -26,7 +26,7 @@ from featmatch.images.pixels import load_grey
 from featmatch.proof.probability import Evidence, FeatureEvidence, Likeness, WholeEvidence
 from featmatch.search.matches import FoundImage
 from featmatch.search.pictures import Pictures
-from featmatch.search.whole_search import preferred, whole_candidates
+from featmatch.search.whole_search import nearest, preferred, whole_candidates
 from featmatch.store.segment import Segment
 from tests.plain_pictures import Picture, blobs, described, gradient, in_form
 from tests.proof.proofs import made_proof
@@ -94,7 +94,8 @@ def test_only_pairs_with_few_features_are_compared(plain_index: Index) -> None:
     grey = load_grey(blobs(3), longest_px=2000, colours=True)
 
     def found(segment: Segment, features: int, removed: frozenset[int] = frozenset()) -> list[int]:
-        return [match.id for match in whole_candidates(whole_picture(grey), grey, features, [segment], removed)][:1]
+        images: list[int] = nearest(whole_picture(grey), 4 / 3, features, [segment], removed).images.tolist()
+        return images[:1]
 
     assert found(segment, FEW_FEATURES) == found(rich, FEW_FEATURES - 1) != []
     assert found(rich, FEW_FEATURES) == []
@@ -140,7 +141,9 @@ def candidates(
     picture: Picture, *segments: Any, removed: tuple[int, ...] = (), among: list[int] | None = None
 ) -> list[FoundImage]:
     grey = load_grey(picture, longest_px=2000, colours=True)
-    return whole_candidates(whole_picture(grey), grey, 0, segments, frozenset(removed), among)
+    whole = whole_picture(grey)
+    found = nearest(whole, grey.width / grey.height, 0, segments, frozenset(removed), among)
+    return whole_candidates(found, whole, grey)
 
 
 def test_the_best_four_come_best_first() -> None:

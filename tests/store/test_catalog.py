@@ -219,7 +219,7 @@ def test_images_that_wait_are_not_listed_but_keep_their_verdicts(path: Path) -> 
     catalog = Catalog(path)
     assert catalog.has_verdicts
     assert catalog.verdicts() == {(1, 2): False}
-    assert catalog.verdicts_of(sha(1)) == {2: False}
+    assert catalog.verdicts_of(sha(1)) == {sha(2): False}
     assert catalog.verdicts_of(sha(3)) == {}
     assert (catalog.stamps(), catalog.fitting("a")) == ({}, [1])
     assert catalog.names() == ["a.jpg", "b.jpg"]

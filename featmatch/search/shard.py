@@ -1,0 +1,120 @@
+"""One of the indexes that are asked as one: what it says of the images that it holds.
+
+Nothing is decided here that depends on the images of another index: ``merging.py`` and ``stages.py`` do that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from featmatch.images.decoding import DecodingOptions
+from featmatch.images.pixels import GreyImage
+from featmatch.search.asked import Asked
+from featmatch.search.pictures import Pictures
+from featmatch.search.verification import Fitted, fit_candidates
+from featmatch.search.voting import Candidate, Ranked, candidates_of, hidden_rows, tally
+from featmatch.search.whole_search import Nearest, nearest
+from featmatch.store.reader import Reader
+from featmatch.store.segment import Segment
+from featmatch.store.snapshot import Snapshot
+
+
+class Tally(NamedTuple):
+    """The best of one index, by its own numbers.
+
+    Attributes:
+        ranked: by votes.
+        nearest: by the look as a whole.
+        contents: SHA-256 of each of them, by number.
+        verdicts: of the user on the query and other contents (SHA-256): true is a copy.
+    """
+
+    ranked: Ranked
+    nearest: Nearest
+    contents: Mapping[int, str]
+    verdicts: Mapping[str, bool]
+
+
+class Proofs(NamedTuple):
+    """What one index can prove, by its own numbers.
+
+    Attributes:
+        fitted: images that have a homography.
+        held: number and names of each image that was asked for and is there, by its content (SHA-256).
+    """
+
+    fitted: list[Fitted]
+    held: Mapping[str, tuple[int, list[str]]]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The state of one index.
+
+    Attributes:
+        snapshot: the state.
+        pictures: of its images.
+        known: images whose names fit words that were asked for.
+    """
+
+    snapshot: Snapshot
+    pictures: Pictures
+    known: dict[str, frozenset[int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, reader: Reader, decoding: DecodingOptions) -> Shard:
+        """The newest state of an index that its reader has seen; ``decoding`` is what a picture may cost."""
+        snapshot = reader.snapshot
+        return cls(snapshot, Pictures(snapshot.catalog, reader.whereabouts.places(snapshot.catalog), decoding))
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """Where its images are."""
+        return tuple(self.snapshot.segments.values())
+
+    def tally(self, asked: Asked) -> Tally:
+        """Find the best images by votes, and by the look as a whole."""
+        catalog, segments, removed = self.snapshot.catalog, self.segments, self.snapshot.removed
+        among = self._among(asked)
+        hidden = [hidden_rows(segment, removed, among) for segment in segments]
+        ranked = tally(asked.words, len(asked.variants), segments, hidden, asked.voting)
+        few = len(asked.features)
+        alike = (
+            Nearest.of([]) if asked.whole is None else nearest(asked.whole, asked.shape, few, segments, removed, among)
+        )
+        contents = catalog.contents_of([*ranked.images.tolist(), *alike.images.tolist()])
+        verdicts = {} if asked.content is None else catalog.verdicts_of(asked.content)
+        return Tally(ranked, alike, contents, verdicts)
+
+    def candidates(self, asked: Asked, ranked: Ranked) -> list[tuple[int, Candidate]]:
+        """Images with their hits, each with its rank."""
+        return candidates_of(ranked, asked.words, asked.variants, self.segments, asked.voting.hamming_limit)
+
+    def prove(self, asked: Asked, ranked: Ranked, contents: Iterable[str]) -> Proofs:
+        """Fit a homography to images; say which contents are there."""
+        fitted = fit_candidates(self.candidates(asked, ranked), asked.features, asked.geometry)
+        return Proofs(fitted, self.snapshot.catalog.named_with(contents, asked.match))
+
+    def picture(self, image: int) -> GreyImage | None:
+        """The picture of an image, if it is at hand as it was indexed."""
+        return self.pictures.of(image)
+
+    def fitting(self, match: str) -> frozenset[int]:
+        """Numbers of the images that have a name that fits.
+
+        Raises:
+            UsageError: there is no word in ``match``.
+            MissingFeatureError: Python's SQLite has no FTS5.
+        """
+        if match not in self.known:
+            self.known[match] = frozenset(self.snapshot.catalog.fitting(match))
+        return self.known[match]
+
+    def _among(self, asked: Asked) -> list[int] | None:
+        """Numbers of the only images that are to be found; None: all."""
+        if asked.among is None:
+            return None if asked.match is None else sorted(self.fitting(asked.match))
+        held = {image for image, _ in self.snapshot.catalog.named_with(asked.among).values()}
+        return sorted(held if asked.match is None else held & self.fitting(asked.match))

@@ -1,0 +1,106 @@
+"""Several indexes that are asked as one: what is asked of each, and the way to ask those on this machine.
+
+A request is plain data and can be answered anywhere, more than once, and late: its answer depends on it and on the
+state of the index alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, Protocol, TypeVar
+
+from featmatch.errors import StoreError
+from featmatch.images.pixels import GreyImage
+from featmatch.search.asked import Asked
+from featmatch.search.shard import Proofs, Shard, Tally
+from featmatch.search.voting import Ranked
+from featmatch.system.workers import Lost
+
+_Answer = TypeVar("_Answer")
+_Answer_co = TypeVar("_Answer_co", covariant=True)
+
+
+class Request(Protocol[_Answer_co]):
+    """What is asked of one index."""
+
+    def answered_by(self, shard: Shard, /) -> _Answer_co:
+        """The answer of an index."""
+
+
+class TallyRequest(NamedTuple):
+    """Which images have the most votes, or look the most alike?"""
+
+    asked: Asked
+
+    def answered_by(self, shard: Shard, /) -> Tally:
+        """The answer of an index."""
+        return shard.tally(self.asked)
+
+
+class ProofRequest(NamedTuple):
+    """Which of these images have a homography, and which of these contents are there?"""
+
+    asked: Asked
+    ranked: Ranked  # by the numbers of the index
+    contents: tuple[str, ...]
+
+    def answered_by(self, shard: Shard, /) -> Proofs:
+        """The answer of an index."""
+        return shard.prove(self.asked, self.ranked, self.contents)
+
+
+class PictureRequest(NamedTuple):
+    """What does this image look like?"""
+
+    image: int  # by the numbers of the index
+
+    def answered_by(self, shard: Shard, /) -> GreyImage | None:
+        """The answer of an index."""
+        return shard.picture(self.image)
+
+
+class Shards(Protocol):
+    """The way to ask several indexes.
+
+    Attributes:
+        names: what they are called, in the order in which ties are broken; None: it is one, and is not named.
+    """
+
+    names: Sequence[str | None]
+
+    @property
+    def have_verdicts(self) -> bool:
+        """Whether users have judged any pair."""
+
+    def ask(self, requests: Mapping[int, Request[_Answer]]) -> Mapping[int, _Answer | Lost]:
+        """The answers of some of them, by the places of their names, or why there is none."""
+
+
+class LocalShards:
+    """Indexes on this machine, asked in threads."""
+
+    def __init__(self, shards: Sequence[Shard], names: Sequence[str | None] = (None,)) -> None:
+        """``shards`` and what they are called."""
+        self.shards = shards
+        self.names = names
+
+    @property
+    def have_verdicts(self) -> bool:
+        """Whether users have judged any pair."""
+        return any(shard.snapshot.catalog.has_verdicts for shard in self.shards)
+
+    def ask(self, requests: Mapping[int, Request[_Answer]]) -> Mapping[int, _Answer | Lost]:
+        """The answers; one index alone raises what several have lost."""
+        if len(self.shards) == 1:
+            return {place: request.answered_by(self.shards[place]) for place, request in requests.items()}
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            answers = threads.map(self._answer, requests, requests.values())
+            return dict(zip(requests, answers, strict=True))
+
+    def _answer(self, place: int, request: Request[_Answer]) -> _Answer | Lost:
+        try:
+            return request.answered_by(self.shards[place])
+        except StoreError as error:
+            return Lost(str(error))

@@ -1,0 +1,17 @@
+"""The stages of a search in one index, for tests that look at what is between them."""
+
+from __future__ import annotations
+
+from featmatch.search.asked import Asked
+from featmatch.search.stages import Query, Search
+from featmatch.search.voting import Candidate, candidates_of
+
+
+def candidates(search: Search, query: Query, asked: Asked | None = None) -> list[Candidate]:
+    """The images with the most votes, best first, with their hits; accepted ones follow."""
+    asked = asked or search.asked(query)
+    (snapshot,) = search.snapshots
+    segments = tuple(snapshot.segments.values())
+    ranked = search.listed(asked).ranked
+    found = candidates_of(ranked, asked.words, asked.variants, segments, asked.voting.hamming_limit)
+    return [candidate for _, candidate in found]
