@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from featmatch.grouping.groups import Groups as Groups
     from featmatch.grouping.groups import Member as Member
     from featmatch.index import Index as Index
+    from featmatch.indexes import Indexes as Indexes
+    from featmatch.indexes import open_all as open_all
     from featmatch.proof.matching import MatchingOptions as MatchingOptions
     from featmatch.proof.pair import Verification as Verification
     from featmatch.proof.pair import verify as verify
@@ -61,6 +63,7 @@ _HOMES = {
     "geometry.matches": ("GeometryOptions",),
     "grouping.groups": ("Group", "Groups", "Member"),
     "index": ("Index",),
+    "indexes": ("Indexes", "open_all"),
     "store.info": ("IndexInfo",),
     "proof.matching": ("MatchingOptions",),
     "store.checking": ("CheckReport", "check"),

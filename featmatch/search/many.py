@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -23,7 +24,7 @@ from featmatch.images.pixels import GreyImage, ImageSource
 from featmatch.images.sources import buffered
 from featmatch.search.matches import Matches
 from featmatch.search.region import QueryRegion
-from featmatch.search.stages import Search
+from featmatch.search.stages import Readers, Search
 from featmatch.search.voting import VotingOptions
 from featmatch.store.catalog import Stamp
 from featmatch.store.reader import Reader
@@ -50,10 +51,10 @@ class SearchOptions:
         check_number(self.limit, "limit", 1)
         check_kind(self.match, "match", str)
 
-    def search_in(self, reader: Reader) -> Search:
+    def search_in(self, readers: Readers) -> Search:
         """The search of one picture; raises as ``Search.of``."""
         return Search.of(
-            reader, match=self.match, voting=self.voting, geometry=self.geometry, decoding=self.decoding,
+            readers, match=self.match, voting=self.voting, geometry=self.geometry, decoding=self.decoding,
             region=self.region,
         )  # fmt: skip
 
@@ -65,27 +66,38 @@ class _State:
     folder: Path
     root: str | None
     stamp: Stamp
+    name: str | None  # what it is called, where several are asked as one
 
 
-def look_up(reader: Reader, image: ImageSource, options: SearchOptions) -> Matches:
+_States: TypeAlias = "tuple[_State, ...]"
+
+
+def look_up(readers: Readers, image: ImageSource, options: SearchOptions) -> Matches:
     """Look one picture up; ``Index.query`` has the arguments, and what is raised."""
-    return options.search_in(reader).answer(buffered(image), limit=options.limit, unproven=options.unproven)
+    return options.search_in(readers).answer(buffered(image), limit=options.limit, unproven=options.unproven)
 
 
 def look_up_each(
-    reader: Reader, images: Iterable[ImageSource], options: SearchOptions, *, jobs: int
+    readers: Readers, images: Iterable[ImageSource], options: SearchOptions, *, jobs: int
 ) -> Iterator[Matches]:
     """Look many pictures up, in order; ``Index.query_many`` has the arguments, and what is raised."""
     if isinstance(images, (str, bytes, bytearray, os.PathLike, np.ndarray)) or not isinstance(images, Iterable):
         raise UsageError(f"images is a list of images, not {type(images).__name__}")
-    search = options.search_in(reader)  # before the first answer is asked for: options that cannot be meant are refused
-    state = _State(reader.folder, reader.whereabouts.given, search.snapshots[0].catalog.stamp)
-    alone = reader.trust_problem is not None  # what this process knows of trust, others cannot know
-    return _answers(search, state, images, options, 1 if alone else jobs)
+    search = options.search_in(
+        readers
+    )  # before the first answer is asked for, options that cannot be meant are refused
+    every = [readers] if isinstance(readers, Reader) else list(readers.values())
+    states = tuple(
+        _State(reader.folder, reader.whereabouts.given, snapshot.catalog.stamp, name)
+        for reader, snapshot, name in zip(every, search.snapshots, search.shards.names, strict=True)
+    )
+    # What this process knows of trust, others cannot know.
+    alone = any(reader.trust_problem is not None for reader in every)
+    return _answers(search, states, images, options, 1 if alone else jobs)
 
 
 def _answers(
-    search: Search, state: _State, images: Iterable[ImageSource], options: SearchOptions, jobs: int
+    search: Search, states: _States, images: Iterable[ImageSource], options: SearchOptions, jobs: int
 ) -> Generator[Matches, None, None]:
     images = map(buffered, images)
     first = list(itertools.islice(images, _FEW_IMAGES))
@@ -95,7 +107,7 @@ def _answers(
     answers = (
         _in_turn(search, images, options)
         if processes == 1
-        else _in_processes(search, state, images, options, processes)
+        else _in_processes(search, states, images, options, processes)
     )
     with contextlib.closing(answers):
         yield from answers
@@ -108,7 +120,7 @@ def _in_turn(search: Search, images: Iterable[ImageSource], options: SearchOptio
 
 
 def _in_processes(
-    search: Search, state: _State, images: Iterable[ImageSource], options: SearchOptions, processes: int
+    search: Search, states: _States, images: Iterable[ImageSource], options: SearchOptions, processes: int
 ) -> Generator[Matches, None, None]:
     """Whole searches in other processes. Whatever goes wrong there is done again here, as with one job.
 
@@ -119,7 +131,7 @@ def _in_processes(
     def tasks() -> Iterator[tuple[object, ...]]:
         for image in images:
             taken.append(image)
-            yield state, options, _portable(search, image)
+            yield states, options, _portable(search, image)
 
     seconds, memory_bytes = options.decoding.timeout + _SEARCH_SECONDS, options.decoding.memory_bytes
     results = in_order(
@@ -151,20 +163,23 @@ def _portable(search: Search, image: ImageSource) -> str | bytes | GreyImage | N
         return None
 
 
-def _answer_in_process(state: _State, options: SearchOptions, image: str | bytes | GreyImage | None) -> Matches | None:
+def _answer_in_process(
+    states: _States, options: SearchOptions, image: str | bytes | GreyImage | None
+) -> Matches | None:
     """The answer; None where the caller has to find it, since this process cannot."""
     if image is None:
         return None
     try:
-        search = _search(state, options)
-        if search.snapshots[0].catalog.stamp != state.stamp:  # a writer was quicker
-            return None
+        search = _search(states, options)
+        if any(one.catalog.stamp != state.stamp for one, state in zip(search.snapshots, states, strict=True)):
+            return None  # a writer was quicker
         return search.for_another().answer(image, limit=options.limit, unproven=options.unproven)
     except Exception:  # the caller sees it, too, and says it in the right words
         return None
 
 
 @lru_cache(maxsize=1)
-def _search(state: _State, options: SearchOptions) -> Search:
+def _search(states: _States, options: SearchOptions) -> Search:
     cv2.setNumThreads(1)  # the processes share the cores already
-    return options.search_in(Reader(state.folder, state.root))
+    readers = {state.name: Reader(state.folder, state.root) for state in states}
+    return options.search_in(readers[None] if None in readers else {str(name): one for name, one in readers.items()})

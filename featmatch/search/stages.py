@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from featmatch.arguments import check_kind
 from featmatch.errors import ImageError, StoreError
@@ -36,6 +36,9 @@ from featmatch.system.workers import Lost
 from featmatch.words.vocabulary import Vocabulary
 
 _Answer = TypeVar("_Answer")
+
+# An index; or several that are asked as one, by what they are called. They have the same vocabulary and options.
+Readers: TypeAlias = "Reader | Mapping[str, Reader]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +115,7 @@ class Search:
     @classmethod
     def of(
         cls,
-        readers: Reader | Mapping[str, Reader],
+        readers: Readers,
         *,
         match: str | None = None,
         voting: VotingOptions | None = None,
@@ -123,8 +126,7 @@ class Search:
         """A search in the newest state of indexes that their readers have seen.
 
         Args:
-            readers: an index; or several that are asked as one, by what they are called. They have the same vocabulary
-                and options.
+            readers: where to look.
             match: words; only images that have them are to be found. None: all.
             voting: how candidates are found.
             geometry: what counts as agreement.
@@ -135,7 +137,7 @@ class Search:
             UsageError: there is no word in ``match``, or the options are of another kind.
             MissingFeatureError: Python's SQLite has no FTS5, and words were given.
         """
-        several = {None: readers} if isinstance(readers, Reader) else readers
+        several: Mapping[Any, Reader] = {None: readers} if isinstance(readers, Reader) else readers
         shards = [Shard.of(reader, decoding) for reader in several.values()]
         if match is not None:
             for shard in shards:

@@ -1,0 +1,154 @@
+"""Several indexes that are asked as one: what is found is what one index would find that holds all of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from featmatch.arguments import check_run, checked_paths
+from featmatch.errors import StoreError, UsageError
+from featmatch.geometry.matches import GeometryOptions
+from featmatch.images.decoding import DecodingOptions
+from featmatch.images.formats import MAX_PIXELS
+from featmatch.images.pixels import ImageSource
+from featmatch.search.many import SearchOptions, look_up, look_up_each
+from featmatch.search.matches import Match, Matches
+from featmatch.search.region import QueryRegion, RegionSource
+from featmatch.search.voting import VotingOptions
+from featmatch.store.reader import Reader
+
+_LIST_BYTES = 1 << 20  # of a file that lists indexes
+
+
+class Indexes:
+    """Several indexes, open for reading; ``open_all`` makes one. Safe to share between threads.
+
+    An image is known by the index that holds it and by its number there (``Match.index``, ``Match.id``). A file that is
+    in two of them, the same to the byte, is one image with the names of both. Where images are equally good, those of
+    the index that was named first come first.
+
+    Attributes:
+        readers: each index by what it is called: the path that it was opened by.
+    """
+
+    def __init__(self, readers: Mapping[str, Reader]) -> None:
+        """Ask these as one.
+
+        Raises:
+            UsageError: there is none, or two of them are the same.
+            StoreError: they were made with different features or vocabularies.
+        """
+        if not readers:
+            raise UsageError("no index was named")
+        self.readers = dict(readers)
+        (name, first), *others = self.readers.items()
+        for other, reader in others:
+            if reader.options != first.options:
+                mine, other_s = first.options.description(), reader.options.description()
+                raise StoreError(f"{name} and {other} were made with different features: {mine}; {other_s}")
+            if reader.vocabulary.fingerprint != first.vocabulary.fingerprint:
+                raise StoreError(f"{name} and {other} were made with different vocabularies")
+        folders: dict[str, str] = {}
+        for one, reader in self.readers.items():
+            same = folders.setdefault(os.path.realpath(reader.folder), one)
+            if same != one:
+                raise UsageError(f"{same} and {one} are the same index")
+
+    def __len__(self) -> int:
+        """Number of names that can be found."""
+        return sum(map(len, self.readers.values()))
+
+    def refresh(self) -> None:
+        """See what was committed to any of them since."""
+        for reader in self.readers.values():
+            reader.refresh()
+
+    def path_of(self, match: Match) -> str | None:
+        """Where the file of a match is now; None where it is not at hand (``Index.path_of``)."""
+        return self.readers[match.index or ""].path_of(match.name)
+
+    @property
+    def trust_problem(self) -> str | None:
+        """As that of the first index that has one."""
+        return next((one.trust_problem for one in self.readers.values() if one.trust_problem is not None), None)
+
+    def query(
+        self,
+        image: ImageSource,
+        *,
+        limit: int = 10,
+        unproven: bool = False,
+        match: str | None = None,
+        voting: VotingOptions | None = None,
+        geometry: GeometryOptions | None = None,
+        region: RegionSource | None = None,
+        timeout: float = 60.0,
+        max_pixels: int = MAX_PIXELS,
+    ) -> Matches:
+        """Find the images that this one is a copy of, in whole or in part; arguments are those of ``Index.query``.
+
+        Where an index fails meanwhile, the ``.status`` of the matches is "partial" and ``.missing`` names it; what the
+        others claim is ``provisional``. Raises what ``Index.query`` raises, and a ``StoreError`` where all fail.
+        """
+        decoding, part = DecodingOptions(timeout, max_pixels), QueryRegion.of(region)
+        return look_up(self.readers, image, SearchOptions(limit, unproven, match, voting, geometry, decoding, part))
+
+    def query_many(
+        self,
+        images: Iterable[ImageSource],
+        *,
+        jobs: int = -1,
+        limit: int = 10,
+        unproven: bool = False,
+        match: str | None = None,
+        voting: VotingOptions | None = None,
+        geometry: GeometryOptions | None = None,
+        timeout: float = 60.0,
+        max_pixels: int = MAX_PIXELS,
+    ) -> Iterator[Matches]:
+        """``query`` for many images, on several cores; arguments are those of ``Index.query_many``."""
+        check_run(jobs, None)
+        decoding = DecodingOptions(timeout, max_pixels)
+        options = SearchOptions(limit, unproven, match, voting, geometry, decoding)
+        return look_up_each(self.readers, images, options, jobs=jobs)
+
+
+def open_all(paths: Iterable[str | os.PathLike[str]], *, root: str | os.PathLike[str] | None = None) -> Indexes:
+    """Open several indexes, to be asked as one that holds all.
+
+    Args:
+        paths: of the indexes; also of text files that list some, one a line, relative to the file.
+        root: where the collection is now, as for ``Index.open``; of all of them.
+
+    Raises:
+        StoreError: as ``Index.open``; or they were made with different features or vocabularies.
+        UsageError: there is none, or one is named twice; or a list cannot be read.
+
+    >>> from featmatch import Index
+    >>> for number, name in enumerate(["chelsea", "coffee"]):
+    ...     _ = Index.open(f"{number}.fm", create=True).add([f"photos/{name}.jpg"], jobs=1)
+    >>> [(match.index, match.name) for match in open_all(["0.fm", "1.fm"]).query("piece.jpg")]
+    [('1.fm', 'photos/coffee.jpg')]
+    """
+    named = [one for path in checked_paths(paths, "paths") for one in _listed(path)]
+    twice = next((one for number, one in enumerate(named) if one in named[:number]), None)
+    if twice is not None:
+        raise UsageError(f"{twice} is named twice")
+    return Indexes({name: Reader(Path(name), root) for name in named})
+
+
+def _listed(path: str) -> list[str]:
+    """The indexes that a path names: itself, or if it is a file, those in it."""
+    if not os.path.isfile(path):
+        return [path]
+    try:
+        if os.path.getsize(path) > _LIST_BYTES:
+            raise UsageError(f"{path} is too large for a list of indexes")
+        lines = Path(path).read_text("utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} is no index, and no list of indexes: {error}") from error
+    named = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if not named or not all(line.isprintable() for line in named):
+        raise UsageError(f"{path} is no index, and lists none")
+    return [os.path.join(os.path.dirname(path), line) for line in named]

@@ -1,0 +1,324 @@
+"""Several indexes, asked as one, say what one index says that holds all of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from featmatch import FeatureOptions, Index, Indexes, Match, Matches, StoreError, UsageError, Vocabulary, open_all
+from featmatch.search import shards as asking
+from featmatch.search.voting import VotingOptions
+from featmatch.store.catalog import Catalog
+from tests.plain_pictures import blobs
+
+Picture = NDArray[np.uint8]
+FEATURES = FeatureOptions(features=150, longest_px=320)
+COUNTS = (1, 2, 7)
+
+
+def scene(seed: int) -> Picture:
+    """Soft random blobs, 200 x 150 px, with more features than are kept."""
+    cells = np.random.default_rng(seed).integers(0, 256, (20, 27, 3)).astype(np.uint8)
+    return np.asarray(cv2.resize(cells, (200, 150), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def under_caption(picture: Picture) -> Picture:
+    """The same with a design below it that many share."""
+    captioned = picture.copy()
+    captioned[110:] = scene(999)[:40]
+    return captioned
+
+
+def encoded(picture: Picture, level: int = 6) -> bytes:
+    """The bytes of a PNG file; other levels give others of the same picture."""
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "PNG", compress_level=level)
+    return stream.getvalue()
+
+
+def collection() -> list[tuple[str, bytes]]:
+    """Names and files: scenes, parts, plain pictures, four with one design, equals, and files that are there twice."""
+    pictures = {f"scene{number}": scene(number) for number in range(8)}
+    pictures |= {f"part{number}": scene(number)[:110, :140] for number in range(3)}
+    pictures |= {f"mirrored{number}": np.ascontiguousarray(scene(number)[:, ::-1]) for number in range(2)}
+    pictures |= {f"plain{number}": blobs(number) for number in range(4)}
+    pictures |= {f"caption{number}": under_caption(scene(100 + number)) for number in range(4)}
+    files = [(f"{name}.png", encoded(picture)) for name, picture in pictures.items()]
+    files += [(f"equal{level}.png", encoded(scene(1), level)) for level in (1, 9)]
+    files += [(f"twin-{name}.png", encoded(pictures[name])) for name in ("scene2", "plain1", "caption0", "part1")]
+    return files
+
+
+QUERIES: dict[str, Callable[[], Picture]] = {
+    "scene": lambda: scene(1),
+    "crop": lambda: scene(2)[20:130, 30:170],
+    "two": lambda: np.vstack([scene(0)[:90], scene(1)[60:]]),
+    "mirrored": lambda: np.ascontiguousarray(scene(3)[:, ::-1]),
+    "plain": lambda: blobs(1),
+    "caption": lambda: under_caption(scene(500)),
+    "stranger": lambda: scene(700),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """One collection in one index, and in so many."""
+
+    folder: Path
+
+    @property
+    def photos(self) -> Path:
+        return self.folder / "photos"
+
+    @property
+    def one(self) -> Index:
+        return Index.open(self.folder / "all.fm", root=self.photos)
+
+    def paths(self, count: int) -> list[str]:
+        return [str(self.folder / f"{count}-{number}.fm") for number in range(count)]
+
+    def together(self, count: int) -> Indexes:
+        return open_all(self.paths(count), root=self.photos)
+
+
+@pytest.fixture(scope="module")
+def made(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Not to be written to."""
+    folder = tmp_path_factory.mktemp("together")
+    (folder / "photos").mkdir()
+    files = collection()
+    for name, content in files:
+        (folder / "photos" / name).write_bytes(content)
+
+    def add(path: Path, some: Sequence[str]) -> None:
+        index = Index.open(path, create=True, features=FEATURES, vocabulary=small_words, root=folder / "photos")
+        index.add([folder / "photos" / name for name in some], jobs=1)
+
+    for count in COUNTS:
+        parts = [[name for name, _ in files[number::count]] for number in range(count)]
+        for path, part in zip(Made(folder).paths(count), parts, strict=True):
+            add(Path(path), part)
+    # Of equals the index that was named first comes first, so all are added in that order.
+    for count in (7,):
+        add(folder / "all.fm", [name for number in range(count) for name, _ in files[number::count]])
+    for count in (1, 2):
+        add(folder / f"all{count}.fm", [name for number in range(count) for name, _ in files[number::count]])
+    return Made(folder)
+
+
+def whole(made: Made, count: int) -> Index:
+    """The one index whose images were added in the order of so many."""
+    return Index.open(made.folder / ("all.fm" if count == 7 else f"all{count}.fm"), root=made.photos)
+
+
+def told(matches: Sequence[Match]) -> list[Any]:
+    """All that is said of matches, to the bit, but for where they are."""
+    return [
+        (
+            {name: value for name, value in match.to_dict().items() if name not in ("id", "index")},
+            match.score, match.probability, match.proof.query_points.tobytes(), match.proof.reference_points.tobytes(),
+        )
+        for match in matches
+    ]  # fmt: skip
+
+
+def said(answer: Matches) -> Any:
+    return told(answer), told(answer.related), answer.status, answer.missing, answer.not_at_hand, answer.damaged
+
+
+@pytest.mark.parametrize("at_hand", [True, False])
+@pytest.mark.parametrize("count", COUNTS)
+def test_several_say_what_one_says(made: Made, count: int, at_hand: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not at_hand:
+        monkeypatch.setattr("featmatch.search.pictures.Pictures.of", lambda *_: None)
+    one, several = whole(made, count), made.together(count)
+    found = 0
+    for query in QUERIES.values():
+        for options in ({}, {"limit": 3}, {"voting": VotingOptions(shortlist=5)}):
+            answer = several.query(query(), unproven=True, **options)
+            assert said(answer) == said(one.query(query(), unproven=True, **options))
+            found += sum(match.proven for match in answer)
+            for match in answer:
+                record = {record.name: record for record in several.readers[match.index or ""].images()}[match.name]
+                assert record.id == match.id
+    assert found > 20
+
+
+def test_what_several_share_is_no_proof_though_each_index_has_one_of_them(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("featmatch.search.pictures.Pictures.of", lambda *_: None)
+    several = made.together(7)
+    query = QUERIES["caption"]()
+    alone = [Index.open(path).query(query) for path in several.readers]
+    assert sum(bool(answer) for answer in alone) > 1
+    assert several.query(query) == []
+
+
+def test_a_file_that_is_in_two_is_one_image_with_both_names(made: Made) -> None:
+    matches = made.together(2).query(scene(2))
+    names = {match.name: match for match in matches}
+    one, other = names["scene2.png"], names["twin-scene2.png"]
+    assert one.index != other.index
+    assert one.proof is other.proof
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_many_are_looked_up_in_several(made: Made, jobs: int) -> None:
+    several, pictures = made.together(2), [query() for query in QUERIES.values()] * 2
+    answers = several.query_many(pictures, jobs=jobs, unproven=True)
+    assert [said(one) for one in answers] == [said(several.query(one, unproven=True)) for one in pictures]
+
+
+def test_words_of_names_count_in_each(made: Made) -> None:
+    matches = made.together(2).query(scene(2), match="twin")
+    assert {match.name for match in matches} == {"twin-scene2.png"}
+    with pytest.raises(UsageError, match="no word"):
+        made.together(2).query(scene(2), match="!")
+
+
+def test_a_verdict_in_one_index_counts_for_an_image_of_another(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "query.png").write_bytes(encoded(scene(1)[:100]))
+    several = made.together(2)
+    name = next(match.name for match in several.query(tmp_path / "query.png") if match.index == made.paths(2)[1])
+    content = several.readers[made.paths(2)[1]].snapshot.catalog.content_named(name)
+    first = several.readers[made.paths(2)[0]].snapshot.catalog
+    monkeypatch.setattr(Catalog, "has_verdicts", True)
+    monkeypatch.setattr(Catalog, "verdicts_of", lambda own, _: {content: False} if own is first else {})
+    assert {match.name: match.verdict for match in several.query(tmp_path / "query.png", unproven=True)}[
+        name
+    ] == "rejected"
+    monkeypatch.setattr(Catalog, "verdicts_of", lambda own, _: {content: True} if own is first else {})
+    narrow = VotingOptions(shortlist=1)
+    assert name in {match.name for match in several.query(tmp_path / "query.png", voting=narrow)}
+
+
+# Indexes that do not answer
+
+
+class Unsteady(asking.LocalShards):
+    """Answers come in another order, some twice; and some indexes are lost, at one kind of request."""
+
+    lost: tuple[int, ...] = ()
+    at: type = asking.TallyRequest
+
+    def ask(self, requests: Any) -> Any:
+        answers = {}
+        for place in reversed(requests):
+            request = requests[place]
+            if place in self.lost and isinstance(request, self.at):
+                answers[place] = asking.Lost("took more than 0.1 seconds")
+                continue
+            request.answered_by(self.shards[place])
+            answers[place] = request.answered_by(self.shards[place])
+        return answers
+
+
+@pytest.fixture
+def unsteady(monkeypatch: pytest.MonkeyPatch) -> type[Unsteady]:
+    monkeypatch.setattr("featmatch.search.stages.LocalShards", Unsteady)
+    monkeypatch.setattr(Unsteady, "lost", ())
+    return Unsteady
+
+
+def test_late_answers_and_those_that_come_twice_change_nothing(made: Made, unsteady: type[Unsteady]) -> None:
+    one, several = whole(made, 7), made.together(7)
+    for query in QUERIES.values():
+        assert said(several.query(query(), unproven=True)) == said(one.query(query(), unproven=True))
+
+
+@pytest.mark.parametrize("at", [asking.TallyRequest, asking.ProofRequest, asking.PictureRequest])
+def test_where_an_index_is_lost_the_answer_says_so(
+    made: Made, unsteady: type[Unsteady], at: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unsteady, "lost", (0,))
+    monkeypatch.setattr(unsteady, "at", at)
+    names = made.paths(2)
+    answer = made.together(2).query(QUERIES["two"]())
+    assert (answer.status, answer.missing) == ("partial", [names[0]])
+    assert answer
+    assert all(match.provisional and match.index == names[1] for match in answer)
+    told = answer.to_dict()
+    assert (told["status"], told["missing"], told["matches"][0]["provisional"]) == ("partial", [names[0]], True)
+    again = Matches.from_dict(told)
+    assert (again.status, again.missing, again[0].provisional, again[0].index) == ("partial", names[:1], True, names[1])
+
+
+def test_where_all_are_lost_there_is_no_answer(
+    made: Made, unsteady: type[Unsteady], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unsteady, "lost", (0, 1))
+    with pytest.raises(StoreError, match=r"took more than 0\.1 seconds"):
+        made.together(2).query(scene(1))
+
+
+def test_an_index_that_is_damaged_meanwhile_is_missing(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    several = made.together(2)
+    second = several.readers[made.paths(2)[1]].snapshot.catalog
+    contents_of = Catalog.contents_of
+
+    def fail(own: Catalog, images: Any) -> Any:
+        if own is second:
+            raise StoreError("it is damaged")
+        return contents_of(own, images)
+
+    monkeypatch.setattr(Catalog, "contents_of", fail)
+    assert several.query(scene(0)).missing == [made.paths(2)[1]]
+
+
+# Which are opened
+
+
+def test_indexes_are_listed_in_a_file(made: Made) -> None:
+    listed = made.folder / "all.txt"
+    listed.write_text("# mine\n\n2-0.fm\n  2-1.fm  \n")
+    assert list(open_all([listed]).readers) == made.paths(2)
+    assert len(open_all([listed])) == len(whole(made, 2))
+    with pytest.raises(UsageError, match="named twice"):
+        open_all([listed, made.paths(2)[0]])
+
+
+@pytest.mark.parametrize("content", [b"", b"# nothing\n", b"\xff\xfe", b"a\x00b"])
+def test_what_lists_no_index_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "list").write_bytes(content)
+    with pytest.raises(UsageError, match="no index, and"):
+        open_all([tmp_path / "list"])
+
+
+def test_what_cannot_be_asked_as_one_is_refused(made: Made, small_words: Vocabulary, tmp_path: Path) -> None:
+    first = made.paths(2)[0]
+    with pytest.raises(UsageError, match="no index was named"):
+        open_all([])
+    with pytest.raises(StoreError, match="no featmatch index"):
+        open_all([first, tmp_path / "nothing.fm"])
+    with pytest.raises(UsageError, match="the same index"):
+        open_all([first, made.folder / "photos" / ".." / Path(first).name])
+    Index.open(tmp_path / "options.fm", create=True, vocabulary=small_words)
+    with pytest.raises(StoreError, match="made with different features"):
+        open_all([first, tmp_path / "options.fm"])
+    Index.open(tmp_path / "words.fm", create=True, features=FEATURES)
+    with pytest.raises(StoreError, match="made with different vocabularies"):
+        open_all([first, tmp_path / "words.fm"])
+
+
+def test_both_see_what_was_added_since(made: Made, small_words: Vocabulary, tmp_path: Path) -> None:
+    indexes = [Index.open(tmp_path / name, create=True, features=FEATURES, vocabulary=small_words) for name in "ab"]
+    several = open_all([tmp_path / "a", tmp_path / "b"])
+    assert several.query(scene(1)) == []
+    indexes[1].add([made.photos / "scene1.png"], jobs=1)
+    assert several.query(scene(1)) == []
+    several.refresh()
+    (match,) = several.query(scene(1))
+    assert match.index == str(tmp_path / "b")
+    assert several.path_of(match) == str(made.photos / "scene1.png")
