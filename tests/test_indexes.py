@@ -18,6 +18,7 @@ from featmatch import FeatureOptions, Index, Indexes, Match, Matches, StoreError
 from featmatch.search import shards as asking
 from featmatch.search.voting import VotingOptions
 from featmatch.store.catalog import Catalog
+from featmatch.system.workers import Lost
 from tests.plain_pictures import blobs
 
 Picture = NDArray[np.uint8]
@@ -190,18 +191,17 @@ def test_a_verdict_in_one_index_counts_for_an_image_of_another(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "query.png").write_bytes(encoded(scene(1)[:100]))
-    several = made.together(2)
-    name = next(match.name for match in several.query(tmp_path / "query.png") if match.index == made.paths(2)[1])
-    content = several.readers[made.paths(2)[1]].snapshot.catalog.content_named(name)
-    first = several.readers[made.paths(2)[0]].snapshot.catalog
     monkeypatch.setattr(Catalog, "has_verdicts", True)
+    several, query, path = made.together(2), tmp_path / "query.png", made.paths(2)
+    first, second = (several.readers[one].snapshot.catalog for one in path)
+    name = next(match.name for match in several.query(query) if match.index == path[1])
+    content = second.content_named(name)
     monkeypatch.setattr(Catalog, "verdicts_of", lambda own, _: {content: False} if own is first else {})
-    assert {match.name: match.verdict for match in several.query(tmp_path / "query.png", unproven=True)}[
-        name
-    ] == "rejected"
+    verdicts = {match.name: match.verdict for match in several.query(query, unproven=True)}
+    assert verdicts[name] == "rejected"
     monkeypatch.setattr(Catalog, "verdicts_of", lambda own, _: {content: True} if own is first else {})
     narrow = VotingOptions(shortlist=1)
-    assert name in {match.name for match in several.query(tmp_path / "query.png", voting=narrow)}
+    assert name in {match.name for match in several.query(query, voting=narrow)}
 
 
 # Indexes that do not answer
@@ -218,7 +218,7 @@ class Unsteady(asking.LocalShards):
         for place in reversed(requests):
             request = requests[place]
             if place in self.lost and isinstance(request, self.at):
-                answers[place] = asking.Lost("took more than 0.1 seconds")
+                answers[place] = Lost("took more than 0.1 seconds")
                 continue
             request.answered_by(self.shards[place])
             answers[place] = request.answered_by(self.shards[place])

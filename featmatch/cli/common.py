@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+import featmatch
 from featmatch.errors import FeatmatchError
 from featmatch.names import plain, unquoted
 
 if TYPE_CHECKING:
     from featmatch.features.extraction import FeatureOptions
     from featmatch.index import Index
+    from featmatch.indexes import Indexes
+    from featmatch.search.matches import Match
 
 FOUND, NOTHING_FOUND, FAILED = 0, 1, 2
 DETECTORS = ("sift", "opencv-sift", "akaze", "orb", "brisk", "kaze", "surf")
@@ -89,6 +92,13 @@ match_option = click.option(
     metavar="WORDS",
     help="Only images with all these words in their name, text, caption, camera or date taken.",
 )
+also_option = click.option(
+    "--also",
+    multiple=True,
+    type=PathArgument(path_type=Path),
+    metavar="INDEX2",
+    help="Ask this index too, as if INDEX held its images as well. Can be given several times.",
+)
 index_argument = click.argument("index", type=PathArgument(path_type=Path))
 
 
@@ -99,6 +109,18 @@ def wanted_features(features: str | None, speed: str | None) -> str | FeatureOpt
     from featmatch.features.extraction import FeatureOptions
 
     return FeatureOptions.of(features or "sift", speed)
+
+
+def open_indexes(index: Path, also: Sequence[Path], root: str | None) -> Index | Indexes:
+    """One index; or several that are asked as one, where more are named, or INDEX is a file that lists some."""
+    if also or index.is_file():
+        return featmatch.open_all([index, *also], root=root)
+    return featmatch.Index.open(index, root=root)
+
+
+def path_of_match(opened: Index | Indexes, match: Match) -> str | None:
+    """Where the file of a match is now; None where it is not at hand."""
+    return opened.path_of(match.name) if isinstance(opened, featmatch.Index) else opened.path_of(match)
 
 
 def name_meant(index: Index, text: str) -> str:
@@ -129,7 +151,7 @@ def count_of(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def complain_of_files(index: Index, images: int = 0, effect: str = "") -> None:
+def complain_of_files(index: Index | Indexes, images: int = 0, effect: str = "") -> None:
     """Report problems with the files that an index names; called once a run.
 
     Args:

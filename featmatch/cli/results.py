@@ -33,7 +33,9 @@ def print_matches_json(query: str, matches: Matches) -> None:
 def print_matches_table(query: str, matches: Matches, *, related: bool = False) -> None:
     """Print a heading for a query, and a line for each match; with ``related`` for what is no copy as well."""
     title = _titled(query, matches.damaged)
-    if matches.status != "ok":
+    if matches.missing:
+        title += f" ({matches.status}: not all indexes answered)"
+    elif matches.status != "ok":
         say(f"{title}: {matches.status}")
         return
     shown = [*matches, *(one for one in matches.related if related and one not in matches)]
@@ -44,17 +46,20 @@ def print_matches_table(query: str, matches: Matches, *, related: bool = False) 
     say(f"  {'probability':>11}  {'inliers':>7}  {'of query':>8}  {'of image':>8}  name  (relation)")
     for match in shown:
         verdict = f"; {match.verdict}" if match.verdict else ""
+        where = "" if match.index is None else f"{printable(match.index)}: "
         say(
             f"  {match.probability:>11.4f}  {match.inliers:>7}  {match.query_overlap:>8.0%}  "
-            f"{match.reference_overlap:>8.0%}  {_titled(match.name, match.damaged)}  ({match.relation}{verdict})"
+            f"{match.reference_overlap:>8.0%}  {where}{_titled(match.name, match.damaged)}  ({match.relation}{verdict})"
         )
 
 
 class MatchesCsv:
     """Prints a row for each match; a query without a match has one row with its status. The header comes first."""
 
-    def __init__(self) -> None:
-        self._printer = CsvPrinter(_QUERY_COLUMNS)
+    def __init__(self, *, several: bool = False) -> None:
+        """With ``several``, each row says which index the match is from."""
+        self._columns = (*_QUERY_COLUMNS, "index") if several else _QUERY_COLUMNS
+        self._printer = CsvPrinter(self._columns)
 
     def __call__(self, query: str, matches: Matches) -> None:
         """Print the rows of one query."""
@@ -62,7 +67,7 @@ class MatchesCsv:
         for match in matches:
             row = match.to_dict()
             row = {**of_query, **row.pop("relation"), **row}
-            self._printer.print_row({column: row[column] for column in _QUERY_COLUMNS})
+            self._printer.print_row({column: row[column] for column in self._columns})
         if not matches:
             self._printer.print_row(of_query)
 

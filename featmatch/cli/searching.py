@@ -15,6 +15,7 @@ from featmatch.cli.common import (
     FOUND,
     NOTHING_FOUND,
     PathArgument,
+    also_option,
     complain,
     complain_of_files,
     features_option,
@@ -24,6 +25,8 @@ from featmatch.cli.common import (
     match_option,
     max_pixels_option,
     name_meant,
+    open_indexes,
+    path_of_match,
     root_option,
     save,
     tell,
@@ -44,13 +47,14 @@ from featmatch.system.workers import prepare
 if TYPE_CHECKING:
     from featmatch.images.decoding import DecodingOptions
     from featmatch.proof.pair import Verification
-    from featmatch.search.matches import Matches
+    from featmatch.search.matches import Match, Matches
 
 _DECODERS = "featmatch.images.preload"  # loaded in the process that will decode, while this one loads the rest
 
 
 @click.command()
 @index_argument
+@also_option
 @click.argument("images", nargs=-1, required=True, type=PathArgument(), metavar="IMAGE...")
 @click.option(
     "--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Most matches to show for each image."
@@ -68,22 +72,29 @@ _DECODERS = "featmatch.images.preload"  # loaded in the process that will decode
 @max_pixels_option
 @root_option
 def query(
-    index: Path, images: Sequence[str], limit: int, as_json: bool, as_csv: bool, unproven: bool, related: bool,
+    index: Path, also: Sequence[Path], images: Sequence[str], limit: int, as_json: bool, as_csv: bool, unproven: bool, related: bool,
     match: str | None, draw: Path | None, jobs: int, timeout: float, max_pixels: int, root: str | None,
 ) -> int:  # fmt: skip
     """Find what each IMAGE is a copy of, in whole or in part.
 
-    IMAGE is a file; the images in INDEX are searched. Many are shared between processes (--jobs). Answers come in the
+    IMAGE is a file; the images in INDEX are searched. INDEX may be a text file that lists several indexes, one a line:
+    they are asked as if they were one. Many are shared between processes (--jobs). Answers come in the
     order of the IMAGEs, each as soon as it and those before it are there.
 
-    Exit status: 0 a match was found, 1 none was found, 2 an error, such as an IMAGE that cannot be read.
+    Exit status: 0 a match was found, 1 none was found, 2 an error, such as an IMAGE that cannot be read, or one of
+    several indexes that did not answer.
     """
     if as_json and as_csv:
         raise click.UsageError("use only one of --json and --csv")
     prepare(_DECODERS)
-    opened = featmatch.Index.open(index, root=root)
+    opened = open_indexes(index, also, root)
+    several = not isinstance(opened, featmatch.Index)
     show: Callable[[str, Matches], None] = (
-        print_matches_json if as_json else MatchesCsv() if as_csv else partial(print_matches_table, related=related)
+        print_matches_json
+        if as_json
+        else MatchesCsv(several=several)
+        if as_csv
+        else partial(print_matches_table, related=related)
     )
     answers = opened.query_many(
         images, jobs=jobs, limit=limit, unproven=unproven, match=match, timeout=timeout, max_pixels=max_pixels
@@ -95,6 +106,9 @@ def query(
         if matches.message:
             complain(f"{printable(name)}: {matches.status}: {matches.message}")
             failed = True
+        for one in matches.missing:
+            complain(f"{printable(name)}: {matches.status}: {printable(one)} did not answer")
+            failed = True
         show(name, matches)
         away.update(matches.not_at_hand)
         if any(found.proven for found in matches):
@@ -102,7 +116,7 @@ def query(
         if draw is not None:
             from featmatch.images.decoding import DecodingOptions
 
-            _draw_all(draw, number, name, matches, opened.path_of, DecodingOptions(timeout, max_pixels))
+            _draw_all(draw, number, name, matches, partial(path_of_match, opened), DecodingOptions(timeout, max_pixels))
     complain_of_files(opened, len(away), "their pixels were not compared")
     return FAILED if failed else status
 
@@ -179,7 +193,7 @@ def _draw_all(
     number: int,
     query_name: str,
     matches: Matches,
-    path_of: Callable[[str], str | None],
+    path_of: Callable[[Match], str | None],
     decoding: DecodingOptions,
 ) -> None:
     from featmatch.proof.drawing import draw_proof
@@ -191,7 +205,7 @@ def _draw_all(
     for place, match in enumerate(matches, 1):
         target = folder / f"{number:04d}-{place:02d}-{Path(query_name).stem[:80]}.jpg"
         try:
-            save(draw_proof(query_name, path_of(match.name), match.proof, decoding=decoding), target)
+            save(draw_proof(query_name, path_of(match), match.proof, decoding=decoding), target)
         except ImageError as error:
             complain(f"cannot draw {printable(match.name)}: {error.message}")
         else:

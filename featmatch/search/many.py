@@ -83,9 +83,7 @@ def look_up_each(
     """Look many pictures up, in order; ``Index.query_many`` has the arguments, and what is raised."""
     if isinstance(images, (str, bytes, bytearray, os.PathLike, np.ndarray)) or not isinstance(images, Iterable):
         raise UsageError(f"images is a list of images, not {type(images).__name__}")
-    search = options.search_in(
-        readers
-    )  # before the first answer is asked for, options that cannot be meant are refused
+    search = options.search_in(readers)  # before the first answer is asked for: what cannot be meant is refused
     every = [readers] if isinstance(readers, Reader) else list(readers.values())
     states = tuple(
         _State(reader.folder, reader.whereabouts.given, snapshot.catalog.stamp, name)
@@ -173,7 +171,8 @@ def _answer_in_process(
         search = _search(states, options)
         if any(one.catalog.stamp != state.stamp for one, state in zip(search.snapshots, states, strict=True)):
             return None  # a writer was quicker
-        return search.for_another().answer(image, limit=options.limit, unproven=options.unproven)
+        answer = search.for_another().answer(image, limit=options.limit, unproven=options.unproven)
+        return None if answer.missing else answer
     except Exception:  # the caller sees it, too, and says it in the right words
         return None
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from featmatch import Index, StoreError
+from featmatch.store.catalog import Catalog
 from tests.cli.conftest import Run
 
 MATCH_KEYS = {
@@ -229,3 +231,70 @@ def test_no_jobs_are_an_error(run: Run, index: Path, pictures: dict[str, Path]) 
     ended = run("query", index, pictures["crop"], "--jobs", "0")
     assert (ended.status, ended.out) == (2, "")
     assert ended.err.startswith("featmatch: jobs is 1 or more")
+
+
+# Several indexes as one
+
+
+@pytest.fixture(scope="module")
+def parts(pictures: dict[str, Path], vocabulary_file: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The collection in two indexes, the second with the picture of the crop. Not to be written to."""
+    folder = tmp_path_factory.mktemp("parts")
+    for name, some in (("a.fm", ("astronaut", "coins")), ("b.fm", ("chelsea",))):
+        made = Index.open(folder / name, create=True, vocabulary=vocabulary_file)
+        made.add([pictures[one] for one in some], jobs=1)
+    (folder / "both.txt").write_text("a.fm\nb.fm\n")
+    return [folder / name for name in ("a.fm", "b.fm", "both.txt")]
+
+
+def test_several_indexes_are_asked_as_one(
+    run: Run, index: Path, parts: list[Path], pictures: dict[str, Path], tmp_path: Path
+) -> None:
+    first, second, both = parts
+    (one,) = run("query", index, pictures["crop"], "--json").lines()
+    for command in (("query", first, "--also", second), ("query", both)):
+        ended = run(*command, pictures["crop"], "--json", "--draw", tmp_path / "drawn")
+        (several,) = ended.lines()
+        assert ended.status == 0
+        (match,) = several["matches"]
+        assert match.pop("index") == str(second)
+        assert [match | {"id": 0}] == [found | {"id": 0} for found in one["matches"]]
+        assert list(several) == list(one)
+        assert len(list((tmp_path / "drawn").iterdir())) == 1
+        assert run(*command, pictures["stranger"]).status == 1
+        assert f"{second}: " in run(*command, pictures["crop"]).out
+        (row,) = csv.DictReader(io.StringIO(run(*command, pictures["crop"], "--csv").out))
+        assert row["index"] == str(second)
+
+
+def test_an_index_that_does_not_answer_is_told_of(
+    run: Run, parts: list[Path], pictures: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, _ = parts
+    contents_of = Catalog.contents_of
+
+    def fail(own: Catalog, images: Any) -> dict[int, str]:
+        if own.path.parent == first:
+            raise StoreError("it is damaged")
+        return contents_of(own, images)
+
+    monkeypatch.setattr(Catalog, "contents_of", fail)
+    for picture, found in (("crop", 1), ("stranger", 0)):
+        ended = run("query", first, pictures[picture], "--also", second, "--json")
+        (told,) = ended.lines()
+        assert (ended.status, told["status"], told["missing"], len(told["matches"])) == (
+            2,
+            "partial",
+            [str(first)],
+            found,
+        )
+        assert f"{first} did not answer" in ended.err
+        assert "not all indexes answered" in run("query", first, pictures[picture], "--also", second).out
+
+
+def test_indexes_that_cannot_be_one_are_refused(run: Run, parts: list[Path], pictures: dict[str, Path]) -> None:
+    first, _, both = parts
+    for command in (("--also", first), ("--also", both), ("--also", pictures["crop"])):
+        ended = run("query", first, pictures["crop"], *command)
+        assert ended.status == 2
+        assert ended.err.startswith("featmatch: ")
