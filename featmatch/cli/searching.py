@@ -72,8 +72,8 @@ _DECODERS = "featmatch.images.preload"  # loaded in the process that will decode
 @max_pixels_option
 @root_option
 def query(
-    index: Path, also: Sequence[Path], images: Sequence[str], limit: int, as_json: bool, as_csv: bool, unproven: bool, related: bool,
-    match: str | None, draw: Path | None, jobs: int, timeout: float, max_pixels: int, root: str | None,
+    index: Path, also: Sequence[Path], images: Sequence[str], limit: int, as_json: bool, as_csv: bool, unproven: bool,
+    related: bool, match: str | None, draw: Path | None, jobs: int, timeout: float, max_pixels: int, root: str | None,
 ) -> int:  # fmt: skip
     """Find what each IMAGE is a copy of, in whole or in part.
 
@@ -88,14 +88,9 @@ def query(
         raise click.UsageError("use only one of --json and --csv")
     prepare(_DECODERS)
     opened = open_indexes(index, also, root)
-    several = not isinstance(opened, featmatch.Index)
-    show: Callable[[str, Matches], None] = (
-        print_matches_json
-        if as_json
-        else MatchesCsv(several=several)
-        if as_csv
-        else partial(print_matches_table, related=related)
-    )
+    show: Callable[[str, Matches], None] = partial(print_matches_table, related=related)
+    if as_json or as_csv:
+        show = print_matches_json if as_json else MatchesCsv(several=not isinstance(opened, featmatch.Index))
     answers = opened.query_many(
         images, jobs=jobs, limit=limit, unproven=unproven, match=match, timeout=timeout, max_pixels=max_pixels
     )
