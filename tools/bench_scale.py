@@ -10,7 +10,8 @@ bundled with scikit-image are taken.
 
 Times are of the stages that ``Index.query`` goes through, each search right after the extraction of its features (which
 is not counted), for those queries that have as many features as are kept. "Plain" leaves out the mirrored and negative
-variants. "Reading" goes once through the same posting lists, and the image numbers of the same hits, and adds them up.
+variants. With --shards N the same images are in N indexes too, and each query asks these as one, right after the one
+index. "Reading" goes once through the same posting lists, and the image numbers of the same hits, and adds them up.
 """
 
 from __future__ import annotations
@@ -47,10 +48,11 @@ from featmatch.features.looks import whole_picture
 from featmatch.images.folders import image_files
 from featmatch.images.metadata import Metadata
 from featmatch.images.pixels import GreyImage, load_display, load_grey
-from featmatch.search.stages import Query, Search
+from featmatch.search.stages import Query, Readers, Search
 from featmatch.search.voting import QueryWords, VotingOptions
 from featmatch.store.compaction import merge_due
 from featmatch.store.places import Naming
+from featmatch.store.reader import Reader
 from featmatch.store.segment import Segment
 from featmatch.store.writing import become_writer
 from featmatch.system.files import folder_bytes
@@ -102,6 +104,7 @@ def main() -> int:
     parser.add_argument("--planted", type=int, default=100, help="photos that are looked for, at most")
     parser.add_argument("--material", type=int, default=800, help="photos that synthetic images are made of, at most")
     parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--shards", type=int, default=0, help="so many indexes with the same images, asked as one")
     parser.add_argument("--steady", type=int, default=0, help="so many more searches, to see whether memory grows")
     parser.add_argument("--work", type=Path, help="folder of the indexes; they are kept there")
     parser.add_argument("--json", type=Path)
@@ -114,12 +117,11 @@ def main() -> int:
         rows = []
         for images in arguments.images:
             folder = (arguments.work or Path(temporary)) / f"{images}.fm"
-            built = folder.with_suffix(".json")
-            if not built.is_file():
-                built.parent.mkdir(parents=True, exist_ok=True)
-                built.write_text(json.dumps(build(folder, images, photos, options)))
-            figures = json.loads(built.read_text())
-            rows.append(figures | measure(folder, photos, arguments.queries, arguments.steady))
+            figures = built(folder, images, photos, options)
+            shards = [folder.with_suffix(f".{number}.fm") for number in range(arguments.shards)]
+            for number, shard in enumerate(shards):
+                built(shard, images, photos, options, (number, len(shards)))
+            rows.append(figures | measure(folder, shards, photos, arguments.queries, arguments.steady))
             print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1))
@@ -137,8 +139,29 @@ def divided(names: Sequence[str], planted: int, material: int) -> Photos:
     return Photos(shuffled[:first], shuffled[first:second], shuffled[second : second + material])
 
 
-def build(folder: Path, images: int, photos: Photos, options: FeatureOptions) -> Figures:
-    """Make an index as ``add`` does, but for the extraction."""
+def built(
+    folder: Path, images: int, photos: Photos, options: FeatureOptions, part: tuple[int, ...] = (0, 1)
+) -> Figures:
+    """What building an index took; where it is not there, it is built."""
+    kept = folder.with_suffix(".json")
+    if not kept.is_file():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(build(folder, images, photos, options, part)))
+    figures: Figures = json.loads(kept.read_text())
+    return figures
+
+
+def build(folder: Path, images: int, photos: Photos, options: FeatureOptions, part: tuple[int, ...]) -> Figures:
+    """Make an index as ``add`` does, but for the extraction.
+
+    Args:
+        folder: of the index.
+        images: how many the collection has.
+        photos: what they are made of.
+        options: how features are taken.
+        part: of the collection: a number, and of how many parts.
+    """
+    number, parts = part
     index = Index.open(folder, create=True, features=options)
     material = Material.of(list(extracted(photos.material, options)), index.vocabulary, options)
     planted = {
@@ -148,6 +171,7 @@ def build(folder: Path, images: int, photos: Photos, options: FeatureOptions) ->
     places = np.sort(np.random.default_rng(_SEED).choice(images, len(planted), replace=False)).tolist()
     at = dict(zip(places, planted, strict=True))
     names = [at.get(number, f"synthetic/{number // 1000:04d}/{number:07d}.jpg") for number in range(images)]
+    names = names[number::parts]
     making = 0.0
 
     def indexed(function: object, tasks: Sequence[tuple[Any, ...]], **_: object) -> Iterator[IndexedFile]:
@@ -156,7 +180,7 @@ def build(folder: Path, images: int, photos: Photos, options: FeatureOptions) ->
         for first in range(0, len(paths), batches.BATCH_IMAGES):
             began = time.perf_counter()
             some = paths[first : first + batches.BATCH_IMAGES]
-            made = list(material.images(len(some), options.features, (_SEED, first)))
+            made = list(material.images(len(some), options.features, (_SEED, first * parts + number)))
             making += time.perf_counter() - began
             for path, image in zip(some, made, strict=True):
                 digest = hashlib.sha256(path.encode(errors="surrogateescape")).hexdigest()
@@ -179,9 +203,9 @@ def build(folder: Path, images: int, photos: Photos, options: FeatureOptions) ->
     finally:
         vars(batches)["in_order"] = before
     return {
-        "images": images,
+        "images": len(names),
         "build_s": took,
-        "build_images_per_s": images / took,
+        "build_images_per_s": len(names) / took,
         "build_peak_mb": memory.peak / 1e6,
         "build_s_a_tenth": np.diff([0, *tenths]).tolist(),
     }
@@ -194,8 +218,8 @@ def extracted(names: Sequence[str], options: FeatureOptions) -> Iterator[tuple[G
         yield grey, extract_grey(grey, options)
 
 
-def measure(folder: Path, photos: Photos, queries: int, steady: int) -> Figures:
-    """Search an index for edited copies of what was planted in it."""
+def measure(folder: Path, shards: Sequence[Path], photos: Photos, queries: int, steady: int) -> Figures:
+    """Search an index for edited copies of what was planted in it; and several with the same images."""
     opening = []
     for _ in range(5):
         began = time.perf_counter()
@@ -204,11 +228,15 @@ def measure(folder: Path, photos: Photos, queries: int, steady: int) -> Figures:
     segments = tuple(index.snapshot.segments.values())
     asked = edited_copies(photos, queries)
     read = Search.of(index).read
+    together = {shard.name: Reader(shard) for shard in shards}
     warm = [read(picture) for _, picture in asked[: queries // 4]]
     for one in warm:  # compiled code is loaded, and pages are mapped
         searched(index, one, plain=False)
+        if together:
+            searched(together, one, plain=False)
     full: list[dict[str, float]] = []
     plain: list[dict[str, float]] = []
+    apart: list[dict[str, float]] = []
     right = 0
     for name, picture in asked:
         one = read(picture)
@@ -218,6 +246,9 @@ def measure(folder: Path, photos: Photos, queries: int, steady: int) -> Figures:
             full.append(times | reading_again(segments, query))
             read(picture)  # or what was read is still at hand
             plain.append(searched(index, one, plain=True)[1])
+            if together:
+                read(picture)
+                apart.append(searched(together, one, plain=False)[1])
     before = memory_bytes()
     for number in range(steady):
         searched(index, warm[number % len(warm)], plain=False)
@@ -234,6 +265,9 @@ def measure(folder: Path, photos: Photos, queries: int, steady: int) -> Figures:
         "timed_queries": len(full),
         "search_ms": quantiles(full),
         "plain_search_ms": quantiles(plain),
+        "shards": len(shards),
+        "shards_search_ms": quantiles(apart),
+        "shards_ratio": ratio(full, apart),
     }
 
 
@@ -250,7 +284,13 @@ def edited_copies(photos: Photos, count: int) -> list[tuple[str, Picture]]:
     ]
 
 
-def searched(index: Index, query: Query, *, plain: bool) -> tuple[str | None, dict[str, float], QueryWords]:
+def ratio(one: Sequence[dict[str, float]], several: Sequence[dict[str, float]]) -> float:
+    """How many times as long a search takes in several indexes: the median over the queries; 0: there are none."""
+    found = [other["search"] / own["search"] for own, other in zip(one, several, strict=False)]
+    return float(np.median(found)) if found else 0.0
+
+
+def searched(index: Readers, query: Query, *, plain: bool) -> tuple[str | None, dict[str, float], QueryWords]:
     """The name of the best answer, milliseconds of each stage and of all, and the words: as ``Index.query`` does it.
 
     But for the pictures of matches: they are not those that were planted, by the times of their files.
@@ -351,6 +391,8 @@ def table(rows: Sequence[Figures]) -> str:
         "whole search": of("search_ms", "search"),
         "votes, plain": of("plain_search_ms", "votes"),
         "whole search, plain": of("plain_search_ms", "search"),
+        "whole search, several indexes as one": of("shards_search_ms", "search"),
+        "the same, by that of one": lambda row: f"{row['shards_ratio']:.2f} ({row['shards']})" if row["shards"] else "",
     }
     head = ["", *(f"{row['images']:,}" for row in rows)]
     body = [[name, *map(value, rows)] for name, value in lines.items()]

@@ -6,9 +6,7 @@ state of the index alone.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol, TypeVar
 
 from featmatch.errors import StoreError
@@ -79,7 +77,7 @@ class Shards(Protocol):
 
 
 class LocalShards:
-    """Indexes on this machine, asked in threads."""
+    """Indexes on this machine, asked in this process."""
 
     def __init__(self, shards: Sequence[Shard], names: Sequence[str | None] = (None,)) -> None:
         """``shards`` and what they are called."""
@@ -95,9 +93,8 @@ class LocalShards:
         """The answers; one index alone raises what several have lost."""
         if len(self.shards) == 1:
             return {place: request.answered_by(self.shards[place]) for place, request in requests.items()}
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            answers = threads.map(self._answer, requests, requests.values())
-            return dict(zip(requests, answers, strict=True))
+        # In turn: scanning has threads of its own, and the rest is Python, of which one thread works at a time.
+        return {place: self._answer(place, request) for place, request in requests.items()}
 
     def _answer(self, place: int, request: Request[_Answer]) -> _Answer | Lost:
         try:

@@ -111,7 +111,8 @@ def test_an_index_of_synthetic_images_gives_back_what_was_planted(
         "sys.argv",
         [
             "bench_scale", str(photo_folder), "--images", "20", "40", "--features", "100", "--queries", "4", "--steady",
-            "2", "--work", str(tmp_path / "work"), "--json", str(results), "--plot", str(tmp_path / "plot.svg"),
+            "2", "--shards", "2", "--work", str(tmp_path / "work"), "--json", str(results),
+            "--plot", str(tmp_path / "plot.svg"),
         ],
     )  # fmt: skip
     assert bench_scale.main() == 0
@@ -119,6 +120,7 @@ def test_an_index_of_synthetic_images_gives_back_what_was_planted(
     assert [row["images"] for row in rows] == [20, 40]
     assert all(row["recall"] >= 0.5 and row["bytes_an_image"] > 1800 for row in rows)
     assert all(row["search_ms"]["votes"]["p50"] > 0 and row["build_images_per_s"] > 0 for row in rows)
+    assert all(row["shards_ratio"] > 0 for row in rows)
     assert (tmp_path / "plot.svg").stat().st_size > 1000
     assert "| 20 | 40 |" in capsys.readouterr().out
 
