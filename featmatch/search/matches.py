@@ -224,7 +224,6 @@ class Matches(list[Match]):
         damaged: bool = False,
         message: str = "",
         related: Iterable[Match] = (),
-        missing: Iterable[str] = (),
     ) -> None:
         super().__init__(matches)
         self.status: Status = status
@@ -233,7 +232,7 @@ class Matches(list[Match]):
         self.damaged = damaged
         self.times = dict(times or {})
         self.not_at_hand = list(not_at_hand)
-        self.missing = list(missing)
+        self.missing: list[str] = []
 
     @overload
     def __getitem__(self, place: SupportsIndex, /) -> Match: ...
@@ -263,8 +262,9 @@ class Matches(list[Match]):
         """
         with _refuse_others("an answer to a query"):
             matches, related = ([Match.from_dict(match) for match in told[name]] for name in ("matches", "related"))
-            missing = [str(index) for index in told.get("missing", ())]
-            return cls(matches, told["status"], damaged=bool(told["damaged"]), related=related, missing=missing)
+            answer = cls(matches, told["status"], damaged=bool(told["damaged"]), related=related)
+            answer.missing = [str(index) for index in told.get("missing", ())]
+            return answer
 
     def copy(self) -> Matches:
         """The same matches of the same query, in another list."""

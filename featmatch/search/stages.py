@@ -164,13 +164,15 @@ class Search:
         if not query.enough:
             return Matches(status="too_little_detail", damaged=query.grey.damaged)
         answers, away = self.matches(query, self.asked(query, image))
-        return Matches(
-            [one for one in answers if unproven or one.proven][:limit],
-            status="partial" if self.missing else "ok", times=self.clock.times,
-            not_at_hand=[one.name for one in answers if one.identity in away], damaged=query.grey.damaged,
-            related=[one for one in answers if one.related][:limit],
-            missing=[str(self.shards.names[place]) for place in sorted(self.missing)],
+        found = Matches(
+            [one for one in answers if unproven or one.proven][:limit], times=self.clock.times,
+            not_at_hand=[one.name for one in answers if one.identity in away],
+            damaged=query.grey.damaged, related=[one for one in answers if one.related][:limit],
         )  # fmt: skip
+        if self.missing:
+            found.status = "partial"
+            found.missing = [str(self.shards.names[place]) for place in sorted(self.missing)]
+        return found
 
     def load(self, image: ImageSource) -> GreyImage:
         """Decode a picture."""
