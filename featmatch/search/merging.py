@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.features.looks import FORMS
 from featmatch.geometry.significance import distinct
 from featmatch.search.shard import Tally
 from featmatch.search.verification import Fitted
@@ -118,4 +119,4 @@ def _renumbered(images: NDArray[np.int64], numbers: Mapping[int, int]) -> tuple[
 
 def _firsts(images: NDArray[np.int64], forms: NDArray[np.int64]) -> NDArray[np.intp]:
     """Rows of the first of each pair of an image and a form or variant."""
-    return np.sort(np.unique(np.stack([images, forms]), axis=1, return_index=True)[1])
+    return np.sort(np.unique(images * FORMS + forms, return_index=True)[1])
