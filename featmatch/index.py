@@ -93,6 +93,7 @@ class Index(Reader):
         max_pixels: int = MAX_PIXELS,
         pages: bool = False,
         prune: bool = False,
+        pictures: bool | None = None,
         wait: bool = False,
         progress: Progress | None = None,
     ) -> AddReport:
@@ -111,6 +112,9 @@ class Index(Reader):
                 index by pages, it stays so.
             prune: remove images below ``paths`` whose files are gone. A path that does not exist itself is left alone:
                 its drive may not be mounted.
+            pictures: keep a small grey picture of each image, by which pixels are compared where its file is not at
+                hand, and which whoever gets the index can look at. The index remembers what it was told last; None: as
+                it was told, and if it never was, they are kept. Those that it has stay.
             wait: for another writer to end, rather than failing at once.
             progress: called with images done and in all.
 
@@ -122,7 +126,8 @@ class Index(Reader):
         given = checked_paths(paths, "paths")
         check_run(jobs, progress)
         check_kind(text, "text", str)
-        options = AddOptions(jobs, DecodingOptions(timeout, max_pixels), pages, text)
+        check_kind(pictures, "pictures", bool)
+        options = AddOptions(jobs, DecodingOptions(timeout, max_pixels), pages, text, pictures)
         with become_writer(self, wait=wait):
             naming, files = self.whereabouts.prepare_addition(given, self.snapshot.catalog)
             target = Target(self.folder, naming, self.options, len(self.vocabulary))

@@ -17,6 +17,7 @@ from featmatch.images.decoding import DecodingOptions
 from featmatch.images.metadata import Metadata, read_metadata
 from featmatch.images.pixels import load_grey
 from featmatch.images.sources import page_count
+from featmatch.images.stored import NO_PICTURE, stored_picture
 from featmatch.names import split_page
 from featmatch.proof.proof import FEWEST_FEATURES
 from featmatch.store.layout import vocabulary_of
@@ -63,7 +64,7 @@ class IndexedFile:
 
 
 def index_file(
-    path: str, vocabulary_path: Path, options: FeatureOptions, decoding: DecodingOptions
+    path: str, vocabulary_path: Path, options: FeatureOptions, decoding: DecodingOptions, pictures: bool = True
 ) -> IndexedFile | Failure:
     """Decode an image, find its features and their visual words, and read its metadata.
 
@@ -72,6 +73,7 @@ def index_file(
         vocabulary_path: of the vocabulary inside the index.
         options: how features are taken.
         decoding: what the image may cost.
+        pictures: keep a small grey picture of the image.
     """
     if at_work():
         cv2.setNumThreads(1)  # the processes share the cores already
@@ -99,7 +101,10 @@ def index_file(
         words.signatures[:, 0],
         max(features.width, features.height),
     )
-    image = IndexedImage(features.width, features.height, words.ids[:, 0], postings, whole.phashes[0], whole.looks[0])
+    image = IndexedImage(
+        features.width, features.height, words.ids[:, 0], postings, whole.phashes[0], whole.looks[0],
+        stored_picture(grey) if pictures else NO_PICTURE,
+    )  # fmt: skip
     return IndexedFile(digest, state.st_size, state.st_mtime_ns, image, read_metadata(path), grey.damaged)
 
 

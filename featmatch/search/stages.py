@@ -63,7 +63,7 @@ class Search:
         options: how features are taken.
         voting: how candidates are found.
         geometry: what counts as agreement.
-        pictures: of matches, where they are at hand.
+        pictures: of matches, of their files or as the index keeps them.
         decoding: what decoding one file may cost.
         match: words that the names of images must have to be found; None: all are.
         among: numbers of the only images that are to be found; None: all.
@@ -110,7 +110,7 @@ class Search:
         """
         snapshot = reader.snapshot
         among = None if match is None else snapshot.catalog.fitting(match)
-        pictures = Pictures(snapshot.catalog, reader.whereabouts.places(snapshot.catalog), decoding)
+        pictures = Pictures(snapshot, reader.whereabouts.places(snapshot.catalog), decoding)
         return cls(
             snapshot, reader.vocabulary, reader.options, voting or VotingOptions(), geometry or GeometryOptions(),
             pictures, decoding, match, among, region,
