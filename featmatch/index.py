@@ -186,8 +186,8 @@ class Index(Reader):
 
         Returns:
             The matches, best first; ``.status`` is "too_little_detail" where the image has too few features and is
-            plain as a whole, ``.not_at_hand`` names those whose pixels could not be compared, and ``.times`` has the
-            milliseconds of each stage.
+            plain as a whole, ``.not_at_hand`` names those whose files were not at hand, so that pixels were compared by
+            the small pictures in the index or not at all, and ``.times`` has the milliseconds of each stage.
 
         Raises:
             ImageError: the image cannot be read; its ``status`` says why.
