@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from featmatch.adding.batches import AddReport as AddReport
     from featmatch.adding.one_image import Failure as Failure
+    from featmatch.client import Client as Client
+    from featmatch.client import ServiceError as ServiceError
     from featmatch.errors import FeatmatchError as FeatmatchError
     from featmatch.errors import ImageError as ImageError
     from featmatch.errors import MissingFeatureError as MissingFeatureError
     from featmatch.errors import StoreError as StoreError
     from featmatch.errors import UsageError as UsageError
     from featmatch.errors import VocabularyError as VocabularyError
+    from featmatch.errors import WriterBusyError as WriterBusyError
     from featmatch.features.extraction import FeatureOptions as FeatureOptions
     from featmatch.features.extraction import Features as Features
     from featmatch.features.extraction import extract as extract
@@ -44,12 +47,14 @@ __version__ = "0.1.0"
 _HOMES = {
     "adding.batches": ("AddReport",),
     "adding.one_image": ("Failure",),
+    "client": ("Client", "ServiceError"),
     "proof.pair": ("Verification", "verify"),
     "proof.proof": ("Proof",),
     "proof.relation": ("Relation",),
     "search.matches": ("Match", "Matches"),
     "errors": (
         "FeatmatchError", "ImageError", "MissingFeatureError", "StoreError", "UsageError", "VocabularyError",
+        "WriterBusyError",
     ),
     "search.explanation": ("Explanation",),
     "features.extraction": ("FeatureOptions", "Features", "extract"),

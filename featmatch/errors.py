@@ -66,3 +66,7 @@ class VocabularyError(FeatmatchError):
 
 class StoreError(FeatmatchError):
     """An index directory that is missing, damaged, of another version, or in use by a writer."""
+
+
+class WriterBusyError(StoreError):
+    """Another writer is at work on an index."""

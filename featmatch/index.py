@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from featmatch.adding.batches import AddOptions, AddReport, Target, add_files
+from featmatch.adding.given_images import Addition, GivenImage, OnConflict
 from featmatch.adding.pruning import remove_vanished
 from featmatch.arguments import check_kind, check_run, checked_path, checked_paths
+from featmatch.errors import UsageError
 from featmatch.features.extraction import FeatureOptions, features_wanted
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.grouping.groups import Groups
@@ -26,6 +28,7 @@ from featmatch.search.voting import VotingOptions
 from featmatch.store.compaction import compact, merge_due
 from featmatch.store.creation import create_index
 from featmatch.store.layout import CATALOG
+from featmatch.store.places import Naming
 from featmatch.store.reader import Reader
 from featmatch.store.removal import remove_images
 from featmatch.store.writing import become_writer
@@ -136,6 +139,55 @@ class Index(Reader):
             if prune:
                 report.vanished.extend(remove_vanished(given, target))
             return report
+
+    def add_images(
+        self,
+        images: Iterable[tuple[str, ImageSource]],
+        *,
+        jobs: int = -1,
+        text: str | None = None,
+        on_conflict: OnConflict = "replace",
+        timeout: float = 60.0,
+        max_pixels: int = MAX_PIXELS,
+        pictures: bool | None = None,
+        wait: bool = False,
+        progress: Progress | None = None,
+    ) -> AddReport:
+        """Index images from memory, under names of your choice; what is there under its name is skipped.
+
+        They are decoded in other processes, as files are, and are gathered into few commits. Of the pictures
+        themselves only small grey ones are kept, by which ``query`` compares pixels. ``add(prune=True)`` leaves them.
+
+        Args:
+            images: (name, image): bytes, a stream, an array, a PIL image, or a path. Read as they are needed.
+            jobs: as for ``add``.
+            text: kept with each image that is added.
+            on_conflict: whether an image takes a name that stands for another content ("replace"), or is "skip"-ped.
+            timeout: as for ``add``.
+            max_pixels: as for ``add``.
+            pictures: as for ``add``.
+            wait: as for ``add``.
+            progress: called with images done and taken so far.
+
+        Raises:
+            StoreError: as ``add``.
+            UsageError: an argument makes no sense, or one of the images is none. What came before it is added, as it is
+                where the iterable itself raises.
+        """
+        if isinstance(images, (str, bytes)) or not isinstance(images, Iterable):
+            raise UsageError(f"images is a list of (name, image), not {type(images).__name__}")
+        if on_conflict not in ("replace", "skip"):
+            raise UsageError(f"on_conflict is 'replace' or 'skip', not {on_conflict!r}")
+        check_run(jobs, progress)
+        check_kind(text, "text", str)
+        check_kind(pictures, "pictures", bool)
+        options = AddOptions(jobs, DecodingOptions(timeout, max_pixels), text=text, pictures=pictures)
+        with become_writer(self, wait=wait):
+            target = Target(self.folder, Naming(None), self.options, len(self.vocabulary))
+            committed = functools.partial(merge_due, self)
+            addition = Addition(target, options, progress or ignore, committed)
+            addition.run(GivenImage.of(pair, on_conflict) for pair in images)
+        return addition.report()
 
     def remove(self, names: Iterable[str | os.PathLike[str]], *, wait: bool = False) -> list[str]:
         """Remove images by name or by the path of the file; return those that were in the index.
@@ -284,7 +336,8 @@ class Index(Reader):
         """Find all groups of images that are copies of one another, in whole or in part, from what ``add`` stored.
 
         The largest group comes first, and in each the original.
-        The files of a group are decoded to choose its original and to mark what can go, where they are at hand.
+        The files of a group are decoded to choose its original and to mark what can go, where they are at hand; so are
+        those of images that stay alone and have few features, to look them up.
         Verdicts (``accept``, ``reject``) go before the evidence. What was found is kept in the index: later only new
         images are compared. Where it cannot be kept, the groups are the same, and ``.unremembered`` says why.
 

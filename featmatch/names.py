@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from featmatch.errors import UsageError
 
@@ -16,6 +18,7 @@ _UNFIT = re.compile(
 )
 _QUOTED = re.compile(rb'"((?:[^"\\]|\\["\\]|\\[0-3][0-7]{2})*)"')
 _PAGE = re.compile(r"(.+)#page=([1-9][0-9]{0,8})", re.DOTALL)
+_MEMBER = re.compile(r"(.+?)#member=(.+)", re.DOTALL)
 _ESCAPE = re.compile(rb'\\(["\\]|[0-7]{3})')
 
 
@@ -84,6 +87,33 @@ def split_page(name: str) -> tuple[str, int | None]:
     return paged if paged and not os.path.exists(name) else (name, None)
 
 
+def member_name(archive: str, member: str) -> str:
+    """The name of one picture in an archive.
+
+    >>> member_name("photos.zip", "2019/a.jpg")
+    'photos.zip#member=2019/a.jpg'
+    """
+    return f"{archive}#member={member}"
+
+
+def member_of(name: str) -> tuple[str, str] | None:
+    """The archive and the member that a name says by its spelling, or None; nothing is looked up on disk.
+
+    >>> member_of("photos.zip#member=2019/a.jpg")
+    ('photos.zip', '2019/a.jpg')
+    """
+    found = _MEMBER.fullmatch(name)
+    return (found[1], found[2]) if found else None
+
+
+def whole_file(name: str) -> str:
+    """The file that an image is of: of a page or a member of one the whole file."""
+    member = member_of(name)
+    if member is not None and not os.path.exists(name):
+        return member[0]
+    return split_page(name)[0]
+
+
 def is_unicode(name: str) -> bool:
     """Whether a name is Unicode, so that any program can take it: its bytes are UTF-8."""
     return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
@@ -106,6 +136,24 @@ def plain(text: str) -> str:
 def quoted(name: str) -> str:
     """A name in double quotes, as in C; bytes other than printable ASCII are three octal digits each."""
     return '"' + "".join(map(_in_quotes, _bytes_of(name))) + '"'
+
+
+def with_quoted(value: Any) -> Any:
+    r"""A value for JSON, with NAME_quoted beside each NAME that is not valid Unicode: not every reader keeps such text.
+
+    >>> with_quoted({"name": "caf\udce9.jpg"})["name_quoted"]
+    '"caf\\351.jpg"'
+    """
+    if isinstance(value, Mapping):
+        found = {}
+        for key, inner in value.items():
+            found[key] = with_quoted(inner)
+            texts = inner if isinstance(inner, list) else [inner]
+            if any(isinstance(text, str) and not is_unicode(text) for text in texts):
+                readable = [quoted(text) if isinstance(text, str) else text for text in texts]
+                found[f"{key}_quoted"] = readable if isinstance(inner, list) else readable[0]
+        return found
+    return [with_quoted(inner) for inner in value] if isinstance(value, list) else value
 
 
 def unquoted(text: str) -> str | None:

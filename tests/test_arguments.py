@@ -46,6 +46,10 @@ CALLS: list[tuple[str, str, tuple[Any, ...]]] = [
     ("Index.open", "vocabulary", (3, b"v.npz", ["v.npz"], object())),
     ("index.add", "paths", NO_PATHS), ("index.add", "jobs", NO_JOBS), ("index.add", "timeout", NO_SECONDS),
     ("index.add", "text", NO_TEXT), ("index.add", "progress", NO_FUNCTION),
+    ("index.add_images", "images", (*NO_PATHS[:5], [None], [3], ["abc"], [("a", 3)], [("", b"")], [("a", b"", 3)])),
+    ("index.add_images", "jobs", NO_JOBS), ("index.add_images", "text", NO_TEXT),
+    ("index.add_images", "on_conflict", (None, "fail", 3)), ("index.add_images", "timeout", NO_SECONDS),
+    ("index.add_images", "progress", NO_FUNCTION),
     ("index.remove", "names", NO_PATHS), ("index.images", "match", (*NO_TEXT, "", "!")),
     ("index.path_of", "name", (3, None, b"a.png", ["a.png"])),
     ("index.query", "image", NO_IMAGE), ("index.query", "limit", NO_COUNT), ("index.query", "match", (*NO_TEXT, "")),
@@ -202,6 +206,7 @@ def called(
     return {
         "Index.open": (Index.open, {"path": folder / "i.fm"}),
         "index.add": (index.add, {"paths": [cat], "jobs": 1}),
+        "index.add_images": (index.add_images, {"images": [("a", cat)], "jobs": 1}),
         "index.remove": (index.remove, {"names": ["nothing"]}),
         "index.images": (lambda match=None: list(index.images(match)), {}),
         "index.path_of": (index.path_of, {"name": cat}),

@@ -12,7 +12,7 @@ from featmatch.errors import FeatmatchError, ImageError, UsageError, name_errors
 
 def test_all_errors_are_of_one_tree() -> None:
     own = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, Exception)]
-    assert len(own) == 6
+    assert len(own) == 7
     assert all(issubclass(one, FeatmatchError) for one in own)
     assert all(getattr(featmatch, one.__name__) is one for one in own)
     assert issubclass(UsageError, ValueError)

@@ -14,8 +14,9 @@ from PIL import Image
 
 from featmatch import Groups, Index, Vocabulary
 from featmatch.grouping import finding
-from featmatch.grouping.clustering import ImageSize, cluster
+from featmatch.grouping.clustering import cluster
 from featmatch.grouping.pairs import Pair
+from featmatch.grouping.placing import ImageSize
 from featmatch.grouping.repeating import Repeated
 
 

@@ -29,8 +29,8 @@ class _Maker:
 
     def __init__(self, random: Random) -> None:
         self.random, self.case = random, Case()
-        self.size, self.odd = _size(random), one_in(random, 8)
-        self.told = [_told_side(random, side) for side in self.size]
+        self.size, self.odd = any_size(random), one_in(random, 8)
+        self.told = [told_side(random, side) for side in self.size]
 
     def smooth(self) -> None:
         random = self.random
@@ -46,10 +46,10 @@ class _Maker:
         )
 
     def lay_over(self) -> None:
-        rows, columns = _size(self.random)
-        told = (_told_side(self.random, side) for side in (rows, columns))
+        rows, columns = any_size(self.random)
+        told = (told_side(self.random, side) for side in (rows, columns))
         results = (self._result(4 * rows * columns) for _ in range(2))
-        picture, map_ = self._picture(), self.case.given(_map(self.random, self.size, 3))
+        picture, map_ = self._picture(), self.case.given(any_map(self.random, self.size, 3))
         self.case.call("featmatch_lay_over", picture, *self.told, map_, *told, *results)
 
     def align(self) -> None:
@@ -58,7 +58,7 @@ class _Maker:
         mask = (self.random.random((height, width)) < self.random.choice([0, 0.5, 1])).astype(np.float32)
         if self.odd:
             mask[self.random.integers(height)] = self.random.choice(ODD_FLOATS)
-        map_, sums = self.case.given(_map(self.random, self.size, 2)), self._result(8 * 8 * 9)
+        map_, sums = self.case.given(any_map(self.random, self.size, 2)), self._result(8 * 8 * 9)
         self.case.call("featmatch_align_sums", *pictures, self.case.given(mask), *self.told, map_, sums)
 
     def _picture(self) -> Buffer:
@@ -76,7 +76,7 @@ class _Maker:
         return self.case.scratch(size) if self.odd else self.case.written(size)
 
 
-def _size(random: Random) -> tuple[int, int]:
+def any_size(random: Random) -> tuple[int, int]:
     """Height and width: of few px, as a rule; thin pictures can be long."""
     height, width = (int(2 ** random.uniform(0, 5)) for _ in range(2))
     if one_in(random, 50):
@@ -86,12 +86,12 @@ def _size(random: Random) -> tuple[int, int]:
     return height, width
 
 
-def _told_side(random: Random, side: int) -> int:
+def told_side(random: Random, side: int) -> int:
     """The side of a picture, and now and then less, or none: that the px are there is believed."""
     return side if not one_in(random, 100) else int(random.choice([side - 1, _LONGEST + 1, *ODD_WHOLES]))
 
 
-def _map(random: Random, size: tuple[int, int], rows: int) -> NDArray[np.float64]:
+def any_map(random: Random, size: tuple[int, int], rows: int) -> NDArray[np.float64]:
     """Of a homography (3 rows) or an affine map (2): near to none, any that meets the picture, or nonsense."""
     matrix = np.eye(3)
     match random.integers(4):

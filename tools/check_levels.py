@@ -39,6 +39,7 @@ from featmatch.grouping.repeating import repeated
 from featmatch.grouping.sameness import difference
 from featmatch.images.pixels import GreyImage, load_grey
 from featmatch.native.sift import SiftFeatures, sift
+from featmatch.proof import difference as cells
 from featmatch.proof.agreement import pixel_agreement
 from featmatch.proof.matching import DescriptorMatcher, MatchingOptions
 from featmatch.proof.proof import proof_of_fit
@@ -47,7 +48,7 @@ from tools.record_answers import edited
 
 STEPS = (
     "decoding", "reducing", "enlarging", "features", "words", "postings", "looks", "likeness", "matches", "geometry",
-    "proof", "repeating", "agreement", "difference", "detail",
+    "proof", "repeating", "agreement", "cells", "difference", "detail",
 )  # fmt: skip
 _LARGEST_PX = 300  # a working size below that of the photos, and one above
 _SMALLEST_PX = 800
@@ -144,6 +145,8 @@ def _of_fit(pair: Pair, given: Fit, found: Values) -> None:
     found["repeating"].append(np.array([again.covered, again.share, again.evenness]))
     agreement = pixel_agreement(pair.grey.pixels, pair.other.pixels, way, negative=False)
     found["agreement"].append(np.array(agreement or (-1.0, -1.0)))
+    seen = cells.difference(pair.grey.pixels, pair.other.pixels, way, negative=False)
+    found["cells"] += [np.array([-1])] if seen is None else [seen.states, seen.seen]
     said = difference(pair.grey.pixels, pair.other.pixels, way, negative=False)
     found["difference"].append(np.frombuffer(said.encode().ljust(50), np.uint8))
     detail = compare_detail(pair.grey.pixels, pair.other.pixels, way)

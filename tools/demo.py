@@ -21,9 +21,10 @@ def main() -> int:
     """Run featmatch's own command line, as a user would."""
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir()
-    photos = list(image_files([sys.argv[1]])) if len(sys.argv) > 1 else bundled_photos(OUT / "photos")
+    folders = [word for word in sys.argv[1:] if word != "--serve"]
+    photos = list(image_files(folders)) if folders else bundled_photos(OUT / "photos")
     if not photos:
-        print(f"no photos in {sys.argv[1]}", file=sys.stderr)
+        print(f"no photos in {folders[0]}", file=sys.stderr)
         return 2
     if len(photos) > MOST_PHOTOS:
         print(f"{len(photos)} photos; the demonstration uses at most {MOST_PHOTOS} of them")
@@ -49,7 +50,13 @@ def main() -> int:
         f"{best['relation']['rotation_deg']}°, {best['reference_overlap']:.0%} of the photo\n  homography, query to "
         f"photo: {best['homography']}\n  drawn: {drawn}"
     )
-    return 0
+    return serve(index, query) if "--serve" in sys.argv[1:] else 0
+
+
+def serve(index: Path, query: Path) -> int:
+    """Answer over HTTP, until Ctrl-C; say where, and how to ask."""
+    print(f"\nAsk: curl -s --data-binary @{query} localhost:8520/v1/search\nEnd: Ctrl-C\n", flush=True)
+    return subprocess.run([sys.executable, "-m", "featmatch", "serve", index, "--log", "text"], check=False).returncode
 
 
 def bundled_photos(folder: Path) -> list[str]:

@@ -31,6 +31,7 @@ from featmatch.native import library as libraries
 from tools import build_backend
 from tools.agreement_inputs import agreement_case
 from tools.build_backend import FLAGS, LEVELS, SOURCES
+from tools.difference_inputs import difference_case
 from tools.kernel_cases import Case, Random
 from tools.picture_inputs import small_picture_case
 from tools.postings_inputs import postings_case
@@ -43,6 +44,7 @@ GENERATORS: dict[str, Callable[[Random], Case]] = {
     "postings": postings_case,
     "words": words_case,
     "agreement": agreement_case,
+    "difference": difference_case,
     "picture": small_picture_case,
 }
 

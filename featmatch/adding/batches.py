@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from featmatch.adding.one_image import Failure, IndexedFile, count_pages, index_file
+from featmatch.adding.one_image import Failure, IndexedFile, Origin, count_pages, index_file, list_pictures
 from featmatch.features.extraction import FeatureOptions
+from featmatch.images.archives import is_archive
 from featmatch.images.contents import content_of
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.sources import may_have_pages
-from featmatch.names import page_name, page_of, split_page
+from featmatch.names import member_name, member_of, page_name, page_of, whole_file
 from featmatch.store.catalog import PICTURES, Catalog
 from featmatch.store.generation import change_catalog
 from featmatch.store.layout import CATALOG, VOCABULARY, segment_folder
@@ -82,6 +83,14 @@ class AddOptions:
     pictures: bool | None = None
 
 
+class Entry(NamedTuple):
+    """What is about to be in the index under a name: something new, or the origin of what is there already."""
+
+    name: str
+    found: IndexedFile | Origin
+    text: str | None
+
+
 def add_files(
     files: Sequence[str], target: Target, options: AddOptions, *, progress: Progress, committed: Callable[[], None]
 ) -> AddReport:
@@ -98,18 +107,23 @@ def add_files(
         committed: called after each commit.
     """
     report = AddReport()
-    paths, gone = _by_pages(files, target, options, report)
-    pending = _commit_known(paths, target, options.text, report)
-    batch: list[tuple[str, IndexedFile]] = []
+    unpacked = _by_archives(files, target, options, report)
+    paths, replaced = _by_pages(unpacked.paths, target, options, report)
+    gone = [*unpacked.gone, *replaced]
+    pending = _commit_known(paths, unpacked.sizes, target, options.text, report)
+    catalog = Catalog(target.catalog)
+    touched: set[str] = set()  # pictures of archives that are not new: only the archive is
+    batch: list[Entry] = []
 
     def commit(gone: Sequence[str] = ()) -> None:
         if batch or gone:
-            _commit(batch, target, options.text, gone)
-            report.added.extend(name for name, _ in batch)
+            commit_batch(batch, target, gone)
+            for entry in batch:
+                (report.skipped if entry.name in touched else report.added).append(entry.name)
             batch.clear()
 
     vocabulary = target.folder.absolute() / VOCABULARY
-    pictures = _are_pictures_kept(target, options.pictures)
+    pictures = are_pictures_kept(target, options.pictures)
     tasks = [(path, vocabulary, target.options, options.decoding, pictures) for path in pending]
     try:
         with contextlib.closing(_in_processes(index_file, tasks, options)) as results:
@@ -118,7 +132,9 @@ def add_files(
                     report.failed.append(result)
                 else:
                     name = target.naming.name_of(path)
-                    batch.append((name, result))
+                    batch.append(Entry(name, result, options.text))
+                    if path in unpacked.sizes and catalog.content_named(name) == result.sha256:
+                        touched.add(name)
                     if result.damaged:
                         report.damaged.append(name)
                 progress(done, len(pending))
@@ -133,7 +149,7 @@ def add_files(
     return report
 
 
-def _are_pictures_kept(target: Target, wanted: bool | None) -> bool:
+def are_pictures_kept(target: Target, wanted: bool | None) -> bool:
     """Whether pictures of what is added now are kept: as wanted, which later runs hold to, or as before."""
     before = Catalog(target.catalog).meta.get(PICTURES) is not False
     if wanted is None or wanted == before:
@@ -141,6 +157,51 @@ def _are_pictures_kept(target: Target, wanted: bool | None) -> bool:
     with change_catalog(target.catalog) as change:
         change.describe(PICTURES, wanted)
     return wanted
+
+
+class _Unpacked(NamedTuple):
+    """Files with the pictures of archives in their place.
+
+    Attributes:
+        paths: of files, and of pictures in archives.
+        sizes: of the latter, in bytes.
+        gone: names in the catalogue of pictures that the archives have no more.
+    """
+
+    paths: list[str]
+    sizes: dict[str, int]
+    gone: list[str]
+
+
+def _by_archives(files: Sequence[str], target: Target, options: AddOptions, report: AddReport) -> _Unpacked:
+    """List the pictures of the archives among the files."""
+    archives = [file for file in dict.fromkeys(files) if is_archive(file) and os.path.isfile(file)]
+    if not archives:
+        return _Unpacked(list(files), {}, [])
+    name_of = target.naming.name_of
+    known: dict[str, list[str]] = {}  # by the name of the archive
+    for name in Catalog(target.catalog).names():
+        member = member_of(name)
+        if member is not None:
+            known.setdefault(member[0], []).append(name)
+    members: dict[str, list[str]] = {}
+    sizes: dict[str, int] = {}
+    gone: list[str] = []
+    for file, listing in _in_processes(list_pictures, [(file,) for file in archives], options):
+        if isinstance(listing, Failure):
+            report.failed.append(listing)
+            members[file] = []
+            continue
+        own = {member_name(file, name): size for name, size in listing.sizes.items()}
+        members[file], sizes = list(own), sizes | own
+        for name, error in listing.refused.items():
+            report.failed.append(Failure(member_name(file, name), error.status, error.message))
+        if listing.damaged is not None:
+            report.failed.append(Failure(file, "decode_failed", listing.damaged))
+            continue
+        there = {name_of(path) for path in own}
+        gone += [name for name in known.get(name_of(file), ()) if name not in there]
+    return _Unpacked([path for file in files for path in members.get(file, [file])], sizes, gone)
 
 
 def _by_pages(
@@ -172,7 +233,9 @@ def _by_pages(
     return [image for file in files for image in images.get(file, [file])], [name for name in names if name in gone]
 
 
-def _commit_known(files: Sequence[str], target: Target, text: str | None, report: AddReport) -> list[str]:
+def _commit_known(
+    files: Sequence[str], sizes_in_archives: Mapping[str, int], target: Target, text: str | None, report: AddReport
+) -> list[str]:
     """Name the files whose content is in the index already; return the others, each once.
 
     A file of the size and time that the catalogue has is skipped. One whose content is there under its own name was
@@ -186,11 +249,12 @@ def _commit_known(files: Sequence[str], target: Target, text: str | None, report
     for path in dict.fromkeys(files):
         name = target.naming.name_of(path)
         try:
-            state = os.stat(split_page(path)[0])
-            if stamps.get(name) == (state.st_size, state.st_mtime_ns):
+            state, size = os.stat(whole_file(path)), sizes_in_archives.get(path)
+            if stamps.get(name) == (state.st_size if size is None else size, state.st_mtime_ns):
                 report.skipped.append(name)
                 continue
-            image = catalog.image_with(content_of(path)) if state.st_size in sizes else None
+            looked_at = size is None and state.st_size in sizes  # what archives say is for other processes to read
+            image = catalog.image_with(content_of(path)) if looked_at else None
         except OSError:
             image = None  # decoding it says what is wrong
         if image is None:
@@ -218,7 +282,7 @@ def _in_processes(
             yield path, Failure(path, "decode_failed", result.reason) if isinstance(result, Lost) else result
 
 
-def _commit(batch: Sequence[tuple[str, IndexedFile]], target: Target, text: str | None, gone: Sequence[str]) -> None:
+def commit_batch(batch: Sequence[Entry], target: Target, gone: Sequence[str] = ()) -> None:
     """Write the new contents of a batch as a segment, and all its names in one generation of the catalogue.
 
     The same generation drops the names in ``gone``.
@@ -226,13 +290,14 @@ def _commit(batch: Sequence[tuple[str, IndexedFile]], target: Target, text: str 
     with change_catalog(target.catalog) as change:
         segment = change.next_segment()
         new: dict[int, IndexedImage] = {}
-        for name, one in batch:
-            image = change.image_with(one.sha256)
+        for name, found, text in batch:
+            image = change.image_with(found.sha256)
             if image is None:
-                sides, features = (one.image.width, one.image.height), len(one.image.words)
-                image = change.add_image(one.sha256, one.bytes, sides, features, segment, one.metadata)
-                new[image] = one.image
-            change.name(name, image, one.mtime_ns, text)
+                assert isinstance(found, IndexedFile)
+                sides, features = (found.image.width, found.image.height), len(found.image.words)
+                image = change.add_image(found.sha256, found.bytes, sides, features, segment, found.metadata)
+                new[image] = found.image
+            change.name(name, image, found.mtime_ns, text)
         if new:
             images = [new[image] for image in sorted(new)]
             folder = segment_folder(target.folder, segment)

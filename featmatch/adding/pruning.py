@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from featmatch.adding.batches import Target
-from featmatch.names import absolute, is_below, split_page
+from featmatch.names import absolute, is_below, whole_file
 from featmatch.store.catalog import Catalog
 from featmatch.store.generation import change_catalog
 from featmatch.system.trust import spellings
@@ -19,7 +19,7 @@ def remove_vanished(tops: Sequence[str], target: Target) -> list[str]:
     they say, are not looked up on disk.
     """
     there = {spelled for top in tops if os.path.exists(top) for spelled in spellings(absolute(top))}
-    paths = ((name, target.naming.path_of(name)) for name in Catalog(target.catalog).names())
+    paths = ((name, target.naming.path_of(name)) for name in Catalog(target.catalog).names_of_files())
     vanished = [name for name, path in paths if any(is_below(top, path) for top in there) and _is_gone(path)]
     if vanished:
         with change_catalog(target.catalog) as change:
@@ -29,7 +29,7 @@ def remove_vanished(tops: Sequence[str], target: Target) -> list[str]:
 
 def _is_gone(path: str) -> bool:
     try:
-        os.stat(split_page(path)[0])
+        os.stat(whole_file(path))
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:

@@ -64,7 +64,7 @@ def add(
     text: str | None, pages: bool, pictures: bool | None, timeout: float, max_pixels: int, root: str | None,
     prune: bool, wait: bool,
 ) -> int:  # fmt: skip
-    """Index files and folders (recursively), creating INDEX if needed.
+    """Index files and whole folders; INDEX is made if need be.
 
     Files that INDEX has and that are unchanged are skipped, so running `add` again continues an interrupted run.
 

@@ -27,7 +27,7 @@ from featmatch.cli.printing import say
 from featmatch.errors import FeatmatchError
 from featmatch.system import opencv
 
-_SUITES = ("random", "single", "crops", "hard", "plain")
+_SUITES = ("random", "single", "crops", "hard", "plain", "templates", "photographed")
 
 
 @click.command()
@@ -76,7 +76,8 @@ def train(out: Path, paths: Sequence[str], features: str | None, words: int, wor
 @vocabulary_option
 @click.option(
     "--suite", "suites", type=click.Choice([*_SUITES, "all"]), multiple=True, default=["random"], show_default=True,
-    help="What to query: several edits at once, single edits, crops, look-alikes, little detail; repeatable.",
+    help="What to query: several edits at once, single edits, crops, look-alikes, little detail, sisters of one "
+    "template, prints photographed; repeatable.",
 )  # fmt: skip
 @click.option(
     "--count",

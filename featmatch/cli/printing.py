@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from featmatch.errors import FeatmatchError
-from featmatch.names import is_unicode, plain, printable, quoted
+from featmatch.names import plain, printable, with_quoted
 from featmatch.system.ending import BROKEN_PIPE, Ended
 
 # Spreadsheets take a cell that begins with one of these for a formula (OWASP, "CSV Injection"). The apostrophe is one
@@ -49,21 +49,7 @@ def _output_errors() -> Iterator[None]:
 
 def print_object(values: Mapping[str, Any]) -> None:
     """Print a JSON object on one line, in ASCII, so that a terminal of any encoding shows it."""
-    say(json.dumps(_with_quoted(values)))
-
-
-def _with_quoted(value: Any) -> Any:
-    """Add NAME_quoted beside each NAME whose text is not valid Unicode: not every JSON reader keeps such text."""
-    if isinstance(value, Mapping):
-        found = {}
-        for key, inner in value.items():
-            found[key] = _with_quoted(inner)
-            texts = inner if isinstance(inner, list) else [inner]
-            if any(isinstance(text, str) and not is_unicode(text) for text in texts):
-                readable = [quoted(text) if isinstance(text, str) else text for text in texts]
-                found[f"{key}_quoted"] = readable if isinstance(inner, list) else readable[0]
-        return found
-    return [_with_quoted(inner) for inner in value] if isinstance(value, list) else value
+    say(json.dumps(with_quoted(values)))
 
 
 class CsvPrinter:

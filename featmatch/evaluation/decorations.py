@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from featmatch.evaluation.edits import Picture, Random, face_sticker, phrase
+from featmatch.evaluation.lettering import colour, fill_with_lines, font
 
 Decoration = Callable[[Picture, Random, Random], Picture]  # photo, design, own -> decorated photo
 
@@ -26,11 +27,11 @@ def caption(photo: Picture, design: Random, own: Random) -> Picture:
     draw = ImageDraw.Draw(image)
     bar = round(height * design.uniform(0.18, 0.3))
     top = round((height - bar) * design.choice([0.0, 0.9, 1.0]))
-    draw.rectangle((0, top, width, top + bar), fill=_colour(design, 0, 120))
+    draw.rectangle((0, top, width, top + bar), fill=colour(design, 0, 120))
     for line in range(2):
         size = bar * (0.45, 0.3)[line]
         place = (0.03 * width, top + bar * (0.05, 0.58)[line])
-        draw.text(place, phrase(design, math.ceil(1.6 * width / size)), fill=(255, 255, 255), font=_font(size))
+        draw.text(place, phrase(design, math.ceil(1.6 * width / size)), fill=(255, 255, 255), font=font(size))
     return np.array(image)
 
 
@@ -39,11 +40,11 @@ def frame(photo: Picture, design: Random, own: Random) -> Picture:
     del own
     height, width = photo.shape[:2]
     margin = round(design.uniform(0.1, 0.18) * min(height, width))
-    image = Image.new("RGB", (width + 2 * margin, height + 2 * margin), _colour(design, 60, 200))
+    image = Image.new("RGB", (width + 2 * margin, height + 2 * margin), colour(design, 60, 200))
     draw = ImageDraw.Draw(image)
     step = margin / 2
     kinds = design.integers(4, size=64)
-    inks = [_colour(design, 0, 255) for _ in range(8)]
+    inks = [colour(design, 0, 255) for _ in range(8)]
     for x in np.arange(0, image.width, step):
         for y in np.arange(0, image.height, step):
             place = int(x / step) * 7 + int(y / step) * 3
@@ -67,16 +68,16 @@ def logo(photo: Picture, design: Random, own: Random) -> Picture:
     size = design.uniform(0.14, 0.24) * min(height, width)
     x = 0.03 * width if design.random() < 0.5 else 0.97 * width - 2.4 * size
     y = 0.03 * height if design.random() < 0.5 else 0.97 * height - size
-    draw.rectangle((x, y, x + 2.4 * size, y + size), fill=_colour(design, 160, 255))
+    draw.rectangle((x, y, x + 2.4 * size, y + size), fill=colour(design, 160, 255))
     for ring in range(4):
         radius = size / 2 * (1 - ring / 4)
         centre = x + size / 2 + size * design.uniform(-0.04, 0.04), y + size / 2
-        draw.regular_polygon((*centre, radius), int(design.integers(3, 8)), int(design.integers(90)), _colour(design))
+        draw.regular_polygon((*centre, radius), int(design.integers(3, 8)), int(design.integers(90)), colour(design))
     draw.text(
-        (x + 1.05 * size, y + 0.1 * size), phrase(design, 3)[:6], fill=_colour(design, 0, 90), font=_font(size * 0.4)
+        (x + 1.05 * size, y + 0.1 * size), phrase(design, 3)[:6], fill=colour(design, 0, 90), font=font(size * 0.4)
     )
     draw.text(
-        (x + 1.05 * size, y + 0.6 * size), phrase(design, 6)[:9], fill=_colour(design, 0, 90), font=_font(size * 0.25)
+        (x + 1.05 * size, y + 0.6 * size), phrase(design, 6)[:9], fill=colour(design, 0, 90), font=font(size * 0.25)
     )
     return np.array(image)
 
@@ -85,20 +86,20 @@ def template(photo: Picture, design: Random, own: Random) -> Picture:
     """Put the photo on a page: heading, boxes and columns are the design's, the text below is the picture's own."""
     image = Image.new("RGB", (600, 800), (255, 255, 255))
     draw = ImageDraw.Draw(image)
-    draw.rectangle((0, 0, 600, 70), fill=_colour(design, 0, 160))
-    draw.text((20, 14), phrase(design, 16), fill=(255, 255, 255), font=_font(36))
+    draw.rectangle((0, 0, 600, 70), fill=colour(design, 0, 160))
+    draw.text((20, 14), phrase(design, 16), fill=(255, 255, 255), font=font(36))
     for k in range(5):
         box = (20 + k * 114, 82, 124 + k * 114, 108)
-        draw.rectangle(box, fill=_colour(design, 150, 250), outline=(60, 60, 60))
-        draw.text((box[0] + 8, box[1] + 5), phrase(design, 5), fill=(0, 0, 0), font=_font(13))
+        draw.rectangle(box, fill=colour(design, 150, 250), outline=(60, 60, 60))
+        draw.text((box[0] + 8, box[1] + 5), phrase(design, 5), fill=(0, 0, 0), font=font(13))
     top = int(design.integers(120, 200))
     image.paste(Image.fromarray(photo).resize((360, 270), Image.Resampling.LANCZOS), (20, top))
     draw.rectangle((20, top, 380, top + 270), outline=(0, 0, 0), width=2)
     for line in range(12):
-        draw.text((400, top + 22 * line), phrase(design, 18), fill=(40, 40, 40), font=_font(15))
-    _lines(draw, (20, top + 290, 580, 740), 16, own)
-    draw.rectangle((0, 750, 600, 800), fill=_colour(design, 180, 240))
-    draw.text((20, 765), phrase(design, 50), fill=(40, 40, 40), font=_font(15))
+        draw.text((400, top + 22 * line), phrase(design, 18), fill=(40, 40, 40), font=font(15))
+    fill_with_lines(draw, (20, top + 290, 580, 740), 16, own)
+    draw.rectangle((0, 750, 600, 800), fill=colour(design, 180, 240))
+    draw.text((20, 765), phrase(design, 50), fill=(40, 40, 40), font=font(15))
     return np.array(image)
 
 
@@ -108,8 +109,8 @@ def text_page(photo: Picture, design: Random, own: Random) -> Picture:
     image = Image.new("RGB", (600, 800), (255, 255, 255))
     draw = ImageDraw.Draw(image)
     size, margin = int(design.integers(13, 24)), int(design.integers(30, 80))
-    draw.text((margin, margin), phrase(own, 20), fill=(0, 0, 0), font=_font(2 * size))
-    _lines(draw, (margin, margin + 3 * size, 600 - margin, 800 - margin), size, own)
+    draw.text((margin, margin), phrase(own, 20), fill=(0, 0, 0), font=font(2 * size))
+    fill_with_lines(draw, (margin, margin + 3 * size, 600 - margin, 800 - margin), size, own)
     return np.array(image)
 
 
@@ -146,9 +147,9 @@ def plain_border(photo: Picture, design: Random, own: Random) -> Picture:
     """Put a wide border of one colour around the photo."""
     del own
     margin = round(design.uniform(0.15, 0.35) * min(photo.shape[:2]))
-    colour = (*_colour(design), 0)
+    paint = (*colour(design), 0)
     sides = (margin, margin, margin, margin)
-    return np.asarray(cv2.copyMakeBorder(photo, *sides, cv2.BORDER_CONSTANT, value=colour), np.uint8)
+    return np.asarray(cv2.copyMakeBorder(photo, *sides, cv2.BORDER_CONSTANT, value=paint), np.uint8)
 
 
 def face(photo: Picture, design: Random, own: Random) -> Picture:
@@ -173,24 +174,3 @@ DECORATIONS: dict[str, Decoration] = {
     "plain border": plain_border,
     "face": face,
 }
-
-
-def _lines(draw: ImageDraw.ImageDraw, box: tuple[float, float, float, float], size: int, random: Random) -> None:
-    """Fill a box with lines of text."""
-    left, top, right, bottom = box
-    font = _font(size)
-    while top + size < bottom:
-        line = phrase(random, math.ceil(2.5 * (right - left) / size))
-        while draw.textlength(line, font) > right - left:
-            line = line.rsplit(" ", 1)[0] if " " in line else line[:-1]
-        draw.text((left, top), line, fill=(20, 20, 20), font=font)
-        top += 1.3 * size
-
-
-def _font(size: float) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    return ImageFont.load_default(max(size, 6))
-
-
-def _colour(random: Random, low: int = 0, high: int = 255) -> tuple[int, int, int]:
-    red, green, blue = random.integers(low, high + 1, size=3).tolist()
-    return red, green, blue

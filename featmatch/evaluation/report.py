@@ -52,6 +52,7 @@ def suite_figures(suite: str, records: Sequence[Record]) -> Figures:
         "average_precision": _average_precision(records),
         "calibration_error": calibration_error(bins),
         "reliability": [one._asdict() for one in bins],  # of the best answer to each query
+        "relations": _relations(records),
         "rows": [
             {"edit": label, **_found(rows, wrong), **_claims(rows)} for label, rows in _rows(suite, records) if rows
         ],
@@ -113,6 +114,27 @@ def _claims(records: Sequence[Record]) -> Figures:
     }
 
 
+def _relations(records: Iterable[Record]) -> Figures:
+    """Of the answers of each true relation that are claimed or said to be related: how many, and how many named right.
+
+    A copy is named right if it is claimed as one, whatever it covers; what shares a template, if it is said to.
+    """
+    listed = [one for record in records for one in record.answers if one.truth and (one.proven or one.related)]
+    return {
+        truth: {
+            "listed": sum(one.truth == truth for one in listed),
+            "claimed": sum(one.truth == truth and one.proven for one in listed),
+            "named": sum(one.truth == truth == _said(one) for one in listed),
+        }
+        for truth in ("copy", "same template")
+    }
+
+
+def _said(answer: Answer) -> str:
+    """What a listed answer says that it is: a copy, or the relation that is none."""
+    return "copy" if answer.proven else answer.relation
+
+
 def _average_precision(records: Sequence[Record]) -> float:
     counted = [answer for record in records for answer in record.answers if answer.right is not None]
     return average_precision(
@@ -149,9 +171,11 @@ def _rows(suite: str, records: Sequence[Record]) -> Iterator[tuple[str, list[Rec
             yield f"{count} edits", [record for record in records if len(record.steps) == count]
         return
     labels: dict[str, list[Record]] = {}
-    for record in records:
-        ((edit, strength),) = record.steps
-        labels.setdefault(edit if suite in ("hard", "plain") else str(Step(edit, strength)), []).append(record)
+    for place in range(max((len(record.steps) for record in records), default=0)):
+        for record in records:
+            edit, strength = record.steps[place]
+            label = str(Step(edit, strength)) if suite in ("single", "crops") else edit
+            labels.setdefault(label, []).append(record)
     yield from labels.items()
 
 
@@ -172,6 +196,7 @@ def text_of(report: Figures) -> str:
             f"recall at zero false claims {found['recall_at_zero_false']:.4f}"
         )
         lines.append("  " + _claim_text(found) + f"; calibration error {found['calibration_error']:.4f}")
+        lines += _relations_text(found["relations"])
         lines.append(f"  {'':<24}{'positives':>10}{'rank 1':>9}{'zero false':>12}{'claimed':>9}{'false claims':>18}")
         lines += [
             f"  {row['edit']:<24}{row['positives']:>10}{_share(row['recall_at_1']):>9}"
@@ -189,6 +214,17 @@ def _claim_text(found: Figures) -> str:
         f"claims: precision {found['claim_precision']:.4f}, recall {found['claim_recall']:.4f}; "
         f"false claims {found['false_claims']} of {found['negatives']} negatives"
     )
+
+
+def _relations_text(relations: Figures) -> list[str]:
+    """How relations are named, where pictures share a template."""
+    copies, sisters = relations["copy"], relations["same template"]
+    if not sisters["listed"]:
+        return []
+    return [
+        f"  named right: copies {copies['named']} of {copies['listed']}, same template {sisters['named']} of "
+        f"{sisters['listed']}; {sisters['claimed']} of these claimed as copies"
+    ]
 
 
 def _share(value: float) -> str:

@@ -24,6 +24,7 @@ from featmatch.evaluation.trials import (
     plan_for,
     write_decorated,
     write_plain,
+    write_templates,
 )
 from featmatch.features.extraction import FeatureOptions
 from featmatch.images.folders import image_files
@@ -66,6 +67,9 @@ class Answer:
         proven: whether the match is claimed.
         right: whether the query shows this photo; None for a known twin of a photo that it shows.
         evidence: other numbers of the match, by name.
+        relation: what the match says that the two pictures are to one another.
+        related: whether the match says that they share a design, and are no copies.
+        truth: "copy" for what the query shows, "same template" for a sister of that; None: not known, or unrelated.
     """
 
     name: str
@@ -74,6 +78,9 @@ class Answer:
     proven: bool
     right: bool | None
     evidence: dict[str, float | None]
+    relation: str = "copy"
+    related: bool = False
+    truth: str | None = None
 
 
 @dataclass(frozen=True)
@@ -203,7 +210,11 @@ def _hold(index: Index, names: Sequence[str], jobs: int, progress: StageProgress
 
 
 # Suites that add pictures of their own to the index. They have one of their own, as other suites must not find these.
-_OWN_PICTURES: dict[str, Callable[[Plan, Path], list[str]]] = {"hard": write_decorated, "plain": write_plain}
+_OWN_PICTURES: dict[str, Callable[[Plan, Path], list[str]]] = {
+    "hard": write_decorated,
+    "plain": write_plain,
+    "templates": write_templates,
+}
 
 
 def _make_index_with(
@@ -244,8 +255,9 @@ def run(trial: Trial, plan: Plan, workspace: Path, twins: frozenset[tuple[str, s
     found = index.query(made.picture, unproven=True, limit=plan.options.limit)
     name_of = index.places.naming([]).name_of  # the index may have been made from another working directory
     given = {name_of(photo): photo for photo in (made.photo, *made.sources, *made.others, *made.kin)}
-    names = [_without_workspace(given.get(match.name, match.name), workspace) for match in found]
-    answers = tuple(_answer(match, name, made, twins) for match, name in zip(found, names, strict=True))
+    listed = [*found, *(match for match in found.related if match not in found)]
+    names = [_without_workspace(given.get(match.name, match.name), workspace) for match in listed]
+    answers = tuple(_answer(match, name, made, twins) for match, name in zip(listed, names, strict=True))
     height, width = made.picture.shape[:2]
     return Record(
         trial.suite, trial.number, trial.positive, made.photo, made.sources, made.steps, made.recipe,
@@ -260,7 +272,10 @@ def _answer(match: Match, name: str, made: Made, twins: frozenset[tuple[str, str
         right = None
     if not right and any(_ends(name, a) and any(_ends(one, b) for one in shown) for a, b in _both_ways(twins)):
         right = None
-    return Answer(name, match.probability, match.score, match.proven, right, evidence_of(match))
+    return Answer(
+        name, match.probability, match.score, match.proven, right, evidence_of(match), match.relation.kind,
+        match.related, "copy" if right else "same template" if name in made.sisters else None,
+    )  # fmt: skip
 
 
 def evidence_of(match: Match) -> dict[str, float | None]:

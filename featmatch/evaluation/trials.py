@@ -17,13 +17,15 @@ import numpy as np
 from PIL import Image
 
 from featmatch.errors import FeatmatchError, ImageError, UsageError
+from featmatch.evaluation.camera import HARD_SHOTS, photographed, rescanned, usual
 from featmatch.evaluation.compositions import EDITS, Step, compose
 from featmatch.evaluation.decorations import DECORATIONS
 from featmatch.evaluation.edits import SMALLEST_PX, Picture, Random, jpeg, scale
 from featmatch.evaluation.plain import PLAIN, mildly_edited
+from featmatch.evaluation.templates import TEMPLATES
 from featmatch.images.pixels import load_display
 
-SUITES = ("random", "single", "crops", "hard", "plain")
+SUITES = ("random", "single", "crops", "hard", "plain", "templates", "photographed")
 CROP_SHARES = (80.0, 50.0, 30.0, 20.0, 10.0, 5.0, 2.0)  # percent of the area
 FEWEST_PHOTOS = 8
 _LONGEST_PX = 2000  # longer side to which larger photos are reduced before they are edited
@@ -32,6 +34,8 @@ _DECORATED_PHOTOS = 8  # at most; else a fifth of the photos held out
 _SINGLES = [Step(name, strength) for name, edit in EDITS.items() for strength in edit.strengths]
 _KINDS = tuple(DECORATIONS)
 _PLAIN = tuple(PLAIN)
+_TEMPLATES = tuple(TEMPLATES)
+_SHOTS = tuple(HARD_SHOTS)
 _ITSELF = ("64 px",)  # kinds of plain pictures that are copies of the photo in the index, and not indexed themselves
 _SAME = ("blurred",)  # kinds of plain pictures in the index that show the same as the photo
 _WITH_PHOTO = tuple(kind for kind in _KINDS if kind != "text page")  # decorations that show the photo
@@ -47,12 +51,13 @@ class EvaluationOptions:
     limit: int = 20  # answers recorded of each query; 1 or more
     designs: int = 2  # of each decoration; 1 or more
     copies: int = 4  # indexed photos that bear one design; 1 or more
+    sisters: int = 12  # indexed pictures of one design of a template; 1 or more
 
     def __post_init__(self) -> None:
         if not self.suites or not set(self.suites) <= set(SUITES):
             raise UsageError(f"suites are {', '.join(SUITES)}, not {', '.join(self.suites)}")
-        if min(self.count, self.limit, self.designs, self.copies) < 1 or self.seed < 0:
-            raise UsageError("count, limit, designs and copies are 1 or more, and seed is 0 or more")
+        if min(self.count, self.limit, self.designs, self.copies, self.sisters) < 1 or self.seed < 0:
+            raise UsageError("count, limit, designs, copies and sisters are 1 or more, and seed is 0 or more")
 
 
 class Trial(NamedTuple):
@@ -91,6 +96,7 @@ class Made(NamedTuple):
         steps: edits or decorations, with their strengths.
         recipe: the same as text.
         kin: other images in the index that show the same: neither right nor wrong answers.
+        sisters: images in the index that share a template with the picture, and show another content: wrong answers.
     """
 
     picture: Picture
@@ -100,6 +106,7 @@ class Made(NamedTuple):
     steps: tuple[tuple[str, float], ...]
     recipe: str
     kin: tuple[str, ...] = ()
+    sisters: tuple[str, ...] = ()
 
 
 def plan_for(photos: Sequence[str], options: EvaluationOptions) -> Plan:
@@ -146,6 +153,17 @@ def write_plain(plan: Plan, workspace: Path) -> list[str]:
     return names
 
 
+def write_templates(plan: Plan, workspace: Path) -> list[str]:
+    """Write the pictures that share templates for the index; return their names."""
+    with _writing_to(workspace / "templates"):
+        return [
+            _written(_filled_in(plan, kind, design, filling), workspace / _template_name(plan, kind, design, filling))
+            for kind in _TEMPLATES
+            for design in range(plan.options.designs)
+            for filling in range(plan.options.sisters)
+        ]
+
+
 @contextlib.contextmanager
 def _writing_to(folder: Path) -> Iterator[None]:
     try:
@@ -167,14 +185,18 @@ def _written(picture: Picture, file: Path) -> str:
 def make(trial: Trial, plan: Plan) -> Made:
     """Make the picture of a trial."""
     options = plan.options
+    if trial.suite == "templates":
+        return _made_from_template(trial, plan)
     random = np.random.default_rng([options.seed, 1 + SUITES.index(trial.suite), trial.positive, trial.number])
     pool = plan.indexed if trial.positive else plan.held_out
     kinds = _WITH_PHOTO if trial.positive else _KINDS
     # Kinds and photos are taken in turn. Each round through the kinds begins one photo later, or some kinds would be
     # tried on some photos only.
-    turns = {"single": len(_SINGLES), "crops": len(CROP_SHARES), "hard": len(kinds), "plain": len(_PLAIN)}.get(
-        trial.suite, len(pool)
-    )
+    rounds = {
+        "single": len(_SINGLES), "crops": len(CROP_SHARES), "hard": len(kinds), "plain": len(_PLAIN),
+        "photographed": len(_SHOTS),
+    }  # fmt: skip
+    turns = rounds.get(trial.suite, len(pool))
     name, photo = _readable(pool, trial.number + trial.number // turns)
     others = _Others(plan)
     turn = trial.number % turns
@@ -187,6 +209,11 @@ def make(trial: Trial, plan: Plan) -> Made:
         recipe = f"{kind}, design {design}, scale {factor:.2f}, JPEG 60"
         picture = jpeg(scale(decorated, factor), 60)
         return Made(picture, name, (name,) if trial.positive else (), (), ((kind, float(design)),), recipe)
+    if trial.suite == "photographed":
+        shot = _SHOTS[turn]
+        picture = photographed(photo, HARD_SHOTS[shot], random, others(random))
+        shown = (name,) if trial.positive else ()
+        return Made(picture, name, shown, tuple(others.held_out), ((shot, 1.0),), shot)
     if trial.suite == "random":
         picture, steps = compose(photo, random, others)
     else:
@@ -226,6 +253,59 @@ def _plain(plan: Plan, kind: str, name: str, photo: Picture, draw: int) -> Pictu
 def _plain_name(plan: Plan, kind: str, name: str) -> str:
     """Name of a plain picture in the workspace."""
     return f"plain/{kind}-{plan.indexed.index(name)}.png"
+
+
+def _made_from_template(trial: Trial, plan: Plan) -> Made:
+    """Scan or photograph a filling of a template: one of those in the index, or one that is made for this trial."""
+    options, (round_, turn) = plan.options, divmod(trial.number, len(_TEMPLATES))
+    random = np.random.default_rng([options.seed, 1 + SUITES.index(trial.suite), trial.positive, trial.number])
+    kind, design = _TEMPLATES[turn], round_ // 2 % options.designs  # each design scanned, and photographed
+    filling = int(random.integers(options.sisters)) if trial.positive else options.sisters + trial.number
+    drawn = _filled_in(plan, kind, design, filling)
+    if round_ % 2:
+        way, picture = "by telephone", photographed(drawn, usual(random), random, _background(plan, random))
+    else:
+        way, picture = "rescanned", rescanned(drawn, random)
+    indexed = [_template_name(plan, kind, design, one) for one in range(options.sisters)]
+    name = _template_name(plan, kind, design, filling)
+    return Made(
+        picture,
+        name,
+        (name,) if trial.positive else (),
+        (),
+        ((kind, 1.0), (way, 1.0)),
+        f"{kind}, design {design}, {way}",
+        sisters=tuple(one for one in indexed if one != name) if TEMPLATES[kind].shared else (),
+    )
+
+
+def _filled_in(plan: Plan, kind: str, design: int, filling: int) -> Picture:
+    """A filling of a template. Those in the index show photos that no other picture shows, or a part of them.
+
+    With few photos some must be shown twice.
+    """
+    options, place = plan.options, _TEMPLATES.index(kind)
+    _, photo = _readable(
+        *(
+            (plan.held_out[::2], (place * options.designs + design) * options.sisters + filling)
+            if filling < options.sisters
+            else (plan.held_out[1::2], filling)
+        )
+    )
+    drawn = np.random.default_rng([options.seed, 300 + place, design])
+    own = np.random.default_rng([options.seed, 300 + place, design, 1 + filling])
+    return TEMPLATES[kind].draw(photo, drawn, own)
+
+
+def _template_name(plan: Plan, kind: str, design: int, filling: int) -> str:
+    """Name of a filling of a template in the workspace. Another seed draws others: a fit may know only one of these."""
+    return f"templates/{kind.replace(' ', '_')}-{plan.options.seed}-{design}-{filling}.png"
+
+
+def _background(plan: Plan, random: Random) -> Picture:
+    """A photo that no picture in the index shows."""
+    apart = plan.held_out[1::2]
+    return _readable(apart, int(random.integers(len(apart))))[1]
 
 
 class _Others:

@@ -4,25 +4,29 @@ Pairs are taken in the order of their strength, as Kruskal's algorithm takes edg
 with the largest share of repeated features, weak ones last. So two members are linked by the strongest path that there
 is. Each group has an original, and a homography from each member to it.
 
-Two groups are joined only if the pair's homography lays at least half of one original on the other. So a collage goes
-with one of the pictures that it shows, and two pictures that each share a part with a third stay apart. An image that
-holds the original as a small part (a holder) joins its group only if it has no copies of its own, and if there are not
-many holders: what many pictures hold is a stamp, such as a logo. A weak pair never joins two groups, only a single
-image to a group.
+Two groups are joined only if the pair's homography lays at least half of one original on the other, and if the pair
+shows most of what the originals then have in common. So a collage goes with one of the pictures that it shows, and
+two pictures that each share a part with a third stay apart. A single image that holds the original as a small part (a
+holder) joins its group if there are not many: what many different pictures hold is a stamp, such as a logo. If both
+have copies, and the part is not so small, the finer one and its copies are taken for zooms, and go with the pictures
+that they are zooms of. Further zooms must overlap these: finer pictures side by side are more likely those that a
+collage shows. A weak pair never joins two groups, only a single image to a group.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from featmatch.geometry.exact import inverse, product
-from featmatch.geometry.maps import Matrix, project
+from featmatch.geometry.exact import product
+from featmatch.geometry.maps import project
 from featmatch.geometry.regions import polygon_area, shared_region
 from featmatch.grouping.pairs import WHOLE, Pair
+from featmatch.grouping.placing import ImageSize, Placed, shares
 from featmatch.proof.proof import PROVEN
 
 _CLEAR = 0.3  # ``Pair.again`` from which whole copies are taken before all other pairs
@@ -30,64 +34,17 @@ _HALF = 0.5  # share of one original that must lie on the other, or their groups
 _STRONG = 0.95  # probability from which a pair joins two groups
 _FINER = 1.2  # resolution ratio (px a side) above which the smaller picture is the pasted source, not a crop
 _SAME_SIZE = 0.02  # resolution ratios nearer to 1 are the homography's error
-_MOST_HOLDERS = 8  # holders of an original; more make it a stamp
-
-
-@dataclass(frozen=True)
-class ImageSize:
-    """Width and height of an image, px, and its content (SHA-256), which decides between equals."""
-
-    width: int
-    height: int
-    content: str
-
-
-@dataclass(frozen=True, eq=False)
-class Placed:
-    """How an image lies on the original of its group.
-
-    Attributes:
-        homography: (3, 3) float64, image px to px of the original; None: a user's verdict is all that joins them.
-        mirrored: whether one is mirrored.
-        negative: whether one is a negative.
-        probability: product over the pairs that link the two.
-        inliers: of the weakest of these pairs.
-        holder: whether the image holds the original as a small part.
-    """
-
-    homography: Matrix | None
-    mirrored: bool
-    negative: bool
-    probability: float
-    inliers: int
-    holder: bool = False
-
-    def then(self, other: Placed) -> Placed:
-        """Compose: this placement first, then ``other``, which places the image that this one leads to."""
-        way = None
-        if self.homography is not None and other.homography is not None:
-            way = product(other.homography, self.homography)
-        return Placed(
-            way,
-            self.mirrored ^ other.mirrored,
-            self.negative ^ other.negative,
-            self.probability * other.probability,
-            min(self.inliers, other.inliers),
-            self.holder or other.holder,
-        )
-
-    def back(self) -> Placed:
-        """The inverse: how the original lies on the image."""
-        way = None if self.homography is None else inverse(self.homography)
-        return Placed(way, self.mirrored, self.negative, self.probability, self.inliers, self.holder)
+_MOST_HOLDERS = 8  # different pictures that hold an original; more make it a stamp
+_ZOOM = 0.2  # least share of a picture that zooms of it show, and of one of two zooms that lies in the other
 
 
 @dataclass(eq=False)
 class Cluster:
-    """A group: its original, and how each member (the original, too) lies on it."""
+    """A group: its original, how each member (the original, too) lies on it, and which stood for groups of zooms."""
 
     original: int
     members: dict[int, Placed]
+    zooms: list[int] = field(default_factory=list)
 
     def based_on(self, original: int) -> Cluster:
         """The same group with another original."""
@@ -97,6 +54,14 @@ class Cluster:
 
 
 _HERE = Placed(np.eye(3), False, False, 1.0, 1 << 30)
+
+
+class _Decision(NamedTuple):
+    """How two groups become one: which original is kept, and what the other one is."""
+
+    keeps_first: bool
+    holder: bool = False
+    zoom: bool = False
 
 
 def cluster(
@@ -180,15 +145,19 @@ class _Joining:
         direct = self._pair(second.original, first.original)
         if direct is not None:
             way = direct
+        elif not self._shows_most(pair, first, second, way):
+            return
         decision = self._decided(first, second, way)
         if decision is None:
             return
-        keeps_first, holder = decision
-        kept, lost, way = (first, second, way) if keeps_first else (second, first, way.back())
+        kept, lost, way = (first, second, way) if decision.keeps_first else (second, first, way.back())
+        if decision.zoom and not self._overlaps_zooms(kept, lost.original, way):
+            return
         for image, placed in lost.members.items():
             found = placed.then(way)
-            kept.members[image] = replace(found, holder=holder if image == lost.original else found.holder)
+            kept.members[image] = replace(found, holder=decision.holder if image == lost.original else found.holder)
             self._of[image] = kept
+        kept.zooms += [*lost.zooms, *([lost.original] if decision.zoom else [])]
 
     def join_accepted(self) -> None:
         """Join what the user accepted as copies, whatever the pairs say."""
@@ -204,10 +173,10 @@ class _Joining:
                     self._of[image] = first
 
     def drop_stamps(self) -> None:
-        """Take the holders out of each group that has too many."""
+        """Take the holders out of each group that has too many different ones."""
         for group in {id(group): group for group in self._of.values()}.values():
             holders = [image for image, placed in group.members.items() if placed.holder]
-            if len(holders) > _MOST_HOLDERS:
+            if len(holders) > _MOST_HOLDERS and self._different(holders) > _MOST_HOLDERS:
                 for image in holders:
                     del group.members[image]
                     self._of[image] = Cluster(image, {image: _HERE})
@@ -251,27 +220,67 @@ class _Joining:
         placed = self._placed(self._pairs[key])
         return placed if self._pairs[key].query == image else placed.back()
 
-    def _decided(self, first: Cluster, second: Cluster, way: Placed) -> tuple[bool, bool] | None:
-        """Whether the first original is kept for both, and whether the other one is a holder; None: do not join."""
-        assert way.homography is not None
+    def _shows_most(self, pair: Pair, first: Cluster, second: Cluster, way: Placed) -> bool:
+        """Whether a pair shows at least half of what the originals have in common if they lie as it says."""
+        onto = first.members[pair.reference].homography
+        if onto is None or way.homography is None:
+            return False
+        of = self._images
+        shown = shared_region(pair.homography, of[pair.query].size, of[pair.reference].size)
+        common = shared_region(way.homography, of[second.original].size, of[first.original].size)
+        proven = polygon_area(project(product(onto, pair.homography), shown))
+        return proven >= _HALF * polygon_area(project(way.homography, common))
+
+    def _overlaps_zooms(self, group: Cluster, image: int, way: Placed) -> bool:
+        """Whether an image that ``way`` lays on the original of a group overlaps all that stood for zooms there."""
+        for zoom in group.zooms:
+            onto = way.then(group.members[zoom].back()).homography
+            both = None if onto is None else shares(onto, self._images[image], self._images[zoom])
+            if both is None or max(both) < _ZOOM:
+                return False
+        return True
+
+    def _different(self, holders: Sequence[int]) -> int:
+        """How many different pictures these are: copies of one another, by their own pairs, count once."""
+        left, count = set(holders), 0
+        while left:
+            count += 1
+            reached = [left.pop()]
+            while reached:
+                image = reached.pop()
+                same = {other for other in left if self._same_frame(image, other)}
+                left -= same
+                reached += same
+        return count
+
+    def _same_frame(self, one: int, other: int) -> bool:
+        """Whether most of each of two images lies in the other, by their own pair."""
+        key = _key(one, other)
+        pair = self._pairs[key] if self._probability.get(key, 0.0) >= PROVEN else None
+        return pair is not None and min(pair.in_reference.covered, pair.in_query.covered) >= _HALF
+
+    def _decided(self, first: Cluster, second: Cluster, way: Placed) -> _Decision | None:
+        """How two groups become one if ``way`` lays the second original on the first; None: they do not."""
         a, b = self._images[first.original], self._images[second.original]
-        region = shared_region(way.homography, (b.width, b.height), (a.width, a.height))
-        area_a, area_b = polygon_area(project(way.homography, region)), polygon_area(region)
-        if not (area_a > 0 and area_b > 0):
+        areas = None if way.homography is None else shares(way.homography, b, a)
+        if areas is None:
             return None
-        in_a, in_b = self._covered(first.original, second.original, area_a / (a.width * a.height),
-                                   area_b / (b.width * b.height))  # fmt: skip
+        area_b, area_a = areas
+        in_a, in_b = self._covered(first.original, second.original, area_a, area_b)
         if max(in_a, in_b) < _HALF:
             return None
-        finer = math.sqrt(area_a / area_b)  # px of a for each px of b, along a side
+        finer = math.sqrt(area_a * a.area / (area_b * b.area))  # px of a for each px of b, along a side
         if min(in_a, in_b) >= _HALF:
-            return self._is_better(a, b, finer, in_a, in_b), False
+            if min(areas) < _HALF:  # one shows more, but nothing much is there
+                return _Decision(area_a < area_b)
+            return _Decision(self._is_better(a, b, finer, in_a, in_b))
         small_is_a = in_a > in_b  # the small one lies in the large one, which shows more
         small, large = (first, second) if small_is_a else (second, first)
         is_finer = (finer if small_is_a else 1 / finer) > _FINER
-        if not is_finer or (len(small.members) == 1 and len(large.members) > 1):
-            return not small_is_a, False  # a crop of it
-        return (small_is_a, True) if len(large.members) == 1 else None
+        if is_finer and len(large.members) == 1:
+            return _Decision(small_is_a, holder=True)
+        is_zoom = is_finer and len(small.members) > 1  # else a crop
+        return _Decision(not small_is_a, zoom=is_zoom) if not is_zoom or min(in_a, in_b) >= _ZOOM else None
 
     def _covered(self, a: int, b: int, area_a: float, area_b: float) -> tuple[float, float]:
         """Share of each image that lies in the other: of its features if their pair is proven, else of its area."""

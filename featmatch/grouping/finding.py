@@ -1,4 +1,7 @@
-"""An index -> its groups: new images are compared block by block, their pairs are saved, and all pairs are joined."""
+"""An index -> its groups: new images are compared block by block, their pairs are saved, and all pairs are joined.
+
+Images that stay alone then, and have few features, are looked up, and join groups of which they match several members.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.errors import FeatmatchError, StoreError
+from featmatch.features.looks import FEW_FEATURES
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.grouping import choices
+from featmatch.grouping.asking import asked
 from featmatch.grouping.choosing import NOT_COMPARED, Choice, Contender, choose
-from featmatch.grouping.clustering import Cluster, ImageSize, Placed, cluster
+from featmatch.grouping.clustering import Cluster, cluster
 from featmatch.grouping.groups import Group, Groups, Member
 from featmatch.grouping.joining import JoiningOptions, stored_images
 from featmatch.grouping.marking import marked
 from featmatch.grouping.pairs import Collection, Pair, pairs_of
+from featmatch.grouping.placing import ImageSize, Placed
 from featmatch.grouping.remembered import Remembered, recall, remember
 from featmatch.grouping.standing import Standings
 from featmatch.proof.relation import relation_of
@@ -36,6 +42,7 @@ _BLOCK_IMAGES = 100  # images that are compared as one task, and saved as one re
 _FEW_IMAGES = 200  # new images up to which starting processes takes longer than comparing
 _BLOCK_SECONDS = 3600.0
 _known_places: WeakKeyDictionary[Catalog, dict[int, int]] = WeakKeyDictionary()
+_SEVERAL = 2  # members of a group that a look-up must match: one may be another drawing of the same symbol
 _CHOICE_SECONDS = 60.0  # to choose an original, and as much again for each ten images of the group
 
 
@@ -66,7 +73,8 @@ def find_groups(reader: Reader, *, jobs: int, progress: Progress) -> Groups:
         chosen_of.update({choice.original: choice for choice in chosen})
         return [choice.original for choice in chosen]
 
-    clusters = cluster(sizes, known.pairs, reader.options.detector, catalog.verdicts(), originals)
+    pairs = known.pairs | _asked(reader, known.pairs, sizes, standings, jobs)
+    clusters = cluster(sizes, pairs, reader.options.detector, catalog.verdicts(), originals)
     joined = {image for found in clusters for image in found.members}
     groups = [_group(found, chosen_of[found.original].by, sizes, records) for found in clusters]
     groups += [Group((_original(records[image]),)) for image in records.keys() - joined]
@@ -74,6 +82,38 @@ def find_groups(reader: Reader, *, jobs: int, progress: Progress) -> Groups:
     standings.look_again()  # files may have changed while originals were chosen
     groups = marked(groups, standings, own)
     return Groups(sorted(groups, key=lambda group: (-len(group), group.original.names[0])), unremembered)
+
+
+def _asked(
+    reader: Reader,
+    pairs: Mapping[tuple[int, int], Pair],
+    sizes: Mapping[int, ImageSize],
+    standings: Standings,
+    jobs: int,
+) -> dict[tuple[int, int], Pair]:
+    """The pairs of what stays alone with several members of one group, where surer than those that are known."""
+    catalog, detector = reader.snapshot.catalog, reader.options.detector
+    groups = cluster(sizes, pairs, detector, catalog.verdicts())
+    group_of = {image: number for number, group in enumerate(groups) for image in group.members}
+    alone = sizes.keys() - group_of.keys()
+    for segment in reader.snapshot.segments.values():
+        alone -= set(segment.ids[segment.features >= FEW_FEATURES].tolist())
+    names: dict[int, list[str]] = {}
+    for record in catalog.images():
+        if record.id in alone:
+            standings.know(record)
+            names.setdefault(record.id, []).append(record.name)
+    best = {image: standings.of(min(some, key=standings.order)) for image, some in names.items()}
+    files = {image: one.path_of_image for image, one in best.items() if one.path_of_image and not one.trouble}
+    found = asked(reader, files, sizes, jobs=jobs)
+    joining = {key: (image, group_of[other]) for key in found for image, other in (key, key[::-1]) if other in group_of}
+    matched = Counter(joining.values())
+    return {
+        key: found[key]
+        for key, way in joining.items()
+        if matched[way] >= _SEVERAL
+        and (key not in pairs or found[key].probability(detector) > pairs[key].probability(detector))
+    }
 
 
 def contenders_of(

@@ -6,6 +6,8 @@ import hashlib
 import os
 from functools import lru_cache
 
+from PIL import ExifTags, Image
+
 from featmatch.names import page_name, split_page
 from featmatch.system.files import sha256_of
 
@@ -20,6 +22,18 @@ def content_of(path: str) -> str:
     if page is None:
         return sha256_of(file)
     return hashlib.sha256(page_name(_file_of_pages(file, stamp_of(file)), page).encode()).hexdigest()
+
+
+def content_of_pixels(picture: Image.Image) -> str:
+    """SHA-256 of a picture that is no file, hexadecimal: the same for an array and a PIL image of the same pixels.
+
+    Raises:
+        OSError: it was opened lazily, and its pixels cannot be read.
+    """
+    pixels = picture.tobytes()
+    turn = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    head = f"pixels {picture.mode} {picture.width} {picture.height} {turn} {picture.getpalette()}\n"
+    return hashlib.sha256(head.encode() + pixels).hexdigest()
 
 
 @lru_cache(maxsize=1)

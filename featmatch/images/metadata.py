@@ -45,10 +45,12 @@ class Metadata:
     caption: str | None = None
 
 
-def read_metadata(path: str) -> Metadata:
-    """Read what a file says of its picture. Damaged metadata counts as none."""
+def read_metadata(source: str | bytes | Image.Image) -> Metadata:
+    """Read what a file, or its bytes, say of the picture. Damaged metadata counts as none, and so does a picture's."""
+    if isinstance(source, Image.Image):
+        return Metadata()
     try:
-        with open_header(path) as (name, image, exif):
+        with open_header(source) as (name, image, exif):
             return _metadata_of(name, image, exif)
     except ImageError:
         return Metadata()

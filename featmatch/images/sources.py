@@ -24,9 +24,23 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | NDArray[np.uint8] | Image.Image"
+ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | IO[bytes] | NDArray[np.uint8] | Image.Image"
 
 MAX_PAGES = 10_000
+
+
+def buffered(source: Any) -> Any:
+    """The bytes of a stream, which are needed more than once; any other source as it is.
+
+    Raises:
+        UsageError: what is read from the stream are no bytes.
+    """
+    if not callable(getattr(source, "read", None)):
+        return source
+    content = source.read()
+    if not isinstance(content, (bytes, bytearray)):
+        raise UsageError(f"an image is read from a stream of bytes, not of {type(content).__name__}")
+    return bytes(content)
 
 
 @contextlib.contextmanager
@@ -52,22 +66,26 @@ def open_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Iterator[Im
             path, page = split_page(os.fspath(source))
             image = stack.enter_context(open_format(stack.enter_context(_open_file(path)), page or 1, max_pixels))
         else:
-            image = _from_array(source)
+            image = picture_of(source)
         check_size(*image.size, max_pixels)
         seek_first_shown(image)
         yield image
 
 
 @contextlib.contextmanager
-def open_header(path: str) -> Iterator[tuple[str, Image.Image | None, Image.Exif]]:
-    """Open a file for what it says of its picture: format, the image where it opens without decoding, EXIF.
+def open_header(source: str | bytes) -> Iterator[tuple[str, Image.Image | None, Image.Exif]]:
+    """Open a file, or its bytes, for what they say: format, the image where it opens without decoding, EXIF.
 
     Raises:
         ImageError: it cannot be read.
     """
     with _raise_image_errors(), contextlib.ExitStack() as stack:
-        path, page = split_page(path)
-        file = stack.enter_context(_open_file(path))
+        file: IO[bytes]
+        if isinstance(source, bytes):
+            file, page = io.BytesIO(source), None
+        else:
+            path, page = split_page(source)
+            file = stack.enter_context(_open_file(path))
         kind = kind_of(file)
         if kind in ("pdf", "raw"):
             exif = Image.Exif()
@@ -132,7 +150,12 @@ def _open_file(path: str | os.PathLike[str]) -> IO[bytes]:
     return Path(path).open("rb")
 
 
-def _from_array(array: Any) -> Image.Image:
+def picture_of(array: Any) -> Image.Image:
+    """An array as a picture.
+
+    Raises:
+        UsageError: it is no array, or of no type or shape that is an image.
+    """
     import numpy as np
 
     if not isinstance(array, np.ndarray):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -16,8 +16,6 @@ from featmatch.geometry.maps import Matrix, project, scaling_matrix
 from featmatch.geometry.regions import polygon_area, shared_region
 from featmatch.native.agreement import laid_over, smooth
 from featmatch.proof.alignment import best_move
-
-_opencv: Any = cv2  # its type stubs differ from release to release
 
 _SIDE_PX = 96.0  # root of the area at which the shared region is compared: a homography is not precise enough for more
 _SMALLEST_PX = 12  # a region with a side below this is not compared
@@ -42,36 +40,32 @@ class PixelAgreement(NamedTuple):
     detail: float
 
 
-class Frame(NamedTuple):
+class Reduced(NamedTuple):
     """The query's shared region and the whole reference, both reduced to the scale at which they are compared.
 
     Attributes:
-        query: (h, w) float32, grey.
-        reference: (H, W) float32, grey.
+        query: (h, w) uint8, grey.
+        reference: (H, W) uint8, grey.
         reference_from_frame: (3, 3), px of ``query`` to px of ``reference``.
         query_from_frame: (3, 3), px of ``query`` to px of the picture that it was reduced from.
     """
 
-    query: NDArray[np.float32]
-    reference: NDArray[np.float32]
+    query: NDArray[np.uint8]
+    reference: NDArray[np.uint8]
     reference_from_frame: Matrix
     query_from_frame: Matrix
 
-    def seen(self, field: NDArray[np.float32] | None = None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The reference warped into the frame, and a mask: 1 where it covers the frame, else 0.
 
-        Args:
-            field: (2, h, w) float32, px right and down: how far off in the frame each px is fetched; None: nowhere.
-        """
-        height, width = self.query.shape
-        if field is None:
-            picture, mask = laid_over(self.reference, self.reference_from_frame, (width, height))
-        else:
-            rows, columns = np.indices((height, width), np.float32)
-            places = np.stack([columns + field[0], rows + field[1]], axis=2)
-            x, y = cv2.split(_opencv.perspectiveTransform(places, self.reference_from_frame))
-            picture = _opencv.remap(self.reference, x, y, cv2.INTER_LINEAR)
-            mask = _opencv.remap(np.ones_like(self.reference), x, y, cv2.INTER_NEAREST)
+class _Frame(NamedTuple):
+    """The same, blurred a little, px as float32."""
+
+    query: NDArray[np.float32]
+    reference: NDArray[np.float32]
+    reference_from_frame: Matrix
+
+    def seen(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The reference warped into the frame, and a mask: 1 where it covers the frame, else 0."""
+        picture, mask = laid_over(self.reference, self.reference_from_frame, self.query.shape[::-1])
         covered = cv2.erode(mask, np.ones((3, 3)), borderType=cv2.BORDER_CONSTANT, borderValue=0)
         return picture, np.asarray(covered, np.float32)
 
@@ -101,7 +95,7 @@ def pixel_agreement(
     Returns:
         The agreement, or None where the shared region is too small or too plain to tell.
     """
-    frame = common_frame(query, reference, reference_from_query, _SIDE_PX)
+    frame = _common_frame(query, reference, reference_from_query)
     if frame is None:
         return None
     if negative:
@@ -112,9 +106,20 @@ def pixel_agreement(
     return max(found, key=lambda one: one or (-1.0,))
 
 
-def common_frame(
+def _common_frame(
+    query: NDArray[np.uint8], reference: NDArray[np.uint8], reference_from_query: Matrix
+) -> _Frame | None:
+    """Both pictures as ``reduced`` makes them, and blurred a little; None where the region is too small."""
+    found = reduced(query, reference, reference_from_query, _SIDE_PX)
+    if found is None:
+        return None
+    picture, other = (_smooth(one.astype(np.float32), 1.0) for one in (found.query, found.reference))
+    return _Frame(picture, other, found.reference_from_frame)
+
+
+def reduced(
     query: NDArray[np.uint8], reference: NDArray[np.uint8], reference_from_query: Matrix, side_px: float
-) -> Frame | None:
+) -> Reduced | None:
     """Both pictures at one scale: the shared region's area at most ``side_px`` squared, and no finer than either.
 
     Args:
@@ -124,7 +129,7 @@ def common_frame(
         side_px: root of the largest area.
 
     Returns:
-        The frame, or None where the region is too small to compare anything.
+        Both, or None where the region is too small to compare anything.
     """
     query_size, reference_size = query.shape[::-1], reference.shape[::-1]
     region = shared_region(reference_from_query, query_size, reference_size)
@@ -142,9 +147,9 @@ def common_frame(
     if min(cut.shape) < _SMALLEST_PX:
         return None
     small_from_frame = np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]])
-    return Frame(
-        _smooth(cut.astype(np.float32), 1.0),
-        _smooth(small_reference.astype(np.float32), 1.0),
+    return Reduced(
+        cut,
+        small_reference,
         product(inverse(reference_from_small), reference_from_query, query_from_small, small_from_frame),
         product(query_from_small, small_from_frame),
     )
@@ -160,7 +165,7 @@ def _reduced(picture: NDArray[np.uint8], factor: float) -> tuple[NDArray[np.uint
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8), back
 
 
-def _laid(frame: Frame) -> _Laid:
+def _laid(frame: _Frame) -> _Laid:
     """Both pictures as the frame lies, with their mean and contrast made equal."""
     picture, mask = frame.seen()
     query, reference = _normalised((frame.query, picture), mask)
@@ -194,7 +199,7 @@ def _normalised(pictures: Iterable[NDArray[np.float32]], mask: NDArray[np.float3
     return found
 
 
-def _aligned(frame: Frame, laid: _Laid) -> Frame | None:
+def _aligned(frame: _Frame, laid: _Laid) -> _Frame | None:
     """Move the reference by a small affine map to where it correlates best; None where there is no such map."""
     query, reference, mask = (smooth(one, _A_LITTLE) for one in laid)
     move = best_move(query, reference, (mask > _WHOLE).astype(np.float32))

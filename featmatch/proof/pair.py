@@ -19,6 +19,7 @@ from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.formats import MAX_PIXELS
 from featmatch.images.pixels import GreyImage, ImageSource, load_grey
+from featmatch.images.sources import buffered
 from featmatch.proof.drawing import draw_proof
 from featmatch.proof.matching import DescriptorMatcher, MatchingOptions
 from featmatch.proof.probability import WholeEvidence
@@ -102,8 +103,8 @@ def verify(
 ) -> Verification:
     """Find out whether two images show the same picture, in whole or in part.
 
-    Works on the full descriptors of both: no index and no vocabulary. The pair is tried as it is, then with ``a``
-    mirrored, as a negative, and both, until one is proven.
+    Works on the full descriptors of both: no index and no vocabulary. The pair is tried as it is, then with one of them
+    mirrored, as a negative, and both, until one is proven. The answer is the same whichever of the two comes first.
 
     Args:
         a: the query: a path, bytes, an array (H, W), (H, W, 3) or (H, W, 4) uint8, or a PIL image.
@@ -131,13 +132,14 @@ def verify(
     check_kind(geometry, "geometry", GeometryOptions)
     taking = features_wanted(features)
     decoding = DecodingOptions(timeout, max_pixels)
+    a, b = buffered(a), buffered(b)
     grey, other = (
         load_grey(one, longest_px=taking.longest_px, shortest_px=taking.shortest_px, colours=True, decoding=decoding)
         for one in (a, b)
     )
     pair = _Pair(grey, other, extract_grey(grey, taking), extract_grey(other, taking), taking)
-    found = _compare(pair, matching or MatchingOptions(), geometry or GeometryOptions())
-    return Verification(*found, (a, b), (grey.damaged, other.damaged), decoding)
+    verified, reason, proof = _compare(pair, matching or MatchingOptions(), geometry or GeometryOptions())
+    return Verification(verified, reason, proof, (a, b), (grey.damaged, other.damaged), decoding)
 
 
 class _Pair(NamedTuple):
@@ -149,27 +151,42 @@ class _Pair(NamedTuple):
     reference: Features
     taking: FeatureOptions
 
+    @property
+    def is_turned(self) -> bool:
+        """Whether the second picture is the one to look up: the one with fewer features, which tell the more of it."""
+        ours, theirs = len(self.query), len(self.reference)
+        return theirs < ours or (theirs == ours and self.other.pixels.tobytes() < self.grey.pixels.tobytes())
+
+    def turned_round(self) -> _Pair:
+        """The same pair the other way round."""
+        return _Pair(self.other, self.grey, self.reference, self.query, self.taking)
+
 
 def _compare(pair: _Pair, matching: MatchingOptions, geometry: GeometryOptions) -> tuple[bool, str, Proof | None]:
-    """The answer, the reason, and the best evidence."""
-    for side, found in (("first", pair.query), ("second", pair.reference)):
-        if len(found) < FEWEST_FEATURES:
-            proof = _proven_as_whole(pair)
-            if proof is None:
-                return False, f"too little detail in the {side} image", None
-            return True, f"{proof.relation}", proof
-    best = _best_of_variants(pair, matching, geometry)
-    if not (best and best.proven) and min(len(pair.query), len(pair.reference)) < FEW_FEATURES:
-        proof = _proven_as_whole(pair)
-        if proof is not None:
-            return True, f"{proof.relation}", proof
-    if best is None:
+    """The answer, the reason, and the best evidence: the same answer, whichever of the two is given first."""
+    proof, too_few = _evidence(pair.turned_round() if (turned := pair.is_turned) else pair, matching, geometry)
+    if proof is not None and turned:
+        proof = proof.turned_round((pair.reference.width, pair.reference.height))
+    if proof is not None and proof.proven:
+        inliers = "" if isinstance(proof.evidence, WholeEvidence) else f": {proof.inliers} features agree"
+        return True, f"{proof.relation}{inliers}", proof
+    if too_few:
+        side = "first" if len(pair.query) < FEWEST_FEATURES else "second"
+        return False, f"too little detail in the {side} image", None
+    if proof is None:
         return False, "no geometry agrees", None
-    if best.proven:
-        return True, f"{best.relation}: {best.inliers} features agree", best
-    what_differs = f"{best.relation}: another content in it"
-    too_little = f"{best.inliers} features agree: too few, or too unevenly, to be sure"
-    return False, what_differs if best.related else too_little, best
+    return False, f"{proof.inliers} features agree: too few, or too unevenly, to be sure", proof
+
+
+def _evidence(pair: _Pair, matching: MatchingOptions, geometry: GeometryOptions) -> tuple[Proof | None, bool]:
+    """The best evidence, and whether one of the two has too few features for any but that of whole pictures."""
+    fewest = min(len(pair.query), len(pair.reference))
+    if fewest < FEWEST_FEATURES:
+        return _proven_as_whole(pair), True
+    best = _best_of_variants(pair, matching, geometry)
+    if not (best and best.proven) and fewest < FEW_FEATURES:
+        return _proven_as_whole(pair) or best, False
+    return best, False
 
 
 def _best_of_variants(pair: _Pair, matching: MatchingOptions, geometry: GeometryOptions) -> Proof | None:

@@ -273,8 +273,8 @@ def probability_of(score: float) -> float:
 def _all_of(*log_odds: float) -> float:
     """Log-odds that all hold that have these log-odds each, if they do not depend on one another.
 
-    >>> round(_all_of(0.0, math.inf), 3), round(_all_of(0.0, 0.0), 3)
-    (0.0, -1.099)
+    >>> round(_all_of(1.0, math.inf), 3), round(_all_of(0.0, 0.0), 3)
+    (1.0, -1.099)
     """
     # The odds against, (1 + e^-a)(1 + e^-b)... - 1, added up so that nothing is lost when all are sure.
     against = 0.0

@@ -22,7 +22,7 @@ from featmatch.images.pixels import GreyImage
 from featmatch.proof.agreement import pixel_agreement
 from featmatch.proof.difference import Difference, Differences, difference
 from featmatch.proof.probability import Evidence, FeatureEvidence, ToldEvidence, WholeEvidence, probability_of
-from featmatch.proof.relation import Relation, relation_at, shared_part
+from featmatch.proof.relation import Kind, Relation, relation_at, shared_part
 
 # Pictures with fewer features than these cannot be proven by them.
 FEWEST_FEATURES = 8
@@ -32,6 +32,9 @@ _FEWEST_CELLS = 8
 
 # Root of the area at which letters of a page are told apart.
 _TELLING_PX = 500
+
+# What a relation is when the two pictures change places.
+_TURNED_ROUND: dict[Kind, Kind] = {"crop": "contains", "contains": "crop"}
 
 # A claim is made from this probability on.
 PROVEN = 0.8
@@ -143,6 +146,30 @@ class Proof:
         if not isinstance(evidence, FeatureEvidence) or evidence.own >= 0:
             return self
         return dataclasses.replace(self, relation=dataclasses.replace(self.relation, kind="same template"))
+
+    def turned_round(self, query_size: tuple[int, int]) -> Proof:
+        """The same proof, with the two pictures in one another's place.
+
+        Args:
+            query_size: width and height of what was the query, px.
+        """
+        back, width = inverse(self.homography), self.reference_size[0]
+        back = back / back[2, 2]
+        turned, points = back, self.reference_points if len(self.reference_points) else self.reference_region
+        point = points.mean(axis=0)
+        if self.relation.mirrored:
+            turned, point = product(back, mirror_matrix(width)), np.array([width - 1 - point[0], point[1]])
+        kind = _TURNED_ROUND.get(self.relation.kind, self.relation.kind)
+        relation = relation_at(kind, turned, point, mirrored=self.relation.mirrored, negative=self.relation.negative)
+        differences = self.differences
+        if differences is not None:
+            differences = Differences(differences.share, differences.reference, differences.query)
+        return dataclasses.replace(
+            self, relation=relation, homography=back, differences=differences, difference=None,
+            query_region=self.reference_region, reference_region=self.query_region,
+            query_overlap=self.reference_overlap, reference_overlap=self.query_overlap,
+            query_points=self.reference_points, reference_points=self.query_points, reference_size=query_size,
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """What the JSON output says of any proof."""

@@ -14,6 +14,7 @@ from featmatch.features.symmetry import Variant
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import ImageSource
+from featmatch.images.sources import buffered
 from featmatch.proof.probability import WholeEvidence
 from featmatch.proof.proof import FEWEST_FEATURES, Proof
 from featmatch.search.explanation import RANKED, Explanation, Seen, SharedWords, Stage, Verified, Votes, sentence
@@ -41,7 +42,7 @@ def explain(
 ) -> Explanation:
     """Report where ``Index.query`` loses an image, or how it proves it. See ``Index.explain``."""
     search = Search.of(reader, voting=voting, geometry=geometry, decoding=decoding)
-    snapshot = search.snapshot
+    snapshot, image = search.snapshot, buffered(image)
     query = search.read(image)
     known = name_known(name, snapshot.catalog, reader.places)
     number = known and snapshot.catalog.image_with(snapshot.catalog.content_named(known) or "")

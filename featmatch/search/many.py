@@ -20,6 +20,7 @@ from featmatch.errors import FeatmatchError, ImageError, UsageError
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions, file_of
 from featmatch.images.pixels import GreyImage, ImageSource
+from featmatch.images.sources import buffered
 from featmatch.search.matches import Matches
 from featmatch.search.region import QueryRegion
 from featmatch.search.stages import Search
@@ -68,7 +69,7 @@ class _State:
 
 def look_up(reader: Reader, image: ImageSource, options: SearchOptions) -> Matches:
     """Look one picture up; ``Index.query`` has the arguments, and what is raised."""
-    return options.search_in(reader).answer(image, limit=options.limit, unproven=options.unproven)
+    return options.search_in(reader).answer(buffered(image), limit=options.limit, unproven=options.unproven)
 
 
 def look_up_each(
@@ -86,7 +87,7 @@ def look_up_each(
 def _answers(
     search: Search, state: _State, images: Iterable[ImageSource], options: SearchOptions, jobs: int
 ) -> Generator[Matches, None, None]:
-    images = iter(images)
+    images = map(buffered, images)
     first = list(itertools.islice(images, _FEW_IMAGES))
     processes = processes_for(jobs, sys.maxsize) if len(first) == _FEW_IMAGES else 1
     images = itertools.chain(first, images)

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from featmatch.geometry.exact import inverse, product
 from featmatch.geometry.maps import project
-from featmatch.proof.difference import AGREEING, CONTRADICTING, SILENT, Difference, correlation_of_cells
+from featmatch.proof.difference import AGREEING, CONTRADICTING, SILENT, Difference
 from featmatch.search.matches import FoundImage
 
 _FEWEST_CELLS = 3  # in which another image shows something else, and that the query may agree with
 _LEAST_SHARE = 0.005  # the same, as a share of the cells that say anything
-_MOST_ONLY_HERE = 0.5  # cells that only this image explains, as a share of those; with more it is no sister
+_MOST_ONLY_HERE = 0.8  # cells that only this image explains, as a share of those; with more it is no sister
 _DESIGN = 0.6  # share of what agrees that must agree with the better image as well,
-_DESIGN_OF_WITNESS = 0.4  # and with the third
+_DESIGN_OF_WITNESS = 0.25  # and with the third
 _ANOTHER = 0.4  # correlation below which two images show something else in a cell
 
 
@@ -48,27 +48,29 @@ def told_from_sisters(found: Sequence[FoundImage]) -> list[FoundImage]:
 def _is_sister(own: Difference, others: Sequence[Difference]) -> bool:
     """Whether another explains more than this one, a third has the design too, and all three differ in one place.
 
-    Without the third they may be a picture and its edited copy, which differ as much as two fillings of a form.
+    Without the third they may be a picture and its edited copy, which differ as much as two fillings of a form: a
+    watermark contradicts in a third of the cells.
     """
     fewest = max(_FEWEST_CELLS, _LEAST_SHARE * (own.agreeing + own.contradicting))
     cells = np.argwhere(own.states == CONTRADICTING)
     if len(cells) < fewest:
         return False
-    differing = [correlation_of_cells(own, other, cells, own) < _ANOTHER for other in others]
-    designs = [_shared_design(own, other) for other in others]
-    witnesses = [n for n in range(len(others)) if differing[n].sum() >= fewest and designs[n] >= _DESIGN_OF_WITNESS]
-    better = [
-        n
-        for n in witnesses
-        if designs[n] >= _DESIGN and _only_here(own, others[n]) <= _MOST_ONLY_HERE * differing[n].sum()
-    ]
-    for one in better:
-        for third in witnesses:
-            both = differing[one] & differing[third]
-            if third != one and both.sum() >= fewest:
-                alike = correlation_of_cells(others[one], others[third], cells[both], own)
-                if (alike < _ANOTHER).sum() >= fewest:
-                    return True
+    here = own.parts(cells, own)
+    witnesses, better = [], []
+    for other in others:
+        design = _shared_design(own, other)
+        if design >= _DESIGN_OF_WITNESS:
+            there = other.parts(cells, own)
+            differing = here.correlation(there) < _ANOTHER
+            if differing.sum() >= fewest:
+                witnesses.append((there, differing))
+                if design >= _DESIGN and _only_here(own, other) <= _MOST_ONLY_HERE * differing.sum():
+                    better.append((there, differing))
+    for one, differs in better:
+        for third, differs_too in witnesses:
+            both = differs & differs_too
+            if third is not one and both.sum() >= fewest and (one.correlation(third, both) < _ANOTHER).sum() >= fewest:
+                return True
     return False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections.abc import Sequence
 
 from featmatch.errors import UsageError
 from featmatch.images.contents import content_of
@@ -56,9 +57,17 @@ def judge(reader: Reader, a: str, b: str, is_copy: bool | None) -> bool:
         UsageError: one of them is neither, or both are the same to the byte.
         StoreError: the catalogue is damaged.
     """
+    return judge_each(reader, [(a, b, is_copy)])[0]
+
+
+def judge_each(reader: Reader, verdicts: Sequence[tuple[str, str, bool | None]]) -> list[bool]:
+    """``judge`` for many pairs, in one commit: all of them, or none where one of them cannot be meant."""
     catalog = reader.snapshot.catalog
-    one, other = (content_named(name, catalog, reader.places) for name in (a, b))
-    if one == other:
-        raise UsageError(f"{a} and {b} are the same to the byte")
+    contents = []
+    for a, b, is_copy in verdicts:
+        one, other = (content_named(name, catalog, reader.places) for name in (a, b))
+        if one == other:
+            raise UsageError(f"{a} and {b} are the same to the byte")
+        contents.append((one, other, is_copy))
     with change_catalog(catalog.path) as change:
-        return change.judge(one, other, is_copy)
+        return [change.judge(*content) for content in contents]

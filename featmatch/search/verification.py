@@ -19,8 +19,9 @@ from featmatch.search.matches import FoundImage, in_order
 from featmatch.search.sisters import told_from_sisters
 from featmatch.search.voting import Candidate
 
-# Images whose pixels are compared at most: reading their pictures takes longer than the search.
-_LOOKED_AT = 16
+# Images whose pixels are compared at most: reading their pictures takes longer than the search. More, if they would be
+# claimed unseen.
+_LOOKED_AT, _MOST_LOOKED_AT = 16, 64
 
 # What this many images share with a query, each in a part only, is no copy.
 _SEVERAL = 2
@@ -97,7 +98,8 @@ def compare_pixels(
     """
     by_geometry = sorted(found, key=lambda one: -one.proof.evidence.geometry)
     hopeful = [one for one in by_geometry if one.proof.could_be_proven or one.proof.evidence.geometry > _NO_CHANCE]
-    looked_at = [_with_pixels(one, query, picture_of(one.id)) for one in hopeful[:_LOOKED_AT]]
+    claimed = [one for one in hopeful[_LOOKED_AT:_MOST_LOOKED_AT] if one.proof.proven]
+    looked_at = [_with_pixels(one, query, picture_of(one.id)) for one in [*hopeful[:_LOOKED_AT], *claimed]]
     known = {one.id for one in looked_at}
     return in_order([*told_from_sisters(looked_at), *(one for one in by_geometry if one.id not in known)])
 

@@ -20,7 +20,7 @@ from featmatch.errors import MissingFeatureError, StoreError
 from featmatch.store import text_search
 from featmatch.store.database import Database
 from featmatch.store.layout import open_index_file
-from featmatch.store.records import ImageRecord, SegmentRecord, Totals, stamp_of_row
+from featmatch.store.records import NO_FILE_NS, ImageRecord, SegmentRecord, Totals, stamp_of_row
 from featmatch.store.values import DIGEST_BYTES, Row, digest, from_sql, number, to_sql
 
 FORMAT_VERSION = 3
@@ -29,6 +29,11 @@ _READABLE = (OPENCV_SIFT_VERSION, FORMAT_VERSION)
 TEXT_SEARCH = "text_search"  # in the description: whether names can be looked up by their words
 PICTURES = "pictures"  # likewise: whether small pictures are kept of images that are added; they are, if it is missing
 _MOST_VALUES = 900  # in one statement; SQLite's limit was 999 for long
+
+_RECORDS = (
+    "SELECT names.id, image, name, bytes, mtime_ns, hex(sha256), width, height, features, text, "
+    "format, taken, camera, caption FROM names JOIN images ON images.id = image"
+)
 
 Stamp: TypeAlias = "tuple[int, int, int]"
 Parsed = TypeVar("Parsed")
@@ -105,13 +110,24 @@ class Catalog:
         last = -1
         condition, values = self._fitting(match)
         while page := self.rows(
-            "SELECT names.id, image, name, bytes, mtime_ns, hex(sha256), width, height, features, text, "
-            "format, taken, camera, caption FROM names JOIN images ON images.id = image "
-            f"WHERE names.id > ? AND segment IS NOT NULL {condition} ORDER BY names.id LIMIT 1000",
+            f"{_RECORDS} WHERE names.id > ? AND segment IS NOT NULL {condition} ORDER BY names.id LIMIT 1000",
             last, *values,
         ):  # fmt: skip
             yield from self._parsed(lambda row: ImageRecord.of_row(row[1:]), page)
             last = page[-1][0]
+
+    def records_of(self, images: Sequence[int]) -> list[ImageRecord]:
+        """What is known of some images, in the order of their numbers, under each of their names."""
+        found: list[ImageRecord] = []
+        distinct = sorted(set(images))
+        for start in range(0, len(distinct), _MOST_VALUES):
+            some = distinct[start : start + _MOST_VALUES]
+            marks = ",".join("?" * len(some))
+            rows = self.rows(
+                f"{_RECORDS} WHERE image IN ({marks}) AND segment IS NOT NULL ORDER BY image, names.id", *some
+            )
+            found += self._parsed(lambda row: ImageRecord.of_row(row[1:]), rows)
+        return found
 
     def stamps(self) -> dict[str, tuple[int, int]]:
         """Size in bytes and time of change (ns) of each name's file, as it was indexed."""
@@ -130,6 +146,11 @@ class Catalog:
     def names(self) -> list[str]:
         """All names, also of images that wait to be added again."""
         return self._parsed(lambda row: from_sql(row[0]), self.rows("SELECT name FROM names ORDER BY id"))
+
+    def names_of_files(self) -> list[str]:
+        """The names that stand for files, and not for images that were given from memory."""
+        rows = self.rows("SELECT name FROM names WHERE mtime_ns != ? ORDER BY id", NO_FILE_NS)
+        return self._parsed(lambda row: from_sql(row[0]), rows)
 
     def fitting(self, match: str) -> list[int]:
         """Numbers of the images that have a name that fits, in order; raises as ``images``."""

@@ -20,6 +20,7 @@ from featmatch.store import text_search
 from featmatch.store.catalog import FORMAT_VERSION, TEXT_SEARCH
 from featmatch.store.database import SCHEMA, Database
 from featmatch.store.layout import open_index_file
+from featmatch.store.records import NO_FILE_NS
 from featmatch.store.values import DIGEST_BYTES, number, to_sql
 from featmatch.system.files import flush_folder, sha256_of
 
@@ -144,7 +145,7 @@ class Change:
         self._left.update(image for (image,) in rows)
         self._connection.execute("UPDATE images SET segment = NULL WHERE segment NOT IN (SELECT id FROM segments)")
         self._connection.execute("DELETE FROM tombstones WHERE segment NOT IN (SELECT id FROM segments)")
-        self._connection.execute("UPDATE names SET mtime_ns = -1")
+        self._connection.execute("UPDATE names SET mtime_ns = -1 WHERE mtime_ns != ?", (NO_FILE_NS,))
         self._reworded = None
 
     def _image_named(self, name: str) -> int | None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from featmatch.store.values import DIGEST_BYTES, MOST, MOST_SIDE, Row, digest, from_sql, number, text
 
+NO_FILE_NS = -2  # in place of the time of change, for an image that was given from memory: no file can have changed
+
 _MOST_ROWS = (1 << 32) - 1  # of a segment: features are counted in 32 bits
 
 
@@ -17,7 +19,8 @@ class ImageRecord:
         id: number of the image, never used again for another. Names whose files are the same to the byte share it.
         name: the path as it was given to ``add``, or relative to the index's root.
         bytes: size of the file.
-        mtime_ns: when the file was changed last.
+        mtime_ns: when the file was changed last, ns since 1970; ``NO_FILE_NS`` (-2) where there was none: the image was
+            given from memory.
         sha256: of the file, hexadecimal.
         width: px, as displayed.
         height: px, as displayed.

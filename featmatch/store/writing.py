@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from featmatch.errors import StoreError
+from featmatch.errors import StoreError, WriterBusyError
 from featmatch.store.catalog import Catalog
 from featmatch.store.layout import (
     CATALOG,
@@ -47,7 +47,7 @@ def hold_writer_lock(folder: Path, *, wait: bool = False) -> Iterator[None]:
         state = os.stat(folder)
         place, us = (state.st_dev, state.st_ino), (os.getpid(), threading.get_ident())
         if _at_work.get(place) == us:  # in a callback, say; it would wait for itself for ever
-            raise StoreError(f"{folder} is being written to by this very call")
+            raise WriterBusyError(f"{folder} is being written to by this very call")
         if lock.exists() and lock.lstat().st_nlink > 1:  # some versions of filelock empty what they open
             raise StoreError(f"{lock} is a hard link: another file may be meant; delete it, and it is made anew")
         # A lock that other threads have is another's to this one, as one of another process is.
@@ -60,7 +60,7 @@ def hold_writer_lock(folder: Path, *, wait: bool = False) -> Iterator[None]:
     except filelock.Timeout as error:
         process, _ = _at_work.get(place, (None, None))
         who = "another thread of this process" if process == us[0] else "another process"
-        raise StoreError(f"{folder} is being written to by {who}") from error
+        raise WriterBusyError(f"{folder} is being written to by {who}") from error
     except OSError as error:
         where = folder if error.filename is None else os.fsdecode(error.filename)
         raise StoreError(f"cannot write to {where}: {error.strerror or error}") from error

@@ -50,13 +50,16 @@ def limit_memory(limit: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit if hard < 0 else min(limit, hard), hard))
 
 
-def work(modules: Sequence[str] = ()) -> None:
+def work(modules: Sequence[str] = (), niceness: int = 0) -> None:
     """Answer calls. Each gets two answers: one when it begins, and one with its result.
 
     Args:
         modules: imported before the first call comes, which may be sooner than it is ready.
+        niceness: how far this process lets others go first, where the system can do that.
     """
     be_at_work()
+    if niceness and hasattr(os, "nice"):
+        os.nice(niceness)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("500")  # where memory runs out, the system kills this process before its parent

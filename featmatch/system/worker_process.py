@@ -15,6 +15,7 @@ from typing import Any
 from featmatch.system.worker_loop import Lost
 
 _START_SECONDS = 300.0
+_MOST_CALLS = 500  # then another process takes its place, and what decoders leak is gone
 _BROKEN = (EOFError, OSError, pickle.UnpicklingError)  # raised by a pipe whose process is gone
 _WINDOWS_FLAGS = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "CREATE_NO_WINDOW", 0)
 
@@ -24,9 +25,14 @@ class NotBegunError(Exception):
 
 
 class Worker:
-    """A process that answers one call after the other."""
+    """A process that answers one call after the other.
 
-    def __init__(self, modules: Sequence[str] = ()) -> None:
+    Attributes:
+        process: itself.
+        niceness: how far it lets others go first.
+    """
+
+    def __init__(self, modules: Sequence[str] = (), niceness: int = 0) -> None:
         """Start one, which imports some modules; it is not waited for.
 
         Raises:
@@ -34,10 +40,12 @@ class Worker:
         """
         folder = working_folder()
         paths = [os.path.normpath(os.path.join(folder, path)) for path in sys.path if isinstance(path, str)]
-        work = f"from featmatch.system.worker_loop import work; work({tuple(modules)!a})"
+        work = f"from featmatch.system.worker_loop import work; work({tuple(modules)!a}, {niceness})"
         program = f"import gc, sys; gc.disable(); sys.path[:] = {paths!a}; {work}"
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self._expired = False
+        self._calls = 0
+        self.niceness = niceness
         self.process = subprocess.Popen(
             [sys.executable, *_flags(), "-c", program],
             stdin=subprocess.PIPE,
@@ -51,7 +59,7 @@ class Worker:
     @property
     def is_alive(self) -> bool:
         """Whether it takes another call."""
-        return not self._expired and self.process.poll() is None
+        return not self._expired and self._calls < _MOST_CALLS and self.process.poll() is None
 
     def call(self, request: tuple[Any, ...], seconds: float) -> tuple[bool, Any]:
         """Call a function; say whether it returned, and what it returned or raised.
@@ -60,6 +68,7 @@ class Worker:
             NotBegunError: the process ended before it began.
         """
         assert self.process.stdin is not None
+        self._calls += 1
         try:
             with self._kill_after(_START_SECONDS):
                 pickle.dump(request, self.process.stdin, 5)

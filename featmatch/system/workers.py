@@ -16,6 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 from featmatch.errors import FeatmatchError, UsageError
@@ -27,8 +28,21 @@ __all__ = ["MEMORY_BYTES", "Lost", "in_order", "may_start", "prepare", "processe
 _PAUSES = (0.05, 0.2, 1.0, 3.0)  # seconds before each further try to start a process
 _AHEAD = 32  # so that a slow task stops no other
 
+_BACKGROUND = 10  # niceness: others go first
+
+_niceness: ContextVar[int] = ContextVar("niceness", default=0)
 _idle: list[Worker] = []
 _freed = threading.Condition()  # guards the list, and the calls under way
+
+
+@contextlib.contextmanager
+def in_background() -> Generator[None, None, None]:
+    """Calls that this thread begins meanwhile go on in processes of a lower priority, which no other calls use."""
+    token = _niceness.set(_BACKGROUND)
+    try:
+        yield
+    finally:
+        _niceness.reset(token)
 
 
 def in_order(
@@ -84,7 +98,7 @@ def in_order(
         threads.shutdown(wait=False, cancel_futures=True)
         calls.end()
         threads.shutdown()
-        _stop_idle(but=1)
+        _stop_idle(calls.niceness, but=1)
 
 
 def run(
@@ -144,6 +158,7 @@ class _Calls:
     def __init__(self) -> None:
         self._busy: set[Worker] = set()
         self._ended = False
+        self.niceness = _niceness.get()
 
     def call(self, request: tuple[Any, ...], seconds: float) -> Any:
         """What a process answers. If it ended before it began, as while it was idle, another is tried."""
@@ -159,7 +174,7 @@ class _Calls:
             return result
 
     def _try(self, request: tuple[Any, ...], seconds: float) -> tuple[bool, Any]:
-        worker = self._take(_take_idle) or self._take(Worker)
+        worker = self._take(lambda: _take_idle(self.niceness)) or self._take(lambda: Worker(niceness=self.niceness))
         if worker is None:
             return True, None  # stopped
         try:
@@ -189,7 +204,7 @@ class _Calls:
             FeatmatchError: all tries to start a process failed.
         """
         with _freed:
-            if _idle or self._ended:
+            if self._ended or any(one.niceness == self.niceness for one in _idle):
                 return
             if self._busy:
                 _freed.wait()
@@ -202,7 +217,8 @@ class _Calls:
     def _give_back(self, worker: Worker) -> None:
         with _freed:
             self._busy.discard(worker)
-            kept = worker.is_alive and not self._ended and len(_idle) < (os.cpu_count() or 1)
+            alike = sum(one.niceness == worker.niceness for one in _idle)
+            kept = worker.is_alive and not self._ended and alike < (os.cpu_count() or 1)
             if kept:
                 _idle.append(worker)
             _freed.notify_all()
@@ -210,20 +226,21 @@ class _Calls:
             worker.stop()
 
 
-def _take_idle() -> Worker | None:
+def _take_idle(niceness: int) -> Worker | None:
     with _freed:
-        while _idle:
-            worker = _idle.pop()
+        for worker in reversed([one for one in _idle if one.niceness == niceness]):
+            _idle.remove(worker)
             if worker.is_alive:  # somebody may have killed it meanwhile
                 return worker
             worker.stop()
     return None
 
 
-def _stop_idle(but: int = 0) -> None:
+def _stop_idle(niceness: int | None = None, but: int = 0) -> None:
     with _freed:
-        spare = _idle[but:]
-        del _idle[but:]
+        spare = [one for one in _idle if niceness in (None, one.niceness)][but:]
+        for worker in spare:
+            _idle.remove(worker)
     for worker in spare:
         worker.stop()
 

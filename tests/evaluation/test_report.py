@@ -58,6 +58,45 @@ def test_figures_by_hand() -> None:
     assert rows["crop 10 %"]["false_claims"] == 0
 
 
+def test_relations_are_counted_by_what_they_truly_are() -> None:
+    def told(truth: str | None, relation: str, *, proven: bool = False, related: bool = False) -> Answer:
+        right = truth == "copy"
+        return Answer("x", 0.9, 1.0, proven, right, {}, relation, related, truth)
+
+    records = [
+        record(
+            told("copy", "crop", proven=True),
+            told("same template", "same template", related=True),
+            told("same template", "same scene", related=True),
+            told("same template", "copy", proven=True),
+            told("same template", "same template"),  # not listed
+            told(None, "same template", related=True),  # not known
+        ),
+        record(told("copy", "same template", related=True), told("copy", "copy"), positive=False),
+    ]
+    found = suite_figures("crops", records)
+    assert found["relations"] == {
+        "copy": {"listed": 2, "claimed": 1, "named": 1},
+        "same template": {"listed": 3, "claimed": 1, "named": 1},
+    }
+    of_index: dict[str, Any] = dict.fromkeys(("images", "features", "words", "bytes_an_image"), 1)
+    of_index |= {"detector": "sift", "failed": 0, "images_per_second": None}
+    report: dict[str, Any] = {"index": of_index, "suites": {"crops": found}, "all": found, "times": {}}
+    line = "named right: copies 1 of 2, same template 1 of 3; 1 of these claimed as copies"
+    assert line in text_of(report)
+    report["suites"] = {"crops": suite_figures("crops", records[1:])}
+    assert "named right" not in text_of(report)
+
+
+def test_rows_of_templates_are_kinds_and_ways() -> None:
+    steps = [(("form", 1.0), ("rescanned", 1.0)), (("form", 1.0), ("by telephone", 1.0))]
+    records = [dataclasses.replace(record(), suite="templates", steps=one) for one in steps]
+    rows = suite_figures("templates", records)["rows"]
+    assert [(row["edit"], row["positives"]) for row in rows] == [("form", 2), ("rescanned", 1), ("by telephone", 1)]
+    shot = dataclasses.replace(record(), suite="photographed", steps=(("glare", 1.0),))
+    assert [row["edit"] for row in suite_figures("photographed", [shot])["rows"]] == ["glare"]
+
+
 def test_worst_misses_come_first() -> None:
     records = [
         record(answer(9, True), number=0),

@@ -15,11 +15,12 @@ from featmatch.cli import main
 from featmatch.evaluation import running
 from featmatch.evaluation.report import STAGES, report_of, suite_figures
 from featmatch.evaluation.running import Answer, Photos, Record, evaluate
+from featmatch.evaluation.templates import TEMPLATES
 from featmatch.evaluation.trials import SUITES, EvaluationOptions, Made, Trial, plan_for
 from featmatch.index import Index
-from tools.calibrate import ANSWERS, answers_in
+from tools.calibrate import ANSWERS, rows_of
 
-SMALL = EvaluationOptions(SUITES, count=3, designs=1, copies=1)
+SMALL = EvaluationOptions(SUITES, count=3, designs=1, copies=1, sisters=2)
 PARTS = [("roof.png", "coffee.png"), ("suit.png", "astronaut.png")]  # of ``small_photos``
 
 
@@ -41,6 +42,7 @@ def test_same_seed_same_answers_however_many_and_used_again(
     assert (few.added, few.failed) == (5, [])
     assert len(few.records) == 3 * 2 * len(SUITES)
     assert len(Index.open(workspace / "index-hard")) == 5 + 9
+    assert len(Index.open(workspace / "index-templates")) == 5 + 2 * len(TEMPLATES)
     more = EvaluationOptions(("random",), count=4)
     again = evaluate(Photos([small_photos]), workspace, more, vocabulary=vocabulary_file, jobs=1)
     assert again.added == 0
@@ -157,12 +159,12 @@ def test_whole_evaluation_through_the_command_line(
     for name, value in suite_figures("crops", crops).items():  # all follows from the records
         if name not in ("rows", "reliability"):
             assert value == found["suites"]["crops"][name]
-    evidence, right = answers_in([json_file], "sift")
+    rows = rows_of(json_file, "sift")
     told = [each for one in restored for each in one.answers[:ANSWERS] if each.right is not None]
-    assert [one.right for one in told] == right.tolist()
-    assert [one.score() for one in evidence] == pytest.approx([one.score for one in told])
+    assert [one.right for one in told] == [row.right for row in rows]
+    assert [row.evidence.score() for row in rows] == pytest.approx([one.score for one in told])
     with pytest.raises(SystemExit, match="sift"):
-        answers_in([json_file], "orb")
+        rows_of(json_file, "orb")
     page = html_file.read_text()
     assert page.count("<svg") == 3  # two suites, and the curve of crop sizes
     assert "http" not in re.sub(r"http://(www\.w3\.org|purl\.org|creativecommons\.org)\S*", "", page)  # self-contained
@@ -176,9 +178,10 @@ def test_damaged_twins(content: str, small_photos: Path, tmp_path: Path, monkeyp
     assert run_main(monkeypatch, "evaluate", small_photos, "--twins", tmp_path / "missing") == 2
 
 
+STAGE_TIMES = dict.fromkeys(STAGES, 1.0)
 MADE = Made(
     np.zeros((4, 4, 3), np.uint8), "/p/shown.png", ("/p/shown.png", "/p/beside.png"), ("/p/host.png",),
-    (("crop", 50.0),), "crop 50 %", ("/p/kin.png",),
+    (("crop", 50.0),), "crop 50 %", ("/p/kin.png",), ("/p/sister.png",),
 )  # fmt: skip
 
 
@@ -189,6 +192,7 @@ MADE = Made(
         ("/p/beside.png", True),
         ("/p/kin.png", None),
         ("/p/host.png", False),
+        ("/p/sister.png", False),
         ("/p/other.png", False),
         ("/q/twin of shown.png", None),
         ("twin of shown.png", None),
@@ -202,12 +206,50 @@ def test_answers_are_judged_by_what_the_query_shows(
     monkeypatch: pytest.MonkeyPatch, name: str, right: bool | None
 ) -> None:
     monkeypatch.setattr(running, "evidence_of", lambda match: {})
-    match: Any = SimpleNamespace(probability=0.9, score=7.0, proven=True)
+    relation = SimpleNamespace(kind="crop")
+    match: Any = SimpleNamespace(probability=0.9, score=7.0, proven=True, related=False, relation=relation)
     twins = frozenset([
         ("twin of shown.png", "shown.png"), ("p/host.png", "twin of host.png"), ("first.png", "/p/shown.png"),
         ("twin of other.png", "other.png"),
     ])  # fmt: skip
-    assert running._answer(match, name, MADE, twins) == Answer(name, 0.9, 7.0, True, right, {})
+    assert running._answer(match, name, MADE, twins) == Answer(
+        name,
+        0.9,
+        7.0,
+        True,
+        right,
+        {},
+        "crop",
+        False,
+        "copy" if right else "same template" if "sister" in name else None,
+    )
+
+
+def test_what_is_related_is_recorded_once_and_after_the_matches(
+    small_photos: Path, vocabulary_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Told(list[Any]):
+        status, times = "ok", STAGE_TIMES
+        related: tuple[Any, ...] = ()
+
+    relation = SimpleNamespace(kind="same template")
+    told = [
+        SimpleNamespace(name=name, probability=0.1, score=1.0, proven=False, relation=relation, related=name != "a")
+        for name in "abc"
+    ]
+    found = Told(told[:2])
+    found.related = tuple(told[1:])
+    monkeypatch.setattr(running, "evidence_of", lambda match: {})
+    monkeypatch.setattr(Index, "query", lambda *_, **__: found)
+    options = EvaluationOptions(("crops",), count=1)
+    done = evaluate(Photos([small_photos]), tmp_path / "a", options, vocabulary=vocabulary_file, jobs=1)
+    for record in done.records:
+        assert [(Path(one.name).name, one.related) for one in record.answers] == [
+            ("a", False),
+            ("b", True),
+            ("c", True),
+        ]
+        assert {one.relation for one in record.answers} == {"same template"}
 
 
 def test_names_do_not_say_where_the_workspace_is(tmp_path: Path) -> None:

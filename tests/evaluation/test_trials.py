@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,12 @@ import pytest
 from PIL import Image
 
 from featmatch.errors import FeatmatchError, UsageError
+from featmatch.evaluation import trials
+from featmatch.evaluation.camera import HARD_SHOTS
 from featmatch.evaluation.decorations import DECORATIONS
+from featmatch.evaluation.edits import Picture
 from featmatch.evaluation.plain import PLAIN
+from featmatch.evaluation.templates import TEMPLATES
 from featmatch.evaluation.trials import (
     CROP_SHARES,
     SUITES,
@@ -21,9 +27,10 @@ from featmatch.evaluation.trials import (
     read_twins,
     write_decorated,
     write_plain,
+    write_templates,
 )
 
-SMALL = EvaluationOptions(SUITES, count=3, designs=1, copies=1)
+SMALL = EvaluationOptions(SUITES, count=3, designs=1, copies=1, sisters=2)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +49,16 @@ def test_plan_gives_each_photo_one_part(small_photos: Path, plan: Plan) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"suites": ()}, {"suites": ("odd",)}, {"count": 0}, {"limit": 0}, {"designs": 0}, {"copies": 0}, {"seed": -1}],
+    [
+        {"suites": ()},
+        {"suites": ("odd",)},
+        {"count": 0},
+        {"limit": 0},
+        {"designs": 0},
+        {"copies": 0},
+        {"sisters": 0},
+        {"seed": -1},
+    ],
 )
 def test_options_out_of_range(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
@@ -55,7 +71,7 @@ def test_trials_repeat_themselves_and_differ(suite: str, plan: Plan) -> None:
     np.testing.assert_array_equal(first.picture, again.picture)
     assert first.recipe == again.recipe
     assert first.picture.shape != second.picture.shape or (first.picture != second.picture).any()
-    drawn = suite == "plain"  # in part
+    drawn = suite in ("plain", "templates")  # in part
     assert drawn or first.photo in plan.indexed
     assert drawn or first.sources[0] == first.photo
     negative = make(Trial(suite, 4, False), plan)
@@ -130,7 +146,7 @@ def test_decorated_copies_of_one_design_are_of_different_photos(small_photos: Pa
         assert picture.format == "PNG"
 
 
-@pytest.mark.parametrize("write", [write_decorated, write_plain])
+@pytest.mark.parametrize("write", [write_decorated, write_plain, write_templates])
 def test_a_workspace_that_cannot_be_written_to_is_an_error(plan: Plan, tmp_path: Path, write: Any) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(FeatmatchError, match="cannot write to"):
@@ -149,6 +165,78 @@ def test_a_query_is_a_mild_edit_of_what_the_index_holds(plan: Plan, tmp_path: Pa
         negative = make(Trial("plain", number, False), plan)
         assert negative.photo in plan.held_out
         assert (negative.sources, negative.kin) == ((), ())
+
+
+def test_a_filling_of_a_template_is_one_of_the_index_or_another(plan: Plan, tmp_path: Path) -> None:
+    written = {str(Path(name).relative_to(tmp_path)) for name in write_templates(plan, tmp_path)}
+    assert len(written) == len(TEMPLATES) * 2
+    kinds = len(TEMPLATES)
+    for number, (kind, template) in enumerate(TEMPLATES.items()):
+        made = make(Trial("templates", number, True), plan)
+        assert made.steps == ((kind, 1.0), ("rescanned", 1.0))
+        assert make(Trial("templates", number + kinds, True), plan).steps == ((kind, 1.0), ("by telephone", 1.0))
+        assert set(made.sources) < written
+        assert len(made.sources) == 1
+        assert set(made.sisters) < written - set(made.sources)
+        assert len(made.sisters) == (1 if template.shared else 0)
+        negative = make(Trial("templates", number, False), plan)
+        assert (negative.sources, negative.steps) == ((), made.steps)
+        assert negative.photo not in written
+        assert len(negative.sisters) == (2 if template.shared else 0)
+        assert set(negative.sisters) <= written
+
+
+def test_designs_of_templates_are_scanned_and_photographed_each(small_photos: Path) -> None:
+    plan = plan_for(sorted(map(str, small_photos.iterdir())), EvaluationOptions(("templates",), sisters=3))
+    recipes = {make(Trial("templates", 2 + len(TEMPLATES) * turn, True), plan).recipe for turn in range(4)}
+    assert recipes == {f"form, design {design}, {way}" for design in (0, 1) for way in ("rescanned", "by telephone")}
+
+
+def test_a_scan_shows_the_filling_that_the_index_holds(plan: Plan, tmp_path: Path) -> None:
+    write_templates(plan, tmp_path)
+    watermark = list(TEMPLATES).index("watermark")
+    made = make(Trial("templates", watermark, True), plan)
+    indexed = [
+        np.asarray(Image.open(tmp_path / name).convert("L").resize((64, 64)), np.float64)
+        for name in (*made.sources, *made.sisters)
+    ]
+    seen = np.asarray(Image.fromarray(made.picture).convert("L").resize((64, 64)), np.float64)
+    alike = [np.corrcoef(seen.ravel(), one.ravel())[0, 1] for one in indexed]
+    assert alike[0] > max(alike[1:]) + 0.2
+
+
+def test_photos_of_negatives_and_backgrounds_are_not_in_the_index(
+    small_photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{number}.png" for number in range(60)]
+    plan = plan_for(names, EvaluationOptions(("templates",), sisters=3, designs=2))
+    shown: list[str] = []
+
+    def readable(pool: Sequence[str], start: int) -> tuple[str, Picture]:
+        shown.append(pool[start % len(pool)])
+        return shown[-1], np.full((300, 400, 3), 90, np.uint8)
+
+    monkeypatch.setattr(trials, "_readable", readable)
+    monkeypatch.setattr(trials, "_written", lambda picture, file: str(file))
+    monkeypatch.setattr(trials, "_writing_to", lambda folder: contextlib.nullcontext())
+    write_templates(plan, Path("nowhere"))
+    indexed, with_photos = set(shown), shown[:12]  # two kinds, two designs, three sisters
+    assert len(set(with_photos)) == 12
+    shown.clear()
+    for number in range(2 * len(TEMPLATES)):
+        make(Trial("templates", number, False), plan)
+    assert len(shown) == 3 * len(TEMPLATES)  # one for each filling, and one for each background
+    assert not indexed & set(shown)
+    assert {*indexed, *shown} <= set(plan.held_out)
+
+
+def test_prints_are_photographed_in_each_way(plan: Plan) -> None:
+    for number, kind in enumerate(HARD_SHOTS):
+        made = make(Trial("photographed", number, True), plan)
+        assert (made.steps, made.recipe) == (((kind, 1.0),), kind)
+        assert made.sources == (made.photo,)
+        assert len(made.others) == 1  # behind the print
+        assert make(Trial("photographed", number, False), plan).sources == ()
 
 
 def test_what_is_written_already_stays(plan: Plan, tmp_path: Path) -> None:

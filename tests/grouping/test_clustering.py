@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from featmatch.geometry.maps import Matrix
-from featmatch.grouping.clustering import Cluster, ImageSize, Placed, cluster
+from featmatch.grouping.clustering import Cluster, cluster
 from featmatch.grouping.pairs import Pair
+from featmatch.grouping.placing import ImageSize, Placed
 from tests.grouping.made import pair, scaled
 
 SIZE = (400, 300)
+FINER = {0: (800, 600), 1: (400, 300), 2: (267, 200)}  # one frame at three sizes
 
 
 def clusters(
@@ -75,25 +77,6 @@ def original(*given: Pair, sizes: dict[int, tuple[int, int]] | None = None) -> i
 
 def placed(matrix: Matrix | None, *, probability: float = 0.9, inliers: int = 30, **facts: bool) -> Placed:
     return Placed(matrix, facts.pop("mirrored", False), facts.pop("negative", False), probability, inliers, **facts)
-
-
-def test_placements_are_chained_and_turned_back() -> None:
-    first, second = placed(scaled(2, 5), mirrored=True), placed(scaled(3, 0, 7), probability=0.5, inliers=9)
-    both = first.then(second)
-    assert both.homography is not None
-    np.testing.assert_array_equal(both.homography @ [1, 1, 1], [21, 13, 1])  # first times 2, then times 3
-    assert (both.mirrored, both.negative, both.probability, both.inliers, both.holder) == (True, False, 0.45, 9, False)
-    assert not first.then(first).mirrored
-    assert second.then(placed(None, negative=True)).homography is None
-    assert placed(None).then(second).homography is None
-    assert second.then(placed(np.eye(3), negative=True)).negative
-    for chain in (placed(np.eye(3), holder=True).then(first), first.then(placed(np.eye(3), holder=True))):
-        assert chain.holder
-    back = dataclasses.replace(first, holder=True, negative=True).back()
-    assert back.homography is not None
-    np.testing.assert_allclose(back.homography @ scaled(2, 5), np.eye(3))
-    assert (back.mirrored, back.negative, back.probability, back.inliers, back.holder) == (True, True, 0.9, 30, True)
-    assert placed(None).back().homography is None
 
 
 def test_a_group_can_be_based_on_another_original() -> None:
@@ -189,6 +172,74 @@ def test_a_holder_with_copies_of_its_own_stays_with_them() -> None:
     assert not any(member.holder for member in found.members.values())
 
 
+def zoomed(zoom: int, view: int, x: float = -200, share: float = 0.3) -> Pair:
+    """The view's middle, or the part that starts at half of -x, is all of the zoom at twice the size."""
+    return pair(zoom, view, scaled(2, x, -150), covered_b=share)
+
+
+@pytest.mark.parametrize(("share", "together"), [(0.21, True), (0.19, False), (0.49, True)])
+def test_zooms_with_copies_go_with_the_pictures_that_they_are_zooms_of(share: float, together: bool) -> None:
+    copies = [pair(0, 1, np.eye(3)), pair(2, 3, np.eye(3))]
+    for one in (zoomed(0, 2, share=share), pair(2, 0, scaled(0.5, 100, 75), share)):  # whichever is looked up
+        found = clusters(4, one, *copies)
+        assert [sorted(group.members) for group in found] == ([[0, 1, 2, 3]] if together else [[0, 1], [2, 3]])
+        if together:
+            assert found[0].original == 2
+            assert not any(member.holder for member in found[0].members.values())
+
+
+@pytest.mark.parametrize(("x", "together"), [(-310, True), (-330, False)])
+def test_further_zooms_overlap_those_that_are_there(x: float, together: bool) -> None:
+    """Image 0 is a zoom of the left half of 2, px 0 to 200; 4 is one of the 200 px from half of -x on."""
+    copies = [pair(0, 1, np.eye(3)), pair(2, 3, np.eye(3)), pair(4, 5, np.eye(3))]
+    further = dataclasses.replace(zoomed(4, 2, x), geometry=80.0)  # so it comes after the first
+    found = joined(6, zoomed(0, 2, 0), further, *copies)
+    assert found == ([[0, 1, 2, 3, 4, 5]] if together else [[0, 1, 2, 3], [4, 5]])
+
+
+def test_each_zoom_overlaps_all_that_are_there() -> None:
+    """The second zoom overlaps the first; the third one the second only."""
+    copies = [pair(one, one + 1, np.eye(3)) for one in (0, 2, 4, 6)]
+    zooms = [zoomed(0, 2, 0), *(
+        dataclasses.replace(zoomed(image, 2, x), geometry=geometry)
+        for image, x, geometry in ((4, -300, 80.0), (6, -400, 70.0))
+    )]  # fmt: skip
+    assert joined(8, *zooms, *copies) == [[0, 1, 2, 3, 4, 5], [6, 7]]
+
+
+def test_zooms_that_came_with_their_view_are_overlapped_too() -> None:
+    """Image 4 is a zoom of 6 and comes first; then 6 and its copy join 2; a zoom of another part of 2 stays apart."""
+    copies = [pair(one, one + 1, np.eye(3)) for one in (0, 2, 4, 6)]
+    views = dataclasses.replace(pair(2, 6, np.eye(3), 0.7, 0.7), geometry=80.0)
+    last = dataclasses.replace(zoomed(0, 2, -400), geometry=70.0)
+    assert joined(8, zoomed(4, 6, 0), views, last, *copies) == [[0, 1], [2, 3, 4, 5, 6, 7]]
+
+
+@pytest.mark.parametrize(("width", "together"), [(290, True), (270, False)])
+def test_pictures_that_share_a_part_with_a_third_must_have_most_in_common(width: int, together: bool) -> None:
+    """Image 0 is the upper left of 1 and of 3, which would lie on one another, but have no pair of their own."""
+    given = [pair(0, 1, np.eye(3), 1.0, 0.45), pair(1, 2, np.eye(3)), pair(0, 3, np.eye(3), 1.0, 0.45)]
+    found = clusters(4, *given, sizes={0: (width, width * 3 // 4)})
+    assert [sorted(group.members) for group in found] == ([[0, 1, 2, 3]] if together else [[0, 1, 2]])
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(1.40, 0), (1.43, 1)])
+def test_where_the_rest_is_plain_the_one_that_shows_more_stands_for_both(factor: float, expected: int) -> None:
+    """The finer image 0 shows nearly all features of 1, but half of its area."""
+    assert original(pair(0, 1, scaled(factor), 1.0, 0.84)) == expected
+    assert original(pair(1, 0, scaled(1 / factor), 0.84, 1.0)) == expected
+
+
+@pytest.mark.parametrize(("families", "covered", "stays"), [(8, 0.5, True), (9, 0.5, False), (8, 0.49, False)])
+def test_holders_that_are_copies_count_once(families: int, covered: float, stays: bool) -> None:
+    held = [pair(0, other, scaled(4), covered_b=0.1) for other in range(1, families + 3)]
+    chain = [pair(1, 2, np.eye(3), covered, 0.6), pair(3, 2, np.eye(3), 0.6, covered)]
+    later = [dataclasses.replace(one, geometry=80.0) for one in chain]  # after all have become holders
+    assert joined(families + 3, *held, *later) == ([list(range(families + 3))] if stays else [])
+    unproven = [dataclasses.replace(one, evenness=0.3) for one in later]
+    assert joined(families + 3, *held, *unproven) == []
+
+
 def test_whole_copies_are_joined_before_others() -> None:
     """Images 0 and 1 stay apart; 2 goes with the one whose pair comes first."""
     apart = {(0, 1): False}
@@ -235,9 +286,8 @@ def test_a_weak_pair_brings_a_single_image_to_a_group() -> None:
 
 
 def test_members_lie_on_the_original_through_others() -> None:
-    (found,) = clusters(
-        3, pair(0, 1, scaled(2)), dataclasses.replace(pair(1, 2, scaled(1.5)), inliers=40, mirrored=True)
-    )
+    given = pair(0, 1, scaled(2)), dataclasses.replace(pair(1, 2, scaled(1.5)), inliers=40, mirrored=True)
+    (found,) = clusters(3, *given, sizes=FINER)
     assert found.original == 0
     assert (found.members[0].probability, found.members[0].inliers) == (1.0, 1 << 30)
     last = found.members[2]
@@ -252,11 +302,11 @@ def test_a_pair_with_the_original_goes_before_a_chain(turned: bool) -> None:
     chain = [pair(0, 1, scaled(2)), pair(1, 2, scaled(1.5))]
     own = pair(2, 0, scaled(1 / 2.9)) if turned else pair(0, 2, scaled(2.9))
     own = dataclasses.replace(own, in_query=dataclasses.replace(own.in_query, share=0.5), geometry=70.0)
-    (found,) = clusters(3, *chain, own)
+    (found,) = clusters(3, *chain, own, sizes=FINER)
     homography = found.members[2].homography
     assert homography is not None
     np.testing.assert_allclose(homography, scaled(2.9))
-    (found,) = clusters(3, *chain, dataclasses.replace(own, evenness=0.3))  # not proven
+    (found,) = clusters(3, *chain, dataclasses.replace(own, evenness=0.3), sizes=FINER)  # not proven
     homography = found.members[2].homography
     assert homography is not None
     np.testing.assert_allclose(homography, scaled(3))
@@ -283,7 +333,7 @@ def test_what_is_accepted_is_joined_by_its_pair_if_there_is_one() -> None:
     poor = dataclasses.replace(pair(0, 1, scaled(2)), geometry=0.0, evenness=0.0)
     for one in (poor, dataclasses.replace(poor, query=0, reference=1, homography=scaled(0.5))):
         assert joined(2, one) == []
-        (found,) = clusters(2, one, verdicts={(0, 1): True})
+        (found,) = clusters(2, one, verdicts={(0, 1): True}, sizes=FINER)
         homography = found.members[1].homography
         assert homography is not None
         np.testing.assert_allclose(homography, scaled(2))

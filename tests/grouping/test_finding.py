@@ -23,9 +23,10 @@ from PIL import Image
 from featmatch import Index, Vocabulary, check
 from featmatch.cli import cli
 from featmatch.grouping import finding, pairs
-from featmatch.grouping.clustering import Cluster, ImageSize, Placed
+from featmatch.grouping.clustering import Cluster
 from featmatch.grouping.groups import Group
 from featmatch.grouping.pairs import Pair
+from featmatch.grouping.placing import ImageSize, Placed
 from featmatch.grouping.standing import Standings
 from featmatch.store.layout import PAIRS
 from featmatch.store.reader import Reader

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from featmatch.geometry.maps import Matrix, project
-from featmatch.proof.difference import AGREEING, CONTRADICTING, Difference, correlation_of_cells, difference
+from featmatch.proof.difference import AGREEING, CONTRADICTING, Difference, difference
 
 Picture = NDArray[np.uint8]
 HERE = np.eye(3)
@@ -125,8 +125,33 @@ def test_two_references_are_compared_where_a_third_lies() -> None:
     assert third is not None
     cells = np.argwhere(own.states == CONTRADICTING)
     assert len(cells) > 8
-    for one in (other, third):
-        assert np.nanmedian(correlation_of_cells(own, one, cells, own)) < 0.5
-    alike = correlation_of_cells(other, third, cells, own)
+    parts = [one.parts(cells, own) for one in (own, other, third)]
+    for part in parts[1:]:
+        assert np.nanmedian(parts[0].correlation(part)) < 0.5
+    alike = parts[1].correlation(parts[2])
     assert np.nanmedian(alike) > 0.8
-    assert len(correlation_of_cells(own, other, cells[:0], own)) == 0
+    some = np.arange(len(cells)) % 3 == 1
+    np.testing.assert_array_equal(parts[1].correlation(parts[2], some), alike[some])
+    assert len(own.parts(cells[:0], own).correlation(other.parts(cells[:0], own))) == 0
+
+
+def test_parts_beyond_a_reference_say_nothing() -> None:
+    page = form(*ANNA)
+    own, upper = seen(page, page), seen(page, np.asarray(page[:400]))
+    cells = np.argwhere(own.states == AGREEING)
+    alike = own.parts(cells, own).correlation(upper.parts(cells, own))
+    tops = project(own.query_from_cells, cells[:, ::-1].astype(np.float64))[:, 1]
+    assert np.isnan(alike[tops > 400]).all()
+    assert (alike[tops < 360] > 0.9).mean() > 0.9
+
+
+def test_a_plain_place_is_another_content_than_a_filled_one_and_says_nothing_beside_another_plain_one() -> None:
+    query, filled, empty = form(*PAUL), form(*ANNA), form()
+    own = seen(query, filled)
+    cells = np.argwhere(own.states == CONTRADICTING)
+    with_content, plain, off = (seen(query, one).parts(cells, own) for one in (filled, empty, np.full_like(query, 250)))
+    against = with_content.correlation(plain)
+    assert not np.isnan(against).any()
+    assert (against < 0.4).sum() >= 3
+    assert (with_content.correlation(off) == 0).all()
+    assert np.isnan(off.correlation(off)).all()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from featmatch import FeatureOptions, GeometryOptions, MatchingOptions, UsageError
 from featmatch.evaluation.edits import blur, jpeg
 from featmatch.features.looks import FEW_FEATURES
+from featmatch.geometry.maps import project
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.pixels import load_grey
 from featmatch.proof import pair
@@ -204,3 +205,45 @@ def test_both_pictures_are_read_as_the_options_say(chelsea: Picture, monkeypatch
     found = verify(chelsea, chelsea, features=options, timeout=7.0, max_pixels=200_000)
     assert found.decoding == DecodingOptions(7.0, 200_000)
     assert read == [{"longest_px": 400, "shortest_px": 300, "colours": True, "decoding": found.decoding}] * 2
+
+
+@pytest.mark.parametrize("edit", ["crop", "mirrored", "turned"])
+def test_the_answer_is_the_same_whichever_picture_comes_first(edit: str, chelsea: Picture) -> None:
+    whole = chelsea[..., 0]
+    piece = {
+        "crop": whole[40:220, 60:300], "mirrored": whole[20:250, ::-1][:, :280], "turned": np.rot90(whole)[:, 30:]
+    }[edit]  # fmt: skip
+    piece = np.ascontiguousarray(piece)
+    there, back = verify(piece, whole), verify(whole, piece)
+    assert there
+    assert back
+    assert there.proof is not None
+    assert back.proof is not None
+    assert (there.probability, there.inliers) == (back.probability, back.inliers)
+    assert (there.proof.relation.kind, back.proof.relation.kind) == ("crop", "contains")
+    assert there.proof.relation.mirrored == back.proof.relation.mirrored == (edit == "mirrored")
+    turn = there.proof.relation.rotation_deg + back.proof.relation.rotation_deg
+    assert (there.proof.relation.rotation_deg if edit == "mirrored" else turn) == pytest.approx(0, abs=0.5)
+    assert there.proof.relation.scale * back.proof.relation.scale == pytest.approx(1, abs=1e-6)
+    corners = np.array([[10.0, 10], [100, 20], [30, 90]])
+    assert there.homography is not None
+    assert back.homography is not None
+    np.testing.assert_allclose(project(back.homography, project(there.homography, corners)), corners, atol=1e-6)
+    np.testing.assert_array_equal(there.proof.query_region, back.proof.reference_region)
+    assert there.proof.query_overlap == back.proof.reference_overlap
+    assert back.proof.reference_size == piece.shape[::-1]
+    np.testing.assert_array_equal(there.proof.query_points, back.proof.reference_points)
+
+
+def test_whole_pictures_are_the_same_both_ways() -> None:
+    turned = np.ascontiguousarray(np.rot90(jpeg(blobs(1), 50)))
+    there, back = verify(turned, blobs(1)), verify(blobs(1), turned)
+    assert there.proof is not None
+    assert back.proof is not None
+    assert there.verified
+    assert back.verified
+    assert there.probability == back.probability
+    assert there.proof.relation.kind == back.proof.relation.kind == "whole picture"
+    assert there.proof.relation.rotation_deg == pytest.approx(-back.proof.relation.rotation_deg)
+    assert there.proof.reference_size == blobs(1).shape[1::-1]
+    assert back.proof.reference_size == turned.shape[1::-1]

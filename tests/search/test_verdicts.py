@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from featmatch import Index, UsageError, VotingOptions, check
+from featmatch.search.verdicts import judge_each
 from featmatch.store.catalog import Catalog
+from featmatch.store.writing import become_writer
 
 
 def opened(folder: Path) -> Index:
@@ -105,3 +107,15 @@ def test_what_is_no_pair_is_a_usage_error(folder: Path) -> None:
             with pytest.raises(UsageError):
                 say(a, b)
     assert index.info().verdicts == 0
+
+
+def test_many_verdicts_are_one_commit_or_none(folder: Path) -> None:
+    index = opened(folder)
+    names = [record.name for record in index.images()]
+    before = index.snapshot.catalog.stamp
+    with become_writer(index), pytest.raises(UsageError, match="no name in the index"):
+        judge_each(index, [(names[0], names[1], True), (names[0], "nobody", False)])
+    assert index.snapshot.catalog.stamp == before
+    with become_writer(index):
+        assert judge_each(index, [(names[0], names[1], True), (names[1], names[0], False)]) == [False, True]
+    assert list(index.snapshot.catalog.verdicts().values()) == [False]

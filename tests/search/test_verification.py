@@ -183,9 +183,13 @@ def test_all_are_looked_at_that_could_be_proven_or_bear_witness(points: NDArray[
     compare_pixels([*hopeful, made(4, -2.0, -2.0)], picture, picture_of)
     assert asked == [1, 2, 3]
     asked.clear()
-    compared = compare_pixels([made(number, 50.0 - number, 50.0 - number) for number in range(40)], picture, picture_of)
+    unsure = [made(number, 50.0 - number, 50.0 - number, evenness=0.1) for number in range(40)]
+    compared = compare_pixels(unsure, picture, picture_of)
     assert asked == list(range(16))
     assert [one.id for one in compared] == list(range(40))
+    asked.clear()
+    compare_pixels([made(number, 500.0 - number, 500.0 - number) for number in range(80)], picture, picture_of)
+    assert asked == list(range(64))  # all that would be claimed, if they are not too many
 
 
 def test_it_is_said_whose_file_is_cut_short(points: NDArray[np.float64]) -> None:

@@ -248,12 +248,12 @@ def test_signals_that_come_while_it_ends_change_nothing(
         """
 from featmatch.adding import batches
 from featmatch.__main__ import main
-commit = batches._commit
+commit = batches.commit_batch
 def impatient(*arguments):
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         os.kill(os.getpid(), number)
     commit(*arguments)
-batches._commit = impatient
+batches.commit_batch = impatient
 """,
     )
     status, said = ended_by(signal.SIGINT, "indexing:9", "add", index, *parts, "--jobs", "1", program=impatient)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from featmatch.errors import FeatmatchError, UsageError
-from featmatch.system import workers
+from featmatch.system import worker_process, workers
 from featmatch.system.workers import Lost, in_order, processes_for, run
 
 
@@ -37,6 +37,8 @@ def task(kind: str, value: Any = 0) -> Any:  # noqa: PLR0911, PLR0912
         raise OSError(value)
     if kind == "process":
         return os.getpid()
+    if kind == "niceness":
+        return os.nice(0)
     if kind == "folder":
         return os.getcwd()
     if kind == "nested":
@@ -106,6 +108,25 @@ def test_processes_stay_for_the_next_call() -> None:
     assert results([("process",)], jobs=1) == [first]
 
 
+def test_what_goes_on_in_the_background_lets_others_go_first() -> None:
+    usual = os.nice(0)
+    with workers.in_background():
+        behind = results([("process",), ("niceness",)], jobs=1)
+        assert run(task, ("niceness",), seconds=60.0) == min(usual + 10, 19)
+    before = results([("process",), ("niceness",)], jobs=1)
+    assert (before[1], behind[1]) == (usual, min(usual + 10, 19))
+    with workers.in_background():
+        assert results([("process",)], jobs=1) == behind[:1]
+    assert results([("process",)], jobs=1) == before[:1]
+
+
+def test_a_process_makes_room_for_another_after_many_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    results([("exit", 0)], jobs=1)  # whatever process was there
+    monkeypatch.setattr(worker_process, "_MOST_CALLS", 3)
+    first, second, third, fourth, fifth = results([("process",)] * 5, jobs=1)
+    assert first == second == third != fourth == fifth
+
+
 def test_a_process_that_is_killed_while_idle_costs_nothing() -> None:
     (first,) = results([("process",)], jobs=1)
     os.kill(first, signal.SIGKILL)
@@ -128,7 +149,7 @@ def test_processes_work_where_their_caller_is(tmp_path: Path, monkeypatch: pytes
 
 
 def test_processes_start_where_there_is_no_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("featmatch.system.workers._take_idle", lambda: None)
+    monkeypatch.setattr("featmatch.system.workers._take_idle", lambda niceness: None)
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()

@@ -55,6 +55,16 @@ def test_killed_and_failing_writers_lose_nothing(small_words: Vocabulary) -> Non
     assert torture.tally["faults"] >= 10
 
 
+def test_a_service_keeps_its_word_under_load(small_words: Vocabulary, tmp_path: Path) -> None:
+    from tools.load_service import Load, make_index, run
+
+    base = make_index(tmp_path, None, small_words)
+    result = run(Load(searches=24, uploads=8, deletions=4, clients=4), tmp_path, base)
+    assert result.failures == []
+    assert len(result.searches) >= 24
+    assert result.live
+
+
 def test_a_fault_is_noticed_by_the_harness(small_words: Vocabulary, tmp_path: Path) -> None:
     from tools.faults import Fault
     from tools.torture import Torture

@@ -1,0 +1,1 @@
+"""HTTP: the answers of an index for other programs and for a browser."""

@@ -1,0 +1,74 @@
+"""A service of a small index, and clients that ask it without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from featmatch import Index, Vocabulary
+from featmatch.service.app import Service
+from featmatch.service.options import ServeOptions
+from featmatch.service.thumbnails import Thumbnails
+from tools.small_index import draw_pictures, small_index
+
+Serve = Callable[..., TestClient]
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Eight pictures; an index has the first five. Not to be written to."""
+    return draw_pictures(tmp_path_factory.mktemp("drawn") / "photos", 8)
+
+
+@pytest.fixture
+def index(drawn: list[Path], small_words: Vocabulary, tmp_path: Path) -> Index:
+    """An index of five pictures, to write to."""
+    index = small_index(tmp_path / "photos.fm", small_words)
+    assert len(index.add(drawn[:5], jobs=1).added) == 5
+    return index
+
+
+@pytest.fixture
+def serve(index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """Serves the index with some options; the servers end with the test."""
+    monkeypatch.setattr("featmatch.service.app.Thumbnails", lambda: Thumbnails(tmp_path / "thumbnails"))
+    clients: list[TestClient] = []
+
+    def start(*, indexes: dict[str, Index] | None = None, **options: Any) -> TestClient:
+        service = Service(indexes or {"": index}, ServeOptions(**{"searches": 2, **options}))
+        client = TestClient(service, "http://localhost:8520", raise_server_exceptions=False)
+        client.__enter__()
+        clients.append(client)
+        return client
+
+    yield start
+    for client in clients:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def client(serve: Serve) -> TestClient:
+    """Of a server that only reads."""
+    return serve()
+
+
+@pytest.fixture
+def writable(serve: Serve, tmp_path: Path) -> TestClient:
+    """Of a server that writes."""
+    return serve(writable=True, uploads=tmp_path / "uploads")
+
+
+def problem(answer: Any) -> tuple[int, str]:
+    """Status and code of a refusal, which is of the one shape."""
+    told = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert {"type", "title", "status", "detail", "code", "request_id"} <= set(told)
+    assert told["status"] == answer.status_code
+    assert told["type"].endswith("#" + told["code"])
+    assert told["request_id"] == answer.headers["x-request-id"]
+    assert (answer.status_code in (429, 503)) <= ("retry-after" in answer.headers)
+    return answer.status_code, told["code"]

@@ -1,0 +1,53 @@
+"""The live service against its own description, with requests that nobody thought of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from starlette.testclient import TestClient
+
+from tests.service.conftest import Serve
+
+EXAMPLES = 12  # of each operation
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+@pytest.fixture
+def client(serve: Serve, tmp_path: Path) -> TestClient:
+    """Of a server that does all that there is."""
+    return serve(
+        writable=True, uploads=tmp_path / "uploads", files=True, allow_paths=(tmp_path / "allowed",),
+        allowed_hosts=("testserver",),
+    )  # fmt: skip
+
+
+def operations(client: TestClient) -> dict[str, Any]:
+    schema = schemathesis.openapi.from_asgi("/openapi.json", client.app)
+    found: Any = schema.get_all_operations()
+    return {operation.ok().label: operation.ok() for operation in found}
+
+
+def test_whatever_is_asked_is_answered_as_described(client: TestClient) -> None:
+    found = operations(client)
+    assert len(found) > 30
+    for operation in found.values():
+
+        @settings(
+            max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
+            suppress_health_check=list(HealthCheck),
+        )  # fmt: skip
+        @given(case=operation.as_strategy())
+        def ask(case: Any) -> None:
+            case.validate_response(case.call(), checks=CHECKS)
+
+        ask()
