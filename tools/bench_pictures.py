@@ -1,10 +1,12 @@
 """Measure what pictures kept in an index tell, at several sizes, against the files and against nothing at all.
 
-    python -m tools.bench_pictures FOLDER [--photos FOLDER] [--stored SIDE,STEP]... [--count N] [--workspace DIR]
+    python -m tools.bench_pictures FOLDER [--set NAME]... [--photos FOLDER] [--stored SIDE,STEP]... [--count N]
+                                          [--workspace DIR]
 
 FOLDER is as for ``tools.bench_real``. Of the photos half are indexed, and edits of all are looked up, as in the suite
-``random``. Each query is searched once; then its candidates are compared by their files, by no pixels, and by pictures
-of each longer side and step. A table shows the bytes a picture takes, and how the claims fit those by files.
+``random``. Each query is searched once; then its candidates are compared by their files, by the pictures that the index
+keeps, by no pixels, and by pictures of each longer side and step. A table shows the bytes a picture takes, and how the
+claims fit those by files.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from tools.bench_real import index_of, questions_in
 
 Source = str | tuple[int, int]
 Claims = dict[Source, set[int]]
-FILES, NOTHING = "files", "nothing"
+FILES, KEPT, NOTHING = "files", "in the index", "nothing"
 
 
 def main() -> None:
@@ -90,7 +92,9 @@ def _measure(
         return restored_picture(packed, grey.width, grey.height)
 
     counts: dict[Source, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    pictures: dict[Source, Callable[[int], GreyImage | None]] = {FILES: search.pictures.of, NOTHING: lambda _: None}
+    pictures: dict[Source, Callable[[int], GreyImage | None]] = {
+        FILES: search.pictures.of, KEPT: search.snapshot.stored_picture, NOTHING: lambda _: None,
+    }  # fmt: skip
     for size in sizes:
         pictures[size] = lambda image, size=size: stored(image, size)  # type: ignore[misc]
     for image, right in queries:
