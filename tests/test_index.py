@@ -662,6 +662,11 @@ def test_without_pictures_the_index_has_none(empty: Index, originals: list[Path]
     assert [empty.picture_of(str(path)) for path in originals[:2]] == [None, None]
     empty.add(originals[2:3], jobs=1, pictures=True)
     assert empty.picture_of(str(originals[2])) is not None
-    assert empty.info().pictures == 1
+    info = empty.info()
+    assert info.pictures == 1
+    assert info.picture_bytes == sum(len(segment.pictures) for segment in empty.snapshot.segments.values()) > 1000
+    empty.add_images([("given", originals[3].read_bytes())], jobs=1)
+    empty.add_images([("nothing of it", originals[4].read_bytes())], jobs=1, pictures=False)
+    assert [empty.picture_of(name) is None for name in ("given", "nothing of it")] == [False, True]
     with pytest.raises(UsageError, match="pictures"):
         empty.add(originals, pictures=1)  # type: ignore[arg-type]

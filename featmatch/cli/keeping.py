@@ -174,7 +174,7 @@ def info(index: Path, as_json: bool) -> int:
         print_object(vars(found))
     else:
         for name, value in vars(found).items():
-            say(f"{name:<12}{value}")
+            say(f"{name:<11} {value}")
     return FOUND
 
 

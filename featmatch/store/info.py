@@ -17,6 +17,7 @@ class IndexInfo:
         verdicts: pairs of images that were accepted or rejected.
         segments: parts of the inverted file.
         pictures: images of which it keeps a small grey picture, also of those that were removed, until ``compact``.
+        picture_bytes: of these pictures; part of ``bytes``.
         bytes: of all files of the index.
         root: the folder that names are relative to, if one was given.
         base: without a root, the folder that relative names are relative to: where the first ``add`` ran.
@@ -32,6 +33,7 @@ class IndexInfo:
     verdicts: int
     segments: int
     pictures: int
+    picture_bytes: int
     bytes: int
     root: str | None
     base: str | None

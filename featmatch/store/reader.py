@@ -153,15 +153,16 @@ class Reader:
     def info(self) -> IndexInfo:
         """What the index holds and how big it is."""
         snapshot = self.snapshot
-        totals = snapshot.catalog.totals()
+        totals, segments = snapshot.catalog.totals(), snapshot.segments.values()
         return IndexInfo(
             images=totals.names,
             features=totals.features,
             removed=totals.removed,
             queued=totals.queued,
             verdicts=totals.verdicts,
-            segments=len(snapshot.segments),
-            pictures=sum(int(np.count_nonzero(segment.picture_bytes)) for segment in snapshot.segments.values()),
+            segments=len(segments),
+            pictures=sum(int(np.count_nonzero(segment.picture_bytes)) for segment in segments),
+            picture_bytes=sum(len(segment.pictures) for segment in segments),
             bytes=folder_bytes(self.folder),
             root=self.whereabouts.given or snapshot.catalog.root,
             base=snapshot.catalog.folder("base"),
