@@ -1,23 +1,29 @@
 """Measure what pictures kept in an index tell, at several sizes, against the files and against nothing at all.
 
     python -m tools.bench_pictures FOLDER [--set NAME]... [--photos FOLDER] [--stored SIDE,STEP]... [--count N]
-                                          [--workspace DIR]
+                                          [--workspace DIR] [--cost]
 
 FOLDER is as for ``tools.bench_real``. Of the photos half are indexed, and edits of all are looked up, as in the suite
 ``random``. Each query is searched once; then its candidates are compared by their files, by the pictures that the index
 keeps, by no pixels, and by pictures of each longer side and step. A table shows the bytes a picture takes, and how the
-claims fit those by files.
+claims fit those by files. With --cost another table, of what they cost: each file of a set is indexed in this process,
+with a picture and without in turn.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+
+from featmatch.adding.one_image import IndexedFile, index_file
 from featmatch.evaluation.trials import EvaluationOptions, Trial, make, plan_for
+from featmatch.images.decoding import USUAL
 from featmatch.images.folders import image_files
 from featmatch.images.pixels import GreyImage, ImageSource, load_grey
 from featmatch.images.stored import packed_picture, restored_picture
@@ -25,6 +31,7 @@ from featmatch.index import Index
 from featmatch.search.stages import Search
 from featmatch.search.verification import compare_pixels, verify_candidates
 from featmatch.search.whole_search import preferred, whole_candidates
+from featmatch.store.layout import VOCABULARY
 from tools.bench_real import index_of, questions_in
 
 Source = str | tuple[int, int]
@@ -41,7 +48,11 @@ def main() -> None:
     parser.add_argument("--set", dest="sets", action="append", help="only this set; repeatable")
     parser.add_argument("--count", type=int, default=100, help="queries of a set at most, and of edited photos")
     parser.add_argument("--workspace", type=Path, help="kept, with the indexes")
+    parser.add_argument("--cost", action="store_true", help="measure bytes and time instead")
     arguments = parser.parse_args()
+    if arguments.cost:
+        _print_costs(arguments)
+        return
     print("| set | pictures | bytes | right claims | wrong claims | by files only | by pictures only |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
     with tempfile.TemporaryDirectory(prefix="featmatch-") as temporary:
@@ -70,6 +81,40 @@ def _sets(
         made = (make(trial, plan) for trial in trials)
         queries: list[tuple[ImageSource, set[str]]] = [(one.picture, set(one.sources)) for one in made]
         yield "edited photos", index_of(workspace / "photos", plan.indexed), queries
+
+
+def _print_costs(arguments: argparse.Namespace) -> None:
+    sets = {name: files for name, (_, files) in questions_in(arguments.folder)}
+    if arguments.photos:
+        sets["photos"] = list(image_files([arguments.photos]))
+    print("| set | images | bytes of features | of the picture | indexed without, ms | with it, ms | read again, ms |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    with tempfile.TemporaryDirectory(prefix="featmatch-") as temporary:
+        index = index_of(Path(temporary) / "index", [])
+        for name, files in sets.items():
+            if not arguments.sets or name in arguments.sets:
+                some = list(dict.fromkeys(files))
+                rows = [_cost(file, index) for file in some[:: -(-len(some) // arguments.count)]]
+                mean, median = np.mean(rows, axis=0)[:2], np.median(rows, axis=0)[2:]
+                told = [*(f"{value:.0f}" for value in mean), *(f"{value:.1f}" for value in median)]
+                print(f"| {name} | {len(rows)} | {' | '.join(told)} |", flush=True)
+
+
+def _cost(file: str, index: Index) -> tuple[float, ...]:
+    """Bytes of the features and of the picture, and ms of CPU to index one file without and with it and to read it."""
+    vocabulary = index.folder.absolute() / VOCABULARY
+    times: dict[bool | None, list[float]] = defaultdict(list)
+    for _ in range(3):
+        for pictures in (False, True):
+            began = time.process_time()
+            found = index_file(file, vocabulary, index.options, USUAL, pictures=pictures)
+            times[pictures].append(1000 * (time.process_time() - began))
+        assert isinstance(found, IndexedFile)
+        image = found.image
+        began = time.process_time()
+        restored_picture(image.picture, image.width, image.height)
+        times[None].append(1000 * (time.process_time() - began))
+    return 18.0 * len(image.words), len(image.picture), *(float(np.median(times[one])) for one in (False, True, None))
 
 
 def _measure(
