@@ -88,6 +88,12 @@ def test_an_image_seen_coarsely_is_a_sister_where_others_are_and_another_explain
     assert told(true, blurred, *others) == [False, True, True, True]
     assert told((small(query), 50.0), (small(blot), 50.0), *others)[:2] == [False, False]
     assert told(true, (grey(query), 50.0), *others)[:2] == [False, False]
+    covered = query.copy()
+    covered[140:340, 100:500] = query[140:340, 100:500][::-1]  # it contradicts the query there
+    assert told((small(covered), 99.0), (small(query), 50.0), *others)[1] is False
+    above, below = query.copy(), query.copy()
+    above[450:], below[:450] = 255, 255
+    assert told((small(above), 99.0), (small(below), 50.0), *others)[1] is False
 
 
 def with_geometry(proof: Proof, geometry: float) -> Proof:
