@@ -68,8 +68,8 @@ def test_the_true_one_is_never_pulled_down_by_what_explains_less() -> None:
 def small(picture: Picture) -> GreyImage:
     """A picture as an index keeps it: what is filled in is a blot."""
     height, width = picture.shape
-    pixels = np.asarray(cv2.resize(picture, (width // 8, height // 8), interpolation=cv2.INTER_AREA), np.uint8)
-    return GreyImage(pixels, width, height, 8.0, 8.0, is_stored=True)
+    pixels = np.asarray(cv2.resize(picture, (width // 4, height // 4), interpolation=cv2.INTER_AREA), np.uint8)
+    return GreyImage(pixels, width, height, 4.0, 4.0, is_stored=True)
 
 
 def test_an_image_seen_coarsely_is_a_sister_where_others_are_and_another_explains_more() -> None:
