@@ -96,6 +96,7 @@ class Index(Reader):
         max_pixels: int = MAX_PIXELS,
         pages: bool = False,
         prune: bool = False,
+        pictures: bool | None = None,
         wait: bool = False,
         progress: Progress | None = None,
     ) -> AddReport:
@@ -114,6 +115,9 @@ class Index(Reader):
                 index by pages, it stays so.
             prune: remove images below ``paths`` whose files are gone. A path that does not exist itself is left alone:
                 its drive may not be mounted.
+            pictures: keep a small grey picture of each image, by which pixels are compared where its file is not at
+                hand, and which whoever gets the index can look at. The index remembers what it was told last; None: as
+                it was told, and if it never was, they are kept. Those that it has stay.
             wait: for another writer to end, rather than failing at once.
             progress: called with images done and in all.
 
@@ -125,7 +129,8 @@ class Index(Reader):
         given = checked_paths(paths, "paths")
         check_run(jobs, progress)
         check_kind(text, "text", str)
-        options = AddOptions(jobs, DecodingOptions(timeout, max_pixels), pages, text)
+        check_kind(pictures, "pictures", bool)
+        options = AddOptions(jobs, DecodingOptions(timeout, max_pixels), pages, text, pictures)
         with become_writer(self, wait=wait):
             naming, files = self.whereabouts.prepare_addition(given, self.snapshot.catalog)
             target = Target(self.folder, naming, self.options, len(self.vocabulary))
@@ -144,13 +149,14 @@ class Index(Reader):
         on_conflict: OnConflict = "replace",
         timeout: float = 60.0,
         max_pixels: int = MAX_PIXELS,
+        pictures: bool | None = None,
         wait: bool = False,
         progress: Progress | None = None,
     ) -> AddReport:
         """Index images from memory, under names of your choice; what is there under its name is skipped.
 
-        They are decoded in other processes, as files are, and are gathered into few commits. The pictures themselves
-        are not kept: ``query`` finds them by features, and compares no pixels. ``add(prune=True)`` leaves them.
+        They are decoded in other processes, as files are, and are gathered into few commits. Of the pictures
+        themselves only small grey ones are kept, by which ``query`` compares pixels. ``add(prune=True)`` leaves them.
 
         Args:
             images: (name, image): bytes, a stream, an array, a PIL image, or a path. Read as they are needed.
@@ -159,6 +165,7 @@ class Index(Reader):
             on_conflict: whether an image takes a name that stands for another content ("replace"), or is "skip"-ped.
             timeout: as for ``add``.
             max_pixels: as for ``add``.
+            pictures: as for ``add``.
             wait: as for ``add``.
             progress: called with images done and taken so far.
 
@@ -173,7 +180,8 @@ class Index(Reader):
             raise UsageError(f"on_conflict is 'replace' or 'skip', not {on_conflict!r}")
         check_run(jobs, progress)
         check_kind(text, "text", str)
-        options = AddOptions(jobs, DecodingOptions(timeout, max_pixels), text=text)
+        check_kind(pictures, "pictures", bool)
+        options = AddOptions(jobs, DecodingOptions(timeout, max_pixels), text=text, pictures=pictures)
         with become_writer(self, wait=wait):
             target = Target(self.folder, Naming(None), self.options, len(self.vocabulary))
             committed = functools.partial(merge_due, self)
@@ -230,8 +238,8 @@ class Index(Reader):
 
         Returns:
             The matches, best first; ``.status`` is "too_little_detail" where the image has too few features and is
-            plain as a whole, ``.not_at_hand`` names those whose pixels could not be compared, and ``.times`` has the
-            milliseconds of each stage.
+            plain as a whole, ``.not_at_hand`` names those whose files were not at hand, so that pixels were compared by
+            the small pictures in the index or not at all, and ``.times`` has the milliseconds of each stage.
 
         Raises:
             ImageError: the image cannot be read; its ``status`` says why.

@@ -18,7 +18,8 @@ KEPT = sorted((Path(__file__).parent / "indexes").glob("format-*"))
 
 
 def test_one_is_kept_of_each_version() -> None:
-    assert [folder.name for folder in KEPT] == [f"format-{version}" for version in range(2, FORMAT_VERSION + 1)]
+    catalogues = [f"format-{version}" for version in range(2, FORMAT_VERSION + 1)]
+    assert [folder.name for folder in KEPT] == [*catalogues, "format-3-pictures"]  # the last with segments of format 3
     assert all(sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 300_000 for folder in KEPT)
 
 
@@ -47,13 +48,23 @@ def test_it_is_clean_and_holds_what_was_put_in(kept: Path) -> None:
     ]
     info = index.info()
     assert (info.images, info.removed, info.segments, info.words) == (4, 1, 2, 256)
-    assert info.detector == {"format-2": "opencv-sift", "format-3": "sift"}[version_of(kept)]
+    assert info.detector == ("opencv-sift" if version_of(kept) == "format-2" else "sift")
+    pictures = [index.picture_of(record.name) for record in index.images()]
+    if version_of(kept) == "format-3-pictures":
+        assert info.pictures == 4
+        for name, picture in zip(("000", "001", "001", "002"), pictures, strict=True):
+            with Image.open(kept / "pictures" / f"{name}.jpg") as original:
+                assert picture is not None
+                assert np.abs(picture - np.asarray(original.convert("L"), int)).mean() < 8
+    else:
+        assert info.pictures == 0
+        assert pictures == [None] * 4
 
 
 def test_sift_of_the_time_when_it_was_opencvs_still_means_that(kept: Path) -> None:
     options = Index.open(kept / "index").options
     assert Index.open(kept / "index", create=True, features=replace(options, detector="sift")).options == options
-    if version_of(kept) == "format-3":
+    if version_of(kept) != "format-2":
         with pytest.raises(StoreError, match="made with other features"):
             Index.open(kept / "index", create=True, features=replace(options, detector="opencv-sift"))
     with pytest.raises(StoreError, match="made with other features"):
@@ -94,7 +105,10 @@ def test_it_can_be_added_to_and_compacted(kept: Path, monkeypatch: pytest.Monkey
     report = index.add(["pictures"], jobs=1)
     assert report.added == ["pictures/003.jpg"]
     assert len(report.skipped) == 4
+    before = [record.name for record in index.images() if index.picture_of(record.name) is not None]
+    assert "pictures/003.jpg" in before
     index.compact()
+    assert [record.name for record in index.images() if index.picture_of(record.name) is not None] == before
     assert [match.name for match in index.query("pictures/003.jpg")] == ["pictures/003.jpg"]
     assert check("index")
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import struct
 import zlib
 from collections.abc import Sequence
@@ -614,3 +615,58 @@ def test_answers_do_not_depend_on_the_number_of_threads(
         answers.append([[m.to_dict() for m in filled.query(path, unproven=True)] for path in originals[:2]])
     assert answers[0] == answers[1] == answers[2]
     assert answers[0][0]
+
+
+# Small pictures that the index keeps
+
+
+def test_an_index_keeps_a_small_picture_of_each_image(empty: Index, photos: Photos, tmp_path: Path) -> None:
+    large = save(next(iter(photos.values())), tmp_path / "large.png", 500)
+    empty.add([large], jobs=1)
+    large.unlink()
+    picture = empty.picture_of(str(large))
+    assert picture is not None
+    assert picture.dtype == np.uint8
+    assert max(picture.shape) in (256, 500)
+    with Image.fromarray(next(iter(photos.values()))) as original:
+        expected = np.asarray(original.convert("L").resize(picture.shape[::-1], Image.Resampling.BOX), int)
+    assert np.abs(picture - expected).mean() < 6
+    assert empty.picture_of("another.png") is None
+    empty.remove([str(large)])
+    assert empty.picture_of(str(large)) is None
+    with pytest.raises(UsageError, match="name"):
+        empty.picture_of(7)  # type: ignore[arg-type]
+
+
+def test_pixels_are_compared_without_the_files(empty: Index, originals: list[Path], tmp_path: Path) -> None:
+    files = [Path(shutil.copy(path, tmp_path)) for path in originals]
+    with Image.open(files[0]) as picture:
+        part = picture.crop((30, 20, picture.width - 40, picture.height - 10)).copy()
+    empty.add(files, jobs=1)
+    (by_file,) = empty.query(part)
+    for file in files:
+        file.unlink()
+    found = empty.query(part)
+    (by_picture,) = found
+    assert found.not_at_hand[0] == str(files[0])
+    agreements = [one.proof.evidence.agreement for one in (by_file, by_picture)]
+    assert agreements[0] is not None
+    assert agreements[1] == pytest.approx(agreements[0], abs=0.1)
+    assert by_picture.proof.differences is not None
+    assert (by_picture.name, by_picture.proof.homography.tolist()) == (by_file.name, by_file.proof.homography.tolist())
+
+
+def test_without_pictures_the_index_has_none(empty: Index, originals: list[Path], tmp_path: Path) -> None:
+    empty.add(originals[:1], jobs=1, pictures=False)
+    empty.add(originals[1:2], jobs=1)
+    assert [empty.picture_of(str(path)) for path in originals[:2]] == [None, None]
+    empty.add(originals[2:3], jobs=1, pictures=True)
+    assert empty.picture_of(str(originals[2])) is not None
+    info = empty.info()
+    assert info.pictures == 1
+    assert info.picture_bytes == sum(len(segment.pictures) for segment in empty.snapshot.segments.values()) > 1000
+    empty.add_images([("given", originals[3].read_bytes())], jobs=1)
+    empty.add_images([("nothing of it", originals[4].read_bytes())], jobs=1, pictures=False)
+    assert [empty.picture_of(name) is None for name in ("given", "nothing of it")] == [False, True]
+    with pytest.raises(UsageError, match="pictures"):
+        empty.add(originals, pictures=1)  # type: ignore[arg-type]

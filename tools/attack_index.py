@@ -36,6 +36,7 @@ _ROOM = 6 << 30  # of addresses, so that what wants all memory does not get it
 UNSEEN = frozenset((
     "a journal that names the victim", "things of somebody else", "trees that crash", "the pairs are a hard link",
     "the lock is a hard link", "a verdict on text", "looks that say anything", "the next segment is text",
+    "pictures of noise", "a manifest of a format that has none",
     "the next segment overflows", "pairs of images that are not there", "a folder where the next catalogue goes",
     "words that are long", "words that are listed wrongly",
     "postings out of order", "pairs by a horizon", "pairs of 4 GiB", "no catalogue, and segments is a link",

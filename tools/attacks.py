@@ -36,6 +36,7 @@ from tools.forging import (
     other_column,
     pairs,
     pickled,
+    pictures,
     piped,
     record,
     said,
@@ -230,6 +231,19 @@ COLUMNS: dict[str, Attack] = {
     "ids of images that are not there": changed("ids", lambda values: np.add(values, 1000, out=values)),
     "ids of another segment": filled("ids", 1, 0, 2),
     "looks that say anything": changed("looks", lambda values: values["layout"].fill(-128)),
+    "pictures shorter than is said": other_column("pictures", np.zeros(9, np.uint8)),
+    "pictures of no size": pictures(lambda one: one[:4].fill(0)),
+    "pictures of 65,535 px": pictures(lambda one: one[:4].fill(255)),
+    "pictures in no steps": pictures(lambda one: one[4:5].fill(0)),
+    "pictures of noise": pictures(lambda one: one[5:].fill(255)),
+    "pictures without a head": pictures(lambda one: one, most=3),
+    "pictures that overflow": filled("picture_bytes", (1 << 32) - 1),
+    "a manifest without pictures": lambda index, _: described(
+        index, (segment_folder(index, 1) / MANIFEST).read_text().replace('"pictures.npy"', '"more.npy"')
+    ),
+    "a manifest of a format that has none": lambda index, _: described(
+        index, (segment_folder(index, 1) / MANIFEST).read_text().replace('"version": 3', '"version": 2')
+    ),
     "a manifest in nested brackets": manifest(_NESTED),
     "a manifest of 100 MB": lambda index, _: described(index, "[" + " " * 100_000_000 + "]"),
     "a manifest of text": lambda index, _: described(

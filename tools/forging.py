@@ -111,6 +111,20 @@ def filled(name: str, value: int, rows: Any = slice(None), segment: int = 1) -> 
     return changed(name, lambda values: values.__setitem__(rows, value), segment)
 
 
+def pictures(change: Callable[[NDArray[np.uint8]], object], most: int | None = None) -> Attack:
+    """Stored pictures, each changed in place, and cut off after ``most`` bytes; the lengths fit."""
+
+    def attack(index: Path, _: Path) -> None:
+        lengths, content = (np.load(segment_folder(index, 1) / f"{name}.npy") for name in ("picture_bytes", "pictures"))
+        each = [one[:most] for one in np.split(content, np.cumsum(lengths)[:-1])]
+        for one in each:
+            change(one)
+        column(index, "picture_bytes", np.array([len(one) for one in each], np.uint32))
+        column(index, "pictures", np.concatenate(each))
+
+    return attack
+
+
 def other_column(name: str, content: bytes | NDArray[Any]) -> Attack:
     """Another column in the place of one."""
     return lambda index, _: column(index, name, content)

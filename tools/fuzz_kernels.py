@@ -33,6 +33,7 @@ from tools.agreement_inputs import agreement_case
 from tools.build_backend import FLAGS, LEVELS, SOURCES
 from tools.difference_inputs import difference_case
 from tools.kernel_cases import Case, Random
+from tools.picture_inputs import small_picture_case
 from tools.postings_inputs import postings_case
 from tools.sift_inputs import drawn_pictures, photographs, picture_case, sift_case
 from tools.words_inputs import words_case
@@ -44,6 +45,7 @@ GENERATORS: dict[str, Callable[[Random], Case]] = {
     "words": words_case,
     "agreement": agreement_case,
     "difference": difference_case,
+    "picture": small_picture_case,
 }
 
 SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]

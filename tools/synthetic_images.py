@@ -20,6 +20,7 @@ from featmatch.features.extraction import FeatureOptions, Features
 from featmatch.features.looks import LookArray, WholePicture, whole_picture
 from featmatch.features.symmetry import Variant, variants_of
 from featmatch.images.pixels import GreyImage
+from featmatch.images.stored import NO_PICTURE
 from featmatch.store.postings import Postings, quantised
 from featmatch.store.segment_writer import IndexedImage
 from featmatch.words.vocabulary import Vocabulary, Words
@@ -37,7 +38,7 @@ def as_indexed(features: Features, words: Words, whole: WholePicture) -> Indexed
         max(features.width, features.height),
     )  # fmt: skip
     return IndexedImage(
-        features.width, features.height, words.ids[:, 0], postings, whole.phashes[0], whole.looks[0]
+        features.width, features.height, words.ids[:, 0], postings, whole.phashes[0], whole.looks[0], NO_PICTURE
     )  # fmt: skip
 
 
@@ -100,7 +101,7 @@ class Material:
         for image, last in enumerate(ends.tolist()):
             one = slice(ends[image - 1] if image else 0, last)
             own = Postings(**{name: column[one] for name, column in columns.items()})
-            yield IndexedImage(*_SIZE, words[one], own, phashes[image], looks[image])
+            yield IndexedImage(*_SIZE, words[one], own, phashes[image], looks[image], NO_PICTURE)
 
     def _jittered(self, rows: NDArray[np.int64], random: np.random.Generator) -> dict[str, NDArray[Any]]:
         flips = random.integers(1 << 64, size=(_ANDED, len(rows)), dtype=np.uint64)

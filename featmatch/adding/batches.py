@@ -16,7 +16,7 @@ from featmatch.images.contents import content_of
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.sources import may_have_pages
 from featmatch.names import member_name, member_of, page_name, page_of, whole_file
-from featmatch.store.catalog import Catalog
+from featmatch.store.catalog import PICTURES, Catalog
 from featmatch.store.generation import change_catalog
 from featmatch.store.layout import CATALOG, VOCABULARY, segment_folder
 from featmatch.store.places import Naming
@@ -79,6 +79,8 @@ class AddOptions:
     # indexed by pages in any case.
     pages: bool = False
     text: str | None = None  # kept with each image
+    # Keep a small grey picture of each image; None: as the index was told last, and so it does if it never was.
+    pictures: bool | None = None
 
 
 class Entry(NamedTuple):
@@ -121,7 +123,8 @@ def add_files(
             batch.clear()
 
     vocabulary = target.folder.absolute() / VOCABULARY
-    tasks = [(path, vocabulary, target.options, options.decoding) for path in pending]
+    pictures = are_pictures_kept(target, options.pictures)
+    tasks = [(path, vocabulary, target.options, options.decoding, pictures) for path in pending]
     try:
         with contextlib.closing(_in_processes(index_file, tasks, options)) as results:
             for done, (path, result) in enumerate(results, 1):
@@ -144,6 +147,16 @@ def add_files(
         raise
     committed()
     return report
+
+
+def are_pictures_kept(target: Target, wanted: bool | None) -> bool:
+    """Whether pictures of what is added now are kept: as wanted, which later runs hold to, or as before."""
+    before = Catalog(target.catalog).meta.get(PICTURES) is not False
+    if wanted is None or wanted == before:
+        return before
+    with change_catalog(target.catalog) as change:
+        change.describe(PICTURES, wanted)
+    return wanted
 
 
 class _Unpacked(NamedTuple):

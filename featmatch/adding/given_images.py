@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 from PIL import Image
 
 from featmatch.adding import batches
-from featmatch.adding.batches import AddOptions, AddReport, Entry, Target, commit_batch
+from featmatch.adding.batches import AddOptions, AddReport, Entry, Target, are_pictures_kept, commit_batch
 from featmatch.adding.one_image import Failure, IndexedFile, Origin, index_given
 from featmatch.errors import UsageError
 from featmatch.images.contents import content_of_pixels
@@ -118,9 +118,9 @@ class Addition:
         images = self._until_it_raises(images)
         first = list(itertools.islice(images, _FEW_IMAGES))
         jobs = processes_for(self._options.jobs, sys.maxsize) if len(first) == _FEW_IMAGES else 1
-        decoding = self._options.decoding
+        decoding, pictures = self._options.decoding, are_pictures_kept(self._target, self._options.pictures)
         results = in_order(
-            index_given, self._tasks(itertools.chain(first, images)), jobs=jobs, seconds=decoding.timeout,
+            index_given, self._tasks(itertools.chain(first, images), pictures), jobs=jobs, seconds=decoding.timeout,
             memory_bytes=decoding.memory_bytes, ahead=_AHEAD,
         )  # fmt: skip
         try:
@@ -161,7 +161,7 @@ class Addition:
             reports.append(report)
         return reports
 
-    def _tasks(self, images: Iterable[GivenImage]) -> Iterator[tuple[object, ...]]:
+    def _tasks(self, images: Iterable[GivenImage], pictures: bool) -> Iterator[tuple[object, ...]]:
         """What the processes are to do; what needs none of them is settled in its turn."""
         vocabulary = self._target.folder.absolute() / VOCABULARY
         for given in images:
@@ -177,7 +177,7 @@ class Addition:
             outcome = self._known(given, origin)
             self._taken.append(_Taken(given, outcome))
             if outcome is None:
-                yield given.name, source, origin, vocabulary, self._target.options, self._options.decoding
+                yield given.name, source, origin, vocabulary, self._target.options, self._options.decoding, pictures
 
     def _until_it_raises(self, images: Iterable[GivenImage]) -> Iterator[GivenImage]:
         try:

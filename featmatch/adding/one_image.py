@@ -22,6 +22,7 @@ from featmatch.images.decoding import DecodingOptions
 from featmatch.images.metadata import Metadata, read_metadata
 from featmatch.images.pixels import load_grey
 from featmatch.images.sources import page_count
+from featmatch.images.stored import NO_PICTURE, stored_picture
 from featmatch.names import member_of, split_page
 from featmatch.proof.proof import FEWEST_FEATURES
 from featmatch.store.layout import vocabulary_of
@@ -76,7 +77,7 @@ class IndexedFile:
 
 
 def index_file(
-    path: str, vocabulary_path: Path, options: FeatureOptions, decoding: DecodingOptions
+    path: str, vocabulary_path: Path, options: FeatureOptions, decoding: DecodingOptions, pictures: bool = True
 ) -> IndexedFile | Failure:
     """Decode an image, find its features and their visual words, and read its metadata.
 
@@ -85,20 +86,27 @@ def index_file(
         vocabulary_path: of the vocabulary inside the index.
         options: how features are taken.
         decoding: what the image may cost.
+        pictures: keep a small grey picture of the image.
     """
     member = member_of(path)
     if member is not None and not os.path.exists(path):
-        return _index_member(path, *member, vocabulary_path, options, decoding)
+        return _index_member(path, *member, vocabulary_path, options, decoding, pictures)
 
     def origin() -> Origin:
         state = os.stat(split_page(path)[0])
         return Origin(content_of(path), state.st_size, state.st_mtime_ns)
 
-    return _indexed(path, path, origin, vocabulary_path, options, decoding)
+    return _indexed(path, path, origin, vocabulary_path, options, decoding, pictures)
 
 
 def _index_member(
-    path: str, archive: str, member: str, vocabulary_path: Path, options: FeatureOptions, decoding: DecodingOptions
+    path: str,
+    archive: str,
+    member: str,
+    vocabulary_path: Path,
+    options: FeatureOptions,
+    decoding: DecodingOptions,
+    pictures: bool,
 ) -> IndexedFile | Failure:
     try:
         content = read_member(archive, member)
@@ -106,7 +114,7 @@ def _index_member(
     except ImageError as error:
         return Failure(path, error.status, error.message)
     origin = Origin(hashlib.sha256(content).hexdigest(), len(content), changed_ns)
-    return _indexed(path, content, lambda: origin, vocabulary_path, options, decoding)
+    return _indexed(path, content, lambda: origin, vocabulary_path, options, decoding, pictures)
 
 
 def index_given(
@@ -116,6 +124,7 @@ def index_given(
     vocabulary_path: Path,
     options: FeatureOptions,
     decoding: DecodingOptions,
+    pictures: bool = True,
 ) -> IndexedFile | Failure:
     """The same for a picture that was given under a name of the caller's choice.
 
@@ -126,8 +135,9 @@ def index_given(
         vocabulary_path: of the vocabulary inside the index.
         options: how features are taken.
         decoding: what the image may cost.
+        pictures: keep a small grey picture of the image.
     """
-    return _indexed(name, source, lambda: origin, vocabulary_path, options, decoding)
+    return _indexed(name, source, lambda: origin, vocabulary_path, options, decoding, pictures)
 
 
 def _indexed(
@@ -137,6 +147,7 @@ def _indexed(
     vocabulary_path: Path,
     options: FeatureOptions,
     decoding: DecodingOptions,
+    pictures: bool,
 ) -> IndexedFile | Failure:
     if at_work():
         cv2.setNumThreads(1)  # the processes share the cores already
@@ -163,7 +174,10 @@ def _indexed(
         words.signatures[:, 0],
         max(features.width, features.height),
     )
-    image = IndexedImage(features.width, features.height, words.ids[:, 0], postings, whole.phashes[0], whole.looks[0])
+    image = IndexedImage(
+        features.width, features.height, words.ids[:, 0], postings, whole.phashes[0], whole.looks[0],
+        stored_picture(grey) if pictures else NO_PICTURE,
+    )  # fmt: skip
     return IndexedFile(*origin, image, read_metadata(source), grey.damaged)
 
 

@@ -48,6 +48,12 @@ from featmatch.system.progress import of_stage
 @click.option(
     "--pages", is_flag=True, help="Index all pages of TIFF and PDF files, as FILE#page=N, not only the first."
 )
+@click.option(
+    "--pictures/--no-pictures",
+    default=None,
+    help="Keep a small grey picture of each image that is added, which any recipient of INDEX can see (default), or "
+    "none. INDEX remembers the choice.",
+)
 @timeout_option
 @max_pixels_option
 @root_option
@@ -55,7 +61,8 @@ from featmatch.system.progress import of_stage
 @wait_option
 def add(
     index: Path, paths: Sequence[str], features: str | None, speed: str | None, vocabulary: str | None, jobs: int,
-    text: str | None, pages: bool, timeout: float, max_pixels: int, root: str | None, prune: bool, wait: bool,
+    text: str | None, pages: bool, pictures: bool | None, timeout: float, max_pixels: int, root: str | None,
+    prune: bool, wait: bool,
 ) -> int:  # fmt: skip
     """Index files and whole folders; INDEX is made if need be.
 
@@ -70,8 +77,8 @@ def add(
     opened = featmatch.Index.open(index, create=True, features=wanted, vocabulary=vocabulary, root=root)
     with progress_bars(" images") as progress:
         report = opened.add(
-            paths, jobs=jobs, text=text, timeout=timeout, max_pixels=max_pixels, pages=pages, prune=prune, wait=wait,
-            progress=of_stage(progress, "indexing"),
+            paths, jobs=jobs, text=text, timeout=timeout, max_pixels=max_pixels, pages=pages, prune=prune,
+            pictures=pictures, wait=wait, progress=of_stage(progress, "indexing"),
         )  # fmt: skip
     for failure in report.failed:
         complain(f"{printable(failure.name)}: {failure.status}: {failure.message}")
@@ -167,7 +174,7 @@ def info(index: Path, as_json: bool) -> int:
         print_object(vars(found))
     else:
         for name, value in vars(found).items():
-            say(f"{name:<12}{value}")
+            say(f"{name:<11} {value}")
     return FOUND
 
 

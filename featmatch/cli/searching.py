@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from featmatch.search.matches import Match, Matches
 
 _DECODERS = "featmatch.images.preload"  # loaded in the process that will decode, while this one loads the rest
+_COMPARED = "pixels were compared only as far as INDEX keeps small pictures of them"  # of images whose files are away
 
 
 @click.command()
@@ -112,7 +113,7 @@ def query(
             from featmatch.images.decoding import DecodingOptions
 
             _draw_all(draw, number, name, matches, partial(path_of_match, opened), DecodingOptions(timeout, max_pixels))
-    complain_of_files(opened, len(away), "their pixels were not compared")
+    complain_of_files(opened, len(away), _COMPARED)
     return FAILED if failed else status
 
 
@@ -174,7 +175,7 @@ def explain(
         print_object({"query": query, **explanation.to_dict()})
     else:
         print_explanation(query, explanation)
-    complain_of_files(opened, int(explanation.not_at_hand), "its pixels were not compared")
+    complain_of_files(opened, int(explanation.not_at_hand), _COMPARED)
     if draw is not None:
         try:
             save(explanation.draw(), draw)

@@ -60,6 +60,7 @@ class GreyImage:
         colours: (64, 64, 3) uint8 RGB, points spread evenly over the picture; None where they were not asked for.
         damaged: the file is cut short. ``pixels`` and ``colours`` show what could be decoded, ``width`` and ``height``
             are those of the whole picture.
+        is_stored: it is the small picture that an index keeps of its file: what is small in that is not in it.
     """
 
     pixels: NDArray[np.uint8]
@@ -71,6 +72,7 @@ class GreyImage:
     offset_y: float = 0.0
     colours: NDArray[np.uint8] | None = None
     damaged: bool = False
+    is_stored: bool = False
 
     @property
     def original_from_working(self) -> NDArray[np.float64]:

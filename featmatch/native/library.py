@@ -56,6 +56,9 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
         [*_COMPARED, _POINTER, _I64, _POINTER, _I64, _POINTER, _I64, _I64, _POINTER],
     ),
     "featmatch_words_sign": (_I64, [*_COMPARED, _POINTER, _I64, _POINTER, _I64, _POINTER, _I64, _POINTER]),
+    "featmatch_reduce": (_I64, [_POINTER, _I64, _I64, _I64, _I64, _POINTER, _POINTER]),
+    "featmatch_picture_pack": (_I64, [_POINTER, _I64, _I64, _I64, _POINTER, _I64]),
+    "featmatch_picture_unpack": (_I64, [_POINTER, _I64, _I64, _I64, _I64, _POINTER]),
 }
 
 

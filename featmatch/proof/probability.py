@@ -35,6 +35,7 @@ class FeatureEvidence:
             they were not looked at.
         enclosed: the same among the cells that lie within what agrees.
         agreeing: number of the cells that show the same.
+        is_coarse: whether they were seen in a small picture only, in which other contents may look the same.
         is_sister: whether another image explains what this one contradicts, and all else as well.
     """
 
@@ -48,12 +49,13 @@ class FeatureEvidence:
     contradiction: float | None = None
     enclosed: float = 0.0
     agreeing: int = 0
+    is_coarse: bool = False
     is_sister: bool = False
 
     @property
     def counted(self) -> float:
         """The geometry that counts: where the pictures differ was looked at, or else others may have the same part."""
-        return self.distinct if self.contradiction is None else self.geometry
+        return self.distinct if self.contradiction is None or self.is_coarse else self.geometry
 
     @property
     def covering(self) -> float:
@@ -133,6 +135,7 @@ class _WithoutFeatures:
     contradiction: ClassVar[None] = None
     enclosed: ClassVar[float] = 0.0
     agreeing: ClassVar[int] = 0
+    is_coarse: ClassVar[bool] = False
     is_sister: ClassVar[bool] = False
     clarity: ClassVar[float] = 0.0
     evenness: ClassVar[float] = 0.0
@@ -205,6 +208,7 @@ def _json_object(evidence: Evidence, whole: Likeness | None) -> dict[str, Any]:
         "contradiction": evidence.contradiction,
         "enclosed": evidence.enclosed,
         "agreeing": evidence.agreeing,
+        "is_coarse": evidence.is_coarse,
         "is_sister": evidence.is_sister,
     }
 

@@ -30,6 +30,9 @@ FEWEST_FEATURES = 8
 # Fewer cells than these, agreeing or contradicting, say nothing of the content.
 _FEWEST_CELLS = 8
 
+# Root of the area at which letters of a page are told apart.
+_TELLING_PX = 500
+
 # What a relation is when the two pictures change places.
 _TURNED_ROUND: dict[Kind, Kind] = {"crop": "contains", "contains": "crop"}
 
@@ -125,8 +128,9 @@ class Proof:
         differences = None
         if seen is not None:
             evidence = dataclasses.replace(
-                evidence, contradiction=seen.share, enclosed=seen.enclosed_share, agreeing=seen.agreeing
-            )
+                evidence, contradiction=seen.share, enclosed=seen.enclosed_share, agreeing=seen.agreeing,
+                is_coarse=reference.is_stored and seen.seen.size < _TELLING_PX**2,
+            )  # fmt: skip
             seen = seen._replace(query_from_cells=product(query.original_from_working, seen.query_from_cells))
             differences = seen.differences(self.homography)
         return dataclasses.replace(self, evidence=evidence, differences=differences, difference=seen).with_kind()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.errors import ImageError, StoreError
+from featmatch.errors import ImageError
 from featmatch.features.symmetry import Variant
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
@@ -58,7 +58,7 @@ def explain(
         waits = "it waits to be added again, since its features were lost"
         why, options = (waits, _ADDING) if known else _absence(search, told.files[1] or name)
         return dataclasses.replace(told, verdict=f"not in the index: {why}", options=options)
-    segment, row = _whereabouts(snapshot, number)
+    segment, row = snapshot.place_of(number)
     told = dataclasses.replace(
         told, image=Seen(int(segment.widths[row]), int(segment.heights[row]), int(segment.features[row]))
     )
@@ -209,15 +209,6 @@ def _absence(search: Search, file: ImageSource) -> tuple[str, tuple[str, ...]]:
     if not enough:
         return "it has too little detail to be added", ()
     return "it was removed, or never added", _ADDING
-
-
-def _whereabouts(snapshot: Snapshot, image: int) -> tuple[Segment, int]:
-    """The segment that an image is in, and its row there."""
-    for segment in snapshot.segments.values():
-        rows = np.flatnonzero(segment.ids == image)
-        if len(rows):
-            return segment, int(rows[0])
-    raise StoreError(f"the index is damaged: image {image} is in no segment")
 
 
 def _common(segment: Segment, row: int, words: QueryWords, variant: Variant) -> SharedWords:

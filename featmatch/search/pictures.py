@@ -1,4 +1,4 @@
-"""Read the pictures of images that were found, if their files are at hand and unchanged since they were indexed."""
+"""The pictures of images that were found: of files that are at hand and unchanged, else those that the index keeps."""
 
 from __future__ import annotations
 
@@ -8,24 +8,30 @@ from featmatch.errors import ImageError
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import GreyImage, load_grey
 from featmatch.names import split_page
-from featmatch.store.catalog import Catalog
 from featmatch.store.places import Places
+from featmatch.store.snapshot import Snapshot
 
 _COMPARED_PX = 1024  # longer side at which they are read: letters of a page are told apart
 
 
 class Pictures:
-    """The files of a collection that searches read."""
+    """The pictures of a collection that searches look at."""
 
-    def __init__(self, catalog: Catalog, places: Places, decoding: DecodingOptions = USUAL) -> None:
-        """Look for the images of a catalogue in these places."""
-        self._catalog = catalog
+    def __init__(self, snapshot: Snapshot, places: Places, decoding: DecodingOptions = USUAL) -> None:
+        """Look for the files of an index in these places."""
+        self._snapshot = snapshot
         self._places = places
         self._decoding = decoding
 
     def of(self, image: int) -> GreyImage | None:
-        """Read the picture of an image, by its number, if one of its files has the size and time that were indexed."""
-        for name, stamp in self._catalog.files_of(image):
+        """The picture of an image, by its number; None where neither a file nor the index has it.
+
+        A file has it if its size and time are those that were indexed.
+
+        Raises:
+            StoreError: the index is damaged.
+        """
+        for name, stamp in self._snapshot.catalog.files_of(image):
             for path in self._places.paths_of(name):
                 try:
                     state = os.stat(split_page(path)[0])
@@ -33,4 +39,4 @@ class Pictures:
                         return load_grey(path, longest_px=_COMPARED_PX, decoding=self._decoding)
                 except (OSError, ImageError):
                     continue
-        return None
+        return self._snapshot.stored_picture(image)

@@ -67,7 +67,7 @@ class Shard:
     def of(cls, reader: Reader, decoding: DecodingOptions) -> Shard:
         """The newest state of an index that its reader has seen; ``decoding`` is what a picture may cost."""
         snapshot = reader.snapshot
-        return cls(snapshot, Pictures(snapshot.catalog, reader.whereabouts.places(snapshot.catalog), decoding))
+        return cls(snapshot, Pictures(snapshot, reader.whereabouts.places(snapshot.catalog), decoding))
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -98,7 +98,7 @@ class Shard:
         return Proofs(fitted, self.snapshot.catalog.named_with(contents, asked.match))
 
     def picture(self, image: int) -> GreyImage | None:
-        """The picture of an image, if it is at hand as it was indexed."""
+        """The picture of an image: of its file, if it is at hand as it was indexed, or as the index keeps it."""
         return self.pictures.of(image)
 
     def fitting(self, match: str) -> frozenset[int]:

@@ -3,6 +3,9 @@
 A form, a card, a page of one type face: each sister agrees with the query in all that is printed, and contradicts it in
 what is filled in. What one image explains, and another contradicts, speaks against the other; never the other way
 round: an image is not pulled down by one that explains less of the query than itself.
+
+A small picture may be too coarse to show what is filled in. Where a sister was told, the design is known to come with
+several contents; then an image that was seen coarsely counts as a sister too, unless it explains the query best.
 """
 
 from __future__ import annotations
@@ -33,16 +36,36 @@ def told_from_sisters(found: Sequence[FoundImage]) -> list[FoundImage]:
         found: images, of which those that were looked at have a ``Difference`` to the one query; it is gone
             from those that come back.
     """
-    seen = [one.proof.difference for one in found]
+    seen = [one.proof.difference for one in found if one.proof.difference is not None]
+    sisters = [own for own in seen if _is_sister(own, [other for other in seen if other is not own])]
     told = []
-    for one, own in zip(found, seen, strict=True):
-        proof = one.proof
+    for one in found:
+        proof, own = one.proof, one.proof.difference
         if own is not None:
-            others = [other for other in seen if other is not None and other is not own]
-            proof = proof.as_sister() if _is_sister(own, others) else proof
+            if any(own is sister for sister in sisters) or _may_be_sister(one, own, found, sisters):
+                proof = proof.as_sister()
             proof = dataclasses.replace(proof, difference=None)  # its pictures are large
         told.append(FoundImage(one.id, proof, one.damaged))
     return told
+
+
+def _may_be_sister(
+    one: FoundImage, own: Difference, found: Sequence[FoundImage], sisters: Sequence[Difference]
+) -> bool:
+    """Whether an image that was seen coarsely has the design of a sister, and of another image that explains more.
+
+    More does so by features, which the index has as fine as the query's; and no more contradicts it.
+    """
+    evidence = one.proof.evidence
+    if not evidence.is_coarse or all(_shared_design(own, sister) < _DESIGN_OF_WITNESS for sister in sisters):
+        return False
+    return any(
+        other.proof.evidence.geometry > evidence.geometry
+        and other.proof.difference is not None
+        and other.proof.difference.share <= own.share
+        and _shared_design(own, other.proof.difference) >= _DESIGN
+        for other in found
+    )
 
 
 def _is_sister(own: Difference, others: Sequence[Difference]) -> bool:

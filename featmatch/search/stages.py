@@ -231,7 +231,7 @@ class Search:
         """Run all stages after the words, or after a listing.
 
         Returns:
-            All matches, proven or not, best first; and the identities of those whose pictures are not at hand.
+            All matches, proven or not, best first; and the identities of those whose files are not at hand.
         """
         listing = listing or self.listed(asked)
         proved = self.proved(query, asked, listing)
@@ -288,18 +288,20 @@ class Search:
         """Compare pixels.
 
         Returns:
-            Each image with the better of its proofs, best first; and those whose pictures are not at hand.
+            Each image with the better of its proofs, best first; and those whose files are not at hand.
         """
         grey = query.grey if self.region is None else self.region.cut_from(query.grey)
         away = set()
 
         def picture_of(image: int) -> GreyImage | None:
+            kept = None
             for holder in proved.holders[image]:
                 picture = self._ask({holder.place: PictureRequest(holder.id)}).get(holder.place)
-                if picture is not None:
+                if picture is not None and not picture.is_stored:
                     return picture
+                kept = kept or picture
             away.add(image)
-            return None
+            return kept
 
         by_features = compare_pixels(proved.by_features, grey, picture_of)
         as_whole = compare_pixels(proved.as_whole, grey, picture_of)

@@ -26,6 +26,7 @@ from featmatch.service.problems import Problem
 
 SIZES = (160, 320, 640, 1280)
 _FOR_EVER = "private, max-age=31536000, immutable"
+_UNTIL_IT_IS_BACK = "private, no-cache"
 _SHOWN_INLINE = {
     "JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif",
     "AVIF": "image/avif",
@@ -33,7 +34,7 @@ _SHOWN_INLINE = {
 
 
 async def thumbnail(call: Call) -> Response:
-    """GET /v1/images/{id}/thumbnail."""
+    """GET /v1/images/{id}/thumbnail: of the file, or grey, of the picture in the index, where that is gone."""
     size = _size(call)
     form = "webp" if "image/webp" in call.request.headers.get("accept", "") else "jpeg"
     mounted = call.mounted
@@ -45,7 +46,14 @@ async def thumbnail(call: Call) -> Response:
     key = f"{image.record.sha256}-{size}.{form}"
     content = await anyio.to_thread.run_sync(mounted.thumbnails.get, key)
     if content is None:
-        path = await anyio.to_thread.run_sync(mounted.file_of, image)
+        try:
+            path = await anyio.to_thread.run_sync(mounted.file_of, image)
+        except Problem as problem:
+            stored = mounted.snapshot().stored_picture(image.record.id) if problem.code == "file_gone" else None
+            if stored is None:
+                raise
+            headers |= {"ETag": f'"{image.record.sha256}-{size}-grey"', "Cache-Control": _UNTIL_IT_IS_BACK}
+            return Response(_encoded(_fitted(stored.pixels, size), form), media_type=f"image/{form}", headers=headers)
         content = await call.search(lambda: _encoded(_shown(mounted, path, size), form))
         await anyio.to_thread.run_sync(mounted.thumbnails.keep, key, content)
     return Response(content, media_type=f"image/{form}", headers=headers)

@@ -27,6 +27,7 @@ FORMAT_VERSION = 3
 OPENCV_SIFT_VERSION = 2  # of indexes in which "sift" is OpenCV's; all else is as it is now
 _READABLE = (OPENCV_SIFT_VERSION, FORMAT_VERSION)
 TEXT_SEARCH = "text_search"  # in the description: whether names can be looked up by their words
+PICTURES = "pictures"  # likewise: whether small pictures are kept of images that are added; they are, if it is missing
 _MOST_VALUES = 900  # in one statement; SQLite's limit was 999 for long
 
 _RECORDS = (

@@ -106,6 +106,9 @@ def merge(folder: Path, snapshot: Snapshot, numbers: Sequence[int], vocabulary_s
             with writer:
                 for first, last in _parts(sources, vocabulary_size):
                     writer.append(*_merged(sources, first, last))
+                for source in sources:
+                    for row in np.flatnonzero(source.renumbered >= 0).tolist():
+                        writer.append_picture(source.segment.picture(row))
             change.add_segment(new, images, int(tables["features"].sum(dtype=np.int64)), writer.manifest_sha256)
         change.replace_segments(numbers, new)
     for number in numbers:  # readers that have them open keep what they mapped

@@ -9,6 +9,7 @@ import numpy as np
 
 from featmatch.errors import FeatmatchError
 from featmatch.features.detectors import descriptors_of
+from featmatch.images.stored import read_head
 from featmatch.store import text_search
 from featmatch.store.catalog import TEXT_SEARCH, Catalog
 from featmatch.store.layout import VOCABULARY, open_index_file, vocabulary_of
@@ -71,6 +72,11 @@ def segment_problems(segment: Segment, catalog: Catalog, number: int) -> Iterato
             yield f"image {row[0]} is not as the catalogue has it"
     for image in there:
         yield f"image {image} is not in the catalogue"
+    for place in np.flatnonzero(segment.picture_bytes).tolist():
+        try:
+            read_head(segment.picture(place))
+        except ValueError as error:
+            yield f"of image {segment.ids[place]}, {error}"
     counts = np.zeros(len(segment.ids), np.int64)
     column = segment.postings.image
     for start in range(0, len(column), _ROWS):

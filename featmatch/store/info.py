@@ -16,6 +16,8 @@ class IndexInfo:
         queued: images whose features were lost (see ``featmatch check``), and that wait to be added again.
         verdicts: pairs of images that were accepted or rejected.
         segments: parts of the inverted file.
+        pictures: images of which it keeps a small grey picture, also of those that were removed, until ``compact``.
+        picture_bytes: of these pictures; part of ``bytes``.
         bytes: of all files of the index.
         root: the folder that names are relative to, if one was given.
         base: without a root, the folder that relative names are relative to: where the first ``add`` ran.
@@ -30,6 +32,8 @@ class IndexInfo:
     queued: int
     verdicts: int
     segments: int
+    pictures: int
+    picture_bytes: int
     bytes: int
     root: str | None
     base: str | None

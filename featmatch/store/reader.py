@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from featmatch.arguments import check_kind, checked_path
 from featmatch.errors import StoreError, UsageError
 from featmatch.features.detectors import descriptors_of
@@ -127,17 +130,39 @@ class Reader:
         check_kind(name, "name", str, none=False)
         return next(self.places.paths_of(name), None)
 
+    def picture_of(self, name: str) -> NDArray[np.uint8] | None:
+        """The small grey picture that the index keeps of an image, whether its file is at hand or not.
+
+        Args:
+            name: of the image.
+
+        Returns:
+            (h, w) uint8, upright, its longer side 512 or 256 px at most; None where none is kept of it, or no image has
+            this name.
+
+        Raises:
+            StoreError: the index is damaged.
+        """
+        check_kind(name, "name", str, none=False)
+        snapshot = self.snapshot
+        content = snapshot.catalog.content_named(name)
+        image = None if content is None else snapshot.catalog.image_with(content)
+        picture = None if image is None else snapshot.stored_picture(image)
+        return None if picture is None else picture.pixels
+
     def info(self) -> IndexInfo:
         """What the index holds and how big it is."""
         snapshot = self.snapshot
-        totals = snapshot.catalog.totals()
+        totals, segments = snapshot.catalog.totals(), snapshot.segments.values()
         return IndexInfo(
             images=totals.names,
             features=totals.features,
             removed=totals.removed,
             queued=totals.queued,
             verdicts=totals.verdicts,
-            segments=len(snapshot.segments),
+            segments=len(segments),
+            pictures=sum(int(np.count_nonzero(segment.picture_bytes)) for segment in segments),
+            picture_bytes=sum(len(segment.pictures) for segment in segments),
             bytes=folder_bytes(self.folder),
             root=self.whereabouts.given or snapshot.catalog.root,
             base=snapshot.catalog.folder("base"),

@@ -1,8 +1,9 @@
 """One immutable part of the inverted file: the posting lists of some images, as memory-mapped columns.
 
 A segment is a folder of plain ``.npy`` columns in CSR form: the postings of word w are the rows
-``offsets[w]:offsets[w + 1]`` of the posting columns, ordered by image. ``segment.json`` has the format's version and
-the size and checksum of each column; the catalogue has the checksum of ``segment.json``.
+``offsets[w]:offsets[w + 1]`` of the posting columns, ordered by image. Small grey pictures of the images lie one after
+the other in a column of their own; those of format 2 have none. ``segment.json`` has the format's version and the size
+and checksum of each column; the catalogue has the checksum of ``segment.json``.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from featmatch.store.values import MOST_SIDE, digest, number
 from featmatch.system.arrays import read_column
 from featmatch.system.files import sha256_of_rest
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+WITHOUT_PICTURES = 2  # the format before: all else is as it is now
 MANIFEST = "segment.json"
 _MANIFEST_BYTES = 1 << 16  # 3 KB are written
 # One row an image.
@@ -39,8 +41,10 @@ IMAGE_COLUMNS: dict[str, np.dtype[Any]] = {
     "features": np.dtype("<i4"),
     "phashes": np.dtype("<u8"),
     "looks": LOOK,
+    "picture_bytes": np.dtype("<u4"),
 }
-COLUMNS = {**POSTING_COLUMNS, "offsets": np.dtype("<u4"), **IMAGE_COLUMNS}
+COLUMNS = {**POSTING_COLUMNS, "offsets": np.dtype("<u4"), **IMAGE_COLUMNS, "pictures": np.dtype("u1")}
+_OF_PICTURES = frozenset({"picture_bytes", "pictures"})
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,6 +60,8 @@ class Segment:
         features: (images,) int32, how many features each image has.
         phashes: (images,) uint64, perceptual hash of each image as a whole.
         looks: (images,) of ``LOOK``, what else there is to tell it by as a whole.
+        picture_bytes: (images,) uint32, how many bytes of ``pictures`` are of each image; 0: none is kept of it.
+        pictures: (N,) uint8, small grey pictures by ``featmatch.images.stored``, in the order of the images.
     """
 
     offsets: NDArray[np.uint32]
@@ -66,6 +72,8 @@ class Segment:
     features: NDArray[np.int32]
     phashes: NDArray[np.uint64]
     looks: LookArray
+    picture_bytes: NDArray[np.uint32]
+    pictures: NDArray[np.uint8]
 
     def __repr__(self) -> str:
         return f"Segment({len(self.ids)} images, {len(self.postings.image)} postings)"
@@ -94,6 +102,15 @@ class Segment:
         """Rows in the order of the images' numbers; None where they lie so, as they nearly always do."""
         return None if bool((self.ids[1:] > self.ids[:-1]).all()) else np.argsort(self.ids, kind="stable")
 
+    @cached_property
+    def _picture_ends(self) -> NDArray[np.int64]:
+        return np.cumsum(self.picture_bytes, dtype=np.int64)
+
+    def picture(self, row: int) -> NDArray[np.uint8]:
+        """The stored picture of the image in a row, as bytes; none, where none is kept."""
+        end = int(self._picture_ends[row])
+        return self.pictures[end - int(self.picture_bytes[row]) : end]
+
     @classmethod
     def open(cls, folder: Path, vocabulary_size: int, manifest_sha256: bytes) -> Segment:
         """Map the columns of a segment whose words are below ``vocabulary_size``.
@@ -106,11 +123,11 @@ class Segment:
         """
         try:
             manifest = read_manifest(folder, manifest_sha256)
-            segment = cls(
-                postings=Postings(**{name: _column(folder, name, manifest) for name in POSTING_COLUMNS}),
-                offsets=_column(folder, "offsets", manifest),
-                **{name: _column(folder, name, manifest) for name in IMAGE_COLUMNS},
-            )
+            columns = {name: _column(folder, name, manifest) for name in COLUMNS if f"{name}.npy" in manifest}
+            if not _OF_PICTURES & columns.keys():
+                columns["picture_bytes"] = np.zeros(len(columns["ids"]), COLUMNS["picture_bytes"])
+                columns["pictures"] = np.empty(0, COLUMNS["pictures"])
+            segment = cls(postings=Postings(**{name: columns.pop(name) for name in POSTING_COLUMNS}), **columns)
             segment._validate(vocabulary_size)
             return segment
         except StoreError:
@@ -122,9 +139,10 @@ class Segment:
         images, postings = len(self.ids), len(self.postings.image)
         if not all(len(getattr(self.postings, name)) == postings for name in POSTING_COLUMNS):
             raise ValueError("its posting columns are not of one length")
-        tables = (self.widths, self.heights, self.features, self.phashes, self.looks)
-        if not all(len(table) == images for table in tables):
+        if not all(len(getattr(self, name)) == images for name in IMAGE_COLUMNS):
             raise ValueError("its image columns are not of one length")
+        if int(self.picture_bytes.sum(dtype=np.int64)) != len(self.pictures):
+            raise ValueError("its pictures do not fit")
         offsets = self.offsets
         if len(offsets) != vocabulary_size + 1 or offsets[0] != 0 or offsets[-1] != postings:
             raise ValueError("its posting lists do not fit")
@@ -160,14 +178,17 @@ def read_manifest(folder: Path, sha256: bytes) -> dict[str, dict[str, Any]]:
             raise ValueError(f"{MANIFEST} is not as it was written")
         manifest = json.loads(content)
         version = manifest["version"]
-        files: dict[str, dict[str, Any]] = {f"{name}.npy": manifest["files"][f"{name}.npy"] for name in COLUMNS}
+        names = COLUMNS.keys() - _OF_PICTURES if version == WITHOUT_PICTURES else COLUMNS
+        files: dict[str, dict[str, Any]] = {f"{name}.npy": manifest["files"][f"{name}.npy"] for name in names}
         for entry in files.values():
             number(entry["bytes"])
             digest(entry["sha256"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(f"segment {folder} is damaged: {error}") from error
-    if version != FORMAT_VERSION:
-        raise StoreError(f"segment {folder} has format {version}; this featmatch reads {FORMAT_VERSION}")
+    if version not in (WITHOUT_PICTURES, FORMAT_VERSION):
+        raise StoreError(
+            f"segment {folder} has format {version!r:.80}; this featmatch reads {WITHOUT_PICTURES} and {FORMAT_VERSION}"
+        )
     return files
 
 

@@ -33,6 +33,7 @@ class IndexedImage:
     postings: Postings
     phash: np.uint64
     look: np.void
+    picture: NDArray[np.uint8]  # as ``featmatch.images.stored`` writes it; of no bytes: none is kept
 
 
 class SegmentWriter:
@@ -54,6 +55,8 @@ class SegmentWriter:
         self._aside = folder.with_name(folder.name + ".partial")
         self._images = {name: images[name] for name in IMAGE_COLUMNS}
         self._total = int(images["features"].sum(dtype=np.int64))
+        self._total_picture_bytes = int(images["picture_bytes"].sum(dtype=np.int64))
+        self._picture_bytes = 0
         self._list_lengths = np.zeros(vocabulary_size, np.int64)
         self._columns: dict[str, _ColumnWriter] = {}
         self.manifest_sha256 = b""
@@ -62,8 +65,9 @@ class SegmentWriter:
         shutil.rmtree(self._aside, ignore_errors=True)
         self._aside.mkdir(parents=True)
         try:
-            for name in POSTING_COLUMNS:
-                self._columns[name] = _ColumnWriter(self._aside, name, self._total)
+            lengths = dict.fromkeys(POSTING_COLUMNS, self._total)
+            for name, length in {**lengths, "pictures": self._total_picture_bytes}.items():
+                self._columns[name] = _ColumnWriter(self._aside, name, length)
         except BaseException:
             self._discard()
             raise
@@ -72,8 +76,13 @@ class SegmentWriter:
     def append(self, words: NDArray[np.integer], postings: Postings) -> None:
         """Add postings, ordered by word, then by image. No word may be lower than those that came before."""
         self._list_lengths += np.bincount(words, minlength=len(self._list_lengths))
-        for name, column in self._columns.items():
-            column.append(getattr(postings, name))
+        for name in POSTING_COLUMNS:
+            self._columns[name].append(getattr(postings, name))
+
+    def append_picture(self, stored: NDArray[np.uint8]) -> None:
+        """Add the stored picture of the next image; of no bytes, where none is kept."""
+        self._picture_bytes += len(stored)
+        self._columns["pictures"].append(stored)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
@@ -86,6 +95,8 @@ class SegmentWriter:
         offsets = np.concatenate([[0], np.cumsum(self._list_lengths)])
         if offsets[-1] != self._total:
             raise StoreError(f"{offsets[-1]} postings were written of {self._total}")
+        if self._picture_bytes != self._total_picture_bytes:
+            raise StoreError(f"{self._picture_bytes} bytes of pictures were written of {self._total_picture_bytes}")
         for name, values in {"offsets": offsets, **self._images}.items():
             self._columns[name] = column = _ColumnWriter(self._aside, name, len(values))
             column.append(values)
@@ -159,8 +170,11 @@ def write_segment(folder: Path, images: Sequence[IndexedImage], ids: Sequence[in
         "features": counts,
         "phashes": np.array([image.phash for image in images], np.uint64),
         "looks": np.array([image.look for image in images], LOOK),
+        "picture_bytes": np.array([len(image.picture) for image in images], np.uint32),
     }
     writer = SegmentWriter(folder, tables, vocabulary_size)
     with writer:
         writer.append(words[order], Postings(**columns))
+        for image in images:
+            writer.append_picture(image.picture)
     return writer.manifest_sha256

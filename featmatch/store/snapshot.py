@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from featmatch.errors import StoreError
+from featmatch.images.pixels import GreyImage
+from featmatch.images.stored import restored_picture
 from featmatch.store.catalog import Catalog
 from featmatch.store.layout import CATALOG, segment_folder
 from featmatch.store.records import SegmentRecord
@@ -56,6 +58,33 @@ class Snapshot:
             except StoreError:
                 if not catalog.superseded:
                     raise  # else a writer has merged those segments since the catalogue was read
+
+    def place_of(self, image: int) -> tuple[Segment, int]:
+        """The segment that an image is in, and its row there, by its number.
+
+        Raises:
+            StoreError: the index is damaged: it is in none.
+        """
+        for segment in self.segments.values():
+            rows = np.flatnonzero(segment.ids == image)
+            if len(rows):
+                return segment, int(rows[0])
+        raise StoreError(f"the index is damaged: image {image} is in no segment")
+
+    def stored_picture(self, image: int) -> GreyImage | None:
+        """The small grey picture that is kept of an image, by its number; None, where none is kept.
+
+        Raises:
+            StoreError: the index is damaged.
+        """
+        segment, row = self.place_of(image)
+        stored = segment.picture(row)
+        if len(stored) == 0:
+            return None
+        try:
+            return restored_picture(stored, int(segment.widths[row]), int(segment.heights[row]))
+        except ValueError as error:
+            raise StoreError(f"the index is damaged: of image {image}, {error}") from error
 
 
 def _open_segment(folder: Path, record: SegmentRecord, vocabulary_size: int) -> Segment:

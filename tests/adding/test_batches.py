@@ -16,6 +16,7 @@ from featmatch.features.looks import LOOK
 from featmatch.images.contents import content_of
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.metadata import Metadata
+from featmatch.images.stored import NO_PICTURE
 from featmatch.store.generation import change_catalog
 from featmatch.store.layout import VOCABULARY
 from featmatch.store.postings import quantised
@@ -54,7 +55,13 @@ class Processes:
             np.stack([rows, rows], 1), np.asarray(rows / 9, np.float32), rows + 2, rows.astype(np.uint64), 90
         )
         image = IndexedImage(
-            90, 60, rows.astype(np.int32), postings, np.uint64(int(digest[:8], 16)), np.zeros(1, LOOK)[0]
+            90,
+            60,
+            rows.astype(np.int32),
+            postings,
+            np.uint64(int(digest[:8], 16)),
+            np.zeros(1, LOOK)[0],
+            NO_PICTURE,
         )
         return IndexedFile(digest, state.st_size, state.st_mtime_ns, image, Metadata(camera="A 1"), damaged)
 
@@ -135,7 +142,8 @@ def test_each_batch_is_a_segment_and_is_committed(
             record = next(one for one in small.images() if one.id == image)
             assert int(segment.phashes[row]) == int(record.sha256[:8], 16)
     assert check(small.folder)
-    assert [task[2:] for task in processes.asked] == [(small.folder / VOCABULARY, target.options, ONE_JOB.decoding)] * 5
+    expected = small.folder / VOCABULARY, target.options, ONE_JOB.decoding, True
+    assert [task[2:] for task in processes.asked] == [expected] * 5
 
 
 def test_nothing_to_add_changes_nothing(small: Index, target: Target, processes: Processes) -> None:
@@ -398,3 +406,37 @@ def test_a_file_whose_own_name_is_that_of_a_page_is_a_file(
     add([file], target)
     assert processes.paths(count_pages) == []
     assert "scan.tif#page=1" in known(small)
+
+
+# Pictures
+
+
+def test_the_index_remembers_whether_pictures_are_kept(
+    small: Index, target: Target, processes: Processes, folder: Path
+) -> None:
+    for number, (wanted, kept) in enumerate(
+        [(None, True), (True, True), (False, False), (None, False), (False, False), (True, True), (None, True)]
+    ):
+        before = (small.folder / "catalog.sqlite").stat().st_ino
+        add(write(folder, f"{number}.jpg"), target, AddOptions(jobs=1, pictures=wanted))
+        assert [pictures for *_, pictures in processes.asked] == [kept]
+        processes.asked.clear()
+        assert (small.folder / "catalog.sqlite").stat().st_ino != before
+        small.refresh()
+        assert small.snapshot.catalog.meta.get("pictures", True) is kept
+
+
+def test_nothing_is_written_where_the_choice_is_as_before(small: Index, target: Target, processes: Processes) -> None:
+    add([], target, AddOptions(jobs=1, pictures=False))
+    before = (small.folder / "catalog.sqlite").stat()
+    for wanted in (None, False):
+        add([], target, AddOptions(jobs=1, pictures=wanted))
+    after = (small.folder / "catalog.sqlite").stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+
+
+def test_a_description_that_is_no_choice_is_none(target: Target, processes: Processes, folder: Path) -> None:
+    with change_catalog(target.catalog) as change:
+        change.describe("pictures", ["no"])
+    add(write(folder, "a.jpg"), target)
+    assert [pictures for *_, pictures in processes.asked] == [True]

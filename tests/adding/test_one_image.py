@@ -19,6 +19,7 @@ from featmatch.images.contents import content_of
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.metadata import Metadata
 from featmatch.images.pixels import load_grey
+from featmatch.images.stored import stored_picture
 from featmatch.store.layout import VOCABULARY
 from featmatch.store.postings import restored
 from tools.small_index import FEATURES, draw_pictures
@@ -64,12 +65,19 @@ def test_what_is_stored_of_a_picture(
     assert (one.image.width, one.image.height) == (96, 128)
     assert one.image.words.tolist() == words.ids[:, 0].tolist()
     assert one.image.postings.signature.tolist() == words.signatures[:, 0].tolist()
+    assert one.image.picture.tobytes() == stored_picture(grey).tobytes()
     assert (one.image.phash, one.image.look) == (whole.phashes[0], whole.looks[0])
     rows = np.arange(len(features))
     keypoints, angles, sizes = restored(one.image.postings, rows, np.full(len(rows), 128, np.int32))
     assert np.abs(keypoints - features.keypoints).max() < 0.01
     assert np.abs(np.exp(1j * angles) - np.exp(1j * features.angles)).max() < 0.02
     assert np.abs(sizes - np.log2(features.sizes)).max() < 0.05
+
+
+def test_no_picture_is_stored_where_none_is_wanted(small: Index, picture: Path) -> None:
+    one = stored(index_file(str(picture), small.folder / VOCABULARY, FEATURES, DECODING, pictures=False))
+    assert len(one.image.picture) == 0
+    assert len(one.image.words) > 0
 
 
 def test_options_reach_the_decoder_and_the_detector(

@@ -158,6 +158,17 @@ def test_info_tells_numbers(run: Run, index: Path, tiny_vocabulary: Vocabulary) 
         assert any(name in line and str(value) in line for line in plain.out.splitlines())
 
 
+def test_add_keeps_small_pictures_unless_told_otherwise_and_remembers(
+    run: Run, own_index: Path, pictures: dict[str, Path]
+) -> None:
+    kept = []
+    for name, *option in (("coins",), ("crop", "--no-pictures"), ("astronaut",), ("stranger", "--pictures")):
+        assert run("add", own_index, pictures[name], "--jobs", "1", *option).status == 0
+        (found,) = run("info", own_index, "--json").lines()
+        kept.append(found["pictures"])
+    assert kept == [2, 2, 2, 3]  # one was there before
+
+
 def test_compact_says_what_it_did(run: Run, own_index: Path, pictures: dict[str, Path]) -> None:
     run("add", own_index, pictures["coins"], "--jobs", "1")
     run("remove", own_index, pictures["chelsea"])

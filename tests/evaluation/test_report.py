@@ -170,8 +170,8 @@ def test_times_are_of_queries_that_went_through_all_stages() -> None:
 
 
 INDEX = IndexInfo(
-    images=4, features=2000, removed=0, queued=0, verdicts=0, segments=1, bytes=9000, root=None, base=None,
-    detector="sift", words=64, vocabulary="f",
+    images=4, features=2000, removed=0, queued=0, verdicts=0, segments=1, pictures=4, picture_bytes=40, bytes=9000,
+    root=None, base=None, detector="sift", words=64, vocabulary="f",
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from featmatch.features.symmetry import Variant, with_places_of
 from featmatch.geometry.maps import Matrix, project
 from featmatch.grouping.pairs import Pair
 from featmatch.grouping.repeating import Repeated
+from featmatch.images.stored import NO_PICTURE
 from featmatch.store.postings import Postings, quantised
 from featmatch.store.segment import Segment
 from featmatch.words.signatures import signature_projection
@@ -116,6 +117,8 @@ def segment(images: dict[int, Made]) -> Segment:
         features=np.array([len(one.features) for one in images.values()], np.int32),
         phashes=np.array([one.phash for one in images.values()], np.uint64),
         looks=looks,
+        picture_bytes=np.zeros(len(images), np.uint32),
+        pictures=NO_PICTURE,
     )
 
 

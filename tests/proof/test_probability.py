@@ -76,6 +76,7 @@ def test_what_recurs_does_not_count_unless_it_was_seen_where_they_differ() -> No
     assert shared.counted == 0
     assert dataclasses.replace(shared, agreement=None).counted == 0
     assert dataclasses.replace(shared, contradiction=0.0).counted == 100
+    assert dataclasses.replace(shared, contradiction=0.0, is_coarse=True).counted == 0
 
 
 @pytest.mark.parametrize("agreement", [0.79, 0.8, 0.81])
@@ -173,12 +174,13 @@ def test_both_kinds_print_the_same_keys() -> None:
     as_whole = WholeEvidence(Likeness(90, 0.5, 0.25), 0.75, 0.125).to_dict()
     assert by_features == {
         "geometry": 8.0, "distinct": 7.0, "clarity": 0.5, "evenness": 0.25, "agreement": 0.75, "whole": None,
-        "detail": 0.125, "contradiction": None, "enclosed": 0.0, "agreeing": 0, "is_sister": False,
+        "detail": 0.125, "contradiction": None, "enclosed": 0.0, "agreeing": 0, "is_coarse": False,
+        "is_sister": False,
     }  # fmt: skip
     assert json.loads(json.dumps(as_whole)) == {
         "geometry": 0.0, "distinct": 0.0, "clarity": 0.0, "evenness": 0.0, "agreement": 0.75,
         "whole": [90, 0.5, 0.25], "detail": 0.125, "contradiction": None, "enclosed": 0.0, "agreeing": 0,
-        "is_sister": False,
+        "is_coarse": False, "is_sister": False,
     }  # fmt: skip
     assert list(by_features) == list(as_whole)
 

@@ -95,6 +95,20 @@ def test_each_picture_is_compared_at_the_size_at_which_it_was_read() -> None:
         assert proof.with_pixels(*pictures).evidence.agreement == pytest.approx(1, abs=0.05)
 
 
+def test_a_small_stored_picture_is_a_coarse_look() -> None:
+    proof = made_proof(np.eye(3), (640, 480), (640, 480))
+    query = picture(1)
+    whole = GreyImage(query.pixels.repeat(2, 0).repeat(2, 1), 640, 480, 1.0, 1.0)  # 554 px, as the root of its area
+    small = GreyImage(np.ascontiguousarray(whole.pixels[::3, ::3]), 640, 480, 3.0, 3.0)
+    for reference, stored, coarse in (
+        (small, True, True), (small, False, False), (whole, True, False), (whole, False, False)
+    ):  # fmt: skip
+        seen = proof.with_pixels(whole, dataclasses.replace(reference, is_stored=stored)).evidence
+        assert seen.contradiction is not None
+        assert seen.is_coarse is coarse
+    assert proof.with_pixels(query, query).evidence.is_coarse is False
+
+
 def test_pictures_that_share_too_little_are_not_compared() -> None:
     proof = made_proof(shift(638, 478), (640, 480), (640, 480))
     assert proof.with_pixels(picture(1), picture(1)) is proof

@@ -11,7 +11,10 @@ import pytest
 from PIL import Image
 
 from featmatch.images.decoding import DecodingOptions
+from featmatch.images.pixels import GreyImage
 from featmatch.search.pictures import Pictures
+
+STORED = GreyImage(np.zeros((3, 4), np.uint8), 400, 300, 100.0, 100.0, is_stored=True)
 
 
 @pytest.fixture
@@ -21,10 +24,14 @@ def picture(tmp_path: Path) -> Path:
 
 
 def pictures(files: dict[str, list[Path]], stamps: dict[str, tuple[int, int]], **options: Any) -> Pictures:
-    """Of a catalogue with one image, number 7, that has these names, and of a place where these files are."""
-    catalog: Any = SimpleNamespace(files_of=lambda image: list(stamps.items()) if image == 7 else [])
+    """Of an index with one image, number 7, that has these names, and of a place where these files are.
+
+    It keeps a picture of number 9 only.
+    """
+    catalog = SimpleNamespace(files_of=lambda image: list(stamps.items()) if image == 7 else [])
+    snapshot: Any = SimpleNamespace(catalog=catalog, stored_picture={9: STORED}.get)
     places: Any = SimpleNamespace(paths_of=lambda name: [str(path) for path in files.get(name, [])])
-    return Pictures(catalog, places, **options)
+    return Pictures(snapshot, places, **options)
 
 
 def stamp(path: Path) -> tuple[int, int]:
@@ -79,3 +86,11 @@ def test_another_file_of_the_same_name_is_read_where_the_first_is_not_the_one(pi
     other.write_bytes(b"something else")
     read = pictures({"a": [tmp_path / "gone.png", other, picture]}, {"a": stamp(picture)})
     assert read.of(7) is not None
+
+
+def test_where_no_file_is_at_hand_the_index_may_have_a_picture(picture: Path) -> None:
+    read = pictures({"a": [picture]}, {"a": stamp(picture)})
+    assert read.of(9) is STORED
+    found = read.of(7)
+    assert found is not None
+    assert not found.is_stored

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.images.pixels import GreyImage
+from featmatch.proof.probability import FeatureEvidence
+from featmatch.proof.proof import Proof
 from featmatch.search.matches import FoundImage
 from featmatch.search.sisters import told_from_sisters
 from tests.proof.proofs import made_proof
@@ -59,6 +63,42 @@ def test_the_true_one_is_never_pulled_down_by_what_explains_less() -> None:
     random = np.random.default_rng(0)
     query[600:800, 100:600] = np.kron(random.integers(0, 255, (20, 50), dtype=np.uint8), np.ones((10, 10), np.uint8))
     assert sisters(query, form(*PAUL), form(*ANNA), form(*EVA))[1] is False
+
+
+def small(picture: Picture) -> GreyImage:
+    """A picture as an index keeps it: what is filled in is a blot."""
+    height, width = picture.shape
+    pixels = np.asarray(cv2.resize(picture, (width // 4, height // 4), interpolation=cv2.INTER_AREA), np.uint8)
+    return GreyImage(pixels, width, height, 4.0, 4.0, is_stored=True)
+
+
+def test_an_image_seen_coarsely_is_a_sister_where_others_are_and_another_explains_more() -> None:
+    query, blot = form(*ANNA), form("Anna", *ANNA[1:])
+    size = query.shape[1], query.shape[0]
+
+    def told(*references: tuple[GreyImage, float]) -> list[bool]:
+        found = []
+        for number, (reference, geometry) in enumerate(references):
+            proof = made_proof(np.eye(3), size, size).with_pixels(grey(query), reference)
+            found.append(FoundImage(number, with_geometry(proof, geometry)))
+        return [one.proof.relation.kind == "same template" for one in told_from_sisters(found)]
+
+    true, blurred, others = (small(query), 99.0), (small(blot), 50.0), [(grey(form(*one)), 40.0) for one in (EVA, UWE)]
+    assert told(true, blurred) == [False, False]
+    assert told(true, blurred, *others) == [False, True, True, True]
+    assert told((small(query), 50.0), (small(blot), 50.0), *others)[:2] == [False, False]
+    assert told(true, (grey(query), 50.0), *others)[:2] == [False, False]
+    covered = query.copy()
+    covered[140:340, 100:500] = query[140:340, 100:500][::-1]  # it contradicts the query there
+    assert told((small(covered), 99.0), (small(query), 50.0), *others)[1] is False
+    above, below = query.copy(), query.copy()
+    above[450:], below[:450] = 255, 255
+    assert told((small(above), 99.0), (small(below), 50.0), *others)[1] is False
+
+
+def with_geometry(proof: Proof, geometry: float) -> Proof:
+    assert isinstance(proof.evidence, FeatureEvidence)
+    return dataclasses.replace(proof, evidence=dataclasses.replace(proof.evidence, geometry=geometry))
 
 
 def test_what_was_not_looked_at_stays_as_it_is() -> None:

@@ -135,6 +135,16 @@ def test_the_answer_says_whose_files_are_not_at_hand(reader: Reader, monkeypatch
     monkeypatch.setattr("featmatch.search.pictures.load_grey", lambda *_, **__: (_ for _ in ()).throw(OSError))
     answers = Search.of(reader).answer(pixels(reader, 0), limit=10, unproven=False)
     assert answers.not_at_hand == ["000.png"]
+    assert answers[0].proof.evidence.agreement is not None  # that of the picture in the index
+
+
+def test_without_file_and_stored_picture_pixels_are_not_compared(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("featmatch.search.pictures.load_grey", lambda *_, **__: (_ for _ in ()).throw(OSError))
+    monkeypatch.setattr("featmatch.store.segment.Segment.picture", lambda *_: np.empty(0, np.uint8))
+    answers = Search.of(reader).answer(pixels(reader, 0), limit=10, unproven=False)
+    assert answers.not_at_hand == ["000.png"]
     assert answers[0].proof.evidence.agreement is None
 
 

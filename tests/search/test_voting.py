@@ -16,6 +16,7 @@ from featmatch.errors import UsageError
 from featmatch.features.extraction import Features
 from featmatch.features.looks import LOOK
 from featmatch.features.symmetry import Variant
+from featmatch.images.stored import NO_PICTURE
 from featmatch.native.postings import PostingLists, QueryEntries, hits_of, postings_of
 from featmatch.search import crowding, voting
 from featmatch.search.voting import Candidate, QueryWords, VotingOptions, hidden_rows, shortlist, tally
@@ -64,6 +65,8 @@ def segment_of(images: Sequence[Picture]) -> Segment:
         features=np.array([len(postings) for _, postings in images], np.int32),
         phashes=nothing,
         looks=np.zeros(len(images), LOOK),
+        picture_bytes=np.zeros(len(images), np.uint32),
+        pictures=NO_PICTURE,
     )
 
 

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,7 +72,6 @@ def test_a_file_that_changed_or_went_is_told_of(serve: Serve, own: tuple[Index, 
     assert problem(client.get("/v1/images/1/thumbnail")) == (409, "file_changed")
     assert problem(client.post("/v1/search", json={"id": 1})) == (409, "file_changed")
     file.unlink()
-    assert problem(client.get("/v1/images/1/thumbnail")) == (410, "file_gone")
     assert problem(client.get("/v1/images/1/file")) == (410, "file_gone")
 
 
@@ -81,7 +81,35 @@ def test_a_thumbnail_that_was_made_stays_when_its_file_goes(serve: Serve, own: t
     first = client.get("/v1/images/1/thumbnail").content
     file.unlink()
     assert client.get("/v1/images/1/thumbnail").content == first
-    assert problem(client.get("/v1/images/1/thumbnail?size=320")) == (410, "file_gone")
+
+
+def test_where_a_file_is_gone_the_index_shows_its_own_small_picture(serve: Serve, own: tuple[Index, Path]) -> None:
+    index, file = own
+    client = serve(indexes={"": index})
+    colours = Image.open(file).convert("L")
+    kept = file.rename(file.with_suffix(".away"))
+    grey = client.get("/v1/images/1/thumbnail?size=160")
+    assert grey.status_code == 200
+    picture = Image.open(io.BytesIO(grey.content))
+    assert picture.mode == "L"
+    assert np.abs(np.asarray(picture).astype(int) - np.asarray(colours)).mean() < 6
+    assert "no-cache" in grey.headers["cache-control"]
+    webp = client.get("/v1/images/1/thumbnail?size=160", headers={"Accept": "image/webp"})
+    assert Image.open(io.BytesIO(webp.content)).format == "WEBP"
+    kept.rename(file)
+    back = client.get("/v1/images/1/thumbnail?size=160", headers={"If-None-Match": grey.headers["etag"]})
+    assert back.status_code == 200
+    assert Image.open(io.BytesIO(back.content)).mode == "RGB"
+
+
+def test_a_file_that_is_gone_has_no_thumbnail_where_no_picture_is_kept(
+    serve: Serve, drawn: list[Path], small_words: Vocabulary, tmp_path: Path
+) -> None:
+    index = small_index(tmp_path / "without.fm", small_words)
+    copy = Path(shutil.copy(drawn[0], tmp_path))
+    assert index.add([copy], jobs=1, pictures=False).added
+    copy.unlink()
+    assert problem(serve(indexes={"": index}).get("/v1/images/1/thumbnail")) == (410, "file_gone")
 
 
 def test_only_pictures_below_the_folders_that_were_named_are_given_out(
@@ -90,9 +118,15 @@ def test_only_pictures_below_the_folders_that_were_named_are_given_out(
     index, file = own
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    assert problem(serve(indexes={"": index}, allow_paths=(elsewhere,)).get("/v1/images/1/thumbnail"))[0] == 410
-    assert serve(indexes={"": index}, allow_paths=(file.parent,)).get("/v1/images/1/thumbnail").status_code == 200
-    assert serve(indexes={"": index}, root=tmp_path).get("/v1/images/1/thumbnail").status_code == 200
+
+    def mode(**options: Any) -> str:
+        answer = serve(indexes={"": index}, **options).get("/v1/images/1/thumbnail")
+        return Image.open(io.BytesIO(answer.content)).mode
+
+    assert mode(allow_paths=(elsewhere,)) == "L"
+    assert mode(allow_paths=(file.parent,)) == "RGB"
+    assert mode(root=tmp_path) == "RGB"
+    assert problem(serve(indexes={"": index}, allow_paths=(elsewhere,), files=True).get("/v1/images/1/file"))[0] == 410
 
 
 def test_where_others_may_ask_only_named_folders_are_given_out(
@@ -101,9 +135,10 @@ def test_where_others_may_ask_only_named_folders_are_given_out(
     index, file = own
     bearer = {"Authorization": f"Bearer {new_key(tmp_path / 'keys', 'reader', 'read')}"}
     closed = serve(indexes={"": index}, keys=tmp_path / "keys")
-    assert problem(closed.get("/v1/images/1/thumbnail", headers=bearer)) == (410, "file_gone")
     opened = serve(indexes={"": index}, keys=tmp_path / "keys", allow_paths=(file.parent,))
-    assert opened.get("/v1/images/1/thumbnail", headers=bearer).status_code == 200
+    for client, mode in ((closed, "L"), (opened, "RGB")):
+        thumbnail = client.get("/v1/images/1/thumbnail", headers=bearer).content
+        assert Image.open(io.BytesIO(thumbnail)).mode == mode
 
 
 def test_an_index_of_a_stranger_leads_to_no_file(serve: Serve, own: tuple[Index, Path], tmp_path: Path) -> None:

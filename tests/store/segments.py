@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from featmatch.features.looks import LOOK
+from featmatch.images.pixels import GreyImage
+from featmatch.images.stored import NO_PICTURE, stored_picture
 from featmatch.store.catalog import Catalog
 from featmatch.store.generation import change_catalog, create_catalog
 from featmatch.store.layout import CATALOG, segment_folder
@@ -33,7 +35,11 @@ def made_images(seed: int, counts: list[int]) -> list[IndexedImage]:
         )
         words = random.integers(WORDS, size=count).astype(np.int32)
         phash, look = random.integers(1 << 63, dtype=np.uint64), np.frombuffer(random.bytes(LOOK.itemsize), LOOK)[0]
-        images.append(IndexedImage(width, height, words, postings, phash, look))
+        drawn = random.integers(256, size=tuple(random.integers(1, 20, 2)), dtype=np.uint8)
+        picture = (
+            stored_picture(GreyImage(drawn, drawn.shape[1], drawn.shape[0], 1.0, 1.0)) if count % 2 else NO_PICTURE
+        )
+        images.append(IndexedImage(width, height, words, postings, phash, look, picture))
     return images
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from featmatch import Index, StoreError, Vocabulary, check
 from featmatch.features.looks import LOOK
+from featmatch.images.stored import NO_PICTURE
 from featmatch.store import compaction
 from featmatch.store.compaction import TIER_SEGMENTS, all_together, due
 from featmatch.store.generation import change_catalog, create_catalog
@@ -115,6 +116,21 @@ def test_compact_keeps_all_answers_to_the_bit(
     assert (info.segments, info.removed, info.images) == (1, 0, 9)
     assert check(index.folder)
     assert len(os.listdir(index.folder / "segments")) == 1
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_pictures_are_merged_with_their_images(index: Index, pictures: list[Path], kept: bool, tmp_path: Path) -> None:
+    more = draw_pictures(tmp_path / "more", 2, seed=5)
+    index.add(more, jobs=1, pictures=kept)
+    index.remove([str(pictures[6]), str(more[0])])
+    names = [record.name for record in index.images()]
+    before = {name: index.picture_of(name) for name in names}
+    assert [name for name in names if before[name] is None] == ([] if kept else [str(more[1])])
+    index.compact()
+    for name, picture in before.items():
+        np.testing.assert_array_equal(index.picture_of(name), picture)
+    assert index.info().pictures == len(names) - (not kept)
+    assert check(index.folder)
 
 
 def test_compact_of_what_is_compact_changes_nothing(index: Index) -> None:
@@ -224,6 +240,7 @@ def test_memory_does_not_grow_with_the_segments(tmp_path: Path, monkeypatch: pyt
         image = IndexedImage(
             10, 10, random.integers(words, size=postings).astype(np.int32),
             Postings(image=np.zeros(postings, np.uint32), **made), np.uint64(number), np.zeros(1, LOOK)[0],
+            NO_PICTURE,
         )  # fmt: skip
         with change_catalog(tmp_path / "catalog.sqlite") as change:
             change.name(str(number), change.add_image(f"{number:064x}", 1, (10, 10), postings, number), 1)

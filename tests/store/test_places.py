@@ -243,7 +243,7 @@ def test_a_file_that_is_called_like_a_page_is_none(index: Path, home: Path) -> N
 def test_a_query_has_the_same_answers_from_anywhere(
     index: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Index.open(index).add(["photos"], jobs=1)
+    Index.open(index).add(["photos"], jobs=1, pictures=False)
     expected = answers(index, home / "part.png")
     assert expected[0]["agreement"] is not None
     held = Index.open(os.path.relpath(index))  # by a relative path
@@ -516,7 +516,7 @@ def received(home: Path, small_words: Vocabulary, tmp_path: Path) -> Path:
     folder = tmp_path / "made" / "elsewhere"
     made = small_index(folder / "i.fm", small_words)
     Image.open("photos/000.png").transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "mirrored.png")
-    made.add(["photos/000.png", tmp_path / "mirrored.png"], jobs=1)
+    made.add(["photos/000.png", tmp_path / "mirrored.png"], jobs=1, pictures=False)
     shutil.copytree(folder, tmp_path / "received" / "here")
     return tmp_path / "received" / "here"
 

@@ -24,6 +24,7 @@ def test_it_says_what_an_index_holds(folder: Path, small_words: Vocabulary) -> N
     assert (info.removed, info.queued, info.verdicts, info.segments) == (1, 0, 0, 2)
     assert info.bytes == sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     assert (info.root, info.base) == (None, None)
+    assert info.pictures == 4  # one is of an image that was removed
     assert (info.detector, info.words, info.vocabulary) == ("sift", 256, small_words.fingerprint)
     assert (reader.folder, reader.options) == (folder, FEATURES)
 

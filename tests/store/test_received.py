@@ -72,6 +72,10 @@ def test_no_image_is_in_two_segments(folder: Path) -> None:
         (forging.filled("widths", 1 << 29, 0), "one that cannot be"),
         (forging.filled("heights", 0, 0), "no size"),
         (forging.filled("features", -1, 0), "fewer than no features"),
+        (forging.filled("picture_bytes", 7, 0), "its pictures do not fit"),
+        (forging.other_column("pictures", np.zeros(9, np.uint8)), "its pictures do not fit"),
+        (forging.other_column("picture_bytes", np.zeros(1, np.uint32)), "not of one length"),
+        (forging.other_column("pictures", np.zeros(9, np.int8)), "pictures.npy"),
         (forging.manifest("[" * 200_000), "damaged"),
         (forging.manifest("{" + " " * (1 << 16) + "}"), "damaged"),
         (forging.sql("UPDATE segments SET images = 3 WHERE id = 1"), "not as large as the catalogue says"),
@@ -137,6 +141,39 @@ def test_a_record_that_says_it_is_long_is_not_read(folder: Path) -> None:
     forging.record(folder, b"short", 1 << 62)
     assert remembered.recall(folder, {}).compared == set()
     assert not pair_log.is_damaged(folder)  # the end of a run that was killed looks the same
+
+
+@pytest.mark.parametrize(
+    ("attack", "told"),
+    [
+        (forging.pictures(lambda one: one[:4].fill(0)), "0 x 0 px"),
+        (forging.pictures(lambda one: one[2:4].fill(255)), "x 65535 px"),
+        (forging.pictures(lambda one: one[4:5].fill(0)), "in steps of 0"),
+        (forging.pictures(lambda one: one, most=4), "has 4 bytes"),
+    ],
+)
+def test_a_picture_that_cannot_be_ends_what_needs_it(
+    folder: Path, picture: Path, attack: forging.Attack, told: str
+) -> None:
+    attack(folder, folder)
+    index = Index.open(folder)
+    picture_of = index.snapshot.stored_picture
+    for use in (lambda: picture_of(2), lambda: index.picture_of(str(picture))):
+        with pytest.raises(StoreError, match=f"the index is damaged: of image 2, a stored picture.*{told}"):
+            use()
+    assert any("of image 2, a stored picture" in problem for problem in featmatch.check(folder).problems)
+
+
+def test_a_picture_of_any_bytes_is_one(folder: Path, picture: Path) -> None:
+    honest = Index.open(folder).picture_of(str(picture))
+    forging.pictures(lambda one: one[5:].fill(255))(folder, folder)
+    index = Index.open(folder)
+    assert honest is not None
+    forged = index.picture_of(str(picture))
+    assert forged is not None
+    assert forged.shape == honest.shape
+    assert (forged != honest).any()
+    assert featmatch.check(folder)
 
 
 def test_a_column_is_not_unpickled(folder: Path, tmp_path: Path) -> None:

@@ -219,3 +219,52 @@ def test_a_manifest_says_how_large_and_with_which_checksum(tmp_path: Path, old: 
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(StoreError, match="damaged"):
         read_manifest(tmp_path / "000001", hashlib.sha256(path.read_bytes()).digest())
+
+
+def test_each_image_has_its_picture_or_none(tmp_path: Path) -> None:
+    images = written(tmp_path / "000001", counts=(9, 4, 1, 0, 33))
+    segment = open_again(tmp_path / "000001")
+    assert [segment.picture(row).tobytes() for row in range(5)] == [one.picture.tobytes() for one in images]
+    assert segment.picture_bytes.tolist() == [len(one.picture) for one in images]
+    assert (segment.picture_bytes > 0).tolist() == [True, False, True, False, True]
+
+
+def without_pictures(folder: Path) -> None:
+    """As format 2 was written."""
+    manifest = json.loads((folder / "segment.json").read_text())
+    for name in ("pictures.npy", "picture_bytes.npy"):
+        (folder / name).unlink()
+        del manifest["files"][name]
+    (folder / "segment.json").write_text(json.dumps({**manifest, "version": 2}))
+
+
+def test_a_segment_of_format_2_has_no_pictures(tmp_path: Path) -> None:
+    images = written(tmp_path / "000001")
+    without_pictures(tmp_path / "000001")
+    segment = open_again(tmp_path / "000001")
+    assert segment.picture_bytes.tolist() == [0, 0, 0]
+    assert [len(segment.picture(row)) for row in range(3)] == [0, 0, 0]
+    assert segment.widths.tolist() == [image.width for image in images]
+    assert (
+        damaged_files(tmp_path / "000001", hashlib.sha256((tmp_path / "000001" / MANIFEST).read_bytes()).digest()) == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "told"), [(1, "format 1; .* reads 2 and 3"), (4, "format 4; "), ([3], r"format \[3\]")]
+)
+def test_another_format_is_refused_by_its_number(tmp_path: Path, version: object, told: str) -> None:
+    written(tmp_path / "000001")
+    manifest = json.loads((tmp_path / "000001" / MANIFEST).read_text())
+    (tmp_path / "000001" / MANIFEST).write_text(json.dumps({**manifest, "version": version}))
+    with pytest.raises(StoreError, match=told):
+        open_again(tmp_path / "000001")
+
+
+def test_format_3_without_pictures_is_damage(tmp_path: Path) -> None:
+    written(tmp_path / "000001")
+    without_pictures(tmp_path / "000001")
+    manifest = json.loads((tmp_path / "000001" / MANIFEST).read_text())
+    (tmp_path / "000001" / MANIFEST).write_text(json.dumps({**manifest, "version": 3}))
+    with pytest.raises(StoreError, match="damaged"):
+        open_again(tmp_path / "000001")

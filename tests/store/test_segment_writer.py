@@ -84,6 +84,8 @@ def test_a_segment_written_in_parts_is_the_same_to_the_byte(tmp_path: Path) -> N
             words = np.repeat(np.arange(first, last), np.diff(segment.offsets[first : last + 1].astype(int)))
             part = {field.name: getattr(segment.postings, field.name)[rows] for field in dataclasses.fields(Postings)}
             writer.append(words, Postings(**part))
+        for image in images:
+            writer.append_picture(image.picture)
     for path in (tmp_path / "whole").iterdir():
         assert (tmp_path / "parts" / path.name).read_bytes() == path.read_bytes()
     assert writer.manifest_sha256 == hashlib.sha256((tmp_path / "whole" / MANIFEST).read_bytes()).digest()
@@ -92,10 +94,22 @@ def test_a_segment_written_in_parts_is_the_same_to_the_byte(tmp_path: Path) -> N
 def test_a_segment_that_lacks_postings_is_not_kept(tmp_path: Path) -> None:
     tables = {name: np.full(1, 5, dtype) for name, dtype in IMAGE_COLUMNS.items() if name != "looks"}
     with (
-        pytest.raises(StoreError),
+        pytest.raises(StoreError, match="0 postings were written of 5"),
         SegmentWriter(tmp_path / "000001", tables | {"looks": np.zeros(1, LOOK)}, WORDS),
     ):
         pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [0, 4, 6])
+def test_a_segment_that_lacks_pictures_or_has_more_is_not_kept(tmp_path: Path, size: int) -> None:
+    tables = {name: np.full(1, 5, dtype) for name, dtype in IMAGE_COLUMNS.items() if name != "looks"}
+    tables |= {"looks": np.zeros(1, LOOK), "features": np.zeros(1, np.int32)}
+    with (
+        pytest.raises(StoreError, match=f"{size} bytes of pictures were written of 5"),
+        SegmentWriter(tmp_path / "000001", tables, WORDS) as writer,
+    ):
+        writer.append_picture(np.zeros(size, np.uint8))
     assert list(tmp_path.iterdir()) == []
 
 

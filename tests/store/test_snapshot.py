@@ -3,9 +3,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from featmatch.errors import StoreError
+from featmatch.images.stored import restored_picture
 from featmatch.store.generation import change_catalog
 from featmatch.store.layout import CATALOG, segment_folder
 from featmatch.store.segment import Segment
@@ -81,3 +83,25 @@ def test_a_segment_that_a_writer_merged_meanwhile_is_no_damage(folder: Path, mon
     shutil.rmtree(segment_folder(folder, 1))
     with pytest.raises(StoreError, match="segments/000001"):
         Snapshot.open(folder, WORDS)
+
+
+def test_an_image_has_one_place(folder: Path) -> None:
+    snapshot = Snapshot.open(folder, WORDS)
+    for image, number, row in ((1, 1, 0), (3, 1, 2), (5, 2, 1)):
+        assert snapshot.place_of(image) == (snapshot.segments[number], row)
+    with pytest.raises(StoreError, match="image 6 is in no segment"):
+        snapshot.place_of(6)
+
+
+def test_stored_pictures_are_those_of_their_images(folder: Path) -> None:
+    snapshot = Snapshot.open(folder, WORDS)
+    made = [*made_images(1, [3, 5, 0]), *made_images(2, [7, 1])]
+    for image, one in enumerate(made, 1):
+        found = snapshot.stored_picture(image)
+        if len(one.picture) == 0:
+            assert found is None
+        else:
+            assert found is not None
+            assert (found.width, found.height) == (one.width, one.height)
+            np.testing.assert_array_equal(found.pixels, restored_picture(one.picture, 1, 1).pixels)
+    assert [len(one.picture) > 0 for one in made] == [True, True, False, True, True]
