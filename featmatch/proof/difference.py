@@ -122,11 +122,8 @@ class Difference(NamedTuple):
     @property
     def enclosed_share(self) -> float:
         """The same among the cells that lie within what agrees: margins and what lies behind a picture are outside."""
-        within = self._within()
-        if not within.any():
-            return 1.0
-        inside = self.states[within]
-        return float((inside == CONTRADICTING).sum() / max((inside != SILENT).sum(), 1))
+        said = int((self.enclosed != SILENT).sum())
+        return float((self.enclosed == CONTRADICTING).sum() / said) if said else 1.0
 
     def differences(self, reference_from_query: Matrix) -> Differences:
         """Where the pictures differ: rectangles around contradicting cells that hang together within what agrees.
@@ -134,7 +131,7 @@ class Difference(NamedTuple):
         Args:
             reference_from_query: (3, 3) float64, px to px.
         """
-        contradicting = (self.states == CONTRADICTING) & self._within()
+        contradicting = self.enclosed == CONTRADICTING
         count, parts = _opencv.connectedComponents(contradicting.astype(np.uint8))
         sizes = np.bincount(np.asarray(parts).ravel(), minlength=count)[1:]
         shown = [int(one) for one in np.argsort(-sizes, kind="stable") if sizes[one] > 1]  # one cell may be chance
@@ -147,8 +144,12 @@ class Difference(NamedTuple):
         share = float(sizes[shown].sum()) / max(self.states.size, 1)
         return Differences(share, query, [project(reference_from_query, one) for one in query])
 
-    def _within(self) -> NDArray[np.bool_]:
-        """The cells within the hull of what agrees; without those that few others agree beside, which may be chance."""
+    @property
+    def enclosed(self) -> NDArray[np.int8]:
+        """``states``, and silent outside the hull of what agrees.
+
+        Cells that few others agree beside, which may be chance, do not widen it.
+        """
         agreeing = self.states == AGREEING
         beside = _opencv.filter2D(agreeing.astype(np.uint8), -1, np.ones((3, 3)), borderType=cv2.BORDER_CONSTANT)
         agreeing &= beside >= _FEWEST_TOGETHER
@@ -157,7 +158,7 @@ class Difference(NamedTuple):
             places = np.ascontiguousarray(np.argwhere(agreeing)[:, ::-1], np.int32)  # columns and rows
             hull = cv2.convexHull(places)
             cv2.fillConvexPoly(within, hull, 1)
-        return within > 0
+        return np.where(within > 0, self.states, np.int8(SILENT))
 
 
 def difference(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +22,11 @@ from featmatch.geometry.maps import project
 from featmatch.proof.difference import AGREEING, CONTRADICTING, SILENT, Difference
 from featmatch.search.matches import FoundImage
 
-_FEWEST_CELLS = 3  # in which another image shows something else, and that the query may agree with
+_FEWEST_CELLS = 3  # in which another image agrees with the query, and this one shows something else
 _LEAST_SHARE = 0.005  # the same, as a share of the cells that say anything
-_MOST_ONLY_HERE = 0.8  # cells that only this image explains, as a share of those; with more it is no sister
-_DESIGN = 0.6  # share of what agrees that must agree with the better image as well,
-_DESIGN_OF_WITNESS = 0.25  # and with the third
+_MOST_ONLY_HERE = 0.8  # cells that only this image explains, as a share of those where the two differ
+_DESIGN = 0.25  # share of what agrees that must agree with another as well, to be of one design;
+_DESIGN_OF_RIVAL = 0.6  # the same, of one that explains hardly less
 _ANOTHER = 0.4  # correlation below which two images show something else in a cell
 
 
@@ -69,32 +70,50 @@ def _may_be_sister(
 
 
 def _is_sister(own: Difference, others: Sequence[Difference]) -> bool:
-    """Whether another explains more than this one, a third has the design too, and all three differ in one place.
+    """Whether another explains what this one contradicts, or hardly less, and the design holds several contents.
 
-    Without the third they may be a picture and its edited copy, which differ as much as two fillings of a form: a
-    watermark contradicts in a third of the cells.
+    What an edit brought in, or a camera spoiled, no sister explains. But the unedited picture does not explain it
+    either, where its edited copy is found as well; so three images must differ from one another in one place, which
+    one picture and its copies hardly do.
     """
     fewest = max(_FEWEST_CELLS, _LEAST_SHARE * (own.agreeing + own.contradicting))
-    cells = np.argwhere(own.states == CONTRADICTING)
-    if len(cells) < fewest:
+    if own.contradicting < fewest:
         return False
-    here = own.parts(cells, own)
-    witnesses, better = [], []
-    for other in others:
-        design = _shared_design(own, other)
-        if design >= _DESIGN_OF_WITNESS:
-            there = other.parts(cells, own)
-            differing = here.correlation(there) < _ANOTHER
-            if differing.sum() >= fewest:
-                witnesses.append((there, differing))
-                if design >= _DESIGN and _only_here(own, other) <= _MOST_ONLY_HERE * differing.sum():
-                    better.append((there, differing))
-    for one, differs in better:
-        for third, differs_too in witnesses:
-            both = differs & differs_too
-            if third is not one and both.sum() >= fewest and (one.correlation(third, both) < _ANOTHER).sum() >= fewest:
-                return True
+    sharing = [other for other in others if _shared_design(own, other) >= _DESIGN]
+    if not any(_is_rival(own, other, fewest) for other in sharing):
+        return False
+    said = np.argwhere(own.states != SILENT)
+    unlike = [_unlike(said, own, other) for other in sharing]
+    for (one, here), (third, there) in combinations(zip(sharing, unlike, strict=True), 2):
+        both = here & there
+        if both.sum() >= fewest and _differ(said[both], own, one, third).sum() >= fewest:
+            return True
     return False
+
+
+def _is_rival(own: Difference, other: Difference, fewest: float) -> bool:
+    """Whether another explains cells that this image contradicts, and shows differently; or all but a few as well.
+
+    The former only within what agrees: beyond, the map may be off, as on the sides of a bottle, and any band of a
+    label that two have may lie there.
+    """
+    cells = np.argwhere(own.states == CONTRADICTING)
+    differing = _differ(cells, own, own, other)
+    enclosed = own.enclosed[tuple(cells.T)] == CONTRADICTING
+    explained = differing & enclosed & (_states_at(own, cells, other) == AGREEING)
+    if explained.sum() >= fewest:
+        return True
+    return bool(
+        differing.sum() >= fewest
+        and _shared_design(own, other) >= _DESIGN_OF_RIVAL
+        and _only_here(own, other) <= _MOST_ONLY_HERE * differing.sum()
+    )
+
+
+def _only_here(own: Difference, other: Difference) -> int:
+    """Number of cells that another image contradicts, and that this one explains."""
+    here = _states_at(other, np.argwhere(other.states == CONTRADICTING), own)
+    return int((here == AGREEING).sum())
 
 
 def _shared_design(own: Difference, other: Difference) -> float:
@@ -103,10 +122,16 @@ def _shared_design(own: Difference, other: Difference) -> float:
     return float((there == AGREEING).sum() / max(len(there), 1))
 
 
-def _only_here(own: Difference, other: Difference) -> int:
-    """Number of cells that another image contradicts, and that this one explains."""
-    here = _states_at(other, np.argwhere(other.states == CONTRADICTING), own)
-    return int((here == AGREEING).sum())
+def _unlike(said: NDArray[np.intp], own: Difference, other: Difference) -> NDArray[np.bool_]:
+    """(N,) whether another image shows something else in a cell: if one of them contradicts the query there."""
+    asked = (own.states[tuple(said.T)] == CONTRADICTING) | (_states_at(own, said, other) == CONTRADICTING)
+    asked[asked] = _differ(said[asked], own, own, other)
+    return asked
+
+
+def _differ(cells: NDArray[np.intp], of: Difference, one: Difference, other: Difference) -> NDArray[np.bool_]:
+    """(N,) whether two images show something else, in cells (N, 2) of the look at any of the same query."""
+    return one.parts(cells, of).correlation(other.parts(cells, of)) < _ANOTHER
 
 
 def _states_at(own: Difference, cells: NDArray[np.intp], other: Difference) -> NDArray[np.int8]:

@@ -42,6 +42,11 @@ def test_sisters_are_told_where_the_true_one_is_not_there() -> None:
     assert sisters(form(*ANNA), form(*PAUL), form(*UWE), form(*EVA)) == [True, True, True]
 
 
+def test_the_sister_that_explains_most_is_told_by_one_that_explains_what_it_does_not() -> None:
+    nearly = form(*PAUL[:1], *ANNA[1:])
+    assert sisters(form(*ANNA), nearly, form(*ANNA[:1], *PAUL[1:]), form(*EVA)) == [True, True, True]
+
+
 def test_a_picture_and_its_edited_copy_are_no_template() -> None:
     edited = form(*ANNA)
     edited[500:700, 100:500] = form(*PAUL)[140:340, 100:500]
