@@ -58,13 +58,13 @@ def _may_be_sister(
     More does so by features, which the index has as fine as the query's; and no more contradicts it.
     """
     evidence = one.proof.evidence
-    if not evidence.is_coarse or all(_shared_design(own, sister) < _DESIGN_OF_WITNESS for sister in sisters):
+    if not evidence.is_coarse or all(_shared_design(own, sister) < _DESIGN for sister in sisters):
         return False
     return any(
         other.proof.evidence.geometry > evidence.geometry
         and other.proof.difference is not None
         and other.proof.difference.share <= own.share
-        and _shared_design(own, other.proof.difference) >= _DESIGN
+        and _shared_design(own, other.proof.difference) >= _DESIGN_OF_RIVAL
         for other in found
     )
 
