@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from featmatch.cli.printing import CsvPrinter, print_object, say
+from featmatch.cli.printing import CsvPrinter, print_object, say, say_bytes
 from featmatch.names import printable
 
 if TYPE_CHECKING:
@@ -23,6 +25,13 @@ _GROUP_COLUMNS = (
     "group", "original", "id", "name", "width", "height", "bytes", "description", "probability", "inliers", "kind",
     "rotation_deg", "scale", "mirrored", "negative", "homography", "original_by", "marked",
 )  # fmt: skip
+
+_MOVES = """\
+#!/bin/sh
+# Moves the files that can go into a folder: the first argument, or else "marked". Overwrites nothing.
+set -eu
+to=${1:-marked}
+"""
 
 
 def print_matches_json(query: str, matches: Matches) -> None:
@@ -117,10 +126,25 @@ def print_groups_table(groups: Iterable[Group]) -> None:
             size = f"{member.width}x{member.height}"
             for name in member.names:
                 by = f", by: {group.original_by}" if name == group.original.names[0] and group.original_by else ""
+                if group.kept is not None:
+                    by += ", kept" if name == group.kept else ", can go" if name in group.marked else ""
                 say(
                     f"  {member.probability:>11.4f}  {member.inliers:>7}  {size:>11}  {member.bytes:>10}  "
                     f"{printable(name)}  ({member.said_of(name)}{by})"
                 )
+
+
+def print_moves(paths: Iterable[str]) -> None:
+    """Print a shell script that moves files, each below a folder under its own path, and overwrites none.
+
+    Args:
+        paths: absolute.
+    """
+    say_bytes(_MOVES.encode())
+    for path in paths:
+        source, target = (shlex.quote(one) for one in (path, path.lstrip("/")))
+        folder = shlex.quote(os.path.dirname(path).lstrip("/") or ".")
+        say_bytes(os.fsencode(f'mkdir -p -- "$to"/{folder}\nmv -n -- {source} "$to"/{target}\n'))
 
 
 def print_groups_csv(groups: Iterable[Group]) -> None:

@@ -110,12 +110,15 @@ class Group:
             original is still there. If that file is not at hand as it was added, none of the group is marked.
         spared: all other names, and why they are not marked.
         original_by: the criterion that decided which image is the original, as "shows the most" (``docs/groups.md``).
+        kept: name of the file that stays by a person's own rules (``grouping/keeping.py``); None: there are none, or it
+            is the original's.
     """
 
     members: tuple[Member, ...]
     marked: tuple[str, ...] = ()
     spared: Mapping[str, str] = field(default_factory=dict)
     original_by: str = ""
+    kept: str | None = None
 
     @property
     def original(self) -> Member:
@@ -135,6 +138,7 @@ class Group:
         return {
             "files": len(self),
             "original_by": self.original_by,
+            **({} if self.kept is None else {"kept": self.kept}),
             "marked": list(self.marked),
             "members": [member.to_dict() for member in self.members],
         }
