@@ -134,7 +134,7 @@ def groups(index: Path, jobs: int, root: str | None, **wanted: Any) -> int:
 @_wanted_options
 @jobs_option
 def dedupe(folders: Sequence[str], jobs: int, **wanted: Any) -> int:
-    """Find all groups of copies among the images in FOLDERs, in one step.
+    """Find all groups of copies in folders, in one step.
 
     The same as `add` and `groups`, with an index of its own in your cache folder: another run with the same FOLDERs
     looks only at new and changed files. No file is deleted; --script, --print0 and --html help with that.
