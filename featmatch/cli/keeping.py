@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -69,20 +70,35 @@ def add(
 ) -> int:  # fmt: skip
     """Index files and whole folders; INDEX is made if need be.
 
+    PATH may also be an archive (.zip, .tar), an http or https address, other storage (as s3://bucket/photos), or a
+    table (.parquet, .arrow), also a folder of these, as Hugging Face's datasets has them.
+
     Files that INDEX has and that are unchanged are skipped, so running `add` again continues an interrupted run.
 
     Images are named by their paths as given. INDEX stores the folder that relative names start from: FOLDER with
     --root, else the working directory of the first `add`. If the collection was moved, give its new --root once.
     """
+    from featmatch.adding.batches import AddReport
+    from featmatch.adding.from_elsewhere import add_from_elsewhere
     from featmatch.cli.progress import progress_bars
+    from featmatch.images.decoding import DecodingOptions
+    from featmatch.images.named import is_from_elsewhere
 
     wanted = wanted_features(features, speed)
     opened = featmatch.Index.open(index, create=True, features=wanted, vocabulary=vocabulary, root=root)
+    elsewhere = [path for path in paths if is_from_elsewhere(path)]
+    here = [path for path in paths if path not in elsewhere]
     with progress_bars(" images", hidden=quiet) as progress:
-        report = opened.add(
-            paths, jobs=jobs, text=text, timeout=timeout, max_pixels=max_pixels, pages=pages, prune=prune, wait=wait,
-            progress=of_stage(progress, "indexing"),
-        )  # fmt: skip
+        how: dict[str, Any] = {
+            "jobs": jobs, "text": text, "timeout": timeout, "max_pixels": max_pixels, "wait": wait,
+            "progress": of_stage(progress, "indexing"),
+        }  # fmt: skip
+        report = AddReport()
+        if here:
+            report.include(opened.add(here, pages=pages, prune=prune, **how))
+        if elsewhere:
+            add_images = partial(opened.add_images, **how)
+            report.include(add_from_elsewhere(elsewhere, add_images, DecodingOptions(timeout, max_pixels)))
     if as_json:
         print_object(asdict(report))
     for name, done in [(name, "added") for name in report.added] + [(name, "skipped") for name in report.skipped]:
@@ -93,7 +109,7 @@ def add(
     if not quiet:
         _tell_of_addition(report, vanished=prune)
     complain_of_files(opened)
-    asked_for = {os.path.normpath(path) for path in paths}  # an unreadable file found in a folder is no error
+    asked_for = {*paths, *map(os.path.normpath, paths)}  # an unreadable file found in a folder is no error
     return FAILED if any(failure.name in asked_for for failure in report.failed) else FOUND
 
 

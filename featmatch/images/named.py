@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,8 @@ from featmatch.errors import ImageError, UsageError
 from featmatch.images.archives import MOST_BYTES, Listing, is_archive, list_archive
 from featmatch.images.decoding import DecodingOptions, decode_apart
 from featmatch.images.folders import image_files
+from featmatch.images.remote import is_remote, remote_pictures
+from featmatch.images.tables import pictures_in_table, table_files
 from featmatch.names import is_address, listed_names, member_name
 
 STANDARD_INPUT = "-"
@@ -30,17 +33,23 @@ class NamedPicture(NamedTuple):
 
 
 def pictures_named(names: Iterable[str], decoding: DecodingOptions) -> Iterator[NamedPicture]:
-    """The pictures that are meant, in order: all below a folder, all in an archive, else one for each name.
+    """The pictures that are meant, in order: all below a folder, all in an archive or a table, else one for each name.
 
-    Addresses are fetched, and standard input is read, when it is their turn.
+    Addresses are fetched, other storage and standard input are read, when it is their turn.
 
     Args:
-        names: of files, folders and archives; http and https addresses; and "-", which is a picture on standard input.
+        names: of files, folders, archives and tables; http and https addresses; other storage, as s3://; and "-", which
+            is a picture on standard input.
         decoding: how long an address, or the list of an archive, may take.
     """
     for name in names:
         if name == STANDARD_INPUT or is_address(name):
             yield _picture_at(name, decoding)
+        elif is_remote(name):
+            yield from itertools.starmap(NamedPicture, remote_pictures(name))
+        elif tables := table_files(name):
+            for table in tables:
+                yield from itertools.starmap(NamedPicture, pictures_in_table(table, decoding))
         elif os.path.isdir(name):
             below = [NamedPicture(file, file) for file in image_files([name])]
             yield from below or [NamedPicture(name, ImageError("not_found", "there are no images in this folder"))]
@@ -48,6 +57,11 @@ def pictures_named(names: Iterable[str], decoding: DecodingOptions) -> Iterator[
             yield from _pictures_in(name, decoding)
         else:
             yield NamedPicture(name, name)
+
+
+def is_from_elsewhere(name: str) -> bool:
+    """Whether what is meant are no image files here, but pictures at an address, on other storage, or in tables."""
+    return is_address(name) or is_remote(name) or bool(table_files(name))
 
 
 def picture_named(name: str, decoding: DecodingOptions) -> str | bytes:

@@ -9,6 +9,7 @@ from filelock import FileLock
 from PIL import Image
 
 from featmatch import Index, Vocabulary
+from featmatch.images.addresses import Fetching
 from tests.cli.conftest import Run
 
 
@@ -318,3 +319,16 @@ def test_info_is_for_people(
     assert "queued      1,234  (their features were lost: `featmatch add` their files again)\n" in said
     assert "bytes       1.2 GB\n" in said
     assert 'base        "/a\\012b"  (relative names are relative to it)\n' in said
+
+
+def test_add_takes_pictures_from_elsewhere_beside_files(
+    run: Run, own_index: Path, pictures: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Fetching, "fetch", lambda self, url: pictures["astronaut"].read_bytes())
+    url = "https://a.example/astronaut"
+    (line,) = run("add", own_index, pictures["coins"], url, pictures["chelsea"], "--json").lines()
+    assert (line["added"], line["skipped"]) == ([str(pictures["coins"]), url], [str(pictures["chelsea"])])
+    assert "added 0, skipped 1, failed 0" in run("add", own_index, url).err
+    monkeypatch.undo()
+    ended = run("add", own_index, "http://127.0.0.1/a.png")
+    assert (ended.status, "http://127.0.0.1/a.png: not_found: refused" in ended.err) == (2, True)
