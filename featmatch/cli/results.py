@@ -11,7 +11,7 @@ from featmatch.cli.printing import CsvPrinter, print_object, say, say_bytes
 from featmatch.names import printable
 
 if TYPE_CHECKING:
-    from featmatch.grouping.groups import Group
+    from featmatch.grouping.groups import Group, Groups
     from featmatch.proof.pair import Verification
     from featmatch.search.explanation import Explanation
     from featmatch.search.matches import Matches
@@ -20,10 +20,6 @@ _QUERY_COLUMNS = (
     "query", "status", "id", "name", "probability", "score", "inliers", "agreement", "kind", "rotation_deg", "scale",
     "mirrored", "negative", "homography", "query_region", "reference_region", "query_overlap", "reference_overlap",
     "verdict", "damaged", "query_damaged",
-)  # fmt: skip
-_GROUP_COLUMNS = (
-    "group", "original", "id", "name", "width", "height", "bytes", "description", "probability", "inliers", "kind",
-    "rotation_deg", "scale", "mirrored", "negative", "homography", "original_by", "marked",
 )  # fmt: skip
 
 _MOVES = """\
@@ -147,18 +143,13 @@ def print_moves(paths: Iterable[str]) -> None:
         say_bytes(os.fsencode(f'mkdir -p -- "$to"/{folder}\nmv -n -- {source} "$to"/{target}\n'))
 
 
-def print_groups_csv(groups: Iterable[Group]) -> None:
+def print_groups_csv(groups: Groups) -> None:
     """Print a row for each file."""
-    printer = CsvPrinter(_GROUP_COLUMNS)
-    for number, group in enumerate(groups, 1):
-        of_group = {"group": number, "original": group.original.names[0], "original_by": group.original_by}
-        for member in group.members:
-            row = member.to_dict()
-            row |= row.pop("relation") or {}
-            del row["names"], row["same_file"]
-            for name in member.names:
-                row |= {"name": name, "description": member.said_of(name), "marked": str(name in group.marked).lower()}
-                printer.print_row(of_group | row)
+    from featmatch.grouping.groups import COLUMNS
+
+    printer = CsvPrinter(COLUMNS)
+    for row in groups.rows():
+        printer.print_row(row | {"marked": str(row["marked"]).lower()})
 
 
 def _titled(name: str, damaged: bool) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from featmatch import Group, Match, Matches, Member, Relation, Verification
+from featmatch import Group, Groups, Match, Matches, Member, Relation, Verification
 from featmatch.cli.results import (
     MatchesCsv,
     print_explanation,
@@ -119,7 +119,7 @@ def test_groups_are_tables(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_groups_are_rows_of_csv(capsys: pytest.CaptureFixture[str]) -> None:
-    print_groups_csv([GROUP, Group((CROP,))])
+    print_groups_csv(Groups([GROUP, Group((CROP,))]))
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [(row["group"], row["name"], row["marked"], row["description"]) for row in rows] == [
         ("1", "a.jpg", "false", "original"), ("1", "again.jpg", "true", "identical bytes"),
