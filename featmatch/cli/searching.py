@@ -156,7 +156,7 @@ def verify(
         one, other, features=features or "sift", timeout=timeout, max_pixels=max_pixels
     )
     if as_json:
-        print_object(proof.to_dict())
+        print_object({**proof.to_dict(), "name": b if proof.proof else None})
     else:
         print_verification(a, b, proof)
     if draw is not None:

@@ -273,6 +273,8 @@ def test_two_pictures_may_come_from_anywhere(
     for command in (("verify", "-", "https://a.example/"), ("explain", index, "-", pictures["chelsea"])):
         monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(pictures["crop"].read_bytes())))
         assert run(*command).status == 0
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(pictures["crop"].read_bytes())))
+    assert run("verify", "-", "https://a.example/", "--json").lines()[0]["name"] == "https://a.example/"
     monkeypatch.undo()
     assert run("verify", "-", "-").status == 2
     assert run("verify", "http://10.0.0.1/", "-").status == 2
