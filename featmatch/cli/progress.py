@@ -24,7 +24,7 @@ class _Lines:
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if now - self._last >= _SECONDS:
+        if now - self._last >= _SECONDS and done < total:
             self._last = now
             tell(f"{stage}: {done} of {total}{self._unit}")
 
