@@ -27,7 +27,7 @@ from featmatch.store.records import ImageRecord
 _RAW = frozenset(["dng", "nef", "cr2", "cr3", "arw", "orf", "rw2", "raf", "pef", "srw", "raw", "heic", "heif", "avif"])
 _AS_MUCH = 0.95  # share of the most scene from which a picture shows as much
 _SURE = 0.95  # probability from which one picture may stand for another
-_WITHIN, _COVERS = 0.95, 0.9  # shares that the one must have of the other, and the other of the one, to be the same
+_WITHIN = 0.95  # share of a picture that the kept one must show
 _LESS = "the kept file shows or resolves less"
 _AS_FINE = 1.1  # ratio of px along a side above which a picture may resolve more
 
@@ -99,7 +99,7 @@ def _kept(group: Group, rules: Sequence[Rule], records: Mapping[str, ImageRecord
 
 
 def _stands_for(kept: Member, other: Member) -> bool:
-    """Whether nothing of one image is lost if the other stays: it shows the same, and resolves as much."""
+    """Whether nothing of one image is lost if the other stays: that shows all of it, and resolves as much."""
     if kept is other:
         return True
     if min(kept.probability, other.probability) < _SURE or kept.accepted or other.accepted:
@@ -110,9 +110,7 @@ def _stands_for(kept: Member, other: Member) -> bool:
     size, kept_size = (other.width, other.height), (kept.width, kept.height)
     part = polygon_area(shared_region(kept_from_other, size, kept_size))
     kept_part = polygon_area(shared_region(inverse(kept_from_other), kept_size, size))
-    if part < _WITHIN * math.prod(size) or kept_part < _COVERS * math.prod(kept_size):
-        return False
-    return part <= _AS_FINE**2 * kept_part
+    return part >= _WITHIN * math.prod(size) and part <= _AS_FINE**2 * kept_part
 
 
 def _to_original(member: Member) -> Matrix:

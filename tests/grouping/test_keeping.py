@@ -99,6 +99,13 @@ def test_finer_copies_stay_where_a_coarser_file_is_kept() -> None:
     assert kept("folder:x", one) == ("x/b", ("a",))
 
 
+def test_crops_that_could_go_can_go_beside_another_copy_of_the_whole() -> None:
+    crop = member(3, "c", size=40, scale=1.0, kind="crop")
+    assert kept("folder:x", group(member(1, "a"), member(2, "x/b", scale=1.0), crop, marked=("x/b", "c"))) == (
+        "x/b", ("a", "c"),
+    )  # fmt: skip
+
+
 def test_identical_files_stand_for_one_another() -> None:
     one = group(member(1, "a", "x/b", "c"), marked=("x/b", "c"))
     assert kept("folder:x", one) == ("x/b", ("a", "c"))

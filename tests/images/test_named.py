@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import tarfile
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -53,6 +54,18 @@ def test_archives_are_the_pictures_in_them(tmp_path: Path) -> None:
     zipfile.ZipFile(tmp_path / "none.zip", "w").close()
     (tmp_path / "bad.tar").write_bytes(b"x" * 2000)
     assert [status for _, status in told(tmp_path / "none.zip", tmp_path / "bad.tar")] == ["not_found", "decode_failed"]
+
+
+def test_an_archive_that_is_cut_short_gives_what_comes_before(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name in ("1.jpg", "2.jpg", "3.jpg", "4.jpg"):
+            (tmp_path / name).write_bytes(b"x" * 3000)
+            archive.add(tmp_path / name, name)
+    whole = (tmp_path / "a.tar").read_bytes()
+    (tmp_path / "a.tar").write_bytes(whole[:7000])
+    one = f"{tmp_path}/a.tar#member=1.jpg"
+    assert told(tmp_path / "a.tar")[0] == (one, one)
+    assert told(tmp_path / "a.tar")[-1] == (f"{tmp_path}/a.tar", "decode_failed")
 
 
 def test_standard_input_is_one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
