@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Mapping
@@ -106,12 +107,25 @@ def member_of(name: str) -> tuple[str, str] | None:
     return (found[1], found[2]) if found else None
 
 
+def split_member(name: str) -> tuple[str, str] | None:
+    """The archive of a picture and its member; None for any other file, and where a file of that very name exists."""
+    member = member_of(name)
+    return member if member and not os.path.exists(name) else None
+
+
 def whole_file(name: str) -> str:
     """The file that an image is of: of a page or a member of one the whole file."""
-    member = member_of(name)
-    if member is not None and not os.path.exists(name):
-        return member[0]
-    return split_page(name)[0]
+    member = split_member(name)
+    return split_page(name)[0] if member is None else member[0]
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is the address of a picture, by how it begins.
+
+    >>> is_address("https://example.org/a.jpg"), is_address("https/a.jpg")
+    (True, False)
+    """
+    return text.lower().startswith(("http://", "https://"))
 
 
 def is_unicode(name: str) -> bool:
@@ -162,6 +176,24 @@ def unquoted(text: str) -> str | None:
     if found is None or b"\\000" in found[1]:
         return None
     return os.fsdecode(_ESCAPE.sub(_byte_of, found[1]))
+
+
+def path_meant(text: str) -> str:
+    """The path that a text means: without ``quoted``'s quotes, unless there is a file of that very name."""
+    name = unquoted(text)
+    return text if name is None or os.path.lexists(text) else name
+
+
+def listed_names(content: bytes) -> list[str]:
+    r"""The names in a list: one a line, quoted or not; where there is a NUL, each ends with one and is as it is.
+
+    >>> listed_names(b'a.jpg\r\n"two\\012lines.jpg"\n'), listed_names(b"a.jpg\0two\nlines.jpg\0")
+    (['a.jpg', 'two\nlines.jpg'], ['a.jpg', 'two\nlines.jpg'])
+    """
+    if b"\0" in content:
+        return [os.fsdecode(name) for name in content.split(b"\0") if name]
+    lines = (line.removesuffix(b"\r") for line in content.removeprefix(codecs.BOM_UTF8).split(b"\n"))
+    return [path_meant(os.fsdecode(line)) for line in lines if line]
 
 
 def _bytes_of(name: str) -> bytes:

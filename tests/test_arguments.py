@@ -282,4 +282,7 @@ def test_what_holds_arrays_is_shown_on_one_line(
     for thing in shown:
         assert len(repr(thing).splitlines()) == 1, thing
         assert "array(" not in repr(thing), thing
+    explanation = index.explain(cat, cat)
+    assert repr(explanation) == f"Explanation({explanation.name!r}: {explanation.verdict})"
+    assert (explanation._repr_png_() or b"").startswith(b"\x89PNG")
     assert repr(tiny_vocabulary) == "Vocabulary(detector='sift', words=1024, search='two-level')"

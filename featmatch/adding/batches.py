@@ -46,6 +46,11 @@ class AddReport:
     vanished: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
 
+    def include(self, other: AddReport) -> None:
+        """Count what another ``add`` did, too."""
+        for name, value in vars(self).items():
+            value.extend(getattr(other, name))
+
 
 @dataclass(frozen=True)
 class Target:

@@ -23,7 +23,7 @@ from featmatch.images.metadata import Metadata, read_metadata
 from featmatch.images.pixels import load_grey
 from featmatch.images.sources import page_count
 from featmatch.images.stored import NO_PICTURE, stored_picture
-from featmatch.names import member_of, split_page
+from featmatch.names import split_member, split_page
 from featmatch.proof.proof import FEWEST_FEATURES
 from featmatch.store.layout import vocabulary_of
 from featmatch.store.postings import quantised
@@ -88,8 +88,8 @@ def index_file(
         decoding: what the image may cost.
         pictures: keep a small grey picture of the image.
     """
-    member = member_of(path)
-    if member is not None and not os.path.exists(path):
+    member = split_member(path)
+    if member is not None:
         return _index_member(path, *member, vocabulary_path, options, decoding, pictures)
 
     def origin() -> Origin:

@@ -11,6 +11,7 @@ import click
 import featmatch
 from featmatch.cli import grouping, keeping, measuring, searching, serving
 from featmatch.cli.failing import check_memory, let_go_of_output, status_of
+from featmatch.cli.index_first import with_index
 from featmatch.errors import FeatmatchError
 from featmatch.system import ending
 from featmatch.system.quiet import keep_decoders_quiet, keep_streams_open
@@ -26,6 +27,12 @@ class _Commands(click.Group):
         except (FeatmatchError, EOFError, OSError, KeyboardInterrupt) as error:  # before click sees them
             context.exit(status_of(error))
 
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(context, arguments)
+        return name, command, rest if command is None else with_index(command, rest, context)
+
     def list_commands(self, context: click.Context) -> list[str]:
         del context
         return list(self.commands)  # in the order in which they are used, not alphabetical
@@ -37,7 +44,7 @@ def cli() -> None:
     r"""Find the photo that a cropped, rotated, mirrored or pasted picture came from, with proof.
 
     INDEX is a folder that `featmatch add` creates. It stores what searches need; your images stay where they are, and
-    none is changed or deleted.
+    none is changed or deleted. INDEX comes first; with FEATMATCH_INDEX in the environment it may be left out.
 
     Exit status: 0 something was found (or the work was done), 1 nothing was found, 2 an error, 128 + N ended by signal
     N (130: Ctrl-C).
@@ -48,9 +55,9 @@ def cli() -> None:
 
 
 for command in (
-    keeping.add, searching.query, searching.verify, searching.explain, grouping.groups, keeping.remove, keeping.list_,
-    keeping.info, keeping.reject, keeping.accept, keeping.compact, keeping.check, measuring.train, measuring.evaluate,
-    serving.serve, serving.serve_key,
+    keeping.add, searching.query, searching.verify, searching.explain, grouping.groups, grouping.dedupe,
+    keeping.remove, keeping.list_, keeping.info, keeping.reject, keeping.accept, keeping.compact, keeping.check,
+    measuring.train, measuring.evaluate, serving.serve, serving.serve_key,
 ):  # fmt: skip
     cli.add_command(command)
 

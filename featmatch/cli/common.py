@@ -12,7 +12,7 @@ import click
 
 import featmatch
 from featmatch.errors import FeatmatchError
-from featmatch.names import plain, unquoted
+from featmatch.names import path_meant, plain, unquoted
 
 if TYPE_CHECKING:
     from featmatch.features.extraction import FeatureOptions
@@ -30,10 +30,7 @@ class PathArgument(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path, without featmatch's quotes."""
-        name = unquoted(value) if isinstance(value, str) else None
-        if name is not None and not os.path.lexists(value):
-            value = name
-        return super().convert(value, param, ctx)
+        return super().convert(path_meant(value) if isinstance(value, str) else value, param, ctx)
 
 
 features_option = click.option(

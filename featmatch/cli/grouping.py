@@ -1,10 +1,13 @@
-"""The command that finds groups of copies."""
+"""The commands that find groups of copies."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,40 +15,103 @@ import featmatch
 from featmatch.cli.common import (
     FOUND,
     NOTHING_FOUND,
+    PathArgument,
     complain,
     complain_of_files,
+    count_of,
     index_argument,
     jobs_option,
     json_option,
     root_option,
+    tell,
 )
-from featmatch.cli.printing import say_bytes
-from featmatch.cli.results import print_groups_csv, print_groups_json, print_groups_table
-from featmatch.names import printable
+from featmatch.cli.printing import say_bytes, size_of
+from featmatch.cli.results import print_groups_csv, print_groups_json, print_groups_table, print_moves
+from featmatch.names import absolute, printable
 from featmatch.system.progress import of_stage
 
 if TYPE_CHECKING:
     from featmatch.grouping.groups import Groups
     from featmatch.index import Index
-    from featmatch.system.progress import Progress
+    from featmatch.system.progress import Progress, StageProgress
+
+_FORMS = ("as_json", "as_csv", "print0", "as_script")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which groups are wanted, and what of them; the options of ``groups`` and ``dedupe``."""
+
+    as_json: bool
+    as_csv: bool
+    print0: bool
+    as_script: bool
+    html: Path | None
+    kinds: Sequence[str]
+    min_probability: float
+    keep: str | None
+    fail: bool
+    across: tuple[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        if sum(getattr(self, form) for form in _FORMS) > 1:
+            raise click.UsageError("use only one of --json, --csv, --print0 and --script")
+        if self.keep is not None:
+            from featmatch.grouping.keeping import rules_of
+
+            rules_of(self.keep)  # better now than after an hour of comparing
+
+
+def _wanted_options(command: Callable[..., int]) -> Callable[..., int]:
+    for option in reversed((
+        json_option,
+        click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header, one row per file."),
+        click.option(
+            "--print0", is_flag=True, help="Print only the files that can go: absolute paths, a NUL after each."
+        ),
+        click.option("--script", "as_script", is_flag=True, help="Print a shell script that moves these to a folder."),
+        click.option(
+            "--html",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Write a web page that shows the groups side by side.",
+        ),
+        click.option(
+            "--kind",
+            "kinds",
+            type=click.Choice(["copy", "crop", "contains", "overlap", "whole picture"]),
+            multiple=True,
+            help="Only images that are this of their original; repeatable.",
+        ),
+        click.option(
+            "--min-probability",
+            type=click.FloatRange(0, 1),
+            default=0.0,
+            metavar="P",
+            help="Only images that are copies with this probability, 0 to 1.",
+        ),
+        click.option(
+            "--keep",
+            metavar="RULES",
+            help="Which file of each group stays: folder:NAME, raw, detail, scene, pixels, camera, oldest, name; the "
+            "first that tells files apart decides. As 'folder:originals,raw,pixels,oldest'.",
+        ),
+        click.option("--fail", is_flag=True, help="Exit with status 1 if any group is found, 0 if none."),
+    )):  # fmt: skip
+        command = option(command)
+    return command
 
 
 @click.command()
 @index_argument
-@json_option
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header, one row per file.")
-@click.option("--print0", is_flag=True, help="Print only the files that can go: absolute paths, a NUL after each.")
 @click.option(
-    "--html",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write a web page that shows the groups side by side.",
-)
+    "--across", type=PathArgument(), nargs=2, metavar="FOLDER FOLDER",
+    help="Only groups with files of both folders, such as training and test data.",
+)  # fmt: skip
+@_wanted_options
 @jobs_option
 @root_option
-def groups(
-    index: Path, as_json: bool, as_csv: bool, print0: bool, html: Path | None, jobs: int, root: str | None
-) -> int:
+def groups(index: Path, jobs: int, root: str | None, **wanted: Any) -> int:
     """Find all groups of copies among the images in INDEX.
 
     The images of a group are copies of one another, in whole or in part. Each group begins with its original, which is
@@ -53,32 +119,94 @@ def groups(
     later runs compare only new images. No file is deleted.
 
     Files that can go are marked: if all marked files were moved or deleted, the file of each original would still be
-    there.
+    there, or, with --keep, the one that stays instead.
     """
     from featmatch.cli.progress import progress_bars
 
-    if as_json + as_csv + print0 > 1:
-        raise click.UsageError("use only one of --json, --csv and --print0")
+    options = Wanted(**wanted)
     with progress_bars(" images") as progress:
         opened = featmatch.Index.open(index, root=root)
-        found = opened.groups(jobs=jobs, progress=of_stage(progress, "comparing"))
-        if html is not None:
-            _write_page(html, found, opened, jobs, of_stage(progress, "drawing"))
+        return _show_groups(opened, options, jobs, progress)
+
+
+@click.command()
+@click.argument("folders", nargs=-1, required=True, type=PathArgument(exists=True), metavar="FOLDER...")
+@_wanted_options
+@jobs_option
+def dedupe(folders: Sequence[str], jobs: int, **wanted: Any) -> int:
+    """Find all groups of copies in folders, in one step.
+
+    The same as `add` and `groups`, with an index of its own in your cache folder: another run with the same FOLDERs
+    looks only at new and changed files. No file is deleted; --script, --print0 and --html help with that.
+    """
+    from featmatch.cli.progress import progress_bars
+
+    options = Wanted(**wanted)
+    with progress_bars(" images") as progress:
+        paths = sorted(set(map(absolute, folders)))
+        opened = featmatch.Index.open(_index_of(paths), create=True)
+        report = opened.add(paths, jobs=jobs, prune=True, wait=True, progress=of_stage(progress, "indexing"))
+        for failure in report.failed:
+            complain(f"{printable(failure.name)}: {failure.status}: {failure.message}")
+        return _show_groups(opened, options, jobs, progress)
+
+
+def _index_of(paths: Sequence[str]) -> Path:
+    """Where the index of some paths is kept, in a folder of which nothing is missed if it is deleted."""
+    from platformdirs import user_cache_path
+
+    key = hashlib.sha256(os.fsencode("\0".join(paths))).hexdigest()[:20]
+    folder = user_cache_path("featmatch") / "dedupe"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / f"{key}.fm"
+
+
+def _show_groups(index: Index, wanted: Wanted, jobs: int, progress: StageProgress) -> int:
+    found = _selected(index.groups(jobs=jobs, progress=of_stage(progress, "comparing")), index, wanted)
+    if wanted.html is not None:
+        _write_page(wanted.html, found, index, jobs, of_stage(progress, "drawing"))
     if found.unremembered is not None:
         complain(f"the results are not kept in the index: {found.unremembered}")
-    if as_json:
+    marked = [path for group in found for name in group.marked if (path := index.path_of(name)) is not None]
+    if wanted.as_json:
         print_groups_json(found)
-    elif as_csv:
+    elif wanted.as_csv:
         print_groups_csv(found)
-    elif print0:
-        paths = (opened.path_of(name) for group in found for name in group.marked)
-        marked = [path for path in paths if path is not None]
+    elif wanted.print0:
         for path in marked:
             say_bytes(os.fsencode(os.path.realpath(path)) + b"\0")
-        return FOUND if marked else NOTHING_FOUND
+    elif wanted.as_script:
+        print_moves(map(os.path.realpath, marked))
     else:
         print_groups_table(found)
-    return FOUND if found else NOTHING_FOUND
+        _tell_totals(found)
+    shown: Sequence[object] = marked if wanted.print0 or wanted.as_script else found
+    return FOUND if bool(shown) != wanted.fail else NOTHING_FOUND
+
+
+def _selected(found: Groups, index: Index, wanted: Wanted) -> Groups:
+    if wanted.across is not None:
+        from featmatch.grouping.selecting import across
+
+        found = across(found, index, *wanted.across)
+    if wanted.kinds or wanted.min_probability:
+        from featmatch.grouping.selecting import selected
+
+        found = selected(found, wanted.kinds, wanted.min_probability)
+    if wanted.keep is not None:
+        from featmatch.grouping.keeping import keep_by, rules_of
+
+        found = keep_by(found, rules_of(wanted.keep), {record.name: record for record in index.images()})
+    return found
+
+
+def _tell_totals(found: Groups) -> None:
+    if not found:
+        tell("no copies found")
+        return
+    going = [member.bytes for group in found for member in group for name in member.names if name in group.marked]
+    told = f"{count_of(len(found), 'group')}, {count_of(sum(map(len, found)), 'file')}"
+    tell(f"{told}; {count_of(len(going), 'file')} can go, {size_of(sum(going))}")
 
 
 def _write_page(target: Path, groups: Groups, index: Index, jobs: int, progress: Progress) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -32,9 +35,13 @@ from featmatch.cli.common import (
     wait_option,
     wanted_features,
 )
-from featmatch.cli.printing import print_object, say
+from featmatch.cli.printing import print_object, say, size_of
 from featmatch.names import printable
 from featmatch.system.progress import of_stage
+
+if TYPE_CHECKING:
+    from featmatch.adding.batches import AddReport
+    from featmatch.store.info import IndexInfo
 
 
 @click.command()
@@ -59,54 +66,92 @@ from featmatch.system.progress import of_stage
 @root_option
 @click.option("--prune", is_flag=True, help="Remove images below PATH from INDEX if their files are gone.")
 @wait_option
+@json_option
+@click.option("-q", "--quiet", is_flag=True, help="Tell of failed images only.")
+@click.option("-v", "--verbose", is_flag=True, help="Tell of each image what became of it.")
 def add(
     index: Path, paths: Sequence[str], features: str | None, speed: str | None, vocabulary: str | None, jobs: int,
     text: str | None, pages: bool, pictures: bool | None, timeout: float, max_pixels: int, root: str | None,
-    prune: bool, wait: bool,
+    prune: bool, wait: bool, as_json: bool, quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
     """Index files and whole folders; INDEX is made if need be.
+
+    PATH may also be an archive (.zip, .tar), an http or https address, other storage (as s3://bucket/photos), or a
+    table (.parquet, .arrow), also a folder of these, as Hugging Face's datasets has them.
 
     Files that INDEX has and that are unchanged are skipped, so running `add` again continues an interrupted run.
 
     Images are named by their paths as given. INDEX stores the folder that relative names start from: FOLDER with
     --root, else the working directory of the first `add`. If the collection was moved, give its new --root once.
     """
+    from featmatch.adding.batches import AddReport
+    from featmatch.adding.from_elsewhere import add_from_elsewhere
     from featmatch.cli.progress import progress_bars
+    from featmatch.images.decoding import DecodingOptions
+    from featmatch.images.named import is_from_elsewhere
 
     wanted = wanted_features(features, speed)
     opened = featmatch.Index.open(index, create=True, features=wanted, vocabulary=vocabulary, root=root)
-    with progress_bars(" images") as progress:
-        report = opened.add(
-            paths, jobs=jobs, text=text, timeout=timeout, max_pixels=max_pixels, pages=pages, prune=prune,
-            pictures=pictures, wait=wait, progress=of_stage(progress, "indexing"),
-        )  # fmt: skip
+    elsewhere = [path for path in paths if is_from_elsewhere(path)]
+    here = [path for path in paths if path not in elsewhere]
+    with progress_bars(" images", hidden=quiet) as progress:
+        how: dict[str, Any] = {
+            "jobs": jobs, "text": text, "timeout": timeout, "max_pixels": max_pixels, "wait": wait,
+            "pictures": pictures, "progress": of_stage(progress, "indexing"),
+        }  # fmt: skip
+        report = AddReport()
+        if here:
+            report.include(opened.add(here, pages=pages, prune=prune, **how))
+        if elsewhere:
+            add_images = partial(opened.add_images, **how)
+            report.include(add_from_elsewhere(elsewhere, add_images, DecodingOptions(timeout, max_pixels)))
+    if as_json:
+        print_object(asdict(report))
+    for name, done in [(name, "added") for name in report.added] + [(name, "skipped") for name in report.skipped]:
+        if verbose:
+            tell(f"{printable(name)}: {done}")
     for failure in report.failed:
         complain(f"{printable(failure.name)}: {failure.status}: {failure.message}")
+    if not quiet:
+        _tell_of_addition(report, vanished=prune)
+    complain_of_files(opened)
+    asked_for = {*paths, *map(os.path.normpath, paths)}  # an unreadable file found in a folder is no error
+    return FAILED if any(failure.name in asked_for for failure in report.failed) else FOUND
+
+
+def _tell_of_addition(report: AddReport, *, vanished: bool) -> None:
     for name in report.damaged:
         complain(f"{printable(name)}: damaged: the file is cut short; the part that is there was read")
     for name in report.vanished:
         complain(f"{printable(name)}: vanished: removed from the index")
-    complain_of_files(opened)
-    vanished = f", vanished {len(report.vanished)}" if prune else ""
-    tell(f"added {len(report.added)}, skipped {len(report.skipped)}, failed {len(report.failed)}{vanished}")
-    asked_for = {os.path.normpath(path) for path in paths}  # an unreadable file found in a folder is no error
-    return FAILED if any(failure.name in asked_for for failure in report.failed) else FOUND
+    more = f", vanished {len(report.vanished)}" if vanished else ""
+    tell(f"added {len(report.added)}, skipped {len(report.skipped)}, failed {len(report.failed)}{more}")
 
 
 @click.command()
 @index_argument
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, metavar="NAME...")
+@click.option(
+    "--under", "folders", multiple=True, type=PathArgument(), metavar="FOLDER",
+    help="Remove all images below FOLDER; repeatable.",
+)  # fmt: skip
 @wait_option
-def remove(index: Path, names: Sequence[str], wait: bool) -> int:
+def remove(index: Path, names: Sequence[str], folders: Sequence[str], wait: bool) -> int:
     """Remove images from INDEX; no file is deleted.
 
-    NAME is a name as `list` prints it, or the path of a file.
+    NAME is a name as `list` prints it, the path of a file, or a pattern of names: 'photos/2019/*.jpg', where * is
+    anything, ? one character, and [abc] one of these. Quote patterns, or the shell takes them for its own.
     """
+    if not names and not folders:
+        raise click.UsageError("a NAME is wanted, or --under FOLDER")
+    from featmatch.store.removal import names_fitting, names_under
+
     opened = featmatch.Index.open(index)
-    meant = [name_meant(opened, name) for name in names]
-    removed = opened.remove(meant, wait=wait)
-    for name in meant:
-        if name not in removed:
+    found = {name: names_fitting(opened, name_meant(opened, name)) for name in names}
+    below = {f"--under {folder}": names_under(opened, folder) for folder in folders}
+    removed = opened.remove([name for meant in (found | below).values() for name in meant], wait=wait)
+    for name, meant in (found | below).items():
+        if not any(one in removed for one in meant):
             complain(f"{printable(name)}: not in the index")
     tell(f"removed {len(removed)}")
     return FOUND if removed else NOTHING_FOUND
@@ -173,9 +218,22 @@ def info(index: Path, as_json: bool) -> int:
     if as_json:
         print_object(vars(found))
     else:
-        for name, value in vars(found).items():
-            say(f"{name:<11} {value}")
+        _say_info(found)
     return FOUND
+
+
+def _say_info(found: IndexInfo) -> None:
+    said = {name: size_of(getattr(found, name)) for name in ("bytes", "picture_bytes")}
+    explained = {
+        "removed": "take room until `featmatch compact`" if found.removed else "",
+        "queued": "their features were lost: `featmatch add` their files again" if found.queued else "",
+        "root": "names are relative to it" if found.root else "",
+        "base": "relative names are relative to it" if found.base else "",
+    }
+    for name, value in vars(found).items():
+        shown = said.get(name) or (f"{value:,}" if isinstance(value, int) else "-" if value is None else str(value))
+        more = f"  ({explained[name]})" if explained.get(name) else ""
+        say(f"{name:<14}{printable(shown)}{more}")
 
 
 @click.command()

@@ -6,6 +6,7 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -24,7 +25,7 @@ from featmatch.cli.common import (
     write,
 )
 from featmatch.cli.printing import say
-from featmatch.errors import FeatmatchError
+from featmatch.errors import FeatmatchError, MissingFeatureError
 from featmatch.system import opencv
 
 _SUITES = ("random", "single", "crops", "hard", "plain", "templates", "photographed")
@@ -44,7 +45,7 @@ def train(out: Path, paths: Sequence[str], features: str | None, words: int, wor
     """Train a vocabulary of visual words on your own images.
 
     An index looks features up by the visual word that they resemble most. Vocabularies for sift, akaze, orb and brisk
-    are shipped; kaze and surf need one of your own. It is written to the file OUT, for `add --vocabulary OUT`.
+    come with featmatch; kaze and surf need one of your own. It is written to the file OUT, for `add --vocabulary OUT`.
 
     OUT is written at the end of a successful run only.
     """
@@ -125,6 +126,8 @@ def evaluate(
     each other down: use --jobs 1 to measure times.
     """
     opencv.require()
+    if html_file is not None and find_spec("matplotlib") is None:
+        raise MissingFeatureError("plots need matplotlib: pip install 'featmatch[plots]'")
     from featmatch.cli.progress import progress_bars
     from featmatch.evaluation import report, running
     from featmatch.evaluation.trials import SUITES, EvaluationOptions, read_twins

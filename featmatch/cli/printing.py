@@ -17,6 +17,7 @@ from featmatch.system.ending import BROKEN_PIPE, Ended
 
 # Spreadsheets take a cell that begins with one of these for a formula (OWASP, "CSV Injection"). The apostrophe is one
 # of them so that a reader can always remove a leading one.
+_UNITS = ("kB", "MB", "GB", "TB")
 _FORMULA = tuple("=+-@'\uff1d\uff0b\uff0d\uff20")
 
 
@@ -45,6 +46,18 @@ def _output_errors() -> Iterator[None]:
         raise Ended(BROKEN_PIPE) from error
     except OSError as error:
         raise FeatmatchError(f"cannot write to standard output: {error.strerror}") from error
+
+
+def size_of(number: int) -> str:
+    """A number of bytes, for people.
+
+    >>> size_of(0), size_of(999), size_of(1_240_000_000)
+    ('0 bytes', '999 bytes', '1.2 GB')
+    """
+    if number < 1000:
+        return f"{number} bytes"
+    power = min((len(str(number)) - 1) // 3, len(_UNITS))
+    return f"{number / 1000**power:.{1 if number < 100 * 1000**power else 0}f} {_UNITS[power - 1]}"
 
 
 def print_object(values: Mapping[str, Any]) -> None:

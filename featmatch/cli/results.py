@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from featmatch.cli.printing import CsvPrinter, print_object, say
+from featmatch.cli.printing import CsvPrinter, print_object, say, say_bytes
 from featmatch.names import printable
 
 if TYPE_CHECKING:
-    from featmatch.grouping.groups import Group
+    from featmatch.grouping.groups import Group, Groups
     from featmatch.proof.pair import Verification
     from featmatch.search.explanation import Explanation
     from featmatch.search.matches import Matches
@@ -19,10 +21,13 @@ _QUERY_COLUMNS = (
     "mirrored", "negative", "homography", "query_region", "reference_region", "query_overlap", "reference_overlap",
     "verdict", "damaged", "query_damaged",
 )  # fmt: skip
-_GROUP_COLUMNS = (
-    "group", "original", "id", "name", "width", "height", "bytes", "description", "probability", "inliers", "kind",
-    "rotation_deg", "scale", "mirrored", "negative", "homography", "original_by", "marked",
-)  # fmt: skip
+
+_MOVES = """\
+#!/bin/sh
+# Moves the files that can go into a folder: the first argument, or else "marked". Overwrites nothing.
+set -eu
+to=${1:-marked}
+"""
 
 
 def print_matches_json(query: str, matches: Matches) -> None:
@@ -122,24 +127,34 @@ def print_groups_table(groups: Iterable[Group]) -> None:
             size = f"{member.width}x{member.height}"
             for name in member.names:
                 by = f", by: {group.original_by}" if name == group.original.names[0] and group.original_by else ""
+                if group.kept is not None:
+                    by += ", kept" if name == group.kept else ", can go" if name in group.marked else ""
                 say(
                     f"  {member.probability:>11.4f}  {member.inliers:>7}  {size:>11}  {member.bytes:>10}  "
                     f"{printable(name)}  ({member.said_of(name)}{by})"
                 )
 
 
-def print_groups_csv(groups: Iterable[Group]) -> None:
+def print_moves(paths: Iterable[str]) -> None:
+    """Print a shell script that moves files, each below a folder under its own path, and overwrites none.
+
+    Args:
+        paths: absolute.
+    """
+    say_bytes(_MOVES.encode())
+    for path in paths:
+        source, target = (shlex.quote(one) for one in (path, path.lstrip("/")))
+        folder = shlex.quote(os.path.dirname(path).lstrip("/") or ".")
+        say_bytes(os.fsencode(f'mkdir -p -- "$to"/{folder}\nmv -n -- {source} "$to"/{target}\n'))
+
+
+def print_groups_csv(groups: Groups) -> None:
     """Print a row for each file."""
-    printer = CsvPrinter(_GROUP_COLUMNS)
-    for number, group in enumerate(groups, 1):
-        of_group = {"group": number, "original": group.original.names[0], "original_by": group.original_by}
-        for member in group.members:
-            row = member.to_dict()
-            row |= row.pop("relation") or {}
-            del row["names"], row["same_file"]
-            for name in member.names:
-                row |= {"name": name, "description": member.said_of(name), "marked": str(name in group.marked).lower()}
-                printer.print_row(of_group | row)
+    from featmatch.grouping.groups import COLUMNS
+
+    printer = CsvPrinter(COLUMNS)
+    for row in groups.rows():
+        printer.print_row(row | {"marked": str(row["marked"]).lower()})
 
 
 def _titled(name: str, damaged: bool) -> str:

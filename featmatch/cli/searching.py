@@ -46,6 +46,7 @@ from featmatch.system.workers import prepare
 
 if TYPE_CHECKING:
     from featmatch.images.decoding import DecodingOptions
+    from featmatch.images.named import NamedPicture
     from featmatch.proof.pair import Verification
     from featmatch.search.matches import Match, Matches
 
@@ -56,7 +57,15 @@ _COMPARED = "pixels were compared only as far as INDEX keeps small pictures of t
 @click.command()
 @index_argument
 @also_option
-@click.argument("images", nargs=-1, required=True, type=PathArgument(), metavar="IMAGE...")
+@click.argument("images", nargs=-1, type=PathArgument(), metavar="IMAGE...")
+@click.option(
+    "--from",
+    "lists",
+    multiple=True,
+    type=PathArgument(),
+    metavar="FILE",
+    help="Query the images named in FILE, too: one a line, or each ended by a NUL; -: on standard input.",
+)
 @click.option(
     "--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Most matches to show for each image."
 )
@@ -73,13 +82,15 @@ _COMPARED = "pixels were compared only as far as INDEX keeps small pictures of t
 @max_pixels_option
 @root_option
 def query(
-    index: Path, also: Sequence[Path], images: Sequence[str], limit: int, as_json: bool, as_csv: bool, unproven: bool,
+    index: Path, also: Sequence[Path], images: Sequence[str], lists: Sequence[str], limit: int, as_json: bool,
+    as_csv: bool, unproven: bool,
     related: bool, match: str | None, draw: Path | None, jobs: int, timeout: float, max_pixels: int, root: str | None,
 ) -> int:  # fmt: skip
     """Find what each IMAGE is a copy of, in whole or in part.
 
-    IMAGE is a file; the images in INDEX are searched. INDEX may be a text file that lists several indexes, one a line:
-    they are asked as if they were one. Many are shared between processes (--jobs). Answers come in the
+    IMAGE is a file; a folder or an archive (.zip, .tar), for all images in it; an http or https address; or -, for an
+    image on standard input. The images in INDEX are searched. INDEX may be a text file that lists several indexes, one
+    a line: they are asked as if they were one. Many IMAGEs are shared between processes (--jobs). Answers come in the
     order of the IMAGEs, each as soon as it and those before it are there.
 
     Exit status: 0 a match was found, 1 none was found, 2 an error, such as an IMAGE that cannot be read, or one of
@@ -87,21 +98,34 @@ def query(
     """
     if as_json and as_csv:
         raise click.UsageError("use only one of --json and --csv")
+    if not images and not lists:
+        raise click.UsageError("an IMAGE is wanted, or --from FILE")
     prepare(_DECODERS)
+    from featmatch.images.decoding import DecodingOptions
+    from featmatch.images.named import check_input_once, names_in, pictures_named
+    from featmatch.search.answering import answer_each
+
+    asked_for = [*images, *(name for file in lists for name in names_in(file))]
+    check_input_once([*asked_for, *lists])
     opened = open_indexes(index, also, root)
     show: Callable[[str, Matches], None] = partial(print_matches_table, related=related)
     if as_json or as_csv:
         show = print_matches_json if as_json else MatchesCsv(several=not isinstance(opened, featmatch.Index))
-    answers = opened.query_many(
-        images, jobs=jobs, limit=limit, unproven=unproven, match=match, timeout=timeout, max_pixels=max_pixels
-    )
+    decoding = DecodingOptions(timeout, max_pixels)
+    query_many = partial(
+        opened.query_many, jobs=jobs, limit=limit, unproven=unproven, match=match, timeout=timeout,
+        max_pixels=max_pixels,
+    )  # fmt: skip
+    must_be_read = set(asked_for)  # an unreadable file found in a folder is no error
     status = NOTHING_FOUND
     failed = False
     away: set[str] = set()
-    for number, (name, matches) in enumerate(zip(images, answers, strict=True), 1):
+    answers = answer_each(pictures_named(asked_for, decoding), query_many)
+    for number, (picture, matches) in enumerate(answers, 1):
+        name = picture.name
         if matches.message:
             complain(f"{printable(name)}: {matches.status}: {matches.message}")
-            failed = True
+            failed |= name in must_be_read
         for one in matches.missing:
             complain(f"{printable(name)}: {matches.status}: {printable(one)} did not answer")
             failed = True
@@ -110,9 +134,7 @@ def query(
         if any(found.proven for found in matches):
             status = FOUND
         if draw is not None:
-            from featmatch.images.decoding import DecodingOptions
-
-            _draw_all(draw, number, name, matches, partial(path_of_match, opened), DecodingOptions(timeout, max_pixels))
+            _draw_all(draw, number, picture, matches, partial(path_of_match, opened), decoding)
     complain_of_files(opened, len(away), _COMPARED)
     return FAILED if failed else status
 
@@ -132,12 +154,20 @@ def verify(
 ) -> int:
     """Check whether one of the images A and B is a copy of the other.
 
-    A copy may show the whole of the other image or a part of it.
+    A copy may show the whole of the other image or a part of it. A and B are files, http or https addresses, or -, for
+    an image on standard input.
     """
     prepare(_DECODERS)
-    proof: Verification = featmatch.verify(a, b, features=features or "sift", timeout=timeout, max_pixels=max_pixels)
+    from featmatch.images.decoding import DecodingOptions
+    from featmatch.images.named import check_input_once, picture_named
+
+    check_input_once([a, b])
+    one, other = (picture_named(name, DecodingOptions(timeout, max_pixels)) for name in (a, b))
+    proof: Verification = featmatch.verify(
+        one, other, features=features or "sift", timeout=timeout, max_pixels=max_pixels
+    )
     if as_json:
-        print_object(proof.to_dict())
+        print_object({**proof.to_dict(), "name": b if proof.proof else None})
     else:
         print_verification(a, b, proof)
     if draw is not None:
@@ -165,12 +195,17 @@ def explain(
 ) -> int:  # fmt: skip
     """Show why QUERY does or does not match the image NAME.
 
-    Prints a line for each stage of the search that the pair reaches, the conclusion, and what would let it pass. NAME
-    is the name of an image in INDEX. Exit status: 0 it matches, 1 it does not.
+    Prints a line for each stage of the search that the pair reaches, the conclusion, and what would let it pass. QUERY
+    is a file, an address, or - for standard input; NAME is the name of an image in INDEX. Exit status: 0 it matches, 1
+    it does not.
     """
     prepare(_DECODERS)
+    from featmatch.images.decoding import DecodingOptions
+    from featmatch.images.named import picture_named
+
     opened = featmatch.Index.open(index, root=root)
-    explanation = opened.explain(query, name_meant(opened, name), timeout=timeout, max_pixels=max_pixels)
+    source = picture_named(query, DecodingOptions(timeout, max_pixels))
+    explanation = opened.explain(source, name_meant(opened, name), timeout=timeout, max_pixels=max_pixels)
     if as_json:
         print_object({"query": query, **explanation.to_dict()})
     else:
@@ -187,21 +222,22 @@ def explain(
 def _draw_all(
     folder: Path,
     number: int,
-    query_name: str,
+    picture: NamedPicture,
     matches: Matches,
     path_of: Callable[[Match], str | None],
     decoding: DecodingOptions,
 ) -> None:
     from featmatch.proof.drawing import draw_proof
 
+    assert not isinstance(picture.source, ImageError)  # or there would be no match
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FeatmatchError(f"cannot draw into {folder}: {error.strerror}") from error
     for place, match in enumerate(matches, 1):
-        target = folder / f"{number:04d}-{place:02d}-{Path(query_name).stem[:80]}.jpg"
+        target = folder / f"{number:04d}-{place:02d}-{Path(picture.name).stem[:80]}.jpg"
         try:
-            save(draw_proof(query_name, path_of(match), match.proof, decoding=decoding), target)
+            save(draw_proof(picture.source, path_of(match), match.proof, decoding=decoding), target)
         except ImageError as error:
             complain(f"cannot draw {printable(match.name)}: {error.message}")
         else:

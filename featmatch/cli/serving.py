@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from featmatch.cli.common import FOUND, PathArgument, root_option, tell
 from featmatch.cli.printing import say
@@ -34,9 +35,10 @@ def _size(context: click.Context, parameter: click.Parameter, value: str) -> int
 def _named_indexes(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:
     """Indexes by name, of NAME=INDEX."""
     indexes = {}
+    alone = context.get_parameter_source("named") is ParameterSource.ENVIRONMENT  # a path without a name will do
     for value in values:
         name, equals, path = value.partition("=")
-        if not equals or not path or not _NAME.fullmatch(name) or name in _TAKEN:
+        if not equals or not path or name in _TAKEN or not (_NAME.fullmatch(name) or (alone and not name)):
             wanted = f"NAME=INDEX is wanted, NAME of letters and digits, not {', '.join(_TAKEN)}"
             raise click.BadParameter(f"{value}: {wanted}", context, parameter)
         indexes[name] = Path(path)
@@ -74,11 +76,19 @@ def _read_config(context: click.Context, parameter: click.Parameter, value: str 
 _folder = PathArgument(path_type=Path, file_okay=False)
 
 
+class _NamedIndex(click.types.StringParamType):
+    """NAME=INDEX. The environment may have several, or one path without a name, as for the other commands."""
+
+    def split_envvar_value(self, text: str) -> list[str]:
+        return text.split() if "=" in text else [f"={text}"]
+
+
 @click.command(context_settings={"auto_envvar_prefix": "FEATMATCH"})
 @click.argument("index", required=False, type=PathArgument(path_type=Path))
 @click.option(
     "--index",
     "named",
+    type=_NamedIndex(),
     envvar="FEATMATCH_INDEX",
     multiple=True,
     metavar="NAME=INDEX",

@@ -11,10 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.names import split_page
+from featmatch.notebooks import frame_of, table_of
 
 if TYPE_CHECKING:
     from featmatch.proof.relation import Relation
 
+COLUMNS = (
+    "group", "original", "id", "name", "width", "height", "bytes", "description", "probability", "inliers", "kind",
+    "rotation_deg", "scale", "mirrored", "negative", "homography", "original_by", "marked",
+)  # fmt: skip
 _AS_IT_IS = 0.02  # scales nearer to 1 than this count as the same size
 _SIZES = {0.25: "a quarter of the size", 0.5: "half size", 2.0: "double size"}
 
@@ -110,17 +115,26 @@ class Group:
             original is still there. If that file is not at hand as it was added, none of the group is marked.
         spared: all other names, and why they are not marked.
         original_by: the criterion that decided which image is the original, as "shows the most" (``docs/groups.md``).
+        kept: name of the file that stays by a person's own rules (``grouping/keeping.py``); None: there are none, or it
+            is the original's.
     """
 
     members: tuple[Member, ...]
     marked: tuple[str, ...] = ()
     spared: Mapping[str, str] = field(default_factory=dict)
     original_by: str = ""
+    kept: str | None = None
 
     @property
     def original(self) -> Member:
         """The image that the others are copies and crops of."""
         return self.members[0]
+
+    def __repr__(self) -> str:
+        return f"Group({len(self)} files, original {self.original.names[0]!r})"
+
+    def _repr_html_(self) -> str:
+        return Groups([self])._repr_html_()
 
     def __len__(self) -> int:
         """Number of files. Identical files count each, several names of one file once."""
@@ -135,6 +149,7 @@ class Group:
         return {
             "files": len(self),
             "original_by": self.original_by,
+            **({} if self.kept is None else {"kept": self.kept}),
             "marked": list(self.marked),
             "members": [member.to_dict() for member in self.members],
         }
@@ -151,6 +166,30 @@ class Groups(list[Group]):
     def __init__(self, groups: Iterable[Group] = (), unremembered: str | None = None) -> None:
         super().__init__(groups)
         self.unremembered = unremembered
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """A row for each file: the member object of the JSON output, made flat, with the ``COLUMNS`` of the CSV."""
+        for number, group in enumerate(self, 1):
+            of_group = {"group": number, "original": group.original.names[0], "original_by": group.original_by}
+            for member in group.members:
+                row: dict[str, Any] = of_group | member.to_dict()
+                row |= row.pop("relation") or {}
+                del row["names"], row["same_file"]
+                for name in member.names:
+                    yield row | {"name": name, "description": member.said_of(name), "marked": name in group.marked}
+
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame`` with a row for each file.
+
+        Raises:
+            MissingFeatureError: pandas is not installed.
+        """
+        return frame_of([{column: row.get(column) for column in COLUMNS} for row in self.rows()], COLUMNS)
+
+    def _repr_html_(self) -> str:
+        shown = ("group", "probability", "inliers", "width", "height", "bytes", "name", "description")
+        rows = ([row[column] for column in shown] for row in self.rows())
+        return table_of(f"{len(self)} groups, {sum(map(len, self))} files", shown, rows)
 
     @overload
     def __getitem__(self, place: SupportsIndex, /) -> Group: ...

@@ -14,6 +14,8 @@ from featmatch.grouping.choosing import NOT_COMPARED
 from featmatch.grouping.groups import Group, Member
 from featmatch.grouping.standing import Identity, Standing, Standings
 
+ORIGINAL = "original"  # why the file of an original stays, where nothing else keeps it
+
 _AS_FINE = 1.1  # ratio of the px along a side above which a picture may resolve more than its original
 _WITHIN = 0.95  # share of a picture that must lie in its original, or it shows something of its own
 
@@ -118,7 +120,7 @@ class _Marking:
 def _why_not(member: Member, original: Member) -> str:
     """Why an image cannot go although its original is there; empty: it can."""
     if member is original:
-        return "original"
+        return ORIGINAL
     if member.relation is None or member.homography is None:
         return "by a person's word only"
     size = member.width, member.height

@@ -14,10 +14,11 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 from PIL import Image, UnidentifiedImageError
 
 from featmatch.errors import ImageError, UsageError, name_errors
+from featmatch.images.archives import read_member
 from featmatch.images.formats import MAX_PIXELS, check_size, count_pages, open_format
 from featmatch.images.frames import seek_first_shown
 from featmatch.images.kinds import TIFF_MAGIC, begins_like_pages, kind_of
-from featmatch.names import split_page
+from featmatch.names import split_member, split_page
 from featmatch.system.worker_loop import at_work
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def open_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Iterator[Im
     """Open a source lazily; errors of decoders inside the ``with`` block become an ``ImageError``.
 
     Of a file with several pages this is the first, unless the path ends in ``#page=N``; of an animation the first frame
-    that is not blank.
+    that is not blank. A path that ends in ``#member=NAME`` is that of a picture in an archive.
 
     Raises:
         ImageError: it cannot be read, or has more than ``max_pixels`` pixels.
@@ -63,8 +64,8 @@ def open_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Iterator[Im
         elif isinstance(source, (bytes, bytearray)):
             image = stack.enter_context(open_format(io.BytesIO(source), 1, max_pixels))
         elif isinstance(source, (str, os.PathLike)):
-            path, page = split_page(os.fspath(source))
-            image = stack.enter_context(open_format(stack.enter_context(_open_file(path)), page or 1, max_pixels))
+            file, page = _file_and_page(os.fspath(source))
+            image = stack.enter_context(open_format(stack.enter_context(file), page or 1, max_pixels))
         else:
             image = picture_of(source)
         check_size(*image.size, max_pixels)
@@ -135,6 +136,14 @@ def _raise_image_errors(max_pixels: int = MAX_PIXELS) -> Iterator[None]:
         raise ImageError("decode_failed", "not an image, or of an unknown format") from error
     except Exception as error:  # decoders answer damaged files with errors of every kind
         raise ImageError("decode_failed", f"{type(error).__name__}: {error}") from error
+
+
+def _file_and_page(path: str) -> tuple[IO[bytes], int | None]:
+    member = split_member(path)
+    if member is not None:
+        return io.BytesIO(read_member(*member)), None
+    file, page = split_page(path)
+    return _open_file(file), page
 
 
 def _open_file(path: str | os.PathLike[str]) -> IO[bytes]:

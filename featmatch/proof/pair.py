@@ -20,6 +20,7 @@ from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.formats import MAX_PIXELS
 from featmatch.images.pixels import GreyImage, ImageSource, load_grey
 from featmatch.images.sources import buffered
+from featmatch.notebooks import png_of
 from featmatch.proof.drawing import draw_proof
 from featmatch.proof.matching import DescriptorMatcher, MatchingOptions
 from featmatch.proof.probability import WholeEvidence
@@ -49,6 +50,12 @@ class Verification:
 
     def __bool__(self) -> bool:
         return self.verified
+
+    def __repr__(self) -> str:
+        return f"Verification({self.verified}: {self.reason}, probability {self.probability:.4f})"
+
+    def _repr_png_(self) -> bytes | None:
+        return png_of(self.draw)
 
     @property
     def probability(self) -> float:

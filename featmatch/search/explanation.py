@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from featmatch.features.symmetry import Variant
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import ImageSource
+from featmatch.notebooks import png_of
 from featmatch.proof.drawing import draw_proof
 from featmatch.proof.probability import FeatureEvidence, WholeEvidence
 from featmatch.proof.proof import PROVEN
@@ -113,6 +114,12 @@ class Explanation:
     not_at_hand: bool = False
     files: tuple[ImageSource, ImageSource | None] = field(repr=False, kw_only=True)
     decoding: DecodingOptions = field(default=USUAL, repr=False, kw_only=True)
+
+    def __repr__(self) -> str:
+        return f"Explanation({self.name!r}: {self.verdict})"
+
+    def _repr_png_(self) -> bytes | None:
+        return png_of(self.draw)
 
     @property
     def proven(self) -> bool:

@@ -12,10 +12,18 @@ from numpy.typing import NDArray
 
 from featmatch.errors import Status, UsageError
 from featmatch.geometry.maps import Matrix
+from featmatch.notebooks import frame_of, table_of
 from featmatch.proof.proof import Proof
 from featmatch.proof.relation import Relation
 
 Verdict = Literal["accepted", "rejected"]
+
+COLUMNS = (
+    "id", "name", "probability", "score", "inliers", "agreement", "kind", "rotation_deg", "scale", "mirrored",
+    "negative", "homography", "query_region", "reference_region", "query_overlap", "reference_overlap", "verdict",
+    "damaged",
+)  # fmt: skip
+_SHOWN = ("probability", "inliers", "of query", "of image", "name", "relation")
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +127,17 @@ class Match:
     def reference_overlap(self) -> float:
         """Share of the reference's area within its region; 0 to 1."""
         return self.proof.reference_overlap
+
+    def __repr__(self) -> str:
+        return f"Match({self.name!r}: {self.relation}, probability {self.probability:.4f})"
+
+    def _repr_html_(self) -> str:
+        return table_of("match", _SHOWN, [self._shown()])
+
+    def _shown(self) -> tuple[object, ...]:
+        """Its row of a table."""
+        overlaps = f"{self.query_overlap:.0%}", f"{self.reference_overlap:.0%}"
+        return f"{self.probability:.4f}", self.inliers, *overlaps, self.name, self.relation
 
     def to_dict(self) -> dict[str, Any]:
         """The match object of the JSON output: also the size of the reference, whose px ``reference_region`` is in."""
@@ -265,6 +284,18 @@ class Matches(list[Match]):
             answer = cls(matches, told["status"], damaged=bool(told["damaged"]), related=related)
             answer.missing = [str(index) for index in told.get("missing", ())]
             return answer
+
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame`` with a row for each match, and the columns of the CSV output, but for the query's.
+
+        Raises:
+            MissingFeatureError: pandas is not installed.
+        """
+        rows = ({**told.pop("relation"), **told} for told in (match.to_dict() for match in self))
+        return frame_of([{column: row[column] for column in COLUMNS} for row in rows], COLUMNS)
+
+    def _repr_html_(self) -> str:
+        return table_of(f"{self.status}, {len(self)} found", _SHOWN, [match._shown() for match in self])
 
     def copy(self) -> Matches:
         """The same matches of the same query, in another list."""

@@ -131,7 +131,7 @@ def _unlike(said: NDArray[np.intp], own: Difference, other: Difference) -> NDArr
 
 def _differ(cells: NDArray[np.intp], of: Difference, one: Difference, other: Difference) -> NDArray[np.bool_]:
     """(N,) whether two images show something else, in cells (N, 2) of the look at any of the same query."""
-    return one.parts(cells, of).correlation(other.parts(cells, of)) < _ANOTHER
+    return np.less(one.parts(cells, of).correlation(other.parts(cells, of)), _ANOTHER)
 
 
 def _states_at(own: Difference, cells: NDArray[np.intp], other: Difference) -> NDArray[np.int8]:

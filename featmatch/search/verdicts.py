@@ -7,10 +7,13 @@ import hashlib
 import os
 from collections.abc import Sequence
 
-from featmatch.errors import UsageError
+from featmatch.errors import ImageError, UsageError
+from featmatch.images.archives import read_member
 from featmatch.images.contents import content_of
+from featmatch.images.decoding import USUAL, DecodingOptions, decode_apart
 from featmatch.images.pixels import GreyImage
 from featmatch.images.sources import ImageSource
+from featmatch.names import split_member
 from featmatch.store.catalog import Catalog
 from featmatch.store.generation import change_catalog
 from featmatch.store.places import Places, name_known
@@ -35,9 +38,18 @@ def content_of_query(image: ImageSource | GreyImage) -> str | None:
     if isinstance(image, (bytes, bytearray)):
         return hashlib.sha256(image).hexdigest()
     if isinstance(image, (str, os.PathLike)):
-        with contextlib.suppress(OSError):  # it was there a moment ago
-            return content_of(os.fspath(image))
+        with contextlib.suppress(OSError, ImageError):  # it was there a moment ago
+            return _content(os.fspath(image))
     return None
+
+
+def _content(path: str) -> str:
+    return content_of(path) if split_member(path) is None else decode_apart(_content_in_archive, path, options=USUAL)
+
+
+def _content_in_archive(path: str, decoding: DecodingOptions) -> str:
+    del decoding
+    return hashlib.sha256(read_member(*(split_member(path) or ("", "")))).hexdigest()
 
 
 def judge(reader: Reader, a: str, b: str, is_copy: bool | None) -> bool:

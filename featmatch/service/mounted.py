@@ -10,10 +10,10 @@ from pathlib import Path
 import anyio
 
 from featmatch.errors import StoreError
+from featmatch.images.addresses import Fetching
 from featmatch.images.folders import image_files
 from featmatch.index import Index
 from featmatch.names import split_page
-from featmatch.service.fetching import Fetching
 from featmatch.service.jobs import Jobs
 from featmatch.service.made_groups import MadeGroups
 from featmatch.service.options import ServeOptions

@@ -11,6 +11,7 @@ from typing import Any
 import anyio.to_thread
 from starlette.datastructures import FormData, UploadFile
 
+from featmatch.images.addresses import FetchError
 from featmatch.service.calls import Call
 from featmatch.service.parameters import Parameters, parsed_object
 from featmatch.service.problems import Problem
@@ -127,7 +128,10 @@ async def fetched(call: Call, url: str) -> bytes:
     Raises:
         Problem: it may not be fetched, or cannot be.
     """
-    return await anyio.to_thread.run_sync(call.mounted.fetching.fetch, url, limiter=call.mounted.fetches)
+    try:
+        return await anyio.to_thread.run_sync(call.mounted.fetching.fetch, url, limiter=call.mounted.fetches)
+    except FetchError as error:
+        raise Problem(error.code, error.detail) from error
 
 
 def decoded(text: str) -> bytes:

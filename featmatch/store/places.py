@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from featmatch.names import absolute, is_below, name_below, page_of
@@ -114,6 +114,11 @@ class Places:
             for one in dict.fromkeys((whole, real)):
                 yield one
                 yield from (os.path.relpath(one, folder) for folder in self._folders())
+
+    def names_below(self, folder: str, names: Iterable[str]) -> list[str]:
+        """Those of some names in the index that lie below a folder, or are it; it is spelled like one, or as a path."""
+        tops = list(dict.fromkeys(map(os.path.normpath, self.names_of(folder))))
+        return [name for name in names if any(is_below(top, name) for top in tops)]
 
     def _folders(self) -> Iterator[str]:
         """What relative names may be relative to, best first."""

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Sequence
 
 from featmatch.store.generation import change_catalog
 from featmatch.store.places import name_known
 from featmatch.store.reader import Reader
+
+
+def names_fitting(reader: Reader, name: str) -> list[str]:
+    """The name itself, or, where the index has none such, all names that fit it as a pattern of a shell.
+
+    ``*`` is anything, ``?`` one character, ``[abc]`` one of these.
+    """
+    catalog = reader.snapshot.catalog
+    if not set("*?[") & set(name) or name_known(name, catalog, reader.places) is not None:
+        return [name]
+    patterns = set(reader.places.names_of(name))
+    return [one for one in catalog.names() if any(fnmatch.fnmatchcase(one, pattern) for pattern in patterns)]
+
+
+def names_under(reader: Reader, folder: str) -> list[str]:
+    """All names below a folder."""
+    return reader.places.names_below(folder, reader.snapshot.catalog.names())
 
 
 def remove_images(reader: Reader, names: Sequence[str]) -> list[str]:

@@ -188,6 +188,11 @@ class Vocabulary:
         kind = descriptors_of(detector)
         file = shipped_file(f"{kind}.npz")
         if kind not in DESCRIPTOR_SIZE or not file.is_file():
+            if kind in ("akaze", "orb", "brisk"):
+                raise MissingFeatureError(
+                    f"the vocabulary for {kind} is installed apart: pip install ./data in the source of featmatch, or "
+                    f"give its file: --vocabulary {kind}.npz"
+                )
             raise MissingFeatureError(
                 f"no vocabulary is shipped for {detector}; train one: featmatch train OUT PATH... --features {detector}"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -44,6 +45,7 @@ Run = Callable[..., Ended]
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """The command line in this process."""
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")  # main would set it for good
+    monkeypatch.setattr("featmatch.cli.progress._SECONDS", math.inf)  # however slow the machine is
 
     def run_main(*arguments: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["featmatch", *map(str, arguments)])

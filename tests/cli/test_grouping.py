@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from filelock import FileLock
 
-from featmatch import Group, Groups, Index, Member
+from featmatch import Group, Groups, Index, Member, Relation
+from featmatch.adding.one_image import Failure
 from tests.cli.conftest import Run
 
 
@@ -32,11 +35,11 @@ def found(monkeypatch: pytest.MonkeyPatch) -> Groups:
 
 
 def test_only_one_form_may_be_asked_for(run: Run, index: Path) -> None:
-    forms = ("--json", "--csv", "--print0")
+    forms = ("--json", "--csv", "--print0", "--script")
     for one, other in zip(forms, (*forms[1:], forms[0]), strict=True):
         ended = run("groups", index, one, other)
         assert (ended.status, ended.out) == (2, "")
-        assert "only one of --json, --csv and --print0" in ended.err
+        assert "only one of --json, --csv, --print0 and --script" in ended.err
 
 
 def test_each_form_is_printed_and_no_group_is_nothing_found(run: Run, index: Path, found: Groups) -> None:
@@ -86,7 +89,7 @@ def test_the_page_shows_what_is_at_hand_and_the_rest_is_told(
     assert (written["target"], written["groups"], written["jobs"]) == (tmp_path / "page.html", found, 1)
     assert written["dates"] == {"coins.png": "2003-04-05"}
     assert written["path_of"](str(pictures["coins"])) == str(pictures["coins"])
-    first, second = ended.err.splitlines()
+    first, second, _ = ended.err.splitlines()
     assert first == "featmatch: bad.png: not shown: cannot be decoded"
     assert second.startswith("featmatch: the files of 2 images are not at hand")
     assert "so they are not shown" in second
@@ -105,4 +108,89 @@ def test_results_that_cannot_be_kept_are_told(run: Run, own_index: Path, picture
         ended = run("groups", own_index, "--jobs", "1")
     assert (ended.status, ended.out) == (1, "")
     assert ended.err.startswith("featmatch: the results are not kept in the index: ")
-    assert run("groups", own_index, "--jobs", "1").err == ""
+    assert run("groups", own_index, "--jobs", "1").err == "no copies found\n"
+
+
+def test_totals_are_told_and_fail_turns_the_status(run: Run, index: Path, found: Groups) -> None:
+    command = ("groups", index, "--jobs", "1")
+    assert run(*command, "--fail").status == 0
+    found.extend([group_of("a.jpg", "b.jpg", marked=("b.jpg",)), group_of("c.jpg", "d.jpg", "e.jpg")])
+    assert run(*command).err == "2 groups, 5 files; 1 file can go, 9 bytes\n"
+    assert [run(*command, "--fail", *form).status for form in ([], ["--json"], ["--csv"])] == [1, 1, 1]
+    assert run(*command, "--json").err == ""
+
+
+def test_groups_are_chosen_by_kind_probability_and_folders(run: Run, index: Path, found: Groups) -> None:
+    names = [str(Index.open(index).folder.parent / "none"), *(record.name for record in Index.open(index).images())]
+    crop = Relation("crop", 0.0, 1.0, False, False)
+    found.append(Group((group_of(names[1]).original, Member(2, (names[2],), 10, 10, 9, crop, 0.9, np.eye(3), 9))))
+    command = ("groups", index, "--jobs", "1", "--json")
+    for wanted, status in ((["--kind", "crop"], 0), (["--kind", "copy", "--kind", "overlap"], 1),
+                           (["--min-probability", "0.9"], 0), (["--min-probability", "0.91"], 1),
+                           (["--across", *names[1:3]], 0), (["--across", *names[2:4]], 1),
+                           (["--across", *names[:2]], 2), (["--kind", "nonsense"], 2)):  # fmt: skip
+        assert run(*command, *wanted).status == status, wanted
+
+
+def test_a_persons_rules_say_what_stays(run: Run, index: Path, found: Groups) -> None:
+    names = [record.name for record in Index.open(index).images()]
+    copy = Relation("copy", 0.0, 1.0, False, False)
+    other = Member(2, (names[1],), 10, 10, 9, copy, 1.0, np.eye(3), 9)
+    found.append(Group((group_of(names[0]).original, other), (names[1],), {names[0]: "original"}, "the shortest name"))
+    command = ("groups", index, "--jobs", "1", "--keep", "name")
+    assert len(names[0]) != len(names[1])
+    kept, gone = sorted(names[:2], key=len)
+    (line,) = run(*command, "--json").lines()
+    assert line["marked"] == [gone]
+    assert line.get("kept") == (None if kept == names[0] else kept)
+    assert "kept" not in run("groups", index, "--jobs", "1", "--json").lines()[0]
+    if kept == names[1]:
+        said = run(*command).out.splitlines()
+        assert said[2].endswith("by: the shortest name, can go)") and said[3].endswith(", kept)")
+    assert run("groups", index, "--keep", "biggest").status == 2
+
+
+def test_the_script_moves_what_can_go(run: Run, index: Path, pictures: dict[str, Path], found: Groups) -> None:
+    coins = str(pictures["coins"])
+    found.append(group_of(str(pictures["chelsea"]), coins, "gone.png", marked=(coins, "gone.png")))
+    ended = run("groups", index, "--jobs", "1", "--script")
+    assert ended.status == 0
+    assert [line.split()[:3] for line in ended.out.splitlines()[-1:]] == [["mv", "-n", "--"]]
+    assert os.path.realpath(coins) in ended.out
+    assert "gone.png" not in ended.out
+
+
+def test_dedupe_goes_from_folders_to_groups_and_knows_them_again(
+    run: Run, pictures: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    one, other = tmp_path / "one", tmp_path / "the other"
+    one.mkdir()
+    other.mkdir()
+    shutil.copy(pictures["chelsea"], one / "a.png")
+    shutil.copy(pictures["chelsea"], other / "日本.png")
+    (one / "text.jpg").write_text("no image")
+    command = ("dedupe", one, f"{other}/", "--jobs", "1")
+    first = run(*command, "--json")
+    (line,) = first.lines()
+    assert (first.status, sorted(line["members"][0]["names"])) == (0, [str(one / "a.png"), str(other / "日本.png")])
+    assert first.err == f"featmatch: {one}/text.jpg: decode_failed: not an image, or of an unknown format\n"
+    monkeypatch.chdir(tmp_path)
+    calls: list[str] = []
+
+    def index_file(path: str, *more: object) -> Failure:
+        calls.append(path)
+        return Failure(path, "decode_failed", "")
+
+    monkeypatch.setattr("featmatch.adding.batches.index_file", index_file)
+    monkeypatch.setattr("featmatch.system.workers.may_start", lambda: False)
+    assert run("dedupe", "the other", "one", "--print0", "--jobs", "1").out == str(other / "日本.png") + "\0"
+    assert calls == [str(one / "text.jpg")]
+    assert len(list((tmp_path / "cache" / "featmatch" / "dedupe").iterdir())) == 1
+    (other / "日本.png").unlink()
+    ended = run(*command)
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err.endswith("no copies found\n")
+    assert run(*command, "--fail").status == 0
+    assert run("dedupe", tmp_path / "none").status == 2
+    assert run("dedupe", one, "--keep", "nonsense").status == 2

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import threading
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from filelock import FileLock
 from PIL import Image
 
 from featmatch import Index, Vocabulary
+from featmatch.images.addresses import Fetching
 from tests.cli.conftest import Run
 
 
@@ -155,7 +157,10 @@ def test_info_tells_numbers(run: Run, index: Path, tiny_vocabulary: Vocabulary) 
     assert (found["images"], found["segments"], found["detector"]) == (3, 1, "sift")
     assert found["words"] == len(tiny_vocabulary)
     for name, value in found.items():
-        assert any(name in line and str(value) in line for line in plain.out.splitlines())
+        shown = "-" if value is None else str(value)
+        assert any(
+            name in line and (shown in line.replace(",", "") or name == "bytes") for line in plain.out.splitlines()
+        )
 
 
 def test_add_keeps_small_pictures_unless_told_otherwise_and_remembers(
@@ -262,3 +267,79 @@ def test_check_counts_problems(run: Run, own_index: Path) -> None:
         assert ended.status == 1
         assert len(ended.out.splitlines()) == number
         assert ended.err.splitlines()[-1] == ("featmatch: 1 problem" if number == 1 else "featmatch: 2 problems")
+
+
+def test_add_tells_as_much_as_is_asked_for(run: Run, own_index: Path, pictures: dict[str, Path]) -> None:
+    coins, chelsea, text = (str(pictures[name]) for name in ("coins", "chelsea", "text"))
+    ended = run("add", own_index, coins, chelsea, text, "--json", "-q")
+    (line,) = ended.lines()
+    assert line == {
+        "added": [coins], "skipped": [chelsea], "vanished": [], "damaged": [],
+        "failed": [{"name": text, "status": "decode_failed", "message": "not an image, or of an unknown format"}],
+    }  # fmt: skip
+    assert (ended.status, ended.err.count("\n"), f"{text}: decode_failed" in ended.err) == (2, 1, True)
+    assert run("add", own_index, coins, "-q")[1:] == ("", "")
+    ended = run("add", own_index, coins, pictures["astronaut"], "-v")
+    assert ended.err.splitlines() == [
+        f"{pictures['astronaut']}: added", f"{coins}: skipped", "added 1, skipped 1, failed 0",
+    ]  # fmt: skip
+
+
+def test_folders_and_patterns_are_removed(
+    run: Run, tiny_vocabulary: Vocabulary, pictures: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["a/1.png", "a/b/2.png", "ab/3.png", "c [x].png", "c x.png", "日本.png"]
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.open(pictures["coins"]).crop((number, 0, 200, 200)).save(name)
+    Index.open("i.fm", create=True, vocabulary=tiny_vocabulary).add(names, jobs=1)
+
+    def left() -> list[str]:
+        return run("list", "i.fm").out.splitlines()
+
+    assert run("remove", "i.fm", "c [x].png").err == "removed 1\n"  # a name comes first
+    assert left() == [name for name in names if name != "c [x].png"]
+    assert run("remove", "i.fm", "c [x].png").err == "removed 1\n"
+    assert "c x.png" not in left()
+    assert run("remove", "i.fm", "--under", "a", "--under", "none").err == (
+        "featmatch: --under none: not in the index\nremoved 2\n"
+    )
+    assert left() == ["ab/3.png", "日本.png"]
+    monkeypatch.chdir(tmp_path / "ab")
+    assert run("remove", tmp_path / "i.fm", "*.jpg").status == 1
+    assert run("remove", tmp_path / "i.fm", tmp_path / "?b/*.png").err == "removed 1\n"
+    assert run("remove", tmp_path / "i.fm", "--under", "..").status == 0
+    assert run("list", tmp_path / "i.fm").out == ""
+    assert run("remove", tmp_path / "i.fm").status == 2
+
+
+def test_info_is_for_people(
+    run: Run, own_index: Path, pictures: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("remove", own_index, pictures["chelsea"])
+    lines = run("info", own_index).out.splitlines()
+    assert lines[0] == "images      0"
+    assert "removed     1  (take room until `featmatch compact`)" in lines
+    assert "queued      0" in lines
+    assert "root        -" in lines
+    assert next(line for line in lines if line.startswith("bytes ")).endswith(("kB", "MB"))
+    told = dataclasses.replace(Index.open(own_index).info(), queued=1234, bytes=1_240_000_000, base="/a\nb")
+    monkeypatch.setattr(Index, "info", lambda index: told)
+    said = run("info", own_index).out
+    assert "queued      1,234  (their features were lost: `featmatch add` their files again)\n" in said
+    assert "bytes       1.2 GB\n" in said
+    assert 'base        "/a\\012b"  (relative names are relative to it)\n' in said
+
+
+def test_add_takes_pictures_from_elsewhere_beside_files(
+    run: Run, own_index: Path, pictures: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Fetching, "fetch", lambda self, url: pictures["astronaut"].read_bytes())
+    url = "https://a.example/astronaut"
+    (line,) = run("add", own_index, pictures["coins"], url, pictures["chelsea"], "--json").lines()
+    assert (line["added"], line["skipped"]) == ([str(pictures["coins"]), url], [str(pictures["chelsea"])])
+    assert "added 0, skipped 1, failed 0" in run("add", own_index, url).err
+    monkeypatch.undo()
+    ended = run("add", own_index, "http://127.0.0.1/a.png")
+    assert (ended.status, "http://127.0.0.1/a.png: not_found: refused" in ended.err) == (2, True)

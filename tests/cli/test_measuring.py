@@ -110,3 +110,11 @@ def test_an_index_in_a_temporary_folder_is_forgotten(
     said = run("evaluate", "photos").err
     assert [f"featmatch: in {folder}\n" for folder in forgotten] == [said]
     assert not forgotten[0].exists()
+
+
+def test_plots_that_cannot_be_drawn_are_refused_at_once(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("featmatch.cli.measuring.find_spec", lambda name: None)
+    ended = run("evaluate", tmp_path, "--html", tmp_path / "report.html")
+    assert (ended.status, "pip install 'featmatch[plots]'" in ended.err) == (2, True)

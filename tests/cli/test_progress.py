@@ -33,6 +33,7 @@ class Bar:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Bar]:
     Bar.all = []
     monkeypatch.setattr(bars, "tqdm", Bar)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     return Bar.all
 
 
@@ -67,3 +68,27 @@ def test_nothing_is_drawn_where_there_is_no_terminal(
     with progress_bars() as progress:
         progress("features", 1, 2)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_line_is_told_every_ten_seconds_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False)
+    clock = iter([100.0, 109.9, 110.0, 111.0, 119.9, 125.0, 140.0])
+    monkeypatch.setattr("featmatch.cli.progress.time.monotonic", lambda: next(clock))
+    with progress_bars(" images") as progress:
+        for done in range(1, 6):
+            progress("indexing" if done < 5 else "comparing", done, 1000)
+        progress("comparing", 1000, 1000)  # what is done is told otherwise
+    assert capsys.readouterr() == ("", "indexing: 2 of 1000 images\ncomparing: 5 of 1000 images\n")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_nothing_is_shown_where_that_is_wanted(
+    terminal: bool, drawn: list[Bar], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    monkeypatch.setattr(bars, "_SECONDS", 0.0)
+    with progress_bars(hidden=True) as progress:
+        progress("indexing", 1, 2)
+    assert (drawn, capsys.readouterr()) == ([], ("", ""))

@@ -3,13 +3,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from featmatch import Group, Match, Matches, Member, Relation, Verification
+from featmatch import Group, Groups, Match, Matches, Member, Relation, Verification
 from featmatch.cli.results import (
     MatchesCsv,
     print_explanation,
@@ -18,6 +22,7 @@ from featmatch.cli.results import (
     print_groups_table,
     print_matches_json,
     print_matches_table,
+    print_moves,
     print_verification,
 )
 from featmatch.features.symmetry import Variant
@@ -114,7 +119,7 @@ def test_groups_are_tables(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_groups_are_rows_of_csv(capsys: pytest.CaptureFixture[str]) -> None:
-    print_groups_csv([GROUP, Group((CROP,))])
+    print_groups_csv(Groups([GROUP, Group((CROP,))]))
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [(row["group"], row["name"], row["marked"], row["description"]) for row in rows] == [
         ("1", "a.jpg", "false", "original"), ("1", "again.jpg", "true", "identical bytes"),
@@ -183,3 +188,25 @@ def test_an_explanation_has_the_probability_and_the_pixels(
         "  matches      31, of which 20 agree", f"  probability  {proof.probability:.4f} (crop of; {said})",
         "proven: crop of",
     ]  # fmt: skip
+
+
+def test_the_script_moves_files_of_any_name_and_overwrites_none(
+    capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path
+) -> None:
+    names = ["plain.png", "two\nlines.png", 'it\'s $(touch owned) "`x`".png', "-n.png", "日本.png", "sub dir/a.png"]
+    names += [os.fsdecode(b"caf\xe9.png")] if sys.platform == "linux" else []
+    photos, moved = tmp_path / "photos", tmp_path / "aside here" / str(tmp_path).lstrip("/") / "photos"
+    for name in names:
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        (photos / name).write_bytes(os.fsencode(name))
+    moved.mkdir(parents=True)
+    (moved / "plain.png").write_text("here before")
+    print_moves(str(photos / name) for name in names)
+    script = tmp_path / "move.sh"
+    script.write_bytes(capsysbinary.readouterr().out)
+    subprocess.run(["sh", script, tmp_path / "aside here"], check=True, cwd=tmp_path)
+    assert sorted(os.listdir(tmp_path)) == ["aside here", "move.sh", "photos"]
+    assert sorted(os.listdir(photos)) == ["plain.png", "sub dir"]
+    assert os.listdir(photos / "sub dir") == []
+    assert (moved / "plain.png").read_text() == "here before"
+    assert all((moved / name).read_bytes() == os.fsencode(name) for name in names[1:])

@@ -3,7 +3,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
+import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,7 @@ import pytest
 from PIL import Image
 
 from featmatch import Index, StoreError
+from featmatch.images.addresses import Fetching
 from featmatch.store.catalog import Catalog
 from tests.cli.conftest import Run
 
@@ -231,6 +235,52 @@ def test_no_jobs_are_an_error(run: Run, index: Path, pictures: dict[str, Path]) 
     ended = run("query", index, pictures["crop"], "--jobs", "0")
     assert (ended.status, ended.out) == (2, "")
     assert ended.err.startswith("featmatch: jobs is 1 or more")
+
+
+def test_query_takes_folders_archives_lists_addresses_and_standard_input(
+    run: Run, index: Path, pictures: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, packed = tmp_path / "a folder", tmp_path / "日本.zip"
+    folder.mkdir()
+    shutil.copy(pictures["crop"], folder / "two\nlines.png")
+    shutil.copy(pictures["text"], folder)
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.write(pictures["crop"], "deep/crop.png")
+    (tmp_path / "list").write_text(f"{pictures['stranger']}\n")
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(pictures["crop"].read_bytes())))
+    monkeypatch.setattr(Fetching, "fetch", lambda self, url: pictures["crop"].read_bytes())
+
+    given = [folder, packed, "-", "https://a.example/b.png", "--from", tmp_path / "list"]
+    ended = run("query", index, *given, "--json", "--draw", tmp_path / "drawn")
+    names = [str(folder / "text.jpg"), str(folder / "two\nlines.png"), f"{packed}#member=deep/crop.png", "-"]
+    lines = ended.lines()
+    assert [line["query"] for line in lines] == [*names, "https://a.example/b.png", str(pictures["stranger"])]
+    assert [len(line["matches"]) for line in lines] == [0, 1, 1, 1, 1, 0]
+    assert len({json.dumps(line["matches"]) for line in lines if line["matches"]}) == 1
+    assert ended.status == 0  # what cannot be read was found in a folder, and not asked for
+    assert len(list((tmp_path / "drawn").iterdir())) == 4
+
+
+def test_query_wants_something_and_reads_standard_input_once(run: Run, index: Path, tmp_path: Path) -> None:
+    for given in ([], ["-", "-"], ["-", "--from", "-"], ["--from", tmp_path / "missing"]):
+        ended = run("query", index, *given)
+        assert (ended.status, ended.out) == (2, "")
+        assert ended.err
+
+
+def test_two_pictures_may_come_from_anywhere(
+    run: Run, index: Path, pictures: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Fetching, "fetch", lambda self, url: pictures["chelsea"].read_bytes())
+    for command in (("verify", "-", "https://a.example/"), ("explain", index, "-", pictures["chelsea"])):
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(pictures["crop"].read_bytes())))
+        assert run(*command).status == 0
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(pictures["crop"].read_bytes())))
+    assert run("verify", "-", "https://a.example/", "--json").lines()[0]["name"] == "https://a.example/"
+    monkeypatch.undo()
+    assert run("verify", "-", "-").status == 2
+    assert run("verify", "http://10.0.0.1/", "-").status == 2
+    assert run("explain", index, "ftp://a/", "x").status == 2
 
 
 # Several indexes as one

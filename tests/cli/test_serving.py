@@ -73,6 +73,12 @@ def test_options_come_from_the_environment_and_a_file(
     monkeypatch.setenv("FEATMATCH_ALLOWED_HOST", "a.example b.example")
     monkeypatch.setenv("FEATMATCH_ALLOW_PATH", os.pathsep.join([str(tmp_path), str(tmp_path / "more")]))
     monkeypatch.setenv("FEATMATCH_INDEX", "old=old.fm")
+    monkeypatch.setenv("FEATMATCH_INDEX", "/my photos/old.fm")
+    assert run("serve", "--port", "0").status == 0
+    assert started["indexes"] == {"": Path("/my photos/old.fm")}
+    assert run("serve", "photos.fm", "--port", "0").status == 0
+    assert started["indexes"] == {"": Path("photos.fm")}
+    monkeypatch.setenv("FEATMATCH_INDEX", "old=old.fm")
     monkeypatch.setenv("FEATMATCH_OPEN", "1")
     monkeypatch.setenv("FEATMATCH_WRITABLE", "1")
     assert run("serve", "photos.fm", "--port", "0").status == 0
@@ -107,6 +113,7 @@ def test_options_come_from_the_environment_and_a_file(
     [
         ([], "an INDEX is wanted"), (["i.fm", "--max-upload", "much"], "is no size"),
         (["i.fm", "--max-upload", "0"], "is no size"), (["--index", "i.fm"], "NAME=INDEX is wanted"),
+        (["--index", "=i.fm"], "NAME=INDEX is wanted"),
         (["--index", "v1=i.fm"], "NAME=INDEX is wanted"), (["--index", "a/b=i.fm"], "NAME=INDEX is wanted"),
         (["i.fm", "--host", "0.0.0.0"], "without --keys"), (["i.fm", "--port", "70000"], "70000"),
         (["i.fm", "--port", "0"], "no featmatch index"), (["i.fm", "--compat", "vise"], "are known"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import featmatch
-from featmatch.grouping.groups import Group, Groups, Member
+from featmatch.grouping.groups import COLUMNS, Group, Groups, Member
 from featmatch.proof.relation import Relation
 
 
@@ -110,3 +110,22 @@ def test_a_member_as_json() -> None:
 def test_groups_without_a_reason_were_kept() -> None:
     assert Groups().unremembered is None
     assert list(Groups()) == []
+
+
+def test_groups_are_tables_for_notebooks_and_pandas() -> None:
+    crop = Relation("crop", 0.0, 1.0, False, False)
+    group = Group((member(7, "a<b>.png", "two\nlines.png"), member(3, "c.png", relation=crop)), ("c.png",))
+    assert repr(group) == "Group(3 files, original 'a<b>.png')"
+    shown = Groups([group])._repr_html_()
+    assert shown == group._repr_html_()
+    assert shown.count("<tr>") == 4
+    assert "a&lt;b&gt;.png" in shown
+    assert "two\\012lines.png" in shown
+    pytest.importorskip("pandas")
+    frame = Groups([group, group]).to_pandas()
+    assert list(frame.columns) == list(COLUMNS)
+    assert list(frame["group"]) == [1, 1, 1, 2, 2, 2]
+    assert list(frame["name"][:3]) == ["a<b>.png", "two\nlines.png", "c.png"]
+    assert list(frame["marked"][:3]) == [False, False, True]
+    assert (frame["kind"][2], list(frame["kind"].isna()[:3])) == ("crop", [True, True, False])
+    assert list(Groups().to_pandas().columns) == list(COLUMNS)

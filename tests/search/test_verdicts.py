@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,14 @@ def test_a_rejected_pair_is_not_claimed_but_shown_with_all(folder: Path) -> None
     after = opened(folder).query((folder / "half.png").read_bytes(), unproven=True)[0]
     assert (after.probability, after.to_dict()["verdict"]) == (before.probability, "rejected")
     assert opened(folder).query(np.asarray(Image.open(folder / "half.png")))[0].verdict is None  # it is no file
+
+
+def test_a_picture_in_an_archive_is_the_same_picture(folder: Path) -> None:
+    opened(folder).reject(folder / "half.png", "000.png")
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        archive.write(folder / "half.png", "x/half.png")
+    (match,) = opened(folder).query(f"{folder}/a.zip#member=x/half.png", unproven=True)[:1]
+    assert (match.name, match.verdict) == ("000.png", "rejected")
 
 
 def test_the_later_word_counts_and_can_be_taken_back(folder: Path) -> None:

@@ -274,7 +274,7 @@ def test_commands_have_the_same_answers_from_anywhere(index: Path, home: Path, t
     page = tmp_path / "page.html"
     query = ["query", str(index), str(home / "part.png"), "--json", "--all"]
     explain = ["explain", str(index), str(home / "part.png"), "photos/000.png", "--json"]
-    groups = ["groups", str(index), "--html", str(page)]
+    groups = ["groups", str(index), "--html", str(page), "--json"]
     for command in (query, explain, groups):
         seen = set()
         for place, start in (
@@ -336,7 +336,7 @@ def test_what_is_not_at_hand_is_said_once_a_run(
         ("2 images", ["query", name, part]),
         ("3 images", ["query", name, *queries]),
         ("1 image", ["explain", name, part, "photos/000.png"]),
-        ("2 images", ["groups", name, "--html", str(tmp_path / "page.html"), "--jobs", "1"]),
+        ("2 images", ["groups", name, "--html", str(tmp_path / "page.html"), "--jobs", "1", "--csv"]),
     ):
         assert cli.cli(command, standalone_mode=False) == 0
         lines = capsys.readouterr().err.splitlines()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import configparser
+import importlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +17,7 @@ import pytest
 from featmatch.errors import MissingFeatureError
 from featmatch.system import shipped
 from featmatch.system.shipped import shipped_file
+from featmatch.words.vocabulary import Vocabulary
 
 PACKAGE = Path(shipped.__file__).parents[1]
 
@@ -85,3 +90,40 @@ def test_nothing_is_taken_from_a_folder_that_only_has_the_name(tmp_path: Path, m
     monkeypatch.setattr(shipped, "__file__", str(tmp_path / "featmatch" / "system" / "shipped.py"))
     with pytest.raises(MissingFeatureError):
         shipped_file("sift.npz")
+
+
+def test_what_an_installation_is_without_may_be_installed_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = checkout(tmp_path / "site-packages", "installed", data="featmatch/data")
+    monkeypatch.setattr(shipped, "__file__", str(installed / "featmatch" / "system" / "shipped.py"))
+    monkeypatch.syspath_prepend(tmp_path / "apart")
+    data = installed / "featmatch" / "data"
+    assert shipped_file("orb.npz") == data / "orb.npz"
+    with pytest.raises(MissingFeatureError, match=r"pip install ./data .* --vocabulary orb\.npz"):
+        Vocabulary.shipped("orb")
+    with pytest.raises(MissingFeatureError, match="featmatch train OUT"):
+        Vocabulary.shipped("kaze")
+    apart = tmp_path / "apart" / "featmatch_vocabularies"
+    apart.mkdir(parents=True)
+    importlib.invalidate_caches()
+    for name in ("__init__.py", "orb.npz", "sift.npz"):
+        (apart / name).touch()
+    assert shipped_file("orb.npz") == apart / "orb.npz"
+    assert shipped_file("akaze.npz") == data / "akaze.npz"
+    (data / "sift.npz").touch()
+    assert shipped_file("sift.npz") == data / "sift.npz"  # its own comes first
+
+
+def test_each_vocabulary_is_in_one_package() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(PACKAGE.parent / "setup.cfg", "utf-8")
+    own = setup["options.package_data"]["featmatch.data"].split(", ")
+    told = re.search(
+        r"featmatch_vocabularies = (\[.*\])", (PACKAGE.parent / "data" / "pyproject.toml").read_text("utf-8")
+    )
+    assert told is not None
+    apart = json.loads(told[1])
+    files = {path.name for path in (PACKAGE.parent / "data").glob("*.npz")}
+    assert {name for name in own if name.endswith(".npz")} == {"sift.npz"}
+    assert set(apart) == files - {"sift.npz"}

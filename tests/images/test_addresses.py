@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import pickle
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from featmatch.service.fetching import Fetching
-from featmatch.service.problems import Problem
+from featmatch.images.addresses import FetchError, Fetching
 
 PUBLIC = "93.184.216.34"
 Answer = Callable[[socket.socket], None]
 
 
 def refusal(fetching: Fetching, url: str) -> str:
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(FetchError) as refused:
         fetching.fetch(url)
     assert "." not in refused.value.detail or "10" not in refused.value.detail
     return refused.value.code
@@ -169,7 +169,7 @@ def test_redirects_are_followed_and_looked_at_anew() -> None:
             assert refusal(by_name, "http://pictures.example/") == "fetch_refused"
     with site(*[moved] * 3, found(b"picture")) as fetching:
         assert fetching.fetch("http://pictures.example/a.jpg") == b"picture"
-    with site(*[moved] * 4) as fetching, pytest.raises(Problem, match="too many redirects"):
+    with site(*[moved] * 4) as fetching, pytest.raises(FetchError, match="too many redirects"):
         fetching.fetch("http://pictures.example/")
 
 
@@ -188,7 +188,7 @@ def test_https_is_asked_for_the_name_and_not_the_address(monkeypatch: pytest.Mon
             names.append(server_hostname)
             return stream
 
-    monkeypatch.setattr("featmatch.service.fetching.ssl.create_default_context", Context)
+    monkeypatch.setattr("featmatch.images.addresses.ssl.create_default_context", Context)
     with site(found(b"picture")) as fetching:
         assert fetching.fetch("https://pictures.example/a.jpg") == b"picture"
         assert fetching.places == [(PUBLIC, 443)]  # type: ignore[attr-defined]
@@ -238,3 +238,12 @@ def test_a_name_that_nobody_knows() -> None:
         raise socket.gaierror
 
     assert refusal(Fetching(("public",), 9, look_up=look_up, connect=nowhere), "http://a.example/") == "fetch_failed"
+
+
+def test_a_refusal_is_an_image_error_and_survives_pickling() -> None:
+    broken, large = FetchError("fetch_failed", "it broke off"), FetchError("body_too_large", "too many bytes")
+    for error, status, said in ((broken, "not_found", "it broke off"), (large, "too_large", "too many bytes")):
+        again = pickle.loads(pickle.dumps(error))
+        assert (again.status, again.message, again.code, again.detail) == (status, said, error.code, error.detail)
+    assert FetchError("fetch_refused").detail == ""
+    assert "public hosts" in FetchError("fetch_refused").message

@@ -1,4 +1,4 @@
-"""Pictures at an address, fetched so that nobody can make the service look into its own network.
+"""Pictures at an address, fetched so that nobody can make this machine look into its own network.
 
 A name is looked up once, every address that it has must be public, and the connection goes to the very address that was
 looked at. So a name that says something else the next time (DNS rebinding) leads nowhere.
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from featmatch.service.problems import Problem
+from featmatch.errors import ImageError
 
 Address: TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
 
@@ -29,6 +29,26 @@ _CONNECT_SECONDS = 3.0
 _BLOCK = 1 << 16
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _USER_AGENT = "featmatch"
+_WHY_NOT = {
+    "fetch_off": "no addresses are fetched",
+    "fetch_refused": "refused: only http and https addresses of public hosts, at their usual ports, are fetched",
+    "fetch_failed": "the address cannot be fetched",
+}
+
+
+class FetchError(ImageError):
+    """A picture that may not be fetched from its address, or cannot be.
+
+    Attributes:
+        code: "fetch_off", "fetch_refused", "fetch_failed" or "body_too_large".
+        detail: what is wrong with this address, in words; empty where the code says all.
+    """
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__("too_large" if code == "body_too_large" else "not_found", detail or _WHY_NOT[code])
+        self.args = code, detail
+        self.code = code
+        self.detail = detail
 
 
 def _look_up(host: str, port: int) -> list[str]:
@@ -59,10 +79,11 @@ class Fetching:
         """The content at an address.
 
         Raises:
-            Problem: it may not be fetched ("fetch_off", "fetch_refused"), cannot be ("fetch_failed"), or is too large.
+            FetchError: it may not be fetched ("fetch_off", "fetch_refused"), cannot be ("fetch_failed"), or has too
+                many bytes ("body_too_large").
         """
         if not self.hosts:
-            raise Problem("fetch_off")
+            raise FetchError("fetch_off")
         last = time.monotonic() + self.seconds
         try:
             for _ in range(_MOST_REDIRECTS + 1):
@@ -72,8 +93,8 @@ class Fetching:
                     return found
                 url = urljoin(url, found)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise Problem("fetch_failed") from error
-        raise Problem("fetch_failed", "too many redirects")
+            raise FetchError("fetch_failed") from error
+        raise FetchError("fetch_failed", "too many redirects")
 
     def _allowed(self, url: str) -> SplitResult:
         """The parts of an address that may be fetched, as far as its spelling says."""
@@ -81,13 +102,13 @@ class Fetching:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as error:
-            raise Problem("fetch_refused") from error
+            raise FetchError("fetch_refused") from error
         host = (parts.hostname or "").rstrip(".")
         plain = url.isascii() and url.isprintable() and " " not in url
         if not plain or parts.scheme not in _PORTS or not host or parts.username is not None or "@" in parts.netloc:
-            raise Problem("fetch_refused")
+            raise FetchError("fetch_refused")
         if port not in (None, _PORTS[parts.scheme]) or not (self._is_named(host) or "public" in self.hosts):
-            raise Problem("fetch_refused")
+            raise FetchError("fetch_refused")
         return parts
 
     def _is_named(self, host: str) -> bool:
@@ -120,40 +141,40 @@ class Fetching:
             if answer.status in _REDIRECTS:
                 return answer.getheader("Location") or ""
             if answer.status != 200:
-                raise Problem("fetch_failed", f"it answered with status {answer.status}")
+                raise FetchError("fetch_failed", f"it answered with status {answer.status}")
             return self._read(answer)
 
     def _read(self, answer: http.client.HTTPResponse) -> bytes:
         if answer.length is not None and answer.length > self.most_bytes:
-            raise Problem("body_too_large", f"the picture at this address has more than {self.most_bytes} bytes")
+            raise FetchError("body_too_large", f"the picture at this address has more than {self.most_bytes} bytes")
         content = bytearray()
         while block := answer.read1(_BLOCK):
             content += block
             if len(content) > self.most_bytes:
-                raise Problem("body_too_large", f"the picture at this address has more than {self.most_bytes} bytes")
+                raise FetchError("body_too_large", f"the picture at this address has more than {self.most_bytes} bytes")
         if answer.length:
-            raise Problem("fetch_failed", "it broke off")
+            raise FetchError("fetch_failed", "it broke off")
         return bytes(content)
 
     def _left(self, last: float) -> float:
         left = last - time.monotonic()
         if left <= 0:
-            raise Problem("fetch_failed", f"it took more than {self.seconds:g} seconds")
+            raise FetchError("fetch_failed", f"it took more than {self.seconds:g} seconds")
         return left
 
     def _address_of(self, host: str, port: int) -> str:
         """The address to connect to, if all that the host has may be.
 
         Raises:
-            Problem: one of them may not.
+            FetchError: one of them may not.
         """
         try:
             found = self.look_up(host, port)
         except (OSError, UnicodeError) as error:
-            raise Problem("fetch_failed", "the host is not known") from error
+            raise FetchError("fetch_failed", "the host is not known") from error
         allowed = self.private and self._is_named(host)
         if not found or not (allowed or all(_is_public(address) for address in found)):
-            raise Problem("fetch_refused")
+            raise FetchError("fetch_refused")
         return found[0]
 
 
