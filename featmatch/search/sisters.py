@@ -131,7 +131,8 @@ def _unlike(said: NDArray[np.intp], own: Difference, other: Difference) -> NDArr
 
 def _differ(cells: NDArray[np.intp], of: Difference, one: Difference, other: Difference) -> NDArray[np.bool_]:
     """(N,) whether two images show something else, in cells (N, 2) of the look at any of the same query."""
-    return np.less(one.parts(cells, of).correlation(other.parts(cells, of)), _ANOTHER)
+    differs: NDArray[np.bool_] = one.parts(cells, of).correlation(other.parts(cells, of)) < _ANOTHER
+    return differs
 
 
 def _states_at(own: Difference, cells: NDArray[np.intp], other: Difference) -> NDArray[np.int8]:
