@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FOUND, NOTHING_FOUND, FAILED = 0, 1, 2
 DETECTORS = ("sift", "opencv-sift", "akaze", "orb", "brisk", "kaze", "surf")
+FORMS = ("few", "all", "none")
 SPEEDS = ("fast", "balanced", "thorough")
 
 
@@ -88,6 +89,13 @@ match_option = click.option(
     "--match",
     metavar="WORDS",
     help="Only images with all these words in their name, text, caption, camera or date taken.",
+)
+forms_option = click.option(
+    "--forms",
+    type=click.Choice(FORMS),
+    default="few",
+    show_default=True,
+    help="Other forms of an image to look up if nothing is proven: stretched, enlarged, sharpened and so on.",
 )
 index_argument = click.argument("index", type=PathArgument(path_type=Path))
 

@@ -12,12 +12,14 @@ import click
 import featmatch
 from featmatch.cli.common import (
     FAILED,
+    FORMS,
     FOUND,
     NOTHING_FOUND,
     PathArgument,
     complain,
     complain_of_files,
     features_option,
+    forms_option,
     index_argument,
     jobs_option,
     json_option,
@@ -42,6 +44,7 @@ from featmatch.names import printable
 from featmatch.system.workers import prepare
 
 if TYPE_CHECKING:
+    from featmatch.features.forms import Forms
     from featmatch.images.decoding import DecodingOptions
     from featmatch.proof.pair import Verification
     from featmatch.search.matches import Matches
@@ -60,6 +63,7 @@ _DECODERS = "featmatch.images.preload"  # loaded in the process that will decode
 @click.option("--all", "unproven", is_flag=True, help="Show unproven candidates too.")
 @click.option("--related", is_flag=True, help="Show images of the same template too, which are no copies.")
 @match_option
+@forms_option
 @click.option(
     "--draw", type=click.Path(path_type=Path), metavar="DIR", help="Write a picture of each match into this folder."
 )
@@ -69,7 +73,7 @@ _DECODERS = "featmatch.images.preload"  # loaded in the process that will decode
 @root_option
 def query(
     index: Path, images: Sequence[str], limit: int, as_json: bool, as_csv: bool, unproven: bool, related: bool,
-    match: str | None, draw: Path | None, jobs: int, timeout: float, max_pixels: int, root: str | None,
+    match: str | None, forms: Forms, draw: Path | None, jobs: int, timeout: float, max_pixels: int, root: str | None,
 ) -> int:  # fmt: skip
     """Find what each IMAGE is a copy of, in whole or in part.
 
@@ -86,8 +90,9 @@ def query(
         print_matches_json if as_json else MatchesCsv() if as_csv else partial(print_matches_table, related=related)
     )
     answers = opened.query_many(
-        images, jobs=jobs, limit=limit, unproven=unproven, match=match, timeout=timeout, max_pixels=max_pixels
-    )
+        images, jobs=jobs, limit=limit, unproven=unproven, match=match, forms=forms, timeout=timeout,
+        max_pixels=max_pixels,
+    )  # fmt: skip
     status = NOTHING_FOUND
     failed = False
     away: set[str] = set()
@@ -115,17 +120,27 @@ def query(
 @click.option(
     "--draw", type=click.Path(path_type=Path), metavar="FILE", help="Write a picture of the result to this file."
 )
+@click.option(
+    "--forms",
+    type=click.Choice(FORMS),
+    default="all",
+    show_default=True,
+    help="Other forms of an image to try if nothing is proven: stretched, enlarged, sharpened and so on.",
+)
 @timeout_option
 @max_pixels_option
 def verify(
-    a: str, b: str, features: str | None, as_json: bool, draw: Path | None, timeout: float, max_pixels: int
-) -> int:
+    a: str, b: str, features: str | None, as_json: bool, draw: Path | None, forms: Forms, timeout: float,
+    max_pixels: int,
+) -> int:  # fmt: skip
     """Check whether one of the images A and B is a copy of the other.
 
     A copy may show the whole of the other image or a part of it.
     """
     prepare(_DECODERS)
-    proof: Verification = featmatch.verify(a, b, features=features or "sift", timeout=timeout, max_pixels=max_pixels)
+    proof: Verification = featmatch.verify(
+        a, b, features=features or "sift", forms=forms, timeout=timeout, max_pixels=max_pixels
+    )
     if as_json:
         print_object(proof.to_dict())
     else:

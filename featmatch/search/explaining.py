@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.errors import ImageError, StoreError
+from featmatch.features.forms import Forms
 from featmatch.features.symmetry import Variant
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
@@ -39,10 +40,11 @@ def explain(
     *,
     voting: VotingOptions | None = None,
     geometry: GeometryOptions | None = None,
+    forms: Forms = "few",
     decoding: DecodingOptions = USUAL,
 ) -> Explanation:
     """Report where ``Index.query`` loses an image, or how it proves it. See ``Index.explain``."""
-    search = Search.of(reader, voting=voting, geometry=geometry, decoding=decoding)
+    search = Search.of(reader, voting=voting, geometry=geometry, forms=forms, decoding=decoding)
     snapshot, image = search.snapshot, buffered(image)
     query = search.read(image)
     known = name_known(name, snapshot.catalog, reader.places)
@@ -87,7 +89,7 @@ class _Pair:
         )
         alone = solo.candidates(self.query, self.words, {})
         candidates = search.candidates(self.query, self.words, self.verdicts)
-        found = self._answers(search, candidates)
+        found = self._answers(search, candidates, forms=True)
         given = next((one for one in found if (one.id, one.name) == (self.image, self.name)), None)
         tried = {candidate.variant for candidate in candidates if candidate.id == self.image}
         match = given
@@ -120,9 +122,11 @@ class _Pair:
         )  # fmt: skip
         return self._ended(told, verified=shown.variant in tried or (match is not None and match is given))
 
-    def _answers(self, search: Search, candidates: list[Candidate]) -> list[Match]:
-        """The matches that ``query`` would return with ``unproven=True``, without a limit."""
+    def _answers(self, search: Search, candidates: list[Candidate], *, forms: bool = False) -> list[Match]:
+        """The matches that ``query`` would return with ``unproven=True``, without a limit, with other forms or not."""
         found = search.found(self.query, candidates)
+        if forms:
+            found = search.with_forms(self.query, found, self.verdicts)
         return named(found, search.snapshot.catalog.names_of([one.id for one in found]), self.verdicts)
 
     def _ended(self, told: Explanation, *, verified: bool) -> Explanation:

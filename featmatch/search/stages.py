@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from featmatch.arguments import check_kind
 from featmatch.errors import ImageError
 from featmatch.features.extraction import FeatureOptions, Features, extract_grey
+from featmatch.features.forms import Form, Forms, forms_of
 from featmatch.features.looks import LEAST_DETAIL, WholePicture, whole_picture
 from featmatch.features.symmetry import Variant, variants_of
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import GreyImage, ImageSource, load_each, load_grey
 from featmatch.proof.proof import FEWEST_FEATURES
+from featmatch.search.forms import found_in_forms
 from featmatch.search.matches import FoundImage, Matches, named
 from featmatch.search.pictures import Pictures
 from featmatch.search.region import QueryRegion
@@ -68,6 +70,7 @@ class Search:
         match: words that the names of images must have to be found; None: all are.
         among: numbers of the only images that are to be found; None: all.
         region: the part of the picture that alone is looked up, by its features; None: all of it.
+        forms: of the picture that are looked up, too, where it proves nothing as it is.
         clock: times the stages.
     """
 
@@ -81,6 +84,7 @@ class Search:
     match: str | None = None
     among: Sequence[int] | None = None
     region: QueryRegion | None = None
+    forms: Sequence[Form] = ()
     clock: StageClock = dataclasses.field(default_factory=StageClock)
 
     @classmethod
@@ -93,6 +97,7 @@ class Search:
         geometry: GeometryOptions | None = None,
         decoding: DecodingOptions = USUAL,
         region: QueryRegion | None = None,
+        forms: Forms = "none",
     ) -> Search:
         """A search in the newest state of an index that its reader has seen.
 
@@ -103,6 +108,7 @@ class Search:
             geometry: what counts as agreement.
             decoding: what decoding one file may cost.
             region: the part of the picture that alone is looked up; None: all of it.
+            forms: of the picture that are looked up, too, where it proves nothing as it is.
 
         Raises:
             UsageError: there is no word in ``match``, or the options are of another kind.
@@ -113,7 +119,7 @@ class Search:
         pictures = Pictures(snapshot.catalog, reader.whereabouts.places(snapshot.catalog), decoding)
         return cls(
             snapshot, reader.vocabulary, reader.options, voting or VotingOptions(), geometry or GeometryOptions(),
-            pictures, decoding, match, among, region,
+            pictures, decoding, match, among, region, forms_of(forms),
         )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -134,6 +140,7 @@ class Search:
         catalog = self.snapshot.catalog
         verdicts = verdicts_of(image, catalog)
         found = self.found(query, self.candidates(query, self.words(query), verdicts))
+        found = self.with_forms(query, found, verdicts)
         answers = named(found, catalog.names_of([one.id for one in found], self.match), verdicts)
         return Matches(
             [one for one in answers if unproven or one.proven][:limit], times=self.clock.times,
@@ -216,7 +223,28 @@ class Search:
             else []
         )
         self.clock.ended("verification")
-        grey = query.grey if self.region is None else self.region.cut_from(query.grey)
+        grey = self._part(query)
         by_features, as_whole = (compare_pixels(some, grey, self.pictures.of) for some in (by_geometry, alike))
         self.clock.ended("pixels")
         return preferred(by_features, as_whole)
+
+    def with_forms(self, query: Query, found: list[FoundImage], verdicts: Mapping[int, bool]) -> list[FoundImage]:
+        """What was found and, if nothing of it is claimed, what other forms of the query find; best first."""
+        if not self.forms or any(one.proof.proven or verdicts.get(one.id) for one in found):
+            return found
+
+        def candidates_of(variants: Sequence[Features]) -> list[Candidate]:
+            seen = dataclasses.replace(query, variants=variants)
+            return self.votes(
+                seen, QueryWords.of(self.vocabulary, variants, self.voting.words), self.voting, self.among
+            )
+
+        part = self._part(query)
+        in_forms = found_in_forms(part, self.forms, self.options, self.geometry, candidates_of, self.region)
+        in_forms = compare_pixels(in_forms, part, self.pictures.of)
+        self.clock.ended("forms")
+        return preferred(found, in_forms)
+
+    def _part(self, query: Query) -> GreyImage:
+        """The picture that is looked up: all of it, or the rectangle around its region."""
+        return query.grey if self.region is None else self.region.cut_from(query.grey)
