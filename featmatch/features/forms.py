@@ -55,14 +55,14 @@ class Form:
         if self.stretch > 1:
             return f"stretched {self.stretch:g} times along {self.towards_deg:g}°"
         if self.enlarge > 1:
-            return "enlarged"
-        return {"none": "scaled down", "blur": "blurred", "sharpen": "sharpened"}[self.filter]
+            return "at another size"
+        return {"none": "at a smaller size", "blur": "blurred", "sharpen": "sharpened"}[self.filter]
 
     def of(self, grey: GreyImage) -> SeenForm:
         """A picture in this form."""
         height, width = grey.pixels.shape
         most = math.sqrt(max(self.area_px, height * width / _SCALED_DOWN) / (self.stretch * height * width))
-        factor = min(max(most, 1.0), self.enlarge) if self.enlarge > 1 else min(most, 1.0)
+        factor = min(most, self.enlarge)
         size = max(round(width * factor), _SMALLEST_PX), max(round(height * factor), _SMALLEST_PX)
         pixels = grey.pixels if size == (width, height) else resized(grey.pixels, size)
         pixels = _filtered(pixels, self.filter)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from featmatch.arguments import check_kind
 from featmatch.features.extraction import FeatureOptions, Features, extract_grey, features_wanted
-from featmatch.features.forms import Form, Forms, forms_to_verify
+from featmatch.features.forms import Form, Forms, SeenForm, forms_to_verify
 from featmatch.features.looks import FEW_FEATURES, LEAST_DETAIL, whole_picture
 from featmatch.features.symmetry import Variant, variants_of
 from featmatch.geometry.homography import fit_homography
@@ -204,12 +204,12 @@ def _evidence(pair: _Pair, options: _Comparing) -> tuple[Proof | None, bool]:
     fewest = min(len(pair.query), len(pair.reference))
     if fewest < FEWEST_FEATURES:
         return _proven_as_whole(pair), True
-    matcher = DescriptorMatcher(pair.reference, options.matching)
-    best = _best_of(_plainly(pair, matcher, options.geometry))
+    plain = _Look(pair, DescriptorMatcher(pair.reference, options.matching), options, pair.query, None)
+    best = _best_of(plain.proofs())
     if not (best and best.proven) and fewest < FEW_FEATURES:
         best = _proven_as_whole(pair) or best
     if not (best and best.proven):
-        best = _best_of(itertools.chain([best] if best else [], _in_forms(pair, matcher, options)))
+        best = _best_of(itertools.chain([best] if best else [], _in_forms(plain)))
     return best, False
 
 
@@ -224,33 +224,53 @@ def _best_of(proofs: Iterable[Proof]) -> Proof | None:
     return best
 
 
-def _plainly(pair: _Pair, matcher: DescriptorMatcher, geometry: GeometryOptions) -> Iterator[Proof]:
-    """The evidence of each variant of the query."""
-    for proof in _of_variants(pair.grey, pair.query, pair, matcher, geometry):
-        yield proof.with_pixels(pair.grey, pair.other)
+class _Look(NamedTuple):
+    """One look at a pair.
+
+    Attributes:
+        pair: both pictures.
+        matcher: of the second one's features.
+        options: how they are compared.
+        features: of the first one, as it is or in another form.
+        seen: that form; None: as it is.
+    """
+
+    pair: _Pair
+    matcher: DescriptorMatcher
+    options: _Comparing
+    features: Features
+    seen: SeenForm | None
+
+    def proofs(self) -> Iterator[Proof]:
+        """The evidence of each variant."""
+        grey = self.pair.grey if self.seen is None else self.seen.grey
+        for variant, features in zip(Variant, variants_of(self.features, grey, self.pair.taking), strict=True):
+            proof = _proof_of_variant(self, variant, features)
+            if proof is not None:
+                yield proof
 
 
-def _in_forms(pair: _Pair, matcher: DescriptorMatcher, options: _Comparing) -> Iterator[Proof]:
-    """The evidence of each variant of each other form of the query."""
-    size, looks = (pair.query.width, pair.query.height), 1 + len(options.forms)
-    for form in options.forms:
-        seen = form.of(pair.grey)
-        features = extract_grey(seen.grey, pair.taking)
-        for proof in _of_variants(seen.grey, features, pair, matcher, options.geometry):
-            yield proof.carried_over(seen, size, looks).with_pixels(pair.grey, pair.other)
+def _in_forms(plain: _Look) -> Iterator[Proof]:
+    """The evidence of each variant of each other form."""
+    for form in plain.options.forms:
+        seen = form.of(plain.pair.grey)
+        yield from plain._replace(features=extract_grey(seen.grey, plain.pair.taking), seen=seen).proofs()
 
 
-def _of_variants(
-    grey: GreyImage, features: Features, pair: _Pair, matcher: DescriptorMatcher, geometry: GeometryOptions
-) -> Iterator[Proof]:
-    """The evidence of each variant of a picture, or of a form of it, px of which the proofs are in."""
+def _proof_of_variant(look: _Look, variant: Variant, features: Features) -> Proof | None:
+    if len(features) < FEWEST_FEATURES:
+        return None
+    pair, as_seen = look.pair, look.features
+    matches = look.matcher.match(features)
     reference_size = pair.reference.width, pair.reference.height
-    for variant, seen in zip(Variant, variants_of(features, grey, pair.taking), strict=True):
-        if len(seen) >= FEWEST_FEATURES:
-            matches = matcher.match(seen)
-            fit = fit_homography(matches, (features.width, features.height), reference_size, geometry)
-            if fit is not None:
-                yield proof_of_fit(fit, matches, variant, features, reference_size)
+    fit = fit_homography(matches, (as_seen.width, as_seen.height), reference_size, look.options.geometry)
+    if fit is None:
+        return None
+    proof = proof_of_fit(fit, matches, variant, as_seen, reference_size)
+    if look.seen is not None:
+        size = pair.query.width, pair.query.height
+        proof = proof.carried_over(look.seen, size, looks=1 + len(look.options.forms))
+    return proof.with_pixels(pair.grey, pair.other)
 
 
 def _proven_as_whole(pair: _Pair) -> Proof | None:

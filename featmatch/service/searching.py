@@ -259,7 +259,9 @@ _OPTIONS = (
     Parameter("match", {"type": "string"}, "only images with these words"),
     Parameter("min_probability", {"type": "number", "minimum": 0, "maximum": 1}, "only matches from this on"),
     Parameter("region", {"type": "string"}, "x,y,width,height or [[x, y], ...], px: only this part is looked up"),
-    Parameter("forms", {"type": "string", "enum": list(FORMS), "default": "few"}, "other forms tried if nothing is proven"),
+    Parameter(
+        "forms", {"type": "string", "enum": list(FORMS), "default": "few"}, "other forms tried if nothing is proven"
+    ),
     Parameter("explain", {"type": "boolean", "default": False}, "each match with its evidence"),
 )
 _TARGET = (
