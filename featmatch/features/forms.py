@@ -92,7 +92,7 @@ class SeenForm:
 
 _ALONG = (0.0, 90.0, 45.0, 135.0)
 _FEW = (Form(1.6, 90, area_px=_SMALL_PX), Form(1.6, 0, area_px=_SMALL_PX))
-_ALL = (
+_MORE = (
     *(Form(stretch, towards) for stretch in (1.6, 2.4) for towards in _ALONG),
     Form(enlarge=2, area_px=_LARGE_PX), Form(filter="blur"), Form(filter="sharpen"),
 )  # fmt: skip
@@ -100,24 +100,24 @@ _ALL = (
 _FROM_ASIDE = tuple(Form(4.0, step * 22.5) for step in range(8))
 
 
-def forms_of(forms: Forms) -> tuple[Form, ...]:
-    """The forms of that name.
+def forms_of(forms: Forms) -> tuple[tuple[Form, ...], ...]:
+    """The forms of that name, in rounds: each is tried if those before have proven nothing.
 
     Raises:
         UsageError: there is no such name.
     """
     if forms not in FORMS:
         raise UsageError(f"forms is one of {', '.join(FORMS)}, not {forms!r:.40}")
-    return {"few": _FEW, "all": _ALL, "none": ()}[forms]
+    return {"few": (_FEW,), "all": (_FEW, _MORE), "none": ()}[forms]
 
 
-def forms_to_verify(forms: Forms) -> tuple[Form, ...]:
+def forms_to_verify(forms: Forms) -> tuple[tuple[Form, ...], ...]:
     """The same for two pictures, of which more can be tried: "all" reach to pictures seen from far aside.
 
     Raises:
         UsageError: there is no such name.
     """
-    return (*forms_of(forms), *_FROM_ASIDE) if forms == "all" else forms_of(forms)
+    return (*forms_of(forms), _FROM_ASIDE) if forms == "all" else forms_of(forms)
 
 
 def _filtered(pixels: NDArray[np.uint8], filter_: str) -> NDArray[np.uint8]:

@@ -155,7 +155,7 @@ class _Comparing(NamedTuple):
 
     matching: MatchingOptions
     geometry: GeometryOptions
-    forms: Sequence[Form]
+    forms: Sequence[Sequence[Form]]
 
 
 class _Pair(NamedTuple):
@@ -204,7 +204,7 @@ def _evidence(pair: _Pair, options: _Comparing) -> tuple[Proof | None, bool]:
     fewest = min(len(pair.query), len(pair.reference))
     if fewest < FEWEST_FEATURES:
         return _proven_as_whole(pair), True
-    plain = _Look(pair, DescriptorMatcher(pair.reference, options.matching), options, pair.query, None)
+    plain = _Look(pair, DescriptorMatcher(pair.reference, options.matching), options, pair.query)
     best = _best_of(plain.proofs())
     if not (best and best.proven) and fewest < FEW_FEATURES:
         best = _proven_as_whole(pair) or best
@@ -233,13 +233,15 @@ class _Look(NamedTuple):
         options: how they are compared.
         features: of the first one, as it is or in another form.
         seen: that form; None: as it is.
+        looks: at how many forms one has looked by the end of the round.
     """
 
     pair: _Pair
     matcher: DescriptorMatcher
     options: _Comparing
     features: Features
-    seen: SeenForm | None
+    seen: SeenForm | None = None
+    looks: int = 1
 
     def proofs(self) -> Iterator[Proof]:
         """The evidence of each variant."""
@@ -252,9 +254,13 @@ class _Look(NamedTuple):
 
 def _in_forms(plain: _Look) -> Iterator[Proof]:
     """The evidence of each variant of each other form."""
-    for form in plain.options.forms:
-        seen = form.of(plain.pair.grey)
-        yield from plain._replace(features=extract_grey(seen.grey, plain.pair.taking), seen=seen).proofs()
+    looks = plain.looks
+    for forms in plain.options.forms:
+        looks += len(forms)
+        for form in forms:
+            seen = form.of(plain.pair.grey)
+            features = extract_grey(seen.grey, plain.pair.taking)
+            yield from plain._replace(features=features, seen=seen, looks=looks).proofs()
 
 
 def _proof_of_variant(look: _Look, variant: Variant, features: Features) -> Proof | None:
@@ -268,8 +274,7 @@ def _proof_of_variant(look: _Look, variant: Variant, features: Features) -> Proo
         return None
     proof = proof_of_fit(fit, matches, variant, as_seen, reference_size)
     if look.seen is not None:
-        size = pair.query.width, pair.query.height
-        proof = proof.carried_over(look.seen, size, looks=1 + len(look.options.forms))
+        proof = proof.carried_over(look.seen, (pair.query.width, pair.query.height), look.looks)
     return proof.with_pixels(pair.grey, pair.other)
 
 

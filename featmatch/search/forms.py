@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,47 +22,57 @@ from featmatch.search.verification import verify_candidates
 from featmatch.search.voting import Candidate
 
 
+@dataclass(frozen=True)
+class Look:
+    """What is looked at, and how.
+
+    Attributes:
+        query: the picture, or the part of one that is looked up.
+        region: where features count, px of the query; None: all over it.
+        options: how features are taken.
+        geometry: what counts as agreement.
+        looks: at how many forms of the query one has looked in the end, itself among them.
+    """
+
+    query: GreyImage
+    region: QueryRegion | None
+    options: FeatureOptions
+    geometry: GeometryOptions
+    looks: int
+
+
 def found_in_forms(
-    query: GreyImage,
-    forms: Sequence[Form],
-    options: FeatureOptions,
-    geometry: GeometryOptions,
-    candidates_of: Callable[[Sequence[Features]], Sequence[Candidate]],
-    region: QueryRegion | None = None,
+    look: Look, forms: Sequence[Form], candidates_of: Callable[[Sequence[Features]], Sequence[Candidate]]
 ) -> list[FoundImage]:
     """Images that any form of a query agrees with by geometry, each once, with the best proof; in no order.
 
     Args:
-        query: the picture, or the part of one that is looked up.
-        forms: of the query, all of which are tried.
-        options: how features are taken.
-        geometry: what counts as agreement.
+        look: what is looked at.
+        forms: all of which are tried.
         candidates_of: the search for candidates: from the features under each ``Variant``.
-        region: where features count, px of the query; None: all over it.
 
     Returns:
-        Proofs in px of the query; what they say of geometry allows for the number of forms.
+        Proofs in px of the query; what they say of geometry allows for the number of looks.
     """
     best: dict[int, FoundImage] = {}
     for form in forms:
-        seen = form.of(query)
-        variants = _variants(seen, options, region)
-        if not variants:
-            continue
-        for one in verify_candidates(candidates_of(variants), variants[0], geometry):
-            proof = one.proof.carried_over(seen, (query.width, query.height), looks=1 + len(forms))
+        seen = form.of(look.query)
+        variants = _variants(look, seen)
+        candidates = candidates_of(variants) if variants else []
+        for one in verify_candidates(candidates, variants[0], look.geometry) if candidates else []:
+            proof = one.proof.carried_over(seen, (look.query.width, look.query.height), look.looks)
             if one.id not in best or best[one.id].score < proof.score:
                 best[one.id] = FoundImage(one.id, proof)
     return list(best.values())
 
 
-def _variants(seen: SeenForm, options: FeatureOptions, region: QueryRegion | None) -> list[Features]:
+def _variants(look: Look, seen: SeenForm) -> list[Features]:
     """The features of a form under each ``Variant``, px of the form; none, where they are too few to prove anything."""
-    features = _within(region, extract_grey(seen.grey, options), Variant.PLAIN, seen)
+    features = _within(look.region, extract_grey(seen.grey, look.options), Variant.PLAIN, seen)
     if len(features) < FEWEST_FEATURES:
         return []
-    found = variants_of(features, seen.grey, options)
-    return [_within(region, one, variant, seen) for variant, one in zip(Variant, found, strict=True)]
+    found = variants_of(features, seen.grey, look.options)
+    return [_within(look.region, one, variant, seen) for variant, one in zip(Variant, found, strict=True)]
 
 
 def _within(region: QueryRegion | None, features: Features, variant: Variant, seen: SeenForm) -> Features:

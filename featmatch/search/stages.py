@@ -16,7 +16,7 @@ from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import GreyImage, ImageSource, load_each, load_grey
 from featmatch.proof.proof import FEWEST_FEATURES
-from featmatch.search.forms import found_in_forms
+from featmatch.search.forms import Look, found_in_forms
 from featmatch.search.matches import FoundImage, Matches, named
 from featmatch.search.pictures import Pictures
 from featmatch.search.region import QueryRegion
@@ -70,7 +70,7 @@ class Search:
         match: words that the names of images must have to be found; None: all are.
         among: numbers of the only images that are to be found; None: all.
         region: the part of the picture that alone is looked up, by its features; None: all of it.
-        forms: of the picture that are looked up, too, where it proves nothing as it is.
+        forms: of the picture, in rounds: each is looked up, too, where what came before proves nothing.
         clock: times the stages.
     """
 
@@ -84,7 +84,7 @@ class Search:
     match: str | None = None
     among: Sequence[int] | None = None
     region: QueryRegion | None = None
-    forms: Sequence[Form] = ()
+    forms: Sequence[Sequence[Form]] = ()
     clock: StageClock = dataclasses.field(default_factory=StageClock)
 
     @classmethod
@@ -229,21 +229,21 @@ class Search:
         return preferred(by_features, as_whole)
 
     def with_forms(self, query: Query, found: list[FoundImage], verdicts: Mapping[int, bool]) -> list[FoundImage]:
-        """What was found and, if nothing of it is claimed, what other forms of the query find; best first."""
-        if not self.forms or any(one.proof.proven or verdicts.get(one.id) for one in found):
-            return found
+        """What was found and, while nothing of it is claimed, what other forms of the query find; best first."""
+        part, looks = self._part(query), 1
 
         def candidates_of(variants: Sequence[Features]) -> list[Candidate]:
-            seen = dataclasses.replace(query, variants=variants)
-            return self.votes(
-                seen, QueryWords.of(self.vocabulary, variants, self.voting.words), self.voting, self.among
-            )
+            words = QueryWords.of(self.vocabulary, variants, self.voting.words)
+            return self.votes(dataclasses.replace(query, variants=variants), words, self.voting, self.among)
 
-        part = self._part(query)
-        in_forms = found_in_forms(part, self.forms, self.options, self.geometry, candidates_of, self.region)
-        in_forms = compare_pixels(in_forms, part, self.pictures.of)
-        self.clock.ended("forms")
-        return preferred(found, in_forms)
+        for forms in self.forms:
+            if any(one.proof.proven or verdicts.get(one.id) for one in found):
+                break
+            looks += len(forms)
+            look = Look(part, self.region, self.options, self.geometry, looks)
+            found = preferred(found, compare_pixels(found_in_forms(look, forms, candidates_of), part, self.pictures.of))
+            self.clock.ended("forms")
+        return found
 
     def _part(self, query: Query) -> GreyImage:
         """The picture that is looked up: all of it, or the rectangle around its region."""
