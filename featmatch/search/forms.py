@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -42,14 +43,14 @@ class Look:
 
 
 def found_in_forms(
-    look: Look, forms: Sequence[Form], candidates_of: Callable[[Sequence[Features]], Sequence[Candidate]]
+    look: Look, forms: Sequence[Form], candidates_of: Callable[[Sequence[Features], Form], Sequence[Candidate]]
 ) -> list[FoundImage]:
     """Images that any form of a query agrees with by geometry, each once, with the best proof; in no order.
 
     Args:
         look: what is looked at.
         forms: all of which are tried.
-        candidates_of: the search for candidates: from the features under each ``Variant``.
+        candidates_of: the search for candidates of a form: from its features under each ``Variant``.
 
     Returns:
         Proofs in px of the query; what they say of geometry allows for the number of looks.
@@ -58,7 +59,7 @@ def found_in_forms(
     for form in forms:
         seen = form.of(look.query)
         variants = _variants(look, seen)
-        candidates = candidates_of(variants) if variants else []
+        candidates = candidates_of(variants, form) if variants else []
         for one in verify_candidates(candidates, variants[0], look.geometry) if candidates else []:
             proof = one.proof.carried_over(seen, (look.query.width, look.query.height), look.looks)
             if one.id not in best or best[one.id].score < proof.score:
@@ -68,11 +69,18 @@ def found_in_forms(
 
 def _variants(look: Look, seen: SeenForm) -> list[Features]:
     """The features of a form under each ``Variant``, px of the form; none, where they are too few to prove anything."""
-    features = _within(look.region, extract_grey(seen.grey, look.options), Variant.PLAIN, seen)
+    options = _fewer(look.options) if seen.form.quick else look.options
+    features = _within(look.region, extract_grey(seen.grey, options), Variant.PLAIN, seen)
     if len(features) < FEWEST_FEATURES:
         return []
-    found = variants_of(features, seen.grey, look.options)
+    found = variants_of(features, seen.grey, options)
     return [_within(look.region, one, variant, seen) for variant, one in zip(Variant, found, strict=True)]
+
+
+def _fewer(options: FeatureOptions) -> FeatureOptions:
+    """The same with three eighths of the features: 300 of a small picture by SIFT."""
+    features, at_longest = (max(3 * count // 8, 10) for count in (options.features, options.features_at_longest))
+    return dataclasses.replace(options, features=features, features_at_longest=max(features, at_longest))
 
 
 def _within(region: QueryRegion | None, features: Features, variant: Variant, seen: SeenForm) -> Features:

@@ -29,6 +29,8 @@ from featmatch.store.reader import Reader
 from featmatch.store.snapshot import Snapshot
 from featmatch.words.vocabulary import Vocabulary
 
+_QUICK_SHORTLIST = 20  # candidates of a form that is to cost little
+
 
 @dataclass(frozen=True, eq=False)
 class Query:
@@ -232,9 +234,11 @@ class Search:
         """What was found and, while nothing of it is claimed, what other forms of the query find; best first."""
         part, looks = self._part(query), 1
 
-        def candidates_of(variants: Sequence[Features]) -> list[Candidate]:
+        def candidates_of(variants: Sequence[Features], form: Form) -> list[Candidate]:
             words = QueryWords.of(self.vocabulary, variants, self.voting.words)
-            return self.votes(dataclasses.replace(query, variants=variants), words, self.voting, self.among)
+            shortlist = min(self.voting.shortlist, _QUICK_SHORTLIST) if form.quick else self.voting.shortlist
+            voting = dataclasses.replace(self.voting, shortlist=shortlist)
+            return self.votes(dataclasses.replace(query, variants=variants), words, voting, self.among)
 
         for forms in self.forms:
             if any(one.proof.proven or verdicts.get(one.id) for one in found):
