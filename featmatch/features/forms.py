@@ -27,7 +27,7 @@ FORMS: tuple[Forms, ...] = ("few", "all", "none")
 
 # Stretching brings back large features as well as small ones, and small forms cost little: of two stretched 1.6 times
 # with 60,000 px nearly as many queries are proven as with 300,000 (docs/benchmarks.md).
-_SMALL_PX, _AREA_PX, _LARGE_PX = 60_000, 150_000, 600_000
+_SMALL_PX, _THOROUGH_PX, _AREA_PX, _LARGE_PX = 60_000, 80_000, 150_000, 600_000
 _SCALED_DOWN = 4
 _BLURS = 4  # each of a sigma of 1 px: together 2 px
 _SMALLEST_PX = 16
@@ -94,6 +94,7 @@ class SeenForm:
 
 _ALONG = (0.0, 90.0, 45.0, 135.0)
 _FEW = (Form(1.6, 90, area_px=_SMALL_PX, quick=True), Form(1.6, 0, area_px=_SMALL_PX, quick=True))
+_THE_SAME = (Form(1.6, 90, area_px=_THOROUGH_PX), Form(1.6, 0, area_px=_THOROUGH_PX))
 _MORE = (
     *(Form(stretch, towards) for stretch in (1.6, 2.4) for towards in _ALONG),
     Form(enlarge=2, area_px=_LARGE_PX), Form(filter="blur"), Form(filter="sharpen"),
@@ -110,7 +111,7 @@ def forms_of(forms: Forms) -> tuple[tuple[Form, ...], ...]:
     """
     if forms not in FORMS:
         raise UsageError(f"forms is one of {', '.join(FORMS)}, not {forms!r:.40}")
-    return {"few": (_FEW,), "all": (_FEW, _MORE), "none": ()}[forms]
+    return {"few": (_FEW,), "all": (_THE_SAME, _MORE), "none": ()}[forms]
 
 
 def forms_to_verify(forms: Forms) -> tuple[tuple[Form, ...], ...]:

@@ -22,6 +22,8 @@ from featmatch.search.region import QueryRegion
 from featmatch.search.verification import verify_candidates
 from featmatch.search.voting import Candidate
 
+_EXPLAINED, _ANOTHER = 0.1, 0.4  # shares of contradicting cells
+
 
 @dataclass(frozen=True)
 class Look:
@@ -65,6 +67,23 @@ def found_in_forms(
             if one.id not in best or best[one.id].score < proof.score:
                 best[one.id] = FoundImage(one.id, proof)
     return list(best.values())
+
+
+def without_contradicted(found: Sequence[FoundImage]) -> list[FoundImage]:
+    """Those that show no other content than the query, by their pixels, while another image explains all of it.
+
+    A form has too few candidates to tell sisters by a third image, as ``featmatch.search.sisters`` does.
+    """
+    explained = max(
+        (one.proof.evidence.geometry for one in found if one.proof.proven and _contradicting(one) < _EXPLAINED),
+        default=0.0,
+    )
+    return [one for one in found if _contradicting(one) < _ANOTHER or one.proof.evidence.geometry >= explained]
+
+
+def _contradicting(found: FoundImage) -> float:
+    """Share of the cells that show something else; 0 where it was not looked at."""
+    return found.proof.evidence.contradiction or 0.0
 
 
 def _variants(look: Look, seen: SeenForm) -> list[Features]:

@@ -16,7 +16,7 @@ from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import GreyImage, ImageSource, load_each, load_grey
 from featmatch.proof.proof import FEWEST_FEATURES
-from featmatch.search.forms import Look, found_in_forms
+from featmatch.search.forms import Look, found_in_forms, without_contradicted
 from featmatch.search.matches import FoundImage, Matches, named
 from featmatch.search.pictures import Pictures
 from featmatch.search.region import QueryRegion
@@ -245,7 +245,8 @@ class Search:
                 break
             looks += len(forms)
             look = Look(part, self.region, self.options, self.geometry, looks)
-            found = preferred(found, compare_pixels(found_in_forms(look, forms, candidates_of), part, self.pictures.of))
+            seen = compare_pixels(found_in_forms(look, forms, candidates_of), part, self.pictures.of)
+            found = preferred(found, without_contradicted(seen))
             self.clock.ended("forms")
         return found
 

@@ -96,7 +96,8 @@ def test_sets_have_names() -> None:
     assert none == ()
     assert len(few) < len(everything) < len(forms_to_verify("all"))
     assert [forms_to_verify(name) for name in ("few", "none")] == [few, none]
-    assert everything[0] == few[0]
+    assert list(map(str, everything[0])) == list(map(str, few[0]))
+    assert [[form.quick for form in forms] for forms in (few[0], everything[0])] == [[True, True], [False, False]]
     assert all(len(set(forms)) == len({str(form) for form in forms}) for forms in forms_to_verify("all"))
     with pytest.raises(UsageError, match="few, all, none, not 'some'"):
         forms_of("some")  # type: ignore[arg-type]

@@ -13,9 +13,13 @@ from PIL import Image
 from featmatch import Index, UsageError
 from featmatch.features.forms import Form
 from featmatch.geometry.maps import project
+from featmatch.proof.probability import FeatureEvidence
 from featmatch.search import stages
+from featmatch.search.forms import without_contradicted
+from featmatch.search.matches import FoundImage
 from featmatch.search.stages import Search
 from featmatch.store.reader import Reader
+from tests.proof.proofs import made_proof
 
 SQUEEZED = 2.2
 
@@ -131,3 +135,15 @@ def test_explain_says_in_which_form_it_was_found(built: Path) -> None:
     assert told.to_dict()["form"] == told.verdict.split("in the query ")[1].split(";")[0]
     assert not index.explain(query, "001.png", forms="none").proven
     assert index.explain(built / "half.png", "000.png").to_dict()["form"] is None
+
+
+def test_a_sister_is_dropped_where_another_image_explains_all() -> None:
+    def found(number: int, geometry: float, contradiction: float | None) -> FoundImage:
+        proof = made_proof(np.eye(3), (100, 100), (100, 100))
+        evidence = FeatureEvidence(geometry, geometry, 1.0, 1.0, "sift", 0.9, 1.0, contradiction, 0.0, 200)
+        return FoundImage(number, dataclasses.replace(proof, evidence=evidence))
+
+    true, copy, sister, unseen = found(1, 60, 0.0), found(2, 40, 0.2), found(3, 50, 0.5), found(4, 30, None)
+    assert [one.id for one in without_contradicted([true, sister, copy, unseen])] == [1, 2, 4]
+    assert [one.id for one in without_contradicted([copy, sister])] == [2, 3]
+    assert [one.id for one in without_contradicted([found(5, 45, 0.0), sister])] == [5, 3]
