@@ -19,6 +19,7 @@ from featmatch.adding.batches import AddReport
 from featmatch.adding.one_image import Failure
 from featmatch.arguments import checked_paths
 from featmatch.errors import FeatmatchError, ImageError, UsageError
+from featmatch.features.forms import Forms
 from featmatch.images.folders import image_files
 from featmatch.images.sources import ImageSource, buffered, picture_of
 from featmatch.search.matches import Matches
@@ -80,6 +81,7 @@ class Client:
         unproven: bool = False,
         match: str | None = None,
         region: Sequence[Any] | None = None,
+        forms: Forms = "few",
     ) -> Matches:
         """Find the images that this one is a copy of; arguments as for ``Index.query``.
 
@@ -89,19 +91,26 @@ class Client:
             ServiceError: the service refuses, or cannot be reached.
         """
         options: dict[str, Any] = {"limit": limit, "all": str(unproven).lower()}
+        options |= {} if forms == "few" else {"forms": forms}
         options |= {} if match is None else {"match": match}
         options |= {} if region is None else {"region": json.dumps(np.asarray(region).tolist())}
         told = self._ask("POST", "/v1/search", _content(image), options=options)
         return Matches.from_dict(told)
 
-    def verify(self, a: ImageSource, b: ImageSource) -> Mapping[str, Any]:
+    def verify(self, a: ImageSource, b: ImageSource, *, forms: Forms = "all") -> Mapping[str, Any]:
         """Say whether one image is a copy of the other: the object of ``featmatch verify --json``.
+
+        Args:
+            a: the query.
+            b: the reference.
+            forms: as for ``featmatch.verify``.
 
         Raises:
             ImageError: an image cannot be read.
             ServiceError: the service refuses, or cannot be reached.
         """
-        body, kind = _form([("a", _name(a), _content(a)), ("b", _name(b), _content(b))], [])
+        fields = [] if forms == "all" else [("forms", forms)]
+        body, kind = _form([("a", _name(a), _content(a)), ("b", _name(b), _content(b))], fields)
         found: Mapping[str, Any] = self._ask("POST", "/v1/verify", body, kind)
         return found
 

@@ -13,6 +13,7 @@ from featmatch.adding.pruning import remove_vanished
 from featmatch.arguments import check_kind, check_run, checked_path, checked_paths
 from featmatch.errors import UsageError
 from featmatch.features.extraction import FeatureOptions, features_wanted
+from featmatch.features.forms import Forms
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.grouping.groups import Groups
 from featmatch.images.decoding import DecodingOptions
@@ -219,6 +220,7 @@ class Index(Reader):
         voting: VotingOptions | None = None,
         geometry: GeometryOptions | None = None,
         region: RegionSource | None = None,
+        forms: Forms = "few",
         timeout: float = 60.0,
         max_pixels: int = MAX_PIXELS,
     ) -> Matches:
@@ -233,6 +235,8 @@ class Index(Reader):
             geometry: what counts as agreement.
             region: the part of the image that alone is looked up, by its features: (x, y, width, height) or the corners
                 [(x, y), ...] of a polygon, px of the image as displayed. Answers stay in the px of the whole image.
+            forms: other forms of the image, stretched, enlarged and so on, that are looked up if nothing is proven: a
+                "few", for about as much time again, "all", or "none".
             timeout: seconds that decoding one file may take: the image, or one that it is compared with.
             max_pixels: of such a file; a larger one is refused.
 
@@ -247,7 +251,7 @@ class Index(Reader):
             MissingFeatureError: as ``images``.
         """
         decoding, part = DecodingOptions(timeout, max_pixels), QueryRegion.of(region)
-        return look_up(self, image, SearchOptions(limit, unproven, match, voting, geometry, decoding, part))
+        return look_up(self, image, SearchOptions(limit, unproven, match, voting, geometry, decoding, part, forms))
 
     def query_many(
         self,
@@ -259,6 +263,7 @@ class Index(Reader):
         match: str | None = None,
         voting: VotingOptions | None = None,
         geometry: GeometryOptions | None = None,
+        forms: Forms = "few",
         timeout: float = 60.0,
         max_pixels: int = MAX_PIXELS,
     ) -> Iterator[Matches]:
@@ -276,6 +281,7 @@ class Index(Reader):
             match: likewise.
             voting: likewise.
             geometry: likewise.
+            forms: likewise.
             timeout: likewise.
             max_pixels: likewise.
 
@@ -288,7 +294,7 @@ class Index(Reader):
         """
         check_run(jobs, None)
         decoding = DecodingOptions(timeout, max_pixels)
-        options = SearchOptions(limit, unproven, match, voting, geometry, decoding)
+        options = SearchOptions(limit, unproven, match, voting, geometry, decoding, forms=forms)
         return look_up_each(self, images, options, jobs=jobs)
 
     def explain(
@@ -298,6 +304,7 @@ class Index(Reader):
         *,
         voting: VotingOptions | None = None,
         geometry: GeometryOptions | None = None,
+        forms: Forms = "few",
         timeout: float = 60.0,
         max_pixels: int = MAX_PIXELS,
     ) -> Explanation:
@@ -306,7 +313,7 @@ class Index(Reader):
         Arguments and errors are those of ``query``; ``name`` is that of the image it should find, or its path.
         """
         meant, decoding = checked_path(name, "name"), DecodingOptions(timeout, max_pixels)
-        return explain(self, image, meant, voting=voting, geometry=geometry, decoding=decoding)
+        return explain(self, image, meant, voting=voting, geometry=geometry, forms=forms, decoding=decoding)
 
     def reject(self, a: str | os.PathLike[str], b: str | os.PathLike[str], *, wait: bool = False) -> None:
         """Remember that two images are no copies of one another, whatever the evidence says.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from featmatch.arguments import check_run, checked_paths
 from featmatch.errors import StoreError, UsageError
+from featmatch.features.forms import Forms
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.formats import MAX_PIXELS
@@ -83,6 +84,7 @@ class Indexes:
         voting: VotingOptions | None = None,
         geometry: GeometryOptions | None = None,
         region: RegionSource | None = None,
+        forms: Forms = "few",
         timeout: float = 60.0,
         max_pixels: int = MAX_PIXELS,
     ) -> Matches:
@@ -92,7 +94,8 @@ class Indexes:
         others claim is ``provisional``. Raises what ``Index.query`` raises, and a ``StoreError`` where all fail.
         """
         decoding, part = DecodingOptions(timeout, max_pixels), QueryRegion.of(region)
-        return look_up(self.readers, image, SearchOptions(limit, unproven, match, voting, geometry, decoding, part))
+        options = SearchOptions(limit, unproven, match, voting, geometry, decoding, part, forms)
+        return look_up(self.readers, image, options)
 
     def query_many(
         self,
@@ -104,13 +107,14 @@ class Indexes:
         match: str | None = None,
         voting: VotingOptions | None = None,
         geometry: GeometryOptions | None = None,
+        forms: Forms = "few",
         timeout: float = 60.0,
         max_pixels: int = MAX_PIXELS,
     ) -> Iterator[Matches]:
         """``query`` for many images, on several cores; arguments are those of ``Index.query_many``."""
         check_run(jobs, None)
         decoding = DecodingOptions(timeout, max_pixels)
-        options = SearchOptions(limit, unproven, match, voting, geometry, decoding)
+        options = SearchOptions(limit, unproven, match, voting, geometry, decoding, forms=forms)
         return look_up_each(self.readers, images, options, jobs=jobs)
 
 

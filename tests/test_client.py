@@ -77,6 +77,10 @@ def test_the_answers_are_those_of_the_index(client: Client, index: Index, drawn:
     for source in (drawn[1], str(drawn[1]), drawn[1].read_bytes(), io.BytesIO(drawn[1].read_bytes())):
         assert client.query(source, limit=1)[0].id == 2
     assert client.query(np.asarray(Image.open(drawn[1])), region=(0, 0, 96, 128))[0].id == 2
+    squeezed = np.asarray(Image.open(drawn[1]).resize((130, 384), Image.Resampling.BICUBIC))
+    assert [[match.id for match in client.query(squeezed, forms=forms)] for forms in ("few", "none")] == [[2], []]
+    with pytest.raises(UsageError, match="forms"):
+        client.verify(squeezed, squeezed, forms="most")  # type: ignore[arg-type]
     assert client.query(drawn[1], match=drawn[1].stem)[0].id == 2
     assert client.query(drawn[5]) == []
     told = client.verify(drawn[5], drawn[5])

@@ -1,7 +1,7 @@
 """Measure queries and groups on pictures that others made: photos of covers, forms, labels, a peer's collections.
 
     python -m tools.bench_real FOLDER [--cases FOLDER] [--set NAME]... [--half fit|measured] [--verify]
-                               [--distractors PATH]... [--workspace DIR] [--json FILE]
+                               [--forms few|all|none] [--distractors PATH]... [--workspace DIR] [--json FILE]
 
 FOLDER has one or both of these tables, tab-separated, with a head; files are named from FOLDER:
 
@@ -40,6 +40,7 @@ from featmatch import Index
 from featmatch.evaluation.metrics import average_precision, calibration_error, reliability
 from featmatch.evaluation.report import without_nan
 from featmatch.evaluation.running import evidence_of
+from featmatch.features.forms import FORMS, Forms
 
 HALVES = ("fit", "measured")
 ANSWERS = 20  # recorded of each query
@@ -109,6 +110,7 @@ def main() -> None:
     parser.add_argument("--set", dest="sets", action="append", help="only this set; repeatable")
     parser.add_argument("--half", choices=HALVES, help="only questions of this half")
     parser.add_argument("--verify", action="store_true", help="compare with what verify says, in both directions")
+    parser.add_argument("--forms", choices=FORMS, default="few", help="other forms of a query that are tried")
     parser.add_argument("--distractors", action="append", default=[], help="index these as well; repeatable")
     parser.add_argument("--workspace", type=Path, help="kept, with the indexes; another for other features")
     parser.add_argument("--json", type=Path, help="write figures and records to this file")
@@ -134,7 +136,7 @@ def measured(arguments: argparse.Namespace, workspace: Path) -> Figures:
         if wanted(name):
             index = index_of(workspace / name, [*files, *arguments.distractors])
             chosen = [one for one in questions if arguments.half in (None, one.half)]
-            records = [ask(index, one, verify=arguments.verify) for one in chosen]
+            records = [ask(index, one, verify=arguments.verify, forms=arguments.forms) for one in chosen]
             halves = {half: [one for one in records if one.question.half == half] for half in HALVES}
             report["queries"][name] = {
                 **figures(records),
@@ -207,9 +209,9 @@ def index_of(folder: Path, files: Sequence[str]) -> Index:
     return index
 
 
-def ask(index: Index, question: Question, *, verify: bool) -> Record:
+def ask(index: Index, question: Question, *, verify: bool, forms: Forms) -> Record:
     """Look a file up."""
-    found = index.query(question.query, unproven=True, limit=ANSWERS + 1)
+    found = index.query(question.query, unproven=True, limit=ANSWERS + 1, forms=forms)
     answers = []
     for match in found:
         name = index.path_of(match.name) or match.name

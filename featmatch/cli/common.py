@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FOUND, NOTHING_FOUND, FAILED = 0, 1, 2
 DETECTORS = ("sift", "opencv-sift", "akaze", "orb", "brisk", "kaze", "surf")
+FORMS = ("few", "all", "none")
 SPEEDS = ("fast", "balanced", "thorough")
 
 
@@ -95,6 +96,13 @@ also_option = click.option(
     type=PathArgument(path_type=Path),
     metavar="INDEX2",
     help="Ask this index too, as if INDEX held its images as well. Can be given several times.",
+)
+forms_option = click.option(
+    "--forms",
+    type=click.Choice(FORMS),
+    default="few",
+    show_default=True,
+    help="Other forms of an image to look up if nothing is proven: stretched, enlarged, sharpened and so on.",
 )
 index_argument = click.argument("index", type=PathArgument(path_type=Path))
 

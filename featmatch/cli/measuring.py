@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +18,7 @@ from featmatch.cli.common import (
     PathArgument,
     complain,
     features_option,
+    forms_option,
     jobs_option,
     speed_option,
     tell,
@@ -27,6 +29,9 @@ from featmatch.cli.common import (
 from featmatch.cli.printing import say
 from featmatch.errors import FeatmatchError, MissingFeatureError
 from featmatch.system import opencv
+
+if TYPE_CHECKING:
+    from featmatch.features.forms import Forms
 
 _SUITES = ("random", "single", "crops", "hard", "plain", "templates", "photographed")
 
@@ -94,6 +99,7 @@ def train(out: Path, paths: Sequence[str], features: str | None, words: int, wor
     show_default=True,
     help="Random seed: the same seed makes the same queries.",
 )
+@forms_option
 @jobs_option
 @click.option(
     "--index", type=PathArgument(path_type=Path), metavar="DIR", help="Keep the index here, and use it again."
@@ -116,7 +122,7 @@ def train(out: Path, paths: Sequence[str], features: str | None, words: int, wor
 )
 def evaluate(
     paths: Sequence[str], distractors: Sequence[str], features: str | None, speed: str | None,
-    vocabulary: str | None, suites: Sequence[str], count: int, seed: int, jobs: int, index: Path | None,
+    vocabulary: str | None, suites: Sequence[str], count: int, seed: int, forms: Forms, jobs: int, index: Path | None,
     twins: Path | None, json_file: Path | None, html_file: Path | None,
 ) -> int:  # fmt: skip
     """Measure how well edited copies of your photos are found.
@@ -133,7 +139,7 @@ def evaluate(
     from featmatch.evaluation.trials import SUITES, EvaluationOptions, read_twins
     from featmatch.system.trust import forget_below
 
-    options = EvaluationOptions(SUITES if "all" in suites else tuple(suites), count, seed)
+    options = EvaluationOptions(SUITES if "all" in suites else tuple(suites), count, seed, forms=forms)
     pairs = read_twins(twins) if twins else []
     with contextlib.ExitStack() as stack:
         workspace = index or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="featmatch-")))

@@ -12,6 +12,7 @@ import click
 import featmatch
 from featmatch.cli.common import (
     FAILED,
+    FORMS,
     FOUND,
     NOTHING_FOUND,
     PathArgument,
@@ -19,6 +20,7 @@ from featmatch.cli.common import (
     complain,
     complain_of_files,
     features_option,
+    forms_option,
     index_argument,
     jobs_option,
     json_option,
@@ -45,6 +47,7 @@ from featmatch.names import printable
 from featmatch.system.workers import prepare
 
 if TYPE_CHECKING:
+    from featmatch.features.forms import Forms
     from featmatch.images.decoding import DecodingOptions
     from featmatch.images.named import NamedPicture
     from featmatch.proof.pair import Verification
@@ -74,6 +77,7 @@ _COMPARED = "pixels were compared only as far as INDEX keeps small pictures of t
 @click.option("--all", "unproven", is_flag=True, help="Show unproven candidates too.")
 @click.option("--related", is_flag=True, help="Show images of the same template too, which are no copies.")
 @match_option
+@forms_option
 @click.option(
     "--draw", type=click.Path(path_type=Path), metavar="DIR", help="Write a picture of each match into this folder."
 )
@@ -83,8 +87,8 @@ _COMPARED = "pixels were compared only as far as INDEX keeps small pictures of t
 @root_option
 def query(
     index: Path, also: Sequence[Path], images: Sequence[str], lists: Sequence[str], limit: int, as_json: bool,
-    as_csv: bool, unproven: bool,
-    related: bool, match: str | None, draw: Path | None, jobs: int, timeout: float, max_pixels: int, root: str | None,
+    as_csv: bool, unproven: bool, related: bool, match: str | None, forms: Forms, draw: Path | None, jobs: int,
+    timeout: float, max_pixels: int, root: str | None,
 ) -> int:  # fmt: skip
     """Find what each IMAGE is a copy of, in whole or in part.
 
@@ -113,8 +117,8 @@ def query(
         show = print_matches_json if as_json else MatchesCsv(several=not isinstance(opened, featmatch.Index))
     decoding = DecodingOptions(timeout, max_pixels)
     query_many = partial(
-        opened.query_many, jobs=jobs, limit=limit, unproven=unproven, match=match, timeout=timeout,
-        max_pixels=max_pixels,
+        opened.query_many, jobs=jobs, limit=limit, unproven=unproven, match=match, forms=forms,
+        timeout=timeout, max_pixels=max_pixels,
     )  # fmt: skip
     must_be_read = set(asked_for)  # an unreadable file found in a folder is no error
     status = NOTHING_FOUND
@@ -147,11 +151,19 @@ def query(
 @click.option(
     "--draw", type=click.Path(path_type=Path), metavar="FILE", help="Write a picture of the result to this file."
 )
+@click.option(
+    "--forms",
+    type=click.Choice(FORMS),
+    default="all",
+    show_default=True,
+    help="Other forms of an image to try if nothing is proven: stretched, enlarged, sharpened and so on.",
+)
 @timeout_option
 @max_pixels_option
 def verify(
-    a: str, b: str, features: str | None, as_json: bool, draw: Path | None, timeout: float, max_pixels: int
-) -> int:
+    a: str, b: str, features: str | None, as_json: bool, draw: Path | None, forms: Forms, timeout: float,
+    max_pixels: int,
+) -> int:  # fmt: skip
     """Check whether one of the images A and B is a copy of the other.
 
     A copy may show the whole of the other image or a part of it. A and B are files, http or https addresses, or -, for
@@ -164,7 +176,7 @@ def verify(
     check_input_once([a, b])
     one, other = (picture_named(name, DecodingOptions(timeout, max_pixels)) for name in (a, b))
     proof: Verification = featmatch.verify(
-        one, other, features=features or "sift", timeout=timeout, max_pixels=max_pixels
+        one, other, features=features or "sift", forms=forms, timeout=timeout, max_pixels=max_pixels
     )
     if as_json:
         print_object({**proof.to_dict(), "name": b if proof.proof else None})

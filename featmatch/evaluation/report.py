@@ -60,12 +60,17 @@ def suite_figures(suite: str, records: Sequence[Record]) -> Figures:
 
 
 def stage_times(records: Iterable[Record]) -> Figures:
-    """Milliseconds of each stage, and of the search (all stages but features): median and 95 % quantile."""
-    complete = [record.times for record in records if set(record.times) == set(STAGES)]
+    """Milliseconds of each stage, and of the search (all stages but features): median and 95 % quantile.
+
+    "forms" is of the queries alone of which other forms were tried.
+    """
+    complete = [record.times for record in records if set(record.times) >= set(STAGES)]
     if not complete:
         return {}
     columns = {stage: [times[stage] for times in complete] for stage in STAGES}
-    columns["search"] = [sum(times[stage] for stage in STAGES[1:]) for times in complete]
+    forms = [times["forms"] for times in complete if "forms" in times]
+    columns |= {"forms": forms} if forms else {}
+    columns["search"] = [sum(times.values()) - times["features"] for times in complete]
     return {
         stage: {"median_ms": float(np.median(column)), "p95_ms": float(np.percentile(column, 95))}
         for stage, column in columns.items()

@@ -252,7 +252,7 @@ def run(trial: Trial, plan: Plan, workspace: Path, twins: frozenset[tuple[str, s
     made = make(trial, plan)
     index = index_of(trial.suite, workspace)
     index.refresh()
-    found = index.query(made.picture, unproven=True, limit=plan.options.limit)
+    found = index.query(made.picture, unproven=True, limit=plan.options.limit, forms=plan.options.forms)
     name_of = index.places.naming([]).name_of  # the index may have been made from another working directory
     given = {name_of(photo): photo for photo in (made.photo, *made.sources, *made.others, *made.kin)}
     listed = [*found, *(match for match in found.related if match not in found)]

@@ -23,6 +23,7 @@ from featmatch.evaluation.decorations import DECORATIONS
 from featmatch.evaluation.edits import SMALLEST_PX, Picture, Random, jpeg, scale
 from featmatch.evaluation.plain import PLAIN, mildly_edited
 from featmatch.evaluation.templates import TEMPLATES
+from featmatch.features.forms import Forms, forms_of
 from featmatch.images.pixels import load_display
 
 SUITES = ("random", "single", "crops", "hard", "plain", "templates", "photographed")
@@ -52,12 +53,14 @@ class EvaluationOptions:
     designs: int = 2  # of each decoration; 1 or more
     copies: int = 4  # indexed photos that bear one design; 1 or more
     sisters: int = 12  # indexed pictures of one design of a template; 1 or more
+    forms: Forms = "few"  # other forms of a picture that are looked up if nothing is proven
 
     def __post_init__(self) -> None:
         if not self.suites or not set(self.suites) <= set(SUITES):
             raise UsageError(f"suites are {', '.join(SUITES)}, not {', '.join(self.suites)}")
         if min(self.count, self.limit, self.designs, self.copies, self.sisters) < 1 or self.seed < 0:
             raise UsageError("count, limit, designs, copies and sisters are 1 or more, and seed is 0 or more")
+        forms_of(self.forms)
 
 
 class Trial(NamedTuple):

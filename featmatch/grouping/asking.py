@@ -40,7 +40,7 @@ def asked(
     if not files:
         return found
     ids = sorted(files, key=lambda image: images[image].content)
-    answers = look_up_each(reader, [files[image] for image in ids], SearchOptions(limit=_MOST), jobs=jobs)
+    answers = look_up_each(reader, [files[image] for image in ids], SearchOptions(limit=_MOST, forms="none"), jobs=jobs)
     for image, matches in zip(ids, answers, strict=True):
         for match in matches:
             is_claimed = match.proven and match.verdict is None  # what users said counts by itself

@@ -125,7 +125,7 @@ class _Decoded:
         target = min(max(long_side, shortest_px), longest_px) / long_side
         width, height = (max(1, round(side * target)) for side in self.size)
         if (width, height) != self.grey.size:
-            pixels = _resized(pixels, (width, height))
+            pixels = resized(pixels, (width, height))
         return GreyImage(
             pixels, self.width, self.height,
             self.scale_x * self.grey.width / width, self.scale_y * self.grey.height / height,
@@ -133,8 +133,8 @@ class _Decoded:
         )  # fmt: skip
 
 
-def _resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """(H, W) uint8 to a width and height, px."""
+def resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize a picture, (H, W) uint8, to a width and height, px."""
     import cv2
     import numpy as np
 

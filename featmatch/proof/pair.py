@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 from featmatch.arguments import check_kind
 from featmatch.features.extraction import FeatureOptions, Features, extract_grey, features_wanted
+from featmatch.features.forms import Form, Forms, SeenForm, forms_to_verify
 from featmatch.features.looks import FEW_FEATURES, LEAST_DETAIL, whole_picture
 from featmatch.features.symmetry import Variant, variants_of
 from featmatch.geometry.homography import fit_homography
@@ -105,13 +108,16 @@ def verify(
     features: str | FeatureOptions = "sift",
     matching: MatchingOptions | None = None,
     geometry: GeometryOptions | None = None,
+    forms: Forms = "all",
     timeout: float = 60.0,
     max_pixels: int = MAX_PIXELS,
 ) -> Verification:
     """Find out whether two images show the same picture, in whole or in part.
 
     Works on the full descriptors of both: no index and no vocabulary. The pair is tried as it is, then with one of them
-    mirrored, as a negative, and both, until one is proven. The answer is the same whichever of the two comes first.
+    mirrored, as a negative, and both, until one is proven; if none is, so are other forms of one of them: enlarged,
+    sharpened, and stretched up to 4 times along many directions, as if it were seen from the side. The answer is the
+    same whichever of the two comes first.
 
     Args:
         a: the query: a path, bytes, an array (H, W), (H, W, 3) or (H, W, 4) uint8, or a PIL image.
@@ -119,6 +125,7 @@ def verify(
         features: a detector by name, or the options to extract with.
         matching: which nearest neighbours are believed.
         geometry: what counts as agreement.
+        forms: which other forms are tried if nothing is proven: "all" takes a second or two, "few" and "none" less.
         timeout: seconds that decoding one file may take.
         max_pixels: of a file; a larger one is refused.
 
@@ -145,8 +152,17 @@ def verify(
         for one in (a, b)
     )
     pair = _Pair(grey, other, extract_grey(grey, taking), extract_grey(other, taking), taking)
-    verified, reason, proof = _compare(pair, matching or MatchingOptions(), geometry or GeometryOptions())
+    options = _Comparing(matching or MatchingOptions(), geometry or GeometryOptions(), forms_to_verify(forms))
+    verified, reason, proof = _compare(pair, options)
     return Verification(verified, reason, proof, (a, b), (grey.damaged, other.damaged), decoding)
+
+
+class _Comparing(NamedTuple):
+    """How two pictures are compared."""
+
+    matching: MatchingOptions
+    geometry: GeometryOptions
+    forms: Sequence[Sequence[Form]]
 
 
 class _Pair(NamedTuple):
@@ -169,14 +185,14 @@ class _Pair(NamedTuple):
         return _Pair(self.other, self.grey, self.reference, self.query, self.taking)
 
 
-def _compare(pair: _Pair, matching: MatchingOptions, geometry: GeometryOptions) -> tuple[bool, str, Proof | None]:
+def _compare(pair: _Pair, options: _Comparing) -> tuple[bool, str, Proof | None]:
     """The answer, the reason, and the best evidence: the same answer, whichever of the two is given first."""
-    proof, too_few = _evidence(pair.turned_round() if (turned := pair.is_turned) else pair, matching, geometry)
+    proof, too_few = _evidence(pair.turned_round() if (turned := pair.is_turned) else pair, options)
     if proof is not None and turned:
         proof = proof.turned_round((pair.reference.width, pair.reference.height))
     if proof is not None and proof.proven:
         inliers = "" if isinstance(proof.evidence, WholeEvidence) else f": {proof.inliers} features agree"
-        return True, f"{proof.relation}{inliers}", proof
+        return True, f"{proof.relation}{inliers}{_seen(proof, turned)}", proof
     if too_few:
         side = "first" if len(pair.query) < FEWEST_FEATURES else "second"
         return False, f"too little detail in the {side} image", None
@@ -185,41 +201,87 @@ def _compare(pair: _Pair, matching: MatchingOptions, geometry: GeometryOptions) 
     return False, f"{proof.inliers} features agree: too few, or too unevenly, to be sure", proof
 
 
-def _evidence(pair: _Pair, matching: MatchingOptions, geometry: GeometryOptions) -> tuple[Proof | None, bool]:
+def _seen(proof: Proof, turned: bool) -> str:
+    """In which form of which image it was proven."""
+    return "" if proof.form is None else f", in the {'second' if turned else 'first'} image {proof.form}"
+
+
+def _evidence(pair: _Pair, options: _Comparing) -> tuple[Proof | None, bool]:
     """The best evidence, and whether one of the two has too few features for any but that of whole pictures."""
     fewest = min(len(pair.query), len(pair.reference))
     if fewest < FEWEST_FEATURES:
         return _proven_as_whole(pair), True
-    best = _best_of_variants(pair, matching, geometry)
+    plain = _Look(pair, DescriptorMatcher(pair.reference, options.matching), options, pair.query)
+    best = _best_of(plain.proofs())
     if not (best and best.proven) and fewest < FEW_FEATURES:
-        return _proven_as_whole(pair) or best, False
+        best = _proven_as_whole(pair) or best
+    if not (best and best.proven):
+        best = _best_of(itertools.chain([best] if best else [], _in_forms(plain)))
     return best, False
 
 
-def _best_of_variants(pair: _Pair, matching: MatchingOptions, geometry: GeometryOptions) -> Proof | None:
-    """The best evidence that features give, of the query's variants up to the first that is proven."""
+def _best_of(proofs: Iterable[Proof]) -> Proof | None:
+    """The best of the proofs up to the first that carries the claim."""
     best = None
-    matcher = DescriptorMatcher(pair.reference, matching)
-    for variant, seen in zip(Variant, variants_of(pair.query, pair.grey, pair.taking), strict=True):
-        proof = _proof_of_variant(pair, variant, seen, matcher, geometry)
-        if proof is not None and (best is None or proof.score > best.score):
+    for proof in proofs:
+        if best is None or proof.score > best.score:
             best = proof
-        if proof is not None and proof.proven:
+        if proof.proven:
             break
     return best
 
 
-def _proof_of_variant(
-    pair: _Pair, variant: Variant, seen: Features, matcher: DescriptorMatcher, geometry: GeometryOptions
-) -> Proof | None:
-    if len(seen) < FEWEST_FEATURES:
+class _Look(NamedTuple):
+    """One look at a pair.
+
+    Attributes:
+        pair: both pictures.
+        matcher: of the second one's features.
+        options: how they are compared.
+        features: of the first one, as it is or in another form.
+        seen: that form; None: as it is.
+        looks: at how many forms one has looked by the end of the round.
+    """
+
+    pair: _Pair
+    matcher: DescriptorMatcher
+    options: _Comparing
+    features: Features
+    seen: SeenForm | None = None
+    looks: int = 1
+
+    def proofs(self) -> Iterator[Proof]:
+        """The evidence of each variant."""
+        grey = self.pair.grey if self.seen is None else self.seen.grey
+        for variant, features in zip(Variant, variants_of(self.features, grey, self.pair.taking), strict=True):
+            proof = _proof_of_variant(self, variant, features)
+            if proof is not None:
+                yield proof
+
+
+def _in_forms(plain: _Look) -> Iterator[Proof]:
+    """The evidence of each variant of each other form."""
+    looks = plain.looks
+    for forms in plain.options.forms:
+        looks += len(forms)
+        for form in forms:
+            seen = form.of(plain.pair.grey)
+            features = extract_grey(seen.grey, plain.pair.taking)
+            yield from plain._replace(features=features, seen=seen, looks=looks).proofs()
+
+
+def _proof_of_variant(look: _Look, variant: Variant, features: Features) -> Proof | None:
+    if len(features) < FEWEST_FEATURES:
         return None
-    matches = matcher.match(seen)
-    query, reference_size = pair.query, (pair.reference.width, pair.reference.height)
-    fit = fit_homography(matches, (query.width, query.height), reference_size, geometry)
+    pair, as_seen = look.pair, look.features
+    matches = look.matcher.match(features)
+    reference_size = pair.reference.width, pair.reference.height
+    fit = fit_homography(matches, (as_seen.width, as_seen.height), reference_size, look.options.geometry)
     if fit is None:
         return None
-    proof = proof_of_fit(fit, matches, variant, query, reference_size)
+    proof = proof_of_fit(fit, matches, variant, as_seen, reference_size)
+    if look.seen is not None:
+        proof = proof.carried_over(look.seen, (pair.query.width, pair.query.height), look.looks)
     return proof.with_pixels(pair.grey, pair.other)
 
 

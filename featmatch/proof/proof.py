@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.features.extraction import Features
+from featmatch.features.forms import Form, SeenForm
 from featmatch.features.symmetry import Variant
-from featmatch.geometry.exact import inverse, product
+from featmatch.geometry.exact import inverse, log2, product
 from featmatch.geometry.homography import Fit
-from featmatch.geometry.maps import Matrix, mirror_matrix
+from featmatch.geometry.maps import Matrix, mirror_matrix, project
 from featmatch.geometry.matches import TentativeMatches
 from featmatch.geometry.regions import evenness
 from featmatch.images.pixels import GreyImage
@@ -26,6 +27,8 @@ from featmatch.proof.relation import Kind, Relation, relation_at, shared_part
 
 # Pictures with fewer features than these cannot be proven by them.
 FEWEST_FEATURES = 8
+
+_LOG10_OF_2 = 0.3010299956639812
 
 # Fewer cells than these, agreeing or contradicting, say nothing of the content.
 _FEWEST_CELLS = 8
@@ -58,6 +61,7 @@ class Proof:
         reference_points: (N, 2) float64, the same inliers in the reference, px.
         differences: where the pictures differ; None: that was not looked at.
         difference: what it was told by, while images of one query are compared; None else.
+        form: of the query, in which the features were found; None: in the query as it is.
     """
 
     evidence: Evidence
@@ -73,6 +77,7 @@ class Proof:
     reference_points: NDArray[np.float64] = field(repr=False)
     differences: Differences | None = field(default=None, repr=False)
     difference: Difference | None = field(default=None, repr=False)
+    form: Form | None = None
 
     @cached_property
     def score(self) -> float:
@@ -146,6 +151,34 @@ class Proof:
         if not isinstance(evidence, FeatureEvidence) or evidence.own >= 0:
             return self
         return dataclasses.replace(self, relation=dataclasses.replace(self.relation, kind="same template"))
+
+    def carried_over(self, seen: SeenForm, query_size: tuple[int, int], looks: int) -> Proof:
+        """The same proof for the picture that was looked at in another form.
+
+        Args:
+            seen: the form, which is the query so far.
+            query_size: width and height of the picture itself, px.
+            looks: at how many forms of it one looked, itself among them. Each might have agreed by chance.
+        """
+        assert isinstance(self.evidence, FeatureEvidence)
+        chances = float(log2(looks)) * _LOG10_OF_2
+        geometry, distinct = self.evidence.geometry - chances, self.evidence.distinct - chances
+        evidence = dataclasses.replace(self.evidence, geometry=geometry, distinct=distinct)
+        way = product(self.homography, inverse(seen.original_from_form))
+        way = way / way[2, 2]
+        points = project(seen.original_from_form, self.query_points)
+        turned, point = way, points.mean(axis=0)
+        mirrored, negative = self.relation.mirrored, self.relation.negative
+        if mirrored:
+            turned = product(way, mirror_matrix(query_size[0]))
+            point = np.array([query_size[0] - 1 - point[0], point[1]])
+        shared = shared_part(way, query_size, self.reference_size)
+        return dataclasses.replace(
+            self, evidence=evidence, form=seen.form, homography=way, query_points=points,
+            relation=relation_at(shared.kind, turned, point, mirrored=mirrored, negative=negative),
+            query_region=shared.query_region, reference_region=shared.reference_region,
+            query_overlap=shared.query_overlap, reference_overlap=shared.reference_overlap,
+        )  # fmt: skip
 
     def turned_round(self, query_size: tuple[int, int]) -> Proof:
         """The same proof, with the two pictures in one another's place.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.errors import ImageError
+from featmatch.features.forms import Forms
 from featmatch.features.symmetry import Variant
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
@@ -40,10 +41,11 @@ def explain(
     *,
     voting: VotingOptions | None = None,
     geometry: GeometryOptions | None = None,
+    forms: Forms = "few",
     decoding: DecodingOptions = USUAL,
 ) -> Explanation:
     """Report where ``Index.query`` loses an image, or how it proves it. See ``Index.explain``."""
-    search = Search.of(reader, voting=voting, geometry=geometry, decoding=decoding)
+    search = Search.of(reader, voting=voting, geometry=geometry, forms=forms, decoding=decoding)
     (snapshot,), image = search.snapshots, buffered(image)
     query = search.read(image)
     known = name_known(name, snapshot.catalog, reader.places)
@@ -92,7 +94,10 @@ class _Pair:
         search, voting = self.search, self.search.voting
         segments = tuple(self.snapshot.segments.values())
         solo = dataclasses.replace(
-            search, voting=dataclasses.replace(voting, shortlist=len(Variant)), among=frozenset((self.content,))
+            search,
+            voting=dataclasses.replace(voting, shortlist=len(Variant)),
+            among=frozenset((self.content,)),
+            forms=(),
         )
         listing = search.listed(self.asked)
         by_votes = solo.listed(dataclasses.replace(self._asked_by(solo), content=None))
@@ -190,9 +195,10 @@ class _Pair:
 
     def _proves(self, search: Search) -> bool:
         # What other images share with the query speaks against this one: if it is not proven alone, that is the answer.
-        alone = dataclasses.replace(search, among=frozenset((self.content,)))
+        plain = dataclasses.replace(search, forms=())
+        alone = dataclasses.replace(plain, among=frozenset((self.content,)))
         return all(
-            any(match.id == self.image and match.proven for match in self._answers(one)) for one in (alone, search)
+            any(match.id == self.image and match.proven for match in self._answers(one)) for one in (alone, plain)
         )
 
 

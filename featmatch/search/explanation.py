@@ -155,6 +155,7 @@ class Explanation:
             "matches": agreement.matches if agreement else None,
             "inliers": agreement.inliers if agreement else None,
             "place": agreement.place if agreement else None,
+            "form": str(match.proof.form) if match and match.proof.form else None,
             "evidence": match and match.proof.evidence.to_dict(),
             "match": match and match.to_dict(),
         }
@@ -173,7 +174,8 @@ def sentence(told: Explanation, lost: Stage | None) -> str:
         evidence = f"{alike}, probability {match.probability:.4f}"
     if lost is None and match is not None and agreement is not None:
         how = "accepted by a verdict" if match.verdict else "proven"
-        return f"{how}: {match.relation}; {evidence}; answer {agreement.place} to the query"
+        form = f", in the query {match.proof.form}" if match.proof.form else ""
+        return f"{how}: {match.relation}; {evidence}{form}; answer {agreement.place} to the query"
     if words is not None and lost in ("words", "votes"):
         why = ", but no two features with them are alike" if words.common else ""
         if not (told.query.features and told.image and told.image.features):

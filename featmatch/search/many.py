@@ -18,6 +18,7 @@ import numpy as np
 
 from featmatch.arguments import check_kind, check_number
 from featmatch.errors import FeatmatchError, ImageError, UsageError
+from featmatch.features.forms import Forms, forms_of
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions, file_of
 from featmatch.images.pixels import GreyImage, ImageSource
@@ -46,16 +47,18 @@ class SearchOptions:
     geometry: GeometryOptions | None = None
     decoding: DecodingOptions = USUAL
     region: QueryRegion | None = None
+    forms: Forms = "few"
 
     def __post_init__(self) -> None:
         check_number(self.limit, "limit", 1)
         check_kind(self.match, "match", str)
+        forms_of(self.forms)
 
     def search_in(self, readers: Readers) -> Search:
         """The search of one picture; raises as ``Search.of``."""
         return Search.of(
             readers, match=self.match, voting=self.voting, geometry=self.geometry, decoding=self.decoding,
-            region=self.region,
+            region=self.region, forms=self.forms,
         )  # fmt: skip
 
 

@@ -12,16 +12,16 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from featmatch.arguments import check_kind
 from featmatch.errors import ImageError, StoreError
-from featmatch.features.extraction import FeatureOptions, Features, extract_grey
-from featmatch.features.looks import LEAST_DETAIL, WholePicture, whole_picture
-from featmatch.features.symmetry import Variant, variants_of
+from featmatch.features.extraction import FeatureOptions, Features
+from featmatch.features.forms import Form, Forms, forms_of
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import GreyImage, ImageSource, load_each, load_grey
-from featmatch.proof.proof import FEWEST_FEATURES
 from featmatch.search.asked import Asked
+from featmatch.search.forms import Look, found_in_forms, without_contradicted
 from featmatch.search.matches import FoundImage, Holder, Match, Matches, named
 from featmatch.search.merging import Listing, merged, of_all
+from featmatch.search.query import Query
 from featmatch.search.region import QueryRegion
 from featmatch.search.shard import Shard
 from featmatch.search.shards import LocalShards, PictureRequest, ProofRequest, Request, Shards, TallyRequest
@@ -37,33 +37,10 @@ from featmatch.words.vocabulary import Vocabulary
 
 _Answer = TypeVar("_Answer")
 
+_QUICK_SHORTLIST = 20  # candidates of a form that is to cost little
+
 # An index; or several that are asked as one, by what they are called. They have the same vocabulary and options.
 Readers: TypeAlias = "Reader | Mapping[str, Reader]"
-
-
-@dataclass(frozen=True, eq=False)
-class Query:
-    """A picture to search for.
-
-    Attributes:
-        grey: the picture.
-        variants: its features under each ``Variant``; none, where they are too few to prove anything.
-        whole: how it looks as a whole; None, where a part of it alone is looked up.
-    """
-
-    grey: GreyImage
-    variants: Sequence[Features]
-    whole: WholePicture | None
-
-    @property
-    def features(self) -> Features:
-        """Features of the picture as it is, neither mirrored nor negative."""
-        return self.variants[0]
-
-    @property
-    def enough(self) -> bool:
-        """Whether the picture has enough detail for a proof, by its features or as a whole."""
-        return len(self.features) > 0 or (self.whole is not None and self.whole.detail >= LEAST_DETAIL)
 
 
 class Proved(NamedTuple):
@@ -73,11 +50,34 @@ class Proved(NamedTuple):
         by_features: best first.
         as_whole: by the look as a whole, best first.
         holders: the indexes that hold each of them, in order, by number.
+        verdicts: of the user on the query and some of them, by number: true is a copy.
     """
 
     by_features: list[FoundImage]
     as_whole: list[FoundImage]
     holders: Mapping[int, list[Holder]]
+    verdicts: Mapping[int, bool]
+
+
+class Compared(NamedTuple):
+    """What all indexes have found, by pixels too; images by their numbers among all.
+
+    Attributes:
+        found: each image with the best of its proofs, best first.
+        holders: the indexes that hold each of them, in order, by number.
+        verdicts: of the user on the query and some of them, by number: true is a copy.
+        away: those whose files are not at hand.
+    """
+
+    found: list[FoundImage]
+    holders: Mapping[int, list[Holder]]
+    verdicts: Mapping[int, bool]
+    away: frozenset[int]
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether any image is, by its proof or by the user."""
+        return any(one.proof.proven or self.verdicts.get(one.id) for one in self.found)
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ class Search:
         match: words that the names of images must have to be found; None: all are.
         among: SHA-256 of the only images that are to be found; None: all.
         region: the part of the picture that alone is looked up, by its features; None: all of it.
+        forms: of the picture, in rounds: each is looked up, too, where what came before proves nothing.
         clock: times the stages.
         missing: why indexes did not answer, by their places.
     """
@@ -109,6 +110,7 @@ class Search:
     match: str | None = None
     among: frozenset[str] | None = None
     region: QueryRegion | None = None
+    forms: Sequence[Sequence[Form]] = ()
     clock: StageClock = dataclasses.field(default_factory=StageClock)
     missing: dict[int, str] = dataclasses.field(default_factory=dict)
 
@@ -122,6 +124,7 @@ class Search:
         geometry: GeometryOptions | None = None,
         decoding: DecodingOptions = USUAL,
         region: QueryRegion | None = None,
+        forms: Forms = "none",
     ) -> Search:
         """A search in the newest state of indexes that their readers have seen.
 
@@ -132,6 +135,7 @@ class Search:
             geometry: what counts as agreement.
             decoding: what decoding one file may cost.
             region: the part of the picture that alone is looked up; None: all of it.
+            forms: of the picture that are looked up, too, where it proves nothing as it is.
 
         Raises:
             UsageError: there is no word in ``match``, or the options are of another kind.
@@ -146,6 +150,7 @@ class Search:
         return cls(
             LocalShards(shards, list(several)), [shard.snapshot for shard in shards], first.vocabulary, first.options,
             voting or VotingOptions(), geometry or GeometryOptions(), decoding, match, None, region,
+            forms_of(forms),
         )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -157,10 +162,10 @@ class Search:
         return dataclasses.replace(self, clock=StageClock(), missing={})
 
     def answer(
-        self, image: ImageSource | GreyImage, grey: GreyImage | None = None, *, limit: int, unproven: bool
+        self, image: ImageSource | GreyImage, loaded: GreyImage | Query | None = None, *, limit: int, unproven: bool
     ) -> Matches:
-        """Run all stages; ``Index.query`` has the arguments. ``grey`` is the image, if it was loaded before."""
-        query = self.read(image if grey is None else grey)
+        """Run all stages; ``Index.query`` has the arguments. ``loaded`` is the image, if it was loaded before."""
+        query = self.read(image if loaded is None else loaded)
         if not query.enough:
             return Matches(status="too_little_detail", damaged=query.grey.damaged)
         answers, away = self.matches(query, self.asked(query, image))
@@ -186,42 +191,27 @@ class Search:
         longest_px, shortest_px = self.options.longest_px, self.options.shortest_px
         return load_each(images, longest_px=longest_px, shortest_px=shortest_px, colours=True, decoding=self.decoding)
 
-    def read(self, image: ImageSource | GreyImage) -> Query:
-        """Decode a picture, where that is still to be done, and find its features, or those of its region.
+    def read(self, image: ImageSource | GreyImage | Query) -> Query:
+        """Decode a picture and find its features, or those of its region, where that is still to be done.
 
         Raises:
             UsageError: the region lies outside the picture.
         """
-        grey = image if isinstance(image, GreyImage) else self.load(image)
-        whole = whole_picture(grey) if self.region is None else None
-        query = Query(grey, self._variants(grey), whole)
+        if isinstance(image, Query):
+            query = image
+        else:
+            grey = image if isinstance(image, GreyImage) else self.load(image)
+            query = Query.of(grey, self.options, self.region)
         self.clock.ended("features")
         return query
 
-    def _variants(self, grey: GreyImage) -> list[Features]:
-        """The features under each ``Variant``: of the picture, or of the region, of which more are found alone."""
-        region, part = self.region, grey
-        if region is not None:
-            region.check(grey)
-            part = region.cut_from(grey)
-        features = extract_grey(part, self.options)
-        features = features if region is None else region.features_of(features)
-        if len(features) < FEWEST_FEATURES:
-            features = features[:0]
-        found = list(variants_of(features, part, self.options))
-        if region is None:
-            return found
-        regions = {False: region, True: region.mirrored(grey.width)}
-        return [regions[variant.mirrored].features_of(one) for variant, one in zip(Variant, found, strict=True)]
-
     def asked(self, query: Query, image: ImageSource | GreyImage | None = None) -> Asked:
         """Find the visual words of all variants; with the image as it was given, verdicts on it count."""
-        words = QueryWords.of(self.vocabulary, query.variants, self.voting.words)
-        variants = [dataclasses.replace(one, descriptors=one.descriptors[:, :0]) for one in query.variants]
+        words, places = self._words_and_places(query.variants)
         content = content_of_query(image) if image is not None and self.shards.have_verdicts else None
         self.clock.ended("words")
         return Asked(
-            words, variants, query.whole, query.grey.width / query.grey.height, self.voting, self.geometry, content,
+            words, places, query.whole, query.grey.width / query.grey.height, self.voting, self.geometry, content,
             self.match, self.among,
         )  # fmt: skip
 
@@ -235,12 +225,15 @@ class Search:
         """
         listing = listing or self.listed(asked)
         proved = self.proved(query, asked, listing)
-        found, away = self.compared(query, proved)
+        self.clock.ended("verification")
+        plain = self.compared(query, proved)
+        self.clock.ended("pixels")
+        found, all_holders, verdicts, away = self.with_forms(query, asked, plain)
         holders = {
             image: [holder for holder in held if holder.place not in self.missing]
-            for image, held in proved.holders.items()
+            for image, held in all_holders.items()
         }
-        answers = named(found, holders, listing.verdicts_of_images)
+        answers = named(found, holders, verdicts)
         if self.missing:
             answers = [dataclasses.replace(one, provisional=True) for one in answers]
         return answers, {(holder.index, holder.id) for image in away for holder in holders[image]}
@@ -281,16 +274,11 @@ class Search:
             ]
             for image, content in zip(images, contents, strict=True)
         }
-        self.clock.ended("verification")
-        return Proved(by_features, as_whole, holders)
+        return Proved(by_features, as_whole, holders, listing.verdicts_of_images)
 
-    def compared(self, query: Query, proved: Proved) -> tuple[list[FoundImage], set[int]]:
-        """Compare pixels.
-
-        Returns:
-            Each image with the better of its proofs, best first; and those whose files are not at hand.
-        """
-        grey = query.grey if self.region is None else self.region.cut_from(query.grey)
+    def compared(self, query: Query, proved: Proved) -> Compared:
+        """Compare pixels; of each image, keep the better of its proofs."""
+        grey = self._part(query)
         away = set()
 
         def picture_of(image: int) -> GreyImage | None:
@@ -305,8 +293,50 @@ class Search:
 
         by_features = compare_pixels(proved.by_features, grey, picture_of)
         as_whole = compare_pixels(proved.as_whole, grey, picture_of)
-        self.clock.ended("pixels")
-        return preferred(by_features, as_whole), away
+        return Compared(preferred(by_features, as_whole), proved.holders, proved.verdicts, frozenset(away))
+
+    def with_forms(self, query: Query, asked: Asked, compared: Compared) -> Compared:
+        """What was found and, while nothing of it is claimed, what other forms of the query find."""
+        looks = 1
+        for forms in self.forms:
+            if compared.is_claimed:
+                break
+            looks += len(forms)
+            proved = self._proved_in_forms(query, asked, forms, looks)
+            seen = self.compared(query, proved)
+            compared = Compared(
+                preferred(compared.found, without_contradicted(seen.found)), {**seen.holders, **compared.holders},
+                {**seen.verdicts, **compared.verdicts}, compared.away | seen.away,
+            )  # fmt: skip
+            self.clock.ended("forms")
+        return compared
+
+    def _proved_in_forms(self, query: Query, asked: Asked, forms: Sequence[Form], looks: int) -> Proved:
+        """Prove images by geometry in other forms of the query, each of which is asked for like a query."""
+        holders: dict[int, list[Holder]] = {}
+        verdicts: dict[int, bool] = {}
+
+        def found_by(variants: Sequence[Features], form: Form) -> list[FoundImage]:
+            words, places = self._words_and_places(variants)
+            shortlist = min(asked.voting.shortlist, _QUICK_SHORTLIST) if form.quick else asked.voting.shortlist
+            voting = dataclasses.replace(asked.voting, shortlist=shortlist)
+            asked_in_form = dataclasses.replace(asked, words=words, variants=places, whole=None, voting=voting)
+            proved = self.proved(query, asked_in_form, self._tallied(asked_in_form))
+            holders.update(proved.holders)
+            verdicts.update(proved.verdicts)
+            return proved.by_features
+
+        look = Look(self._part(query), self.region, self.options, looks)
+        return Proved(found_in_forms(look, forms, found_by), [], holders, verdicts)
+
+    def _words_and_places(self, variants: Sequence[Features]) -> tuple[QueryWords, list[Features]]:
+        """The visual words of features under each ``Variant``, and where they are, without descriptors."""
+        places = [dataclasses.replace(one, descriptors=one.descriptors[:, :0]) for one in variants]
+        return QueryWords.of(self.vocabulary, variants, self.voting.words), places
+
+    def _part(self, query: Query) -> GreyImage:
+        """The picture that is looked up: all of it, or the rectangle around its region."""
+        return query.grey if self.region is None else self.region.cut_from(query.grey)
 
     def _tallied(self, asked: Asked) -> Listing:
         places = range(len(self.shards.names))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from featmatch.features.forms import FORMS
 from featmatch.service.problems import CODES
 
 Schema = Mapping[str, Any]
@@ -53,6 +54,7 @@ _SEARCH: Mapping[str, Schema] = {
     "match": _TEXT,
     "min_probability": _SHARE,
     "region": {"anyOf": [{"type": "array", "items": _NUMBER, "minItems": 4, "maxItems": 4}, _POLYGON]},
+    "forms": {"enum": list(FORMS)},
     "explain": _FLAG,
 }
 _MATCH: Mapping[str, Schema] = {
@@ -72,7 +74,9 @@ SCHEMAS: Mapping[str, Schema] = {
         {**_SOURCES, "image": _ref("Image"), **_SEARCH}, optional=(*_SOURCES, "image", *_SEARCH), closed=True
     ),
     "Batch": _object({"queries": _listed("Image"), **_SEARCH}, optional=tuple(_SEARCH), closed=True),
-    "Pair": _object({"a": _ref("Image"), "b": _ref("Image")}, closed=True),
+    "Pair": _object(
+        {"a": _ref("Image"), "b": _ref("Image"), "forms": {"enum": list(FORMS)}}, optional=("forms",), closed=True
+    ),
     "Explain": _object({"image": _ref("Image"), "id": _ID, "name": _TEXT}, optional=("id", "name"), closed=True),
     "NewImages": _object(
         {

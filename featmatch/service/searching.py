@@ -12,6 +12,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response, StreamingResponse
 
 from featmatch.errors import ImageError
+from featmatch.features.forms import FORMS, Forms
 from featmatch.images.decoding import DecodingOptions
 from featmatch.names import with_quoted
 from featmatch.proof.pair import verify
@@ -37,7 +38,7 @@ from featmatch.service.queries import Query
 
 MOST_BATCH = 16
 _MOST_MATCHES = 100
-_STAGES = {"words": "words", "votes": "votes", "verification": "geometry", "pixels": "pixels"}
+_STAGES = {"words": "words", "votes": "votes", "verification": "geometry", "pixels": "pixels", "forms": "forms"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Wanted:
     region: QueryRegion | None
     region_given: list[Any] | None
     explain: bool
+    forms: Forms
 
     @classmethod
     def of(cls, options: Parameters) -> Wanted:
@@ -63,13 +65,16 @@ class Wanted:
         wanted = cls(
             options.whole("limit", 10, 1, _MOST_MATCHES), options.flag("all"), options.text("match"),
             options.number("min_probability", 0.0, 0.0, 1.0), QueryRegion.of(region), region, options.flag("explain"),
+            options.choice("forms", "few", FORMS),
         )  # fmt: skip
         options.end()
         return wanted
 
     def search_options(self, decoding: DecodingOptions) -> SearchOptions:
         """As the library takes them."""
-        return SearchOptions(self.limit, self.unproven, self.match, decoding=decoding, region=self.region)
+        return SearchOptions(
+            self.limit, self.unproven, self.match, decoding=decoding, region=self.region, forms=self.forms
+        )
 
 
 @dataclass(frozen=True)
@@ -208,11 +213,14 @@ def _bound_search(mounted: Mounted, given: GivenPicture, wanted: Wanted) -> Any:
 async def verify_pair(call: Call) -> Response:
     """POST /v1/verify."""
     one, other, options = await given_pair(call)
+    forms: Forms = options.choice("forms", "all", FORMS)
     options.end()
     decoding = call.mounted.options.decoding
 
     def compare() -> dict[str, Any]:
-        found = verify(one.source, other.source, timeout=decoding.timeout, max_pixels=decoding.max_pixels).to_dict()
+        found = verify(
+            one.source, other.source, forms=forms, timeout=decoding.timeout, max_pixels=decoding.max_pixels
+        ).to_dict()
         return {**found, "name": found["name"] and other.name}
 
     return json_answer(await call.search(compare))
@@ -251,6 +259,9 @@ _OPTIONS = (
     Parameter("match", {"type": "string"}, "only images with these words"),
     Parameter("min_probability", {"type": "number", "minimum": 0, "maximum": 1}, "only matches from this on"),
     Parameter("region", {"type": "string"}, "x,y,width,height or [[x, y], ...], px: only this part is looked up"),
+    Parameter(
+        "forms", {"type": "string", "enum": list(FORMS), "default": "few"}, "other forms tried if nothing is proven"
+    ),
     Parameter("explain", {"type": "boolean", "default": False}, "each match with its evidence"),
 )
 _TARGET = (

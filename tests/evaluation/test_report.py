@@ -167,6 +167,11 @@ def test_times_are_of_queries_that_went_through_all_stages() -> None:
     assert times["features"] == {"median_ms": 20, "p95_ms": pytest.approx(83)}
     assert times["search"] == {"median_ms": 8, "p95_ms": pytest.approx(11.6)}
     assert stage_times([taking(1)]) == {}
+    longer = dataclasses.replace(records[0], times={**records[0].times, "forms": 50.0})
+    times = stage_times([*records, longer])
+    assert times["forms"] == {"median_ms": 50, "p95_ms": 50}
+    assert list(times) == [*STAGES, "forms", "search"]
+    assert stage_times([longer])["search"]["median_ms"] == stage_times(records[:1])["search"]["median_ms"] + 50
 
 
 INDEX = IndexInfo(

@@ -105,7 +105,7 @@ def test_all_of_it_becomes_json() -> None:
         "votes": {
             "variant": "mirrored", "hits": 44, "votes": 0.1235, "rank": 3, "ranked": 900, "shortlist": 20,
         },
-        "matches": 25, "inliers": 20, "place": 2,
+        "matches": 25, "inliers": 20, "place": 2, "form": None,
     }  # fmt: skip
 
 

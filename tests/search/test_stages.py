@@ -54,10 +54,11 @@ def test_the_stages_lead_to_the_picture(reader: Reader) -> None:
     assert listing.ranked.images[0] == 3
     proved = search.proved(query, asked, listing)
     assert (proved.by_features[0].id, proved.holders[3]) == (3, [Holder(3, ["002.png"])])
-    found, away = search.compared(query, proved)
-    assert away == set()
+    found, _, _, away = search.compared(query, proved)
+    assert not away
     assert (found[0].id, found[0].proof.proven) == (3, True)
     assert found[0].proof.evidence.agreement is not None
+    search.matches(query, asked)
     assert list(search.clock.times) == ["features", "words", "votes", "verification", "pixels"]
     assert min(search.clock.times.values()) > 0
 

@@ -56,6 +56,24 @@ def test_a_search_says_what_the_command_line_says(client: TestClient, index: Ind
     assert told["matches"][0]["names"] == [str(drawn[2])]
 
 
+def test_other_forms_are_looked_up_as_asked_for(client: TestClient, drawn: list[Path]) -> None:
+    buffer = io.BytesIO()
+    Image.open(drawn[2]).resize((130, 384), Image.Resampling.BICUBIC).save(buffer, "PNG")
+    squeezed = buffer.getvalue()
+    told = client.post("/v1/search", content=squeezed).json()
+    assert [match["name"] for match in told["matches"]] == [str(drawn[2])]
+    assert list(told["times_ms"])[-1] == "forms"
+    plain = client.post("/v1/search?forms=none", content=squeezed).json()
+    assert (plain["matches"], "forms" in plain["times_ms"]) == ([], False)
+    pair = {"a": squeezed, "b": drawn[2].read_bytes()}
+    assert client.post("/v1/verify", files=pair).json()["verified"]
+    for url, data in (("/v1/search", {"image": squeezed}), ("/v1/verify", pair)):
+        answer = client.post(url, files=data, data={"forms": "most"})
+        assert problem(answer) == (422, "invalid_value")
+    verified = client.post("/v1/verify", files=pair, data={"forms": "none"}).json()["verified"]
+    assert verified == bool(verify(squeezed, drawn[2], forms="none"))
+
+
 def test_what_is_related_has_a_proof_too(serve: Serve, small_words: Vocabulary, tmp_path: Path) -> None:
     """Three fillings of one form, of which one is the query's."""
     pages = [tmp_path / f"{number}.png" for number in range(3)]

@@ -1,0 +1,105 @@
+"""Look for other forms of a query, where the query as it is proves nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from featmatch.features.extraction import FeatureOptions, Features, extract_grey
+from featmatch.features.forms import Form, SeenForm
+from featmatch.features.symmetry import Variant, variants_of
+from featmatch.geometry.exact import product
+from featmatch.geometry.maps import mirror_matrix, project
+from featmatch.geometry.regions import is_inside
+from featmatch.images.pixels import GreyImage
+from featmatch.proof.proof import FEWEST_FEATURES
+from featmatch.search.matches import FoundImage
+from featmatch.search.region import QueryRegion
+
+_EXPLAINED, _ANOTHER = 0.1, 0.4  # shares of contradicting cells
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is looked at, and how.
+
+    Attributes:
+        query: the picture, or the part of one that is looked up.
+        region: where features count, px of the query; None: all over it.
+        options: how features are taken.
+        looks: at how many forms of the query one has looked in the end, itself among them.
+    """
+
+    query: GreyImage
+    region: QueryRegion | None
+    options: FeatureOptions
+    looks: int
+
+
+def found_in_forms(
+    look: Look, forms: Sequence[Form], found_by: Callable[[Sequence[Features], Form], Sequence[FoundImage]]
+) -> list[FoundImage]:
+    """Images that any form of a query agrees with by geometry, each once, with the best proof; in no order.
+
+    Args:
+        look: what is looked at.
+        forms: all of which are tried.
+        found_by: the search for a form: from its features under each ``Variant`` to proofs in px of the form.
+
+    Returns:
+        Proofs in px of the query; what they say of geometry allows for the number of looks.
+    """
+    best: dict[int, FoundImage] = {}
+    for form in forms:
+        seen = form.of(look.query)
+        variants = _variants(look, seen)
+        for one in found_by(variants, form) if variants else []:
+            proof = one.proof.carried_over(seen, (look.query.width, look.query.height), look.looks)
+            if one.id not in best or best[one.id].score < proof.score:
+                best[one.id] = FoundImage(one.id, proof)
+    return list(best.values())
+
+
+def without_contradicted(found: Sequence[FoundImage]) -> list[FoundImage]:
+    """Those that show no other content than the query, by their pixels, while another image explains all of it.
+
+    A form has too few candidates to tell sisters by a third image, as ``featmatch.search.sisters`` does.
+    """
+    explained = max(
+        (one.proof.evidence.geometry for one in found if one.proof.proven and _contradicting(one) < _EXPLAINED),
+        default=0.0,
+    )
+    return [one for one in found if _contradicting(one) < _ANOTHER or one.proof.evidence.geometry >= explained]
+
+
+def _contradicting(found: FoundImage) -> float:
+    """Share of the cells that show something else; 0 where it was not looked at."""
+    return found.proof.evidence.contradiction or 0.0
+
+
+def _variants(look: Look, seen: SeenForm) -> list[Features]:
+    """The features of a form under each ``Variant``, px of the form; none, where they are too few to prove anything."""
+    options = _fewer(look.options) if seen.form.quick else look.options
+    features = _within(look.region, extract_grey(seen.grey, options), Variant.PLAIN, seen)
+    if len(features) < FEWEST_FEATURES:
+        return []
+    found = variants_of(features, seen.grey, options)
+    return [_within(look.region, one, variant, seen) for variant, one in zip(Variant, found, strict=True)]
+
+
+def _fewer(options: FeatureOptions) -> FeatureOptions:
+    """The same with three eighths of the features: 300 of a small picture by SIFT."""
+    features, at_longest = (max(3 * count // 8, 10) for count in (options.features, options.features_at_longest))
+    return dataclasses.replace(options, features=features, features_at_longest=max(features, at_longest))
+
+
+def _within(region: QueryRegion | None, features: Features, variant: Variant, seen: SeenForm) -> Features:
+    """The features that lie in a region of the query."""
+    if region is None:
+        return features
+    as_seen = mirror_matrix(features.width) if variant.mirrored else np.eye(3)
+    places = project(product(seen.original_from_form, as_seen), features.keypoints)
+    return features[np.flatnonzero(is_inside(places, region.polygon))]

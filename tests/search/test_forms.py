@@ -1,0 +1,150 @@
+"""Other forms of a query, where the query as it is proves nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from featmatch import Index, UsageError
+from featmatch.features.forms import Form
+from featmatch.geometry.maps import project
+from featmatch.proof.probability import FeatureEvidence
+from featmatch.search import stages
+from featmatch.search.forms import without_contradicted
+from featmatch.search.matches import FoundImage
+from featmatch.search.stages import Search
+from featmatch.store.reader import Reader
+from tests.proof.proofs import made_proof
+
+SQUEEZED = 2.2
+
+
+def opened(built: Path) -> Index:
+    return Index.open(built / "index", root=built / "photos")
+
+
+def squeezed(built: Path, number: int = 1, *, along: int = 0) -> np.ndarray:
+    """A picture that is so much shorter along one side that its features are others."""
+    picture = np.asarray(Image.open(built / "photos" / f"{number:03d}.png"))
+    height, width = picture.shape[:2]
+    sides = (round(3 * width / SQUEEZED), 3 * height) if along == 0 else (3 * width, round(3 * height / SQUEEZED))
+    return cv2.resize(picture, sides, interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.mark.parametrize("along", [0, 1])
+def test_a_squeezed_picture_is_found_stretched_and_the_answer_is_in_its_own_px(built: Path, along: int) -> None:
+    query = squeezed(built, along=along)
+    height, width = query.shape[:2]
+    assert opened(built).query(query, forms="none") == []
+    found = opened(built).query(query)
+    assert [match.name for match in found] == ["001.png"]
+    assert list(found.times)[-1] == "forms"
+    corners = np.array([[-0.5, -0.5], [width - 0.5, -0.5], [width - 0.5, height - 0.5]])
+    there = project(found[0].homography, corners)
+    assert np.abs(there - [[-0.5, -0.5], [95.5, -0.5], [95.5, 127.5]]).max() < 2
+    inliers = project(found[0].homography, found[0].proof.query_points)
+    assert np.abs(inliers - found[0].proof.reference_points).max() < 4
+    assert found[0].query_overlap == pytest.approx(1, abs=0.05)
+    assert found[0].relation.kind == "copy"
+    assert found[0].proof.form is not None
+
+
+@pytest.mark.parametrize("change", ["mirrored", "negative"])
+def test_a_squeezed_picture_is_found_mirrored_and_as_a_negative(built: Path, change: str) -> None:
+    query = squeezed(built)
+    query = np.ascontiguousarray(query[:, ::-1]) if change == "mirrored" else 255 - query
+    (match,) = opened(built).query(query)
+    assert (match.name, getattr(match.relation, change)) == ("001.png", True)
+    assert abs(match.relation.rotation_deg) < 3
+    left, right = project(match.homography, np.array([[0.0, 50], [query.shape[1] - 1, 50]]))
+    assert (left[0] > right[0]) == (change == "mirrored")
+
+
+def test_forms_cost_nothing_where_something_is_proven(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def tried(*_: object) -> None:
+        raise AssertionError("a form was tried")
+
+    monkeypatch.setattr(stages, "found_in_forms", tried)
+    picture = np.asarray(Image.open(built / "photos" / "000.png"))
+    assert "forms" not in opened(built).query(picture, forms="all").times
+    with pytest.raises(AssertionError, match="a form"):
+        opened(built).query(squeezed(built))
+
+
+def test_an_accepted_answer_is_one(folder: Path) -> None:
+    picture = folder / "squeezed.png"
+    Image.fromarray(squeezed(folder)).save(picture)
+    index = opened(folder)
+    assert index.query(picture)[0].proof.form is not None
+    index.accept(picture, "001.png")
+    (answer,) = index.query(picture)
+    assert (answer.verdict, answer.proof.form is None) == ("accepted", False)
+
+
+def test_each_look_counts_as_a_chance(built: Path) -> None:
+    search = Search.of(Reader(built / "index", built / "photos"))
+    form, blurred = Form(SQUEEZED, 0, area_px=80_000), Form(SQUEEZED, 90)
+    geometry = []
+    for rounds in (((form,),), ((form,) * 9,), ((blurred,) * 3, (form,) * 6), ((form,), (blurred,) * 6)):
+        looking = dataclasses.replace(search, forms=rounds)
+        query = looking.read(squeezed(built))
+        answers, _ = looking.matches(query, looking.asked(query))
+        (found,) = (one for one in answers if one.proven)
+        geometry.append(found.proof.evidence.geometry)
+    assert np.subtract(geometry[0], geometry) == pytest.approx(np.log10([1, 5, 5, 1]))  # of 2, 10, 10 and 2 looks
+
+
+def test_features_of_a_form_count_in_the_region_only(built: Path) -> None:
+    query = squeezed(built)
+    height, width = query.shape[:2]
+    beside = np.hstack([query, np.full_like(query, 128)])
+    index = opened(built)
+    (match,) = index.query(beside, region=(0, 0, width, height))
+    assert match.name == "001.png"
+    assert np.abs(project(match.homography, np.array([[-0.5, -0.5]]))).max() < 3
+    assert index.query(beside, region=(width + 20, 0, width - 30, height)) == []
+    triangle = [(width + 30, 0), (2 * width, 0), (2 * width, height)]
+    assert index.query(beside, region=triangle) == []
+    for picture, right in ((beside, width), (np.ascontiguousarray(query[:, ::-1]), width)):
+        (match,) = index.query(picture, region=[(0, 0), (right, 0), (0, height)], unproven=True)[:1]
+        places = match.proof.query_points / [right, height]
+        assert match.proof.form is not None
+        assert places.sum(axis=1).max() < 1.01
+
+
+def test_only_known_sets_of_forms_are_taken(built: Path) -> None:
+    index = opened(built)
+    for ask in (
+        lambda: index.query(squeezed(built), forms="most"),  # type: ignore[arg-type]
+        lambda: index.query_many([], forms="most"),  # type: ignore[arg-type]
+        lambda: index.explain(squeezed(built), "001.png", forms="most"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(UsageError, match="forms is one of few, all, none"):
+            ask()
+
+
+def test_explain_says_in_which_form_it_was_found(built: Path) -> None:
+    index, query = opened(built), squeezed(built)
+    told = index.explain(query, "001.png")
+    assert told.proven
+    assert ", in the query stretched 1.6 times along" in told.verdict
+    assert told.to_dict()["form"] == told.verdict.split("in the query ")[1].split(";")[0]
+    assert not index.explain(query, "001.png", forms="none").proven
+    assert index.explain(built / "half.png", "000.png").to_dict()["form"] is None
+
+
+def test_a_sister_is_dropped_where_another_image_explains_all() -> None:
+    def found(number: int, geometry: float, contradiction: float | None) -> FoundImage:
+        proof = made_proof(np.eye(3), (100, 100), (100, 100))
+        evidence = FeatureEvidence(geometry, geometry, 1.0, 1.0, "sift", 0.9, 1.0, contradiction, 0.0, 200)
+        return FoundImage(number, dataclasses.replace(proof, evidence=evidence))
+
+    true, copy, sister, unseen = found(1, 60, 0.0), found(2, 40, 0.2), found(3, 50, 0.5), found(4, 30, None)
+    assert [one.id for one in without_contradicted([true, sister, copy, unseen])] == [1, 2, 4]
+    assert [one.id for one in without_contradicted([copy, sister])] == [2, 3]
+    assert [one.id for one in without_contradicted([found(5, 45, 0.0), sister])] == [5, 3]
