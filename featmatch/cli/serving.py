@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _BYTES = re.compile(r"(\d+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.IGNORECASE)
-_TAKEN = ("v1", "healthz", "metrics", "docs", "openapi.json")
+_TAKEN = ("v1", "healthz", "metrics", "docs", "openapi.json", "page", "errors")
 
 
 def _size(context: click.Context, parameter: click.Parameter, value: str) -> int:
