@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from featmatch.grouping.groups import Group, Groups, Member
+from featmatch.grouping.groups import Group, Groups, bytes_in_copies
 
 
 @dataclass(frozen=True)
@@ -58,17 +57,3 @@ class GroupFilter:
             and (self.kind is None or any(member.relation and member.relation.kind == self.kind for member in copies))
             and any(name.startswith(self.prefix) for member in group for name in member.names)
         )
-
-
-def bytes_in_copies(group: Group) -> int:
-    """Bytes of the files of a group, but for one of the original."""
-    return sum(map(_bytes_of, group.members)) - group.original.bytes
-
-
-def group_object(number: int, group: Group) -> dict[str, Any]:
-    """The object of ``groups --json``."""
-    return {"group": number, **group.to_dict()}
-
-
-def _bytes_of(member: Member) -> int:
-    return member.bytes * (len(member.names) - len(member.same_file))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from featmatch import Group, Member, Relation
-from featmatch.grouping.groups import Groups
-from featmatch.service.made_groups import GroupFilter, MadeGroups, bytes_in_copies, group_object
+from featmatch.grouping.groups import Groups, bytes_in_copies
+from featmatch.service.made_groups import GroupFilter, MadeGroups
 
 CROP = Relation("crop", 0.0, 1.0, False, False)
 ORIGINAL = Member(1, ("a/one.jpg", "a/same.jpg", "a/link.jpg"), 9, 9, 100, None, 1.0, None, 0, False, ("a/link.jpg",))
@@ -21,10 +21,6 @@ def test_all_but_one_file_of_the_original_are_copies() -> None:
     assert bytes_in_copies(SAME) == 7
     made = MadeGroups(Groups([GROUP, SAME]), "2026-01-01", "g1", 5)
     assert made.totals() == {"groups": 2, "files": 5, "bytes_in_copies": 137}
-
-
-def test_a_group_is_told_as_the_command_line_tells_it() -> None:
-    assert group_object(4, GROUP) == {"group": 4, **GROUP.to_dict()}
 
 
 def test_one_copy_that_fits_is_enough() -> None:
