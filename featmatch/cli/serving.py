@@ -86,7 +86,7 @@ _folder = PathArgument(path_type=Path, file_okay=False)
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8520, show_default=True, help="0: any that is free.")
-@click.option("--open", "open_browser", is_flag=True, help="Open it in a browser.")
+@click.option("--open", "open_browser", is_flag=True, help="Show its page in a browser.")
 @click.option(
     "--keys",
     type=PathArgument(path_type=Path),
@@ -139,9 +139,9 @@ _folder = PathArgument(path_type=Path, file_okay=False)
     help="TOML file of these options.",
 )
 def serve(index: Path | None, named: dict[str, Path], open_browser: bool, **options: Any) -> int:
-    """Answer over HTTP what the commands answer, for other programs.
+    """Answer over HTTP what the commands answer: a page for people, and /v1 for programs.
 
-    INDEX is served below /v1. Each option can be set in the environment, too: --max-upload as FEATMATCH_MAX_UPLOAD.
+    With --open the page is shown at once. It adds pictures and looks for groups of copies with --writable and --uploads. Each option can be set in the environment, too: --max-upload as FEATMATCH_MAX_UPLOAD.
     Ends on SIGTERM or Ctrl-C, after the searches under way; SIGHUP reads the keys again.
     """
     indexes = named | ({} if index is None else {"": index})

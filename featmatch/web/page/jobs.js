@@ -100,9 +100,9 @@ function row(job) {
   const share = progress.total ? progress.done / progress.total : 0;
   const counts = listed(["added", "skipped", "failed"].filter((what) => progress[what]).map((what) => t(`adding.count.${what}`, { n: progress[what] })));
   return h("li", { class: `job ${state}` },
-    h("header", {}, h("h3", {}, t(`job.${kind}`)), h("span", { class: `tag ${state}` }, t(`job.is_${state}`)), h("span", { class: "quiet" }, date(job.started ?? job.created)),
+    h("header", {}, h("h2", {}, t(`job.${kind}`)), h("span", { class: `tag ${state}` }, t(`job.is_${state}`)), h("span", { class: "quiet" }, date(job.started ?? job.created)),
       going && h("button", { onclick: () => ask(`v1/jobs/${job.id}`, { method: "DELETE" }).then(heard, (error) => say(trouble(error), { bad: true })) }, t("job.cancel"))),
-    going && h("p", {}, h("progress", { max: 1, value: share, "aria-label": t(`job.${kind}`) }), " ", percent(share), " · ", progressWords(job)),
+    going && h("p", {}, h("progress", { max: 1, value: share, "aria-label": t(`job.${kind}`) }), " ", progress.total > 0 && `${percent(share)} · `, progressWords(job)),
     counts && h("p", {}, counts), job.error && h("p", { class: "warn" }, t("job.error"), " ", h("code", {}, job.error)),
     failures.length > 0 && h("details", { class: "fold", open: opened.has(job.id), ontoggle: (event) => event.target.open ? opened.add(job.id) : opened.delete(job.id) },
       h("summary", {}, t("job.failures", { n: progress.failed })),
