@@ -141,7 +141,8 @@ _folder = PathArgument(path_type=Path, file_okay=False)
 def serve(index: Path | None, named: dict[str, Path], open_browser: bool, **options: Any) -> int:
     """Answer over HTTP what the commands answer: a page for people, and /v1 for programs.
 
-    With --open the page is shown at once. It adds pictures and looks for groups of copies with --writable and --uploads. Each option can be set in the environment, too: --max-upload as FEATMATCH_MAX_UPLOAD.
+    --open shows the page at once. With --writable and --uploads people can add pictures on it, and look for groups.
+    Each option can be set in the environment, too: --max-upload as FEATMATCH_MAX_UPLOAD.
     Ends on SIGTERM or Ctrl-C, after the searches under way; SIGHUP reads the keys again.
     """
     indexes = named | ({} if index is None else {"": index})
