@@ -46,18 +46,18 @@ const groups = new GroupsView(served, { empty: noGroups, again });
 let groupsWanted = true;
 const groupsView = {
   element: groups.element, keys: groups.keys,
-  async show(where) {
+  async show() {
     if (groupsWanted) {
       groupsWanted = false;
       await groups.load().catch((error) => say(trouble(error, about.limits), { bad: true }));
     }
-    if (here().tab === "groups") groups.show(where);
+    if (here().tab === "groups") groups.show(here()); // the reader may have gone on meanwhile
   },
 };
 jobs.addEventListener("ended", (event) => {
   const job = /** @type {CustomEvent} */ (event).detail;
   if (job.kind === "groups" && job.state === "done") groupsWanted = true;
-  if (here().tab === "groups") groupsView.show(here());
+  if (here().tab === "groups") groupsView.show();
 });
 jobs.addEventListener("change", () => { if (here().tab === "groups" && !groups.groups.length && !groupsWanted) groups.refresh(); });
 

@@ -99,10 +99,14 @@ export class GroupsView {
 
   /** Shows what the filters let through, in the order that is wanted. */
   refilter() {
-    this.shown = sorted(this.groups.filter((group) => fits(group, this.filter)), this.sort);
-    this.rows.clear();
-    this.at = 0;
-    fill(this.list);
+    const shown = sorted(this.groups.filter((group) => fits(group, this.filter)), this.sort);
+    const goesOn = this.shown.length > 0 && this.shown.every((group, at) => group === shown[at]);
+    this.shown = shown;
+    if (!goesOn) { // else the rows that are there stay, and the keyboard where it is
+      this.rows.clear();
+      this.at = 0;
+      fill(this.list);
+    }
     fill(this.count, this.shown.length === this.groups.length ? "" : t("groups.shown", { n: this.shown.length, of: this.groups.length }));
     this.#more();
   }

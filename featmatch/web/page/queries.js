@@ -19,6 +19,7 @@ export class Query extends EventTarget {
     this.state = "waiting";
     this.answer = null;
     this.error = null;
+    this.seen = false; // whether its answer was shown
     this.unseen = false; // whether this browser cannot show the file itself
     this.url = given.file ? URL.createObjectURL(given.file) : null;
   }

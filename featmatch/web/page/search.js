@@ -22,6 +22,7 @@ const queries = [];
 /** @type {Query | null} */
 let current = null;
 let sort = "best", kind = "";
+const narrow = matchMedia("(max-width: 700px)");
 const element = h("section", { class: "view search" });
 
 // What is asked
@@ -61,7 +62,11 @@ function changed(query) {
   if (query === current) {
     drawResults();
     drawQuery();
-    if (query.state === "done") note(place(["search", query.answer.query_id]));
+    if (query.state === "done") {
+      note(place(["search", query.answer.query_id]));
+      if (narrow.matches && !query.seen) parts.summary.scrollIntoView(); // it is below the picture there
+      query.seen = true;
+    }
   }
   drawQueue();
 }
