@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _BYTES = re.compile(r"(\d+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.IGNORECASE)
-_TAKEN = ("v1", "healthz", "metrics", "docs", "openapi.json")
+_TAKEN = ("v1", "healthz", "metrics", "docs", "openapi.json", "page", "errors")
 
 
 def _size(context: click.Context, parameter: click.Parameter, value: str) -> int:
@@ -87,7 +87,7 @@ _folder = PathArgument(path_type=Path, file_okay=False)
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8520, show_default=True, help="0: any that is free.")
-@click.option("--open", "open_browser", is_flag=True, envvar="FEATMATCH_OPEN", help="Open it in a browser.")
+@click.option("--open", "open_browser", is_flag=True, envvar="FEATMATCH_OPEN", help="Show its page in a browser.")
 @click.option(
     "--keys",
     type=PathArgument(path_type=Path),
@@ -151,9 +151,10 @@ _folder = PathArgument(path_type=Path, file_okay=False)
     help="TOML file of these options.",
 )
 def serve(index: Path | None, named: dict[str, Path], open_browser: bool, **options: Any) -> int:
-    """Answer over HTTP what the commands answer, for other programs.
+    """Answer over HTTP what the commands answer: a page for people, and /v1 for programs.
 
-    INDEX is served below /v1. Each option can be set in the environment, too: --max-upload as FEATMATCH_MAX_UPLOAD.
+    --open shows the page at once. With --writable and --uploads people can add pictures on it, and look for groups.
+    Each option can be set in the environment, too: --max-upload as FEATMATCH_MAX_UPLOAD.
     Ends on SIGTERM or Ctrl-C, after the searches under way; SIGHUP reads the keys again.
     """
     indexes = named | ({} if index is None else {"": index})

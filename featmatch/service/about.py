@@ -47,6 +47,7 @@ def _about(mounted: Mounted, call: Call) -> dict[str, Any]:
         "version": featmatch.__version__,
         "index": {**{name: getattr(info, name) for name in shown}, "generation": mounted.generation(snapshot)},
         "scope": SCOPES[-1] if call.key is None else call.key.scope,
+        "key": None if call.key is None else call.key.name,
         "can": {
             "write": options.writable,
             "upload": options.writable and options.uploads is not None,

@@ -8,18 +8,19 @@ from pathlib import Path
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from featmatch.index import Index
-from featmatch.service import about, images, judging, matchengine, pastec, pictures, searching, uploading, working
+from featmatch.service import about, images, judging, matchengine, page, pastec, pictures, searching, uploading, working
 from featmatch.service.calls import BoundedBody, Call, Endpoint, json_answer
 from featmatch.service.guard import Guard
 from featmatch.service.keys import Keys
 from featmatch.service.metrics import Metrics
 from featmatch.service.mounted import Mounted
-from featmatch.service.openapi import description, page
+from featmatch.service.openapi import description
+from featmatch.service.openapi import page as api_page
 from featmatch.service.options import ServeOptions
 from featmatch.service.sessions import session_endpoints
 from featmatch.service.slots import Slots
@@ -63,11 +64,12 @@ class Service:
         routes: list[BaseRoute] = []
         for name, mounted in sorted(self.mounted.items(), reverse=True):  # the one without a name comes last
             own = self._routes(mounted)
-            routes += [Mount(f"/{name}", routes=own)] if name else own
+            routes += [_with_slash(f"/{name}", mounted.base), Mount(f"/{name}", routes=own)] if name else own
         if "" not in self.mounted:
-            routes += self._routes(next(iter(self.mounted.values())), about.ENDPOINTS[:3])
+            first = next(iter(self.mounted.values()))
+            routes += [*self._routes(first, about.ENDPOINTS[:3]), _with_slash("/", first.base)]
         if options.prefix:
-            routes = [Mount(options.prefix, routes=routes)]
+            routes = [_with_slash(options.prefix, options.prefix), Mount(options.prefix, routes=routes)]
         app: ASGIApp = Router(routes, redirect_slashes=False, lifespan=self._lifespan)
         self.guard = Guard(app, options, self.keys, self.metrics)
         self._app: ASGIApp = self.guard
@@ -125,13 +127,13 @@ class Service:
 
         async def docs(call: Call) -> Response:
             del call
-            return HTMLResponse(page(document), headers={"Content-Security-Policy": about.PAGE_POLICY})
+            return HTMLResponse(api_page(document), headers={"Content-Security-Policy": about.PAGE_POLICY})
 
         own = (
             Endpoint("GET", "/openapi.json", openapi, "This description", None),
             Endpoint("GET", "/docs", docs, "The same for people", None),
         )
-        return [self._route(mounted, endpoint) for endpoint in (*self.endpoints(), *own)]
+        return [self._route(mounted, endpoint) for endpoint in (*self.endpoints(), *own, *page.ENDPOINTS)]
 
     def _route(self, mounted: Mounted, endpoint: Endpoint) -> Route:
         return Route(endpoint.path, self._answering(mounted, endpoint), methods=[endpoint.method])
@@ -147,6 +149,16 @@ class Service:
                 await bounded.close()  # the files of its form
 
         return answer
+
+
+def _with_slash(path: str, base: str) -> Route:
+    """To the page of an index: it asks for what lies below its own address."""
+
+    async def lead(request: Request) -> Response:
+        del request
+        return RedirectResponse(f"{base}/", status_code=308)
+
+    return Route(path, lead, methods=["GET"])
 
 
 def open_service(indexes: Mapping[str, Path], options: ServeOptions) -> Service:

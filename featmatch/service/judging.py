@@ -9,9 +9,10 @@ from typing import Any
 import anyio.to_thread
 from starlette.responses import Response
 
+from featmatch.grouping.groups import Group
 from featmatch.search.verdicts import judge_each
 from featmatch.service.calls import Call, Endpoint, Parameter, json_answer
-from featmatch.service.made_groups import GroupFilter, MadeGroups, group_object, totals
+from featmatch.service.made_groups import GroupFilter, MadeGroups, totals
 from featmatch.service.mounted import Mounted
 from featmatch.service.parameters import Parameters, parsed_object
 from featmatch.service.problems import Problem
@@ -46,7 +47,7 @@ async def groups(call: Call) -> Response:
         page = [(number, group) for number, group in fitting if number > after][:limit]
         more = bool(page) and page[-1][0] < fitting[-1][0]
         return {
-            "groups": [_with_links(mounted, group_object(number, group)) for number, group in page],
+            "groups": _told(mounted, page),
             "next": page[-1][0] if more else None,
             "total": len(fitting),
             "totals": totals([group for _, group in standing]),
@@ -55,6 +56,20 @@ async def groups(call: Call) -> Response:
         }
 
     return json_answer(await anyio.to_thread.run_sync(listed), headers={"ETag": tag})
+
+
+def _told(mounted: Mounted, page: Sequence[tuple[int, Group]]) -> list[dict[str, Any]]:
+    """Groups by number, with what the index knows of their files, and why those that are not marked stay."""
+    images = [member.id for _, group in page for member in group.members]
+    records = {record.id: record for record in mounted.index.snapshot.catalog.records_of(images)}
+    told = []
+    for number, group in page:
+        one = {"group": number, **_with_links(mounted, group.to_dict()), "spared": dict(group.spared)}
+        for member in one["members"]:
+            record = records.get(member["id"])
+            member |= {name: getattr(record, name, None) for name in ("format", "taken", "camera")}
+        told.append(one)
+    return told
 
 
 def _with_links(mounted: Mounted, group: dict[str, Any]) -> dict[str, Any]:

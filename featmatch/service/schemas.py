@@ -147,7 +147,7 @@ SCHEMAS: Mapping[str, Schema] = {
          "behind": _COUNT}
     ),
     "About": _object({"name": _TEXT, "version": _TEXT, "index": {"type": "object"}, "scope": _TEXT,
-                      "can": {"type": "object"}, "limits": {"type": "object"}}),
+                      "key": _or_null(_TEXT), "can": {"type": "object"}, "limits": {"type": "object"}}),
     "Problem": _object(
         {"type": {"type": "string", "format": "uri-reference"}, "title": _TEXT, "status": {"type": "integer"},
          "detail": _TEXT, "code": {"type": "string", "enum": sorted(CODES)}, "request_id": _TEXT}
