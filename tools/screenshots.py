@@ -96,7 +96,7 @@ def main() -> None:
             assert server.stderr is not None
             address = re.findall(r"http://\S+", server.stderr.readline())[0]
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
-            window = {"width": _SIZE[0], "height": _SIZE[1]}
+            window: Any = {"width": _SIZE[0], "height": _SIZE[1]}
             visit(
                 browser.new_page(viewport=window, color_scheme="light", locale="en"),
                 address + "/",
