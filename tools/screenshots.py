@@ -96,8 +96,9 @@ def main() -> None:
             assert server.stderr is not None
             address = re.findall(r"http://\S+", server.stderr.readline())[0]
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
+            window: Any = {"width": _SIZE[0], "height": _SIZE[1]}
             visit(
-                browser.new_page(viewport={"width": _SIZE[0], "height": _SIZE[1]}, color_scheme="light", locale="en"),
+                browser.new_page(viewport=window, color_scheme="light", locale="en"),
                 address + "/",
                 folder / "query.jpg",
                 out,
