@@ -255,7 +255,7 @@ def run(trial: Trial, plan: Plan, workspace: Path, twins: frozenset[tuple[str, s
     found = index.query(made.picture, unproven=True, limit=plan.options.limit)
     name_of = index.places.naming([]).name_of  # the index may have been made from another working directory
     given = {name_of(photo): photo for photo in (made.photo, *made.sources, *made.others, *made.kin)}
-    listed = [*found, *(match for match in getattr(found, "related", ()) if match not in found)]
+    listed = [*found, *(match for match in found.related if match not in found)]
     names = [_without_workspace(given.get(match.name, match.name), workspace) for match in listed]
     answers = tuple(_answer(match, name, made, twins) for match, name in zip(listed, names, strict=True))
     height, width = made.picture.shape[:2]
@@ -274,7 +274,7 @@ def _answer(match: Match, name: str, made: Made, twins: frozenset[tuple[str, str
         right = None
     return Answer(
         name, match.probability, match.score, match.proven, right, evidence_of(match), match.relation.kind,
-        getattr(match, "related", False), "copy" if right else "same template" if name in made.sisters else None,
+        match.related, "copy" if right else "same template" if name in made.sisters else None,
     )  # fmt: skip
 
 

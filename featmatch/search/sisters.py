@@ -21,7 +21,6 @@ from featmatch.search.matches import FoundImage
 _FEWEST_CELLS = 3  # in which another image shows something else, and that the query may agree with
 _LEAST_SHARE = 0.005  # the same, as a share of the cells that say anything
 _MOST_ONLY_HERE = 0.8  # cells that only this image explains, as a share of those; with more it is no sister
-_MOST_EDITED = 0.2  # the same share; an edited copy differs in less
 _DESIGN = 0.6  # share of what agrees that must agree with the better image as well,
 _DESIGN_OF_WITNESS = 0.25  # and with the third
 _ANOTHER = 0.4  # correlation below which two images show something else in a cell
@@ -49,11 +48,10 @@ def told_from_sisters(found: Sequence[FoundImage]) -> list[FoundImage]:
 def _is_sister(own: Difference, others: Sequence[Difference]) -> bool:
     """Whether another explains more than this one, a third has the design too, and all three differ in one place.
 
-    Without the third they may be a picture and its edited copy, which differ as much as two fillings of a form: then
-    this one is a sister if it differs in more than an edit changes.
+    Without the third they may be a picture and its edited copy, which differ as much as two fillings of a form: a
+    watermark contradicts in a third of the cells.
     """
-    telling = own.agreeing + own.contradicting
-    fewest = max(_FEWEST_CELLS, _LEAST_SHARE * telling)
+    fewest = max(_FEWEST_CELLS, _LEAST_SHARE * (own.agreeing + own.contradicting))
     cells = np.argwhere(own.states == CONTRADICTING)
     if len(cells) < fewest:
         return False
@@ -69,8 +67,6 @@ def _is_sister(own: Difference, others: Sequence[Difference]) -> bool:
                 if design >= _DESIGN and _only_here(own, other) <= _MOST_ONLY_HERE * differing.sum():
                     better.append((there, differing))
     for one, differs in better:
-        if differs.sum() >= _MOST_EDITED * telling:
-            return True
         for third, differs_too in witnesses:
             both = differs & differs_too
             if third is not one and both.sum() >= fewest and (one.correlation(third, both) < _ANOTHER).sum() >= fewest:

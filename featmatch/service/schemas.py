@@ -106,7 +106,8 @@ SCHEMAS: Mapping[str, Schema] = {
     "Found": _object(
         {
             "query": _TEXT, "status": {"enum": ["ok", "too_little_detail"]}, "damaged": _FLAG,
-            "matches": _listed("Match"), "width": _ID, "height": _ID, "region": _or_null({"type": "array"}),
+            "matches": _listed("Match"), "related": _listed("Match"), "width": _ID, "height": _ID,
+            "region": _or_null({"type": "array"}),
             "times_ms": {"type": "object", "additionalProperties": _NUMBER},
             "index": _object({"images": _COUNT, "generation": _TEXT}), "query_id": _TEXT,
         }

@@ -92,11 +92,12 @@ def search_once(mounted: Mounted, given: GivenPicture, wanted: Wanted) -> Found:
     matches = search.answer(given.source, grey, limit=wanted.limit, unproven=wanted.unproven)
     kept = [match for match in matches if match.probability >= wanted.min_probability]
     told = matches.to_dict()
-    told["matches"] = [_match_object(match, wanted.explain) for match in kept]
-    lists = [value for value in told.values() if isinstance(value, list)]  # of matches, whatever they are called
-    names = snapshot.catalog.names_of([one["id"] for each in lists for one in each])
-    for one in (one for each in lists for one in each):
-        one |= {"names": names[one["id"]], "links": mounted.links_of(one["id"])}
+    names = snapshot.catalog.names_of([match.id for match in [*kept, *matches.related]])
+    for name, found in (("matches", kept), ("related", matches.related)):
+        told[name] = [
+            {**_match_object(match, wanted.explain), "names": names[match.id], "links": mounted.links_of(match.id)}
+            for match in found
+        ]
     return Found(
         {
             "query": given.name,
@@ -110,7 +111,7 @@ def search_once(mounted: Mounted, given: GivenPicture, wanted: Wanted) -> Found:
                 "generation": mounted.generation(snapshot),
             },
         },
-        {match.id: match.proof for match in kept},
+        {match.id: match.proof for match in [*kept, *matches.related]},
     )
 
 
@@ -141,8 +142,9 @@ def _kept(call: Call, given: GivenPicture, found: Found) -> dict[str, Any]:
     """The answer, once its query is kept; counted."""
     mounted, answer = call.mounted, found.answer
     answer["query_id"] = number = mounted.queries.keep(Query(given.source, given.name, found.proofs))
-    for match in answer["matches"]:
+    for match in [*answer["matches"], *answer["related"]]:
         match["links"]["proof"] = f"{mounted.base}/v1/queries/{number}/matches/{match['id']}/proof"
+    for match in answer["matches"]:
         call.metrics.claims.labels(match["relation"]["kind"]).inc()
     call.metrics.searched(answer["times_ms"])
     call.request.scope["featmatch.stages"] = answer["times_ms"]

@@ -207,7 +207,7 @@ def test_answers_are_judged_by_what_the_query_shows(
 ) -> None:
     monkeypatch.setattr(running, "evidence_of", lambda match: {})
     relation = SimpleNamespace(kind="crop")
-    match: Any = SimpleNamespace(probability=0.9, score=7.0, proven=True, relation=relation)
+    match: Any = SimpleNamespace(probability=0.9, score=7.0, proven=True, related=False, relation=relation)
     twins = frozenset([
         ("twin of shown.png", "shown.png"), ("p/host.png", "twin of host.png"), ("first.png", "/p/shown.png"),
         ("twin of other.png", "other.png"),

@@ -45,14 +45,12 @@ def test_a_picture_and_its_edited_copy_are_no_template() -> None:
     assert sisters(edited, form(*ANNA), edited, form(*ANNA)) == [False, False, False]
 
 
-def test_without_a_third_an_image_that_differs_in_more_than_an_edit_is_a_sister() -> None:
-    """A fifth of all that says anything is another content; the same print is around it."""
+def test_without_a_third_a_picture_and_its_copy_that_is_written_over_are_no_template() -> None:
+    """A third of all that says anything is another content; the same picture is around it."""
+    marked = form(*ANNA)
     random = np.random.default_rng(3)
-    contents = [random.integers(0, 255, (25, 35), dtype=np.uint8) for _ in range(2)]
-    pictures = [form(*ANNA) for _ in contents]
-    for picture, content in zip(pictures, contents, strict=True):
-        picture[450:850, 60:620] = np.kron(content, np.ones((16, 16), np.uint8))
-    assert sisters(pictures[0], *pictures) == [False, True]
+    marked[450:850, 60:620] = np.kron(random.integers(0, 255, (25, 35), dtype=np.uint8), np.ones((16, 16), np.uint8))
+    assert sisters(form(*ANNA), form(*ANNA), marked) == [False, False]
 
 
 def test_the_true_one_is_never_pulled_down_by_what_explains_less() -> None:
