@@ -43,7 +43,8 @@ def asked(
     answers = look_up_each(reader, [files[image] for image in ids], SearchOptions(limit=_MOST), jobs=jobs)
     for image, matches in zip(ids, answers, strict=True):
         for match in matches:
-            if match.probability >= _SURE and match.verdict is None and match.id != image:
+            is_claimed = match.proven and match.verdict is None  # what users said counts by itself
+            if is_claimed and match.probability >= _SURE and match.id != image:
                 pair = _pair(image, match, images)
                 if pair.key not in found or found[pair.key].alike < pair.alike:
                     found[pair.key] = pair

@@ -1,6 +1,6 @@
 """An index -> its groups: new images are compared block by block, their pairs are saved, and all pairs are joined.
 
-Images that stay alone then, and have few features, are looked up.
+Images that stay alone then, and have few features, are looked up, and join groups of which they match several members.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ _BLOCK_IMAGES = 100  # images that are compared as one task, and saved as one re
 _FEW_IMAGES = 200  # new images up to which starting processes takes longer than comparing
 _BLOCK_SECONDS = 3600.0
 _known_places: WeakKeyDictionary[Catalog, dict[int, int]] = WeakKeyDictionary()
+_SEVERAL = 2  # members of a group that a look-up must match: one may be another drawing of the same symbol
 _CHOICE_SECONDS = 60.0  # to choose an original, and as much again for each ten images of the group
 
 
@@ -90,11 +91,11 @@ def _asked(
     standings: Standings,
     jobs: int,
 ) -> dict[tuple[int, int], Pair]:
-    """The pairs that looking up what stays alone brings, where they are surer than those that are known."""
+    """The pairs of what stays alone with several members of one group, where surer than those that are known."""
     catalog, detector = reader.snapshot.catalog, reader.options.detector
-    alone = set(sizes)
-    for group in cluster(sizes, pairs, detector, catalog.verdicts()):
-        alone -= group.members.keys()
+    groups = cluster(sizes, pairs, detector, catalog.verdicts())
+    group_of = {image: number for number, group in enumerate(groups) for image in group.members}
+    alone = sizes.keys() - group_of.keys()
     for segment in reader.snapshot.segments.values():
         alone -= set(segment.ids[segment.features >= FEW_FEATURES].tolist())
     names: dict[int, list[str]] = {}
@@ -105,10 +106,13 @@ def _asked(
     best = {image: standings.of(min(some, key=standings.order)) for image, some in names.items()}
     files = {image: one.path_of_image for image, one in best.items() if one.path_of_image and not one.trouble}
     found = asked(reader, files, sizes, jobs=jobs)
+    joining = {key: (image, group_of[other]) for key in found for image, other in (key, key[::-1]) if other in group_of}
+    matched = Counter(joining.values())
     return {
-        key: pair
-        for key, pair in found.items()
-        if key not in pairs or pair.probability(detector) > pairs[key].probability(detector)
+        key: found[key]
+        for key, way in joining.items()
+        if matched[way] >= _SEVERAL
+        and (key not in pairs or found[key].probability(detector) > pairs[key].probability(detector))
     }
 
 

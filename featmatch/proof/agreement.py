@@ -56,20 +56,12 @@ class Reduced(NamedTuple):
     query_from_frame: Matrix
 
 
-class Frame(NamedTuple):
-    """The same, blurred a little.
-
-    Attributes:
-        query: (h, w) float32, grey.
-        reference: (H, W) float32, grey.
-        reference_from_frame: (3, 3), px of ``query`` to px of ``reference``.
-        query_from_frame: (3, 3), px of ``query`` to px of the picture that it was reduced from.
-    """
+class _Frame(NamedTuple):
+    """The same, blurred a little, px as float32."""
 
     query: NDArray[np.float32]
     reference: NDArray[np.float32]
     reference_from_frame: Matrix
-    query_from_frame: Matrix
 
     def seen(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The reference warped into the frame, and a mask: 1 where it covers the frame, else 0."""
@@ -103,7 +95,7 @@ def pixel_agreement(
     Returns:
         The agreement, or None where the shared region is too small or too plain to tell.
     """
-    frame = common_frame(query, reference, reference_from_query, _SIDE_PX)
+    frame = _common_frame(query, reference, reference_from_query)
     if frame is None:
         return None
     if negative:
@@ -114,15 +106,15 @@ def pixel_agreement(
     return max(found, key=lambda one: one or (-1.0,))
 
 
-def common_frame(
-    query: NDArray[np.uint8], reference: NDArray[np.uint8], reference_from_query: Matrix, side_px: float
-) -> Frame | None:
+def _common_frame(
+    query: NDArray[np.uint8], reference: NDArray[np.uint8], reference_from_query: Matrix
+) -> _Frame | None:
     """Both pictures as ``reduced`` makes them, and blurred a little; None where the region is too small."""
-    found = reduced(query, reference, reference_from_query, side_px)
+    found = reduced(query, reference, reference_from_query, _SIDE_PX)
     if found is None:
         return None
     picture, other = (_smooth(one.astype(np.float32), 1.0) for one in (found.query, found.reference))
-    return Frame(picture, other, found.reference_from_frame, found.query_from_frame)
+    return _Frame(picture, other, found.reference_from_frame)
 
 
 def reduced(
@@ -173,7 +165,7 @@ def _reduced(picture: NDArray[np.uint8], factor: float) -> tuple[NDArray[np.uint
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8), back
 
 
-def _laid(frame: Frame) -> _Laid:
+def _laid(frame: _Frame) -> _Laid:
     """Both pictures as the frame lies, with their mean and contrast made equal."""
     picture, mask = frame.seen()
     query, reference = _normalised((frame.query, picture), mask)
@@ -207,7 +199,7 @@ def _normalised(pictures: Iterable[NDArray[np.float32]], mask: NDArray[np.float3
     return found
 
 
-def _aligned(frame: Frame, laid: _Laid) -> Frame | None:
+def _aligned(frame: _Frame, laid: _Laid) -> _Frame | None:
     """Move the reference by a small affine map to where it correlates best; None where there is no such map."""
     query, reference, mask = (smooth(one, _A_LITTLE) for one in laid)
     move = best_move(query, reference, (mask > _WHOLE).astype(np.float32))

@@ -164,26 +164,29 @@ class _Pair(NamedTuple):
 
 def _compare(pair: _Pair, matching: MatchingOptions, geometry: GeometryOptions) -> tuple[bool, str, Proof | None]:
     """The answer, the reason, and the best evidence: the same answer, whichever of the two is given first."""
-    for side, found in (("first", pair.query), ("second", pair.reference)):
-        if len(found) < FEWEST_FEATURES:
-            proof = _proven_as_whole(pair)
-            if proof is None:
-                return False, f"too little detail in the {side} image", None
-            return True, f"{proof.relation}", proof
-    best = _best_of_variants(pair.turned_round() if pair.is_turned else pair, matching, geometry)
-    if best is not None and pair.is_turned:
-        best = best.turned_round((pair.reference.width, pair.reference.height))
-    if not (best and best.proven) and min(len(pair.query), len(pair.reference)) < FEW_FEATURES:
-        proof = _proven_as_whole(pair)
-        if proof is not None:
-            return True, f"{proof.relation}", proof
-    if best is None:
+    proof, too_few = _evidence(pair.turned_round() if (turned := pair.is_turned) else pair, matching, geometry)
+    if proof is not None and turned:
+        proof = proof.turned_round((pair.reference.width, pair.reference.height))
+    if proof is not None and proof.proven:
+        inliers = "" if isinstance(proof.evidence, WholeEvidence) else f": {proof.inliers} features agree"
+        return True, f"{proof.relation}{inliers}", proof
+    if too_few:
+        side = "first" if len(pair.query) < FEWEST_FEATURES else "second"
+        return False, f"too little detail in the {side} image", None
+    if proof is None:
         return False, "no geometry agrees", None
-    if best.proven:
-        return True, f"{best.relation}: {best.inliers} features agree", best
-    what_differs = f"{best.relation}: another content in it"
-    too_little = f"{best.inliers} features agree: too few, or too unevenly, to be sure"
-    return False, what_differs if best.related else too_little, best
+    return False, f"{proof.inliers} features agree: too few, or too unevenly, to be sure", proof
+
+
+def _evidence(pair: _Pair, matching: MatchingOptions, geometry: GeometryOptions) -> tuple[Proof | None, bool]:
+    """The best evidence, and whether one of the two has too few features for any but that of whole pictures."""
+    fewest = min(len(pair.query), len(pair.reference))
+    if fewest < FEWEST_FEATURES:
+        return _proven_as_whole(pair), True
+    best = _best_of_variants(pair, matching, geometry)
+    if not (best and best.proven) and fewest < FEW_FEATURES:
+        return _proven_as_whole(pair) or best, False
+    return best, False
 
 
 def _best_of_variants(pair: _Pair, matching: MatchingOptions, geometry: GeometryOptions) -> Proof | None:

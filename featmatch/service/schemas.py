@@ -110,7 +110,8 @@ SCHEMAS: Mapping[str, Schema] = {
             "region": _or_null({"type": "array"}),
             "times_ms": {"type": "object", "additionalProperties": _NUMBER},
             "index": _object({"images": _COUNT, "generation": _TEXT}), "query_id": _TEXT,
-        }
+        },
+        optional=("related",),
     ),
     "Verified": _object(
         {"verified": _FLAG, "reason": _TEXT, "query_damaged": _FLAG,

@@ -197,6 +197,16 @@ def test_further_zooms_overlap_those_that_are_there(x: float, together: bool) ->
     assert found == ([[0, 1, 2, 3, 4, 5]] if together else [[0, 1, 2, 3], [4, 5]])
 
 
+def test_each_zoom_overlaps_all_that_are_there() -> None:
+    """The second zoom overlaps the first; the third one the second only."""
+    copies = [pair(one, one + 1, np.eye(3)) for one in (0, 2, 4, 6)]
+    zooms = [zoomed(0, 2, 0), *(
+        dataclasses.replace(zoomed(image, 2, x), geometry=geometry)
+        for image, x, geometry in ((4, -300, 80.0), (6, -400, 70.0))
+    )]  # fmt: skip
+    assert joined(8, *zooms, *copies) == [[0, 1, 2, 3, 4, 5], [6, 7]]
+
+
 def test_zooms_that_came_with_their_view_are_overlapped_too() -> None:
     """Image 4 is a zoom of 6 and comes first; then 6 and its copy join 2; a zoom of another part of 2 stays apart."""
     copies = [pair(one, one + 1, np.eye(3)) for one in (0, 2, 4, 6)]

@@ -118,8 +118,8 @@ def test_detail_is_what_both_pictures_have() -> None:
 # The common frame
 
 
-def framed(query: NDArray[np.uint8], reference: NDArray[np.uint8], matrix: Matrix) -> agreement.Frame:
-    frame = agreement.common_frame(query, reference, matrix, agreement._SIDE_PX)
+def framed(query: NDArray[np.uint8], reference: NDArray[np.uint8], matrix: Matrix) -> agreement._Frame:
+    frame = agreement._common_frame(query, reference, matrix)
     assert frame is not None
     return frame
 
@@ -158,7 +158,7 @@ def test_large_pictures_are_compared_at_96_px() -> None:
 def test_a_region_of_12_px_is_the_smallest() -> None:
     for shape, is_enough in (((12, 12), True), ((11, 14), False), ((14, 11), False), ((11, 12), False)):
         picture = drawn(2, 40, 40)[: shape[0], : shape[1]]
-        assert (agreement.common_frame(picture, picture, IDENTITY, 96.0) is not None) == is_enough
+        assert (agreement._common_frame(picture, picture, IDENTITY) is not None) == is_enough
 
 
 def test_scaling_down_averages_and_leaves_edges_where_they_are() -> None:
@@ -180,7 +180,7 @@ def test_scaling_down_averages_and_leaves_edges_where_they_are() -> None:
 
 
 def test_the_mask_is_where_the_reference_covers_the_frame_without_its_border() -> None:
-    frame = agreement.Frame(np.zeros((20, 30), np.float32), np.ones((20, 30), np.float32), shift(10, 4), IDENTITY)
+    frame = agreement._Frame(np.zeros((20, 30), np.float32), np.ones((20, 30), np.float32), shift(10, 4))
     expected = np.zeros((20, 30))
     expected[1:15, 1:19] = 1  # what is shown of it reaches to column 20 and row 16
     picture, mask = frame.seen()
@@ -209,7 +209,7 @@ def test_what_is_outside_of_the_mask_does_not_count() -> None:
 @pytest.mark.parametrize("side", [24, 32, 40])
 def test_detail_is_the_number_of_windows_with_contrast_by_18(side: int) -> None:
     noise = np.random.default_rng(side).normal(128, 40, (side, side)).astype(np.float32)
-    found = agreement._correlation(agreement._laid(agreement.Frame(noise, noise, IDENTITY, IDENTITY)))
+    found = agreement._correlation(agreement._laid(agreement._Frame(noise, noise, IDENTITY)))
     assert found is not None
     windows = side**2 / (4 * np.pi * 3**2)  # the area by that of a Gaussian window
     assert found.detail == pytest.approx(windows / 18, rel=0.03)
@@ -218,7 +218,7 @@ def test_detail_is_the_number_of_windows_with_contrast_by_18(side: int) -> None:
 def test_where_hardly_anything_overlaps_nothing_is_said() -> None:
     picture = drawn(5, 60, 60).astype(np.float32)
     for beside, is_enough in ((56, True), (57, False)):  # the mask has 2 columns of 58 rows, or 1
-        found = agreement._correlation(agreement._laid(agreement.Frame(picture, picture, shift(beside, 0), IDENTITY)))
+        found = agreement._correlation(agreement._laid(agreement._Frame(picture, picture, shift(beside, 0))))
         assert (found is not None) == is_enough
 
 
@@ -231,7 +231,7 @@ def test_an_alignment_that_moves_a_corner_far_is_none(
 ) -> None:
     monkeypatch.setattr(agreement, "best_move", lambda *_: shift(0, move_px))
     picture = drawn(6, 50, 40).astype(np.float32)
-    frame = agreement.Frame(picture, picture, shift(1, 2), IDENTITY)
+    frame = agreement._Frame(picture, picture, shift(1, 2))
     aligned = agreement._aligned(frame, agreement._laid(frame))
     assert (aligned is not None) == is_near
     if aligned is not None:

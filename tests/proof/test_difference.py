@@ -143,3 +143,15 @@ def test_parts_beyond_a_reference_say_nothing() -> None:
     tops = project(own.query_from_cells, cells[:, ::-1].astype(np.float64))[:, 1]
     assert np.isnan(alike[tops > 400]).all()
     assert (alike[tops < 360] > 0.9).mean() > 0.9
+
+
+def test_a_plain_place_is_another_content_than_a_filled_one_and_says_nothing_beside_another_plain_one() -> None:
+    query, filled, empty = form(*PAUL), form(*ANNA), form()
+    own = seen(query, filled)
+    cells = np.argwhere(own.states == CONTRADICTING)
+    with_content, plain, off = (seen(query, one).parts(cells, own) for one in (filled, empty, np.full_like(query, 250)))
+    against = with_content.correlation(plain)
+    assert not np.isnan(against).any()
+    assert (against < 0.4).sum() >= 3
+    assert (with_content.correlation(off) == 0).all()
+    assert np.isnan(off.correlation(off)).all()

@@ -233,3 +233,17 @@ def test_the_answer_is_the_same_whichever_picture_comes_first(edit: str, chelsea
     assert there.proof.query_overlap == back.proof.reference_overlap
     assert back.proof.reference_size == piece.shape[::-1]
     np.testing.assert_array_equal(there.proof.query_points, back.proof.reference_points)
+
+
+def test_whole_pictures_are_the_same_both_ways() -> None:
+    turned = np.ascontiguousarray(np.rot90(jpeg(blobs(1), 50)))
+    there, back = verify(turned, blobs(1)), verify(blobs(1), turned)
+    assert there.proof is not None
+    assert back.proof is not None
+    assert there.verified
+    assert back.verified
+    assert there.probability == back.probability
+    assert there.proof.relation.kind == back.proof.relation.kind == "whole picture"
+    assert there.proof.relation.rotation_deg == pytest.approx(-back.proof.relation.rotation_deg)
+    assert there.proof.reference_size == blobs(1).shape[1::-1]
+    assert back.proof.reference_size == turned.shape[1::-1]

@@ -17,9 +17,12 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from featmatch import Index, Matches, verify
+from featmatch import Index, Matches, Vocabulary, verify
 from featmatch.images.pixels import _decode_grey
+from tests.proof.test_difference import ANNA, PAUL, form
+from tests.search.test_sisters import EVA
 from tests.service.conftest import Serve, problem
+from tools.small_index import small_index
 
 
 def crop(path: Path) -> bytes:
@@ -51,6 +54,25 @@ def test_a_search_says_what_the_command_line_says(client: TestClient, index: Ind
         "proof": f"/v1/queries/{told['query_id']}/matches/3/proof",
     }  # fmt: skip
     assert told["matches"][0]["names"] == [str(drawn[2])]
+
+
+def test_what_is_related_has_a_proof_too(serve: Serve, small_words: Vocabulary, tmp_path: Path) -> None:
+    """Three fillings of one form, of which one is the query's."""
+    pages = [tmp_path / f"{number}.png" for number in range(3)]
+    for page, filling in zip(pages, (ANNA, PAUL, EVA), strict=True):
+        Image.fromarray(form(*filling)).save(page)
+    index = small_index(tmp_path / "forms.fm", small_words)
+    index.add(pages, jobs=1)
+    client = serve(indexes={"": index})
+    told = client.post("/v1/search?explain=true", content=pages[0].read_bytes()).json()
+    assert [match["name"] for match in told["matches"]] == [str(pages[0])]
+    assert {match["name"] for match in told["related"]} == set(map(str, pages[1:]))
+    for match in told["related"]:
+        assert match["relation"]["kind"] == "same template"
+        assert match["evidence"]["is_sister"]
+        assert match["differences"]
+        assert match["names"] == [match["name"]]
+        assert client.get(match["links"]["proof"]).status_code == 200
 
 
 def forms(content: bytes, number: int, path: Path) -> dict[str, dict[str, Any]]:
