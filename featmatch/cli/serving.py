@@ -151,7 +151,7 @@ _folder = PathArgument(path_type=Path, file_okay=False)
     help="TOML file of these options.",
 )
 def serve(index: Path | None, named: dict[str, Path], open_browser: bool, **options: Any) -> int:
-    """Answer over HTTP what the commands answer: a page for people, and /v1 for programs.
+    """Answer over HTTP: a page for people, /v1 for programs.
 
     --open shows the page at once. With --writable and --uploads people can add pictures on it, and look for groups.
     Each option can be set in the environment, too: --max-upload as FEATMATCH_MAX_UPLOAD.

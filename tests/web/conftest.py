@@ -94,9 +94,9 @@ def start(made_index: Path, photos: Path, tmp_path_factory: pytest.TempPathFacto
             server.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium."""
+    """Chromium. Playwright runs an event loop in this thread as long as it is there, so it ends with the module."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not found:
