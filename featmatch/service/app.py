@@ -13,7 +13,19 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from featmatch.index import Index
-from featmatch.service import about, images, judging, matchengine, page, pastec, pictures, searching, uploading, working
+from featmatch.service import (
+    about,
+    images,
+    judging,
+    matchengine,
+    page,
+    pastec,
+    pictures,
+    points,
+    searching,
+    uploading,
+    working,
+)
 from featmatch.service.calls import BoundedBody, Call, Endpoint, json_answer
 from featmatch.service.guard import Guard
 from featmatch.service.keys import Keys
@@ -25,8 +37,11 @@ from featmatch.service.options import ServeOptions
 from featmatch.service.sessions import session_endpoints
 from featmatch.service.slots import Slots
 from featmatch.service.thumbnails import Thumbnails
+from featmatch.system.workers import prepare
 
 _DOORS = {"pastec": pastec.ENDPOINTS, "matchengine": matchengine.ENDPOINTS}
+# Loaded by the process that will decode, while the indexes are opened: else the first picture waits for it.
+_DECODERS = ("featmatch.images.preload", "numpy", "cv2")
 _FINISH_SECONDS = 20.0  # for searches under way when the server ends
 _WRITE_SECONDS = 60.0  # for the commit under way
 
@@ -106,7 +121,7 @@ class Service:
         """All that there are for one index."""
         return (
             *about.ENDPOINTS, *session_endpoints(self.keys), *searching.ENDPOINTS, *images.ENDPOINTS,
-            *uploading.ENDPOINTS, *pictures.ENDPOINTS, *judging.ENDPOINTS, *working.ENDPOINTS,
+            *uploading.ENDPOINTS, *pictures.ENDPOINTS, *points.ENDPOINTS, *judging.ENDPOINTS, *working.ENDPOINTS,
             *(endpoint for name in self._options.compat for endpoint in _DOORS[name]),
         )  # fmt: skip
 
@@ -168,5 +183,6 @@ def open_service(indexes: Mapping[str, Path], options: ServeOptions) -> Service:
         StoreError: there is no index, or it is damaged.
         UsageError: the file of keys cannot be read.
     """
+    prepare(*_DECODERS)
     opened = {name: Index.open(path, root=options.root) for name, path in indexes.items()}
     return Service(opened, options)

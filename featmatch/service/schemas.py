@@ -21,6 +21,7 @@ _MATRIX: Schema = {
     "type": "array", "minItems": 3, "maxItems": 3,
     "items": {"type": "array", "items": _NUMBER, "minItems": 3, "maxItems": 3},
 }  # fmt: skip
+_ROWS: Schema = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
 _LINKS: Schema = {"type": "object", "additionalProperties": _TEXT}
 
 
@@ -113,6 +114,8 @@ SCHEMAS: Mapping[str, Schema] = {
         },
         optional=("related",),
     ),
+    "Points": _object({"points": _ROWS}),
+    "Features": _object({"features": _ROWS}),
     "Verified": _object(
         {"verified": _FLAG, "reason": _TEXT, "query_damaged": _FLAG,
          **{name: _or_null(schema) for name, schema in _MATCH.items()}}

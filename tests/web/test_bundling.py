@@ -140,5 +140,5 @@ def test_names_are_quoted_as_the_command_line_does() -> None:
 
 def test_the_page_is_small() -> None:
     told = {name: len(gzip.compress(part.content, 9, mtime=0)) for name, part in parts().items()}
-    visit = sum(told.values()) - told["ja.json"]
+    visit = sum(told.values()) - min(told[f"{language}.json"] for language in bundling.LANGUAGES)  # one is asked for
     assert visit <= 60_000, told

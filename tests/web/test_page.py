@@ -223,7 +223,15 @@ def test_zoom_and_the_line_by_keyboard(server: Server, open_page: Open, tmp_path
     first, second = (cursor.bounding_box() for cursor in tab.locator(".cursor").all())
     assert (first["x"] < 640) and (second["x"] > 640)
     tab.keyboard.press("6")
-    tab.wait_for_function("() => document.querySelector('.sheet img[src*=proof]')?.naturalWidth > 100")
+    line = tab.locator(".marks g").nth(20)
+    line.wait_for(state="attached")
+    box = line.locator("circle").first.bounding_box()
+    assert line.locator("circle").nth(1).bounding_box()["x"] > 640 > box["x"]
+    tab.mouse.move(box["x"] + 4, box["y"] + 4)
+    near = tab.locator(".marks g.near")
+    assert near.count() == 1
+    own, other = (shot(tab, f".patches canvas:nth-child({at})")[20:-20, 20:-20] for at in (1, 2))
+    assert np.abs(own - other).mean() < 6 < own.std()
 
 
 # Groups
@@ -492,6 +500,8 @@ def test_markup_runs_nowhere(server: Server, open_page: Open) -> None:
         tab.locator("dialog").get_by_text("<b>bold</b> words").count() + tab.locator("dialog input[name=text]").count()
         >= 1
     )
+    tab.locator("dialog").get_by_label("Show its features").check()
+    assert tab.locator("dialog .feature").count() > 100
     assert tab.locator("img[src=x], dialog b >> text=bold").count() == 0
     tab.goto(server.address + "#/groups")
     tab.locator(".group").nth(4).get_by_text(shown).first.wait_for()

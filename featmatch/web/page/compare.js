@@ -2,10 +2,10 @@
 
 import { fill, h } from "./dom.js";
 import { showFacts } from "./facts.js";
-import { IDENTITY } from "./geometry.js";
 import { number, percent, t } from "./i18n.js";
 import { take, showKeys, withKey } from "./keys.js";
 import { OVERLAID, Stage } from "./stage.js";
+import { say } from "./toast.js";
 
 /**
  * @typedef {import("./stage.js").Pair & {title: string, words: string, probability?: number, facts: [any, any],
@@ -93,13 +93,13 @@ class Comparison {
   /** Shows the pair; in the view of the last one, where this one has that. */
   show(view = this.view ?? "curtain") {
     const { item, items, at } = this;
-    const shown = item.matrix ? view : ["proof", "beside"].includes(view) && item.proof ? view : "beside";
+    const shown = item.matrix ? view : ["proof", "beside"].includes(view) && item.points ? view : "beside";
     this.frame = item.matrix && showsMore(item) ? "reference" : "query";
     fill(this.title, items.length > 1 && h("span", { class: "count" }, t("compare.count", { at: number(at + 1), of: number(items.length) })), " ", item.title);
     fill(this.words, item.words, item.probability !== undefined && h("span", { class: "percent" }, percent(item.probability, 1)));
     for (const button of this.views.children) {
       const name = button.getAttribute("data-view");
-      button.disabled = (OVERLAID.includes(name) && !item.matrix) || (name === "proof" && !item.proof);
+      button.disabled = (OVERLAID.includes(name) && !item.matrix) || (name === "proof" && !item.points);
     }
     for (const [name, by] of [["previous", -1], ["next", 1]]) {
       this.element.querySelector(`header button[aria-label="${CSS.escape(t(`compare.${name}`))}"]`).disabled = !items[at + Number(by)];
@@ -116,28 +116,33 @@ class Comparison {
     this.view = view;
     for (const one of this.views.children) one.setAttribute("aria-pressed", String(one === button));
     const proof = view === "proof";
-    this.stage.state.view = proof ? "single" : view;
+    this.stage.state.view = proof ? "beside" : view;
     this.stage.state.flipped = false;
-    this.stage.state.frame = proof || view === "beside" ? "query" : this.frame;
-    const wanted = proof ? "proof" : "pair";
-    if (this.showing !== wanted) proof ? this.#showProof() : this.stage.show(this.item);
+    this.stage.state.frame = view === "beside" || proof ? "query" : this.frame;
+    this.stage.marks.points = proof ? [] : null;
+    if (this.showing !== this.item) this.stage.show(this.item);
     else this.stage.fit();
-    this.showing = wanted;
+    this.showing = this.item;
+    if (proof) this.#join();
     this.#showControls();
     this.#beat();
     this.onMove(this.at, view);
   }
 
-  async #showProof() {
+  /** Asks for the pairs of points that agree, and joins them. */
+  async #join() {
     const { item } = this;
-    const picture = new Image();
-    picture.src = item.proof;
-    const loaded = await picture.decode().then(() => true, () => false);
+    this.points = this.joined === item ? this.points : item.points();
+    this.joined = item;
+    const told = await this.points.catch(() => null);
     if (this.item !== item || this.view !== "proof") return;
-    const side = { name: t("proof.alt", { name: item.title }), width: picture.naturalWidth || 640, height: picture.naturalHeight || 400, pictures: [item.proof] };
-    this.stage.show({ query: side, reference: { ...side, name: "", pictures: [] }, matrix: IDENTITY });
-    this.stage.note.hidden = loaded;
-    this.stage.note.textContent = t("proof.not_at_hand");
+    if (told) {
+      this.stage.marks.points = told.points;
+      this.stage.draw();
+      return;
+    }
+    this.joined = null;
+    say(t("proof.not_at_hand"), { bad: true });
   }
 
   #showControls() {

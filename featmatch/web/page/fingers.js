@@ -40,6 +40,7 @@ export class Fingers {
   #press(event) {
     if (event.button > 0) return;
     const [x, y] = this.#place(event);
+    this.stage.point(x, y);
     this.down.set(event.pointerId, [x, y]);
     this.element.setPointerCapture(event.pointerId);
     this.began = [x, y];

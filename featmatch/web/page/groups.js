@@ -247,7 +247,7 @@ export class GroupsView {
       const seen = comparison(member, original);
       return {
         query: side(member, "side.copy"), reference: side(original, "side.original"), matrix: group.matrixOf(member), negative: seen?.negative ?? false,
-        proof: member === original ? null : source.proof(member, original), query_overlap: seen?.within, reference_overlap: seen?.covers,
+        points: member === original ? null : source.points(member, original), query_overlap: seen?.within, reference_overlap: seen?.covers,
         title: shownName(member.names[0]), words: member === original ? t("group.identical") : difference(member, original), probability: member === original ? undefined : member.probability,
         facts: [facts(member, "side.copy_short"), facts(original, "side.original_short")], id: member.id,
         actions: [

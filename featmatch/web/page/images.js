@@ -3,7 +3,7 @@
 import { about, may } from "./about.js";
 import { ask, forget, record } from "./api.js";
 import { Adding } from "./adding.js";
-import { fill, h, settled } from "./dom.js";
+import { fill, h, settled, svg } from "./dom.js";
 import { factsTable } from "./facts.js";
 import { t } from "./i18n.js";
 import { nameParts } from "./names.js";
@@ -105,12 +105,35 @@ async function details(id) {
 function showDetails(body, own, image) {
   const name = nameParts(image.name)[1];
   fill(body,
-    h("div", { class: "big" }, picture(image.id, name, 1280, { loading: "eager" })),
+    h("div", { class: "big" }, h("span", { class: "framed" }, picture(image.id, name, 1280, { loading: "eager" })), featureChoice(image)),
     h("div", { class: "said" }, image.names.map(nameLine), factsTable([image]),
       may.write && describing(image),
       h("p", { class: "buttons" }, h("a", { class: "button main", href: `#/search?id=${image.id}`, onclick: () => own.close() }, t("search_with_this")),
         about.can.files && h("a", { class: "button", href: new URL(`v1/images/${image.id}/file`, document.baseURI).href, target: "_blank", rel: "noopener" }, t("images.file")),
         may.write && h("button", { class: "danger", onclick: () => { own.close(); remove(image); } }, t("images.remove")))));
+}
+
+/** A switch for the features of an image, drawn on it. */
+function featureChoice(image) {
+  let drawn;
+  return h("label", { class: "check" }, h("input", { type: "checkbox", onchange: async (event) => {
+    const framed = event.target.closest(".big").querySelector(".framed");
+    try {
+      drawn ??= featuresOf(image, (await ask(`v1/images/${image.id}/features`)).features);
+      if (event.target.checked) framed.append(drawn);
+      else drawn.remove();
+    } catch (error) {
+      say(trouble(error, about.limits), { bad: true });
+    }
+  } }), t("images.features", { n: image.features }));
+}
+
+function featuresOf({ width, height }, features) {
+  return svg("svg", { class: "outline", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" },
+    features.map(([x, y, size, angle]) => {
+      const [cx, cy] = [x + 0.5, y + 0.5];
+      return svg("path", { class: "feature", d: `M${cx - size} ${cy}a${size} ${size} 0 1 0 ${2 * size} 0a${size} ${size} 0 1 0 ${-2 * size} 0M${cx} ${cy}l${size * Math.cos(angle)} ${size * Math.sin(angle)}` });
+    }));
 }
 
 function describing(image) {

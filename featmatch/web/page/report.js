@@ -41,7 +41,7 @@ const own = {
   pictures: picturesOf,
   record: (member) => member,
   path: (name) => files.get(name)?.path ?? name,
-  proof: () => null,
+  points: () => null,
   page: () => null,
   judge: async () => {},
 };

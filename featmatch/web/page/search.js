@@ -284,7 +284,7 @@ function items(query) {
     reference: { name: t("side.reference", { name: nameParts(match.name)[1] }), short: t("side.reference_short"), width: match.width, height: match.height,
       pictures: [thumbnail(match.id, 640), thumbnail(match.id, 1280), ...(about.can.files ? [address(`v1/images/${match.id}/file`)] : [])] },
     matrix: match.homography?.flat() ?? null, negative: match.relation.negative, differences: match.differences,
-    proof: match.links.proof && address(`${match.links.proof}?size=1280`),
+    points: () => ask(`v1/queries/${query.answer.query_id}/matches/${match.id}/points`),
     query_overlap: match.query_overlap, reference_overlap: match.reference_overlap,
     title: shownName(match.name), words: listed([sentence(match), support(match)]), probability: match.probability, id: match.id,
     facts: [{ title: t("side.query_short"), width: query.answer.width, height: query.answer.height, bytes: query.given.file?.size },

@@ -15,7 +15,7 @@ const PAGE = 200; // groups of one request
  * @property {(member: any) => string[]} pictures the smallest first
  * @property {(member: any) => any} record
  * @property {(name: string) => string} path
- * @property {(member: any, original: any) => string | null} proof
+ * @property {(member: any, original: any) => (() => Promise<any>) | null} points asks for the pairs of points that agree
  * @property {(member: any) => string | null} page of its details
  * @property {(ids: number[], verdict: string | null) => Promise<void>} judge
  */
@@ -36,7 +36,7 @@ export const served = {
   pictures: (member) => [thumbnail(member.id, 320), thumbnail(member.id, 1280), ...(about.can.files ? [address(`v1/images/${member.id}/file`)] : [])],
   record: (member) => record(member.id),
   path: (name) => name,
-  proof: (member, original) => address(`v1/images/${member.id}/with/${original.id}/proof?size=1280`),
+  points: (member, original) => () => ask(`v1/images/${member.id}/with/${original.id}/points`),
   page: (member) => `#/images/${member.id}`,
   judge: (ids, verdict) => judge(pairsOf(ids), verdict),
 };

@@ -1,14 +1,15 @@
 // Two pictures in one frame, or beside one another: layers laid by a homography, zoomed and moved.
 
-import { h, svg } from "./dom.js";
+import { h } from "./dom.js";
 import { IDENTITY, area, corners, fromCorners, inverse, matrix3d, motion, product, project, scaling, within } from "./geometry.js";
 import { t } from "./i18n.js";
 import { Fingers } from "./fingers.js";
+import { Marks } from "./marks.js";
 
 /** @typedef {{name: string, short?: string, width: number, height: number, pictures: string[]}} Side */
 /**
  * Two pictures and how they lie on one another.
- * @typedef {{query: Side, reference: Side, matrix: number[] | null, negative?: boolean, proof?: string | null,
+ * @typedef {{query: Side, reference: Side, matrix: number[] | null, negative?: boolean, points?: (() => Promise<{points: any[]}>) | null,
  *   differences?: {query: number[][], reference: number[][]}[] | null}} Pair
  */
 
@@ -23,12 +24,12 @@ export class Stage {
       query: h("div", { class: "sheet" }, this.layers.query), reference: h("div", { class: "sheet" }, this.layers.reference),
     };
     this.pile = h("div", { class: "pile" }, this.sheets.reference, this.sheets.query);
-    this.marks = svg("svg", { class: "marks", "aria-hidden": "true" });
+    this.marks = new Marks(this);
     this.line = h("div", { class: "line", role: "slider", tabindex: "0", "aria-valuemin": "0", "aria-valuemax": "100",
       "aria-label": t("compare.line"), "data-own-keys": true, onkeydown: (event) => this.#lineKey(event) }, h("span", {}));
     this.cursors = [h("div", { class: "cursor", hidden: true }), h("div", { class: "cursor", hidden: true })];
     this.note = h("p", { class: "nothing", hidden: true });
-    this.element = h("div", { class: "stage" }, this.pile, this.marks, this.line, this.cursors, this.note);
+    this.element = h("div", { class: "stage" }, this.pile, this.marks.element, this.line, this.cursors, this.marks.patches, this.note);
     this.state = { view: "curtain", frame: "query", top: "query", line: 0.5, opacity: 0.5, gain: 2, outlines: true, flipped: false };
     this.zoom = { x: 0, y: 0, scale: 1 };
     this.fitted = true;
@@ -165,7 +166,7 @@ export class Stage {
     this.line.hidden = view !== "curtain";
     this.line.style.left = `${line * 100}%`;
     this.line.setAttribute("aria-valuenow", String(Math.round(line * 100)));
-    this.#drawMarks(bottom);
+    this.marks.draw(bottom);
   }
 
   #clip(side, view, line, top) {
@@ -185,22 +186,10 @@ export class Stage {
     return part.length > 2 && area(part) > 1 ? `polygon(${part.map(([x, y]) => `${x}px ${y}px`).join()})` : "";
   }
 
-  #drawMarks(bottom) {
-    this.marks.replaceChildren();
-    if (!this.state.outlines || !this.pair.differences) return;
-    const sides = this.state.view === "beside" ? ["query", "reference"] : [bottom];
-    for (const side of sides) {
-      const screen = this.screenOf(side);
-      for (const difference of this.pair.differences) {
-        const points = difference[side].map(([x, y]) => project(screen, [x + 0.5, y + 0.5]).join()).join(" ");
-        this.marks.append(svg("polygon", { points, class: "under" }), svg("polygon", { points, class: "over" }));
-      }
-    }
-  }
-
-  /** The same point of the scene, under both cursors. */
+  /** The same point of the scene, under both cursors; or the pair of points of the proof that is there. */
   point(x, y) {
-    const beside = this.state.view === "beside" && this.pair?.matrix;
+    this.marks.point(x, y);
+    const beside = this.state.view === "beside" && this.pair?.matrix && !this.marks.points;
     const room = this.room;
     const first = this.stacked ? y < room.height : x < room.width;
     const way = beside && (first
