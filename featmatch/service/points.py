@@ -24,7 +24,7 @@ async def features(call: Call) -> Response:
 
     def read() -> list[list[float]]:
         snapshot = mounted.snapshot()
-        (stored,) = stored_images(snapshot.segments.values(), [number], mounted.index.options.detector)
+        (stored,) = stored_images(list(snapshot.segments.values()), [number], mounted.index.options.detector)
         return _rounded(np.column_stack([stored.features.keypoints, stored.features.sizes, stored.features.angles]))
 
     return json_answer({"features": await call.search(read)})
