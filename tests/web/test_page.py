@@ -501,7 +501,7 @@ def test_markup_runs_nowhere(server: Server, open_page: Open) -> None:
         >= 1
     )
     tab.locator("dialog").get_by_label("Show its features").check()
-    assert tab.locator("dialog .feature").count() > 100
+    tab.locator("dialog .feature").nth(100).wait_for()
     assert tab.locator("img[src=x], dialog b >> text=bold").count() == 0
     tab.goto(server.address + "#/groups")
     tab.locator(".group").nth(4).get_by_text(shown).first.wait_for()
