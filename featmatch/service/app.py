@@ -42,6 +42,7 @@ from featmatch.system.workers import prepare
 _DOORS = {"pastec": pastec.ENDPOINTS, "matchengine": matchengine.ENDPOINTS}
 # Loaded by the process that will decode, while the indexes are opened: else the first picture waits for it.
 _DECODERS = ("featmatch.images.preload", "numpy", "cv2")
+_PREPARED = 2  # processes: thumbnails of the page keep one busy
 _FINISH_SECONDS = 20.0  # for searches under way when the server ends
 _WRITE_SECONDS = 60.0  # for the commit under way
 
@@ -183,6 +184,6 @@ def open_service(indexes: Mapping[str, Path], options: ServeOptions) -> Service:
         StoreError: there is no index, or it is damaged.
         UsageError: the file of keys cannot be read.
     """
-    prepare(*_DECODERS)
+    prepare(*_DECODERS, processes=min(options.searches, _PREPARED))
     opened = {name: Index.open(path, root=options.root) for name, path in indexes.items()}
     return Service(opened, options)

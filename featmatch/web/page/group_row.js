@@ -11,7 +11,14 @@ export function look(source, member, px) {
   const [, name] = nameParts(member.names[0]);
   const gone = () => h("span", { class: "gone", role: "img", "aria-label": t("picture.gone_alt", { name }) }, t("picture.gone"));
   const url = source.thumbnail(member, px);
-  return url ? h("img", { src: url, alt: name, loading: "lazy", decoding: "async", width: member.width, height: member.height, onerror: (event) => event.target.replaceWith(gone()) }) : gone();
+  if (!url) return gone();
+  const image = h("img", { src: url, alt: name, loading: "lazy", decoding: "async", width: member.width, height: member.height, onerror: (event) => event.target.replaceWith(gone()) });
+  const small = source.thumbnail(member, 320);
+  if (small !== url) { // what the browser has already, until the large one is there
+    image.style.background = `url("${small}") center / contain no-repeat`;
+    image.addEventListener("load", () => { image.style.background = ""; }, { once: true });
+  }
+  return image;
 }
 
 /** Why a file stays, or is not proposed. */

@@ -119,15 +119,13 @@ function addressForm() {
 function emptyState() {
   const examples = h("div", { class: "examples" });
   showExamples(examples);
-  return [
-    h("div", { class: "drop" },
-      h("span", { class: "icon drop-picture", "aria-hidden": "true" }),
-      h("h2", {}, t("search.drop")), h("p", { class: "quiet" }, t("search.drop_more")),
-      h("p", { class: "buttons" }, chooser("search.choose"), chooser("search.camera", { capture: "environment", multiple: false }),
-        h("a", { class: "button", href: "#/images" }, t("search.of_index"))),
-      about.can.fetch && addressForm()),
-    examples,
-  ];
+  const field = h("div", { class: "drop" },
+    h("span", { class: "icon drop-picture", "aria-hidden": "true" }),
+    h("h2", {}, t("search.drop")), h("p", { class: "quiet" }, t("search.drop_more")),
+    h("p", { class: "buttons" }, chooser("search.choose"), chooser("search.camera", { capture: "environment", multiple: false }),
+      h("a", { class: "button", href: "#/images" }, t("search.of_index"))),
+    about.can.fetch && addressForm());
+  return about.index.images ? [field, examples] : [examples, field]; // where there are none, that is said first
 }
 
 /** Some images of the index, to begin with. */
