@@ -99,6 +99,7 @@ class Service:
         for mounted in self.mounted.values():
             if mounted.writer is not None:
                 mounted.writer.join(_WRITE_SECONDS)
+            mounted.jobs.close()
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """All that there are for one index."""
