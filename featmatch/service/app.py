@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from featmatch.service.options import ServeOptions
 from featmatch.service.sessions import session_endpoints
 from featmatch.service.slots import Slots
 from featmatch.service.thumbnails import Thumbnails
+from featmatch.system.workers import prepare
 
 _DOORS = {"pastec": pastec.ENDPOINTS, "matchengine": matchengine.ENDPOINTS}
 _FINISH_SECONDS = 20.0  # for searches under way when the server ends
@@ -141,9 +143,12 @@ class Service:
         async def answer(request: Request) -> Response:
             request.scope["featmatch.route"] = endpoint.path
             key = self.guard.authenticate(request, endpoint.scope)
-            bounded = Request(request.scope, BoundedBody(request, endpoint.most_bytes(mounted)))
+            bounded = Request(request.scope, BoundedBody(request, endpoint.most_bytes(mounted, request)))
+            call = Call(bounded, mounted, self.metrics, key)
             try:
-                return await endpoint.handle(Call(bounded, mounted, self.metrics, key))
+                if endpoint.path.startswith("/v1") and not endpoint.parameters:
+                    call.query.end()
+                return await endpoint.handle(call)
             finally:
                 await bounded.close()  # the files of its form
 
@@ -157,5 +162,6 @@ def open_service(indexes: Mapping[str, Path], options: ServeOptions) -> Service:
         StoreError: there is no index, or it is damaged.
         UsageError: the file of keys cannot be read.
     """
+    prepare("featmatch.search.query", processes=min(options.searches, os.cpu_count() or 1))
     opened = {name: Index.open(path, root=options.root) for name, path in indexes.items()}
     return Service(opened, options)

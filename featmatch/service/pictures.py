@@ -53,7 +53,6 @@ async def thumbnail(call: Call) -> Response:
 
 async def original(call: Call) -> Response:
     """GET /v1/images/{id}/file."""
-    call.query.end()
     mounted = call.mounted
     if not mounted.options.files:
         raise Problem("files_off")

@@ -163,7 +163,6 @@ def _kept(call: Call, given: GivenPicture, found: Found) -> dict[str, Any]:
 
 async def batch(call: Call) -> Response:
     """POST /v1/search/batch."""
-    call.query.end()
     if call.content_type == "multipart/form-data":
         form = await call.form()
         files = [(name, value) for name, value in form.multi_items() if isinstance(value, UploadFile)]
@@ -229,8 +228,8 @@ async def verify_pair(call: Call) -> Response:
 
 
 async def explain_pair(call: Call) -> Response:
-    """POST /v1/explain."""
-    given, options = await given_picture(call)
+    """POST /v1/explain. An id or a name beside the picture is that of the image in the index."""
+    given, options = await given_picture(call, ("url", "base64", "query"))
     number, name = options.whole("id", None, 1, 1 << 62), options.text("name")
     options.end()
     if (number is None) == (name is None):

@@ -38,7 +38,6 @@ class Upload:
 async def add(call: Call) -> Response:
     """POST /v1/images."""
     _must_take_uploads(call.mounted)
-    call.query.end()
     if call.content_type == "multipart/form-data":
         given, conflict = await _of_form(call)
     elif call.content_type == "application/json":

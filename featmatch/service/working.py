@@ -22,6 +22,7 @@ from featmatch.service.made_groups import MadeGroups
 from featmatch.service.mounted import Mounted
 from featmatch.service.parameters import Parameters, parsed_object
 from featmatch.service.problems import Problem
+from featmatch.store.browsing import newest_image
 from featmatch.store.checking import check
 from featmatch.system.workers import in_background
 
@@ -32,7 +33,6 @@ _SILENT_SECONDS = 15.0  # after which a comment shows that the connection is ali
 
 async def start(call: Call) -> Response:
     """POST /v1/jobs."""
-    call.query.end()
     mounted = call.mounted
     writer = mounted.must_write()
     options = Parameters(parsed_object(await call.body()))
@@ -89,18 +89,18 @@ def make_groups(mounted: Mounted, job: Job) -> None:
     snapshot = mounted.snapshot()
     with in_background():
         groups = mounted.index.groups(progress=job.progress)
-    mounted.groups = MadeGroups(groups, now(), mounted.generation(snapshot), snapshot.catalog.totals().names)
+    catalog = snapshot.catalog
+    newest = newest_image(catalog)
+    mounted.groups = MadeGroups(groups, now(), mounted.generation(snapshot), catalog.totals().names, newest)
 
 
 async def list_all(call: Call) -> Response:
     """GET /v1/jobs."""
-    call.query.end()
     return json_answer({"jobs": [job.to_dict() for job in call.mounted.jobs.all()]})
 
 
 async def get_one(call: Call) -> Response:
     """GET /v1/jobs/{id}."""
-    call.query.end()
     return json_answer(_job(call).to_dict())
 
 
@@ -117,7 +117,6 @@ async def failures(call: Call) -> Response:
 
 async def cancel(call: Call) -> Response:
     """DELETE /v1/jobs/{id}."""
-    call.query.end()
     job = _job(call)
     job.stop("cancelled")
     return json_answer(job.to_dict(), 202)
@@ -125,7 +124,6 @@ async def cancel(call: Call) -> Response:
 
 async def events(call: Call) -> Response:
     """GET /v1/jobs/{id}/events."""
-    call.query.end()
     last = call.request.headers.get("last-event-id", "")
     seen = int(last) if last.isascii() and last.isdigit() and len(last) <= 18 else -1
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

@@ -161,6 +161,7 @@ def test_finding_nothing_is_an_answer(client: TestClient, drawn: list[Path]) -> 
         ({"json": {"id": 1, "region": [5000, 0, 9, 9]}}, (422, "invalid_value")),
         ({"json": {"id": 1, "min_probability": 1.5}}, (422, "invalid_value")),
         ({"json": {"id": 1}, "params": {"limit": 3}}, (422, "unknown_field")),
+        ({"content": b'{"id": 1, "id": 2}', "headers": {"Content-Type": "application/json"}}, (422, "invalid_value")),
         ({"content": b"x", "params": {"nonsense": 3}}, (422, "unknown_field")),
         ({"files": [("image", b"x"), ("image", b"x")]}, (400, "bad_request")),
         ({"files": {"picture": b"x"}}, (422, "unknown_field")),
@@ -175,6 +176,7 @@ def test_what_cannot_be_meant_is_refused(
 
 def test_limits_of_size_are_kept_before_and_while_reading(serve: Serve, drawn: list[Path]) -> None:
     client = serve(max_upload=1000)
+    assert problem(client.post("/v1/search", content=b"x" * 1000)) == (422, "decode_failed")
     assert problem(client.post("/v1/search", content=b"x" * 1001)) == (413, "body_too_large")
     assert problem(client.post("/v1/search", content=b"x" * (2 << 20))) == (413, "body_too_large")
 
@@ -290,6 +292,9 @@ def test_explain_says_what_the_command_line_says(client: TestClient, index: Inde
     assert problem(client.post("/v1/explain?id=77", content=content)) == (404, "no_such_image")
     inner = {"image": {"id": 3}, "id": 3}
     assert client.post("/v1/explain", json=inner).json()["proven"] is True
+    beside = {"base64": base64.b64encode(content).decode(), "id": 3}
+    assert client.post("/v1/explain", json=beside).json()["proven"] is True
+    assert problem(client.post("/v1/explain", json={"id": 2, "name": "a"})) == (400, "bad_request")
 
 
 def test_options_that_would_help_are_those_of_the_interface(
