@@ -98,6 +98,7 @@ class Index(Reader):
         prune: bool = False,
         wait: bool = False,
         progress: Progress | None = None,
+        report: AddReport | None = None,
     ) -> AddReport:
         """Index files and folders (recursively); what is there and unchanged is skipped.
 
@@ -116,6 +117,7 @@ class Index(Reader):
                 its drive may not be mounted.
             wait: for another writer to end, rather than failing at once.
             progress: called with images done and in all.
+            report: filled as the work goes on, for others to look at meanwhile, and returned; None: a new one.
 
         Raises:
             StoreError: another writer is at work, or the index cannot be written or is damaged.
@@ -130,7 +132,7 @@ class Index(Reader):
             naming, files = self.whereabouts.prepare_addition(given, self.snapshot.catalog)
             target = Target(self.folder, naming, self.options, len(self.vocabulary))
             committed = functools.partial(merge_due, self)
-            report = add_files(files, target, options, progress=progress or ignore, committed=committed)
+            report = add_files(files, target, options, progress=progress or ignore, committed=committed, report=report)
             if prune:
                 report.vanished.extend(remove_vanished(given, target))
             return report

@@ -48,7 +48,8 @@ from featmatch.images.folders import image_files
 from featmatch.images.metadata import Metadata
 from featmatch.images.pixels import GreyImage, load_display, load_grey
 from featmatch.search.matches import named
-from featmatch.search.stages import Query, Search
+from featmatch.search.query import Query
+from featmatch.search.stages import Search
 from featmatch.search.voting import QueryWords, VotingOptions
 from featmatch.store.compaction import merge_due
 from featmatch.store.places import Naming

@@ -19,7 +19,8 @@ from featmatch.proof.probability import WholeEvidence
 from featmatch.proof.proof import FEWEST_FEATURES, Proof
 from featmatch.search.explanation import RANKED, Explanation, Seen, SharedWords, Stage, Verified, Votes, sentence
 from featmatch.search.matches import Match, named
-from featmatch.search.stages import Query, Search
+from featmatch.search.query import Query
+from featmatch.search.stages import Search
 from featmatch.search.verdicts import verdicts_of
 from featmatch.search.voting import Candidate, QueryWords, VotingOptions, ranking
 from featmatch.store.places import name_known
@@ -40,11 +41,15 @@ def explain(
     voting: VotingOptions | None = None,
     geometry: GeometryOptions | None = None,
     decoding: DecodingOptions = USUAL,
+    loaded: Query | None = None,
 ) -> Explanation:
-    """Report where ``Index.query`` loses an image, or how it proves it. See ``Index.explain``."""
+    """Report where ``Index.query`` loses an image, or how it proves it. See ``Index.explain``.
+
+    ``loaded`` is the image, if it was loaded before.
+    """
     search = Search.of(reader, voting=voting, geometry=geometry, decoding=decoding)
     snapshot, image = search.snapshot, buffered(image)
-    query = search.read(image)
+    query = search.read(image if loaded is None else loaded)
     known = name_known(name, snapshot.catalog, reader.places)
     number = known and snapshot.catalog.image_with(snapshot.catalog.content_named(known) or "")
     told = Explanation(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -40,9 +41,9 @@ from featmatch.service.thumbnails import Thumbnails
 from featmatch.system.workers import prepare
 
 _DOORS = {"pastec": pastec.ENDPOINTS, "matchengine": matchengine.ENDPOINTS}
-# Loaded by the process that will decode, while the indexes are opened: else the first picture waits for it.
-_DECODERS = ("featmatch.images.preload", "numpy", "cv2")
-_PREPARED = 2  # processes: thumbnails of the page keep one busy
+# Loaded by the processes that will decode, while the indexes are opened: else the first picture waits for it.
+_NEEDED = ("featmatch.images.preload", "featmatch.search.query")
+_PREPARED = 2  # processes at least: thumbnails of the page keep one busy
 _FINISH_SECONDS = 20.0  # for searches under way when the server ends
 _WRITE_SECONDS = 60.0  # for the commit under way
 
@@ -117,6 +118,7 @@ class Service:
         for mounted in self.mounted.values():
             if mounted.writer is not None:
                 mounted.writer.join(_WRITE_SECONDS)
+            mounted.jobs.close()
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """All that there are for one index."""
@@ -158,9 +160,12 @@ class Service:
         async def answer(request: Request) -> Response:
             request.scope["featmatch.route"] = endpoint.path
             key = self.guard.authenticate(request, endpoint.scope)
-            bounded = Request(request.scope, BoundedBody(request, endpoint.most_bytes(mounted)))
+            bounded = Request(request.scope, BoundedBody(request, endpoint.most_bytes(mounted, request)))
+            call = Call(bounded, mounted, self.metrics, key)
             try:
-                return await endpoint.handle(Call(bounded, mounted, self.metrics, key))
+                if endpoint.path.startswith("/v1") and not endpoint.parameters:
+                    call.query.end()
+                return await endpoint.handle(call)
             finally:
                 await bounded.close()  # the files of its form
 
@@ -184,6 +189,6 @@ def open_service(indexes: Mapping[str, Path], options: ServeOptions) -> Service:
         StoreError: there is no index, or it is damaged.
         UsageError: the file of keys cannot be read.
     """
-    prepare(*_DECODERS, processes=min(options.searches, _PREPARED))
+    prepare(*_NEEDED, processes=min(options.searches, max(os.cpu_count() or 1, _PREPARED)))
     opened = {name: Index.open(path, root=options.root) for name, path in indexes.items()}
     return Service(opened, options)

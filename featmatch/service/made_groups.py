@@ -17,12 +17,14 @@ class MadeGroups:
         made: when, ISO 8601.
         generation: of the index.
         names: how many there were in the index.
+        newest: number of the image that was added last.
     """
 
     groups: Groups
     made: str
     generation: str
     names: int
+    newest: int
 
     def standing(self, verdicts: Mapping[tuple[int, int], bool]) -> list[tuple[int, Group]]:
         """The groups by number, but for those of which all copies were rejected since.

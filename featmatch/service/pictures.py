@@ -18,7 +18,7 @@ from featmatch.geometry.maps import Matrix
 from featmatch.images.pixels import load_display
 from featmatch.names import split_page
 from featmatch.proof.drawing import draw_proof
-from featmatch.proof.pair import verify
+from featmatch.proof.pair import verify_apart
 from featmatch.proof.proof import Proof
 from featmatch.service.calls import Call, Endpoint, Parameter
 from featmatch.service.mounted import Mounted
@@ -53,7 +53,6 @@ async def thumbnail(call: Call) -> Response:
 
 async def original(call: Call) -> Response:
     """GET /v1/images/{id}/file."""
-    call.query.end()
     mounted = call.mounted
     if not mounted.options.files:
         raise Problem("files_off")
@@ -149,8 +148,7 @@ def proven(mounted: Mounted, one: str, other: str) -> Proof:
     Raises:
         Problem: there is none.
     """
-    decoding = mounted.options.decoding
-    found = verify(one, other, timeout=decoding.timeout, max_pixels=decoding.max_pixels)
+    found = verify_apart(one, other, mounted.options.decoding)
     if found.proof is None:
         raise Problem("no_such_image", "nothing relates these two images")
     return found.proof

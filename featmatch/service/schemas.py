@@ -74,7 +74,9 @@ SCHEMAS: Mapping[str, Schema] = {
     ),
     "Batch": _object({"queries": _listed("Image"), **_SEARCH}, optional=tuple(_SEARCH), closed=True),
     "Pair": _object({"a": _ref("Image"), "b": _ref("Image")}, closed=True),
-    "Explain": _object({"image": _ref("Image"), "id": _ID, "name": _TEXT}, optional=("id", "name"), closed=True),
+    "Explain": _object(
+        {"image": _ref("Image"), **_SOURCES}, optional=("image", *_SOURCES), closed=True
+    ),
     "NewImages": _object(
         {
             "images": {"type": "array", "minItems": 1, "maxItems": 64, "items": _object(
@@ -151,7 +153,7 @@ SCHEMAS: Mapping[str, Schema] = {
          "totals": _object(dict.fromkeys(("groups", "files", "bytes_in_copies"), _COUNT)), "made": _TEXT,
          "behind": _COUNT}
     ),
-    "About": _object({"name": _TEXT, "version": _TEXT, "index": {"type": "object"}, "scope": _TEXT,
+    "About": _object({"name": _TEXT, "version": _TEXT, "index": {"type": "object"}, "scope": _TEXT, "scopes": _TEXTS,
                       "key": _or_null(_TEXT), "can": {"type": "object"}, "limits": {"type": "object"}}),
     "Problem": _object(
         {"type": {"type": "string", "format": "uri-reference"}, "title": _TEXT, "status": {"type": "integer"},

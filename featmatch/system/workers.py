@@ -121,7 +121,7 @@ def prepare(*modules: str, processes: int = 1) -> None:
     """Start processes for the first calls to come, and do not wait for them.
 
     Args:
-        modules: names of those that the calls will need; a process imports them while the caller is busy elsewhere.
+        modules: names of those that the calls will need; the processes import them while the caller is busy elsewhere.
         processes: that are to be idle.
     """
     with contextlib.suppress(OSError), _freed:

@@ -12,6 +12,7 @@ import pytest
 
 from featmatch.service.fetching import Fetching
 from featmatch.service.problems import Problem
+from tests.service.conftest import Serve, problem
 
 PUBLIC = "93.184.216.34"
 Answer = Callable[[socket.socket], None]
@@ -238,3 +239,19 @@ def test_a_name_that_nobody_knows() -> None:
         raise socket.gaierror
 
     assert refusal(Fetching(("public",), 9, look_up=look_up, connect=nowhere), "http://a.example/") == "fetch_failed"
+
+
+def test_a_name_that_takes_long_to_look_up_costs_no_more_than_the_time_that_there_is(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+
+    def slow(host: str, port: int) -> list[str]:
+        over.wait(60)
+        return []
+
+    client = serve(fetch=("public",))
+    (mounted,) = client.app.mounted.values()  # type: ignore[attr-defined]
+    monkeypatch.setattr(mounted, "fetching", dataclasses.replace(mounted.fetching, look_up=slow, seconds=-0.9))
+    assert problem(client.post("/v1/search", json={"url": "http://slow.example/a.jpg"})) == (422, "fetch_failed")
+    over.set()

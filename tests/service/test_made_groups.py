@@ -24,7 +24,7 @@ def test_all_but_one_file_of_the_original_are_copies() -> None:
 
 def test_a_group_falls_when_all_its_copies_are_rejected() -> None:
     three = Group((ORIGINAL, COPY, Member(4, ("e",), 9, 9, 30, CROP, 0.99, np.eye(3), 20)))
-    made = MadeGroups(Groups([three, GROUP, SAME]), "2026-01-01", "g1", 6)
+    made = MadeGroups(Groups([three, GROUP, SAME]), "2026-01-01", "g1", 6, 9)
     assert made.standing({}) == [(1, three), (2, GROUP), (3, SAME)]
     assert made.standing({(1, 2): False}) == [(1, three), (3, SAME)]
     assert made.standing({(1, 2): False, (1, 4): True}) == [(1, three), (3, SAME)]
