@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.arguments import check_kind
+from featmatch.errors import ImageError
 from featmatch.features.extraction import FeatureOptions, Features, extract_grey, features_wanted
 from featmatch.features.looks import FEW_FEATURES, LEAST_DETAIL, whole_picture
 from featmatch.features.symmetry import Variant, variants_of
@@ -26,6 +28,8 @@ from featmatch.proof.matching import DescriptorMatcher, MatchingOptions
 from featmatch.proof.probability import WholeEvidence
 from featmatch.proof.proof import FEWEST_FEATURES, Proof, proof_of_fit
 from featmatch.proof.whole import whole_proof
+from featmatch.system.worker_loop import Lost, at_work
+from featmatch.system.workers import run
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +151,26 @@ def verify(
     pair = _Pair(grey, other, extract_grey(grey, taking), extract_grey(other, taking), taking)
     verified, reason, proof = _compare(pair, matching or MatchingOptions(), geometry or GeometryOptions())
     return Verification(verified, reason, proof, (a, b), (grey.damaged, other.damaged), decoding)
+
+
+def verify_apart(a: str | bytes, b: str | bytes, decoding: DecodingOptions) -> Verification:
+    """``verify`` of two files or their bytes, all of it in another process.
+
+    Raises:
+        ImageError: an image cannot be read, or the process crashed, or took too long or too much memory.
+    """
+    seconds, memory_bytes = 2 * decoding.timeout, decoding.memory_bytes
+    found: Verification | Lost = run(_verify_files, (a, b, decoding), seconds=seconds, memory_bytes=memory_bytes)
+    if isinstance(found, Lost):
+        raise ImageError("decode_failed", found.reason)
+    return replace(found, images=(a, b))
+
+
+def _verify_files(a: str | bytes, b: str | bytes, decoding: DecodingOptions) -> Verification:
+    if at_work():
+        cv2.setNumThreads(1)  # the processes share the cores already
+    found = verify(a, b, timeout=decoding.timeout, max_pixels=decoding.max_pixels)
+    return replace(found, images=("", ""))  # the caller has them
 
 
 class _Pair(NamedTuple):

@@ -12,16 +12,14 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from featmatch.arguments import check_kind
 from featmatch.errors import ImageError, StoreError
-from featmatch.features.extraction import FeatureOptions, Features, extract_grey
-from featmatch.features.looks import LEAST_DETAIL, WholePicture, whole_picture
-from featmatch.features.symmetry import Variant, variants_of
+from featmatch.features.extraction import FeatureOptions
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import GreyImage, ImageSource, load_each, load_grey
-from featmatch.proof.proof import FEWEST_FEATURES
 from featmatch.search.asked import Asked
 from featmatch.search.matches import FoundImage, Holder, Match, Matches, named
 from featmatch.search.merging import Listing, merged, of_all
+from featmatch.search.query import Query
 from featmatch.search.region import QueryRegion
 from featmatch.search.shard import Shard
 from featmatch.search.shards import LocalShards, PictureRequest, ProofRequest, Request, Shards, TallyRequest
@@ -39,31 +37,6 @@ _Answer = TypeVar("_Answer")
 
 # An index; or several that are asked as one, by what they are called. They have the same vocabulary and options.
 Readers: TypeAlias = "Reader | Mapping[str, Reader]"
-
-
-@dataclass(frozen=True, eq=False)
-class Query:
-    """A picture to search for.
-
-    Attributes:
-        grey: the picture.
-        variants: its features under each ``Variant``; none, where they are too few to prove anything.
-        whole: how it looks as a whole; None, where a part of it alone is looked up.
-    """
-
-    grey: GreyImage
-    variants: Sequence[Features]
-    whole: WholePicture | None
-
-    @property
-    def features(self) -> Features:
-        """Features of the picture as it is, neither mirrored nor negative."""
-        return self.variants[0]
-
-    @property
-    def enough(self) -> bool:
-        """Whether the picture has enough detail for a proof, by its features or as a whole."""
-        return len(self.features) > 0 or (self.whole is not None and self.whole.detail >= LEAST_DETAIL)
 
 
 class Proved(NamedTuple):
@@ -157,10 +130,10 @@ class Search:
         return dataclasses.replace(self, clock=StageClock(), missing={})
 
     def answer(
-        self, image: ImageSource | GreyImage, grey: GreyImage | None = None, *, limit: int, unproven: bool
+        self, image: ImageSource | GreyImage, loaded: GreyImage | Query | None = None, *, limit: int, unproven: bool
     ) -> Matches:
-        """Run all stages; ``Index.query`` has the arguments. ``grey`` is the image, if it was loaded before."""
-        query = self.read(image if grey is None else grey)
+        """Run all stages; ``Index.query`` has the arguments. ``loaded`` is the image, if it was loaded before."""
+        query = self.read(image if loaded is None else loaded)
         if not query.enough:
             return Matches(status="too_little_detail", damaged=query.grey.damaged)
         answers, away = self.matches(query, self.asked(query, image))
@@ -186,33 +159,19 @@ class Search:
         longest_px, shortest_px = self.options.longest_px, self.options.shortest_px
         return load_each(images, longest_px=longest_px, shortest_px=shortest_px, colours=True, decoding=self.decoding)
 
-    def read(self, image: ImageSource | GreyImage) -> Query:
-        """Decode a picture, where that is still to be done, and find its features, or those of its region.
+    def read(self, image: ImageSource | GreyImage | Query) -> Query:
+        """Decode a picture and find its features, or those of its region, where that is still to be done.
 
         Raises:
             UsageError: the region lies outside the picture.
         """
-        grey = image if isinstance(image, GreyImage) else self.load(image)
-        whole = whole_picture(grey) if self.region is None else None
-        query = Query(grey, self._variants(grey), whole)
+        if isinstance(image, Query):
+            query = image
+        else:
+            grey = image if isinstance(image, GreyImage) else self.load(image)
+            query = Query.of(grey, self.options, self.region)
         self.clock.ended("features")
         return query
-
-    def _variants(self, grey: GreyImage) -> list[Features]:
-        """The features under each ``Variant``: of the picture, or of the region, of which more are found alone."""
-        region, part = self.region, grey
-        if region is not None:
-            region.check(grey)
-            part = region.cut_from(grey)
-        features = extract_grey(part, self.options)
-        features = features if region is None else region.features_of(features)
-        if len(features) < FEWEST_FEATURES:
-            features = features[:0]
-        found = list(variants_of(features, part, self.options))
-        if region is None:
-            return found
-        regions = {False: region, True: region.mirrored(grey.width)}
-        return [regions[variant.mirrored].features_of(one) for variant, one in zip(Variant, found, strict=True)]
 
     def asked(self, query: Query, image: ImageSource | GreyImage | None = None) -> Asked:
         """Find the visual words of all variants; with the image as it was given, verdicts on it count."""
