@@ -100,6 +100,7 @@ class Index(Reader):
         pictures: bool | None = None,
         wait: bool = False,
         progress: Progress | None = None,
+        report: AddReport | None = None,
     ) -> AddReport:
         """Index files and folders (recursively); what is there and unchanged is skipped.
 
@@ -121,6 +122,7 @@ class Index(Reader):
                 it was told, and if it never was, they are kept. Those that it has stay.
             wait: for another writer to end, rather than failing at once.
             progress: called with images done and in all.
+            report: filled as the work goes on, for others to look at meanwhile, and returned; None: a new one.
 
         Raises:
             StoreError: another writer is at work, or the index cannot be written or is damaged.
@@ -136,7 +138,7 @@ class Index(Reader):
             naming, files = self.whereabouts.prepare_addition(given, self.snapshot.catalog)
             target = Target(self.folder, naming, self.options, len(self.vocabulary))
             committed = functools.partial(merge_due, self)
-            report = add_files(files, target, options, progress=progress or ignore, committed=committed)
+            report = add_files(files, target, options, progress=progress or ignore, committed=committed, report=report)
             if prune:
                 report.vanished.extend(remove_vanished(given, target))
             return report

@@ -48,7 +48,8 @@ from featmatch.features.looks import whole_picture
 from featmatch.images.folders import image_files
 from featmatch.images.metadata import Metadata
 from featmatch.images.pixels import GreyImage, load_display, load_grey
-from featmatch.search.stages import Query, Readers, Search
+from featmatch.search.query import Query
+from featmatch.search.stages import Readers, Search
 from featmatch.search.voting import QueryWords, VotingOptions
 from featmatch.store.compaction import merge_due
 from featmatch.store.places import Naming

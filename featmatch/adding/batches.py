@@ -97,7 +97,13 @@ class Entry(NamedTuple):
 
 
 def add_files(
-    files: Sequence[str], target: Target, options: AddOptions, *, progress: Progress, committed: Callable[[], None]
+    files: Sequence[str],
+    target: Target,
+    options: AddOptions,
+    *,
+    progress: Progress,
+    committed: Callable[[], None],
+    report: AddReport | None = None,
 ) -> AddReport:
     """Index what is new or changed.
 
@@ -110,21 +116,19 @@ def add_files(
         options: how.
         progress: called with images done and in all.
         committed: called after each commit.
+        report: filled as the work goes on, and returned; None: a new one.
     """
-    report = AddReport()
+    report = AddReport() if report is None else report
     unpacked = _by_archives(files, target, options, report)
     paths, replaced = _by_pages(unpacked.paths, target, options, report)
     gone = [*unpacked.gone, *replaced]
     pending = _commit_known(paths, unpacked.sizes, target, options.text, report)
     catalog = Catalog(target.catalog)
-    touched: set[str] = set()  # pictures of archives that are not new: only the archive is
     batch: list[Entry] = []
 
     def commit(gone: Sequence[str] = ()) -> None:
         if batch or gone:
             commit_batch(batch, target, gone)
-            for entry in batch:
-                (report.skipped if entry.name in touched else report.added).append(entry.name)
             batch.clear()
 
     vocabulary = target.folder.absolute() / VOCABULARY
@@ -138,8 +142,9 @@ def add_files(
                 else:
                     name = target.naming.name_of(path)
                     batch.append(Entry(name, result, options.text))
-                    if path in unpacked.sizes and catalog.content_named(name) == result.sha256:
-                        touched.add(name)
+                    # Of pictures of archives that are not new, only the archive is.
+                    touched = path in unpacked.sizes and catalog.content_named(name) == result.sha256
+                    (report.skipped if touched else report.added).append(name)
                     if result.damaged:
                         report.damaged.append(name)
                 progress(done, len(pending))

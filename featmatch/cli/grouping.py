@@ -212,8 +212,8 @@ def _tell_totals(found: Groups) -> None:
 def _write_page(target: Path, groups: Groups, index: Index, jobs: int, progress: Progress) -> None:
     from featmatch.pages.groups import NOT_AT_HAND, write_page
 
-    dates = {record.name: record.taken for record in index.images() if record.taken is not None}
-    unseen = write_page(target, groups, path_of=index.path_of, dates=dates, jobs=jobs, progress=progress)
+    records = {record.name: record for record in index.images()}
+    unseen = write_page(target, groups, path_of=index.path_of, records=records, jobs=jobs, progress=progress)
     for name, reason in unseen.items():
         if reason != NOT_AT_HAND:
             complain(f"{printable(name)}: not shown: {reason}")

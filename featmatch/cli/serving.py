@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _BYTES = re.compile(r"(\d+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
+_ORIGIN = re.compile(r"https?://[a-z0-9.:\[\]-]+", re.IGNORECASE)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.IGNORECASE)
-_TAKEN = ("v1", "healthz", "metrics", "docs", "openapi.json")
+_TAKEN = ("v1", "healthz", "metrics", "docs", "openapi.json", "page", "errors", "index", "rest")
 
 
 def _size(context: click.Context, parameter: click.Parameter, value: str) -> int:
@@ -43,6 +44,14 @@ def _named_indexes(context: click.Context, parameter: click.Parameter, values: t
             raise click.BadParameter(f"{value}: {wanted}", context, parameter)
         indexes[name] = Path(path)
     return indexes
+
+
+def _origins(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Sites by name; all of them together (``*``) could read whatever the user may."""
+    for value in values:
+        if not _ORIGIN.fullmatch(value):
+            raise click.BadParameter(f"{value} is no origin; https://a.example is one", context, parameter)
+    return values
 
 
 def _doors(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
@@ -97,7 +106,7 @@ class _NamedIndex(click.types.StringParamType):
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8520, show_default=True, help="0: any that is free.")
-@click.option("--open", "open_browser", is_flag=True, envvar="FEATMATCH_OPEN", help="Open it in a browser.")
+@click.option("--open", "open_browser", is_flag=True, envvar="FEATMATCH_OPEN", help="Show its page in a browser.")
 @click.option(
     "--keys",
     type=PathArgument(path_type=Path),
@@ -139,7 +148,13 @@ class _NamedIndex(click.types.StringParamType):
     metavar="NAME",
     help="A name that the server goes by.",
 )
-@click.option("--cors", multiple=True, metavar="ORIGIN", help="A site whose pages may ask.")
+@click.option(
+    "--cors",
+    multiple=True,
+    metavar="ORIGIN",
+    callback=_origins,
+    help="A site whose pages may ask, as https://a.example.",
+)
 @root_option
 @click.option("--metrics-port", type=click.IntRange(0, 65535), metavar="N", help="Serve /metrics there, without keys.")
 @click.option("--log", type=click.Choice(["json", "text"]), default="json", show_default=True, help="Form of the log.")
@@ -161,9 +176,10 @@ class _NamedIndex(click.types.StringParamType):
     help="TOML file of these options.",
 )
 def serve(index: Path | None, named: dict[str, Path], open_browser: bool, **options: Any) -> int:
-    """Answer over HTTP what the commands answer, for other programs.
+    """Answer over HTTP: a page for people, /v1 for programs.
 
-    INDEX is served below /v1. Each option can be set in the environment, too: --max-upload as FEATMATCH_MAX_UPLOAD.
+    --open shows the page at once. With --writable and --uploads people can add pictures on it, and look for groups.
+    Each option can be set in the environment, too: --max-upload as FEATMATCH_MAX_UPLOAD.
     Ends on SIGTERM or Ctrl-C, after the searches under way; SIGHUP reads the keys again.
     """
     indexes = named | ({} if index is None else {"": index})
@@ -229,7 +245,12 @@ def serve_key() -> None:
     help="read: search; write: change images and verdicts, too; admin: jobs, too.",
 )
 @click.option(
-    "--keys", type=PathArgument(path_type=Path), required=True, metavar="FILE", help="Where its digest is kept."
+    "--keys",
+    type=PathArgument(path_type=Path),
+    required=True,
+    envvar="FEATMATCH_KEYS",
+    metavar="FILE",
+    help="Where its digest is kept.",
 )
 def new(name: str, scope: Any, keys: Path) -> int:
     """Print a new key, which is shown this once, and keep its digest in FILE."""

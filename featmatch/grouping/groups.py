@@ -204,6 +204,15 @@ class Groups(list[Group]):
         return super().__getitem__(place)
 
 
+def bytes_in_copies(group: Group) -> int:
+    """Bytes of the files of a group, but for one of the original."""
+    return sum(map(_bytes_of, group.members)) - group.original.bytes
+
+
+def _bytes_of(member: Member) -> int:
+    return member.bytes * (len(member.names) - len(member.same_file))
+
+
 def _size(scale: float) -> str:
     for known, words in _SIZES.items():
         if abs(scale / known - 1) < _AS_IT_IS:

@@ -1,30 +1,30 @@
-"""Groups as one HTML page without other files: copies side by side, and laid over their originals."""
+"""Groups as one HTML page without other files: the modules of the served page, and the groups with their pictures."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
-from datetime import datetime
+from contextlib import closing
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
 from markupsafe import Markup
 
 from featmatch.errors import FeatmatchError, ImageError
-from featmatch.grouping.groups import Group, Member
+from featmatch.grouping.groups import Group, bytes_in_copies
 from featmatch.grouping.standing import PathOf
-from featmatch.names import printable, split_page
+from featmatch.names import split_page
 from featmatch.pages.thumbnails import embedded
+from featmatch.store.records import ImageRecord
 from featmatch.system.files import replace_file
 from featmatch.system.progress import Progress, ignore
 from featmatch.system.workers import Lost, in_order, processes_for
+from featmatch.web.bundling import LANGUAGES, script, style, words
 
 _THUMBNAIL_PX = 320  # longer side; shown at 200 px, and larger when laid over one another
 _SMALL_THUMBNAIL_PX = 160
@@ -33,11 +33,7 @@ _SECONDS = 60.0  # to make a thumbnail
 
 NOT_AT_HAND = "not at hand"  # why an image is not shown
 
-_KINDS = {
-    "identical": "identical bytes", "copy": "copy of the whole", "crop": "crop of", "contains": "contains",
-    "overlap": "overlaps", "whole picture": "alike as a whole", "resized": "of another size",
-    "rotated": "rotated", "mirrored": "mirrored", "negative": "negative",
-}  # fmt: skip
+_TOLD = ("format", "taken", "camera", "caption", "text", "mtime_ns", "features")  # of an image, beside its group's
 
 
 def write_page(
@@ -45,7 +41,7 @@ def write_page(
     groups: Sequence[Group],
     *,
     path_of: PathOf,
-    dates: Mapping[str, str] | None = None,
+    records: Mapping[str, ImageRecord] | None = None,
     jobs: int = -1,
     progress: Progress = ignore,
 ) -> dict[str, str]:
@@ -57,7 +53,7 @@ def write_page(
         target: the file to write.
         groups: of one index.
         path_of: name -> path of its file; None: not at hand.
-        dates: name -> when the photo was taken, in ISO 8601; other files show the date of their last change.
+        records: name -> what the index knows of the image, as when it was taken.
         jobs: processes that make thumbnails; -1: one for each core, -2: one less, and so on.
         progress: called with the number of images done, and of all.
 
@@ -82,9 +78,12 @@ def write_page(
             replace_file(target) as file,
         ):
             counted = _counted(pictures, images, progress)
-            shown = (_shown_group(group, counted, path_of, dates or {}, unseen) for group in groups)
+            shown = (
+                _shown_group(number, group, counted, path_of, records or {}, unseen)
+                for number, group in enumerate(groups, 1)
+            )
             for text in _template().generate(groups=shown, facts=_facts(groups, images)):
-                file.write(text.encode(errors="backslashreplace"))
+                file.write(text.encode())
     except OSError as error:
         raise FeatmatchError(f"cannot write {target}: {error.strerror or error}") from error
     return unseen
@@ -94,44 +93,40 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    folder = resources.files("featmatch.pages")
-    # The script and the style are our own text, and must not be escaped.
-    parts = {name: Markup((folder / f"groups.{name}").read_text(encoding="utf-8")) for name in ("css", "js")}
-    return environment.from_string((folder / "groups.html").read_text(encoding="utf-8"), globals=parts)
+    environment.filters |= {"hash": _hash, "data": _data}
+    page = (resources.files("featmatch.pages") / "groups.html").read_text(encoding="utf-8")
+    # The script, the style and the words are our own text, and must not be escaped.
+    return environment.from_string(page, globals={
+        "script": Markup(script("report")), "style": Markup(style(embedded=True)),
+        "words": [(language, _data(json.loads(words(language)))) for language in LANGUAGES],
+    })  # fmt: skip
+
+
+def _hash(text: str) -> Markup:
+    """What the policy of the page calls its own script or style."""
+    return Markup(f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'")
+
+
+def _data(value: Any) -> Markup:
+    """As JSON within a script element: in ASCII, so that text of any kind can be written, and without tags."""
+    return Markup(json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"))
 
 
 def _facts(groups: Sequence[Group], images: int) -> dict[str, Any]:
     """What the page says about all groups together."""
     names = hashlib.sha256()
-    kinds: Counter[str] = Counter()
     for group in groups:
         for member in group.members:
-            kinds.update(_kinds(member))
             names.update(b"\0".join(map(os.fsencode, member.names)) + b"\0\0")
     return {
         "key": names.hexdigest()[:16],
-        "groups": len(groups),
         "images": images,
-        "files": sum(map(len, groups)),
-        "longest": max(map(len, groups), default=2),
-        "kinds": [(kind, _KINDS.get(kind, kind), kinds[kind]) for kind in sorted(kinds, key=_order_of_kind)],
+        "totals": {
+            "groups": len(groups),
+            "files": sum(map(len, groups)),
+            "bytes_in_copies": sum(map(bytes_in_copies, groups)),
+        },
     }
-
-
-def _order_of_kind(kind: str) -> int:
-    return list(_KINDS).index(kind) if kind in _KINDS else len(_KINDS)
-
-
-def _kinds(member: Member) -> list[str]:
-    """The kinds of relation by which the page's filter finds a member."""
-    kinds = ["identical"] if len(member.names) - len(member.same_file) > 1 else []
-    if member.relation is not None:
-        relation = member.relation.to_dict()
-        kinds.append(relation["kind"])
-        kinds += ["resized"] if abs(relation["scale"] - 1) >= 0.02 else []
-        kinds += ["rotated"] if abs(relation["rotation_deg"]) >= 0.5 else []
-        kinds += [kind for kind in ("mirrored", "negative") if relation[kind]]
-    return kinds
 
 
 def _look(paths: Sequence[str], size: int, longest_px: int) -> tuple[str | None, str]:
@@ -159,62 +154,29 @@ def _counted(
 
 
 def _shown_group(
+    number: int,
     group: Group,
     pictures: Iterator[tuple[str | None, str]],
     path_of: PathOf,
-    dates: Mapping[str, str],
+    records: Mapping[str, ImageRecord],
     unseen: dict[str, str],
 ) -> dict[str, Any]:
-    """What the template shows of a group. Takes the group's pictures from ``pictures``; adds to ``unseen``."""
-    members: list[dict[str, Any]] = []
-    for member in group.members:
+    """What the page has of a group. Takes the group's pictures from ``pictures``; adds to ``unseen``."""
+    told = {"group": number, **group.to_dict(), "spared": dict(group.spared)}
+    for member, shown in zip(group.members, told["members"], strict=True):
         picture, reason = next(pictures)
         if picture is None:
             unseen[member.names[0]] = reason
-        members.append({
-            "member": member,
+        record = records.get(member.names[0])
+        shown |= {
+            **{name: getattr(record, name, None) for name in _TOLD},
             "picture": picture,
-            "reason": reason,
-            "kinds": ",".join(_kinds(member)),
-            "unit": _unit_homography(member, group.original),
-            "negative": member.relation is not None and member.relation.negative,
-            "comparable": picture is not None and bool(members) and members[0]["picture"] is not None,
-            "files": [
-                {
-                    **_shown_file(name, path_of(name), dates),
-                    "said": "" if name == member.names[0] else member.said_of(name),
-                    "why": "" if name in group.marked else group.spared.get(name, "not marked"),
-                }
-                for name in member.names
-            ],
-        })  # fmt: skip
-    return {"files": len(group), "by": group.original_by, "members": members}
+            "files": {name: _shown_file(name, path_of(name)) for name in member.names},
+        }
+    return told
 
 
-def _shown_file(name: str, path: str | None, dates: Mapping[str, str]) -> dict[str, str]:
-    """What the template shows of a name; ``value`` is its file's path, byte for byte, as base64."""
+def _shown_file(name: str, path: str | None) -> dict[str, str]:
+    """What the page has of a name: the path of its file, byte for byte, and its address."""
     file = None if path is None else os.path.realpath(split_page(path)[0])
-    date = "not there"
-    if file is not None:
-        with suppress(OSError, ValueError, OverflowError):
-            date = f"{datetime.fromtimestamp(os.stat(file).st_mtime):%Y-%m-%d %H:%M}"
-    taken = dates.get(name, "")[: len("2019-05-03T10:20")].replace("T", " ")
-    return {
-        "name": printable(name),
-        "value": base64.b64encode(os.fsencode(file or name)).decode(),
-        "href": "" if file is None else Path(file).as_uri(),
-        "date": f"taken {taken}" if taken and date != "not there" else date,
-    }
-
-
-def _unit_homography(member: Member, original: Member) -> str:
-    """The member's homography between unit squares, nine numbers row by row: it fits thumbnails of any size.
-
-    In pixel coordinates the centre of the top-left pixel is 0; in a browser, and here, its outer corner is.
-    """
-    if member.homography is None:
-        return ""
-    from_corner = np.array([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
-    in_pixels = from_corner @ member.homography @ np.linalg.inv(from_corner)
-    unit = np.diag([1 / original.width, 1 / original.height, 1]) @ in_pixels @ np.diag([member.width, member.height, 1])
-    return " ".join(f"{value:.9g}" for value in (unit / unit[2, 2]).ravel())
+    return {"path": file or name, "href": "" if file is None else Path(file).as_uri()}

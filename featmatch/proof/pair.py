@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.arguments import check_kind
+from featmatch.errors import ImageError
 from featmatch.features.extraction import FeatureOptions, Features, extract_grey, features_wanted
 from featmatch.features.forms import Form, Forms, SeenForm, forms_to_verify
 from featmatch.features.looks import FEW_FEATURES, LEAST_DETAIL, whole_picture
@@ -29,6 +31,8 @@ from featmatch.proof.matching import DescriptorMatcher, MatchingOptions
 from featmatch.proof.probability import WholeEvidence
 from featmatch.proof.proof import FEWEST_FEATURES, Proof, proof_of_fit
 from featmatch.proof.whole import whole_proof
+from featmatch.system.worker_loop import Lost, at_work
+from featmatch.system.workers import run
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +159,26 @@ def verify(
     options = _Comparing(matching or MatchingOptions(), geometry or GeometryOptions(), forms_to_verify(forms))
     verified, reason, proof = _compare(pair, options)
     return Verification(verified, reason, proof, (a, b), (grey.damaged, other.damaged), decoding)
+
+
+def verify_apart(a: str | bytes, b: str | bytes, decoding: DecodingOptions, forms: Forms = "all") -> Verification:
+    """``verify`` of two files or their bytes, all of it in another process.
+
+    Raises:
+        ImageError: an image cannot be read, or the process crashed, or took too long or too much memory.
+    """
+    seconds, memory_bytes = 2 * decoding.timeout, decoding.memory_bytes
+    found: Verification | Lost = run(_verify_files, (a, b, decoding, forms), seconds=seconds, memory_bytes=memory_bytes)
+    if isinstance(found, Lost):
+        raise ImageError("decode_failed", found.reason)
+    return replace(found, images=(a, b))
+
+
+def _verify_files(a: str | bytes, b: str | bytes, decoding: DecodingOptions, forms: Forms) -> Verification:
+    if at_work():
+        cv2.setNumThreads(1)  # the processes share the cores already
+    found = verify(a, b, forms=forms, timeout=decoding.timeout, max_pixels=decoding.max_pixels)
+    return replace(found, images=("", ""))  # the caller has them
 
 
 class _Comparing(NamedTuple):

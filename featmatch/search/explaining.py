@@ -22,7 +22,8 @@ from featmatch.search.asked import Asked
 from featmatch.search.explanation import RANKED, Explanation, Seen, SharedWords, Stage, Verified, Votes, sentence
 from featmatch.search.matches import Match
 from featmatch.search.merging import Listing
-from featmatch.search.stages import Query, Search
+from featmatch.search.query import Query
+from featmatch.search.stages import Search
 from featmatch.search.voting import Candidate, QueryWords, VotingOptions, candidates_of, hidden_rows, tally
 from featmatch.store.places import name_known
 from featmatch.store.reader import Reader
@@ -43,11 +44,15 @@ def explain(
     geometry: GeometryOptions | None = None,
     forms: Forms = "few",
     decoding: DecodingOptions = USUAL,
+    loaded: Query | None = None,
 ) -> Explanation:
-    """Report where ``Index.query`` loses an image, or how it proves it. See ``Index.explain``."""
+    """Report where ``Index.query`` loses an image, or how it proves it. See ``Index.explain``.
+
+    ``loaded`` is the image, if it was loaded before.
+    """
     search = Search.of(reader, voting=voting, geometry=geometry, forms=forms, decoding=decoding)
     (snapshot,), image = search.snapshots, buffered(image)
-    query = search.read(image)
+    query = search.read(image if loaded is None else loaded)
     known = name_known(name, snapshot.catalog, reader.places)
     content = (known and snapshot.catalog.content_named(known)) or ""
     number = snapshot.catalog.image_with(content)

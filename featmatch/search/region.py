@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -18,6 +17,7 @@ from featmatch.geometry.regions import is_inside, polygon_area
 from featmatch.images.pixels import GreyImage
 
 _MOST_CORNERS = 1000
+_MOST_PX = 1e9  # of a corner, either way: no picture is so large; areas stay finite
 
 RegionSource: TypeAlias = "Sequence[float] | Sequence[Sequence[float]] | NDArray[np.floating[Any]]"
 
@@ -107,8 +107,13 @@ def _numbers_of(region: object) -> list[Any]:
     found: list[Any] = []
     for value in given[: _MOST_CORNERS + 1]:
         parts = value if isinstance(value, (list, tuple)) else [value]
-        if not all(isinstance(part, Real) and not isinstance(part, bool) and math.isfinite(part) for part in parts):
+        if not all(map(_is_place, parts)):
             raise UsageError(_WANTED)
         numbers = tuple(float(part) for part in parts)
         found.append(numbers if isinstance(value, (list, tuple)) else numbers[0])
     return found
+
+
+def _is_place(part: object) -> bool:
+    """Whether it is a number that a picture could have."""
+    return isinstance(part, Real) and not isinstance(part, bool) and bool(abs(part) < _MOST_PX)  # type: ignore[operator]

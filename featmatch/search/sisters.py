@@ -126,7 +126,7 @@ def _unlike(said: NDArray[np.intp], own: Difference, other: Difference) -> NDArr
     """(N,) whether another image shows something else in a cell: if one of them contradicts the query there."""
     asked = (own.states[tuple(said.T)] == CONTRADICTING) | (_states_at(own, said, other) == CONTRADICTING)
     asked[asked] = _differ(said[asked], own, own, other)
-    return asked
+    return np.asarray(asked)
 
 
 def _differ(cells: NDArray[np.intp], of: Difference, one: Difference, other: Difference) -> NDArray[np.bool_]:

@@ -34,19 +34,20 @@ async def ready(call: Call) -> Response:
 
 async def about(call: Call) -> Response:
     """GET /v1."""
-    call.query.end()
     return json_answer(await anyio.to_thread.run_sync(_about, call.mounted, call))
 
 
 def _about(mounted: Mounted, call: Call) -> dict[str, Any]:
     options, snapshot = mounted.options, mounted.snapshot()
-    info = mounted.index.info()
+    info, scope = mounted.index.info(), SCOPES[-1] if call.key is None else call.key.scope
     shown = ("images", "features", "removed", "queued", "verdicts", "segments", "bytes", "detector", "words")
     return {
         "name": "featmatch",
         "version": featmatch.__version__,
         "index": {**{name: getattr(info, name) for name in shown}, "generation": mounted.generation(snapshot)},
-        "scope": SCOPES[-1] if call.key is None else call.key.scope,
+        "scope": scope,
+        "scopes": SCOPES[: SCOPES.index(scope) + 1],
+        "key": None if call.key is None else call.key.name,
         "can": {
             "write": options.writable,
             "upload": options.writable and options.uploads is not None,

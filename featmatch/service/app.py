@@ -3,29 +3,47 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from featmatch.index import Index
-from featmatch.service import about, images, judging, matchengine, pastec, pictures, searching, uploading, working
+from featmatch.service import (
+    about,
+    images,
+    judging,
+    matchengine,
+    page,
+    pastec,
+    pictures,
+    points,
+    searching,
+    uploading,
+    working,
+)
 from featmatch.service.calls import BoundedBody, Call, Endpoint, json_answer
 from featmatch.service.guard import Guard
 from featmatch.service.keys import Keys
 from featmatch.service.metrics import Metrics
 from featmatch.service.mounted import Mounted
-from featmatch.service.openapi import description, page
+from featmatch.service.openapi import description
+from featmatch.service.openapi import page as api_page
 from featmatch.service.options import ServeOptions
 from featmatch.service.sessions import session_endpoints
 from featmatch.service.slots import Slots
 from featmatch.service.thumbnails import Thumbnails
+from featmatch.system.workers import prepare
 
 _DOORS = {"pastec": pastec.ENDPOINTS, "matchengine": matchengine.ENDPOINTS}
+# Loaded by the processes that will decode, while the indexes are opened: else the first picture waits for it.
+_NEEDED = ("featmatch.images.preload", "featmatch.search.query")
+_PREPARED = 2  # processes at least: thumbnails of the page keep one busy
 _FINISH_SECONDS = 20.0  # for searches under way when the server ends
 _WRITE_SECONDS = 60.0  # for the commit under way
 
@@ -63,11 +81,12 @@ class Service:
         routes: list[BaseRoute] = []
         for name, mounted in sorted(self.mounted.items(), reverse=True):  # the one without a name comes last
             own = self._routes(mounted)
-            routes += [Mount(f"/{name}", routes=own)] if name else own
+            routes += [_with_slash(f"/{name}", mounted.base), Mount(f"/{name}", routes=own)] if name else own
         if "" not in self.mounted:
-            routes += self._routes(next(iter(self.mounted.values())), about.ENDPOINTS[:3])
+            first = next(iter(self.mounted.values()))
+            routes += [*self._routes(first, about.ENDPOINTS[:3]), _with_slash("/", first.base)]
         if options.prefix:
-            routes = [Mount(options.prefix, routes=routes)]
+            routes = [_with_slash(options.prefix, options.prefix), Mount(options.prefix, routes=routes)]
         app: ASGIApp = Router(routes, redirect_slashes=False, lifespan=self._lifespan)
         self.guard = Guard(app, options, self.keys, self.metrics)
         self._app: ASGIApp = self.guard
@@ -99,12 +118,13 @@ class Service:
         for mounted in self.mounted.values():
             if mounted.writer is not None:
                 mounted.writer.join(_WRITE_SECONDS)
+            mounted.jobs.close()
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """All that there are for one index."""
         return (
             *about.ENDPOINTS, *session_endpoints(self.keys), *searching.ENDPOINTS, *images.ENDPOINTS,
-            *uploading.ENDPOINTS, *pictures.ENDPOINTS, *judging.ENDPOINTS, *working.ENDPOINTS,
+            *uploading.ENDPOINTS, *pictures.ENDPOINTS, *points.ENDPOINTS, *judging.ENDPOINTS, *working.ENDPOINTS,
             *(endpoint for name in self._options.compat for endpoint in _DOORS[name]),
         )  # fmt: skip
 
@@ -125,13 +145,13 @@ class Service:
 
         async def docs(call: Call) -> Response:
             del call
-            return HTMLResponse(page(document), headers={"Content-Security-Policy": about.PAGE_POLICY})
+            return HTMLResponse(api_page(document), headers={"Content-Security-Policy": about.PAGE_POLICY})
 
         own = (
             Endpoint("GET", "/openapi.json", openapi, "This description", None),
             Endpoint("GET", "/docs", docs, "The same for people", None),
         )
-        return [self._route(mounted, endpoint) for endpoint in (*self.endpoints(), *own)]
+        return [self._route(mounted, endpoint) for endpoint in (*self.endpoints(), *own, *page.ENDPOINTS)]
 
     def _route(self, mounted: Mounted, endpoint: Endpoint) -> Route:
         return Route(endpoint.path, self._answering(mounted, endpoint), methods=[endpoint.method])
@@ -140,13 +160,26 @@ class Service:
         async def answer(request: Request) -> Response:
             request.scope["featmatch.route"] = endpoint.path
             key = self.guard.authenticate(request, endpoint.scope)
-            bounded = Request(request.scope, BoundedBody(request, endpoint.most_bytes(mounted)))
+            bounded = Request(request.scope, BoundedBody(request, endpoint.most_bytes(mounted, request)))
+            call = Call(bounded, mounted, self.metrics, key)
             try:
-                return await endpoint.handle(Call(bounded, mounted, self.metrics, key))
+                if endpoint.path.startswith("/v1") and not endpoint.parameters:
+                    call.query.end()
+                return await endpoint.handle(call)
             finally:
                 await bounded.close()  # the files of its form
 
         return answer
+
+
+def _with_slash(path: str, base: str) -> Route:
+    """To the page of an index: it asks for what lies below its own address."""
+
+    async def lead(request: Request) -> Response:
+        del request
+        return RedirectResponse(f"{base}/", status_code=308)
+
+    return Route(path, lead, methods=["GET"])
 
 
 def open_service(indexes: Mapping[str, Path], options: ServeOptions) -> Service:
@@ -156,5 +189,6 @@ def open_service(indexes: Mapping[str, Path], options: ServeOptions) -> Service:
         StoreError: there is no index, or it is damaged.
         UsageError: the file of keys cannot be read.
     """
+    prepare(*_NEEDED, processes=min(options.searches, max(os.cpu_count() or 1, _PREPARED)))
     opened = {name: Index.open(path, root=options.root) for name, path in indexes.items()}
     return Service(opened, options)

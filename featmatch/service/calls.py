@@ -55,12 +55,22 @@ class Call:
     @property
     def content_type(self) -> str:
         """Without its parameters; empty where the request does not say."""
-        return self.request.headers.get("content-type", "").split(";")[0].strip().lower()
+        return content_type_of(self.request)
 
     def has(self, tag: str) -> bool:
         """Whether the client has what has this ETag already; it may have been made weak on its way."""
         given = self.request.headers.get("if-none-match", "").split(",")
         return not {tag, "*"}.isdisjoint(one.strip().removeprefix("W/") for one in given)
+
+    def check_unchanged(self, tag: str) -> None:
+        """See that what is to be changed is still what the client has seen, if it says so.
+
+        Raises:
+            Problem: it is not.
+        """
+        given = self.request.headers.get("if-match")
+        if given is not None and {tag, "*"}.isdisjoint(one.strip() for one in given.split(",")):
+            raise Problem("precondition_failed")
 
     def number(self, name: str = "id") -> int:
         """A number of the path.
@@ -165,16 +175,13 @@ class Endpoint:
     takes: str | None = None
     gives: str | None = None
 
-    def most_bytes(self, mounted: Mounted) -> int:
+    def most_bytes(self, mounted: Mounted, request: Request) -> int:
         """Of the body of a request."""
-        options = mounted.options
-        room = _MOST_OBJECT_BYTES  # for the other fields of a form, and the heads of its parts
-        return {
-            "none": 0,
-            "object": _MOST_OBJECT_BYTES,
-            "image": int(options.max_upload * _BASE64) + room,
-            "batch": int(options.max_batch * _BASE64) + room,
-        }[self.body]
+        options, kind = mounted.options, content_type_of(request)
+        images = {"none": 0, "object": 0, "image": options.max_upload, "batch": options.max_batch}[self.body]
+        if self.body == "object" or kind == "multipart/form-data":
+            return images + _MOST_OBJECT_BYTES  # for the other fields of a form, and the heads of its parts
+        return int(images * _BASE64) + _MOST_OBJECT_BYTES if images and kind == "application/json" else images
 
 
 class _BodyTooLarge(MultiPartException):
@@ -214,6 +221,11 @@ class BoundedBody:
             if self._bytes > self._most:
                 raise _BodyTooLarge(self._bytes, self._most)
         return message
+
+
+def content_type_of(request: Request) -> str:
+    """The type of a body, without its parameters; empty where the request does not say."""
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
 def json_answer(values: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> JSONResponse:

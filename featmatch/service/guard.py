@@ -123,7 +123,8 @@ class Guard:
         origin = headers.get("origin")
         if scope["method"] in _SAFE_METHODS or origin is None:
             return
-        own = urlsplit(origin).netloc.lower() == host.lower() and origin.split(":")[0] in ("http", "https")
+        scheme, _, place = origin.lower().partition("://")
+        own = place == host.lower() and scheme in ("http", "https")
         if not own and origin.lower() not in self._cors:
             raise Problem("origin_refused", "the page of another site asks")
 

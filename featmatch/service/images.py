@@ -35,6 +35,8 @@ async def list_all(call: Call) -> Response:
     name, match, form = options.text("name"), options.text("match"), options.text("format")
     after, limit = options.whole("after", 0, 0, 1 << 62), options.whole("limit", 100, 1, _MOST_LISTED)
     options.end()
+    if name is not None and (match, form) != (None, None):
+        raise Problem("bad_request", "a name is asked for alone")
     mounted = call.mounted
 
     def listed() -> dict[str, Any]:
@@ -57,17 +59,19 @@ async def list_all(call: Call) -> Response:
 
 async def get_one(call: Call) -> Response:
     """GET /v1/images/{id}."""
-    call.query.end()
     image = await anyio.to_thread.run_sync(call.mounted.image, call.number())
-    tag = f'"{image.record.sha256}"'
+    tag = _tag_of(image)
     if call.has(tag):
         return Response(status_code=304, headers={"ETag": tag})
     return json_answer(image_object(call.mounted, image), headers={"ETag": tag})
 
 
+def _tag_of(image: ListedImage) -> str:
+    return f'"{image.record.sha256}"'
+
+
 async def change(call: Call) -> Response:
     """PATCH /v1/images/{id}."""
-    call.query.end()
     mounted, number = call.mounted, call.number()
     writer = mounted.must_write()
     options = Parameters(parsed_object(await call.body()))
@@ -75,13 +79,11 @@ async def change(call: Call) -> Response:
     options.end()
     if (renaming is None) == (text is None):
         raise Problem("bad_request", "either text or rename is wanted")
-    wanted = call.request.headers.get("if-match")
 
     def write() -> ListedImage:
         with become_writer(mounted.index):
             image = mounted.image(number)
-            if wanted not in (None, "*", f'"{image.record.sha256}"'):
-                raise Problem("precondition_failed")
+            call.check_unchanged(_tag_of(image))
             if text is not None:
                 describe_image(mounted.index, image, text)
             else:
@@ -108,7 +110,13 @@ async def remove_one(call: Call) -> Response:
     upload = options.flag("upload")
     options.end()
     number = call.number()
-    await remove_from(call.mounted, lambda: call.mounted.image(number), upload=upload)
+
+    def found() -> ListedImage:
+        image = call.mounted.image(number)
+        call.check_unchanged(_tag_of(image))
+        return image
+
+    await remove_from(call.mounted, found, upload=upload)
     return Response(status_code=204)
 
 
@@ -148,7 +156,6 @@ async def remove_from(
 
 async def remove_many(call: Call) -> Response:
     """POST /v1/images/delete."""
-    call.query.end()
     call.mounted.must_write()
     options = Parameters(parsed_object(await call.body()))
     ids, names = options.listed("ids") or [], options.listed("names") or []
@@ -188,7 +195,7 @@ ENDPOINTS = (
             Parameter("format", {"type": "string"}, "only files of this format, as JPEG"),
             Parameter("after", {"type": "integer", "minimum": 0}, "what a page gave as next"),
             Parameter("limit", {"type": "integer", "minimum": 1, "maximum": _MOST_LISTED, "default": 100}),
-        ), gives="Images"),
+        ), codes=("bad_request",), gives="Images"),
     Endpoint("GET", "/v1/images/{id}", get_one, "One image", codes=("no_such_image",), gives="ImageRecord"),
     Endpoint(
         "PATCH", "/v1/images/{id}", change, "Change the text of an image, or one of its names", "write", "object",
@@ -198,7 +205,7 @@ ENDPOINTS = (
     Endpoint(
         "DELETE", "/v1/images/{id}", remove_one, "Remove an image from the index", "write",
         parameters=(Parameter("upload", {"type": "boolean"}, "delete its uploaded file, too"),),
-        answers={204: "It is removed"}, codes=("read_only", "no_such_image", "writer_busy"),
+        answers={204: "It is removed"}, codes=("read_only", "no_such_image", "writer_busy", "precondition_failed"),
     ),
     Endpoint(
         "DELETE", "/v1/images", remove_named, "Remove a name from the index", "write",

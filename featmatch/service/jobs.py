@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import threading
 import time
@@ -9,8 +10,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from featmatch.adding.batches import AddReport
 from featmatch.adding.one_image import Failure
+from featmatch.service.job_files import JobFiles
 from featmatch.service.problems import Problem
+from featmatch.system.progress import ignore
 
 Kind = Literal["add", "groups", "compact", "check"]
 State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
@@ -19,6 +23,7 @@ ENDED: tuple[State, ...] = ("done", "failed", "cancelled", "interrupted")
 
 _MOST_KEPT = 200
 MOST_SHOWN = 100  # failures in the object of a job
+_MOST_KEPT_FAILURES = 10_000  # of one job, on the disk
 
 
 class StopJob(Exception):  # noqa: N818  # no error
@@ -29,26 +34,51 @@ class Job:
     """One piece of long work. Safe to share between threads.
 
     Attributes:
-        id: as its address has it.
+        number: counts the jobs of an index.
         kind: what is done.
         asked: the options, as they were asked for.
+        owner: the name of the key that asked; None: there are no keys.
     """
 
-    def __init__(self, number: int, kind: Kind, asked: Mapping[str, Any]) -> None:
-        self.id = f"j_{number}"
+    def __init__(
+        self,
+        number: int,
+        kind: Kind,
+        asked: Mapping[str, Any],
+        owner: str | None = None,
+        keep: Callable[[Job], None] = ignore,
+    ) -> None:
+        """A job that waits.
+
+        Args:
+            number: of its own.
+            kind: what is to be done.
+            asked: the options.
+            owner: the name of the key that asks.
+            keep: called when the state has changed, but for the first.
+        """
+        self.number = number
         self.kind = kind
         self.asked = dict(asked)
+        self.owner = owner
+        self._keep = keep
         self._lock = threading.Lock()
         self._state: State = "queued"
         self._created = now()
         self._started: str | None = None
         self._ended: str | None = None
         self._began = 0.0
-        self._counts = {"done": 0, "total": 0, "added": 0, "skipped": 0, "failed": 0}
-        self._failures: list[Failure] = []
+        self._done, self._total = 0, 0
+        self._report = AddReport()
+        self._told: dict[str, int] | None = None  # the counts of a job of a server that has ended
         self._error: str | None = None
         self._stop: State | None = None
         self._changes = 0
+
+    @property
+    def id(self) -> str:
+        """As its address has it."""
+        return f"j_{self.number}"
 
     @property
     def state(self) -> State:
@@ -63,23 +93,23 @@ class Job:
     @property
     def failures(self) -> Sequence[Failure]:
         """What could not be done."""
-        return self._failures
+        return self._report.failed
 
     def to_dict(self) -> dict[str, Any]:
         """The object of the interface."""
         with self._lock:
-            done, total = self._counts["done"], self._counts["total"]
+            counts = self._counts()
             seconds = time.monotonic() - self._began
-            rate = done / seconds if self._state == "running" and seconds > 0 and done else None
+            rate = self._done / seconds if self._state == "running" and seconds > 0 and self._done else None
             return {
                 "id": self.id, "kind": self.kind, "state": self._state, "created": self._created,
                 "started": self._started, "ended": self._ended,
                 "progress": {
-                    **self._counts,
+                    **counts,
                     "per_second": rate and round(rate, 2),
-                    "seconds_left": rate and round((total - done) / rate),
+                    "seconds_left": rate and round((self._total - self._done) / rate),
                 },
-                "failures": [failure_object(one) for one in self._failures[:MOST_SHOWN]],
+                "failures": [failure_object(one) for one in self.failures[:MOST_SHOWN]],
                 "error": self._error,
             }  # fmt: skip
 
@@ -90,25 +120,27 @@ class Job:
             StopJob: it is to end.
         """
         with self._lock:
-            self._counts |= {"done": done, "total": total}
+            self._done, self._total = done, total
             self._changes += 1
             if self._stop is not None:
                 raise StopJob
 
-    def counted(self, added: int, skipped: int, failures: Sequence[Failure]) -> None:
-        """Note what became of the images."""
+    def tell_of(self, report: AddReport) -> None:
+        """Tell from now on what a report says of images, which may still grow."""
         with self._lock:
-            self._counts |= {"added": added, "skipped": skipped, "failed": len(failures)}
-            self._failures = list(failures)
+            self._report = report
             self._changes += 1
 
     def stop(self, state: Literal["cancelled", "interrupted"]) -> None:
         """Have it end: at once, if it waits, else at its next commit."""
         with self._lock:
-            if self._state == "queued":
+            ended = self._state == "queued"
+            if ended:
                 self._end(state)
             elif self._state == "running" and self._stop is None:
                 self._stop = state
+        if ended:
+            self._keep(self)
 
     def run(self, work: Callable[[Job], None]) -> None:
         """Do the work, in the thread that writes, unless it was cancelled."""
@@ -117,15 +149,52 @@ class Job:
                 return
             self._state, self._started, self._began = "running", now(), time.monotonic()
             self._changes += 1
+        self._keep(self)
         state: State = "done"
         try:
             work(self)
         except StopJob:
             state = self._stop or "cancelled"
+        except Problem as problem:
+            state, self._error = "failed", problem.detail or problem.title
         except Exception as error:
             state, self._error = "failed", str(error) or type(error).__name__
         with self._lock:
             self._end(state)
+        self._keep(self)
+
+    def to_record(self) -> dict[str, Any]:
+        """What is kept of it on disk."""
+        failures = [failure_object(one) for one in list(self.failures)[:_MOST_KEPT_FAILURES]]
+        return {**self.to_dict(), "asked": self.asked, "owner": self.owner, "failures": failures}
+
+    @classmethod
+    def of_record(cls, number: int, record: Mapping[str, Any]) -> Job:
+        """A job of a server that has ended; where it was under way, it was interrupted.
+
+        Raises:
+            KeyError: it is no such record.
+            TypeError: likewise.
+        """
+        job = cls(number, record["kind"], record["asked"], record["owner"])
+        job._created, job._started, job._ended = (record[name] for name in ("created", "started", "ended"))
+        job._state, job._error, counts = record["state"], record["error"], record["progress"]
+        job._told = {name: int(counts[name]) for name in ("done", "total", "added", "skipped", "failed")}
+        job._report.failed.extend(Failure(one["name"], one["status"], one["detail"]) for one in record["failures"])
+        if job._state not in ENDED:
+            job._state, job._ended = "interrupted", now()
+        return job
+
+    def _counts(self) -> dict[str, int]:
+        """Images: what was known before the work began is done, too."""
+        if self._told is not None:
+            return self._told
+        added, skipped, failed = (len(some) for some in (self._report.added, self._report.skipped, self._report.failed))
+        known = max(added + skipped + failed - self._done, 0)
+        return {
+            "done": self._done + known, "total": self._total + known,
+            "added": added, "skipped": skipped, "failed": failed,
+        }  # fmt: skip
 
     def _end(self, state: State) -> None:
         self._state, self._ended = state, now()
@@ -135,21 +204,35 @@ class Job:
 class Jobs:
     """The newest jobs. Safe to share between threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: JobFiles | None = None) -> None:
+        """Take those of the last server.
+
+        Args:
+            files: where they are kept; None: in memory only.
+        """
+        self._files = files
         self._kept: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
         self._last = 0
+        for number, record in files.all() if files is not None else ():
+            self._last = number
+            with contextlib.suppress(KeyError, TypeError, ValueError):
+                job = Job.of_record(number, record)
+                self._kept[job.id] = job
+                self._keep(job)
 
-    def new(self, kind: Kind, asked: Mapping[str, Any]) -> Job:
-        """A job that waits."""
+    def new(self, kind: Kind, asked: Mapping[str, Any], owner: str | None = None) -> Job:
+        """A job that waits; it is on the disk, if jobs are kept there."""
         with self._lock:
             self._last += 1
-            job = Job(self._last, kind, asked)
+            job = Job(self._last, kind, asked, owner, self._keep)
             self._kept[job.id] = job
-            for old in [one for one in self._kept.values() if one.state in ENDED][
-                : max(len(self._kept) - _MOST_KEPT, 0)
-            ]:
+            over = [one for one in self._kept.values() if one.state in ENDED][: max(len(self._kept) - _MOST_KEPT, 0)]
+            for old in over:
                 del self._kept[old.id]
+                if self._files is not None:
+                    self._files.drop(old.number)
+            self._keep(job)
             return job
 
     def get(self, number: str) -> Job:
@@ -172,6 +255,15 @@ class Jobs:
         """Have all end, since the service does."""
         for job in self.all():
             job.stop("interrupted")
+
+    def close(self) -> None:
+        """Keep none on the disk any more: another server may have them."""
+        if self._files is not None:
+            self._files.close()
+
+    def _keep(self, job: Job) -> None:
+        if self._files is not None:
+            self._files.keep(job.number, job.to_record())
 
 
 def failure_object(failure: Failure) -> dict[str, Any]:

@@ -9,12 +9,15 @@ from typing import Any
 import anyio.to_thread
 from starlette.responses import Response
 
+from featmatch.grouping.groups import Group
 from featmatch.search.verdicts import judge_each
 from featmatch.service.calls import Call, Endpoint, Parameter, json_answer
-from featmatch.service.made_groups import GroupFilter, MadeGroups, group_object, totals
+from featmatch.service.made_groups import GroupFilter, MadeGroups, totals
 from featmatch.service.mounted import Mounted
 from featmatch.service.parameters import Parameters, parsed_object
 from featmatch.service.problems import Problem
+from featmatch.store.browsing import count_images
+from featmatch.store.snapshot import Snapshot
 from featmatch.store.writing import become_writer
 
 _KINDS = ("copy", "crop", "contains", "overlap", "whole picture")
@@ -35,26 +38,45 @@ async def groups(call: Call) -> Response:
     options.end()
     mounted = call.mounted
     made, snapshot = _made(mounted), await anyio.to_thread.run_sync(mounted.snapshot)
-    tag = f'"{made.generation}.{mounted.generation(snapshot)}"'
+    tag = _tag_of(mounted, made, snapshot)
     if call.has(tag):
         return Response(status_code=304, headers={"ETag": tag})
 
     def listed() -> dict[str, Any]:
-        behind = snapshot.catalog.totals().names - made.names
-        standing = made.standing(snapshot.catalog.verdicts())
+        catalog = snapshot.catalog
+        behind = max(catalog.totals().names - made.names, count_images(catalog, after=made.newest))
+        standing = made.standing(catalog.verdicts())
         fitting = [(number, group) for number, group in standing if wanted.fits(group)]
         page = [(number, group) for number, group in fitting if number > after][:limit]
         more = bool(page) and page[-1][0] < fitting[-1][0]
         return {
-            "groups": [_with_links(mounted, group_object(number, group)) for number, group in page],
+            "groups": _told(mounted, page),
             "next": page[-1][0] if more else None,
             "total": len(fitting),
             "totals": totals([group for _, group in standing]),
             "made": made.made,
-            "behind": max(behind, 0),
+            "behind": behind,
         }
 
     return json_answer(await anyio.to_thread.run_sync(listed), headers={"ETag": tag})
+
+
+def _tag_of(mounted: Mounted, made: MadeGroups, snapshot: Snapshot) -> str:
+    return f'"{made.generation}.{mounted.generation(snapshot)}"'
+
+
+def _told(mounted: Mounted, page: Sequence[tuple[int, Group]]) -> list[dict[str, Any]]:
+    """Groups by number, with what the index knows of their files, and why those that are not marked stay."""
+    images = [member.id for _, group in page for member in group.members]
+    records = {record.id: record for record in mounted.index.snapshot.catalog.records_of(images)}
+    told = []
+    for number, group in page:
+        one = {"group": number, **_with_links(mounted, group.to_dict()), "spared": dict(group.spared)}
+        for member in one["members"]:
+            record = records.get(member["id"])
+            member |= {name: getattr(record, name, None) for name in ("format", "taken", "camera")}
+        told.append(one)
+    return told
 
 
 def _with_links(mounted: Mounted, group: dict[str, Any]) -> dict[str, Any]:
@@ -75,13 +97,13 @@ def _made(mounted: Mounted) -> MadeGroups:
 
 async def judge_group(call: Call) -> Response:
     """PUT /v1/groups/{n}/verdict: none of the group is a copy of its original."""
-    call.query.end()
     mounted, made = call.mounted, _made(call.mounted)
     text = call.request.path_params["n"]
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-    options = Parameters(parsed_object(await call.body()))
+    options = Parameters(parsed_object(await call.body() or b"{}"))
     verdict = options.choice("verdict", "rejected", ("rejected",))
     options.end()
+    call.check_unchanged(_tag_of(mounted, made, await anyio.to_thread.run_sync(mounted.snapshot)))
     if not 1 <= number <= len(made.groups):
         raise Problem("no_such_group")
     group = made.groups[number - 1]
@@ -94,7 +116,6 @@ async def judge_group(call: Call) -> Response:
 
 async def judge(call: Call) -> Response:
     """PUT /v1/verdicts."""
-    call.query.end()
     mounted = call.mounted
     mounted.must_write()
     told = parsed_object(await call.body())
@@ -148,7 +169,6 @@ async def _judged(mounted: Mounted, verdicts: Sequence[Verdict]) -> None:
 
 async def list_verdicts(call: Call) -> Response:
     """GET /v1/verdicts."""
-    call.query.end()
     mounted = call.mounted
 
     def listed() -> list[dict[str, Any]]:
@@ -182,7 +202,8 @@ ENDPOINTS = (
     ),
     Endpoint(
         "PUT", "/v1/groups/{n}/verdict", judge_group, "Reject all copies of a group", "write", "object",
-        codes=("read_only", "no_such_group", "groups_not_made", "writer_busy"), takes="GroupVerdict"),
+        codes=("read_only", "no_such_group", "groups_not_made", "writer_busy", "precondition_failed"),
+        takes="GroupVerdict"),
     Endpoint("GET", "/v1/verdicts", list_verdicts, "What was said of pairs of images"),
     Endpoint(
         "PUT", "/v1/verdicts", judge, "Say whether two images are copies", "write", "object",

@@ -134,9 +134,10 @@ def new_key(path: Path, name: str, scope: Scope) -> str:
         raise UsageError(f"{path} has a key {name} already")
     secret = "fm_" + _base62(secrets.token_bytes(_SECRET_BYTES))
     try:
+        unended = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(handle, "a", encoding="utf-8") as file:
-            file.write(f"{name} {scope} {_digest(secret)}\n")
+            file.write("\n" * unended + f"{name} {scope} {_digest(secret)}\n")
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
     return secret

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from featmatch.grouping.groups import Group, Groups, Member
+from featmatch.grouping.groups import Group, Groups, bytes_in_copies
 
 
 @dataclass(frozen=True)
@@ -18,12 +17,14 @@ class MadeGroups:
         made: when, ISO 8601.
         generation: of the index.
         names: how many there were in the index.
+        newest: number of the image that was added last.
     """
 
     groups: Groups
     made: str
     generation: str
     names: int
+    newest: int
 
     def standing(self, verdicts: Mapping[tuple[int, int], bool]) -> list[tuple[int, Group]]:
         """The groups by number, but for those of which all copies were rejected since.
@@ -70,20 +71,6 @@ def totals(groups: Collection[Group]) -> dict[str, int]:
     }
 
 
-def bytes_in_copies(group: Group) -> int:
-    """Bytes of the files of a group, but for one of the original."""
-    return sum(map(_bytes_of, group.members)) - group.original.bytes
-
-
-def group_object(number: int, group: Group) -> dict[str, Any]:
-    """The object of ``groups --json``."""
-    return {"group": number, **group.to_dict()}
-
-
 def _is_rejected(group: Group, verdicts: Mapping[tuple[int, int], bool]) -> bool:
     pairs = [(min(group.original.id, one.id), max(group.original.id, one.id)) for one in group.members[1:]]
     return bool(pairs) and all(verdicts.get(pair) is False for pair in pairs)
-
-
-def _bytes_of(member: Member) -> int:
-    return member.bytes * (len(member.names) - len(member.same_file))

@@ -10,7 +10,8 @@ import anyio.to_thread
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
-from featmatch.proof.pair import verify
+from featmatch.proof.pair import verify_apart
+from featmatch.proof.proof import PROVEN
 from featmatch.service.calls import Call, Endpoint, Parameter, json_answer
 from featmatch.service.images import remove_names
 from featmatch.service.parameters import Parameters
@@ -89,7 +90,7 @@ async def search(call: Call) -> Results:
     least = options.number("min_score", 0.0, 0.0, 100.0)
     options.end()
     given = await _picture(call, form, "image", "url", "filepath")
-    wanted = Wanted.of(Parameters({"limit": min(offset + limit, 100), "min_probability": least / 100}))
+    wanted = Wanted.of(Parameters({"limit": min(offset + limit, 100), "min_probability": max(least / 100, PROVEN)}))
     found = (await call.search(lambda: search_once(call.mounted, given, wanted))).answer
     return [_match_object(match) for match in found["matches"][offset:]]
 
@@ -98,11 +99,10 @@ async def compare(call: Call) -> Results:
     """Two images, or addresses, or images of the index."""
     form = await call.form()
     pair = [await _picture(call, form, f"image{n}", f"url{n}", f"filepath{n}") for n in (1, 2)]
-    decoding = call.mounted.options.decoding
 
     def told() -> Results:
         one, other = (given.source for given in pair)
-        found = verify(one, other, timeout=decoding.timeout, max_pixels=decoding.max_pixels)
+        found = verify_apart(one, other, call.mounted.options.decoding)
         if not found or found.proof is None:
             return []
         return [_match_object({**found.to_dict(), "name": pair[1].name})]

@@ -14,6 +14,7 @@ from featmatch.images.addresses import Fetching
 from featmatch.images.folders import image_files
 from featmatch.index import Index
 from featmatch.names import split_page
+from featmatch.service.job_files import JobFiles
 from featmatch.service.jobs import Jobs
 from featmatch.service.made_groups import MadeGroups
 from featmatch.service.options import ServeOptions
@@ -60,7 +61,7 @@ class Mounted:
         self.fetching = Fetching(options.fetch, options.max_upload, private=options.fetch_private)
         self.fetches = anyio.CapacityLimiter(_MOST_FETCHES)
         self.thumbnails = thumbnails
-        self.jobs = Jobs()
+        self.jobs = Jobs(JobFiles.of_index(index.folder) if options.writable else None)
         self.groups: MadeGroups | None = None
         self.writer = Writer(index, options.decoding, self.uploads) if options.writable else None
         given = [path for path in (options.root, *options.allow_paths) if path is not None]

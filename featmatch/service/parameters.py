@@ -138,7 +138,7 @@ def parsed_json(body: bytes) -> Any:
         Problem: it is no JSON.
     """
     try:
-        return json.loads(body, parse_constant=_refuse_constant)
+        return json.loads(body, parse_constant=_refuse_constant, object_pairs_hook=_members)
     except (ValueError, RecursionError) as error:
         raise Problem("bad_request", "the body is no JSON") from error
 
@@ -163,6 +163,13 @@ def _json(name: str, text: str) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise Problem("invalid_value", f"{name} is a finite number")
     return value
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise Problem("invalid_value", "a member of a JSON object is given twice")
+    return members
 
 
 def _refuse_constant(name: str) -> None:

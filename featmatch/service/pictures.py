@@ -18,7 +18,7 @@ from featmatch.geometry.maps import Matrix
 from featmatch.images.pixels import load_display
 from featmatch.names import split_page
 from featmatch.proof.drawing import draw_proof
-from featmatch.proof.pair import verify
+from featmatch.proof.pair import verify_apart
 from featmatch.proof.proof import Proof
 from featmatch.service.calls import Call, Endpoint, Parameter
 from featmatch.service.mounted import Mounted
@@ -61,7 +61,6 @@ async def thumbnail(call: Call) -> Response:
 
 async def original(call: Call) -> Response:
     """GET /v1/images/{id}/file."""
-    call.query.end()
     mounted = call.mounted
     if not mounted.options.files:
         raise Problem("files_off")
@@ -102,17 +101,17 @@ async def query_difference(call: Call) -> Response:
 async def pair_proof(call: Call) -> Response:
     """GET /v1/images/{a}/with/{b}/proof."""
     size = _size(call)
-    one, other = await _pair(call)
-    return await _drawn(call, lambda: _proof(call.mounted, one, other, _proven(call.mounted, one, other), size))
+    one, other = await pair_of_files(call)
+    return await _drawn(call, lambda: _proof(call.mounted, one, other, proven(call.mounted, one, other), size))
 
 
 async def pair_difference(call: Call) -> Response:
     """GET /v1/images/{a}/with/{b}/difference."""
     size, gain = _size_and_gain(call)
-    one, other = await _pair(call)
+    one, other = await pair_of_files(call)
 
     def draw() -> NDArray[np.uint8]:
-        return difference(call.mounted, one, other, _proven(call.mounted, one, other).homography, size, gain)
+        return difference(call.mounted, one, other, proven(call.mounted, one, other).homography, size, gain)
 
     return await _drawn(call, draw)
 
@@ -151,9 +150,13 @@ def _proof(mounted: Mounted, query: bytes | str, reference: bytes | str, proof: 
     return _fitted(draw_proof(query, reference, proof, decoding=mounted.options.decoding), size)
 
 
-def _proven(mounted: Mounted, one: str, other: str) -> Proof:
-    decoding = mounted.options.decoding
-    found = verify(one, other, timeout=decoding.timeout, max_pixels=decoding.max_pixels)
+def proven(mounted: Mounted, one: str, other: str) -> Proof:
+    """The proof of two files.
+
+    Raises:
+        Problem: there is none.
+    """
+    found = verify_apart(one, other, mounted.options.decoding)
     if found.proof is None:
         raise Problem("no_such_image", "nothing relates these two images")
     return found.proof
@@ -168,7 +171,12 @@ async def _of_query(call: Call) -> tuple[bytes | str, str, Proof]:
     return query.source, await anyio.to_thread.run_sync(call.mounted.file_of, image), query.proofs[number]
 
 
-async def _pair(call: Call) -> tuple[str, str]:
+async def pair_of_files(call: Call) -> tuple[str, str]:
+    """The files of two images of the index.
+
+    Raises:
+        Problem: there is no such image, or its file is not at hand.
+    """
     files = []
     for name in ("a", "b"):
         image = await anyio.to_thread.run_sync(call.mounted.image, call.number(name))
@@ -215,14 +223,14 @@ def _encoded(picture: NDArray[np.uint8], form: str) -> bytes:
 
 _SIZE = Parameter("size", {"type": "integer", "enum": list(SIZES), "default": 640}, "longer side, px")
 _GAIN = Parameter("gain", {"type": "number", "minimum": 1, "maximum": 16, "default": 1}, "of differences")
-_OF_IMAGE = ("no_such_image", "file_gone", "file_changed", "decode_failed", "busy", "key_busy")
-_OF_QUERY = ("no_such_query", "query_expired", *_OF_IMAGE)
+OF_IMAGE = ("no_such_image", "file_gone", "file_changed", "decode_failed", "busy", "key_busy")
+_OF_QUERY = ("no_such_query", "query_expired", *OF_IMAGE)
 _PICTURE = {200: "The picture"}
 ENDPOINTS = (
     Endpoint("GET", "/v1/images/{id}/thumbnail", thumbnail, "An image, small", parameters=(_SIZE,), answers=_PICTURE,
-             codes=_OF_IMAGE),
+             codes=OF_IMAGE),
     Endpoint("GET", "/v1/images/{id}/file", original, "The file of an image", answers=_PICTURE,
-             codes=("files_off", *_OF_IMAGE)),
+             codes=("files_off", *OF_IMAGE)),
     Endpoint("GET", "/v1/queries/{qid}/thumbnail", query_thumbnail, "The picture of a query, small",
              parameters=(_SIZE,), answers=_PICTURE, codes=_OF_QUERY),
     Endpoint("GET", "/v1/queries/{qid}/matches/{id}/proof", query_proof, "A match with its proof, drawn",
@@ -230,7 +238,7 @@ ENDPOINTS = (
     Endpoint("GET", "/v1/queries/{qid}/matches/{id}/difference", query_difference, "Where a match differs",
              parameters=(_SIZE, _GAIN), answers=_PICTURE, codes=_OF_QUERY),
     Endpoint("GET", "/v1/images/{a}/with/{b}/proof", pair_proof, "Two images with their proof, drawn",
-             parameters=(_SIZE,), answers=_PICTURE, codes=_OF_IMAGE),
+             parameters=(_SIZE,), answers=_PICTURE, codes=OF_IMAGE),
     Endpoint("GET", "/v1/images/{a}/with/{b}/difference", pair_difference, "Where two images differ",
-             parameters=(_SIZE, _GAIN), answers=_PICTURE, codes=_OF_IMAGE),
+             parameters=(_SIZE, _GAIN), answers=_PICTURE, codes=OF_IMAGE),
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,8 +36,12 @@ class GivenPicture:
     query_id: str | None = None
 
 
-async def given_picture(call: Call) -> tuple[GivenPicture, Parameters]:
+async def given_picture(call: Call, sources: Sequence[str] = _SOURCES) -> tuple[GivenPicture, Parameters]:
     """The one picture of a request, and the options beside it.
+
+    Args:
+        call: the request.
+        sources: what may refer to the picture beside options; in an object ``image`` of its own, each may.
 
     Raises:
         Problem: there is none, or more than one; or it cannot be had.
@@ -53,7 +57,7 @@ async def given_picture(call: Call) -> tuple[GivenPicture, Parameters]:
         options = Parameters(parsed_object(await call.body()))
         inner = options.take("image")
         if inner is None:
-            return await referred(call, options), options
+            return await referred(call, options, sources), options
         members = _members(inner)
         given = await referred(call, members)
         members.end()
@@ -73,7 +77,6 @@ async def given_pair(call: Call) -> tuple[GivenPicture, GivenPicture, Parameters
     Raises:
         Problem: as ``given_picture``.
     """
-    call.query.end()
     kind = call.content_type
     if kind == "multipart/form-data":
         form = await call.form()
@@ -94,15 +97,15 @@ def fields_of(form: FormData) -> Parameters:
     return Parameters.of_pairs((name, value) for name, value in form.multi_items() if isinstance(value, str))
 
 
-async def referred(call: Call, members: Parameters) -> GivenPicture:
+async def referred(call: Call, members: Parameters, sources: Sequence[str] = _SOURCES) -> GivenPicture:
     """The picture that the members of a JSON object refer to.
 
     Raises:
         Problem: they refer to none or to several; or it cannot be had.
     """
-    given = [name for name in _SOURCES if name in members]
+    given = [name for name in sources if name in members]
     if len(given) != 1:
-        raise Problem("bad_request", f"an image is one of {', '.join(_SOURCES)}; not {' and '.join(given) or 'none'}")
+        raise Problem("bad_request", f"an image is one of {', '.join(sources)}; not {' and '.join(given) or 'none'}")
     (kind,) = given
     mounted = call.mounted
     if kind == "id":
@@ -128,10 +131,16 @@ async def fetched(call: Call, url: str) -> bytes:
     Raises:
         Problem: it may not be fetched, or cannot be.
     """
+    fetching = call.mounted.fetching
     try:
-        return await anyio.to_thread.run_sync(call.mounted.fetching.fetch, url, limiter=call.mounted.fetches)
+        with anyio.fail_after(fetching.seconds + 1):  # looking a name up has no limit of its own
+            return await anyio.to_thread.run_sync(
+                fetching.fetch, url, limiter=call.mounted.fetches, abandon_on_cancel=True
+            )
     except FetchError as error:
         raise Problem(error.code, error.detail) from error
+    except TimeoutError as error:
+        raise Problem("fetch_failed", f"it took more than {fetching.seconds:g} seconds") from error
 
 
 def decoded(text: str) -> bytes:

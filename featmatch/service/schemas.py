@@ -22,6 +22,7 @@ _MATRIX: Schema = {
     "type": "array", "minItems": 3, "maxItems": 3,
     "items": {"type": "array", "items": _NUMBER, "minItems": 3, "maxItems": 3},
 }  # fmt: skip
+_ROWS: Schema = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
 _LINKS: Schema = {"type": "object", "additionalProperties": _TEXT}
 
 
@@ -77,7 +78,9 @@ SCHEMAS: Mapping[str, Schema] = {
     "Pair": _object(
         {"a": _ref("Image"), "b": _ref("Image"), "forms": {"enum": list(FORMS)}}, optional=("forms",), closed=True
     ),
-    "Explain": _object({"image": _ref("Image"), "id": _ID, "name": _TEXT}, optional=("id", "name"), closed=True),
+    "Explain": _object(
+        {"image": _ref("Image"), **_SOURCES}, optional=("image", *_SOURCES), closed=True
+    ),
     "NewImages": _object(
         {
             "images": {"type": "array", "minItems": 1, "maxItems": 64, "items": _object(
@@ -117,6 +120,8 @@ SCHEMAS: Mapping[str, Schema] = {
         },
         optional=("related",),
     ),
+    "Points": _object({"points": _ROWS}),
+    "Features": _object({"features": _ROWS}),
     "Verified": _object(
         {"verified": _FLAG, "reason": _TEXT, "query_damaged": _FLAG,
          **{name: _or_null(schema) for name, schema in _MATCH.items()}}
@@ -152,8 +157,8 @@ SCHEMAS: Mapping[str, Schema] = {
          "totals": _object(dict.fromkeys(("groups", "files", "bytes_in_copies"), _COUNT)), "made": _TEXT,
          "behind": _COUNT}
     ),
-    "About": _object({"name": _TEXT, "version": _TEXT, "index": {"type": "object"}, "scope": _TEXT,
-                      "can": {"type": "object"}, "limits": {"type": "object"}}),
+    "About": _object({"name": _TEXT, "version": _TEXT, "index": {"type": "object"}, "scope": _TEXT, "scopes": _TEXTS,
+                      "key": _or_null(_TEXT), "can": {"type": "object"}, "limits": {"type": "object"}}),
     "Problem": _object(
         {"type": {"type": "string", "format": "uri-reference"}, "title": _TEXT, "status": {"type": "integer"},
          "detail": _TEXT, "code": {"type": "string", "enum": sorted(CODES)}, "request_id": _TEXT}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import time
-from collections.abc import AsyncIterator, Mapping
+import sys
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +16,12 @@ from featmatch.errors import ImageError
 from featmatch.features.forms import FORMS, Forms
 from featmatch.images.decoding import DecodingOptions
 from featmatch.names import with_quoted
-from featmatch.proof.pair import verify
-from featmatch.proof.proof import Proof
+from featmatch.proof.pair import verify_apart
+from featmatch.proof.proof import PROVEN, Proof
 from featmatch.search.explaining import explain
 from featmatch.search.many import SearchOptions
 from featmatch.search.matches import Match, Matches
+from featmatch.search.query import load_query_apart
 from featmatch.search.region import QueryRegion
 from featmatch.service.calls import Call, Endpoint, Parameter, json_answer
 from featmatch.service.mounted import Mounted
@@ -46,9 +48,9 @@ class Wanted:
     """What a search is asked for."""
 
     limit: int
-    unproven: bool
+    all: bool
     match: str | None
-    min_probability: float
+    min_probability: float | None  # None: what is proven, which begins at ``PROVEN``
     region: QueryRegion | None
     region_given: list[Any] | None
     explain: bool
@@ -64,7 +66,7 @@ class Wanted:
         region = options.listed("region")
         wanted = cls(
             options.whole("limit", 10, 1, _MOST_MATCHES), options.flag("all"), options.text("match"),
-            options.number("min_probability", 0.0, 0.0, 1.0), QueryRegion.of(region), region, options.flag("explain"),
+            options.number("min_probability", None, 0.0, 1.0), QueryRegion.of(region), region, options.flag("explain"),
             options.choice("forms", "few", FORMS),
         )  # fmt: skip
         options.end()
@@ -72,9 +74,17 @@ class Wanted:
 
     def search_options(self, decoding: DecodingOptions) -> SearchOptions:
         """As the library takes them."""
-        return SearchOptions(
-            self.limit, self.unproven, self.match, decoding=decoding, region=self.region, forms=self.forms
-        )
+        return SearchOptions(self.limit, self.all, self.match, decoding=decoding, region=self.region, forms=self.forms)
+
+    def of_those(self, matches: Iterable[Match]) -> list[Match]:
+        """Those of the matches of a search, unproven ones too, that are told."""
+        least = self.min_probability
+        wanted = (
+            match for match in matches
+            if (self.all or (match.proven if least is None else match.verdict != "rejected"))
+            and (least is None or match.probability >= least)
+        )  # fmt: skip
+        return list(itertools.islice(wanted, self.limit))
 
 
 @dataclass(frozen=True)
@@ -91,14 +101,12 @@ def search_once(mounted: Mounted, given: GivenPicture, wanted: Wanted) -> Found:
     options = wanted.search_options(mounted.options.decoding)
     search = options.search_in(mounted.index)
     (snapshot,) = search.snapshots
-    began = time.perf_counter()
-    grey = search.load(given.source)
-    decoding_ms = 1000 * (time.perf_counter() - began)
-    matches = search.answer(given.source, grey, limit=wanted.limit, unproven=wanted.unproven)
-    kept = [match for match in matches if match.probability >= wanted.min_probability]
-    told = matches.to_dict()
-    names = snapshot.catalog.names_of([match.id for match in [*kept, *matches.related]])
-    for name, found in (("matches", kept), ("related", matches.related)):
+    query, decoding_ms = load_query_apart(given.source, search.options, wanted.region, options.decoding)
+    matches = search.answer(given.source, query, limit=sys.maxsize, unproven=True)
+    kept, related = wanted.of_those(matches), matches.related[: wanted.limit]
+    told = Matches(status=matches.status, damaged=matches.damaged).to_dict()
+    names = snapshot.catalog.names_of([match.id for match in [*kept, *related]])
+    for name, found in (("matches", kept), ("related", related)):
         told[name] = [
             {**_match_object(match, wanted.explain), "names": names[match.id], "links": mounted.links_of(match.id)}
             for match in found
@@ -107,8 +115,8 @@ def search_once(mounted: Mounted, given: GivenPicture, wanted: Wanted) -> Found:
         {
             "query": given.name,
             **told,
-            "width": grey.width,
-            "height": grey.height,
+            "width": query.grey.width,
+            "height": query.grey.height,
             "region": wanted.region_given,
             "times_ms": _times(matches, decoding_ms),
             "index": {
@@ -116,7 +124,7 @@ def search_once(mounted: Mounted, given: GivenPicture, wanted: Wanted) -> Found:
                 "generation": mounted.generation(snapshot),
             },
         },
-        {match.id: match.proof for match in [*kept, *matches.related]},
+        {match.id: match.proof for match in [*kept, *related]},
     )
 
 
@@ -158,7 +166,6 @@ def _kept(call: Call, given: GivenPicture, found: Found) -> dict[str, Any]:
 
 async def batch(call: Call) -> Response:
     """POST /v1/search/batch."""
-    call.query.end()
     if call.content_type == "multipart/form-data":
         form = await call.form()
         files = [(name, value) for name, value in form.multi_items() if isinstance(value, UploadFile)]
@@ -218,17 +225,15 @@ async def verify_pair(call: Call) -> Response:
     decoding = call.mounted.options.decoding
 
     def compare() -> dict[str, Any]:
-        found = verify(
-            one.source, other.source, forms=forms, timeout=decoding.timeout, max_pixels=decoding.max_pixels
-        ).to_dict()
+        found = verify_apart(one.source, other.source, decoding, forms).to_dict()
         return {**found, "name": found["name"] and other.name}
 
     return json_answer(await call.search(compare))
 
 
 async def explain_pair(call: Call) -> Response:
-    """POST /v1/explain."""
-    given, options = await given_picture(call)
+    """POST /v1/explain. An id or a name beside the picture is that of the image in the index."""
+    given, options = await given_picture(call, ("url", "base64", "query"))
     number, name = options.whole("id", None, 1, 1 << 62), options.text("name")
     options.end()
     if (number is None) == (name is None):
@@ -238,7 +243,9 @@ async def explain_pair(call: Call) -> Response:
     def told() -> dict[str, Any]:
         mounted.snapshot()
         meant = name if name is not None else mounted.image(number or 0).record.name
-        found = explain(mounted.index, given.source, meant, decoding=mounted.options.decoding)
+        decoding = mounted.options.decoding
+        query, _ = load_query_apart(given.source, mounted.index.options, None, decoding)
+        found = explain(mounted.index, given.source, meant, decoding=decoding, loaded=query)
         return {"query": given.name, **found.to_dict(), "options": [_of_api(option) for option in found.options]}
 
     return json_answer(await call.search(told))
@@ -257,7 +264,7 @@ _OPTIONS = (
     Parameter("limit", {"type": "integer", "minimum": 1, "maximum": _MOST_MATCHES, "default": 10}, "matches at most"),
     Parameter("all", {"type": "boolean", "default": False}, "unproven candidates, too"),
     Parameter("match", {"type": "string"}, "only images with these words"),
-    Parameter("min_probability", {"type": "number", "minimum": 0, "maximum": 1}, "only matches from this on"),
+    Parameter("min_probability", {"type": "number", "minimum": 0, "maximum": 1, "default": PROVEN}, "from this on"),
     Parameter("region", {"type": "string"}, "x,y,width,height or [[x, y], ...], px: only this part is looked up"),
     Parameter(
         "forms", {"type": "string", "enum": list(FORMS), "default": "few"}, "other forms tried if nothing is proven"

@@ -26,7 +26,8 @@ def session_endpoints(keys: Keys | None) -> tuple[Endpoint, ...]:
         if key is None:
             raise Problem("key_unknown")
         answer = json_answer({"scope": key.scope, "key": key.name})
-        secure = call.request.url.scheme == "https"
+        # Behind a proxy that ends TLS, the page's own address tells that there is some.
+        secure = (call.request.headers.get("origin") or call.request.url.scheme).lower().startswith("https")
         path = call.mounted.base or "/"
         answer.set_cookie(COOKIE, keys.begin_session(key), path=path, httponly=True, samesite="strict", secure=secure)
         return answer

@@ -112,7 +112,8 @@ class Slots:
         self._waiters.append(turn)
         left = asyncio.ensure_future(gone()) if gone is not None else None
         try:
-            await asyncio.wait({turn} if left is None else {turn, left}, return_when=asyncio.FIRST_COMPLETED)
+            awaited = {turn} if left is None else {turn, left}
+            await asyncio.wait(awaited, timeout=self._seconds, return_when=asyncio.FIRST_COMPLETED)
         except BaseException:
             self._give_up(turn)
             raise
@@ -121,6 +122,8 @@ class Slots:
                 left.cancel()
         if not turn.done():
             self._give_up(turn)
+            if left is None or not left.done():
+                raise self._busy(f"it was not this request's turn for {self._seconds:g} seconds")
             raise ClientGoneError
 
     def _give_up(self, turn: asyncio.Future[None]) -> None:

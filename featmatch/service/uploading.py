@@ -16,7 +16,6 @@ from featmatch.adding.batches import AddReport
 from featmatch.adding.given_images import GivenImage, checked_name
 from featmatch.service.calls import Call, Endpoint, json_answer
 from featmatch.service.images import MOST_TEXT
-from featmatch.service.jobs import Job
 from featmatch.service.mounted import Mounted
 from featmatch.service.parameters import Parameters, parsed_object
 from featmatch.service.pictures_given import content_of, decoded, fetched
@@ -39,7 +38,6 @@ class Upload:
 async def add(call: Call) -> Response:
     """POST /v1/images."""
     _must_take_uploads(call.mounted)
-    call.query.end()
     if call.content_type == "multipart/form-data":
         given, conflict = await _of_form(call)
     elif call.content_type == "application/json":
@@ -51,8 +49,9 @@ async def add(call: Call) -> Response:
 
     coming = uploaded(call.mounted, given, conflict)
     if "respond-async" in call.request.headers.get("prefer", "").lower():
-        job = call.mounted.jobs.new("add", {"names": [one.name for one in given]})
-        coming.add_done_callback(lambda done: job.run(lambda own: _note(own, done.result())))
+        owner, asked = None if call.key is None else call.key.name, {"names": [one.name for one in given]}
+        job = await anyio.to_thread.run_sync(call.mounted.jobs.new, "add", asked, owner)
+        coming.add_done_callback(lambda done: job.run(lambda own: own.tell_of(done.result())))
         headers = {"Location": f"{call.mounted.base}/v1/jobs/{job.id}", "Preference-Applied": "respond-async"}
         return json_answer(job.to_dict(), 202, headers)
     report = await asyncio.wrap_future(coming)
@@ -82,12 +81,6 @@ def _must_take_uploads(mounted: Mounted) -> Writer:
     if mounted.uploads is None:
         raise Problem("uploads_off")
     return writer
-
-
-def _note(job: Job, report: AddReport) -> None:
-    done = len(report.added) + len(report.skipped) + len(report.failed)
-    job.progress(done, done)
-    job.counted(len(report.added), len(report.skipped), report.failed)
 
 
 def _report_object(mounted: Mounted, report: AddReport) -> dict[str, Any]:

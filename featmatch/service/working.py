@@ -8,8 +8,10 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import anyio.to_thread
 from starlette.responses import Response, StreamingResponse
 
+from featmatch.adding.batches import AddReport
 from featmatch.errors import FeatmatchError
 from featmatch.index import Index
 from featmatch.names import with_quoted
@@ -20,6 +22,7 @@ from featmatch.service.made_groups import MadeGroups
 from featmatch.service.mounted import Mounted
 from featmatch.service.parameters import Parameters, parsed_object
 from featmatch.service.problems import Problem
+from featmatch.store.browsing import newest_image
 from featmatch.store.checking import check
 from featmatch.system.workers import in_background
 
@@ -30,7 +33,6 @@ _SILENT_SECONDS = 15.0  # after which a comment shows that the connection is ali
 
 async def start(call: Call) -> Response:
     """POST /v1/jobs."""
-    call.query.end()
     mounted = call.mounted
     writer = mounted.must_write()
     options = Parameters(parsed_object(await call.body()))
@@ -39,7 +41,8 @@ async def start(call: Call) -> Response:
         raise Problem("bad_request", f"kind is one of {', '.join(KINDS)}")
     work, asked = _work_of(mounted, kind, options)
     options.end()
-    job = mounted.jobs.new(kind, asked)
+    owner = None if call.key is None else call.key.name
+    job = await anyio.to_thread.run_sync(mounted.jobs.new, kind, asked, owner)
     writer.submit(lambda: job.run(work))
     return json_answer(job.to_dict(), 202, {"Location": f"{mounted.base}/v1/jobs/{job.id}"})
 
@@ -69,9 +72,10 @@ def _paths_of(options: Parameters) -> list[str]:
 
 def _add(mounted: Mounted, paths: list[str], asked: dict[str, Any], job: Job) -> None:
     mounted.check_links(paths)
+    report = AddReport()
+    job.tell_of(report)
     with in_background():
-        report = mounted.index.add(paths, progress=job.progress, **asked)
-    job.counted(len(report.added), len(report.skipped), report.failed)
+        mounted.index.add(paths, progress=job.progress, report=report, **asked)
 
 
 def _check(index: Index) -> None:
@@ -85,18 +89,18 @@ def make_groups(mounted: Mounted, job: Job) -> None:
     snapshot = mounted.snapshot()
     with in_background():
         groups = mounted.index.groups(progress=job.progress)
-    mounted.groups = MadeGroups(groups, now(), mounted.generation(snapshot), snapshot.catalog.totals().names)
+    catalog = snapshot.catalog
+    newest = newest_image(catalog)
+    mounted.groups = MadeGroups(groups, now(), mounted.generation(snapshot), catalog.totals().names, newest)
 
 
 async def list_all(call: Call) -> Response:
     """GET /v1/jobs."""
-    call.query.end()
     return json_answer({"jobs": [job.to_dict() for job in call.mounted.jobs.all()]})
 
 
 async def get_one(call: Call) -> Response:
     """GET /v1/jobs/{id}."""
-    call.query.end()
     return json_answer(_job(call).to_dict())
 
 
@@ -113,7 +117,6 @@ async def failures(call: Call) -> Response:
 
 async def cancel(call: Call) -> Response:
     """DELETE /v1/jobs/{id}."""
-    call.query.end()
     job = _job(call)
     job.stop("cancelled")
     return json_answer(job.to_dict(), 202)
@@ -121,7 +124,6 @@ async def cancel(call: Call) -> Response:
 
 async def events(call: Call) -> Response:
     """GET /v1/jobs/{id}/events."""
-    call.query.end()
     last = call.request.headers.get("last-event-id", "")
     seen = int(last) if last.isascii() and last.isdigit() and len(last) <= 18 else -1
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -148,7 +150,11 @@ async def _events(job: Job, seen: int) -> AsyncIterator[str]:
 
 
 def _job(call: Call) -> Job:
-    return call.mounted.jobs.get(call.request.path_params["id"])
+    """The job that is meant: whoever may not see all sees those of its own key."""
+    job = call.mounted.jobs.get(call.request.path_params["id"])
+    if call.key is not None and not call.key.allows("admin") and job.owner != call.key.name:
+        raise Problem("scope_missing", "this needs the scope admin")
+    return job
 
 
 _PAGE = (
@@ -160,15 +166,15 @@ ENDPOINTS = (
         "POST", "/v1/jobs", start, "Have long work done", "admin", "object", answers={202: "It waits for its turn"},
         codes=("read_only", "path_not_allowed", "bad_request"), takes="NewJob", gives="Job"),
     Endpoint("GET", "/v1/jobs", list_all, "The newest jobs", "admin", gives="Jobs"),
-    Endpoint("GET", "/v1/jobs/{id}", get_one, "One job", "admin", codes=("no_such_job",), gives="Job"),
+    Endpoint("GET", "/v1/jobs/{id}", get_one, "One job", "write", codes=("no_such_job",), gives="Job"),
     Endpoint(
-        "GET", "/v1/jobs/{id}/failures", failures, "What a job could not do", "admin", parameters=_PAGE,
+        "GET", "/v1/jobs/{id}/failures", failures, "What a job could not do", "write", parameters=_PAGE,
         codes=("no_such_job",), gives="Failures"),
     Endpoint(
-        "DELETE", "/v1/jobs/{id}", cancel, "Have a job end; what it did stays", "admin", answers={202: "It will end"},
+        "DELETE", "/v1/jobs/{id}", cancel, "Have a job end; what it did stays", "write", answers={202: "It will end"},
         codes=("no_such_job",), gives="Job"),
     Endpoint(
-        "GET", "/v1/jobs/{id}/events", events, "How far a job is, as it goes on", "admin",
+        "GET", "/v1/jobs/{id}/events", events, "How far a job is, as it goes on", "write",
         answers={200: "Server-sent events"}, codes=("no_such_job",),
     ),
 )  # fmt: skip

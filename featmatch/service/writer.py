@@ -23,6 +23,7 @@ from featmatch.store.compaction import merge_due
 from featmatch.store.places import Naming
 from featmatch.store.writing import become_writer
 from featmatch.system.progress import ignore
+from featmatch.system.workers import in_background
 
 MOST_GATHERED = 64  # images of one commit
 _SECONDS = 1.0  # between commits of uploads
@@ -194,7 +195,8 @@ class Writer:
         committed = functools.partial(merge_due, index)
         addition = Addition(target, AddOptions(-1, self._decoding), ignore, committed)
         try:
-            addition.run(image for upload in uploads for image in upload.images)
+            with in_background():  # searches go first, and keep their processes
+                addition.run(image for upload in uploads for image in upload.images)
         finally:
             index.refresh()
             catalog = index.snapshot.catalog

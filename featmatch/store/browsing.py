@@ -58,12 +58,18 @@ def images_of(catalog: Catalog, numbers: list[int]) -> list[ListedImage]:
     return listed
 
 
-def count_images(catalog: Catalog, *, match: str | None = None, form: str | None = None) -> int:
+def count_images(catalog: Catalog, *, after: int = 0, match: str | None = None, form: str | None = None) -> int:
     """How many images ``list_images`` lists on all its pages; raises as that."""
     if match is None:
         condition, values = _of_form(form)
-        return int(catalog.rows(f"SELECT count(*) FROM images WHERE segment IS NOT NULL {condition}", *values)[0][0])
-    return sum(1 for _ in _numbers(catalog, 0, match, form))
+        statement = f"SELECT count(*) FROM images WHERE segment IS NOT NULL {condition} AND id > ?"
+        return int(catalog.rows(statement, *values, after)[0][0])
+    return sum(1 for _ in _numbers(catalog, after, match, form))
+
+
+def newest_image(catalog: Catalog) -> int:
+    """Number of the image that was added last, of those that are still there; 0 where there is none."""
+    return int(catalog.rows("SELECT max(id) FROM images")[0][0] or 0)
 
 
 def _numbers(catalog: Catalog, after: int, match: str | None, form: str | None) -> Iterator[int]:

@@ -117,14 +117,15 @@ def run(
     return _Calls().call((function, arguments, memory_bytes, working_folder()), seconds)
 
 
-def prepare(*modules: str) -> None:
-    """Start a process for the first call to come, and do not wait for it.
+def prepare(*modules: str, processes: int = 1) -> None:
+    """Start processes for the first calls to come, and do not wait for them.
 
     Args:
-        modules: names of those that the call will need; the process imports them while the caller is busy elsewhere.
+        modules: names of those that the calls will need; the processes import them while the caller is busy elsewhere.
+        processes: that are to be idle.
     """
     with contextlib.suppress(OSError), _freed:
-        if may_start() and not _idle:
+        while may_start() and len(_idle) < processes:
             _idle.append(Worker(modules))
 
 

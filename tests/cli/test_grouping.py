@@ -81,13 +81,13 @@ def test_the_page_shows_what_is_at_hand_and_the_rest_is_told(
         return reasons
 
     monkeypatch.setattr(page, "write_page", write_page)
-    taken = [SimpleNamespace(name="coins.png", taken="2003-04-05"), SimpleNamespace(name="bad.png", taken=None)]
-    monkeypatch.setattr(Index, "images", lambda index: iter(taken))
+    images = [SimpleNamespace(name="coins.png"), SimpleNamespace(name="bad.png")]
+    monkeypatch.setattr(Index, "images", lambda index: iter(images))
     found.append(group_of(str(pictures["coins"]), "bad.png"))
     ended = run("groups", index, "--jobs", "1", "--html", tmp_path / "page.html")
     assert ended.status == 0
     assert (written["target"], written["groups"], written["jobs"]) == (tmp_path / "page.html", found, 1)
-    assert written["dates"] == {"coins.png": "2003-04-05"}
+    assert written["records"] == {image.name: image for image in images}
     assert written["path_of"](str(pictures["coins"])) == str(pictures["coins"])
     first, second, _ = ended.err.splitlines()
     assert first == "featmatch: bad.png: not shown: cannot be decoded"

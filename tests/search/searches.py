@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from featmatch.search.asked import Asked
-from featmatch.search.stages import Query, Search
+from featmatch.search.query import Query
+from featmatch.search.stages import Search
 from featmatch.search.voting import Candidate, candidates_of
 
 

@@ -157,7 +157,7 @@ def test_a_name_is_an_answer_only_if_it_has_the_words(reader: Reader) -> None:
 def test_eight_features_are_enough(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     search = Search.of(reader)
     for count, kept in ((7, 0), (8, 8)):
-        monkeypatch.setattr("featmatch.search.stages.extract_grey", lambda *_, count=count: FEATURES[:count])
+        monkeypatch.setattr("featmatch.search.query.extract_grey", lambda *_, count=count: FEATURES[:count])
         query = search.read(blobs(1))
         assert len(query.features) == kept
         assert query.enough

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,15 @@ def test_one_index_may_have_no_name(serve: Serve, index: Index) -> None:
 def test_an_index_that_is_none_cannot_be_served(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no featmatch index"):
         open_service({"": tmp_path}, ServeOptions())
+
+
+def test_decoders_are_made_ready_before_the_first_picture_comes(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[tuple[str, ...], int]] = []
+    monkeypatch.setattr("featmatch.service.app.prepare", lambda *names, processes: told.append((names, processes)))
+    for searches in (1, 9):
+        open_service({"": Path(index.folder)}, ServeOptions(searches=searches))
+    (names, one), (_, more) = told
+    assert (one, more) == (1, 2)
+    assert all(importlib.import_module(name) for name in names)

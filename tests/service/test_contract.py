@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from starlette.testclient import TestClient
 
 from tests.service.conftest import Serve
 
-EXAMPLES = 12  # of each operation
+EXAMPLES = int(os.environ.get("FEATMATCH_CONTRACT_EXAMPLES", "12"))  # of each operation
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 

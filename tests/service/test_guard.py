@@ -50,6 +50,7 @@ def test_more_names_may_be_allowed(serve: Serve) -> None:
     [
         ("http://localhost:8520", True), ("https://localhost:8520", True), ("http://localhost", False),
         ("http://evil.example", False), ("null", False), ("file://localhost:8520", False), ("", False),
+        ("http://[", False), ("http://a@localhost:8520", False),
     ],
 )  # fmt: skip
 def test_the_page_of_another_site_may_not_change_anything(client: TestClient, origin: str, allowed: bool) -> None:

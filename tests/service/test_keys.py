@@ -101,3 +101,14 @@ def test_the_oldest_sessions_make_room(tmp_path: Path, monkeypatch: pytest.Monke
     assert [kept.key_of_session(token) is not None for token in tokens] == [False, True, True]
     kept.end_session(tokens[1])
     assert kept.key_of_session(tokens[1]) is None
+
+
+def test_a_file_without_an_end_of_its_last_line_is_gone_on_with(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    new_key(file, "one", "read")
+    file.write_text(file.read_text().rstrip("\n"))
+    new_key(file, "two", "read")
+    assert [key.name for key in read_keys(file)] == ["one", "two"]
+    (tmp_path / "empty").touch()
+    new_key(tmp_path / "empty", "one", "read")
+    assert (tmp_path / "empty").read_text().startswith("one")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from featmatch import Group, Member, Relation
-from featmatch.grouping.groups import Groups
-from featmatch.service.made_groups import GroupFilter, MadeGroups, bytes_in_copies, group_object, totals
+from featmatch.grouping.groups import Groups, bytes_in_copies
+from featmatch.service.made_groups import GroupFilter, MadeGroups, totals
 
 CROP = Relation("crop", 0.0, 1.0, False, False)
 ORIGINAL = Member(1, ("a/one.jpg", "a/same.jpg", "a/link.jpg"), 9, 9, 100, None, 1.0, None, 0, False, ("a/link.jpg",))
@@ -24,15 +24,11 @@ def test_all_but_one_file_of_the_original_are_copies() -> None:
 
 def test_a_group_falls_when_all_its_copies_are_rejected() -> None:
     three = Group((ORIGINAL, COPY, Member(4, ("e",), 9, 9, 30, CROP, 0.99, np.eye(3), 20)))
-    made = MadeGroups(Groups([three, GROUP, SAME]), "2026-01-01", "g1", 6)
+    made = MadeGroups(Groups([three, GROUP, SAME]), "2026-01-01", "g1", 6, 9)
     assert made.standing({}) == [(1, three), (2, GROUP), (3, SAME)]
     assert made.standing({(1, 2): False}) == [(1, three), (3, SAME)]
     assert made.standing({(1, 2): False, (1, 4): True}) == [(1, three), (3, SAME)]
     assert made.standing({(1, 2): False, (1, 4): False}) == [(3, SAME)]
-
-
-def test_a_group_is_told_as_the_command_line_tells_it() -> None:
-    assert group_object(4, GROUP) == {"group": 4, **GROUP.to_dict()}
 
 
 def test_one_copy_that_fits_is_enough() -> None:

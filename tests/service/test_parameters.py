@@ -83,3 +83,8 @@ def test_bodies_that_are_no_json() -> None:
         assert code_of(parsed_json, body) == "bad_request"
     assert code_of(parsed_object, b"[1]") == "bad_request"
     assert parsed_object(b'{"a": 1}') == {"a": 1}
+
+
+def test_what_is_said_twice_is_refused() -> None:
+    with pytest.raises(Problem, match="given twice"):
+        parsed_json(b'{"limit": 1, "limit": 2}')

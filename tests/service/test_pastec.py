@@ -59,6 +59,6 @@ def test_what_goes_wrong_is_said_in_their_words(client: TestClient) -> None:
 
 def test_the_door_is_shut_unless_it_is_asked_for(serve: Serve) -> None:
     client = serve(writable=True)
-    assert problem(client.post("/", json={"type": "PING"})) == (404, "no_such_route")
+    assert problem(client.post("/", json={"type": "PING"})) == (405, "method_not_allowed")  # the page stands there
     reading = serve(compat=("pastec",))
     assert problem(reading.put("/index/images/1", content=b"x")) == (403, "read_only")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import json
 import os
@@ -17,8 +18,10 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from featmatch import Index, Matches, Vocabulary, verify
-from featmatch.images.pixels import _decode_grey
+from featmatch import Index, Match, Matches, Vocabulary, verify
+from featmatch.search.query import _load_timed
+from featmatch.service.parameters import Parameters
+from featmatch.service.searching import Wanted
 from tests.proof.test_difference import ANNA, PAUL, form
 from tests.search.test_sisters import EVA
 from tests.service.conftest import Serve, problem
@@ -135,6 +138,7 @@ def test_options_are_heeded_wherever_they_stand(client: TestClient, drawn: list[
     text = base64.b64encode(both).decode()
     assert client.post("/v1/search", json={"base64": text, "match": drawn[1].stem}).json()["matches"][0]["id"] == 2
     assert client.post("/v1/search", json={"base64": text, "min_probability": 1}).json()["matches"] == []
+    assert {match["id"] for match in client.post("/v1/search?min_probability=0", content=both).json()["matches"]} > {1}
     explained = client.post("/v1/search?explain=true&all=1", content=both).json()["matches"]
     assert "evidence" in explained[0]
     assert len(explained) >= 2
@@ -176,6 +180,7 @@ def test_finding_nothing_is_an_answer(client: TestClient, drawn: list[Path]) -> 
         ({"json": {"id": 1, "region": [5000, 0, 9, 9]}}, (422, "invalid_value")),
         ({"json": {"id": 1, "min_probability": 1.5}}, (422, "invalid_value")),
         ({"json": {"id": 1}, "params": {"limit": 3}}, (422, "unknown_field")),
+        ({"content": b'{"id": 1, "id": 2}', "headers": {"Content-Type": "application/json"}}, (422, "invalid_value")),
         ({"content": b"x", "params": {"nonsense": 3}}, (422, "unknown_field")),
         ({"files": [("image", b"x"), ("image", b"x")]}, (400, "bad_request")),
         ({"files": {"picture": b"x"}}, (422, "unknown_field")),
@@ -190,6 +195,7 @@ def test_what_cannot_be_meant_is_refused(
 
 def test_limits_of_size_are_kept_before_and_while_reading(serve: Serve, drawn: list[Path]) -> None:
     client = serve(max_upload=1000)
+    assert problem(client.post("/v1/search", content=b"x" * 1000)) == (422, "decode_failed")
     assert problem(client.post("/v1/search", content=b"x" * 1001)) == (413, "body_too_large")
     assert problem(client.post("/v1/search", content=b"x" * (2 << 20))) == (413, "body_too_large")
 
@@ -218,15 +224,15 @@ def treacherous(source: Any, *more: Any) -> Any:
         threading.Event().wait()
     if last == b"M":
         np.ones(1 << 40, np.uint8)
-    return _decode_grey(source, *more)
+    return _load_timed(source, *more)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals work differently there")
 def test_a_picture_that_is_too_much_for_its_decoder_costs_its_own_request(
-    serve: Serve, drawn: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, drawn: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = serve(decode_timeout=3.0, writable=True, uploads=tmp_path / "uploads")
-    monkeypatch.setattr("featmatch.images.pixels._decode_grey", treacherous)
+    client = serve(decode_timeout=1.0)
+    monkeypatch.setattr("featmatch.search.query._load_timed", treacherous)
     good = drawn[0].read_bytes()
     for last, code in ((b"C", "decode_failed"), (b"K", "decode_failed"), (b"H", "timeout"), (b"M", "decode_failed")):
         assert problem(client.post("/v1/search", content=good + last)) == (422, code)
@@ -305,6 +311,9 @@ def test_explain_says_what_the_command_line_says(client: TestClient, index: Inde
     assert problem(client.post("/v1/explain?id=77", content=content)) == (404, "no_such_image")
     inner = {"image": {"id": 3}, "id": 3}
     assert client.post("/v1/explain", json=inner).json()["proven"] is True
+    beside = {"base64": base64.b64encode(content).decode(), "id": 3}
+    assert client.post("/v1/explain", json=beside).json()["proven"] is True
+    assert problem(client.post("/v1/explain", json={"id": 2, "name": "a"})) == (400, "bad_request")
 
 
 def test_options_that_would_help_are_those_of_the_interface(
@@ -317,3 +326,51 @@ def test_options_that_would_help_are_those_of_the_interface(
     assert not any("featmatch" in option for option in told["options"])
     absent = client.post("/v1/explain?name=nobody", content=one).json()
     assert (absent["lost"], absent["options"]) == ("index", [])
+
+
+def a_match(number: int, probability: float, verdict: str | None = None) -> Match:
+    relation = {"kind": "copy", "rotation_deg": 0, "scale": 1, "mirrored": False, "negative": False}
+    corners = [[0, 0], [9, 0], [9, 9]]
+    return Match.from_dict(
+        {
+            "id": number, "name": f"{number}.png", "probability": probability, "score": 1, "inliers": 9, "agreement": 1,
+            "relation": relation, "homography": np.eye(3).tolist(), "query_region": corners, "query_overlap": 1,
+            "reference_region": corners, "reference_overlap": 1, "differences": None, "differing_share": None,
+            "verdict": verdict, "damaged": False, "width": 10, "height": 10,
+        }
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({}, [1, 2, 5]),  # what `featmatch query` prints: the proven ones, and what was accepted
+        ({"all": True}, [1, 2, 3, 4, 5]),
+        ({"min_probability": 0.8}, [1, 2]),
+        ({"min_probability": 0.9}, [1]),
+        ({"min_probability": 0.5}, [1, 2, 4]),
+        ({"min_probability": 0.5, "all": True}, [1, 2, 3, 4]),
+        ({"min_probability": 0.5, "limit": 2}, [1, 2]),
+        ({"limit": 3}, [1, 2, 5]),
+    ],
+)
+def test_matches_are_told_from_a_probability_on(asked: dict[str, Any], told: list[int]) -> None:
+    some: list[Any] = [(1, 0.95), (2, 0.8), (3, 0.99, "rejected"), (4, 0.6), (5, 0.1, "accepted")]
+    found = [a_match(*one) for one in some]
+    assert [match.id for match in Wanted.of(Parameters(asked)).of_those(found)] == told
+
+
+def test_a_name_that_takes_long_to_look_up_costs_no_more_than_the_time_that_there_is(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+
+    def slow(host: str, port: int) -> list[str]:
+        over.wait(60)
+        return []
+
+    client = serve(fetch=("public",))
+    (mounted,) = client.app.mounted.values()  # type: ignore[attr-defined]
+    monkeypatch.setattr(mounted, "fetching", dataclasses.replace(mounted.fetching, look_up=slow, seconds=-0.9))
+    assert problem(client.post("/v1/search", json={"url": "http://slow.example/a.jpg"})) == (422, "fetch_failed")
+    over.set()

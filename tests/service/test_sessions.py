@@ -17,12 +17,16 @@ def test_a_cookie_stands_for_a_key_until_the_session_ends(serve: Serve, tmp_path
     assert begun.json() == {"scope": "write", "key": "me"}
     cookie = begun.headers["set-cookie"]
     assert all(word in cookie for word in ("HttpOnly", "SameSite=strict", "Path=/photos"))
+    assert "Secure" not in cookie
+    assert problem(client.post("/photos/v1/session?key=x", json={"key": secret})) == (422, "unknown_field")
     assert secret not in cookie
     assert client.get("/photos/v1").json()["scope"] == "write"
     token = client.cookies[COOKIE]
     assert client.delete("/photos/v1/session").status_code == 204
     client.cookies.set(COOKIE, token)
     assert problem(client.get("/photos/v1")) == (401, "key_unknown")
+    tls = client.post("/photos/v1/session", json={"key": secret}, headers={"Origin": "https://localhost:8520"})
+    assert "Secure" in tls.headers["set-cookie"]  # a proxy ends TLS before the service
 
 
 def test_wrong_keys_begin_nothing(serve: Serve, tmp_path: Path) -> None:

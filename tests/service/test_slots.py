@@ -194,3 +194,21 @@ def test_what_goes_wrong_frees_the_slot() -> None:
         slots.close()
 
     run(scenario)
+
+
+def test_nobody_waits_for_a_turn_for_ever() -> None:
+    async def scenario() -> None:
+        slots, gate = Slots(1, 2, 0.05), Gate()
+        first = asyncio.create_task(slots.run(gate.work("a")))
+        await until(lambda: slots.running == 1)
+        with pytest.raises(Problem, match="not this request's turn"):
+            await slots.run(gate.work("b"))
+        assert slots.waiting == 0
+        gate.open()
+        with pytest.raises(Problem, match="took more than"):
+            await first
+        await until(lambda: slots.running == 0)
+        assert gate.order == ["a"]
+        slots.close()
+
+    run(scenario)

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from featmatch import Index
 from featmatch.service.guard import JsonLines, log
+from featmatch.service.keys import new_key
 from tests.service.conftest import Serve, problem
 
 
@@ -171,3 +172,18 @@ def test_an_addition_that_cannot_be_meant_is_refused(
     assert problem(writable.post("/v1/images", **request_of)) == refusal
     index.refresh()
     assert len(index) == 5
+
+
+def test_whoever_may_write_sees_the_jobs_of_its_own_key(serve: Serve, drawn: list[Path], tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    anna, paul = ({"Authorization": f"Bearer {new_key(keys, name, 'write')}"} for name in ("anna", "paul"))
+    all_of_them = {"Authorization": f"Bearer {new_key(keys, 'boss', 'admin')}"}
+    client = serve(writable=True, uploads=tmp_path / "uploads", keys=keys)
+    asked = client.post(
+        "/v1/images", files={"image": ("a", drawn[5].read_bytes())}, headers={**anna, "Prefer": "respond-async"}
+    )
+    place = asked.headers["location"]
+    assert client.get(f"{place}/events", headers=anna).text.rstrip().split("event: ")[-1].startswith("done")
+    assert client.get(place, headers=all_of_them).json()["progress"]["added"] == 1
+    assert problem(client.get(place, headers=paul)) == (403, "scope_missing")
+    assert problem(client.get("/v1/jobs", headers=anna)) == (403, "scope_missing")
