@@ -315,7 +315,8 @@ class Index(Reader):
         Arguments and errors are those of ``query``; ``name`` is that of the image it should find, or its path.
         """
         meant, decoding = checked_path(name, "name"), DecodingOptions(timeout, max_pixels)
-        return explain(self, image, meant, voting=voting, geometry=geometry, forms=forms, decoding=decoding)
+        options = SearchOptions(voting=voting, geometry=geometry, decoding=decoding, forms=forms)
+        return explain(self, image, meant, options)
 
     def reject(self, a: str | os.PathLike[str], b: str | os.PathLike[str], *, wait: bool = False) -> None:
         """Remember that two images are no copies of one another, whatever the evidence says.

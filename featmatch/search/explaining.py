@@ -10,16 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.errors import ImageError
-from featmatch.features.forms import Forms
 from featmatch.features.symmetry import Variant
-from featmatch.geometry.matches import GeometryOptions
-from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import ImageSource
 from featmatch.images.sources import buffered
 from featmatch.proof.probability import WholeEvidence
 from featmatch.proof.proof import FEWEST_FEATURES, Proof
 from featmatch.search.asked import Asked
 from featmatch.search.explanation import RANKED, Explanation, Seen, SharedWords, Stage, Verified, Votes, sentence
+from featmatch.search.many import SearchOptions
 from featmatch.search.matches import Match
 from featmatch.search.merging import Listing
 from featmatch.search.query import Query
@@ -39,18 +37,15 @@ def explain(
     reader: Reader,
     image: ImageSource,
     name: str,
+    options: SearchOptions,
     *,
-    voting: VotingOptions | None = None,
-    geometry: GeometryOptions | None = None,
-    forms: Forms = "few",
-    decoding: DecodingOptions = USUAL,
     loaded: Query | None = None,
 ) -> Explanation:
     """Report where ``Index.query`` loses an image, or how it proves it. See ``Index.explain``.
 
     ``loaded`` is the image, if it was loaded before.
     """
-    search = Search.of(reader, voting=voting, geometry=geometry, forms=forms, decoding=decoding)
+    search = options.search_in(reader)
     (snapshot,), image = search.snapshots, buffered(image)
     query = search.read(image if loaded is None else loaded)
     known = name_known(name, snapshot.catalog, reader.places)
@@ -59,12 +54,12 @@ def explain(
     told = Explanation(
         name=known or name, verdict="", lost="index",
         query=Seen(query.grey.width, query.grey.height, len(query.features)),
-        files=(image, reader.path_of(known or name) or (None if known else name)), decoding=decoding,
+        files=(image, reader.path_of(known or name) or (None if known else name)), decoding=options.decoding,
     )  # fmt: skip
     if not number:
         waits = "it waits to be added again, since its features were lost"
-        why, options = (waits, _ADDING) if known else _absence(search, told.files[1] or name)
-        return dataclasses.replace(told, verdict=f"not in the index: {why}", options=options)
+        why, ways = (waits, _ADDING) if known else _absence(search, told.files[1] or name)
+        return dataclasses.replace(told, verdict=f"not in the index: {why}", options=ways)
     segment, row = snapshot.place_of(number)
     told = dataclasses.replace(
         told, image=Seen(int(segment.widths[row]), int(segment.heights[row]), int(segment.features[row]))

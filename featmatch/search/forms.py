@@ -15,6 +15,7 @@ from featmatch.geometry.exact import product
 from featmatch.geometry.maps import mirror_matrix, project
 from featmatch.geometry.regions import is_inside
 from featmatch.images.pixels import GreyImage
+from featmatch.proof.probability import FeatureEvidence
 from featmatch.proof.proof import FEWEST_FEATURES
 from featmatch.search.matches import FoundImage
 from featmatch.search.region import QueryRegion
@@ -61,6 +62,19 @@ def found_in_forms(
             if one.id not in best or best[one.id].score < proof.score:
                 best[one.id] = FoundImage(one.id, proof)
     return list(best.values())
+
+
+def as_shared(found: Sequence[FoundImage], before: Sequence[FoundImage]) -> list[FoundImage]:
+    """Those found in forms; what others share with the query as it is counts as little as it did before."""
+    shared = [one for one in before if one.proof.evidence.distinct < one.proof.evidence.geometry]
+    alone = {one.id: one.proof.evidence.distinct for one in shared}
+    weighed = []
+    for one in found:
+        evidence = one.proof.evidence
+        if isinstance(evidence, FeatureEvidence) and one.id in alone:
+            evidence = dataclasses.replace(evidence, distinct=min(evidence.distinct, alone[one.id]))
+        weighed.append(dataclasses.replace(one, proof=dataclasses.replace(one.proof, evidence=evidence)))
+    return weighed
 
 
 def without_contradicted(found: Sequence[FoundImage]) -> list[FoundImage]:

@@ -18,7 +18,7 @@ from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import GreyImage, ImageSource, load_each, load_grey
 from featmatch.search.asked import Asked
-from featmatch.search.forms import Look, found_in_forms, without_contradicted
+from featmatch.search.forms import Look, as_shared, found_in_forms, without_contradicted
 from featmatch.search.matches import FoundImage, Holder, Match, Matches, named
 from featmatch.search.merging import Listing, merged, of_all
 from featmatch.search.query import Query
@@ -303,7 +303,7 @@ class Search:
                 break
             looks += len(forms)
             proved = self._proved_in_forms(query, asked, forms, looks)
-            seen = self.compared(query, proved)
+            seen = self.compared(query, proved._replace(by_features=as_shared(proved.by_features, compared.found)))
             compared = Compared(
                 preferred(compared.found, without_contradicted(seen.found)), {**seen.holders, **compared.holders},
                 {**seen.verdicts, **compared.verdicts}, compared.away | seen.away,

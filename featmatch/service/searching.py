@@ -245,7 +245,7 @@ async def explain_pair(call: Call) -> Response:
         meant = name if name is not None else mounted.image(number or 0).record.name
         decoding = mounted.options.decoding
         query, _ = load_query_apart(given.source, mounted.index.options, None, decoding)
-        found = explain(mounted.index, given.source, meant, decoding=decoding, loaded=query)
+        found = explain(mounted.index, given.source, meant, SearchOptions(decoding=decoding), loaded=query)
         return {"query": given.name, **found.to_dict(), "options": [_of_api(option) for option in found.options]}
 
     return json_answer(await call.search(told))
