@@ -16,7 +16,7 @@ def test_swapped_arguments_are_told(run: Run, index: Path, pictures: dict[str, P
         ended = run(*command)
         assert (ended.status, ended.out) == (2, "")
         assert f"INDEX comes first: {index} is one, {command[1]} is none" in ended.err
-    assert "no featmatch index" in run("query", pictures["crop"], pictures["crop"]).err
+    assert "is no index" in run("query", pictures["crop"], pictures["crop"]).err
     assert "no such option" in run("list", "--nonsense", index).err.lower()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from featmatch import UsageError
+from featmatch import StoreError, UsageError
 from featmatch.images.decoding import USUAL
 from featmatch.search.asked import Asked
 from featmatch.search.shard import Shard
@@ -69,4 +69,5 @@ def test_a_picture_is_given_where_it_is_at_hand(shard: Shard) -> None:
     picture = shard.picture(1)
     assert picture is not None
     assert (picture.width, picture.height) == (96, 128)
-    assert shard.picture(99) is None
+    with pytest.raises(StoreError, match="image 99"):
+        shard.picture(99)

@@ -41,7 +41,7 @@ stage_wanted, done_wanted = sys.argv.pop(1).split(":")
 finding._BLOCK_IMAGES = 2
 
 @contextlib.contextmanager
-def bar(unit=""):
+def bar(unit="", hidden=False):
     def progress(stage, done, total):
         if (stage, done) == (stage_wanted, int(done_wanted)):
             os.write(1, b"here\\n")
@@ -209,8 +209,8 @@ from featmatch.cli import progress
 stop, progress_bars = int(sys.argv.pop(1)), progress.progress_bars
 
 @contextlib.contextmanager
-def bar(unit=""):
-    with progress_bars(unit) as drawn:
+def bar(unit="", hidden=False):
+    with progress_bars(unit, hidden=hidden) as drawn:
         def both(stage, done, total):
             drawn(stage, done, total)
             if done == stop:
