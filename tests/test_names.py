@@ -82,7 +82,7 @@ def test_names_that_are_bytes_are_told() -> None:
 
 
 def test_the_page_quotes_the_same_characters() -> None:
-    script = (Path(__file__).parent.parent / "featmatch" / "pages" / "groups.js").read_text()
+    script = (Path(__file__).parent.parent / "featmatch" / "web" / "page" / "names.js").read_text()
     ours = (Path(__file__).parent.parent / "featmatch" / "names.py").read_text()
     theirs = "".join(re.findall(r'"([^"]*)"', script.partition("UNFIT = new RegExp(")[2].partition(', "u")')[0]))
     listed = "".join(re.findall(r'"([^"]*)"', ours.partition("re.compile(\n")[2].partition("\n)")[0]))

@@ -26,7 +26,7 @@ from pathlib import Path
 import featmatch
 from featmatch import FeatmatchError, FeatureOptions, Features, Index, Vocabulary
 from featmatch.images.pixels import GreyImage
-from featmatch.search import stages
+from featmatch.search import query
 from featmatch.system import arrays
 from tools.small_index import draw_pictures, index_in_this_process, settle, small_index, small_vocabulary
 
@@ -198,7 +198,7 @@ def _extract_once(picture: Path, options: FeatureOptions) -> None:
         del grey, options
         return features
 
-    vars(stages)["extract_grey"] = extracted
+    vars(query)["extract_grey"] = extracted
 
 
 def main() -> int:
