@@ -15,7 +15,7 @@ import pytest
 from featmatch import Vocabulary
 from featmatch.adding import batches
 from featmatch.grouping import finding
-from featmatch.search import stages
+from featmatch.search import query
 from featmatch.system import arrays, worker_loop
 
 pytestmark = [
@@ -28,7 +28,7 @@ pytestmark = [
 def what_harnesses_patch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put it back afterwards."""
     for module, name in (
-        (batches, "BATCH_IMAGES"), (stages, "extract_grey"), (arrays, "MAPPED_BYTES"), (finding, "_BLOCK_IMAGES"),
+        (batches, "BATCH_IMAGES"), (query, "extract_grey"), (arrays, "MAPPED_BYTES"), (finding, "_BLOCK_IMAGES"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, vars(module)[name])
     monkeypatch.setattr(worker_loop, "_at_work", threading.Event())

@@ -409,7 +409,8 @@ def test_a_file_that_is_gone_is_said_to_be(start: Start, open_page: Open, tmp_pa
     server = start("--root", tmp_path)
     tab = open_page(server.address, allowed="410")
     choose(tab, saved(draw(17), tmp_path / "asked.png"))
-    tab.locator(".match .look").click()  # its small picture is there
+    tab.locator(".match .gone").wait_for()
+    tab.locator(".match .look").click()
     tab.get_by_text("cannot be shown").wait_for()
 
 
