@@ -1,8 +1,9 @@
 """Images that share a design with the query, and another content: told from the true one by what both explain of it.
 
-A form, a card, a page of one type face: each sister agrees with the query in all that is printed, and contradicts it in
-what is filled in. What one image explains, and another contradicts, speaks against the other; never the other way
-round: an image is not pulled down by one that explains less of the query than itself.
+A form, a card, a page of one type face: each sister agrees with the query in all that is printed, and contradicts it
+in what is filled in. What one image explains, and another contradicts, speaks against the other, where the collection
+shows that the design has several contents. The true one contradicts only what an edit or a camera did, which no sister
+explains.
 
 A small picture may be too coarse to show what is filled in. Where a sister was told, the design is known to come with
 several contents; then an image that was seen coarsely counts as a sister too, unless it explains the query best.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import filelock
 from platformdirs import user_state_path
 
 from featmatch.system.files import replace_file
+from featmatch.system.trust import identity_of
 
 Record = Mapping[str, Any]
 
@@ -38,8 +38,8 @@ class JobFiles:
     @classmethod
     def of_index(cls, index: Path) -> JobFiles:
         """Of the jobs of an index: in the state of this user; another index at the same path inherits nothing."""
-        made = os.stat(index / "vocabulary.npz").st_mtime_ns
-        digest = hashlib.sha256(os.fsencode(os.path.realpath(index)) + f"\0{made}".encode()).hexdigest()
+        path, made = identity_of(index)
+        digest = hashlib.sha256(path + f"\0{made}".encode()).hexdigest()
         return cls(user_state_path("featmatch") / "jobs" / digest[:32])
 
     def all(self) -> list[tuple[int, Record]]:

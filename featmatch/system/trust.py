@@ -58,7 +58,7 @@ def trusted_paths(index: Path) -> frozenset[str]:
         if not file.exists():
             return frozenset()
         with contextlib.closing(sqlite3.connect(file, timeout=_WAIT_SECONDS)) as connection:
-            rows = connection.execute("SELECT path FROM trusted WHERE place = ? AND made = ?", _key(index))
+            rows = connection.execute("SELECT path FROM trusted WHERE place = ? AND made = ?", identity_of(index))
             return frozenset(os.fsdecode(path) for (path,) in rows)
 
 
@@ -69,7 +69,7 @@ def trust(index: Path, paths: Iterable[str]) -> None:
         StoreError: they cannot be remembered.
     """
     with _raise_store_errors(), _change_record() as connection:
-        place, made = _key(index)
+        place, made = identity_of(index)
         connection.execute("DELETE FROM trusted WHERE place = ? AND made != ?", (place, made))
         rows = ((place, made, os.fsencode(path)) for path in paths)
         connection.executemany("INSERT OR IGNORE INTO trusted VALUES (?, ?, ?)", rows)
@@ -94,7 +94,7 @@ def _file() -> Path:
     return folder / "trusted.sqlite"
 
 
-def _key(index: Path) -> tuple[bytes, int]:
+def identity_of(index: Path) -> tuple[bytes, int]:
     """What identifies an index: its real path, and when its vocabulary was written, which never changes."""
     return os.fsencode(os.path.realpath(index)), os.stat(index / "vocabulary.npz").st_mtime_ns
 

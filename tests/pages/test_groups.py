@@ -6,7 +6,6 @@ import dataclasses
 import io
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from featmatch.grouping.groups import Group, Member
 from featmatch.pages import groups as page
 from featmatch.proof.relation import Kind, Relation
 from featmatch.store.records import ImageRecord
+from tests.browsers import chromium
 
 Matrix = NDArray[np.float64]
 
@@ -161,17 +161,8 @@ def written(maker: Maker, groups: list[Group]) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not found:
-        pytest.skip("needs chromium")
-    with playwright.sync_playwright() as running:
-        try:
-            chromium = running.chromium.launch(executable_path=found)
-        except playwright.Error as error:  # under a limit of addresses, say
-            pytest.skip(f"chromium does not start: {error.message.splitlines()[0]}")
-        yield chromium
-        chromium.close()
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from featmatch.features.forms import Form
 from featmatch.geometry.maps import project
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.search import stages
-from featmatch.search.forms import without_contradicted
+from featmatch.search.forms import as_shared, without_contradicted
 from featmatch.search.matches import FoundImage
 from featmatch.search.stages import Search
 from featmatch.store.reader import Reader
@@ -148,3 +148,17 @@ def test_a_sister_is_dropped_where_another_image_explains_all() -> None:
     assert [one.id for one in without_contradicted([true, sister, copy, unseen])] == [1, 2, 4]
     assert [one.id for one in without_contradicted([copy, sister])] == [2, 3]
     assert [one.id for one in without_contradicted([found(5, 45, 0.0), sister])] == [5, 3]
+
+
+def test_what_others_share_counts_in_a_form_as_little_as_before() -> None:
+    """Each form is judged with few candidates, which may not show that a caption recurs."""
+
+    def found(number: int, geometry: float, distinct: float) -> FoundImage:
+        proof = made_proof(np.eye(3), (700, 900), (700, 900))
+        evidence = FeatureEvidence(geometry, distinct, 1.0, 1.0, "sift")
+        return FoundImage(number, dataclasses.replace(proof, evidence=evidence))
+
+    before = [found(1, 30.0, 2.0), found(2, 5.0, 5.0)]
+    in_form = as_shared([found(1, 40.0, 40.0), found(2, 50.0, 50.0), found(3, 60.0, 60.0)], before)
+    assert [one.proof.evidence.distinct for one in in_form] == [2.0, 50.0, 60.0]
+    assert [one.proof.evidence.geometry for one in in_form] == [40.0, 50.0, 60.0]

@@ -121,3 +121,20 @@ def test_what_only_shares_a_caption_pulls_no_photo_down(photos: dict[str, Pictur
 
     alone = cv2.resize(cv2.cvtColor(photos["coffee"], cv2.COLOR_RGB2GRAY), (700, 900)).astype(np.uint8)
     assert sisters(under_caption("coffee"), alone, under_caption("rocket"), under_caption("astronaut"))[0] is False
+
+
+def test_what_lies_beyond_what_agrees_is_no_content() -> None:
+    """As on the side of a bottle, where the map is off: another label explains a band there, and shares a part."""
+
+    def texture(seed: int, height: int) -> Picture:
+        cells = np.random.default_rng(seed).integers(0, 255, (height // 10, 70), dtype=np.uint8)
+        return np.kron(cells, np.ones((10, 10), np.uint8))
+
+    def label(seed: int, *filling: str) -> Picture:
+        page = form(*filling)
+        page[400:700], page[700:] = texture(seed, 300), texture(0, 200)
+        return page
+
+    query, true = form(*ANNA), form(*ANNA)
+    query[700:], true[700:] = texture(0, 200), texture(1, 200)
+    assert sisters(query, true, label(2, *PAUL), label(3, *EVA))[0] is False

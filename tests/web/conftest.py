@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.browsers import chromium
 from tests.web.drawn import make_collection, make_index
 
 Start = Callable[..., "Server"]
@@ -96,20 +96,8 @@ def start(made_index: Path, photos: Path, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium. Playwright runs an event loop in this thread as long as it is there, so it ends with the module."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not found:
-        pytest.skip("needs chromium")
-    with playwright.sync_playwright() as running:
-        try:
-            chromium = running.chromium.launch(
-                executable_path=found, args=["--no-sandbox"] if os.geteuid() == 0 else []
-            )
-        except playwright.Error as error:  # under a limit of addresses, say
-            pytest.skip(f"chromium does not start: {error.message.splitlines()[0]}")
-        yield chromium
-        chromium.close()
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture
