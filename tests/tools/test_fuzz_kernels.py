@@ -43,12 +43,12 @@ def cases(module: str, first: int, count: int) -> tuple[list[str], list[Case]]:
 @pytest.mark.parametrize("module", GENERATORS)
 @pytest.mark.parametrize("other", [SANITIZED, f"zig-{BEST}", "arm64"])
 def test_all_builds_answer_alike(built: Built, module: str, other: str) -> None:
-    names, inputs = cases(module, 5_000_000, 150 if other == "arm64" else 600)
+    names, inputs = cases(module, 5_000_000, 150 if other == "arm64" else 300)
     programs = [built(BEST), built(other)]
     assert compare(programs, names, inputs) == []
 
 
-@pytest.mark.parametrize("other", [*LEVELS, "arm64"])
+@pytest.mark.parametrize("other", [*LEVELS[:-1], "arm64"])
 def test_all_builds_find_the_same_in_pictures(built: Built, other: str) -> None:
     inputs = [picture_case(one[:150, :200].copy()) for one in drawn_pictures()]
     assert compare([built(BEST), built(other)], [str(n) for n in range(len(inputs))], inputs) == []
@@ -169,6 +169,7 @@ def test_what_is_missing_is_said(build: Build, why: str, tmp_path: Path, monkeyp
         Program(build, tmp_path)
 
 
+@pytest.mark.usefixtures("faulty")  # which is small, and soon compiled
 def test_a_program_that_cannot_run_here_is_left_out(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
