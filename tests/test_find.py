@@ -269,8 +269,11 @@ def test_verify_proves_with_other_features(photos: Photos, detector: str, edit: 
 
 @pytest.mark.parametrize(
     ("a", "b", "forms"),
-    [("astronaut", "coffee", "all"), ("rocket", "chelsea", "few"), ("brick", "grass", "few"), ("camera", "coins", "few")],
-)
+    [
+        ("astronaut", "coffee", "all"), ("rocket", "chelsea", "few"), ("brick", "grass", "few"),
+        ("camera", "coins", "few"),
+    ],
+)  # fmt: skip
 def test_verify_denies_unrelated_pictures_with_a_reason(photos: Photos, a: str, b: str, forms: Forms) -> None:
     proof = featmatch.verify(photos[a], photos[b], forms=forms)
     assert not proof

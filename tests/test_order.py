@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from featmatch import Groups, Index, Vocabulary
+from featmatch import FeatureOptions, Groups, Index, Vocabulary
 from featmatch.grouping import finding
 from featmatch.grouping.clustering import cluster
 from featmatch.grouping.pairs import Pair
@@ -63,7 +63,7 @@ def answer(groups: Groups) -> list[dict[str, Any]]:
 
 def grouped(folder: Path, vocabulary: Vocabulary, batches: Sequence[Sequence[str]]) -> Index:
     """An index to which images were added batch by batch, and grouped between them."""
-    index = Index.open(folder, create=True, vocabulary=vocabulary)
+    index = Index.open(folder, create=True, features=FeatureOptions(features=400), vocabulary=vocabulary)
     for number, batch in enumerate(batches):
         if number:
             index.groups(jobs=1)

@@ -41,9 +41,16 @@ def test_killed_and_failing_writers_lose_nothing(small_words: Vocabulary) -> Non
     with tempfile.TemporaryDirectory() as folder:  # where another user may look into it
         torture = Torture(Path(folder), small_words)
         torture.creations(range(1, 22, 3))
-        torture.groupings(range(2, 40, 9))
-        for kind, steps in {"reject": 30, "add": 90, "remove": 20, "compact": 50, "accept": 30}.items():
-            for number, step in enumerate(range(1, steps, steps // 6)):
+        torture.groupings(range(2, 40, 19))
+        some = {
+            "reject": range(1, 30, 10),
+            "add": range(1, 90, 15),
+            "remove": range(1, 20, 3),
+            "compact": range(1, 50, 8),
+            "accept": range(6, 30, 10),
+        }
+        for kind, steps in some.items():
+            for number, step in enumerate(steps):
                 torture.strike(torture._prepared(kind), Fault(("before", "after", "EIO")[number % 3], step))
             torture.strike(torture._prepared(kind), Fault("later", 0.03))
             torture.strike(torture._prepared(kind), Fault("full", 5000))
