@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,18 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("XDG_STATE_HOME", str(folder))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_waits_for_disks() -> Iterator[None]:
+    """A process that is killed loses nothing that it wrote: only a machine does, and no test ends one."""
+
+    def flush(descriptor: int) -> None:
+        os.fstat(descriptor)  # what is not open is still refused
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", flush)
+        yield
 
 
 @pytest.fixture

@@ -75,10 +75,10 @@ def read_until(index: Index, pictures: list[Path], done: Callable[[], bool]) -> 
 @pytest.mark.parametrize("shared", [True, False])
 def test_threads_read_while_one_writes(index: Index, pictures: list[Path], shared: bool) -> None:
     done = threading.Event()
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(2) as pool:
         readers = [
             pool.submit(read_until, index if shared else Index.open(index.folder), pictures, done.is_set)
-            for _ in range(3)
+            for _ in range(2)
         ]
         try:
             write_for_a_while(index, pictures)

@@ -144,9 +144,9 @@ def test_several_say_what_one_says(made: Made, count: int, at_hand: bool, monkey
     one, several = whole(made, count), made.together(count)
     found = 0
     for query in QUERIES.values():
-        for options in ({}, {"limit": 3}, {"voting": VotingOptions(shortlist=5)}):
-            answer = several.query(query(), unproven=True, **options)
-            assert said(answer) == said(one.query(query(), unproven=True, **options))
+        for forms, options in (("few", {}), ("none", {"limit": 3}), ("none", {"voting": VotingOptions(shortlist=5)})):
+            answer = several.query(query(), unproven=True, forms=forms, **options)
+            assert said(answer) == said(one.query(query(), unproven=True, forms=forms, **options))
             found += sum(match.proven for match in answer)
             for match in answer:
                 record = {record.name: record for record in several.readers[match.index or ""].images()}[match.name]
@@ -175,9 +175,9 @@ def test_a_file_that_is_in_two_is_one_image_with_both_names(made: Made) -> None:
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_many_are_looked_up_in_several(made: Made, jobs: int) -> None:
-    several, pictures = made.together(2), [query() for query in QUERIES.values()] * 2
-    answers = several.query_many(pictures, jobs=jobs, unproven=True)
-    assert [said(one) for one in answers] == [said(several.query(one, unproven=True)) for one in pictures]
+    several, pictures = made.together(2), [query() for query in QUERIES.values()]
+    answers = several.query_many(pictures * 2, jobs=jobs, unproven=True)
+    assert [said(one) for one in answers] == [said(several.query(one, unproven=True)) for one in pictures] * 2
 
 
 def test_words_of_names_count_in_each(made: Made) -> None:
