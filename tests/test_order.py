@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from featmatch import FeatureOptions, Groups, Index, Vocabulary
+from featmatch import Groups, Index, Vocabulary
 from featmatch.grouping import finding
 from featmatch.grouping.clustering import cluster
 from featmatch.grouping.pairs import Pair
@@ -63,7 +63,7 @@ def answer(groups: Groups) -> list[dict[str, Any]]:
 
 def grouped(folder: Path, vocabulary: Vocabulary, batches: Sequence[Sequence[str]]) -> Index:
     """An index to which images were added batch by batch, and grouped between them."""
-    index = Index.open(folder, create=True, features=FeatureOptions(features=400), vocabulary=vocabulary)
+    index = Index.open(folder, create=True, vocabulary=vocabulary)
     for number, batch in enumerate(batches):
         if number:
             index.groups(jobs=1)
@@ -80,7 +80,6 @@ def test_any_order_gives_the_same_groups(
     shuffled = [edited[place] for place in np.random.default_rng(5).permutation(len(edited))]
     monkeypatch.setattr(finding, "_BLOCK_IMAGES", 7)
     orders = {
-        "backwards": [edited[::-1]],
         "shuffled": [shuffled],
         "in batches": [shuffled[start : start + 8] for start in range(0, len(shuffled), 8)],
     }

@@ -192,7 +192,10 @@ def compressed(name: str, start: bytes, zeros: int) -> Attack:
     def attack(index: Path, _: Path) -> None:
         archive = io.BytesIO()
         how = zipfile.ZIP_DEFLATED
-        with zipfile.ZipFile(index / VOCABULARY) as former, zipfile.ZipFile(archive, "w", how) as made:
+        with (
+            zipfile.ZipFile(index / VOCABULARY) as former,
+            zipfile.ZipFile(archive, "w", how, compresslevel=1) as made,
+        ):
             for one in former.namelist():
                 if one != name:
                     made.writestr(one, former.read(one))

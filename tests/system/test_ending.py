@@ -129,8 +129,10 @@ main()
 """
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-@pytest.mark.parametrize(("number", "status", "said"), SIGNALS)
+# Other processes get the signal as well.
+@pytest.mark.parametrize(
+    ("number", "status", "said", "jobs"), [(*SIGNALS[0], 1), *((*signal_, 2) for signal_ in SIGNALS)]
+)
 def test_a_signal_ends_queries_in_the_middle(
     index: Path, parts: list[Path], number: int, status: int, said: str, jobs: int
 ) -> None:
@@ -150,7 +152,7 @@ def test_queries_end_quietly_when_nobody_reads_on(index: Path, parts: list[Path]
         assert (process.stderr.read(), process.wait()) == (b"", 141)
 
 
-@pytest.mark.parametrize(("number", "status", "said"), SIGNALS)
+@pytest.mark.parametrize(("number", "status", "said"), SIGNALS[:2])
 def test_a_signal_ends_groups_with_what_was_compared_kept(index: Path, number: int, status: int, said: str) -> None:
     ended = ended_by(number, "comparing:4", "groups", index, "--jobs", "1")
     assert ended == (status, f"featmatch: {said}; what was committed stays\n")
