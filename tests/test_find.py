@@ -270,7 +270,7 @@ def test_verify_proves_with_other_features(photos: Photos, detector: str, edit: 
 @pytest.mark.parametrize(
     ("a", "b", "forms"),
     [
-        ("astronaut", "coffee", "all"), ("rocket", "chelsea", "few"), ("brick", "grass", "few"),
+        ("astronaut", "coffee", "few"), ("rocket", "chelsea", "all"), ("brick", "grass", "few"),
         ("camera", "coins", "few"),
     ],
 )  # fmt: skip
