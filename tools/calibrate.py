@@ -153,7 +153,7 @@ def fitted(rows: Sequence[Row], *, with_pixels: bool) -> FeatureWeights:
     covering = np.array([one.covering for one in seen]) * with_pixels
     chance = np.stack([counted, agreement, ones, covering], axis=1)
     part = np.stack([np.array([one.evenness for one in seen]), agreement**2, ones, covering], axis=1)
-    sisters = np.array([one.is_sister for one in seen])
+    sisters = np.array([one.has_another_content for one in seen])
     content = np.stack([[-(one.contradiction or 0.0) for one in seen], [-one.enclosed for one in seen], ones], axis=1)
 
     def loss(numbers: NDArray[np.float64]) -> float:

@@ -155,7 +155,7 @@ def verify(
         load_grey(one, longest_px=taking.longest_px, shortest_px=taking.shortest_px, colours=True, decoding=decoding)
         for one in (a, b)
     )
-    pair = _Pair(grey, other, extract_grey(grey, taking), extract_grey(other, taking), taking)
+    pair = Pair(grey, other, extract_grey(grey, taking), extract_grey(other, taking), taking)
     options = _Comparing(matching or MatchingOptions(), geometry or GeometryOptions(), forms_to_verify(forms))
     verified, reason, proof = _compare(pair, options)
     return Verification(verified, reason, proof, (a, b), (grey.damaged, other.damaged), decoding)
@@ -189,8 +189,16 @@ class _Comparing(NamedTuple):
     forms: Sequence[Sequence[Form]]
 
 
-class _Pair(NamedTuple):
-    """Both pictures and their features."""
+class Pair(NamedTuple):
+    """Two pictures to compare, and their features.
+
+    Attributes:
+        grey: the first picture, the query.
+        other: the second one, the reference.
+        query: features of the first.
+        reference: of the second.
+        taking: how they were taken.
+    """
 
     grey: GreyImage
     other: GreyImage
@@ -204,12 +212,23 @@ class _Pair(NamedTuple):
         ours, theirs = len(self.query), len(self.reference)
         return theirs < ours or (theirs == ours and self.other.pixels.tobytes() < self.grey.pixels.tobytes())
 
-    def turned_round(self) -> _Pair:
+    def turned_round(self) -> Pair:
         """The same pair the other way round."""
-        return _Pair(self.other, self.grey, self.reference, self.query, self.taking)
+        return Pair(self.other, self.grey, self.reference, self.query, self.taking)
+
+    def proof_as(self, variant: Variant, geometry: GeometryOptions) -> Proof | None:
+        """The evidence of one variant, as ``verify`` finds it; None where no geometry agrees."""
+        pair = self.turned_round() if (turned := self.is_turned) else self
+        if len(pair.query) < FEWEST_FEATURES:
+            return None
+        comparing = _Comparing(MatchingOptions(), geometry, ())
+        look = _Look(pair, DescriptorMatcher(pair.reference, comparing.matching), comparing, pair.query)
+        features = list(variants_of(pair.query, pair.grey, pair.taking))[variant]
+        proof = _proof_of_variant(look, variant, features)
+        return proof.turned_round((self.query.width, self.query.height)) if proof and turned else proof
 
 
-def _compare(pair: _Pair, options: _Comparing) -> tuple[bool, str, Proof | None]:
+def _compare(pair: Pair, options: _Comparing) -> tuple[bool, str, Proof | None]:
     """The answer, the reason, and the best evidence: the same answer, whichever of the two is given first."""
     proof, too_few = _evidence(pair.turned_round() if (turned := pair.is_turned) else pair, options)
     if proof is not None and turned:
@@ -230,7 +249,7 @@ def _seen(proof: Proof, turned: bool) -> str:
     return "" if proof.form is None else f", in the {'second' if turned else 'first'} image {proof.form}"
 
 
-def _evidence(pair: _Pair, options: _Comparing) -> tuple[Proof | None, bool]:
+def _evidence(pair: Pair, options: _Comparing) -> tuple[Proof | None, bool]:
     """The best evidence, and whether one of the two has too few features for any but that of whole pictures."""
     fewest = min(len(pair.query), len(pair.reference))
     if fewest < FEWEST_FEATURES:
@@ -267,7 +286,7 @@ class _Look(NamedTuple):
         looks: at how many forms one has looked by the end of the round.
     """
 
-    pair: _Pair
+    pair: Pair
     matcher: DescriptorMatcher
     options: _Comparing
     features: Features
@@ -309,7 +328,7 @@ def _proof_of_variant(look: _Look, variant: Variant, features: Features) -> Proo
     return proof.with_pixels(pair.grey, pair.other)
 
 
-def _proven_as_whole(pair: _Pair) -> Proof | None:
+def _proven_as_whole(pair: Pair) -> Proof | None:
     """The pair as whole pictures, if that proves it."""
     proof = whole_proof(whole_picture(pair.grey), pair.grey, whole_picture(pair.other), pair.other)
     proof = proof.with_pixels(pair.grey, pair.other)

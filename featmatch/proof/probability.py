@@ -10,8 +10,12 @@ from typing import Any, ClassVar, NamedTuple
 
 from featmatch.system.shipped import shipped_file
 
-# Log-odds that an image is what the query is a copy of, and not a sister, if another explains what it contradicts.
+# Log-odds that both show one content, and not just one design, where they are told to show two.
 SISTER = -4.0
+
+# Share of the cells within what agrees that contradict, from which two contents are told by the two pictures alone, if
+# at least so many cells agree: of 1,900 true copies none had as many, of false ones every tenth (docs/accuracy.md).
+_TWO_CONTENTS, _ENOUGH_AGREE = 0.55, 30
 
 _MOST_DOUBLINGS = 8.0  # of the number of cells that agree; more say no more
 
@@ -63,9 +67,14 @@ class FeatureEvidence:
         return min(math.log2(1 + self.agreeing) / _MOST_DOUBLINGS, 1.0) * (1 - (self.contradiction or 0.0))
 
     @property
+    def has_another_content(self) -> bool:
+        """Whether they are told to share a design only: by another image, or since too much of it contradicts."""
+        return self.is_sister or (self.enclosed >= _TWO_CONTENTS and self.agreeing >= _ENOUGH_AGREE)
+
+    @property
     def own(self) -> float:
         """Log-odds that both show the same content, and not only one design with another content in it."""
-        if self.is_sister:
+        if self.has_another_content:
             return SISTER
         weights = feature_weights(self.detector, with_pixels=True)
         # Where it was not looked at, nothing contradicts: such a pair is never surer than one of which that was seen.

@@ -64,6 +64,12 @@ def found_in_forms(
     return list(best.values())
 
 
+def without_sisters(found: Sequence[FoundImage], before: Sequence[FoundImage]) -> list[FoundImage]:
+    """Those found in forms that were not told as sisters before: the query as it is shows more than a form."""
+    sisters = {one.id for one in before if one.proof.evidence.is_sister}
+    return [one for one in found if one.id not in sisters]
+
+
 def as_shared(found: Sequence[FoundImage], before: Sequence[FoundImage]) -> list[FoundImage]:
     """Those found in forms; what others share with the query as it is counts as little as it did before."""
     shared = [one for one in before if one.proof.evidence.distinct < one.proof.evidence.geometry]

@@ -18,7 +18,8 @@ from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import GreyImage, ImageSource, load_each, load_grey
 from featmatch.search.asked import Asked
-from featmatch.search.forms import Look, as_shared, found_in_forms, without_contradicted
+from featmatch.search.closer import CloserLook
+from featmatch.search.forms import Look, as_shared, found_in_forms, without_contradicted, without_sisters
 from featmatch.search.matches import FoundImage, Holder, Match, Matches, named
 from featmatch.search.merging import Listing, merged, of_all
 from featmatch.search.query import Query
@@ -291,7 +292,8 @@ class Search:
             away.add(image)
             return kept
 
-        by_features = compare_pixels(proved.by_features, grey, picture_of)
+        closer = CloserLook(grey, query.features, self.options, self.geometry)
+        by_features = compare_pixels(proved.by_features, grey, picture_of, closer)
         as_whole = compare_pixels(proved.as_whole, grey, picture_of)
         return Compared(preferred(by_features, as_whole), proved.holders, proved.verdicts, frozenset(away))
 
@@ -303,7 +305,8 @@ class Search:
                 break
             looks += len(forms)
             proved = self._proved_in_forms(query, asked, forms, looks)
-            seen = self.compared(query, proved._replace(by_features=as_shared(proved.by_features, compared.found)))
+            by_features = as_shared(without_sisters(proved.by_features, compared.found), compared.found)
+            seen = self.compared(query, proved._replace(by_features=by_features))
             compared = Compared(
                 preferred(compared.found, without_contradicted(seen.found)), {**seen.holders, **compared.holders},
                 {**seen.verdicts, **compared.verdicts}, compared.away | seen.away,

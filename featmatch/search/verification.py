@@ -16,6 +16,7 @@ from featmatch.geometry.significance import Inliers, distinct, weigh_inliers
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.proof.proof import Proof, proof_of_fit
+from featmatch.search.closer import CloserLook
 from featmatch.search.matches import FoundImage, in_order
 from featmatch.search.sisters import told_from_sisters
 from featmatch.search.voting import Candidate
@@ -27,7 +28,10 @@ _LOOKED_AT, _MOST_LOOKED_AT = 16, 64
 # What this many images share with a query, each in a part only, is no copy.
 _SEVERAL = 2
 _EVEN = 0.8  # evenness below this is a part
-_NO_CHANCE = 8.0  # score that chance hardly makes
+_NO_CHANCE = 8.0  # score that chance does not make
+_HARDLY_CHANCE = 3.0  # score that chance seldom makes
+_DOUBTFUL = 0.005  # share of contradicting cells from which a claim wants witnesses
+_WITNESSES = 4  # that are looked at for it
 _CELLS = 20  # along the longer side of the query, in which places are told apart
 
 
@@ -122,24 +126,43 @@ def _recurring(places: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
 
 
 def compare_pixels(
-    found: Sequence[FoundImage], query: GreyImage, picture_of: Callable[[int], GreyImage | None]
+    found: Sequence[FoundImage],
+    query: GreyImage,
+    picture_of: Callable[[int], GreyImage | None],
+    closer: CloserLook | None = None,
 ) -> list[FoundImage]:
     """Look at all images that are claimed, could be after a look, or bear witness; sort all again.
 
     What cannot be chance bears witness: it may show that others are sisters. Of many images, those with the most
-    geometry are looked at, and only if their files are at hand.
+    geometry are looked at, and only if their pictures are at hand.
 
     Args:
         found: best first.
         query: the picture that was looked up.
         picture_of: the picture of an image, by its number, or None where it is not at hand.
+        closer: how those that may be right are looked at again, if none is claimed; None: not at all.
     """
     by_geometry = sorted(found, key=lambda one: -one.proof.evidence.geometry)
     hopeful = [one for one in by_geometry if one.proof.could_be_proven or one.proof.evidence.geometry > _NO_CHANCE]
     claimed = [one for one in hopeful[_LOOKED_AT:_MOST_LOOKED_AT] if one.proof.proven]
     looked_at = [_with_pixels(one, query, picture_of(one.id)) for one in [*hopeful[:_LOOKED_AT], *claimed]]
+    told = told_from_sisters(looked_at)
+    again = set() if closer is None else set(closer.worth_it(told))
+    if closer is not None and again:
+        looked_at = [_closer(one, closer, picture_of(one.id)) if one.id in again else one for one in looked_at]
+        told = told_from_sisters(looked_at)
     known = {one.id for one in looked_at}
-    return in_order([*told_from_sisters(looked_at), *(one for one in by_geometry if one.id not in known)])
+    unseen = [one for one in by_geometry if one.id not in known]
+    if any(one.proof.proven and (one.proof.evidence.contradiction or 0.0) > _DOUBTFUL for one in told):
+        witnesses = [one for one in unseen if one.proof.evidence.geometry > _HARDLY_CHANCE][:_WITNESSES]
+        if witnesses:
+            told = told_from_sisters([*looked_at, *(_with_pixels(one, query, picture_of(one.id)) for one in witnesses)])
+            unseen = [one for one in unseen if one not in witnesses]
+    return in_order([*told, *unseen])
+
+
+def _closer(found: FoundImage, closer: CloserLook, reference: GreyImage | None) -> FoundImage:
+    return found if reference is None else closer.at(found, reference)
 
 
 def _with_pixels(found: FoundImage, query: GreyImage, reference: GreyImage | None) -> FoundImage:

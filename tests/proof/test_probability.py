@@ -97,6 +97,15 @@ def test_what_contradicts_speaks_against_a_copy_and_not_against_a_design(monkeyp
     assert dataclasses.replace(clear, contradiction=None).own == clear.own == weights.content
 
 
+def test_two_contents_are_told_where_most_of_what_is_enclosed_contradicts() -> None:
+    shared = features(100.0, agreement=0.9, contradiction=0.5, enclosed=0.54, agreeing=30)
+    assert probability(shared) > 0.8
+    other = dataclasses.replace(shared, enclosed=0.55)
+    assert probability(other) < 0.02
+    assert probability_of(other.design_score) > 0.8
+    assert probability(dataclasses.replace(other, agreeing=29)) > 0.8  # too few to tell
+
+
 def test_a_sister_is_no_copy_however_much_agrees() -> None:
     sister = dataclasses.replace(SURE, contradiction=0.05, is_sister=True)
     assert sister.own == SISTER

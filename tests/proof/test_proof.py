@@ -130,3 +130,18 @@ def test_json_is_rounded() -> None:
     assert found["homography"][0][2] == pytest.approx(100.123456, abs=1e-9)
     assert found["reference_region"][0] == [99.62, 49.5]
     assert found["query_region"][0] == [-0.5, -0.5]
+
+
+def test_two_codes_in_one_frame_are_one_template() -> None:
+    """As two QR codes: what is around is the same, and all within is another."""
+
+    def code(seed: int) -> GreyImage:
+        blocks = np.random.default_rng(0).integers(0, 2, (60, 60)).astype(np.uint8) * 255
+        blocks[5:55, 5:55] = np.random.default_rng(seed).integers(0, 2, (50, 50)).astype(np.uint8) * 255
+        picture = np.kron(blocks, np.ones((10, 10), np.uint8))
+        return GreyImage(picture, 600, 600, 1.0, 1.0)
+
+    proof = made_proof(np.eye(3), (600, 600), (600, 600))
+    same, other = proof.with_pixels(code(1), code(1)), proof.with_pixels(code(1), code(2))
+    assert (same.relation.kind, same.proven, same.related) == ("copy", True, False)
+    assert (other.relation.kind, other.proven, other.related) == ("same template", False, True)

@@ -15,7 +15,7 @@ from featmatch.features.forms import Form
 from featmatch.geometry.maps import project
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.search import stages
-from featmatch.search.forms import as_shared, without_contradicted
+from featmatch.search.forms import as_shared, without_contradicted, without_sisters
 from featmatch.search.matches import FoundImage
 from featmatch.search.stages import Search
 from featmatch.store.reader import Reader
@@ -136,6 +136,16 @@ def test_explain_says_in_which_form_it_was_found(built: Path) -> None:
     assert told.to_dict()["form"] == told.verdict.split("in the query ")[1].split(";")[0]
     assert not index.explain(query, "001.png", forms="none").proven
     assert index.explain(built / "half.png", "000.png").to_dict()["form"] is None
+
+
+def test_what_was_told_as_a_sister_is_not_found_in_a_form() -> None:
+    def found(number: int, *, is_sister: bool) -> FoundImage:
+        proof = made_proof(np.eye(3), (100, 100), (100, 100))
+        return FoundImage(number, proof.as_sister() if is_sister else proof)
+
+    before = [found(1, is_sister=True), found(2, is_sister=False)]
+    in_form = [found(number, is_sister=False) for number in (1, 2, 3)]
+    assert [one.id for one in without_sisters(in_form, before)] == [2, 3]
 
 
 def test_a_sister_is_dropped_where_another_image_explains_all() -> None:

@@ -17,6 +17,9 @@ from featmatch.proof.probability import FeatureEvidence
 from featmatch.search.matches import FoundImage
 from featmatch.search.verification import compare_pixels, fit_candidates, judge
 from featmatch.search.voting import Candidate
+from tests.proof.proofs import made_proof
+from tests.proof.test_difference import ANNA, PAUL, form
+from tests.search.test_sisters import EVA, UWE, grey
 
 SIZE = (640, 480)
 OPTIONS = GeometryOptions()
@@ -196,6 +199,34 @@ def test_all_are_looked_at_that_could_be_proven_or_bear_witness(points: NDArray[
     asked.clear()
     compare_pixels([made(number, 500.0 - number, 500.0 - number) for number in range(80)], picture, picture_of)
     assert asked == list(range(64))  # all that would be claimed, if they are not too many
+
+
+def test_a_claim_that_contradicts_wants_witnesses() -> None:
+    """A sister is claimed; of those whose geometry might be chance, the best four are looked at, and tell of it."""
+    size = (700, 900)
+    proof = made_proof(np.eye(3), size, size)
+    fillings = {1: PAUL, 2: EVA, 3: UWE, 4: EVA, 5: UWE, 6: EVA, 7: UWE}
+    geometry = {1: 60.0, 2: 7.0, 3: 6.0, 4: 5.0, 5: 4.0, 6: 3.5, 7: 1.0}
+    asked: list[int] = []
+
+    def found(number: int) -> FoundImage:
+        evidence = FeatureEvidence(geometry[number], geometry[number], 0.2, 1.0 if number == 1 else 0.0, "sift")
+        return FoundImage(number, dataclasses.replace(proof, evidence=evidence))
+
+    def picture_of(number: int) -> GreyImage:
+        asked.append(number)
+        return grey(form(*fillings[number]))
+
+    (sister, *_) = compare_pixels([found(1)], grey(form(*ANNA)), picture_of)
+    assert (sister.proof.proven, asked) == (True, [1])
+    asked.clear()
+    told = compare_pixels([found(number) for number in geometry], grey(form(*ANNA)), picture_of)
+    assert asked == [1, 2, 3, 4, 5]
+    assert sorted(one.id for one in told) == sorted(geometry)
+    assert not any(one.proof.proven for one in told)
+    asked.clear()
+    (true, *_) = compare_pixels([found(number) for number in geometry], grey(form(*PAUL)), picture_of)
+    assert (true.id, true.proof.proven, asked) == (1, True, [1])  # it contradicts nothing
 
 
 def test_it_is_said_whose_file_is_cut_short(points: NDArray[np.float64]) -> None:
