@@ -20,8 +20,12 @@ from featmatch.adding.one_image import Failure
 from featmatch.arguments import checked_paths
 from featmatch.errors import FeatmatchError, ImageError, UsageError
 from featmatch.features.forms import Forms
+from featmatch.images.archives import is_archive, read_member
+from featmatch.images.decoding import USUAL, DecodingOptions, decode_apart
 from featmatch.images.folders import image_files
+from featmatch.images.named import pictures_named
 from featmatch.images.sources import ImageSource, buffered, picture_of
+from featmatch.names import split_member
 from featmatch.search.matches import Matches
 
 _TRIES = 5
@@ -117,14 +121,14 @@ class Client:
     def add(
         self, paths: Iterable[str | os.PathLike[str]], *, text: str | None = None, on_conflict: str = "replace"
     ) -> AddReport:
-        """Upload files, and the images in folders (recursively); their paths, as given, become their names.
+        """Upload files, and the images in folders (recursively) or archives; their paths, as given, become names.
 
         Raises:
             UsageError: an argument cannot be meant.
             ServiceError: the service refuses, or cannot be reached. What came before is added.
         """
-        files = image_files(checked_paths(paths, "paths"))
-        return self.add_images(((file, file) for file in files), text=text, on_conflict=on_conflict)
+        given = checked_paths(paths, "paths")
+        return self._upload((picture for path in given for picture in _pictures_at(path)), text, on_conflict)
 
     def add_images(
         self, images: Iterable[tuple[str, ImageSource]], *, text: str | None = None, on_conflict: str = "replace"
@@ -135,6 +139,11 @@ class Client:
             UsageError: an argument cannot be meant.
             ServiceError: the service refuses, or cannot be reached. What came before is added.
         """
+        return self._upload(images, text, on_conflict)
+
+    def _upload(
+        self, images: Iterable[tuple[str, ImageSource | ImageError]], text: str | None, on_conflict: str
+    ) -> AddReport:
         report = AddReport()
         for name, image in images:
             fields = [("name", name), ("on_conflict", on_conflict), *([] if text is None else [("text", text)])]
@@ -242,9 +251,26 @@ def _error_of(status: int, told: Mapping[str, Any]) -> FeatmatchError:
     return ServiceError(status, code, detail)
 
 
-def _content(image: ImageSource) -> bytes:
+def _pictures_at(path: str) -> Iterator[tuple[str, ImageSource | ImageError]]:
+    """The files that ``add`` means by a path, or why there is none."""
+    if is_archive(path) and os.path.isfile(path):
+        yield from pictures_named([path], USUAL)
+    else:
+        yield from ((file, file) for file in image_files([path]))
+
+
+def _read_member(archive: str, name: str, decoding: DecodingOptions) -> bytes:
+    del decoding
+    return read_member(archive, name)
+
+
+def _content(image: ImageSource | ImageError) -> bytes:
     """An image as a file."""
+    if isinstance(image, ImageError):
+        raise image
     source: Any = buffered(image)
+    if isinstance(source, str) and (member := split_member(source)) is not None:
+        return decode_apart(_read_member, *member, options=USUAL)
     if isinstance(source, (str, os.PathLike)):
         try:
             return Path(source).read_bytes()

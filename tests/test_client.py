@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.server
 import io
 import json
+import tarfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,23 @@ def test_images_are_added_listed_judged_and_removed(client: Client, index: Index
     with pytest.raises(ServiceError, match="POST /v1/jobs") as refused:
         list(client.groups())
     assert (refused.value.status, refused.value.code) == (409, "groups_not_made")
+
+
+def test_archives_are_added_by_their_pictures(client: Client, drawn: list[Path], tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
+        archive.write(drawn[4], "in/four.png")
+        archive.writestr("../out.png", drawn[5].read_bytes())
+    with tarfile.open(tmp_path / "more.tar", "w") as tape:
+        tape.add(drawn[5], "five.png")
+    (tmp_path / "empty.zip").write_bytes(b"")
+    names = [f"{tmp_path}/more.zip#member=in/four.png", f"{tmp_path}/more.tar#member=five.png"]
+    report = client.add([tmp_path / "more.zip", tmp_path / "more.tar", tmp_path / "empty.zip"])
+    assert list(report.added) == names
+    assert [failure.name for failure in report.failed] == [
+        f"{tmp_path}/more.zip#member=../out.png",
+        f"{tmp_path}/empty.zip",
+    ]
+    assert [client.query(drawn[number])[0].name for number in (4, 5)] == names
 
 
 def test_errors_are_those_of_the_index(client: Client, drawn: list[Path], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,10 +67,11 @@ def _read_config(context: click.Context, parameter: click.Parameter, value: str 
     """Take the file's values as defaults: the command line and the environment go before them."""
     if value is None:
         return
-    try:
+    _require_extra()
+    if sys.version_info >= (3, 11):
         import tomllib
-    except ModuleNotFoundError as error:  # Python 3.10
-        raise click.BadParameter("needs Python 3.11", context, parameter) from error
+    else:
+        import tomli as tomllib
     try:
         told = tomllib.loads(Path(value).read_text("utf-8"))
     except (OSError, ValueError) as error:

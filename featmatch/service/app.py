@@ -27,7 +27,8 @@ from featmatch.service import (
     uploading,
     working,
 )
-from featmatch.service.calls import BoundedBody, Call, Endpoint, json_answer
+from featmatch.service.bodies import BoundedBody
+from featmatch.service.calls import Call, Endpoint, json_answer
 from featmatch.service.guard import Guard
 from featmatch.service.keys import Keys
 from featmatch.service.metrics import Metrics
@@ -138,14 +139,15 @@ class Service:
         if endpoints is not None:
             return [self._route(mounted, endpoint) for endpoint in endpoints]
         document = description(self.endpoints(), mounted.base)
+        described, shown = bytes(json_answer(document).body), api_page(document)  # once, as they never change
 
         async def openapi(call: Call) -> Response:
             del call
-            return json_answer(document)
+            return Response(described, media_type="application/json")
 
         async def docs(call: Call) -> Response:
             del call
-            return HTMLResponse(api_page(document), headers={"Content-Security-Policy": about.PAGE_POLICY})
+            return HTMLResponse(shown, headers={"Content-Security-Policy": about.PAGE_POLICY})
 
         own = (
             Endpoint("GET", "/openapi.json", openapi, "This description", None),

@@ -9,12 +9,11 @@ from typing import Any, Literal, TypeVar
 
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import Message
 
 from featmatch.names import with_quoted
+from featmatch.service.bodies import BodyRefusedError
 from featmatch.service.keys import Key, Scope
 from featmatch.service.metrics import Metrics
 from featmatch.service.mounted import Mounted
@@ -91,7 +90,7 @@ class Call:
         """
         try:
             return await self._in_time(self.request.body())
-        except _BodyTooLarge as error:
+        except BodyRefusedError as error:
             raise error.problem from error
 
     async def form(self, most_fields: int = MOST_FIELDS) -> FormData:
@@ -110,7 +109,7 @@ class Call:
         except HTTPException as error:
             cause = error.__context__
             raise (
-                cause.problem if isinstance(cause, _BodyTooLarge) else Problem("bad_request", error.detail)
+                cause.problem if isinstance(cause, BodyRefusedError) else Problem("bad_request", error.detail)
             ) from error
 
     async def gone(self) -> None:
@@ -182,45 +181,6 @@ class Endpoint:
         if self.body == "object" or kind == "multipart/form-data":
             return images + _MOST_OBJECT_BYTES  # for the other fields of a form, and the heads of its parts
         return int(images * _BASE64) + _MOST_OBJECT_BYTES if images and kind == "application/json" else images
-
-
-class _BodyTooLarge(MultiPartException):
-    """Of a kind upon which the parser of forms closes its files."""
-
-    def __init__(self, count: int, most: int) -> None:
-        self.problem = Problem("body_too_large", f"the body has {count} bytes or more; {most} at most")
-        super().__init__(self.problem.detail)
-
-
-class BoundedBody:
-    """Receives the messages of a request, until its body is too large."""
-
-    def __init__(self, request: Request, most_bytes: int) -> None:
-        """Refuse at once what says that it is too large.
-
-        Raises:
-            Problem: it does.
-        """
-        self._receive = request.receive
-        self._most = most_bytes
-        self._bytes = 0
-        text = request.headers.get("content-length", "0")
-        declared = int(text) if text.isascii() and text.isdigit() else 0
-        if declared > most_bytes:
-            raise _BodyTooLarge(declared, most_bytes).problem
-
-    async def __call__(self) -> Message:
-        """The next message.
-
-        Raises:
-            MultiPartException: the body is too large by now.
-        """
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._bytes += len(message.get("body", b""))
-            if self._bytes > self._most:
-                raise _BodyTooLarge(self._bytes, self._most)
-        return message
 
 
 def content_type_of(request: Request) -> str:

@@ -9,14 +9,14 @@ import secrets
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from featmatch.service.bodies import Bodies
 from featmatch.service.keys import Key, Keys
 from featmatch.service.keys import Scope as KeyScope
 from featmatch.service.metrics import Metrics
@@ -27,6 +27,7 @@ from featmatch.service.slots import ClientGoneError
 COOKIE = "featmatch_session"
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}")
 _SAFE_METHODS = ("GET", "HEAD")
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::\d{1,5})?", re.IGNORECASE)
 _METHODS = frozenset((*_SAFE_METHODS, "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _GONE = 499  # as nginx has it: nobody waits for the answer
 _OF_HTTP = {404: "no_such_route", 405: "method_not_allowed", 413: "body_too_large", 400: "bad_request"}
@@ -46,6 +47,7 @@ class Guard:
         self._options = options
         self._keys = keys
         self._metrics = metrics
+        self._bodies = Bodies(options.max_bodies)
         self._cors = frozenset(origin.rstrip("/").lower() for origin in options.cors)
         self.stopping = False
 
@@ -76,8 +78,9 @@ class Guard:
         reason = None
         try:
             self._check(scope, headers)
-            await self._app(scope, receive, watched)
-        except ClientGoneError:
+            with self._bodies.of_one() as scope["featmatch.take"]:
+                await self._app(scope, receive, watched)
+        except (ClientGoneError, ClientDisconnect):
             status = _GONE
         except Exception as error:
             if status:
@@ -189,11 +192,9 @@ def _told(record: logging.LogRecord) -> Mapping[str, Any]:
 
 
 def _host_name(host: str) -> str:
-    """The name in a Host header, without its port and the brackets of IPv6."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
+    """The name in a Host header, without its port and the brackets of IPv6; empty where it is no such header."""
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2]).lower().rstrip(".") if found else ""
 
 
 def _with_allow(response: Response, error: Exception) -> Response:

@@ -21,7 +21,6 @@ from featmatch.store.writing import become_writer
 
 _MOST_LISTED = 1000
 _MOST_REMOVED = 10_000
-MOST_TEXT = 10_000  # characters
 
 
 def image_object(mounted: Mounted, image: ListedImage) -> dict[str, Any]:
@@ -75,7 +74,7 @@ async def change(call: Call) -> Response:
     mounted, number = call.mounted, call.number()
     writer = mounted.must_write()
     options = Parameters(parsed_object(await call.body()))
-    renaming, text = options.take("rename"), options.text("text", MOST_TEXT)
+    renaming, text = options.take("rename"), options.text("text")
     options.end()
     if (renaming is None) == (text is None):
         raise Problem("bad_request", "either text or rename is wanted")

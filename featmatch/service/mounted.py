@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -26,7 +27,7 @@ from featmatch.service.uploads import Uploads
 from featmatch.service.writer import Writer
 from featmatch.store.browsing import ListedImage, images_of
 from featmatch.store.snapshot import Snapshot
-from featmatch.system.trust import beside, covers, trusted_paths
+from featmatch.system.trust import beside, covers, spellings, trusted_paths
 
 _MOST_FETCHES = 8
 
@@ -65,7 +66,7 @@ class Mounted:
         self.groups: MadeGroups | None = None
         self.writer = Writer(index, options.decoding, self.uploads) if options.writable else None
         given = [path for path in (options.root, *options.allow_paths) if path is not None]
-        self._roots = frozenset(os.path.realpath(path) for path in given)
+        self._roots = frozenset(spelling for path in given for spelling in spellings(os.path.abspath(path)))
 
     def snapshot(self) -> Snapshot:
         """The newest state of the index."""
@@ -167,7 +168,8 @@ class Mounted:
         return True
 
     def _paths_of(self, name: str, allowed: frozenset[str]) -> Iterator[str]:
-        for path in self.index.places.paths_of(name):
+        # Also where another user made the index, as for a service that has one of its own.
+        for path in replace(self.index.places, trusted=allowed).paths_of(name):
             if covers(allowed, os.path.realpath(split_page(path)[0])):
                 yield path
 

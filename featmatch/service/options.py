@@ -50,6 +50,11 @@ class ServeOptions:
         return 8 * self.max_upload
 
     @property
+    def max_bodies(self) -> int:
+        """Bytes of the bodies of all requests that are under way."""
+        return 4 * self.max_batch
+
+    @property
     def decoding(self) -> DecodingOptions:
         """What decoding one file may cost."""
         return DecodingOptions(timeout=self.decode_timeout)

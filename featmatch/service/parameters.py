@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from featmatch.service.problems import Problem
 
+MOST_TEXT = 10_000  # characters of a text, usually
+MOST_BODY = sys.maxsize  # of a text that may be as long as the body
 _MOST_FIELDS = 64
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -58,12 +61,12 @@ class Parameters:
         """A value as it is; None where there is none."""
         return self._values.pop(name, None)
 
-    def text(self, name: str, most: int | None = None) -> str | None:
+    def text(self, name: str, most: int = MOST_TEXT) -> str | None:
         """A text of so many characters at most."""
         value = self.take(name)
         if value is not None and not isinstance(value, str):
             raise Problem("invalid_value", f"{name} is a text")
-        if value is not None and most is not None and len(value) > most:
+        if value is not None and len(value) > most:
             raise Problem("invalid_value", f"{name} has {most} characters at most")
         return value
 

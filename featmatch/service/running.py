@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from featmatch.errors import FeatmatchError, UsageError
 from featmatch.service.app import Service
-from featmatch.service.connections import TimedConnection
+from featmatch.service.connections import MOST_HEAD_BYTES, TimedConnection
 from featmatch.service.guard import Guard, JsonLines, TextLines, log
 from featmatch.service.metrics import Metrics
 from featmatch.service.options import ServeOptions
@@ -71,31 +71,41 @@ def serve(
         Exception: what ``open_service`` raised.
         FeatmatchError: the port for numbers is in use.
     """
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if options.log == "json" else TextLines())
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.propagate = False
     starting = Starting(options)
     config = uvicorn.Config(
         starting, http=TimedConnection, log_config=None, access_log=False, server_header=False, proxy_headers=False,
         ws="none", loop="asyncio", lifespan="off",
-        timeout_keep_alive=_IDLE_SECONDS, timeout_graceful_shutdown=_FINISH_SECONDS,
+        h11_max_incomplete_event_size=MOST_HEAD_BYTES, timeout_keep_alive=_IDLE_SECONDS,
+        timeout_graceful_shutdown=_FINISH_SECONDS,
     )  # fmt: skip
-    try:
-        with contextlib.ExitStack() as numbers:
+    with _written_down(options), contextlib.ExitStack() as numbers:
 
-            def open_all() -> Service:
-                service = open_service()
-                numbers.enter_context(tell_numbers(service, options))
-                return service
+        def open_all() -> Service:
+            service = open_service()
+            numbers.enter_context(tell_numbers(service, options))
+            return service
 
-            server = _Server(config, starting, open_all, ready)
-            asyncio.run(server.serve([stream]))
-    finally:
-        log.removeHandler(handler)
+        server = _Server(config, starting, open_all, ready)
+        asyncio.run(server.serve([stream]))
     if server.error is not None:
         raise server.error
+
+
+@contextlib.contextmanager
+def _written_down(options: ServeOptions) -> Iterator[None]:
+    """Write what happens to standard error, in one form: also what connections say that bring no request."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if options.log == "json" else TextLines())
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    loggers = [log, logging.getLogger("uvicorn.error"), logging.getLogger("asyncio")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
 
 
 class Starting:

@@ -15,9 +15,8 @@ from starlette.responses import Response
 from featmatch.adding.batches import AddReport
 from featmatch.adding.given_images import GivenImage, checked_name
 from featmatch.service.calls import Call, Endpoint, json_answer
-from featmatch.service.images import MOST_TEXT
 from featmatch.service.mounted import Mounted
-from featmatch.service.parameters import Parameters, parsed_object
+from featmatch.service.parameters import MOST_BODY, Parameters, parsed_object
 from featmatch.service.pictures_given import content_of, decoded, fetched
 from featmatch.service.problems import Problem
 from featmatch.service.writer import Writer
@@ -110,7 +109,7 @@ async def _of_form(call: Call) -> tuple[list[Upload], str]:
         raise Problem("bad_request", f"there are {len(files)} images and {len(names)} names")
     rest = [(part, value) for part, value in form.multi_items() if isinstance(value, str) and part != "name"]
     options = Parameters.of_pairs(rest)
-    text, conflict = options.text("text", MOST_TEXT), _conflict_of(options)
+    text, conflict = options.text("text"), _conflict_of(options)
     options.end()
     given = []
     for place, (_, file) in enumerate(files):
@@ -133,12 +132,12 @@ async def _of_object(call: Call, value: Any) -> Upload:
     sources = [kind for kind in ("url", "base64", "path") if kind in members]
     if len(sources) != 1:
         raise Problem("bad_request", "each of images has one of url, base64 and path")
-    source, name, text = members.text(sources[0]) or "", members.text("name"), members.text("text", MOST_TEXT)
+    source, name, text = members.text(sources[0], MOST_BODY) or "", members.text("name"), members.text("text")
     members.end()
     if sources[0] == "url":
         content = await fetched(call, source)
     elif sources[0] == "base64":
-        content = decoded(source)
+        content = await anyio.to_thread.run_sync(decoded, source)
     else:
         content = await anyio.to_thread.run_sync(_read, call.mounted, source)
     if len(content) > call.mounted.options.max_upload:

@@ -16,7 +16,6 @@ from featmatch.errors import FeatmatchError
 from featmatch.index import Index
 from featmatch.names import with_quoted
 from featmatch.service.calls import Call, Endpoint, Parameter, json_answer
-from featmatch.service.images import MOST_TEXT
 from featmatch.service.jobs import ENDED, KINDS, Job, failure_object, now
 from featmatch.service.made_groups import MadeGroups
 from featmatch.service.mounted import Mounted
@@ -53,7 +52,7 @@ def _work_of(mounted: Mounted, kind: str, options: Parameters) -> tuple[Callable
     if kind == "add":
         paths = [mounted.allowed_path(path) for path in _paths_of(options)]
         asked: dict[str, Any] = {
-            "prune": options.flag("prune"), "pages": options.flag("pages"), "text": options.text("text", MOST_TEXT)
+            "prune": options.flag("prune"), "pages": options.flag("pages"), "text": options.text("text")
         }  # fmt: skip
         return lambda job: _add(mounted, paths, asked, job), {"paths": paths, **asked}
     if kind == "groups":

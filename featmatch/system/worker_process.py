@@ -16,6 +16,7 @@ from featmatch.system.worker_loop import Lost
 
 _START_SECONDS = 300.0
 _MOST_CALLS = 500  # then another process takes its place, and what decoders leak is gone
+_PIPE_BYTES = 1 << 20  # what Linux allows everybody; a picture and its features are 2 to 5 MB
 _BROKEN = (EOFError, OSError, pickle.UnpicklingError)  # raised by a pipe whose process is gone
 _WINDOWS_FLAGS = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "CREATE_NO_WINDOW", 0)
 
@@ -55,6 +56,7 @@ class Worker:
             start_new_session=True,  # Ctrl-C, or the end of a terminal, is for the parent to deal with
             creationflags=_WINDOWS_FLAGS,
         )
+        self._widen_pipes()
 
     @property
     def is_alive(self) -> bool:
@@ -101,6 +103,16 @@ class Worker:
             with contextlib.suppress(OSError):
                 if pipe is not None:
                     pipe.close()
+
+    def _widen_pipes(self) -> None:
+        """Let a picture or its features pass in few steps, where the system has room for that; on Linux only."""
+        if sys.platform == "linux":
+            import fcntl
+
+            for pipe in (self.process.stdin, self.process.stdout):
+                with contextlib.suppress(OSError):
+                    if pipe is not None:
+                        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
     def _receive(self) -> Any:
         assert self.process.stdout is not None

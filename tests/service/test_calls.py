@@ -1,8 +1,9 @@
-"""Bodies within bounds."""
+"""What a request brings."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +13,8 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from featmatch import Index
-from featmatch.service.calls import BoundedBody, Call, json_answer
+from featmatch.service.bodies import Bodies, BoundedBody
+from featmatch.service.calls import Call, json_answer
 from featmatch.service.metrics import Metrics
 from featmatch.service.mounted import Mounted
 from featmatch.service.options import ServeOptions
@@ -32,7 +34,8 @@ def request_of(parts: Sequence[bytes], *, hangs: bool = False, **headers: str) -
 
     listed = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"a=1", "headers": listed, "app": None}
-    return Request(scope | {"path_params": {"id": "7", "wrong": "٣"}}, receive)
+    take = contextlib.ExitStack().enter_context(Bodies(1000).of_one())
+    return Request(scope | {"path_params": {"id": "7", "wrong": "٣"}, "featmatch.take": take}, receive)
 
 
 def call_of(index: Index, request: Request, most: int = 10, **options: Any) -> Call:

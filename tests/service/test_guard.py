@@ -24,8 +24,12 @@ def test_the_server_goes_by_its_own_names(client: TestClient, host: str) -> None
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "", "[", "evil.example:8520", "169.254.169.254"],
-)
+    [
+        "evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "", "[", "evil.example:8520", "169.254.169.254",
+        "evil@localhost", "localhost@evil.example", "localhost/evil", "localhost?evil", "localhost#evil", "[localhost]",
+        "localhost:port", "127.1", "2130706433", "[::ffff:127.0.0.1]", "::1",
+    ],
+)  # fmt: skip
 def test_by_no_other_name(client: TestClient, host: str) -> None:
     assert problem(client.get("/v1", headers={"Host": host})) == (403, "origin_refused")
 

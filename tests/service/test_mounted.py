@@ -52,3 +52,18 @@ def test_nothing_is_written_unless_it_is_asked_for(mounted: Mounted) -> None:
     with pytest.raises(Problem, match="read_only"):
         mounted.must_write()
     assert mounted.is_intact()
+
+
+def test_files_of_an_index_that_another_user_made_are_read_where_the_service_may(
+    index: Index, drawn: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another user"))
+    (tmp_path / "link").symlink_to(drawn[0].parent)
+    for folder, may in ((drawn[0].parent, True), (tmp_path / "link", True), (tmp_path / "elsewhere", False)):
+        options = ServeOptions(allow_paths=(folder,))
+        mounted = Mounted(Index.open(index.folder), options, Slots(1, 1, 9), Thumbnails(tmp_path))
+        if may:
+            assert mounted.file_of(mounted.image(2)) == str(drawn[1])
+        else:
+            with pytest.raises(Problem, match="file_gone"):
+                mounted.file_of(mounted.image(2))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -26,6 +27,23 @@ def worker() -> Iterator[Worker]:
 
 def call(worker: Worker, function: Any, *arguments: Any, seconds: float = 60.0) -> tuple[bool, Any]:
     return worker.call((function, arguments, MEMORY_BYTES, os.getcwd()), seconds)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has wider pipes")
+def test_its_pipes_are_wide_where_the_system_allows_it(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    widths = [fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) for pipe in (worker.process.stdin, worker.process.stdout) if pipe]
+    assert widths == [1 << 20] * 2
+
+    def refuse(*arguments: object) -> None:
+        raise PermissionError(errno.EPERM, "this user has as many wide pipes as it may")
+
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    narrow = Worker()
+    monkeypatch.undo()
+    assert call(narrow, os.path.basename, "a/b") == (True, "b")
+    narrow.stop()
 
 
 def test_calls_are_answered_one_after_the_other(worker: Worker) -> None:

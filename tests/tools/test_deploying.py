@@ -30,7 +30,7 @@ def test_the_container_serves_with_keys() -> None:
     told = checked(json.loads(entry))
     assert (told["host"], str(told["keys"])) == ("0.0.0.0", "/run/secrets/featmatch-keys")
     shown = " ".join(line.strip("# \\") for line in lines if line.startswith("#"))
-    more = re.search(r"keys:ro featmatch (.*?)  ?docs", shown)
+    more = re.search(r"keys:ro featmatch (.*?)  ?The user", shown)
     assert more is not None
     assert checked([*json.loads(entry), *more[1].split()])["allowed_hosts"] == ("photos.example.org",)
     (user,) = (line.split()[1] for line in lines if line.startswith("USER"))

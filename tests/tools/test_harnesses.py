@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,6 +71,22 @@ def test_a_service_keeps_its_word_under_load(small_words: Vocabulary, tmp_path: 
     assert result.failures == []
     assert len(result.searches) >= 24
     assert result.live
+
+
+def test_the_load_tells_which_limit_was_passed() -> None:
+    from tools.load_service import Result
+
+    steady: dict[str, Any] = {"memory": [1 << 30] * 8, "handles": [40] * 8, "live": [0.01] * 200}
+    assert Result(**steady).passed() == []
+    assert Result(**steady | {"memory": [0, 0, *[1 << 30] * 6]}).passed() == []  # at first, it may grow
+    for changed, told in (
+        ({"failures": ["search of a: 500"]}, "search of a: 500"),
+        ({"live": [0.01] * 190 + [0.2] * 10}, "liveness is 200 ms"),
+        ({"memory": [0] * 6 + [65 << 20] * 2}, "memory grew by 65 MB"),
+        ({"handles": [9] * 6 + [42] * 2}, "open files grew by 33"),
+    ):
+        (limit,) = Result(**steady | changed).passed()
+        assert told in limit
 
 
 def test_a_fault_is_noticed_by_the_harness(small_words: Vocabulary, tmp_path: Path) -> None:
