@@ -25,6 +25,7 @@ from featmatch.search.matches import FoundImage
 
 _FEWEST_CELLS = 3  # in which another image agrees with the query, and this one shows something else
 _LEAST_SHARE = 0.005  # the same, as a share of the cells that say anything
+_LEAST_EXPLAINED = 0.2  # cells that only a rival explains, as a share of those that only this image does
 _MOST_ONLY_HERE = 0.8  # cells that only this image explains, as a share of those where the two differ
 _DESIGN = 0.25  # share of what agrees that must agree with another as well, to be of one design;
 _DESIGN_OF_RIVAL = 0.6  # the same, of one that explains hardly less
@@ -96,13 +97,13 @@ def _is_rival(own: Difference, other: Difference, fewest: float) -> bool:
     """Whether another explains cells that this image contradicts, and shows differently; or all but a few as well.
 
     The former only within what agrees: beyond, the map may be off, as on the sides of a bottle, and any band of a
-    label that two have may lie there.
+    label that two have may lie there. And not if it explains far less itself.
     """
     cells = np.argwhere(own.states == CONTRADICTING)
     differing = _differ(cells, own, own, other)
     enclosed = own.enclosed[tuple(cells.T)] == CONTRADICTING
     explained = differing & enclosed & (_states_at(own, cells, other) == AGREEING)
-    if explained.sum() >= fewest:
+    if explained.sum() >= max(fewest, _LEAST_EXPLAINED * _only_here(own, other)):
         return True
     return bool(
         differing.sum() >= fewest
