@@ -220,4 +220,5 @@ def _write_page(target: Path, groups: Groups, index: Index, jobs: int, progress:
     for name, reason in unseen.items():
         if reason != NOT_AT_HAND:
             complain(f"{printable(name)}: not shown: {reason}")
-    complain_of_files(index, list(unseen.values()).count(NOT_AT_HAND), "they are shown small and grey, as INDEX keeps them, or not at all")
+    effect = "they are shown small and grey, as INDEX keeps them, or not at all"
+    complain_of_files(index, list(unseen.values()).count(NOT_AT_HAND), effect)
