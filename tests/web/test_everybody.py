@@ -57,11 +57,11 @@ def test_every_view_is_for_everybody(server: Server, open_page: Open, axe: str, 
     search_for(tab, draw(18).crop((40, 30, 360, 280)), tmp_path)
     look("results")
     tab.locator(".match .look").first.click()
-    for place in (1, 5, 6):
-        button = tab.locator(f"dialog.compare .views button:nth-child({place})")
+    for number in (1, 5, 6):
+        button = tab.locator(f"dialog.compare .views button:nth-child({number})")
         button.click()  # the mouse stays on it
         assert button.get_attribute("aria-pressed") == "true"
-        look(f"compare {place}")
+        look(f"compare {number}")
     press(tab, "Escape")
     tab.locator(".links button").first.click()
     tab.locator(".ladder").wait_for()
