@@ -69,7 +69,7 @@ def visit(tab: Any, address: str, query: Path, out: Path) -> None:
     tab.goto(address + "#/groups")
     tab.get_by_role("button", name="Look for copies").click()
     tab.locator("li.group").first.wait_for()
-    tab.get_by_role("button", name="Rules: what to keep").click()
+    tab.get_by_role("button", name="Rules …").click()
     tab.get_by_role("button", name="Mark them").click()
     tab.locator(".toast").wait_for(state="detached")
     take(tab, out / "groups.webp")

@@ -213,8 +213,12 @@ def _write_page(target: Path, groups: Groups, index: Index, jobs: int, progress:
     from featmatch.pages.groups import NOT_AT_HAND, write_page
 
     records = {record.name: record for record in index.images()}
-    unseen = write_page(target, groups, path_of=index.path_of, records=records, jobs=jobs, progress=progress)
+    unseen = write_page(
+        target, groups, path_of=index.path_of, records=records, kept_picture_of=index.picture_of, jobs=jobs,
+        progress=progress,
+    )  # fmt: skip
     for name, reason in unseen.items():
         if reason != NOT_AT_HAND:
             complain(f"{printable(name)}: not shown: {reason}")
-    complain_of_files(index, list(unseen.values()).count(NOT_AT_HAND), "they are not shown")
+    effect = "they are shown small and grey, as INDEX keeps them, or not at all"
+    complain_of_files(index, list(unseen.values()).count(NOT_AT_HAND), effect)

@@ -6,14 +6,16 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import jinja2
+import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from featmatch.errors import FeatmatchError, ImageError
 from featmatch.grouping.groups import Group, bytes_in_copies
@@ -31,6 +33,8 @@ _SMALL_THUMBNAIL_PX = 160
 _MANY = 5000  # images above which thumbnails are small, or browsers take long to open the page
 _SECONDS = 60.0  # to make a thumbnail
 
+KeptPictureOf: TypeAlias = Callable[[str], "NDArray[np.uint8] | None"]
+
 NOT_AT_HAND = "not at hand"  # why an image is not shown
 
 _TOLD = ("format", "taken", "camera", "caption", "text", "mtime_ns", "features")  # of an image, beside its group's
@@ -42,23 +46,26 @@ def write_page(
     *,
     path_of: PathOf,
     records: Mapping[str, ImageRecord] | None = None,
+    kept_picture_of: KeptPictureOf = lambda _: None,
     jobs: int = -1,
     progress: Progress = ignore,
 ) -> dict[str, str]:
     """Write the page of the groups. The file appears only when it is complete.
 
-    An image whose files are gone, changed or unreadable has no picture on the page, which says why.
+    An image whose files are gone, changed or unreadable is shown as the index keeps it, small and grey, or not at all;
+    the page says so.
 
     Args:
         target: the file to write.
         groups: of one index.
         path_of: name -> path of its file; None: not at hand.
         records: name -> what the index knows of the image, as when it was taken.
+        kept_picture_of: name -> (h, w) uint8, the picture that the index keeps of the image; None: it keeps none.
         jobs: processes that make thumbnails; -1: one for each core, -2: one less, and so on.
         progress: called with the number of images done, and of all.
 
     Returns:
-        Name -> why there is no picture, for images without one.
+        Name -> why its file is not shown, for images whose files are not.
 
     Raises:
         FeatmatchError: the page cannot be written.
@@ -82,6 +89,7 @@ def write_page(
                 _shown_group(number, group, counted, path_of, records or {}, unseen)
                 for number, group in enumerate(groups, 1)
             )
+            shown = (_with_kept(group, kept_picture_of) for group in shown)
             for text in _template().generate(groups=shown, facts=_facts(groups, images)):
                 file.write(text.encode())
     except OSError as error:
@@ -173,6 +181,14 @@ def _shown_group(
             "picture": picture,
             "files": {name: _shown_file(name, path_of(name)) for name in member.names},
         }
+    return told
+
+
+def _with_kept(told: dict[str, Any], kept_picture_of: KeptPictureOf) -> dict[str, Any]:
+    """A group as the page has it, with the index's own pictures where there are no others."""
+    for member in told["members"]:
+        if member["picture"] is None and (kept := kept_picture_of(member["names"][0])) is not None:
+            member |= {"picture": embedded(kept, max(kept.shape)), "kept": True}
     return told
 
 

@@ -21,6 +21,9 @@ _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:const|let|function\*?|class) (\w+))", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*/\*(?:(?!\*/).)*\*/\n|^\s*//[^\n]*\n|/\*\*(?:(?!\*/).)*\*/ ?", re.MULTILINE | re.DOTALL)
 _INDENT = re.compile(r"^[ \t\n]+", re.MULTILINE)
+_GAP = re.compile(r" *([{};,]|: |>) *")
+_STRING = re.compile(r"(\"(?:[^\"\\]|\\.)*\")")
+_CODE_GAP = re.compile(r" *(=>|[!=]==|&&|\|\||[=?:,;{}()]) *")
 _PICTURE = re.compile(r'url\("(\w+)\.svg"\)')
 
 
@@ -47,7 +50,7 @@ def style(*, embedded: bool) -> str:
     Args:
         embedded: with pictures within them, for a page that has no other files.
     """
-    text = _slim("".join(text_of(f"{name}.css") for name in STYLES))
+    text = _GAP.sub(lambda found: found[1].strip(), _slim("".join(text_of(f"{name}.css") for name in STYLES)))
     return _PICTURE.sub(lambda found: f'url("{_data(found[1])}")', text) if embedded else text
 
 
@@ -74,7 +77,14 @@ def _module(name: str) -> str:
 def _body(name: str) -> str:
     text = _slim(text_of(f"{name}.js"))
     text = _IMPORT.sub(lambda found: f"const{{{found[1].strip().strip(',')}}}=${found[2]};\n", text)
-    return _EXPORT.sub("", text)
+    return "\n".join(map(_tight, _EXPORT.sub("", text).split("\n")))
+
+
+def _tight(line: str) -> str:
+    """A line without spaces that no browser needs, where that is plain to see: it has no template and no pattern."""
+    if re.search(r"[`'/]", line):
+        return line
+    return "".join(part if at % 2 else _CODE_GAP.sub(r"\1", part) for at, part in enumerate(_STRING.split(line)))
 
 
 def _slim(text: str) -> str:

@@ -92,7 +92,7 @@ def test_the_page_shows_what_is_at_hand_and_the_rest_is_told(
     first, second, _ = ended.err.splitlines()
     assert first == "featmatch: bad.png: not shown: cannot be decoded"
     assert second.startswith("featmatch: the files of 2 images are not at hand")
-    assert "so they are not shown" in second
+    assert "so they are shown small and grey" in second
 
 
 def test_files_are_looked_for_below_the_root(run: Run, index: Path, tmp_path: Path, found: Groups) -> None:

@@ -236,6 +236,18 @@ def test_images_that_cannot_be_shown_do_no_harm(maker: Maker, groups: list[Group
     assert seen == [(number, 12) for number in range(1, 13)]
 
 
+def test_where_files_are_gone_the_pictures_of_the_index_are_shown(
+    maker: Maker, groups: list[Group], tmp_path: Path
+) -> None:
+    kept = {name: np.full((3, 4), 77, np.uint8) for name in ("gone.png", "coins.png")}
+    page.write_page(
+        tmp_path / "a.html", groups, path_of=maker.path_of, kept_picture_of=kept.get, jobs=1
+    )  # those of files that are there are not asked for
+    text = (tmp_path / "a.html").read_text()
+    assert text.count('"kept":true') == 1
+    assert text.count("data:image/jpeg;base64,") == 10
+
+
 def test_of_identical_files_any_will_do(maker: Maker, tmp_path: Path) -> None:
     member = maker.member(Image.fromarray(maker.photos["coins"]), "coins.png", "coins too.png")
     Path(maker.path_of("coins.png")).unlink()
@@ -290,13 +302,14 @@ def test_command_writes_the_page(
     index.add([tmp_path / "photos"], jobs=1)
     (tmp_path / "photos").rename(tmp_path / "moved")
     command = ["groups", str(tmp_path / "index"), "--jobs", "1", "--html", str(tmp_path / "a.html")]
-    for root, pictures in ((["--root", str(tmp_path / "moved")], 2), ([], 0)):
+    for root, kept in ((["--root", str(tmp_path / "moved")], 0), ([], 2)):
         assert cli.main([*command, *root], standalone_mode=False) == 0
         text = (tmp_path / "a.html").read_text()
-        assert text.count("data:image/jpeg;base64,") == pictures
+        assert text.count("data:image/jpeg;base64,") == 2  # where the files are gone, those that the index keeps
+        assert text.count('"kept":true') == kept
         assert "mirrored.png" in text
         assert "rocket.png" not in text
-        assert ("the files of 2 images are not at hand" in capfd.readouterr().err) == (pictures == 0)
+        assert ("the files of 2 images are not at hand" in capfd.readouterr().err) == (kept > 0)
 
 
 def test_command_shows_when_photos_were_taken(

@@ -72,13 +72,13 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made_index(photos: Path) -> Path:
     """An index of them, with its groups remembered. Not to be written to."""
     index = make_index(photos.parent / "photos.fm", photos)
-    assert len(index.groups(jobs=1)) == 5
+    assert len(index.groups(jobs=1)) == 10
     return photos.parent / "photos.fm"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def start(made_index: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Starts services of copies of the index; they end with the module."""
+    """Starts services of copies of the index; they end with the tests of the page."""
     servers: list[Server] = []
 
     def begin(*options: object, index: Path | None = None, port: int = 0) -> Server:
@@ -94,7 +94,15 @@ def start(made_index: Path, photos: Path, tmp_path_factory: pytest.TempPathFacto
             server.end()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
+def server(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """One that writes, with groups, for tests that leave it as it is."""
+    server = start("--writable", "--uploads", tmp_path_factory.mktemp("uploads"), "--files")
+    server.group()
+    return server
+
+
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     with chromium() as running:
         yield running

@@ -41,9 +41,9 @@ def collage(left: int, right: int) -> Picture:
 
 
 def make_collection(folder: Path) -> None:
-    """Forty files: thirty pictures, and ten copies of the first of them in five groups."""
+    """Forty files: twenty-five pictures, and fifteen copies of some of them in ten groups."""
     folder.mkdir()
-    for seed in range(30):
+    for seed in range(25):
         draw(seed).save(folder / f"{seed:02d}.png")
     small = (SIZE[0] * 3 // 4, SIZE[1] * 3 // 4)
     copies = {
@@ -57,6 +57,7 @@ def make_collection(folder: Path) -> None:
         "03 same.png": draw(3),
         MARKUP: draw(4).resize(small),
         "04 other.png": draw(4).rotate(90, expand=True),
+        **{f"{seed} small.png": draw(seed).resize(small) for seed in range(20, 25)},
     }
     for name, picture in copies.items():
         picture.save(folder / name)

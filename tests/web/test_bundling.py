@@ -88,7 +88,8 @@ def test_both_languages_say_the_same_things() -> None:
     assert set(map(plain, english)) == set(map(plain, japanese))
     for key, text in english.items():
         places = set(re.findall(r"\{(\w+)\}", text))
-        assert places == set(re.findall(r"\{(\w+)\}", japanese[key])), key
+        told = japanese.get(key) or japanese[f"{plain(key)}.other"]  # Japanese has one plural
+        assert places == set(re.findall(r"\{(\w+)\}", told)), key
         assert text.strip(), key
         assert (key.endswith(".one")) <= (f"{plain(key)}.other" in english), key
 
@@ -127,6 +128,16 @@ def test_refusals_have_words() -> None:
         "starting", "stopping",
     }  # fmt: skip
     assert {f"error.{code}" for code in set(CODES) - for_programs} <= set(WORDS["en"])
+
+
+def test_reasons_why_a_file_stays_have_words() -> None:
+    """Each that the engine gives; those that are words of its own code are found there."""
+    folder = Path(str(resources.files("featmatch.grouping")))
+    texts = {name: (folder / f"{name}.py").read_text(encoding="utf-8") for name in ("choosing", "sameness", "marking")}
+    said = {found for text in texts.values() for found in re.findall(r'return "([a-z][^"]+ [^"]+)"', text)}
+    said |= set(re.findall(r'return "([a-z][^"]+)" if', "".join(texts.values())))
+    assert {f"stays.{reason}" for reason in said} <= set(WORDS["en"])
+    assert len(said) >= 10
 
 
 def test_names_are_quoted_as_the_command_line_does() -> None:

@@ -20,6 +20,7 @@ export class Adding {
     this.counts = { added: 0, skipped: 0, failed: 0 };
     this.element = h("section", { class: "adding", hidden: true });
     this.rows = h("ul", { class: "uploads" });
+    this.wrong = h("p", { class: "warn", role: "alert" });
     this.status = h("p", { role: "status", "aria-live": "polite" });
   }
 
@@ -44,9 +45,9 @@ export class Adding {
         await ask("v1/jobs", { method: "POST", body });
         go("#/jobs");
       } catch (error) {
-        say(trouble(error, about.limits), { bad: true });
+        fill(this.wrong, trouble(error, about.limits));
       }
-    } }, h("label", {}, t("adding.folder"), h("input", { name: "path", required: true, placeholder: "/photos/2026" })),
+    } }, h("label", {}, t("adding.folder"), h("input", { name: "path", required: true, placeholder: "/photos/2026" })), this.wrong,
       h("details", { class: "fold" }, h("summary", {}, t("options")),
         h("label", { class: "check" }, h("input", { type: "checkbox", name: "pages" }), t("adding.pages")), h("label", { class: "check" }, h("input", { type: "checkbox", name: "prune" }), t("adding.prune")),
         h("label", {}, t("adding.text"), h("input", { name: "text" }))), h("button", {}, t("adding.start")));

@@ -3,6 +3,7 @@
 import { about, learn, may } from "./about.js";
 import { ask, enter, server } from "./api.js";
 import { fill, h, recall } from "./dom.js";
+import { drawEmpty, emptyIndex } from "./empty.js";
 import { GroupsView } from "./groups.js";
 import { number, speak, t, wanted } from "./i18n.js";
 import { images } from "./images.js";
@@ -29,6 +30,7 @@ const shell = buildShell({ tabs: TABS, status: h("p", { class: "status" }, dot, 
 // Groups
 
 function noGroups(view) {
+  if (!about.index.images) { drawEmpty(); return emptyIndex; }
   if (view.loading) return h("div", { class: "state", role: "status" }, h("p", {}, t("searching")));
   const job = jobs.all.find(({ kind, state }) => kind === "groups" && (state === "running" || state === "queued"));
   if (job) {
@@ -45,7 +47,7 @@ const again = () => may.jobs && h("button", { onclick: () => begin("groups") }, 
 const groups = new GroupsView(served, { empty: noGroups, again });
 let groupsWanted = true;
 const groupsView = {
-  element: groups.element, keys: groups.keys,
+  element: groups.element, keys: groups.keys, refresh: () => groups.refresh(),
   async show() {
     if (groupsWanted) {
       groupsWanted = false;
@@ -63,6 +65,7 @@ jobs.addEventListener("change", () => { if (here().tab === "groups" && !groups.g
 
 // The frame
 
+const scrolled = new Map(); // how far each view is, to come back to it
 const views = { search, groups: groupsView, images, jobs: jobsView };
 let release = () => {};
 
@@ -70,23 +73,26 @@ function show() {
   const where = here();
   const tab = TABS.includes(where.tab) ? where.tab : "search";
   const view = views[tab];
-  if (shell.main.firstChild !== view.element) {
+  const from = Object.keys(views).find((name) => views[name].element === shell.main.firstChild);
+  if (from !== tab) {
+    for (const dialog of document.querySelectorAll("dialog:modal")) /** @type {HTMLDialogElement} */ (dialog).close();
+    scrolled.set(from, scrollY);
     view.element.setAttribute("aria-label", t(`tab.${tab}`));
     fill(shell.main, view.element);
     release();
     release = take(view.keys);
-    scrollTo(0, 0);
   }
   shell.mark(tab);
   document.title = `${t(`tab.${tab}`)} – featmatch`;
-  view.show(where);
+  view.show(where, from !== undefined && from !== tab);
+  if (from !== tab) scrollTo(0, scrolled.get(tab) ?? 0);
 }
 
 function drawStatus() {
   const job = running();
   const { images: count } = about.index;
   dot.className = `dot ${job ? "busy" : "ready"}`;
-  fill(told, t("status.images", { n: count }), job && ` · ${job.progress.total ? t("status.job", { words: t(`job.${job.kind}`), done: number(job.progress.done), total: number(job.progress.total) }) : t(`job.${job.kind}`)}`);
+  fill(told, h("span", { class: "all" }, t("status.images", { n: count }), job && " · "), job && `${job.progress.total ? t("status.job", { words: t(`job.${job.kind}`), done: number(job.progress.done), total: number(job.progress.total) }) : t(`job.${job.kind}`)}`);
 }
 
 // What the service is up to
@@ -149,7 +155,7 @@ always({
 await learn();
 keyButton.hidden = !about.key;
 drawStatus();
-addEventListener("learned", drawStatus);
+addEventListener("learned", () => { drawStatus(); Object.values(views).find(({ element }) => element.isConnected)?.refresh?.(); });
 jobs.addEventListener("change", drawStatus);
 learnJobs();
 addEventListener("hashchange", show);

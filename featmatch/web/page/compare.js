@@ -4,11 +4,12 @@ import { fill, h } from "./dom.js";
 import { showFacts } from "./facts.js";
 import { number, percent, t } from "./i18n.js";
 import { take, showKeys, withKey } from "./keys.js";
+import { nameParts, shownName } from "./names.js";
 import { OVERLAID, Stage } from "./stage.js";
 import { say } from "./toast.js";
 
 /**
- * @typedef {import("./stage.js").Pair & {title: string, words: string, probability?: number, facts: [any, any],
+ * @typedef {import("./stage.js").Pair & {name: string, words: string, probability?: number, facts: [any, any],
  *   actions?: {words: string, key?: string, on?: boolean, run: () => void}[]}} Item
  */
 
@@ -95,7 +96,8 @@ class Comparison {
     const { item, items, at } = this;
     const shown = item.matrix ? view : ["proof", "beside"].includes(view) && item.points ? view : "beside";
     this.frame = item.matrix && showsMore(item) ? "reference" : "query";
-    fill(this.title, items.length > 1 && h("span", { class: "count" }, t("compare.count", { at: number(at + 1), of: number(items.length) })), " ", item.title);
+    fill(this.title, items.length > 1 && h("span", { class: "count" }, t("compare.count", { at: number(at + 1), of: number(items.length) })), " ", nameParts(item.name)[1]);
+    this.title.title = shownName(item.name);
     fill(this.words, item.words, item.probability !== undefined && h("span", { class: "percent" }, percent(item.probability, 1)));
     for (const button of this.views.children) {
       const name = button.getAttribute("data-view");
@@ -158,7 +160,7 @@ class Comparison {
         type: "range", min: 0, max: 4, step: 0.5, value: this.hertz, oninput: (event) => { this.hertz = Number(event.target.value); this.#beat(); },
       })),
       this.view === "flip" && h("button", { title: withKey("compare.flip", " "), onclick: () => this.stage.set({ flipped: !state.flipped }) }, t("compare.flip")),
-      overlaid && h("button", { title: withKey("compare.swap", "x"), onclick: () => this.#swap() }, t("compare.swap")),
+      overlaid && this.view !== "flip" && h("button", { title: withKey("compare.swap", "x"), onclick: () => this.#swap() }, t("compare.swap")),
       overlaid && h("button", { title: withKey("compare.frame", "f"), onclick: () => this.#frame() }, t("compare.laid_on", { name: this.item[this.frame].short })),
       this.item.differences?.length > 0 && this.view !== "proof" && h("label", { class: "check" }, h("input", {
         type: "checkbox", checked: state.outlines, onchange: (event) => this.stage.set({ outlines: event.target.checked }),

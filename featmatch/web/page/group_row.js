@@ -46,7 +46,8 @@ function fileLine(view, group, member, name) {
 export function memberCard(view, group, member, px = 320) {
   const original = member === group.original;
   const { source } = view;
-  const marked = member.names.some((name) => group.decisions.marked.has(name));
+  const own = member.names.filter((name) => !member.same_file.includes(name));
+  const marked = own.length > 0 && own.every((name) => group.decisions.marked.has(name));
   const facts = [t("size", { width: String(member.width), height: String(member.height) }), bytes(member.bytes), member.format, member.taken && date(member.taken, false), member.camera].filter(Boolean);
   return h("li", { class: `card member${original ? " original" : ""}${marked ? " marked" : ""}`, "data-id": String(member.id) },
     h("button", { class: "look", "aria-label": t(original ? "group.look_original" : "group.compare", { name: nameParts(member.names[0])[1] }),
@@ -54,6 +55,7 @@ export function memberCard(view, group, member, px = 320) {
     h("div", { class: "said" },
       h("p", { class: "sentence" }, original ? h("span", { class: "badge" }, t("group.kept")) : difference(member, group.original),
         !original && member.relation && h("span", { class: "quiet percent", title: t("probability.title") }, percent(member.probability, 1))),
+      member.kept && h("p", { class: "quiet" }, t("picture.kept")),
       member.names.map((name) => fileLine(view, group, member, name)),
       h("p", { class: "quiet details" }, facts.map((text) => h("span", {}, text))),
       !original && h("button", { class: "link", onclick: () => view.makeOriginal(group, member) }, t("group.original"))));

@@ -7,9 +7,10 @@ import { FILTERS, filterBar, fits, sorted } from "./filters.js";
 import { Focus } from "./focus.js";
 import { Group } from "./group.js";
 import { bytes, listed, t } from "./i18n.js";
-import { nameParts, shownName } from "./names.js";
+import { nameParts } from "./names.js";
 import { markedFiles, showOutput } from "./output.js";
 import { drawRow } from "./group_row.js";
+import { withKey } from "./keys.js";
 import { go, here, note, place } from "./routes.js";
 import { showRules } from "./rules_dialog.js";
 import { say } from "./toast.js";
@@ -39,7 +40,7 @@ export class GroupsView {
     this.end = h("div", { class: "list-end" });
     this.head = h("div", { class: "groups-head" });
     this.count = h("p", { class: "quiet", role: "status", "aria-live": "polite" });
-    this.bar = h("div", { class: "marked-bar" });
+    this.bar = this.#makeBar();
     this.list.style.setProperty("--card", `${recall("card width", 220)}px`);
     new IntersectionObserver(([entry]) => entry.isIntersecting && this.#more(), { rootMargin: "1500px" }).observe(this.end);
     this.decisions.addEventListener("change", () => this.#decided());
@@ -150,15 +151,21 @@ export class GroupsView {
     const size = files.reduce((sum, { member }) => sum + member.bytes, 0);
     const lost = this.groups.filter((group) => group.isLost);
     const undecided = this.groups.filter((group) => !group.state).length;
-    fill(this.bar,
-      h("p", { role: "status", "aria-live": "polite" }, files.length ? t("marked.count", { n: files.length, bytes: bytes(size) }) : t("marked.none"),
-        h("span", { class: "quiet" }, " · ", t("groups.undecided", { n: undecided }))),
-      lost.length > 0 && h("p", { class: "lost" }, t("marked.lost", { n: lost.length }), " ", h("button", { onclick: () => this.keepBest(lost) }, t("group.keep_best"))),
-      h("div", { class: "buttons" },
-        h("button", { onclick: () => showRules(this) }, t("rules.open")),
-        h("button", { disabled: !this.decisions.steps.length, title: t("keys.with", { words: t("undo"), key: "z" }), onclick: () => this.undo() }, t("undo")),
-        files.length > 0 && h("button", { onclick: () => this.#step("marked.cleared", () => this.decisions.marked.clear()) }, t("marked.clear")),
-        h("button", { class: "main", disabled: !files.length, onclick: () => showOutput(files) }, t("output.open"))));
+    fill(this.said, files.length ? t("marked.count", { n: files.length, bytes: bytes(size) }) : t("marked.none"), h("span", { class: "quiet" }, " · ", t("groups.undecided", { n: undecided })));
+    fill(this.lost, lost.length > 0 && [t("marked.lost", { n: lost.length }), " ", h("button", { onclick: () => this.keepBest(lost) }, t("group.keep_best"))]);
+    this.undoing.disabled = !this.decisions.steps.length;
+    this.clearing.disabled = this.giving.disabled = !files.length;
+  }
+
+  /** Its buttons stay the same ones: the keyboard comes back to them from a dialog. */
+  #makeBar() {
+    this.said = h("p", { role: "status", "aria-live": "polite" });
+    this.lost = h("p", { class: "lost" });
+    this.undoing = h("button", { title: withKey("undo", "z"), onclick: () => this.undo() }, t("undo"));
+    this.clearing = h("button", { onclick: () => this.#step("marked.cleared", () => this.decisions.marked.clear()) }, t("marked.clear"));
+    this.giving = h("button", { class: "main", onclick: () => showOutput(markedFiles(this.groups, this.source.path)) }, t("output.open"));
+    return h("div", { class: "marked-bar" }, this.said, this.lost,
+      h("div", { class: "buttons" }, h("button", { title: t("rules.title"), onclick: () => showRules(this) }, t("rules.open")), this.undoing, this.clearing, this.giving));
   }
 
   // Deciding
@@ -248,7 +255,7 @@ export class GroupsView {
       return {
         query: side(member, "side.copy"), reference: side(original, "side.original"), matrix: group.matrixOf(member), negative: seen?.negative ?? false,
         points: member === original ? null : source.points(member, original), query_overlap: seen?.within, reference_overlap: seen?.covers,
-        title: shownName(member.names[0]), words: member === original ? t("group.identical") : difference(member, original), probability: member === original ? undefined : member.probability,
+        name: member.names[0], words: member === original ? t("group.identical") : difference(member, original), probability: member === original ? undefined : member.probability,
         facts: [facts(member, "side.copy_short"), facts(original, "side.original_short")], id: member.id,
         actions: [
           { words: "mark", key: "m", get on() { return group.markable(member).length > 0 && group.markable(member).every((name) => group.decisions.marked.has(name)); }, run: () => this.toggle(group, group.markable(member)) },
@@ -271,7 +278,7 @@ export class GroupsView {
 
   #focus(group) {
     if (this.focus) this.focus.open(group);
-    else this.focus = new Focus(this, group, () => { this.focus = null; note("#/groups"); this.#select(this.shown.indexOf(group)); });
+    else this.focus = new Focus(this, group, () => { this.focus = null; if (here().tab === "groups") note("#/groups"); this.#select(this.shown.indexOf(group)); });
   }
 
   // The keyboard

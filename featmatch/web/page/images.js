@@ -4,15 +4,17 @@ import { about, may } from "./about.js";
 import { ask, forget, record } from "./api.js";
 import { Adding } from "./adding.js";
 import { fill, h, settled, svg } from "./dom.js";
+import { drawEmpty, emptyIndex } from "./empty.js";
 import { factsTable } from "./facts.js";
 import { t } from "./i18n.js";
 import { nameParts } from "./names.js";
 import { nameLine, picture } from "./results.js";
-import { go, note, place } from "./routes.js";
+import { go, here, note, place } from "./routes.js";
 import { say } from "./toast.js";
 import { trouble } from "./words.js";
 
 const PAGE = 100;
+const NEAR_PX = 1000; // how near the end of the grid is before it grows
 const MOST_SORTED = 20_000; // images that are asked for at once, to be put in an order
 
 const ORDERS = {
@@ -20,7 +22,9 @@ const ORDERS = {
   bytes: (a, b) => b.bytes - a.bytes, newest: (a, b) => (b.taken ?? "") < (a.taken ?? "") ? -1 : 1,
 };
 
-const state = { match: "", order: "added", images: [], next: 0, total: 0, asked: 0 };
+const state = { match: "", order: "added", images: [], next: 0, total: 0, asked: 0, of: -1 };
+/** @type {any[]} in the order that is wanted */
+let wanted = [];
 const grid = h("ul", { class: "thumbs grid" });
 const end = h("div", { class: "list-end" });
 const count = h("p", { class: "quiet", role: "status", "aria-live": "polite" });
@@ -32,12 +36,13 @@ const gone = new Set(); // of which the removal waits
 
 async function load() {
   const asked = ++state.asked;
-  Object.assign(state, { images: [], next: 0 });
-  fill(grid);
-  fill(message);
+  Object.assign(state, { images: [], next: 0, of: about.index.images });
   try {
     await more(asked);
-    if (state.order !== "added" && state.total <= MOST_SORTED) while (state.next !== null) await more(asked, 1000);
+    if (state.order !== "added" && state.total <= MOST_SORTED) while (state.next !== null && asked === state.asked) await more(asked, 1000);
+    if (asked !== state.asked) return;
+    fill(message);
+    draw();
   } catch (error) {
     if (asked === state.asked) fill(message, h("div", { class: "state bad", role: "alert" }, h("p", {}, trouble(error, about.limits))));
   }
@@ -52,22 +57,44 @@ async function more(asked = state.asked, limit = PAGE) {
     if (asked !== state.asked) return;
     state.images.push(...page.images);
     Object.assign(state, { next: page.next, total: page.total });
-    draw();
   } finally {
     if (state.busy === asked) state.busy = 0;
   }
 }
 
-new IntersectionObserver(([entry]) => entry.isIntersecting && state.order === "added" && state.asked && more().catch(() => {}), { rootMargin: "1000px" }).observe(end);
+new IntersectionObserver(([entry]) => entry.isIntersecting && extend(), { rootMargin: `${NEAR_PX}px` }).observe(end);
 
+const order = () => { wanted = state.images.filter(({ id }) => !gone.has(id)).sort(ORDERS[state.order]); };
+
+/** Draws the grid anew, as far as it was. */
 function draw() {
-  const images = state.images.filter(({ id }) => !gone.has(id)).sort(ORDERS[state.order]);
-  fill(count, t("images.count", { n: state.total }));
-  fill(grid, images.slice(0, 5000).map((image) => {
-    const name = nameParts(image.name)[1];
-    return h("li", {}, h("a", { href: place(["images", String(image.id)]), "aria-label": t("images.open", { name }) }, picture(image.id, name, 320)), h("bdi", { class: "file" }, name));
-  }));
-  if (!images.length) fill(grid, h("li", { class: "state" }, t(state.match ? "images.none_match" : "images.none")));
+  order();
+  const { images: all } = about.index;
+  fill(count, !state.match && state.total < all ? t("images.of_files", { n: state.total, all }) : t("status.images", { n: state.total }));
+  if (wanted.length) fill(grid, wanted.slice(0, Math.max(grid.children.length, PAGE)).map(cell));
+  else if (state.match || adding.isOpen) fill(grid, state.match && h("li", { class: "state" }, t("images.none_match")));
+  else { drawEmpty(); fill(grid, h("li", { class: "state" }, emptyIndex)); }
+  extend();
+}
+
+/** Shows more: a thumbnail is asked for once the reader comes near. */
+async function extend() {
+  if (!wanted.length || end.getBoundingClientRect().top > innerHeight + NEAR_PX) return;
+  const { asked } = state;
+  if (grid.children.length === wanted.length && state.order === "added") {
+    await more().catch(() => {});
+    if (asked !== state.asked) return;
+    order();
+  }
+  const shown = grid.children.length;
+  if (shown === wanted.length) return;
+  grid.append(...wanted.slice(shown, shown + PAGE).map(cell));
+  extend();
+}
+
+function cell(image) {
+  const name = nameParts(image.name)[1];
+  return h("li", {}, h("a", { href: place(["images", String(image.id)]), "aria-label": t("images.open", { name }) }, picture(image.id, name, 320)), h("bdi", { class: "file" }, name));
 }
 
 const look = settled((value) => { state.match = value.trim(); load(); }, 300);
@@ -84,14 +111,16 @@ function build() {
 
 let dialog = null;
 
-async function details(id) {
+async function details(id, fromElsewhere) {
   dialog?.remove();
   const body = h("div", { class: "details-body" }, h("p", {}, t("searching")));
   const own = dialog = h("dialog", { class: "image-details", "aria-label": t("details"), onclose: () => {
     own.remove();
     if (dialog !== own) return;
     dialog = null;
-    note("#/images");
+    if (here().tab !== "images" || !here().rest.length) return;
+    if (fromElsewhere) history.back();
+    else note("#/images");
   } }, h("form", { method: "dialog", class: "close-form" }, h("button", { class: "quiet close", "aria-label": t("close") }, "✕")), body);
   document.body.append(own);
   own.showModal();
@@ -171,16 +200,21 @@ function remove(image) {
 /** The view, for the frame of the page. */
 export const images = {
   element,
-  show({ rest: [id], query }) {
+  show({ rest: [id], query }, fromElsewhere) {
     if (!element.hasChildNodes()) {
       build();
       load();
     }
     adding.show(query.has("add"));
-    if (id) details(Number(id));
+    if (!about.index.images && state.asked) draw();
+    if (id) details(Number(id), fromElsewhere);
     else dialog?.close();
   },
   keys: {},
+  /** The index has changed, it may be. */
+  refresh() {
+    if (about.index.images !== state.of) load();
+  },
   /** Files that were dropped while adding is open are added. */
   takes(files) {
     if (adding.isOpen) adding.upload(files);

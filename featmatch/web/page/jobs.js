@@ -121,7 +121,7 @@ export const jobsView = {
       fill(element, h("div", { class: "state" }, h("h2", {}, t("jobs.not")), h("p", {}, t(about.can.jobs ? "jobs.not.key" : "jobs.not.read_only")), !about.can.jobs && h("code", {}, "featmatch serve INDEX --writable --open")));
       return;
     }
-    fill(element, h("div", { class: "buttons" }, ["groups", "check", "compact"].map((kind) => h("button", { title: t(`job.${kind}.about`), onclick: () => begin(kind) }, t(`job.${kind}.begin`)))), live, list);
+    fill(element, h("ul", { class: "begin" }, ["groups", "check", "compact"].map((kind) => h("li", {}, h("button", { onclick: () => begin(kind) }, t(`job.${kind}.begin`)), h("span", { class: "quiet" }, t(`job.${kind}.about`))))), live, list);
     draw();
     learnJobs();
   },

@@ -35,9 +35,13 @@ export class Marks {
   #outline(sides) {
     for (const side of sides) {
       const screen = this.stage.screenOf(side);
+      const { stacked, room: { width, height } } = this.stage;
+      const [x, y] = sides.length > 1 && side === "reference" ? (stacked ? [0, height] : [width, 0]) : [0, 0];
+      const half = svg("svg", { x, y, width, height, viewBox: `${x} ${y} ${width} ${height}` }); // what is beyond it is cut off
+      this.element.append(half);
       for (const difference of this.stage.pair.differences) {
         const points = difference[side].map(([x, y]) => project(screen, [x + 0.5, y + 0.5]).join()).join(" ");
-        this.element.append(svg("polygon", { points, class: "under" }), svg("polygon", { points, class: "over" }));
+        half.append(svg("polygon", { points, class: "under" }), svg("polygon", { points, class: "over" }));
       }
     }
   }

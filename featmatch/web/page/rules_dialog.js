@@ -1,4 +1,4 @@
-// The dialog of rules: in an order that is dragged or moved by keys, and what they would mark.
+// The dialog of rules: in an order that is dragged or moved by buttons, and what they would mark.
 
 import { download, fill, h } from "./dom.js";
 import { bytes, t } from "./i18n.js";
@@ -18,24 +18,22 @@ export function showRules(view) {
     draw();
   }
 
-  function move(name, to) {
+  function move(name, to, by = 0) {
     const order = given.order.filter((one) => one !== name);
-    order.splice(Math.min(Math.max(to, 0), order.length), 0, name);
+    order.splice(to, 0, name);
     change({ order });
-    /** @type {HTMLElement} */ (list.children[given.order.indexOf(name)].querySelector(".grip")).focus();
+    const [up, down] = list.children[to].querySelectorAll("button");
+    if (by) (by < 0 && !up.disabled || down.disabled ? up : down).focus();
   }
 
   function row(name, at) {
-    const grip = h("button", { class: "quiet grip", "aria-label": t("rules.move", { rule: t(`rule.${name}`) }), title: t("rules.move.about"), "data-own-keys": true, onkeydown: (event) => {
-      const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
-      if (!by) return;
-      event.preventDefault();
-      move(name, at + by);
-    } }, "⠿");
+    const step = (by, words, sign) => h("button", { class: "quiet", disabled: !given.order[at + by], "aria-label": t(words, { rule: t(`rule.${name}`) }), title: t(words, { rule: "" }),
+      onclick: () => move(name, at + by, by) }, sign);
     return h("li", { draggable: "true", "data-rule": name, ondragstart: (event) => event.dataTransfer.setData("text/plain", name), ondragover: (event) => event.preventDefault(),
       ondrop: (event) => { event.preventDefault(); event.stopPropagation(); const moved = event.dataTransfer.getData("text/plain"); if (given.order.includes(moved)) move(moved, at); } },
-      grip, h("label", { class: "check" }, h("input", { type: "checkbox", checked: !given.off.includes(name),
+      h("span", { class: "grip", "aria-hidden": "true" }, "⠿"), h("label", { class: "check" }, h("input", { type: "checkbox", checked: !given.off.includes(name),
         onchange: (event) => change({ off: event.target.checked ? given.off.filter((one) => one !== name) : [...given.off, name] }) }), t(`rule.${name}`)),
+      h("span", { class: "steps" }, step(-1, "rules.up", "↑"), step(1, "rules.down", "↓")),
       name === "folder" && h("label", { class: "folders" }, t("rule.folder.which"), h("textarea", { rows: 2, placeholder: t("rule.folder.hint"), onchange: (event) =>
         change({ folders: event.target.value.split("\n").map((line) => line.trim()).filter(Boolean) }) }, given.folders.join("\n"))));
   }

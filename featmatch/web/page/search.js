@@ -4,6 +4,7 @@ import { address, ask, record, thumbnail } from "./api.js";
 import { about, may } from "./about.js";
 import { compare, endComparison } from "./compare.js";
 import { fill, h, settled } from "./dom.js";
+import { drawEmpty, emptyIndex } from "./empty.js";
 import { explain } from "./explain.js";
 import { listed, t, number } from "./i18n.js";
 import { take } from "./keys.js";
@@ -125,17 +126,15 @@ function emptyState() {
     h("p", { class: "buttons" }, chooser("search.choose"), chooser("search.camera", { capture: "environment", multiple: false }),
       h("a", { class: "button", href: "#/images" }, t("search.of_index"))),
     about.can.fetch && addressForm());
-  return about.index.images ? [field, examples] : [examples, field]; // where there are none, that is said first
+  if (about.index.images) return [field, examples];
+  drawEmpty();
+  return [emptyIndex, field]; // that is said first
 }
 
 /** Some images of the index, to begin with. */
 async function showExamples(box) {
   const { images: total } = about.index;
-  if (!total) {
-    fill(box, h("div", { class: "state" }, h("h2", {}, t("empty.title")), h("p", {}, t(may.upload || may.add_paths ? "empty.add" : "empty.command")),
-      (may.upload || may.add_paths) ? h("a", { class: "button", href: "#/images?add" }, t("images.add")) : h("code", {}, "featmatch add INDEX PHOTOS")));
-    return;
-  }
+  if (!total) return;
   const page = await ask(`v1/images?limit=60&after=${Math.floor(Math.random() * Math.max(total - 60, 0))}`);
   const some = page.images.sort(() => Math.random() - 0.5).slice(0, 6);
   fill(box, h("h2", {}, t("search.examples")), h("ul", { class: "thumbs" }, some.map((image) => h("li", {}, h("a", { href: `#/search?id=${image.id}`, "aria-label": t("search.with", { name: nameParts(image.name)[1] }) },
@@ -149,12 +148,15 @@ const facts = h("p", { class: "quiet" });
 function buildQuery() {
   const query = current;
   const image = h("img", { alt: t("query.alt", { name: query.name }), draggable: "false" });
+  image.addEventListener("load", () => { region.element.hidden = false; });
   image.addEventListener("error", () => {
+    region.element.hidden = true; // there is nothing to draw on
     if (query.unseen || !query.answer) { query.unseen = true; return; }
     query.unseen = true;
     image.src = query.pictures[query.pictures.length - 1];
   });
   region = new Region(image, (box) => askAgain({ region: box }));
+  region.element.hidden = !query.pictures.length;
   const { limit, all, match } = query.options;
   fill(parts.query,
     region.element, h("p", { class: "name" }, h("bdi", { class: "file" }, shownName(query.name))), facts,
@@ -216,7 +218,7 @@ function drawAnswer(query, busy) {
   const seconds = Object.values(query.answer.times_ms).reduce((sum, value) => sum + value, 0) / 1000;
   fill(parts.summary, busy ? t("searching") : listed([
     proven.length ? t("found", { n: proven.length }) : t("found.none"), query.options.region && t("found.region"),
-    t("found.time", { seconds: number(seconds, { maximumFractionDigits: 2 }) }),
+    seconds >= 0.005 && t("found.time", { seconds: number(seconds, { maximumFractionDigits: 2 }) }),
   ]));
   fill(parts.results,
     proven.length ? [sorting(proven), cards(query, ordered(proven), 1)] : nothing(query),
@@ -284,7 +286,7 @@ function items(query) {
     matrix: match.homography?.flat() ?? null, negative: match.relation.negative, differences: match.differences,
     points: () => ask(`v1/queries/${query.answer.query_id}/matches/${match.id}/points`),
     query_overlap: match.query_overlap, reference_overlap: match.reference_overlap,
-    title: shownName(match.name), words: listed([sentence(match), support(match)]), probability: match.probability, id: match.id,
+    name: match.name, words: listed([sentence(match), support(match)]), probability: match.probability, id: match.id,
     facts: [{ title: t("side.query_short"), width: query.answer.width, height: query.answer.height, bytes: query.given.file?.size },
       record(match.id).then((told) => ({ ...told, title: t("side.reference_short") }))],
     actions: query.given.id && may.write ? verdicts(query, match) : [],
@@ -341,8 +343,12 @@ export const search = {
     } else if (image && known) openMatch(known, Number(image), asked.get("view"));
     else {
       endComparison();
-      if (!element.hasChildNodes() || !current) draw();
+      this.refresh();
     }
+  },
+  /** Begins anew where nothing is asked: there may be images now. */
+  refresh() {
+    if (!current && (!element.hasChildNodes() || element.contains(emptyIndex) === about.index.images > 0)) draw();
   },
   keys: {
     j: { words: "keys.next", run: () => step(1) }, k: { words: "keys.previous", run: () => step(-1) },
