@@ -117,6 +117,7 @@ def search_once(mounted: Mounted, given: GivenPicture, wanted: Wanted) -> Found:
             **told,
             "width": query.grey.width,
             "height": query.grey.height,
+            "features": len(query.features),
             "region": wanted.region_given,
             "times_ms": _times(matches, decoding_ms),
             "index": {

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from featmatch import Index, Match, Matches, Vocabulary, verify
+from featmatch import Index, Match, Matches, Vocabulary, extract, verify
 from featmatch.search.query import _load_timed
 from featmatch.service.parameters import Parameters
 from featmatch.service.searching import Wanted
@@ -48,6 +48,7 @@ def test_a_search_says_what_the_command_line_says(client: TestClient, index: Ind
     assert {name: told[name] for name in ("status", "damaged")} == {"status": "ok", "damaged": False}
     assert Matches.from_dict(told).to_dict() == expected
     assert (told["query"], told["width"], told["height"], told["region"]) == ("-", 82, 88, None)
+    assert told["features"] == len(extract(content, index.options))
     assert list(told["times_ms"]) == ["decode", "extract", "words", "votes", "geometry", "pixels"]
     assert told["index"]["images"] == 5
     assert "decode;dur=" in answer.headers["server-timing"]

@@ -175,7 +175,7 @@ function drawQuery() {
   if (query.unseen && source && !source.startsWith("blob:")) region.image.src = source;
   if (query.answer) {
     region.setSize(query.answer.width, query.answer.height);
-    fill(facts, t("size", { width: String(query.answer.width), height: String(query.answer.height) }));
+    fill(facts, t("search.size", { width: String(query.answer.width), height: String(query.answer.height), n: query.answer.features }));
   } else fill(facts);
   parts.query.querySelector(".unproven").checked = query.options.all;
 }
