@@ -30,7 +30,7 @@ def command_lines(command: click.Command, context: click.Context) -> Iterator[st
     yield from ("| option | meaning |", "| --- | --- |")
     for option in command.get_params(context):
         told = option.get_help_record(context)
-        if told is not None:
+        if told is not None and isinstance(option, click.Option):
             forms = ", ".join(f"`{form}`" for form in told[0].replace("|", "\\|").split(", "))
             yield f"| {forms} | {_as_markdown(told[1])} |"
     yield ""
@@ -57,16 +57,13 @@ def http_lines(document: Mapping[str, Any]) -> Iterator[str]:
             yield from _parameters(operation["parameters"])
             taken = ", ".join(f"`{kind}`" for kind in operation.get("requestBody", {}).get("content", {}))
             yield from (f"Body: {taken}", "") if taken else ()
-            yield from ("| status | answer |", "| --- | --- |")
+            refusals: list[str] = []
             for status, answer in sorted(operation["responses"].items()):
-                refused = "application/problem+json" in answer.get("content", {})
-                told = (
-                    ", ".join(f"`{code}`" for code in answer["description"].split(", "))
-                    if refused
-                    else answer["description"]
-                )
-                yield f"| {status} | {told} |"
-            yield ""
+                if "application/problem+json" in answer.get("content", {}):
+                    refusals += answer["description"].split(", ")
+                else:
+                    yield f"- {status}: {answer['description']}"
+            yield from ("", "Refusals: " + ", ".join(f"`{code}`" for code in refusals), "")
 
 
 def _parameters(parameters: list[Mapping[str, Any]]) -> Iterator[str]:

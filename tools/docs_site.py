@@ -80,10 +80,19 @@ def _say_language(
         context["language"] = "ja"
 
 
+def _set_dashes(app: Sphinx, document: nodes.document) -> None:
+    """Sphinx sets two hyphens between a parameter and its meaning; ``smartquotes`` would change options, too."""
+    del app
+    for text in list(document.findall(nodes.Text)):
+        if text.astext() == " -- ":
+            text.parent.replace(text, nodes.Text(" \N{EN DASH} "))
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Add these to Sphinx."""
     app.add_directive("commands", Commands)
     app.add_directive("http-interface", HttpInterface)
     app.add_transform(PageLinks)
+    app.connect("doctree-read", _set_dashes)
     app.connect("html-page-context", _say_language)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -58,10 +58,8 @@ def test_an_address_is_told_with_its_parameters_and_answers() -> None:
         "| `size` | query | integer, 1 to 9 | px \\| all |",
         "| `kind` | query | `a`, `b` or null |  |",
         "Body: `image/png`",
-        "| status | answer |",
-        "| --- | --- |",
-        "| 200 | The picture, as it is |",
-        "| 422 | `too_large`, `timeout` |",
+        "- 200: The picture, as it is",
+        "Refusals: `too_large`, `timeout`",
     ]
 
 
