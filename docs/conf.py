@@ -49,6 +49,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "featmatch"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_sidebars: dict[str, list[str]] = {"install": []}  # there is nothing beside it
 html_show_sourcelink = False
 html_copy_source = True
 html_theme_options: dict[str, Any] = {

@@ -27,7 +27,7 @@ _PATH = re.compile(
 )
 _MODULE = re.compile(r"\bpython -m (tools|featmatch)\.([\w.]+)")
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)(?:#[\w-]*)?\)")
-_CALL = re.compile(r"(?:[$|] |`|^    )featmatch ([a-z][^|`;&>\n]*(?:\\\n[^|`;&>\n]*)*)", re.MULTILINE)
+_CALL = re.compile(r"([$|] |`|^    )featmatch ([a-z][^|`;&>\n]*(?:\\\n[^|`;&>\n]*)*)", re.MULTILINE)
 _SHELL = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 
 
@@ -90,14 +90,17 @@ def test_commands_are_those_of_the_command_line() -> None:
 def test_options_that_are_named_are_there(text: Path) -> None:
     content = text.read_text(encoding="utf-8")
     content += "".join(f"    {line}\n" for block in _SHELL.findall(content) for line in block.splitlines())
-    for call in _CALL.findall(content):
+    for before, call in _CALL.findall(content):
         words = call.split()
         command: click.Command = cli
         while isinstance(command, click.Group) and words and words[0] in command.commands:
             command = command.commands[words.pop(0)]
         assert command is not cli, call
         options = {form for one in command.params for form in [*one.opts, *one.secondary_opts]} | {"--help", "--"}
-        assert {word.split("=")[0] for word in words if word.startswith("--")} <= options, call
+        named = {word.split("=")[0] for word in words if word.startswith("--")}
+        assert named <= options, call
+        if before != "`":
+            assert all(named & {*one.opts} for one in command.params if one.required and one.opts[0][0] == "-"), call
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=of)
