@@ -15,6 +15,7 @@ from featmatch.images.folders import image_files
 
 OUT = Path(__file__).parent.parent / "demo"
 MOST_PHOTOS = 500
+_COPIED = ("astronaut", "chelsea", "coffee", "rocket")
 
 
 def main() -> int:
@@ -23,13 +24,15 @@ def main() -> int:
     OUT.mkdir()
     folders = [word for word in sys.argv[1:] if word != "--serve"]
     photos = list(image_files(folders)) if folders else bundled_photos(OUT / "photos")
+    if not folders:
+        make_copies(photos, OUT / "copies")  # for the tutorials
     if not photos:
         print(f"no photos in {folders[0]}", file=sys.stderr)
         return 2
     if len(photos) > MOST_PHOTOS:
         print(f"{len(photos)} photos; the demonstration uses at most {MOST_PHOTOS} of them")
         photos = photos[:: -(-len(photos) // MOST_PHOTOS)]
-    index, query = OUT / "photos.fm", OUT / "query.jpg"
+    index, query = OUT / "demo.fm", OUT / "piece.jpg"
     by_size = sorted(photos, key=os.path.getsize, reverse=True)  # the largest file most likely has enough detail
     original = next((photo for photo in by_size if make_query(photo, query)), None)
     if original is None:
@@ -71,6 +74,27 @@ def bundled_photos(folder: Path) -> list[str]:
                 if min(image.size) >= 200:
                     saved.append(str(shutil.copy(file, folder)))
     return saved
+
+
+def make_copies(photos: list[str], folder: Path) -> list[str]:
+    """Save copies of four of the bundled photos, as people make them."""
+    folder.mkdir()
+    made = []
+    for photo in photos:
+        if Path(photo).stem not in _COPIED:
+            continue
+        with Image.open(photo) as opened:
+            picture = opened.convert("RGB")
+        width, height = picture.size
+        edited = {
+            "small": picture.resize((width // 2, height // 2)),
+            "mirrored": ImageOps.mirror(picture),
+            "crop": picture.crop((width // 6, height // 6, width * 5 // 6, height * 5 // 6)),
+        }
+        for what, copy in edited.items():
+            made.append(str(folder / f"{Path(photo).stem} {what}.jpg"))
+            copy.save(made[-1], quality=80)
+    return made
 
 
 def make_query(photo: str, target: Path) -> bool:

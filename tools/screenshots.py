@@ -1,6 +1,6 @@
-"""Make the pictures of the page in the README, from the demonstration's photos.
+"""Make the pictures of README and documentation, from the demonstration's photos.
 
-    python -m tools.screenshots [FOLDER]        write search.webp, compare.webp and groups.webp; default: docs/page
+    python -m tools.screenshots [FOLDER]        write found, search, compare and groups.webp; default: docs/page
 
 Needs chromium and playwright. The same photos, queries and window give the same pictures, but for fonts.
 """
@@ -16,32 +16,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps
+from PIL import Image
 
-from featmatch import Index
-from tools.demo import bundled_photos, make_query
+from featmatch import Index, verify
+from tools.demo import bundled_photos, make_copies, make_query
 
 OUT = Path(__file__).parent.parent / "docs" / "page"
 _SIZE = (1200, 720)
-
-
-def make_copies(photos: list[str], folder: Path) -> list[str]:
-    """Copies of some photos, as people make them."""
-    folder.mkdir()
-    made = []
-    for photo in photos[:4]:
-        with Image.open(photo) as opened:
-            picture = opened.convert("RGB")
-        width, height = picture.size
-        edited = {
-            "small": picture.resize((width // 2, height // 2)),
-            "mirrored": ImageOps.mirror(picture),
-            "crop": picture.crop((width // 6, height // 6, width * 5 // 6, height * 5 // 6)),
-        }
-        for what, copy in edited.items():
-            made.append(str(folder / f"{Path(photo).stem} {what}.jpg"))
-            copy.save(made[-1], quality=80)
-    return made
 
 
 def take(tab: Any, target: Path) -> None:
@@ -84,9 +65,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="featmatch-") as name:
         folder = Path(name)
         photos = bundled_photos(folder / "photos")
-        chosen = [photo for photo in photos if Path(photo).stem in ("astronaut", "coffee", "chelsea", "rocket")]
-        copies = make_copies(chosen, folder / "copies")
-        make_query(next(photo for photo in photos if "astronaut" in photo), folder / "query.jpg")
+        copies = make_copies(photos, folder / "copies")
+        astronaut = next(photo for photo in photos if "astronaut" in photo)
+        make_query(astronaut, folder / "query.jpg")
+        proof = Image.fromarray(verify(folder / "query.jpg", astronaut).draw())
+        proof.thumbnail((1000, 1000))
+        proof.save(out / "found.webp", quality=75, method=6)
         Index.open(folder / "photos.fm", create=True, root=folder).add([*photos, *copies])
         command = [sys.executable, "-m", "featmatch", "serve", str(folder / "photos.fm"), "--writable", "--port", "0"]
         with (

@@ -34,7 +34,7 @@ from featmatch.store.records import ImageRecord
 from tests.grouping import made
 from tests.grouping.edited import EDITS
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+HOW_TO = (Path(__file__).parents[2] / "docs" / "how-to" / "groups.md").read_text(encoding="utf-8")
 
 
 def record_of(number: int, name: str, **facts: Any) -> ImageRecord:
@@ -240,7 +240,7 @@ def test_the_source_is_the_original_of_its_edits(
     assert group.marked == ()
 
 
-# The README's recipe, for real
+# The recipe of docs/how-to/groups.md, for real
 
 ODD = (
     "with space.png",
@@ -283,7 +283,7 @@ def collection(photos: dict[str, NDArray[np.uint8]], tmp_path_factory: pytest.Te
     return top
 
 
-def test_the_recipe_of_the_readme_loses_nothing(
+def test_the_recipe_of_the_how_to_loses_nothing(
     collection: Path, tiny_vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(collection)
@@ -301,7 +301,7 @@ def test_the_recipe_of_the_readme_loses_nothing(
     assert len(printed.split(b"\0")) == 1 + sum(kept.values())
     assert all(os.path.isabs(path) for path in printed.split(b"\0")[:-1])
 
-    recipe = re.search(r"\$ (mkdir aside)\n +\$ (featmatch groups .*--print0 .*)\n", README)
+    recipe = re.search(r"\$ (mkdir aside)\n +\$ (featmatch groups .*--print0 .*)\n", HOW_TO)
     assert recipe is not None
     aside = collection / "aside"
     command = f'featmatch() {{ {shlex.quote(sys.executable)} -m featmatch "$@"; }}\n{recipe[1]}\n{recipe[2]}\n'

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
+import featmatch
 from featmatch.cli.serving import serve
 
 TOOLS = Path(__file__).parents[2] / "tools"
@@ -52,3 +53,18 @@ def test_the_unit_serves_with_keys_and_without_rights() -> None:
 def test_an_option_that_it_does_not_have_would_be_noticed(words: list[str]) -> None:
     with pytest.raises(click.NoSuchOption):
         checked(words)
+
+
+def test_the_recipe_for_conda_needs_what_the_package_needs() -> None:
+    recipe = (TOOLS / "conda" / "recipe.yaml").read_text(encoding="utf-8")
+    settings = configparser.ConfigParser()
+    settings.read(TOOLS.parent / "setup.cfg", encoding="utf-8")
+    wanted = {
+        one.replace("opencv-contrib-python-headless", "py-opencv")
+        for one in settings["options"]["install_requires"].split()
+    }
+    told = recipe.partition("  run:\n")[2].partition("\n\n")[0]
+    needed = {f"{name}{bound}" for name, bound in re.findall(r"- ([\w-]+) (>=[\d.]+)", told)}
+    assert needed - wanted == {f"python{settings['options']['python_requires']}"}
+    assert wanted <= needed
+    assert f'version: "{featmatch.__version__}"' in recipe
