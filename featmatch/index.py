@@ -145,7 +145,7 @@ class Index(Reader):
 
     def add_images(
         self,
-        images: Iterable[tuple[str, ImageSource]],
+        images: Iterable[tuple[str, ImageSource] | GivenImage],
         *,
         jobs: int = -1,
         text: str | None = None,

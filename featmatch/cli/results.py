@@ -56,6 +56,8 @@ def print_matches_table(query: str, matches: Matches, *, related: bool = False) 
             f"  {match.probability:>11.4f}  {match.inliers:>7}  {match.query_overlap:>8.0%}  "
             f"{match.reference_overlap:>8.0%}  {where}{_titled(match.name, match.damaged)}  ({match.relation}{verdict})"
         )
+        if match.iiif is not None:
+            say(f"    {printable(match.iiif['region'] or match.iiif['image'] or '')}")
 
 
 class MatchesCsv:
