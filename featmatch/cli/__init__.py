@@ -55,7 +55,7 @@ def cli() -> None:
 
 
 for command in (
-    keeping.add, searching.query, searching.verify, searching.explain, grouping.groups, grouping.dedupe,
+    keeping.add, searching.query, searching.verify, searching.explain, grouping.groups, grouping.dedupe, grouping.pairs,
     keeping.remove, keeping.list_, keeping.info, keeping.reject, keeping.accept, keeping.compact, keeping.check,
     measuring.train, measuring.evaluate, serving.serve, serving.serve_key,
 ):  # fmt: skip

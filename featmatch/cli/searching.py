@@ -28,19 +28,23 @@ from featmatch.cli.common import (
     max_pixels_option,
     name_meant,
     open_indexes,
+    parquet_option,
     path_of_match,
     root_option,
     save,
     tell,
     timeout_option,
 )
+from featmatch.cli.parquet import ParquetFile
 from featmatch.cli.printing import print_object
 from featmatch.cli.results import (
     MatchesCsv,
+    match_rows,
     print_explanation,
     print_matches_json,
     print_matches_table,
     print_verification,
+    query_columns,
 )
 from featmatch.errors import FeatmatchError, ImageError
 from featmatch.names import printable
@@ -74,6 +78,7 @@ _COMPARED = "pixels were compared only as far as INDEX keeps small pictures of t
 )
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header, one row per match.")
+@parquet_option
 @click.option("--all", "unproven", is_flag=True, help="Show unproven candidates too.")
 @click.option("--related", is_flag=True, help="Show images of the same template too, which are no copies.")
 @match_option
@@ -87,8 +92,8 @@ _COMPARED = "pixels were compared only as far as INDEX keeps small pictures of t
 @root_option
 def query(
     index: Path, also: Sequence[Path], images: Sequence[str], lists: Sequence[str], limit: int, as_json: bool,
-    as_csv: bool, unproven: bool, related: bool, match: str | None, forms: Forms, draw: Path | None, jobs: int,
-    timeout: float, max_pixels: int, root: str | None,
+    as_csv: bool, parquet: Path | None, unproven: bool, related: bool, match: str | None, forms: Forms,
+    draw: Path | None, jobs: int, timeout: float, max_pixels: int, root: str | None,
 ) -> int:  # fmt: skip
     """Find what each IMAGE is a copy of, in whole or in part.
 
@@ -112,9 +117,11 @@ def query(
     asked_for = [*images, *(name for file in lists for name in names_in(file))]
     check_input_once([*asked_for, *lists])
     opened = open_indexes(index, also, root)
+    several = not isinstance(opened, featmatch.Index)
     show: Callable[[str, Matches], None] = partial(print_matches_table, related=related)
     if as_json or as_csv:
-        show = print_matches_json if as_json else MatchesCsv(several=not isinstance(opened, featmatch.Index))
+        show = print_matches_json if as_json else MatchesCsv(several=several)
+    table = None if parquet is None else ParquetFile(parquet, query_columns(several=several))
     decoding = DecodingOptions(timeout, max_pixels)
     query_many = partial(
         opened.query_many, jobs=jobs, limit=limit, unproven=unproven, match=match, forms=forms,
@@ -134,11 +141,16 @@ def query(
             complain(f"{printable(name)}: {matches.status}: {printable(one)} did not answer")
             failed = True
         show(name, matches)
+        if table is not None:
+            for row in match_rows(name, matches):
+                table.add(row)
         away.update(matches.not_at_hand)
         if any(found.proven for found in matches):
             status = FOUND
         if draw is not None:
             _draw_all(draw, number, picture, matches, partial(path_of_match, opened), decoding)
+    if table is not None:
+        table.write()
     complain_of_files(opened, len(away), _COMPARED)
     return FAILED if failed else status
 
