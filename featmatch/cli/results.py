@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from featmatch.cli.printing import CsvPrinter, print_object, say, say_bytes
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from featmatch.proof.pair import Verification
     from featmatch.search.explanation import Explanation
     from featmatch.search.matches import Matches
+    from featmatch.search.similar import SimilarImage
 
 _QUERY_COLUMNS = (
     "query", "status", "id", "name", "probability", "score", "inliers", "agreement", "kind", "rotation_deg", "scale",
@@ -59,6 +60,17 @@ def print_matches_table(query: str, matches: Matches, *, related: bool = False) 
         )
         if match.iiif is not None:
             say(f"    {printable(match.iiif['region'] or match.iiif['image'] or '')}")
+
+
+def print_similar_table(query: str, by: str, found: Sequence[SimilarImage]) -> None:
+    """Print a heading, and a line for each image, the nearest first."""
+    if not found:
+        say(f"{printable(query)}: the index is empty")
+        return
+    say(f"{printable(query)}, by {by}:")
+    say(f"  {'distance':>8}  name")
+    for one in found:
+        say(f"  {one.distance:>8.4g}  {printable(one.name)}")
 
 
 def query_columns(*, several: bool) -> tuple[str, ...]:

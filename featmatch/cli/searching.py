@@ -43,6 +43,7 @@ from featmatch.cli.results import (
     print_explanation,
     print_matches_json,
     print_matches_table,
+    print_similar_table,
     print_verification,
     query_columns,
 )
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from featmatch.images.named import NamedPicture
     from featmatch.proof.pair import Verification
     from featmatch.search.matches import Match, Matches
+    from featmatch.search.similar import By
 
 _DECODERS = "featmatch.images.preload"  # loaded in the process that will decode, while this one loads the rest
 _COMPARED = "pixels were compared only as far as INDEX keeps small pictures of them"  # of images whose files are away
@@ -153,6 +155,40 @@ def query(
         table.write()
     complain_of_files(opened, len(away), _COMPARED)
     return FAILED if failed else status
+
+
+@click.command()
+@index_argument
+@click.argument("image", type=PathArgument())
+@click.option(
+    "--by", type=click.Choice(["phash", "colour", "layout"]), default="phash", show_default=True,
+    help="What is compared: perceptual hashes, colours, or where it is light and dark.",
+)  # fmt: skip
+@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Most images to show.")
+@json_option
+@timeout_option
+@max_pixels_option
+def similar(
+    index: Path, image: str, by: By, limit: int, as_json: bool, timeout: float, max_pixels: int
+) -> int:  # fmt: skip
+    """Rank the images in INDEX by how alike they look to IMAGE as a whole.
+
+    The smallest distance comes first, and no claim is made: there always is a first. `query` says what is a copy. By
+    phash the distance is the number of bits that differ, 0 to 64; by colour 0 to 1; by layout 0 to 2. Turned and
+    mirrored pictures do not look alike. IMAGE is a file, an http or https address, or - for standard input.
+    """
+    prepare(_DECODERS)
+    from featmatch.images.decoding import DecodingOptions
+    from featmatch.images.named import picture_named
+
+    source = picture_named(image, DecodingOptions(timeout, max_pixels))
+    opened = featmatch.Index.open(index)
+    found = opened.similar(source, by=by, limit=limit, timeout=timeout, max_pixels=max_pixels)
+    if as_json:
+        print_object({"query": image, "by": by, "similar": [one.to_dict() for one in found]})
+    else:
+        print_similar_table(image, by, found)
+    return FOUND if found else NOTHING_FOUND
 
 
 @click.command()
