@@ -145,9 +145,10 @@ def groups(index: Path, jobs: int, root: str | None, **wanted: Any) -> int:
 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=PathArgument(exists=True), metavar="FOLDER...")
+@click.option("--across", is_flag=True, help="Of two FOLDERs, only groups with files of both.")
 @_wanted_options
 @jobs_option
-def dedupe(folders: Sequence[str], jobs: int, **wanted: Any) -> int:
+def dedupe(folders: Sequence[str], across: bool, jobs: int, **wanted: Any) -> int:
     """Find all groups of copies in folders, in one step.
 
     The same as `add` and `groups`, with an index of its own in your cache folder: another run with the same FOLDERs
@@ -155,7 +156,9 @@ def dedupe(folders: Sequence[str], jobs: int, **wanted: Any) -> int:
     """
     from featmatch.cli.progress import progress_bars
 
-    options = Wanted(**wanted)
+    if across and len(folders) != 2:
+        raise click.UsageError(f"--across takes two FOLDERs, not {len(folders)}")
+    options = Wanted(**wanted, across=(folders[0], folders[1]) if across else None)
     with progress_bars(" images") as progress:
         paths = sorted(set(map(absolute, folders)))
         opened = featmatch.Index.open(_index_of(paths), create=True)

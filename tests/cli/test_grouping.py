@@ -211,3 +211,22 @@ def test_pairs_are_printed_and_written(run: Run, index: Path, pictures: dict[str
     assert run("pairs", copy, "--min-probability", 1, "--jobs", 1).status == 1
     ended = run("pairs", copy, "--jobs", 1, "--colmap", tmp_path / "none" / "d.db")
     assert (ended.status, ended.err.startswith("featmatch: cannot write")) == (2, True)
+
+
+def test_dedupe_looks_across_two_folders(run: Run, pictures: dict[str, Path], tmp_path: Path) -> None:
+    train, test = tmp_path / "train", tmp_path / "test"
+    for folder, names in ((train, ("chelsea", "coins")), (test, ("stranger",))):
+        folder.mkdir()
+        for name in names:
+            shutil.copy(pictures[name], folder)
+    command = ("dedupe", "--jobs", 1, "--fail", "--across")
+    assert run(*command, train, test).status == 0
+    shutil.copy(pictures["coins"], train / "again.png")
+    assert run("dedupe", "--jobs", 1, "--fail", train, test).status == 1
+    assert run(*command, train, test).status == 0
+    shutil.copy(pictures["crop"], test)
+    ended = run(*command, train, test, "--json")
+    (group,) = ended.lines()
+    assert ended.status == 1
+    assert {Path(name).name for member in group["members"] for name in member["names"]} == {"chelsea.png", "crop.png"}
+    assert run(*command, train).status == 2
