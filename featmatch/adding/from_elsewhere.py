@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 from featmatch.adding.batches import AddReport
 from featmatch.adding.given_images import GivenImage
@@ -42,7 +43,7 @@ def add_from_elsewhere(
     failed: list[Failure] = []
     skipped: list[str] = []
 
-    def pictures() -> Iterator[GivenImage]:
+    def pictures() -> Generator[GivenImage, None, None]:
         nonlocal run
         for named in pictures_named(names, decoding):
             source = _manifest_or(named.source)
@@ -63,7 +64,8 @@ def add_from_elsewhere(
             else:
                 yield GivenImage(name, source, " ".join(filter(None, (text, title))), size=size)
 
-    report = add_images(pictures())
+    with contextlib.closing(pictures()) as given:
+        report = add_images(given)
     report.failed.extend(failed)
     report.skipped.extend(skipped)
     return report

@@ -76,7 +76,8 @@ class IiifRun:
             address: where it is, or the path of its file.
         """
         self._seen.add(address)
-        for _, picture in some_at_once(self._done, self._tasks(content, Reference(address), "", 0)):
+        tasks = self._tasks(content, Reference(address), "", 0)
+        for _, picture in some_at_once(self._done, tasks, self.fetching.stop):
             yield picture
 
     def _tasks(self, content: bytes, at: Reference, text: str, depth: int) -> Iterator[_Task | FetchedPicture]:

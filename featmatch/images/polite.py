@@ -28,18 +28,19 @@ class PoliteFetching:
         self,
         fetching: Fetching,
         now: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         """Fetch by some rules.
 
         Args:
             fetching: what may be fetched.
             now: seconds, of a clock that never goes back.
-            sleep: waits so many seconds.
+            sleep: waits so many seconds; None: as long as nobody says ``stop``.
         """
+        self._stopped = threading.Event()
         self._fetching = fetching
         self._now = now
-        self._sleep = sleep
+        self._sleep = sleep or self._stopped.wait
         self._lock = threading.Lock()
         self._not_before: dict[str, float] = {}
         self._closed: dict[str, str] = {}  # hosts that are asked no more, and why
@@ -62,6 +63,10 @@ class PoliteFetching:
                 self._hold(host, error.wait or _FIRST_WAIT * 2**attempt)
         raise self._close(host, f"it was busy {_TRIES} times in a row; add again later")
 
+    def stop(self) -> None:
+        """Wait for no host any more, and begin no request; those that are at work go on to their ends."""
+        self._stopped.set()
+
     def _wait(self, host: str) -> None:
         with self._lock:
             if host in self._closed:
@@ -69,6 +74,8 @@ class PoliteFetching:
             seconds = self._not_before.get(host, 0.0) - self._now()
         if seconds > 0:
             self._sleep(seconds)
+        if self._stopped.is_set():
+            raise FetchError("fetch_failed", "it was stopped")
 
     def _hold(self, host: str, seconds: float) -> None:
         if seconds > _LONGEST_WAIT:
@@ -83,11 +90,20 @@ class PoliteFetching:
 
 
 def some_at_once(
-    function: Callable[[Task], Result], tasks: Iterable[Task], at_once: int = AT_ONCE
+    function: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    give_up: Callable[[], None],
+    at_once: int = AT_ONCE,
 ) -> Generator[tuple[Task, Result], None, None]:
     """Call a function with each task, some of them at once; each task with its result, in order.
 
     Tasks are taken no further ahead than twice as many as are at work.
+
+    Args:
+        function: is called by several threads.
+        tasks: are taken by this one.
+        give_up: is called if results are wanted no more; the function is to end soon then.
+        at_once: how many are at work.
     """
     waiting: deque[tuple[Task, Future[Result]]] = deque()
     pool = ThreadPoolExecutor(at_once)
@@ -99,5 +115,8 @@ def some_at_once(
                 yield first, result.result()
         for first, result in waiting:
             yield first, result.result()
+    except BaseException:
+        give_up()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)

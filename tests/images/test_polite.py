@@ -9,8 +9,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from featmatch.images.addresses import FetchError, _seconds_to_wait
-from featmatch.images.polite import some_at_once
+from featmatch.images.addresses import FetchError, Fetching, _seconds_to_wait
+from featmatch.images.polite import PoliteFetching, some_at_once
 from tests.iiif_server import HOST, iiif_server
 
 
@@ -88,7 +88,7 @@ def test_results_come_in_order_and_few_tasks_are_taken_ahead() -> None:
             at_work.remove(number)
         return number * number
 
-    found = some_at_once(work, tasks(), 3)
+    found = some_at_once(work, tasks(), pytest.fail, 3)
     assert next(found) == (0, 0)
     assert len(taken) == 6
     assert list(found) == [(number, number * number) for number in range(1, 30)]
@@ -97,7 +97,29 @@ def test_results_come_in_order_and_few_tasks_are_taken_ahead() -> None:
 
 def test_what_is_left_over_is_given_up() -> None:
     started: list[int] = []
-    found = some_at_once(started.append, iter(range(99)), 1)
+    given_up = threading.Event()
+
+    def work(number: int) -> None:
+        started.append(number)
+        assert number == 0 or given_up.wait(30)
+
+    found = some_at_once(work, iter(range(99)), given_up.set, 1)
     next(found)
     found.close()
     assert len(started) <= 2
+
+
+def test_nobody_waits_for_a_host_any_more_when_it_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    polite = PoliteFetching(Fetching(("public",), 1))
+
+    def busy(self: Fetching, url: str) -> bytes:
+        asked.append(url)
+        polite.stop()
+        raise FetchError("fetch_failed", "busy", 100.0)
+
+    monkeypatch.setattr(Fetching, "fetch", busy)
+    for path in ("/a", "/b"):
+        with pytest.raises(FetchError, match="stopped"):
+            polite.fetch(HOST + path, 100)
+    assert asked == [f"{HOST}/a"]
