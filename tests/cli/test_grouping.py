@@ -229,4 +229,4 @@ def test_dedupe_looks_across_two_folders(run: Run, pictures: dict[str, Path], tm
     (group,) = ended.lines()
     assert ended.status == 1
     assert {Path(name).name for member in group["members"] for name in member["names"]} == {"chelsea.png", "crop.png"}
-    assert run(*command, train).status == 2
+    assert "--across takes two FOLDERs, not 1" in run(*command, train).err

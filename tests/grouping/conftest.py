@@ -30,7 +30,7 @@ def edited_index(
 
 
 @pytest.fixture(scope="module")
-def views(edited_index: Index) -> list[TwoViews]:
+def edited_views(edited_index: Index) -> list[TwoViews]:
     pairs, unremembered = proven_pairs(edited_index, jobs=1, progress=ignore)
     assert unremembered is None
     return list(two_views(pairs, images_in(edited_index, pairs), edited_index.vocabulary))

@@ -15,11 +15,11 @@ from featmatch.grouping.two_views import TwoViews, images_in
 from tests.grouping.conftest import mapped
 
 
-def test_the_database_is_as_colmap_reads_it(edited_index: Index, views: list[TwoViews], tmp_path: Path) -> None:
-    pairs = [view.proven for view in views]
+def test_the_database_is_as_colmap_reads_it(edited_index: Index, edited_views: list[TwoViews], tmp_path: Path) -> None:
+    pairs = [view.proven for view in edited_views]
     images = images_in(edited_index, pairs)
     names = dict(one for pair in pairs for one in pair.numbered_names())
-    assert write_database(tmp_path / "d.db", images, names, views) == 3
+    assert write_database(tmp_path / "d.db", images, names, edited_views) == 3
     with closing(sqlite3.connect(tmp_path / "d.db")) as database:
         told = dict(database.execute("SELECT name, image_id FROM images"))
         assert told == {name: number for number, name in names.items()}

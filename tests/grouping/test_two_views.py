@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from featmatch import Index
-from featmatch.grouping.two_views import TwoViews, images_in, proven_pairs
+from featmatch.grouping.two_views import TwoViews, images_in, proven_pairs, two_views
 from featmatch.system.progress import ignore
 from tests.grouping.conftest import BOX, mapped
 
@@ -21,9 +23,9 @@ def true_map(one: str, other: str) -> NDArray[np.float64]:
     return np.asarray(np.linalg.inv(to_whole[other]) @ to_whole[one])
 
 
-def test_pairs_and_numbers_of_features_are_true(edited_index: Index, views: list[TwoViews]) -> None:
-    assert {tuple(sorted(view.proven.names)) for view in views} == PAIRS
-    for view in views:
+def test_pairs_and_numbers_of_features_are_true(edited_index: Index, edited_views: list[TwoViews]) -> None:
+    assert {tuple(sorted(view.proven.names)) for view in edited_views} == PAIRS
+    for view in edited_views:
         proven = view.proven
         assert proven.one < proven.other
         assert proven.probability > 0.9
@@ -37,6 +39,19 @@ def test_pairs_and_numbers_of_features_are_true(edited_index: Index, views: list
         assert len(rows) > 30
         assert all(len(np.unique(column)) == len(rows) for column in rows.T)
         assert np.abs(mapped(truth, one[rows[:, 0]]) - other[rows[:, 1]]).max() < 6
+
+
+def test_a_pair_is_the_same_from_either_side(edited_index: Index, edited_views: list[TwoViews]) -> None:
+    pairs = [view.proven for view in edited_views]
+    turned = [replace(one, one=one.other, other=one.one, names=one.names[::-1]) for one in pairs]
+    seen = two_views(turned, images_in(edited_index, pairs), edited_index.vocabulary)
+    for there, back in zip(edited_views, seen, strict=True):
+        assert sorted(map(tuple, there.features.tolist())) == sorted(map(tuple, back.features[:, ::-1].tolist()))
+        assert (np.diff(back.features[:, 0].astype(int)) > 0).all()
+        np.testing.assert_allclose(back.other_from_one, np.linalg.inv(there.other_from_one), atol=1e-6)
+        np.testing.assert_allclose(
+            back.proven.other_from_one, np.linalg.inv(there.proven.other_from_one), atol=1e-6, rtol=1e-6
+        )
 
 
 def test_verdicts_go_before_the_evidence(edited_index: Index) -> None:

@@ -67,6 +67,7 @@ def test_layouts_tell_where_it_is_light(index: Index, edited: dict[str, Image.Im
 
 
 def test_the_limit_takes_the_nearest_and_equals_by_name(index: Index, edited: dict[str, Image.Image]) -> None:
+    assert len(ranked(index, edited["same"], limit=3)) == 3  # what was removed takes no place
     for by in ("phash", "colour", "layout"):
         everything = list(ranked(index, edited["other"], by=by, limit=100))
         assert [list(ranked(index, edited["other"], by=by, limit=count)) for count in (1, 3)] == [
