@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
+from urllib.parse import quote
 
 from featmatch.images.addresses import FetchError, Fetching
 
@@ -16,6 +17,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 AT_ONCE = 4  # requests
+_AS_IT_IS = "%/:?#[]@!$&'()*+,;=~"
 _TRIES = 5
 _FIRST_WAIT = 2.0  # seconds, where a busy host does not say when; twice as long after each try
 _LONGEST_WAIT = 120.0  # seconds; a host that asks for more is asked no more
@@ -56,7 +58,7 @@ class PoliteFetching:
         for attempt in range(_TRIES):
             self._wait(host)
             try:
-                return fetching.fetch(url)
+                return fetching.fetch(quote(url, safe=_AS_IT_IS))  # manifests have addresses with letters of any script
             except FetchError as error:
                 if error.wait is None:
                     raise

@@ -46,6 +46,12 @@ def test_a_host_that_asks_for_long_is_left_alone_at_once() -> None:
         assert (server.asked, server.slept) == (["/a"], [])
 
 
+def test_addresses_of_any_script_are_escaped() -> None:
+    with iiif_server() as server:
+        server.files["/b%C3%BCch%201?a=%2F&b"] = b"content"
+        assert server.fetching().fetch(f"{HOST}/büch 1?a=%2F&b", 100) == b"content"
+
+
 def test_other_errors_are_not_tried_again_and_bounds_are_kept() -> None:
     with iiif_server() as server:
         server.files["/a"] = b"content"
