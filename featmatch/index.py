@@ -24,6 +24,7 @@ from featmatch.search.explanation import Explanation
 from featmatch.search.many import SearchOptions, look_up, look_up_each
 from featmatch.search.matches import Matches
 from featmatch.search.region import QueryRegion, RegionSource
+from featmatch.search.similar import By, SimilarImage, similar_images
 from featmatch.search.verdicts import judge
 from featmatch.search.voting import VotingOptions
 from featmatch.store.compaction import compact, merge_due
@@ -145,7 +146,7 @@ class Index(Reader):
 
     def add_images(
         self,
-        images: Iterable[tuple[str, ImageSource]],
+        images: Iterable[tuple[str, ImageSource] | GivenImage],
         *,
         jobs: int = -1,
         text: str | None = None,
@@ -254,6 +255,30 @@ class Index(Reader):
         """
         decoding, part = DecodingOptions(timeout, max_pixels), QueryRegion.of(region)
         return look_up(self, image, SearchOptions(limit, unproven, match, voting, geometry, decoding, part, forms))
+
+    def similar(
+        self,
+        image: ImageSource,
+        *,
+        by: By = "phash",
+        limit: int = 10,
+        timeout: float = 60.0,
+        max_pixels: int = MAX_PIXELS,
+    ) -> list[SimilarImage]:
+        """Rank the images by how alike they look as a whole, the nearest first. No claim is made of any.
+
+        Args:
+            image: as for ``query``.
+            by: the "phash" (perceptual hash), the "colour" histogram, or the "layout" of light and dark.
+            limit: how many to return at most.
+            timeout: as for ``query``.
+            max_pixels: likewise.
+
+        Raises:
+            ImageError: the image cannot be read.
+            UsageError: an argument cannot be meant.
+        """
+        return similar_images(self, image, by, limit, DecodingOptions(timeout, max_pixels))
 
     def query_many(
         self,

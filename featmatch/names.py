@@ -142,6 +142,15 @@ def printable(name: str) -> str:
     return quoted(name) if name.startswith('"') or _UNFIT.search(name) else name
 
 
+def single_line(text: str) -> str:
+    r"""A text on one line, without what could command a terminal or deceive its reader.
+
+    >>> single_line(" two\nlines\x1b[2J ")
+    'two lines [2J'
+    """
+    return " ".join(_UNFIT.sub(" ", text).split())
+
+
 def plain(text: str) -> str:
     """A message on one line; characters that could command a terminal or deceive its reader become octal bytes."""
     return _UNFIT.sub(lambda unfit: "".join(f"\\{byte:03o}" for byte in _bytes_of(unfit[0])), text)

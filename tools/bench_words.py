@@ -20,11 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.errors import MissingFeatureError
 from featmatch.features.extraction import FeatureOptions, extract
 from featmatch.images.folders import image_files
 from featmatch.native.library import LEVELS, library
 from featmatch.words.flann import FlannIndex
 from featmatch.words.nearest import TwoLevelSearch, squared_norms
+from featmatch.words.others import AnnoySearch, FaissSearch, NmslibSearch
 from featmatch.words.vocabulary import Vocabulary
 
 Search = Callable[[NDArray[np.uint8], int], NDArray[np.int32]]
@@ -52,8 +54,8 @@ def main() -> None:
             begin = time.perf_counter()
             search = make()
             ready = time.perf_counter() - begin
-        except ImportError as error:
-            print(f"| {name} | not installed: {error.name} | | |", flush=True)
+        except (ImportError, MissingFeatureError) as error:
+            print(f"| {name} | not installed: {error} | | |", flush=True)
             continue
         search(descriptors[: arguments.batch], WORDS_A_DESCRIPTOR)
         times, found = [], []
@@ -103,12 +105,12 @@ def ways(vocabulary: Vocabulary) -> Iterator[tuple[str, Callable[[], Search]]]:
         for checks in (64, 256, 1024):
             yield f"FLANN {name}, {checks} checks", lambda t=tree, c=checks, i=index: flann(words, unit, t, c, i)  # type: ignore[misc]
     for effort in (32, 64):
-        yield f"Faiss HNSW, efSearch {effort}", lambda e=effort: faiss_hnsw(words, unit, e)  # type: ignore[misc]
+        yield f"Faiss HNSW, efSearch {effort}", lambda e=effort: FaissSearch(words, unit, e).nearest  # type: ignore[misc]
     for effort in (32, 64):
         yield f"hnswlib, ef {effort}", lambda e=effort: hnswlib_hnsw(words, unit, e)  # type: ignore[misc]
     for effort in (32, 64):
-        yield f"NMSLIB HNSW, efSearch {effort}", lambda e=effort: nmslib_hnsw(words, unit, e)  # type: ignore[misc]
-    yield "Annoy, 10 trees, 1000 nodes", lambda: annoy_trees(words, unit)
+        yield f"NMSLIB HNSW, efSearch {effort}", lambda e=effort: NmslibSearch(words, unit, e).nearest  # type: ignore[misc]
+    yield "Annoy, 10 trees, 1000 nodes", lambda: AnnoySearch(words, unit).nearest
 
 
 def exact(words: NDArray[np.uint8], unit: int) -> Search:
@@ -150,16 +152,6 @@ def k_means_tree(words: NDArray[np.uint8]) -> Callable[..., Any]:
     return search
 
 
-def faiss_hnsw(words: NDArray[np.uint8], unit: int, effort: int) -> Search:
-    """Faiss: a graph over all words."""
-    faiss = importlib.import_module("faiss")
-    faiss.omp_set_num_threads(1)
-    index = faiss.IndexHNSWFlat(words.shape[1], 32)
-    index.add(words.astype(np.float32))
-    index.hnsw.efSearch = effort
-    return lambda descriptors, count: index.search(descriptors * np.float32(unit), count)[1]
-
-
 def hnswlib_hnsw(words: NDArray[np.uint8], unit: int, effort: int) -> Search:
     """The successor of NMSLIB, by its authors."""
     hnswlib = importlib.import_module("hnswlib")
@@ -169,34 +161,6 @@ def hnswlib_hnsw(words: NDArray[np.uint8], unit: int, effort: int) -> Search:
     index.add_items(words.astype(np.float32))
     index.set_ef(effort)
     return lambda descriptors, count: index.knn_query(descriptors * np.float32(unit), count)[0].astype(np.int32)
-
-
-def nmslib_hnsw(words: NDArray[np.uint8], unit: int, effort: int) -> Search:
-    """NMSLIB: the same graph."""
-    nmslib = importlib.import_module("nmslib")
-    index = nmslib.init(method="hnsw", space="l2")
-    index.addDataPointBatch(words.astype(np.float32))
-    index.createIndex({"M": 32, "efConstruction": 100, "indexThreadQty": 1})
-    index.setQueryTimeParams({"efSearch": effort})
-
-    def search(descriptors: NDArray[np.uint8], count: int) -> NDArray[np.int32]:
-        found = index.knnQueryBatch(descriptors * np.float32(unit), k=count, num_threads=1)
-        return np.stack([numbers for numbers, _ in found])
-
-    return search
-
-
-def annoy_trees(words: NDArray[np.uint8], unit: int) -> Search:
-    """Annoy: random projection trees; one descriptor at a time is all it offers."""
-    annoy = importlib.import_module("annoy")
-    index = annoy.AnnoyIndex(words.shape[1], "euclidean")
-    index.set_seed(1)
-    for number, word in enumerate(words.astype(np.float32)):
-        index.add_item(number, word)
-    index.build(10, n_jobs=1)
-    return lambda descriptors, count: np.array(
-        [index.get_nns_by_vector(row, count, 1000) for row in (descriptors * np.float32(unit)).tolist()], np.int32
-    )
 
 
 if __name__ == "__main__":

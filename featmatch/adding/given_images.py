@@ -43,20 +43,25 @@ class GivenImage:
         source: a path, the bytes of a file, a stream, an array, or a PIL image.
         text: kept with it.
         on_conflict: whether it takes a name that stands for another content.
+        size: width and height of the picture, px, of which the source, bytes, is a reduced copy; None: it is none.
     """
 
     name: str
     source: Any
     text: str | None = None
     on_conflict: OnConflict = "replace"
+    size: tuple[int, int] | None = None
 
     @classmethod
     def of(cls, pair: object, on_conflict: OnConflict) -> GivenImage:
-        """What ``Index.add_images`` was given.
+        """What ``Index.add_images`` was given: such an image, or a name and an image.
 
         Raises:
             UsageError: it is no name with an image.
         """
+        if isinstance(pair, GivenImage):
+            checked_name(pair.name)
+            return pair
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise UsageError(f"each of images is (name, image), not {type(pair).__name__}")
         return cls(checked_name(pair[0]), pair[1], on_conflict=on_conflict)
@@ -235,7 +240,8 @@ def _source_of(given: GivenImage) -> tuple[str | bytes | Image.Image, Origin]:
             return path, Origin(sha256_of_rest(file), os.fstat(file.fileno()).st_size, NO_FILE_NS)
     if isinstance(source, (bytes, bytearray)):
         content = bytes(source)
-        return content, Origin(hashlib.sha256(content).hexdigest(), len(content), NO_FILE_NS)
+        head = b"" if given.size is None else b"of %d x %d px\n" % given.size  # of another size it is another image
+        return content, Origin(hashlib.sha256(head + content).hexdigest(), len(content), NO_FILE_NS, given.size)
     picture = source if isinstance(source, Image.Image) else picture_of(source)
     sha256 = content_of_pixels(picture)
     return picture, Origin(sha256, len(picture.tobytes()), NO_FILE_NS)

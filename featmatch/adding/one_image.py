@@ -48,11 +48,19 @@ class Failure:
 
 
 class Origin(NamedTuple):
-    """What an image was made of: SHA-256 (hexadecimal) and size in bytes of its content, and when that was changed."""
+    """What an image was made of.
+
+    Attributes:
+        sha256: of its content, hexadecimal.
+        bytes: size of that.
+        mtime_ns: when that was changed.
+        reduced_from: width and height of the picture, px, of which it is a reduced copy; None: it is no copy.
+    """
 
     sha256: str
     bytes: int
     mtime_ns: int
+    reduced_from: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -156,12 +164,14 @@ def _indexed(
         grey = load_grey(
             source, longest_px=options.longest_px, shortest_px=options.shortest_px, colours=True, decoding=decoding
         )
+        origin = origin_of()
+        if origin.reduced_from is not None:
+            grey = grey.reduced_from(*origin.reduced_from)
         features, whole = extract_grey(grey, options), whole_picture(grey)
         if len(features) < FEWEST_FEATURES:
             if whole.detail < LEAST_DETAIL:
                 return Failure(name, "too_little_detail", f"only {len(features)} features, and plain as a whole")
             features = features[:0]
-        origin = origin_of()
     except ImageError as error:
         return Failure(name, error.status, error.message)
     except (OSError, cv2.error) as error:
@@ -178,7 +188,7 @@ def _indexed(
         features.width, features.height, words.ids[:, 0], postings, whole.phashes[0], whole.looks[0],
         stored_picture(grey) if pictures else NO_PICTURE,
     )  # fmt: skip
-    return IndexedFile(*origin, image, read_metadata(source), grey.damaged)
+    return IndexedFile(*origin[:3], image, read_metadata(source), grey.damaged)
 
 
 def list_pictures(path: str) -> Listing | Failure:

@@ -55,9 +55,9 @@ def cli() -> None:
 
 
 for command in (
-    keeping.add, searching.query, searching.verify, searching.explain, grouping.groups, grouping.dedupe,
-    keeping.remove, keeping.list_, keeping.info, keeping.reject, keeping.accept, keeping.compact, keeping.check,
-    measuring.train, measuring.evaluate, serving.serve, serving.serve_key,
+    keeping.add, searching.query, searching.verify, searching.explain, searching.similar, grouping.groups,
+    grouping.dedupe, grouping.pairs, keeping.remove, keeping.list_, keeping.info, keeping.reject, keeping.accept,
+    keeping.compact, keeping.check, measuring.train, measuring.evaluate, serving.serve, serving.serve_key,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +23,27 @@ from featmatch.cli.common import (
     index_argument,
     jobs_option,
     json_option,
+    parquet_option,
     root_option,
     tell,
 )
+from featmatch.cli.parquet import ParquetFile
 from featmatch.cli.printing import say_bytes, size_of
-from featmatch.cli.results import print_groups_csv, print_groups_json, print_groups_table, print_moves
+from featmatch.cli.results import (
+    print_groups_csv,
+    print_groups_json,
+    print_groups_table,
+    print_moves,
+    print_pairs_json,
+    print_pairs_table,
+)
+from featmatch.errors import FeatmatchError
 from featmatch.names import absolute, printable
 from featmatch.system.progress import of_stage
 
 if TYPE_CHECKING:
     from featmatch.grouping.groups import Groups
+    from featmatch.grouping.two_views import ProvenPair
     from featmatch.index import Index
     from featmatch.system.progress import Progress, StageProgress
 
@@ -47,6 +59,7 @@ class Wanted:
     print0: bool
     as_script: bool
     html: Path | None
+    parquet: Path | None
     kinds: Sequence[str]
     min_probability: float
     keep: str | None
@@ -66,6 +79,7 @@ def _wanted_options(command: Callable[..., int]) -> Callable[..., int]:
     for option in reversed((
         json_option,
         click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header, one row per file."),
+        parquet_option,
         click.option(
             "--print0", is_flag=True, help="Print only the files that can go: absolute paths, a NUL after each."
         ),
@@ -131,9 +145,10 @@ def groups(index: Path, jobs: int, root: str | None, **wanted: Any) -> int:
 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=PathArgument(exists=True), metavar="FOLDER...")
+@click.option("--across", is_flag=True, help="Of two FOLDERs, only groups with files of both.")
 @_wanted_options
 @jobs_option
-def dedupe(folders: Sequence[str], jobs: int, **wanted: Any) -> int:
+def dedupe(folders: Sequence[str], across: bool, jobs: int, **wanted: Any) -> int:
     """Find all groups of copies in folders, in one step.
 
     The same as `add` and `groups`, with an index of its own in your cache folder: another run with the same FOLDERs
@@ -141,7 +156,9 @@ def dedupe(folders: Sequence[str], jobs: int, **wanted: Any) -> int:
     """
     from featmatch.cli.progress import progress_bars
 
-    options = Wanted(**wanted)
+    if across and len(folders) != 2:
+        raise click.UsageError(f"--across takes two FOLDERs, not {len(folders)}")
+    options = Wanted(**wanted, across=(folders[0], folders[1]) if across else None)
     with progress_bars(" images") as progress:
         paths = sorted(set(map(absolute, folders)))
         opened = featmatch.Index.open(_index_of(paths), create=True)
@@ -149,6 +166,72 @@ def dedupe(folders: Sequence[str], jobs: int, **wanted: Any) -> int:
         for failure in report.failed:
             complain(f"{printable(failure.name)}: {failure.status}: {failure.message}")
         return _show_groups(opened, options, jobs, progress)
+
+
+@click.command()
+@index_argument
+@json_option
+@click.option(
+    "--hloc", type=click.Path(path_type=Path), metavar="FILE", help="Write the pairs as a list that hloc reads."
+)
+@click.option(
+    "--colmap",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a database for COLMAP: cameras, keypoints, and for each pair the keypoints that agree.",
+)
+@click.option(
+    "--min-probability", type=click.FloatRange(0, 1), default=0.8, show_default=True, metavar="P",
+    help="Only pairs that are copies with this probability, 0 to 1.",
+)  # fmt: skip
+@jobs_option
+@root_option
+def pairs(
+    index: Path, as_json: bool, hloc: Path | None, colmap: Path | None, min_probability: float, jobs: int,
+    root: str | None,
+) -> int:  # fmt: skip
+    """Print all proven pairs of images in INDEX, or write them for hloc or COLMAP.
+
+    The images of a pair are copies of one another, in whole or in part. They are compared as by `groups`, and what is
+    found is kept in INDEX.
+    """
+    from featmatch.cli.progress import progress_bars
+    from featmatch.grouping.two_views import proven_pairs
+
+    opened = featmatch.Index.open(index, root=root)
+    with progress_bars(" images") as progress:
+        found, unremembered = proven_pairs(
+            opened, min_probability=min_probability, jobs=jobs, progress=of_stage(progress, "comparing")
+        )
+    if unremembered is not None:
+        complain(f"the results are not kept in the index: {unremembered}")
+    if hloc is not None or colmap is not None:
+        _write_pairs(opened, found, hloc, colmap)
+    elif as_json:
+        print_pairs_json(found)
+    else:
+        print_pairs_table(found)
+    return FOUND if found else NOTHING_FOUND
+
+
+def _write_pairs(index: Index, found: Sequence[ProvenPair], hloc: Path | None, colmap: Path | None) -> None:
+    from featmatch.grouping.colmap import write_database, write_pairs
+    from featmatch.grouping.two_views import images_in, two_views
+
+    for target in filter(None, (hloc, colmap)):
+        try:
+            if target is hloc:
+                unfit = write_pairs(target, [proven.names for proven in found])
+                for pair in unfit:
+                    complain(f"{' / '.join(map(printable, pair))}: left out, since hloc reads no names with spaces")
+                count = len(found) - len(unfit)
+            else:
+                images = images_in(index, found)
+                names = dict(chain.from_iterable(proven.numbered_names() for proven in found))
+                count = write_database(target, images, names, two_views(found, images, index.vocabulary))
+        except OSError as error:
+            raise FeatmatchError(f"cannot write {target}: {error.strerror or error}") from error
+        tell(f"{printable(str(target))}: {count_of(count, 'pair')}")
 
 
 def _index_of(paths: Sequence[str]) -> Path:
@@ -165,6 +248,8 @@ def _show_groups(index: Index, wanted: Wanted, jobs: int, progress: StageProgres
     found = _selected(index.groups(jobs=jobs, progress=of_stage(progress, "comparing")), index, wanted)
     if wanted.html is not None:
         _write_page(wanted.html, found, index, jobs, of_stage(progress, "drawing"))
+    if wanted.parquet is not None:
+        _write_table(wanted.parquet, found)
     if found.unremembered is not None:
         complain(f"the results are not kept in the index: {found.unremembered}")
     marked = [path for group in found for name in group.marked if (path := index.path_of(name)) is not None]
@@ -182,6 +267,15 @@ def _show_groups(index: Index, wanted: Wanted, jobs: int, progress: StageProgres
         _tell_totals(found)
     shown: Sequence[object] = marked if wanted.print0 or wanted.as_script else found
     return FOUND if bool(shown) != wanted.fail else NOTHING_FOUND
+
+
+def _write_table(target: Path, found: Groups) -> None:
+    from featmatch.grouping.groups import COLUMNS
+
+    table = ParquetFile(target, COLUMNS)
+    for row in found.rows():
+        table.add(row)
+    table.write()
 
 
 def _selected(found: Groups, index: Index, wanted: Wanted) -> Groups:

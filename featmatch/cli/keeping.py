@@ -77,7 +77,8 @@ def add(
     """Index files and whole folders; INDEX is made if need be.
 
     PATH may also be an archive (.zip, .tar), an http or https address, other storage (as s3://bucket/photos), or a
-    table (.parquet, .arrow), also a folder of these, as Hugging Face's datasets has them.
+    table (.parquet, .arrow), also a folder of these, as Hugging Face's datasets has them. An address, or a .json file,
+    may be that of an IIIF manifest or collection: the pictures of its canvases are fetched at the working size.
 
     Files that INDEX has and that are unchanged are skipped, so running `add` again continues an interrupted run.
 
@@ -104,7 +105,8 @@ def add(
             report.include(opened.add(here, pages=pages, prune=prune, **how))
         if elsewhere:
             add_images = partial(opened.add_images, **how)
-            report.include(add_from_elsewhere(elsewhere, add_images, DecodingOptions(timeout, max_pixels)))
+            decoding = DecodingOptions(timeout, max_pixels)
+            report.include(add_from_elsewhere(elsewhere, opened, add_images, decoding, text))
     if as_json:
         print_object(asdict(report))
     for name, done in [(name, "added") for name in report.added] + [(name, "skipped") for name in report.skipped]:

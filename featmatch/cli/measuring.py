@@ -33,6 +33,7 @@ from featmatch.system import opencv
 if TYPE_CHECKING:
     from featmatch.features.forms import Forms
 
+SEARCHES = ("two-level", "flann", "faiss", "nmslib", "annoy")  # of words.vocabulary_check, slow to import
 _SUITES = ("random", "single", "crops", "hard", "plain", "templates", "photographed")
 
 
@@ -42,8 +43,8 @@ _SUITES = ("random", "single", "crops", "hard", "plain", "templates", "photograp
 @features_option
 @click.option("--words", type=int, default=65_536, show_default=True, help="Number of visual words.")
 @click.option(
-    "--word-search", type=click.Choice(["two-level", "flann"]), default="two-level", show_default=True,
-    help="How the nearest words are looked up.",
+    "--nearest", "--word-search", "word_search", type=click.Choice(SEARCHES), default="two-level", show_default=True,
+    help="How the nearest words are looked up, also whenever the vocabulary is used; all but two-level are slower.",
 )  # fmt: skip
 @jobs_option
 def train(out: Path, paths: Sequence[str], features: str | None, words: int, word_search: str, jobs: int) -> int:

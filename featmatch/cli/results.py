@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from featmatch.cli.printing import CsvPrinter, print_object, say, say_bytes
 from featmatch.names import printable
 
 if TYPE_CHECKING:
     from featmatch.grouping.groups import Group, Groups
+    from featmatch.grouping.two_views import ProvenPair
     from featmatch.proof.pair import Verification
     from featmatch.search.explanation import Explanation
     from featmatch.search.matches import Matches
+    from featmatch.search.similar import SimilarImage
 
 _QUERY_COLUMNS = (
     "query", "status", "id", "name", "probability", "score", "inliers", "agreement", "kind", "rotation_deg", "scale",
@@ -56,25 +58,48 @@ def print_matches_table(query: str, matches: Matches, *, related: bool = False) 
             f"  {match.probability:>11.4f}  {match.inliers:>7}  {match.query_overlap:>8.0%}  "
             f"{match.reference_overlap:>8.0%}  {where}{_titled(match.name, match.damaged)}  ({match.relation}{verdict})"
         )
+        if match.iiif is not None:
+            say(f"    {printable(match.iiif['region'] or match.iiif['image'] or '')}")
+
+
+def print_similar_table(query: str, by: str, found: Sequence[SimilarImage]) -> None:
+    """Print a heading, and a line for each image, the nearest first."""
+    if not found:
+        say(f"{printable(query)}: the index is empty")
+        return
+    say(f"{printable(query)}, by {by}:")
+    say(f"  {'distance':>8}  name")
+    for one in found:
+        say(f"  {one.distance:>8.4g}  {printable(one.name)}")
+
+
+def query_columns(*, several: bool) -> tuple[str, ...]:
+    """The columns of ``match_rows``; with ``several``, each row says which index the match is from."""
+    return (*_QUERY_COLUMNS, "index") if several else _QUERY_COLUMNS
+
+
+def match_rows(query: str, matches: Matches) -> Iterator[dict[str, Any]]:
+    """A row for each match, with more than the columns; a query without a match has one row, with its status."""
+    of_query = {"query": query, "status": matches.status, "query_damaged": matches.damaged}
+    for match in matches:
+        row = match.to_dict()
+        yield {**of_query, **row.pop("relation"), **row}
+    if not matches:
+        yield of_query
 
 
 class MatchesCsv:
-    """Prints a row for each match; a query without a match has one row with its status. The header comes first."""
+    """Prints the rows of queries, after a header."""
 
     def __init__(self, *, several: bool = False) -> None:
         """With ``several``, each row says which index the match is from."""
-        self._columns = (*_QUERY_COLUMNS, "index") if several else _QUERY_COLUMNS
+        self._columns = query_columns(several=several)
         self._printer = CsvPrinter(self._columns)
 
     def __call__(self, query: str, matches: Matches) -> None:
         """Print the rows of one query."""
-        of_query = {"query": query, "status": matches.status, "query_damaged": matches.damaged}
-        for match in matches:
-            row = match.to_dict()
-            row = {**of_query, **row.pop("relation"), **row}
-            self._printer.print_row({column: row[column] for column in self._columns})
-        if not matches:
-            self._printer.print_row(of_query)
+        for row in match_rows(query, matches):
+            self._printer.print_row({column: row[column] for column in self._columns if column in row})
 
 
 def print_verification(a: str, b: str, proof: Verification) -> None:
@@ -133,6 +158,19 @@ def print_groups_table(groups: Iterable[Group]) -> None:
                     f"  {member.probability:>11.4f}  {member.inliers:>7}  {size:>11}  {member.bytes:>10}  "
                     f"{printable(name)}  ({member.said_of(name)}{by})"
                 )
+
+
+def print_pairs_json(pairs: Iterable[ProvenPair]) -> None:
+    """Print one line for each pair."""
+    for pair in pairs:
+        print_object(pair.to_dict())
+
+
+def print_pairs_table(pairs: Iterable[ProvenPair]) -> None:
+    """Print a line for each pair, below a heading."""
+    say(f"{'probability':>11}  {'inliers':>7}  names")
+    for pair in pairs:
+        say(f"{pair.probability:>11.4f}  {pair.pair.inliers:>7}  {'  '.join(map(printable, pair.names))}")
 
 
 def print_moves(paths: Iterable[str]) -> None:

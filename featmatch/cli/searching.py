@@ -28,19 +28,24 @@ from featmatch.cli.common import (
     max_pixels_option,
     name_meant,
     open_indexes,
+    parquet_option,
     path_of_match,
     root_option,
     save,
     tell,
     timeout_option,
 )
+from featmatch.cli.parquet import ParquetFile
 from featmatch.cli.printing import print_object
 from featmatch.cli.results import (
     MatchesCsv,
+    match_rows,
     print_explanation,
     print_matches_json,
     print_matches_table,
+    print_similar_table,
     print_verification,
+    query_columns,
 )
 from featmatch.errors import FeatmatchError, ImageError
 from featmatch.names import printable
@@ -52,6 +57,7 @@ if TYPE_CHECKING:
     from featmatch.images.named import NamedPicture
     from featmatch.proof.pair import Verification
     from featmatch.search.matches import Match, Matches
+    from featmatch.search.similar import By
 
 _DECODERS = "featmatch.images.preload"  # loaded in the process that will decode, while this one loads the rest
 _COMPARED = "pixels were compared only as far as INDEX keeps small pictures of them"  # of images whose files are away
@@ -74,6 +80,7 @@ _COMPARED = "pixels were compared only as far as INDEX keeps small pictures of t
 )
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header, one row per match.")
+@parquet_option
 @click.option("--all", "unproven", is_flag=True, help="Show unproven candidates too.")
 @click.option("--related", is_flag=True, help="Show images of the same template too, which are no copies.")
 @match_option
@@ -87,8 +94,8 @@ _COMPARED = "pixels were compared only as far as INDEX keeps small pictures of t
 @root_option
 def query(
     index: Path, also: Sequence[Path], images: Sequence[str], lists: Sequence[str], limit: int, as_json: bool,
-    as_csv: bool, unproven: bool, related: bool, match: str | None, forms: Forms, draw: Path | None, jobs: int,
-    timeout: float, max_pixels: int, root: str | None,
+    as_csv: bool, parquet: Path | None, unproven: bool, related: bool, match: str | None, forms: Forms,
+    draw: Path | None, jobs: int, timeout: float, max_pixels: int, root: str | None,
 ) -> int:  # fmt: skip
     """Find what each IMAGE is a copy of, in whole or in part.
 
@@ -112,9 +119,11 @@ def query(
     asked_for = [*images, *(name for file in lists for name in names_in(file))]
     check_input_once([*asked_for, *lists])
     opened = open_indexes(index, also, root)
+    several = not isinstance(opened, featmatch.Index)
     show: Callable[[str, Matches], None] = partial(print_matches_table, related=related)
     if as_json or as_csv:
-        show = print_matches_json if as_json else MatchesCsv(several=not isinstance(opened, featmatch.Index))
+        show = print_matches_json if as_json else MatchesCsv(several=several)
+    table = None if parquet is None else ParquetFile(parquet, query_columns(several=several))
     decoding = DecodingOptions(timeout, max_pixels)
     query_many = partial(
         opened.query_many, jobs=jobs, limit=limit, unproven=unproven, match=match, forms=forms,
@@ -134,13 +143,52 @@ def query(
             complain(f"{printable(name)}: {matches.status}: {printable(one)} did not answer")
             failed = True
         show(name, matches)
+        if table is not None:
+            for row in match_rows(name, matches):
+                table.add(row)
         away.update(matches.not_at_hand)
         if any(found.proven for found in matches):
             status = FOUND
         if draw is not None:
             _draw_all(draw, number, picture, matches, partial(path_of_match, opened), decoding)
+    if table is not None:
+        table.write()
     complain_of_files(opened, len(away), _COMPARED)
     return FAILED if failed else status
+
+
+@click.command()
+@index_argument
+@click.argument("image", type=PathArgument())
+@click.option(
+    "--by", type=click.Choice(["phash", "colour", "layout"]), default="phash", show_default=True,
+    help="What is compared: perceptual hashes, colours, or where it is light and dark.",
+)  # fmt: skip
+@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Most images to show.")
+@json_option
+@timeout_option
+@max_pixels_option
+def similar(
+    index: Path, image: str, by: By, limit: int, as_json: bool, timeout: float, max_pixels: int
+) -> int:  # fmt: skip
+    """Rank the images in INDEX by how alike they look to IMAGE as a whole.
+
+    The smallest distance comes first, and no claim is made: there always is a first. `query` says what is a copy. By
+    phash the distance is the number of bits that differ, 0 to 64; by colour 0 to 1; by layout 0 to 2. Turned and
+    mirrored pictures do not look alike. IMAGE is a file, an http or https address, or - for standard input.
+    """
+    prepare(_DECODERS)
+    from featmatch.images.decoding import DecodingOptions
+    from featmatch.images.named import picture_named
+
+    source = picture_named(image, DecodingOptions(timeout, max_pixels))
+    opened = featmatch.Index.open(index)
+    found = opened.similar(source, by=by, limit=limit, timeout=timeout, max_pixels=max_pixels)
+    if as_json:
+        print_object({"query": image, "by": by, "similar": [one.to_dict() for one in found]})
+    else:
+        print_similar_table(image, by, found)
+    return FOUND if found else NOTHING_FOUND
 
 
 @click.command()

@@ -169,6 +169,21 @@ def colour_likeness(looks: LookArray, others: LookArray) -> NDArray[np.float64]:
     return np.asarray((a * b).sum(axis=1) / np.maximum(energy, 1.0))
 
 
+def layout_likeness(looks: LookArray, others: LookArray) -> NDArray[np.float64]:
+    """Cosine of the layouts of pairs as they are kept, logarithms, without the mean: where it is light, and where dark.
+
+    Args:
+        looks: (N,) of ``LOOK``.
+        others: (N,) of the same.
+
+    Returns:
+        (N,) float64, -1 to 1; 0 where one of a pair is of one tone.
+    """
+    a, b = looks["layout"][:, 1:].astype(np.int64), others["layout"][:, 1:].astype(np.int64)
+    energy = (a * a).sum(axis=1) * (b * b).sum(axis=1)  # whole numbers: exact in any order
+    return np.asarray((a * b).sum(axis=1) / np.sqrt(np.maximum(energy, 1)))
+
+
 def _waves(looks: LookArray) -> NDArray[np.float64]:
     steps = looks["layout"].astype(np.int64)
     return np.asarray(np.sign(steps) * _WAVE_OF_STEPS[np.abs(steps)])

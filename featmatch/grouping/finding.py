@@ -56,8 +56,7 @@ def find_groups(reader: Reader, *, jobs: int, progress: Progress) -> Groups:
         names[record.id] += 1
         sizes[record.id] = ImageSize(record.width, record.height, record.sha256)
     digests = {image: int(size.content[:16], 16) for image, size in sizes.items()}
-    known = recall(reader.folder, digests)
-    unremembered = _compare_new(reader, known, digests, jobs, progress)
+    known, unremembered = compare_all(reader, digests, jobs, progress)
     records: dict[int, list[ImageRecord]] = {}
     standings = Standings(reader.path_of)
     chosen_of: dict[int, Choice] = {}
@@ -150,6 +149,24 @@ def _choices(groups: Sequence[Sequence[Contender]], jobs: int) -> Iterator[Choic
             elif before is None and NOT_COMPARED not in choice.own.values():  # those may be compared another time
                 choices.keep(group, choice)
             yield choice
+
+
+def compare_all(
+    reader: Reader, digests: Mapping[int, int], jobs: int, progress: Progress
+) -> tuple[Remembered, str | None]:
+    """The pairs of all images: those that were found before, and those of new images, which are compared and kept.
+
+    Args:
+        reader: the index.
+        digests: by id, the first eight bytes of the SHA-256 of each image that is in it.
+        jobs: processes, as for ``Index.groups``.
+        progress: called with images compared and in all.
+
+    Returns:
+        The pairs, and why what is new could not be kept, or None.
+    """
+    known = recall(reader.folder, digests)
+    return known, _compare_new(reader, known, digests, jobs, progress)
 
 
 def _compare_new(

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TypeAlias
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -24,6 +25,7 @@ Address: TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
 
 _PORTS = {"http": 80, "https": 443}
 _REDIRECTS = (301, 302, 303, 307, 308)
+_BUSY = (429, 503)
 _MOST_REDIRECTS = 3
 _CONNECT_SECONDS = 3.0
 _BLOCK = 1 << 16
@@ -42,13 +44,15 @@ class FetchError(ImageError):
     Attributes:
         code: "fetch_off", "fetch_refused", "fetch_failed" or "body_too_large".
         detail: what is wrong with this address, in words; empty where the code says all.
+        wait: where the host is busy and says so, the seconds after which to ask again; 0: it does not say when.
     """
 
-    def __init__(self, code: str, detail: str = "") -> None:
+    def __init__(self, code: str, detail: str = "", wait: float | None = None) -> None:
         super().__init__("too_large" if code == "body_too_large" else "not_found", detail or _WHY_NOT[code])
-        self.args = code, detail
+        self.args = code, detail, wait
         self.code = code
         self.detail = detail
+        self.wait = wait
 
 
 def _look_up(host: str, port: int) -> list[str]:
@@ -66,6 +70,7 @@ class Fetching:
         look_up: the addresses of a host.
         connect: a connection to an address and port, within so many seconds.
         seconds: for all of it.
+        accept: the kinds of content that are asked for.
     """
 
     hosts: Sequence[str]
@@ -74,6 +79,7 @@ class Fetching:
     look_up: Callable[[str, int], Sequence[str]] = _look_up
     connect: Callable[[tuple[str, int], float], socket.socket] = socket.create_connection
     seconds: float = 10.0
+    accept: str = "image/*"
 
     def fetch(self, url: str) -> bytes:
         """The content at an address.
@@ -135,13 +141,14 @@ class Fetching:
 
     def _ask(self, connection: http.client.HTTPConnection, parts: SplitResult) -> bytes | str:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        headers = {"User-Agent": _USER_AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
+        headers = {"User-Agent": _USER_AGENT, "Accept": self.accept, "Accept-Encoding": "identity"}
         connection.request("GET", target, headers=headers)
         with contextlib.closing(connection.getresponse()) as answer:
             if answer.status in _REDIRECTS:
                 return answer.getheader("Location") or ""
             if answer.status != 200:
-                raise FetchError("fetch_failed", f"it answered with status {answer.status}")
+                wait = _seconds_to_wait(answer.getheader("Retry-After")) if answer.status in _BUSY else None
+                raise FetchError("fetch_failed", f"it answered with status {answer.status}", wait)
             return self._read(answer)
 
     def _read(self, answer: http.client.HTTPResponse) -> bytes:
@@ -201,6 +208,18 @@ def _cut_off(connection: http.client.HTTPConnection, seconds: float) -> Iterator
         yield watch
     finally:
         timer.cancel()
+
+
+def _seconds_to_wait(said: str | None) -> float:
+    """What Retry-After says: seconds, or a date."""
+    if said is None:
+        return 0.0
+    if said.strip().isdecimal():
+        return float(said)
+    try:
+        return max(parsedate_to_datetime(said).timestamp() - time.time(), 0.0)
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _is_public(text: str) -> bool:

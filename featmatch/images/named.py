@@ -18,6 +18,7 @@ from featmatch.images.tables import pictures_in_table, table_files
 from featmatch.names import is_address, listed_names, member_name
 
 STANDARD_INPUT = "-"
+MANIFEST_SUFFIX = ".json"  # of an IIIF manifest that is a file here
 
 
 class NamedPicture(NamedTuple):
@@ -60,8 +61,8 @@ def pictures_named(names: Iterable[str], decoding: DecodingOptions) -> Iterator[
 
 
 def is_from_elsewhere(name: str) -> bool:
-    """Whether what is meant are no image files here, but pictures at an address, on other storage, or in tables."""
-    return is_address(name) or is_remote(name) or bool(table_files(name))
+    """Whether what is meant are no image files here, but an address, other storage, tables, or an IIIF manifest."""
+    return is_address(name) or is_remote(name) or name.lower().endswith(MANIFEST_SUFFIX) or bool(table_files(name))
 
 
 def picture_named(name: str, decoding: DecodingOptions) -> str | bytes:
@@ -104,7 +105,8 @@ def _picture_at(name: str, decoding: DecodingOptions) -> NamedPicture:
     from featmatch.images.addresses import Fetching  # TLS takes longer to load than most commands need
 
     try:
-        return NamedPicture(name, Fetching(("public",), MOST_BYTES, seconds=decoding.timeout).fetch(name))
+        fetching = Fetching(("public",), MOST_BYTES, seconds=decoding.timeout, accept="image/*, application/json;q=0.9")
+        return NamedPicture(name, fetching.fetch(name))
     except ImageError as error:
         return NamedPicture(name, error)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageChops
@@ -80,6 +80,20 @@ class GreyImage:
         from featmatch.geometry.maps import scaling_matrix
 
         return scaling_matrix(self.scale_x, self.scale_y, (self.offset_x, self.offset_y))
+
+    def reduced_from(self, width: int, height: int) -> GreyImage:
+        """The same, where the file is a reduced copy of an original of this size, px, as displayed.
+
+        Raises:
+            ImageError: that has another shape.
+        """
+        along_x, along_y = width / self.width, height / self.height
+        if abs(self.width * along_y - width) > 2 * max(along_x, along_y):
+            raise ImageError("decode_failed", f"no copy of a picture of {width} x {height} px: it has another shape")
+        return replace(
+            self, width=width, height=height, scale_x=self.scale_x * along_x, scale_y=self.scale_y * along_y,
+            offset_x=self.offset_x * along_x, offset_y=self.offset_y * along_y,
+        )  # fmt: skip
 
     def to_original(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map working coordinates to original ones.

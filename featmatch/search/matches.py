@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from featmatch.errors import Status, UsageError
 from featmatch.geometry.maps import Matrix
+from featmatch.images.iiif_names import CanvasPicture
 from featmatch.notebooks import frame_of, table_of
 from featmatch.proof.proof import Proof
 from featmatch.proof.relation import Relation
@@ -128,6 +129,19 @@ class Match:
         """Share of the reference's area within its region; 0 to 1."""
         return self.proof.reference_overlap
 
+    @property
+    def iiif(self) -> dict[str, str | None] | None:
+        """Of a picture from a IIIF manifest its "canvas", that one's "label", and addresses; None of all others.
+
+        The addresses are that of the whole "image", and of the "region" that was found of it, both at full resolution;
+        that of the region is None where the service gives no parts of pictures.
+        """
+        picture = CanvasPicture.of_name(self.name)
+        if picture is None:
+            return None
+        region = picture.region(self.reference_region.tolist(), self.proof.reference_size)
+        return {"canvas": picture.canvas, "label": picture.label, "image": picture.address, "region": region}
+
     def __repr__(self) -> str:
         return f"Match({self.name!r}: {self.relation}, probability {self.probability:.4f})"
 
@@ -152,6 +166,7 @@ class Match:
             "width": width,
             "height": height,
             **({"provisional": True} if self.provisional else {}),
+            **({} if self.iiif is None else {"iiif": self.iiif}),
         }
 
     @classmethod

@@ -64,6 +64,7 @@ _MATCH: Mapping[str, Schema] = {
     "reference_region": _POLYGON, "query_overlap": _SHARE, "reference_overlap": _SHARE,
     "verdict": {"enum": ["accepted", "rejected", None]}, "damaged": _FLAG, "width": _ID, "height": _ID,
 }  # fmt: skip
+_IIIF = _object({"canvas": _TEXT, "label": _TEXT, "image": _TEXT, "region": _or_null(_TEXT)})
 _SIDE = _object({"id": _ID, "name": _TEXT}, optional=("id", "name"), closed=True)
 _VERDICT = _object({"a": _SIDE, "b": _SIDE, "verdict": {"enum": ["accepted", "rejected", None]}}, closed=True)
 _FAILURE = _object({"name": _TEXT, "status": _TEXT, "detail": _TEXT})
@@ -109,7 +110,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "Relation": _object(
         {"kind": _TEXT, "rotation_deg": _NUMBER, "scale": _NUMBER, "mirrored": _FLAG, "negative": _FLAG}
     ),
-    "Match": _object({**_MATCH, "names": _TEXTS, "links": _LINKS}),
+    "Match": _object({**_MATCH, "names": _TEXTS, "links": _LINKS, "iiif": _IIIF}, optional=("iiif",)),
     "Found": _object(
         {
             "query": _TEXT, "status": {"enum": ["ok", "too_little_detail"]}, "damaged": _FLAG,

@@ -24,6 +24,7 @@ from featmatch.system.workers import Lost, in_order, processes_for
 from featmatch.words.kmeans import Clusters, ordered_by_cell
 from featmatch.words.signatures import forms_of, signature_projection
 from featmatch.words.vocabulary import Vocabulary
+from featmatch.words.vocabulary_check import SEARCHES
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class TrainingOptions:
     cells: int = 0  # cells of the two-level search, all forms counted; 0: about the square root of words
     scales: tuple[float, ...] = (1.0,)  # each image is looked at in these sizes, as parts of its working size
     rounds: int = 3  # passes of k-means over all descriptors, after the start by cells
-    search: str = "two-level"  # how words will be found: "two-level" or "flann"
+    search: str = "two-level"  # how words will be found, one of SEARCHES
     seed: int = 20120924
 
     def __post_init__(self) -> None:
@@ -43,8 +44,8 @@ class TrainingOptions:
             raise UsageError("words is 4 to 4194304")
         if not 0 <= self.cells <= min(self.words, 1 << 14):
             raise UsageError("cells is at most words, and at most 16384")
-        if self.search not in ("two-level", "flann"):
-            raise UsageError(f"unknown word search {self.search!r}; two-level or flann")
+        if self.search not in SEARCHES:
+            raise UsageError(f"unknown word search {self.search!r}; one of {', '.join(SEARCHES)}")
         if not self.scales or not all(0.05 <= scale <= 4 for scale in self.scales):
             raise UsageError("scales are 0.05 to 4")
 

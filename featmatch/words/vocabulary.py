@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,10 +23,17 @@ from featmatch.system.arrays import read_archive
 from featmatch.system.files import open_file, replace_file
 from featmatch.system.shipped import shipped_file
 from featmatch.words.nearest import FlannSearch, TwoLevelSearch, WordSearch, all_forms
+from featmatch.words.others import AnnoySearch, FaissSearch, NmslibSearch
 from featmatch.words.signatures import form_signs, forms_of
 from featmatch.words.vocabulary_check import ARRAYS, Settings, faults
 
 FORMAT_VERSION = 1
+_SEARCHES: dict[str, Callable[[NDArray[np.uint8], int], WordSearch]] = {
+    "flann": FlannSearch,
+    "faiss": FaissSearch,
+    "nmslib": NmslibSearch,
+    "annoy": AnnoySearch,
+}
 MOST_BYTES = 1 << 28  # of a file: half a million words of the longest descriptors
 
 
@@ -55,7 +63,7 @@ class Vocabulary:
         idf: (K,) float32, inverse document frequency over the training images, in nats. Fixed with the vocabulary,
             so that what is found never depends on what else is in a collection, or in which order it came.
         provenance: what it was trained on and how; free form, JSON.
-        search: "two-level" or "flann".
+        search: how words are found: one of ``vocabulary_check.SEARCHES``.
         probes: how many cells the two-level search looks into; docs/words.md has the measurement.
         flann_tree: (n,) uint8, FLANN trees in files of older versions: part of the fingerprint, never loaded.
     """
@@ -265,8 +273,8 @@ class Vocabulary:
 
     @cached_property
     def _searcher(self) -> WordSearch:
-        if self.search == "flann":
-            return FlannSearch(self.expanded_words(), self.unit)
+        if self.search in _SEARCHES:
+            return _SEARCHES[self.search](self.expanded_words(), self.unit)
         return TwoLevelSearch(
             self.words, self.cells, self.cell_offsets, unit=self.unit, forms=self.forms, probes=self.probes
         )

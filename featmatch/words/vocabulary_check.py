@@ -27,6 +27,8 @@ ARRAYS = {
     "flann_tree": ("u1", 1),
 }
 
+SEARCHES = ("two-level", "flann", "faiss", "nmslib", "annoy")  # by which words are found
+
 # With these, words packed for a search take at most some 300 MB more than the words.
 _MOST_WORDS = 1 << 22  # all forms counted, as are cells
 _MOST_CELLS = 1 << 14
@@ -61,7 +63,7 @@ def faults(settings: Settings, arrays: Arrays) -> Iterator[str]:
 def _of_settings(settings: Settings) -> Iterator[str]:
     if not isinstance(settings.detector, str) or settings.detector not in DESCRIPTOR_SIZE:
         yield f"there is no detector {settings.detector!r:.40}"
-    if settings.search not in ("two-level", "flann"):
+    if settings.search not in SEARCHES:
         yield f"there is no word search {settings.search!r:.40}"
     if type(settings.probes) is not int or not 1 <= settings.probes <= _MOST_PROBES:
         yield f"probes is 1 to {_MOST_PROBES}, not {settings.probes!r:.40}"

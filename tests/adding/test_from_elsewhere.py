@@ -21,10 +21,10 @@ def test_they_are_added_and_found(
     content = (small_photos / "coins.png").read_bytes()
     monkeypatch.setattr(Fetching, "fetch", lambda self, url: content)
     names = ["https://a.example/coins.png", "http://127.0.0.1:80/", str(tmp_path / "none.jpg")]
-    report = add_from_elsewhere(names[:1], lambda pictures: index.add_images(pictures, jobs=1), USUAL)
+    report = add_from_elsewhere(names[:1], index, lambda pictures: index.add_images(pictures, jobs=1), USUAL)
     assert (report.added, report.failed) == (names[:1], [])
     monkeypatch.undo()
-    report = add_from_elsewhere(names[1:], lambda pictures: index.add_images(pictures, jobs=1), USUAL)
+    report = add_from_elsewhere(names[1:], index, lambda pictures: index.add_images(pictures, jobs=1), USUAL)
     assert {(one.name, one.status) for one in report.failed} == {(name, "not_found") for name in names[1:]}
     part = io.BytesIO()
     Image.open(io.BytesIO(content)).crop((20, 20, 280, 200)).save(part, "PNG")

@@ -15,7 +15,7 @@ from PIL import Image
 
 from featmatch import Index, UsageError, check
 from featmatch.adding import batches
-from featmatch.adding.given_images import checked_name
+from featmatch.adding.given_images import GivenImage, checked_name
 from featmatch.store.records import NO_FILE_NS
 from tools.small_index import draw_pictures
 
@@ -59,6 +59,21 @@ def test_bytes_are_the_same_content_as_their_file(small: Index, pictures: list[P
     one, other = small.images()
     assert (one.id, one.sha256) == (other.id, other.sha256)
     assert [record.images for record in small.snapshot.catalog.segments()] == [1]
+
+
+def test_a_reduced_copy_is_an_image_of_its_own_in_px_of_the_whole(small: Index, pictures: list[Path]) -> None:
+    content = pictures[0].read_bytes()
+    height, width = pixels(pictures[0]).shape[:2]
+    whole = GivenImage("whole", content, size=(3 * width, 3 * height))
+    wrong = GivenImage("wrong", content, size=(width, 3 * height))
+    report = small.add_images([("itself", content), whole, wrong], jobs=1)
+    assert (report.added, [one.name for one in report.failed]) == (["itself", "whole"], ["wrong"])
+    itself, reduced = small.images()
+    assert ((itself.width, itself.height), (reduced.width, reduced.height)) == ((width, height), whole.size)
+    assert {match.name: round(match.relation.scale, 2) for match in small.query(content)} == {
+        "itself": 1,
+        "whole": 0.33,
+    }
 
 
 def test_an_array_is_the_same_content_as_a_picture_of_its_pixels(small: Index, pictures: list[Path]) -> None:

@@ -194,3 +194,39 @@ def test_dedupe_goes_from_folders_to_groups_and_knows_them_again(
     assert run(*command, "--fail").status == 0
     assert run("dedupe", tmp_path / "none").status == 2
     assert run("dedupe", one, "--keep", "nonsense").status == 2
+
+
+def test_pairs_are_printed_and_written(run: Run, index: Path, pictures: dict[str, Path], tmp_path: Path) -> None:
+    copy = tmp_path / "copy.fm"
+    shutil.copytree(index, copy)
+    assert run("pairs", copy, "--jobs", 1)[:2] == (1, "probability  inliers  names\n")
+    Index.open(copy).add([pictures["crop"]], jobs=1)
+    (told,) = run("pairs", copy, "--jobs", 1, "--json").lines()
+    assert set(told["names"]) == {str(pictures["crop"]), str(pictures["chelsea"])}
+    assert run("pairs", copy, "--jobs", 1).out.splitlines()[1].endswith("  ".join(told["names"]))
+    ended = run("pairs", copy, "--jobs", 1, "--hloc", tmp_path / "p.txt", "--colmap", tmp_path / "d.db")
+    assert (ended.status, ended.out) == (0, "")
+    assert (tmp_path / "p.txt").read_text() == " ".join(told["names"]) + "\n"
+    assert (tmp_path / "d.db").read_bytes().startswith(b"SQLite format 3")
+    assert run("pairs", copy, "--min-probability", 1, "--jobs", 1).status == 1
+    ended = run("pairs", copy, "--jobs", 1, "--colmap", tmp_path / "none" / "d.db")
+    assert (ended.status, ended.err.startswith("featmatch: cannot write")) == (2, True)
+
+
+def test_dedupe_looks_across_two_folders(run: Run, pictures: dict[str, Path], tmp_path: Path) -> None:
+    train, test = tmp_path / "train", tmp_path / "test"
+    for folder, names in ((train, ("chelsea", "coins")), (test, ("stranger",))):
+        folder.mkdir()
+        for name in names:
+            shutil.copy(pictures[name], folder)
+    command = ("dedupe", "--jobs", 1, "--fail", "--across")
+    assert run(*command, train, test).status == 0
+    shutil.copy(pictures["coins"], train / "again.png")
+    assert run("dedupe", "--jobs", 1, "--fail", train, test).status == 1
+    assert run(*command, train, test).status == 0
+    shutil.copy(pictures["crop"], test)
+    ended = run(*command, train, test, "--json")
+    (group,) = ended.lines()
+    assert ended.status == 1
+    assert {Path(name).name for member in group["members"] for name in member["names"]} == {"chelsea.png", "crop.png"}
+    assert "--across takes two FOLDERs, not 1" in run(*command, train).err

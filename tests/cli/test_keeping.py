@@ -10,7 +10,8 @@ from PIL import Image
 
 from featmatch import Index, Vocabulary
 from featmatch.images.addresses import Fetching
-from tests.cli.conftest import Run
+from tests.cli.conftest import Photos, Run
+from tests.iiif_server import HOST, canvas, iiif_server, info, manifest
 
 
 def test_add_makes_an_index_and_skips_what_is_there(
@@ -344,3 +345,22 @@ def test_add_takes_pictures_from_elsewhere_beside_files(
     monkeypatch.undo()
     ended = run("add", own_index, "http://127.0.0.1/a.png")
     assert (ended.status, "http://127.0.0.1/a.png: not_found: refused" in ended.err) == (2, True)
+
+
+def test_a_manifest_is_added_from_its_address_and_answers_tell_the_region(
+    run: Run, photos: Photos, vocabulary_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch, picture = Fetching.fetch, Image.fromarray(photos["coffee"])
+    picture.crop((200, 100, 500, 300)).save(tmp_path / "part.png")
+    with iiif_server() as server:
+        server.pictures["coffee"], server.infos["coffee"] = picture, info("coffee", picture.size)
+        server.files["/book"] = manifest(canvas("coffee", {"en": ["page 1"]}, picture.size))
+        monkeypatch.setattr(Fetching, "fetch", lambda self, url: fetch(server.reached_by(self), url))
+        made = run("add", tmp_path / "i.fm", f"{HOST}/book", "--vocabulary", vocabulary_file, "--jobs", 1)
+        assert made == (0, "", "added 1, skipped 0, failed 0\n")
+        assert run("add", tmp_path / "i.fm", f"{HOST}/none.json").status == 2
+        assert "added 0, skipped 1, failed 0" in run("add", tmp_path / "i.fm", f"{HOST}/book").err
+    (told,) = run("query", tmp_path / "i.fm", tmp_path / "part.png", "--json").lines()
+    iiif = told["matches"][0]["iiif"]
+    assert (iiif["canvas"], iiif["label"]) == (f"{HOST}/canvas/coffee", "page 1")
+    assert run("query", tmp_path / "i.fm", tmp_path / "part.png").out.endswith(f"\n    {iiif['region']}\n")

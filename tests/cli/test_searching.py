@@ -348,3 +348,14 @@ def test_indexes_that_cannot_be_one_are_refused(run: Run, parts: list[Path], pic
         ended = run("query", first, pictures["crop"], *command)
         assert ended.status == 2
         assert ended.err.startswith("featmatch: ")
+
+
+def test_similar_ranks_and_claims_nothing(run: Run, index: Path, pictures: dict[str, Path], tmp_path: Path) -> None:
+    told = run("similar", index, pictures["chelsea"], "--limit", 2)
+    lines = told.out.splitlines()
+    assert (told.status, lines[0], len(lines)) == (0, f"{pictures['chelsea']}, by phash:", 4)
+    assert lines[2].split() == ["0", str(pictures["chelsea"])]
+    (found,) = run("similar", index, pictures["stranger"], "--by", "colour", "--json").lines()
+    assert (found["by"], len(found["similar"])) == ("colour", 3)
+    assert run("similar", index, pictures["text"]).status == 2
+    assert run("similar", index, pictures["chelsea"], "--by", "smell").status == 2
