@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from featmatch.arguments import check_run, checked_paths
 from featmatch.errors import StoreError, UsageError
 from featmatch.features.forms import Forms
 from featmatch.geometry.matches import GeometryOptions
+from featmatch.grouping.groups import Group, Groups
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.formats import MAX_PIXELS
 from featmatch.images.pixels import ImageSource
@@ -17,7 +20,10 @@ from featmatch.search.many import SearchOptions, look_up, look_up_each
 from featmatch.search.matches import Match, Matches
 from featmatch.search.region import QueryRegion, RegionSource
 from featmatch.search.voting import VotingOptions
+from featmatch.store.joined import JoinedReader
+from featmatch.store.numbers import place_of
 from featmatch.store.reader import Reader
+from featmatch.system.progress import Progress, ignore
 
 _LIST_BYTES = 1 << 20  # of a file that lists indexes
 
@@ -55,6 +61,11 @@ class Indexes:
             same = folders.setdefault(os.path.realpath(reader.folder), one)
             if same != one:
                 raise UsageError(f"{same} and {one} are the same index")
+
+    @cached_property
+    def joined(self) -> JoinedReader:
+        """The same as one reader, in which each image has a number among all; ``refresh`` of either is seen by both."""
+        return JoinedReader(self.readers)
 
     def __len__(self) -> int:
         """Number of names that can be found."""
@@ -116,6 +127,29 @@ class Indexes:
         decoding = DecodingOptions(timeout, max_pixels)
         options = SearchOptions(limit, unproven, match, voting, geometry, decoding, forms=forms)
         return look_up_each(self.readers, images, options, jobs=jobs)
+
+    def groups(self, *, jobs: int = -1, progress: Progress | None = None) -> Groups:
+        """Find all groups of images that are copies of one another; arguments are those of ``Index.groups``.
+
+        Each member says which index its number is of (``Member.index``). A name that two of the indexes have is told
+        with its index in front, as ``B.fm:photos/a.jpg``. What was found is kept in the user's cache folder.
+
+        Raises:
+            StoreError: one of the indexes is damaged.
+        """
+        from featmatch.grouping.finding import find_groups  # SciPy takes longer to import than a query takes
+
+        check_run(jobs, progress)
+        found = find_groups(self.joined, jobs=jobs, progress=progress or ignore)
+        names = list(self.readers)
+
+        def of_its_index(group: Group) -> Group:
+            members = ((place_of(member.id), member) for member in group.members)
+            return replace(
+                group, members=tuple(replace(one, id=image, index=names[place]) for (place, image), one in members)
+            )
+
+        return Groups(map(of_its_index, found), found.unremembered)
 
 
 def open_all(paths: Iterable[str | os.PathLike[str]], *, root: str | os.PathLike[str] | None = None) -> Indexes:

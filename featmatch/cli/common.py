@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from featmatch.index import Index
     from featmatch.indexes import Indexes
     from featmatch.search.matches import Match
+    from featmatch.store.reader import Reader
 
 FOUND, NOTHING_FOUND, FAILED = 0, 1, 2
 DETECTORS = ("sift", "opencv-sift", "akaze", "orb", "brisk", "kaze", "surf")
@@ -156,7 +157,7 @@ def count_of(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def complain_of_files(index: Index | Indexes, images: int = 0, effect: str = "") -> None:
+def complain_of_files(index: Reader | Indexes, images: int = 0, effect: str = "") -> None:
     """Report problems with the files that an index names; called once a run.
 
     Args:

@@ -16,12 +16,14 @@ from featmatch.cli.common import (
     FOUND,
     NOTHING_FOUND,
     PathArgument,
+    also_option,
     complain,
     complain_of_files,
     count_of,
     index_argument,
     jobs_option,
     json_option,
+    open_indexes,
     root_option,
     tell,
 )
@@ -33,6 +35,8 @@ from featmatch.system.progress import of_stage
 if TYPE_CHECKING:
     from featmatch.grouping.groups import Groups
     from featmatch.index import Index
+    from featmatch.indexes import Indexes
+    from featmatch.store.reader import Reader
     from featmatch.system.progress import Progress, StageProgress
 
 _FORMS = ("as_json", "as_csv", "print0", "as_script")
@@ -104,6 +108,7 @@ def _wanted_options(command: Callable[..., int]) -> Callable[..., int]:
 
 @click.command()
 @index_argument
+@also_option
 @click.option(
     "--across", type=PathArgument(), nargs=2, metavar="FOLDER FOLDER",
     help="Only groups with files of both folders, such as training and test data.",
@@ -111,8 +116,8 @@ def _wanted_options(command: Callable[..., int]) -> Callable[..., int]:
 @_wanted_options
 @jobs_option
 @root_option
-def groups(index: Path, jobs: int, root: str | None, **wanted: Any) -> int:
-    """Find all groups of copies among the images in INDEX.
+def groups(index: Path, also: Sequence[Path], jobs: int, root: str | None, **wanted: Any) -> int:
+    """Find all groups of copies among the images in INDEX, which may be a text file that lists several indexes.
 
     The images of a group are copies of one another, in whole or in part. Each group begins with its original, which is
     chosen by reading the files of the group. Results are kept in INDEX: an interrupted run continues where it was, and
@@ -125,7 +130,7 @@ def groups(index: Path, jobs: int, root: str | None, **wanted: Any) -> int:
 
     options = Wanted(**wanted)
     with progress_bars(" images") as progress:
-        opened = featmatch.Index.open(index, root=root)
+        opened = open_indexes(index, also, root)
         return _show_groups(opened, options, jobs, progress)
 
 
@@ -161,8 +166,9 @@ def _index_of(paths: Sequence[str]) -> Path:
     return folder / f"{key}.fm"
 
 
-def _show_groups(index: Index, wanted: Wanted, jobs: int, progress: StageProgress) -> int:
-    found = _selected(index.groups(jobs=jobs, progress=of_stage(progress, "comparing")), index, wanted)
+def _show_groups(opened: Index | Indexes, wanted: Wanted, jobs: int, progress: StageProgress) -> int:
+    index: Reader = opened if isinstance(opened, featmatch.Index) else opened.joined
+    found = _selected(opened.groups(jobs=jobs, progress=of_stage(progress, "comparing")), index, wanted)
     if wanted.html is not None:
         _write_page(wanted.html, found, index, jobs, of_stage(progress, "drawing"))
     if found.unremembered is not None:
@@ -171,7 +177,7 @@ def _show_groups(index: Index, wanted: Wanted, jobs: int, progress: StageProgres
     if wanted.as_json:
         print_groups_json(found)
     elif wanted.as_csv:
-        print_groups_csv(found)
+        print_groups_csv(found, several=index is not opened)
     elif wanted.print0:
         for path in marked:
             say_bytes(os.fsencode(os.path.realpath(path)) + b"\0")
@@ -184,7 +190,7 @@ def _show_groups(index: Index, wanted: Wanted, jobs: int, progress: StageProgres
     return FOUND if bool(shown) != wanted.fail else NOTHING_FOUND
 
 
-def _selected(found: Groups, index: Index, wanted: Wanted) -> Groups:
+def _selected(found: Groups, index: Reader, wanted: Wanted) -> Groups:
     if wanted.across is not None:
         from featmatch.grouping.selecting import across
 
@@ -209,7 +215,7 @@ def _tell_totals(found: Groups) -> None:
     tell(f"{told}; {count_of(len(going), 'file')} can go, {size_of(sum(going))}")
 
 
-def _write_page(target: Path, groups: Groups, index: Index, jobs: int, progress: Progress) -> None:
+def _write_page(target: Path, groups: Groups, index: Reader, jobs: int, progress: Progress) -> None:
     from featmatch.pages.groups import NOT_AT_HAND, write_page
 
     records = {record.name: record for record in index.images()}

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TypeAlias
 
 import cv2
@@ -28,7 +27,8 @@ from featmatch.search.region import QueryRegion
 from featmatch.search.stages import Readers, Search
 from featmatch.search.voting import VotingOptions
 from featmatch.store.catalog import Stamp
-from featmatch.store.reader import Reader
+from featmatch.store.joined import reader_of
+from featmatch.store.reader import Folders, Reader
 from featmatch.system.workers import in_order, processes_for
 
 _FEW_IMAGES = 12  # starting processes takes longer than looking up so few
@@ -66,7 +66,7 @@ class SearchOptions:
 class _State:
     """The state of an index, for other processes to open."""
 
-    folder: Path
+    folders: Folders
     root: str | None
     stamp: Stamp
     name: str | None  # what it is called, where several are asked as one
@@ -89,7 +89,7 @@ def look_up_each(
     search = options.search_in(readers)  # before the first answer is asked for: what cannot be meant is refused
     every = [readers] if isinstance(readers, Reader) else list(readers.values())
     states = tuple(
-        _State(reader.folder, reader.whereabouts.given, snapshot.catalog.stamp, name)
+        _State(reader.folders, reader.whereabouts.given, snapshot.catalog.stamp, name)
         for reader, snapshot, name in zip(every, search.snapshots, search.shards.names, strict=True)
     )
     # What this process knows of trust, others cannot know.
@@ -183,5 +183,5 @@ def _answer_in_process(
 @lru_cache(maxsize=1)
 def _search(states: _States, options: SearchOptions) -> Search:
     cv2.setNumThreads(1)  # the processes share the cores already
-    readers = {state.name: Reader(state.folder, state.root) for state in states}
+    readers = {state.name: reader_of(state.folders, state.root) for state in states}
     return options.search_in(readers[None] if None in readers else {str(name): one for name, one in readers.items()})

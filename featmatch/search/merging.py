@@ -19,22 +19,7 @@ from featmatch.search.shard import Tally
 from featmatch.search.verification import Fitted
 from featmatch.search.voting import Ranked
 from featmatch.search.whole_search import Nearest
-
-_IDS = 1 << 44  # of one index; more than can be added one a microsecond in half a year
-
-
-def number_of(shard: int, image: int) -> int:
-    """The number of an image among all, by the place of its index and its number there.
-
-    >>> number_of(0, 12), place_of(number_of(3, 12))
-    (12, (3, 12))
-    """
-    return shard * _IDS + image
-
-
-def place_of(number: int) -> tuple[int, int]:
-    """The place of its index and its number there."""
-    return divmod(number, _IDS)
+from featmatch.store.numbers import IDS, number_of
 
 
 def of_all(found: Fitted, shard: int) -> Fitted:
@@ -72,7 +57,7 @@ class Listing:
 
     def of_each_shard(self) -> Iterator[tuple[int, Ranked]]:
         """Each index that has images on the list, with those that it has, by its own numbers."""
-        places, own = np.divmod(self.ranked.images, _IDS)
+        places, own = np.divmod(self.ranked.images, IDS)
         for place in distinct(places).tolist():
             rows = np.flatnonzero(places == place)
             yield place, self.ranked.part(rows)._replace(images=own[rows])

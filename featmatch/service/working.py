@@ -22,7 +22,6 @@ from featmatch.service.made_groups import MadeGroups
 from featmatch.service.mounted import Mounted
 from featmatch.service.parameters import Parameters, parsed_object
 from featmatch.service.problems import Problem
-from featmatch.store.browsing import newest_image
 from featmatch.store.checking import check
 from featmatch.system.workers import in_background
 
@@ -90,8 +89,7 @@ def make_groups(mounted: Mounted, job: Job) -> None:
     with in_background():
         groups = mounted.index.groups(progress=job.progress)
     catalog = snapshot.catalog
-    newest = newest_image(catalog)
-    mounted.groups = MadeGroups(groups, now(), mounted.generation(snapshot), catalog.totals().names, newest)
+    mounted.groups = MadeGroups(groups, now(), mounted.generation(snapshot), catalog.totals().names, catalog.newest())
 
 
 async def list_all(call: Call) -> Response:

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from featmatch.features.looks import LOOK
-from featmatch.search.merging import merged, number_of, place_of
+from featmatch.search.merging import merged
 from featmatch.search.shard import Tally
 from featmatch.search.voting import Ranked
 from featmatch.search.whole_search import Nearest
+from featmatch.store.numbers import number_of, place_of
 
 Pair = tuple[float, int, int]  # votes or distance, image, variant or form
 
