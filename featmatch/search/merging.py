@@ -55,8 +55,11 @@ class Listing:
         contents = {**others.contents, **self.contents}
         return dataclasses.replace(self, ranked=Ranked.of([self.ranked, more]), contents=contents)
 
-    def of_each_shard(self) -> Iterator[tuple[int, Ranked]]:
-        """Each index that has images on the list, with those that it has, by its own numbers."""
+    def of_each_shard(self, count: int) -> Iterator[tuple[int, Ranked]]:
+        """Each of so many indexes that has images on the list, with those that it has, by its own numbers."""
+        if count == 1:  # several may have been joined to this one, with numbers that tell them apart
+            yield 0, self.ranked
+            return
         places, own = np.divmod(self.ranked.images, IDS)
         for place in distinct(places).tolist():
             rows = np.flatnonzero(places == place)

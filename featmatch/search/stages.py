@@ -258,7 +258,7 @@ class Search:
         as_whole = [] if asked.whole is None else whole_candidates(listing.nearest, asked.whole, query.grey)
         images = dict.fromkeys([*listing.ranked.images.tolist(), *(one.id for one in as_whole)])
         contents = tuple(listing.contents[image] for image in images)
-        own = dict(listing.of_each_shard())
+        own = dict(listing.of_each_shard(len(self.shards.names)))
         nothing = listing.ranked.part(slice(0))
         # All are asked: any may hold another copy of a file that is on the list.
         places = range(len(self.shards.names))

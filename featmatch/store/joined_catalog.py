@@ -80,13 +80,13 @@ class JoinedCatalog(Catalog):
 
     def names_of(self, images: Sequence[int], match: str | None = None) -> dict[int, list[str]]:
         """As that of one catalogue."""
-        found: dict[int, list[str]] = {image: [] for image in images}
-        for place, own in self._by_place(list(found)).items():
+        found: dict[int, list[str]] = {}
+        for place, own in self._by_place(images).items():
             named = self.parts[place].names_of(own, match)
             told = self._names_told(place, [name for names in named.values() for name in names])
             for image, names in named.items():
-                found[self.number(place, image)] += [told[name] for name in names]
-        return found
+                found.setdefault(self.number(place, image), []).extend(told[name] for name in names)
+        return {image: found.get(self.twins.get(image, image), []) for image in images}
 
     def files_of(self, image: int) -> list[tuple[str, tuple[int, int]]]:
         """As that of one catalogue."""
@@ -99,8 +99,13 @@ class JoinedCatalog(Catalog):
 
     def numbers(self, after: int = 0, match: str | None = None, form: str | None = None) -> Iterator[int]:
         """As that of one catalogue."""
+        if match is not None:  # by a name that only a later index has, too
+            parts = enumerate(self.parts)
+            fitting = {self.number(place, own) for place, part in parts for own in part.numbers(0, match, form)}
+            yield from sorted(number for number in fitting if number > after)
+            return
         for place, part in enumerate(self.parts):
-            for own in part.numbers(max(after - number_of(place, 0), 0), match, form):
+            for own in part.numbers(max(after - number_of(place, 0), 0), None, form):
                 if number_of(place, own) not in self.twins:
                     yield number_of(place, own)
 
@@ -204,8 +209,12 @@ class JoinedCatalog(Catalog):
         return self.twins.get(number, number)
 
     def holders(self, image: int) -> list[tuple[int, int]]:
-        """Where an image is: the places of the indexes that have it, in order, and its number in each."""
-        return [place_of(image), *self._others.get(image, [])]
+        """Where an image is: the places of the indexes that have it, in order, and its number in each.
+
+        One that an index before its own has got since is found by its former number, too.
+        """
+        first = self.twins.get(image, image)
+        return [place_of(first), *self._others.get(first, [])]
 
     def meant(self, name: str) -> list[tuple[int, str]]:
         """What a name may mean: places of indexes, and the name there, the likeliest first."""
@@ -232,13 +241,12 @@ class JoinedCatalog(Catalog):
 
     def _by_place(self, images: Iterable[int], *, all_holders: bool = True) -> dict[int, list[int]]:
         """The numbers that images have in each index, by its place, in order; those that name no index are left out."""
+        every = (self.holders(image) if all_holders else [place_of(image)] for image in images)
         found: dict[int, list[int]] = {}
-        for image in dict.fromkeys(images):
-            holders = self.holders(image) if all_holders else [place_of(image)]
-            for place, own in holders:
-                if 0 <= place < len(self.parts):
-                    found.setdefault(place, []).append(own)
-        return dict(sorted(found.items()))
+        for place, own in sorted(set(chain.from_iterable(every))):
+            if 0 <= place < len(self.parts):
+                found.setdefault(place, []).append(own)
+        return found
 
     def _records_of_twins(self) -> list[ImageRecord]:
         """What is known of images that are in an index before theirs, under their numbers among all."""

@@ -45,7 +45,7 @@ def test_the_best_of_all_are_the_best_ties_go_to_the_index_that_was_named_first(
     assert of(found.ranked) == [(6, (1, 1), 0), (5, (0, 7), 0), (5, (1, 2), 0), (3, (0, 1), 1), (3, (1, 1), 1)]
     assert found.ranked.ranks.tolist() == [0, 1, 2, 3, 4]
     assert {place_of(number): content for number, content in found.contents.items()}[1, 2] == "e"
-    parts = {place: (part.ranks.tolist(), part.images.tolist()) for place, part in found.of_each_shard()}
+    parts = {place: (part.ranks.tolist(), part.images.tolist()) for place, part in found.of_each_shard(2)}
     assert parts == {0: ([1, 3], [7, 1]), 1: ([0, 2, 4], [1, 2, 1])}
 
 
@@ -63,7 +63,7 @@ def test_what_the_catalogue_does_not_know_is_left_out() -> None:
     assert of(found.ranked) == [(4, (0, 8), 0)]
     assert len(found.nearest.images) == 0
     nothing = merged({}, 9)
-    assert (of(nothing.ranked), list(nothing.of_each_shard())) == ([], [])
+    assert (of(nothing.ranked), list(nothing.of_each_shard(2))) == ([], [])
 
 
 def test_verdicts_are_of_contents_those_of_the_first_index_count() -> None:

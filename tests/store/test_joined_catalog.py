@@ -84,7 +84,7 @@ def test_what_one_catalogue_says_is_said(one: Catalog, joined: JoinedCatalog) ->
     assert [joined.files_of(image) for image in of_all] == [one.files_of(image) for image in of_one]
     assert joined.contents_of(of_all) == {own[image]: it for image, it in one.contents_of(of_one).items()}
     assert joined.in_order_of_contents() == at_home(one.in_order_of_contents(), own)
-    for match in (None, "harbour", "three", "text"):
+    for match in (None, "harbour", "three", "third", "text"):
         if match is not None:
             assert joined.fitting(match) == at_home(one.fitting(match), own)
         for form in (None, "jpg", "PNG"):
@@ -99,6 +99,10 @@ def test_what_one_catalogue_says_is_said(one: Catalog, joined: JoinedCatalog) ->
         assert joined.named_with(wanted, match) == {
             it: (own[image], names) for it, (image, names) in one.named_with(wanted, match).items()
         }
+    of_twin = number_of(2, 3)
+    assert joined.names_of([of_twin, 3])[of_twin] == joined.names_of([3])[3]
+    assert joined.records_of([of_twin]) == joined.records_of([3])
+    assert joined.contents_of([of_twin]) == {of_twin: content(3)}
     assert joined.newest() == number_of(2, 3)
     for name in ("one.jpg", "third.jpg", "also three.jpg", "none"):
         assert joined.content_named(name) == one.content_named(name)
