@@ -21,7 +21,7 @@ from featmatch.search.matches import Match, Matches
 from featmatch.search.region import QueryRegion, RegionSource
 from featmatch.search.voting import VotingOptions
 from featmatch.store.joined import JoinedReader
-from featmatch.store.numbers import place_of
+from featmatch.store.joined_catalog import JoinedCatalog
 from featmatch.store.reader import Reader
 from featmatch.system.progress import Progress, ignore
 
@@ -141,7 +141,9 @@ class Indexes:
 
         check_run(jobs, progress)
         found = find_groups(self.joined, jobs=jobs, progress=progress or ignore)
-        names = list(self.readers)
+        names, catalog = list(self.readers), self.joined.snapshot.catalog
+        assert isinstance(catalog, JoinedCatalog)
+        place_of = catalog.numbering.place_of
 
         def of_its_index(group: Group) -> Group:
             members = ((place_of(member.id), member) for member in group.members)

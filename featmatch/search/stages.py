@@ -264,7 +264,7 @@ class Search:
         places = range(len(self.shards.names))
         proofs = self._ask({place: ProofRequest(asked, own.get(place, nothing), contents) for place in places})
         size = (asked.features.width, asked.features.height)
-        fitted = [of_all(one, place) for place, proof in proofs.items() for one in proof.fitted]
+        fitted = [of_all(one, place, self.shards.numbering) for place, proof in proofs.items() for one in proof.fitted]
         by_features = judge(fitted, size, self.geometry)
         holders = {
             image: [
@@ -340,7 +340,9 @@ class Search:
 
     def _tallied(self, asked: Asked) -> Listing:
         places = range(len(self.shards.names))
-        return merged(self._ask({place: TallyRequest(asked) for place in places}), asked.voting.shortlist)
+        return merged(
+            self._ask({place: TallyRequest(asked) for place in places}), asked.voting.shortlist, self.shards.numbering
+        )
 
     def _ask(self, requests: Mapping[int, Request[_Answer]]) -> dict[int, _Answer]:
         """The answers of indexes; one that misses a request is asked no more.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from featmatch.store.catalog import Catalog
 from featmatch.store.info import IndexInfo
 from featmatch.store.joined_catalog import JoinedCatalog
-from featmatch.store.numbers import number_of
+from featmatch.store.numbers import BY_INDEX, Numbering
 from featmatch.store.places import Places
 from featmatch.store.reader import Folders, Reader
 from featmatch.store.segment import Segment
@@ -58,20 +58,22 @@ class JoinedReader(Reader):
                 catalogs = [snapshot.catalog for snapshot in snapshots]
                 catalog = JoinedCatalog(dict(zip(self.readers, catalogs, strict=True)))
                 removed = {
-                    number_of(place, image) for place, one in enumerate(snapshots) for image in one.removed
+                    catalog.numbering.number_of(place, image)
+                    for place, one in enumerate(snapshots)
+                    for image in one.removed
                 } | catalog.twins.keys()
-                self.snapshot = Snapshot(catalog, self._renumbered(snapshots), frozenset(removed))
+                self.snapshot = Snapshot(catalog, self._renumbered(snapshots, catalog.numbering), frozenset(removed))
                 self._joined = snapshots
 
-    def _renumbered(self, snapshots: Sequence[Snapshot]) -> dict[int, Segment]:
+    def _renumbered(self, snapshots: Sequence[Snapshot], numbering: Numbering) -> dict[int, Segment]:
         """The segments of all, with the numbers that images have among all."""
         known, self._segments = self._segments, {}
         for place, snapshot in enumerate(snapshots):
             for number, segment in snapshot.segments.items():
-                key = number_of(place, number)
+                key = BY_INDEX.number_of(place, number)
                 before = known.get(key)
                 same = before if before is not None and before[0] is segment else None
-                self._segments[key] = same or (segment, replace(segment, ids=segment.ids + number_of(place, 0)))
+                self._segments[key] = same or (segment, replace(segment, ids=numbering.numbers_of(place, segment.ids)))
         return {key: renumbered for key, (_, renumbered) in self._segments.items()}
 
 

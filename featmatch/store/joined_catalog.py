@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.store.catalog import Catalog
-from featmatch.store.numbers import number_of, place_of
+from featmatch.store.numbers import Numbering, numbering_of
 from featmatch.store.records import ImageRecord, Totals
 
 _PAGE = 1000  # names that are looked up at a time
@@ -30,6 +30,7 @@ class JoinedCatalog(Catalog):
     Attributes:
         parts: the catalogues, in the order in which equals come.
         called: what the indexes are called.
+        numbering: how images are numbered among all.
         twins: numbers of images whose contents an index before theirs has, and the numbers that they go by.
     """
 
@@ -38,10 +39,11 @@ class JoinedCatalog(Catalog):
         self.called, self.parts = list(parts), list(parts.values())
         self.path, self.meta = self.parts[0].path, self.parts[0].meta
         self.stamp = tuple(chain.from_iterable(part.stamp for part in self.parts))
-        self.twins = _twins(self.parts)
+        self.numbering = numbering_of(self.parts)
+        self.twins = _twins(self.parts, self.numbering)
         self._others: dict[int, list[tuple[int, int]]] = {}  # where else the images are that have twins
         for number, first in sorted(self.twins.items()):
-            self._others.setdefault(first, []).append(place_of(number))
+            self._others.setdefault(first, []).append(self.numbering.place_of(number))
 
     @property
     def superseded(self) -> bool:
@@ -104,27 +106,31 @@ class JoinedCatalog(Catalog):
             fitting = {self.number(place, own) for place, part in parts for own in part.numbers(0, match, form)}
             yield from sorted(number for number in fitting if number > after)
             return
-        for place, part in enumerate(self.parts):
-            for own in part.numbers(max(after - number_of(place, 0), 0), None, form):
-                if number_of(place, own) not in self.twins:
-                    yield number_of(place, own)
+        every = (
+            self.numbering.number_of(place, own)
+            for place, part in enumerate(self.parts)
+            for own in part.numbers(self.numbering.own_after(place, after), None, form)
+        )
+        yield from (number for number in every if number not in self.twins)
 
     def count(self, after: int = 0, form: str | None = None) -> int:
         """As that of one catalogue."""
-        every = sum(part.count(max(after - number_of(place, 0), 0), form) for place, part in enumerate(self.parts))
+        every = sum(part.count(self.numbering.own_after(place, after), form) for place, part in enumerate(self.parts))
         twins = [number for number in self.twins if number > after]
         formats = {} if form is None else {one.id: one.format or "" for one in self._records_of_twins()}
         return every - sum(form is None or formats[one].lower() == form.lower() for one in twins)
 
     def newest(self) -> int:
         """The highest number."""
-        newest = (number_of(place, part.newest()) for place, part in enumerate(self.parts) if part.newest())
+        newest = (
+            self.numbering.number_of(place, part.newest()) for place, part in enumerate(self.parts) if part.newest()
+        )
         return max(newest, default=0)
 
     def in_order_of_contents(self) -> list[int]:
         """As that of one catalogue."""
         contents = (
-            (content, number_of(place, own))
+            (content, self.numbering.number_of(place, own))
             for place, part in enumerate(self.parts)
             for own, content in part.contents_of(part.in_order_of_contents()).items()
         )
@@ -135,14 +141,16 @@ class JoinedCatalog(Catalog):
         for place, part in enumerate(self.parts):
             own = part.image_with(sha256)
             if own is not None:
-                return number_of(place, own)
+                return self.numbering.number_of(place, own)
         return None
 
     def contents_of(self, images: Iterable[int]) -> dict[int, str]:
         """As that of one catalogue."""
         found: dict[int, str] = {}
         for place, own in self._by_place(images, all_holders=False).items():
-            found |= {number_of(place, image): one for image, one in self.parts[place].contents_of(own).items()}
+            found |= {
+                self.numbering.number_of(place, image): one for image, one in self.parts[place].contents_of(own).items()
+            }
         return found
 
     def named_with(self, contents: Iterable[str], match: str | None = None) -> dict[str, tuple[int, list[str]]]:
@@ -205,7 +213,7 @@ class JoinedCatalog(Catalog):
 
     def number(self, place: int, image: int) -> int:
         """The number that an image goes by, by the place of its index and its number there."""
-        number = number_of(place, image)
+        number = self.numbering.number_of(place, image)
         return self.twins.get(number, number)
 
     def holders(self, image: int) -> list[tuple[int, int]]:
@@ -214,7 +222,7 @@ class JoinedCatalog(Catalog):
         One that an index before its own has got since is found by its former number, too.
         """
         first = self.twins.get(image, image)
-        return [place_of(first), *self._others.get(first, [])]
+        return [self.numbering.place_of(first), *self._others.get(first, [])]
 
     def meant(self, name: str) -> list[tuple[int, str]]:
         """What a name may mean: places of indexes, and the name there, the likeliest first."""
@@ -241,7 +249,7 @@ class JoinedCatalog(Catalog):
 
     def _by_place(self, images: Iterable[int], *, all_holders: bool = True) -> dict[int, list[int]]:
         """The numbers that images have in each index, by its place, in order; those that name no index are left out."""
-        every = (self.holders(image) if all_holders else [place_of(image)] for image in images)
+        every = (self.holders(image) if all_holders else [self.numbering.place_of(image)] for image in images)
         found: dict[int, list[int]] = {}
         for place, own in sorted(set(chain.from_iterable(every))):
             if 0 <= place < len(self.parts):
@@ -252,15 +260,15 @@ class JoinedCatalog(Catalog):
         """What is known of images that are in an index before theirs, under their numbers among all."""
         own: dict[int, list[int]] = {}
         for number in self.twins:
-            own.setdefault(place_of(number)[0], []).append(place_of(number)[1])
+            own.setdefault(self.numbering.place_of(number)[0], []).append(self.numbering.place_of(number)[1])
         return [
-            dataclasses.replace(record, id=number_of(place, record.id))
+            dataclasses.replace(record, id=self.numbering.number_of(place, record.id))
             for place, images in own.items()
             for record in self.parts[place].records_of(images)
         ]
 
 
-def _twins(parts: Sequence[Catalog]) -> dict[int, int]:
+def _twins(parts: Sequence[Catalog], numbering: Numbering) -> dict[int, int]:
     """Numbers of images whose contents an earlier index has, and their numbers there."""
     found: dict[int, int] = {}
     seen = np.empty(0, np.uint64)
@@ -271,7 +279,7 @@ def _twins(parts: Sequence[Catalog]) -> dict[int, int]:
             for before in range(place):
                 first = parts[before].image_with(content)
                 if first is not None:
-                    found[number_of(place, own)] = number_of(before, first)
+                    found[numbering.number_of(place, own)] = numbering.number_of(before, first)
                     break
         seen = np.union1d(seen, heads)
     return found

@@ -16,14 +16,14 @@ from starlette.testclient import TestClient
 from featmatch import Index, Vocabulary, open_all
 from featmatch.service.app import open_service
 from featmatch.service.options import ServeOptions
-from featmatch.store.numbers import number_of
+from featmatch.store.numbers import BY_INDEX
 from tests.service.conftest import Serve, problem
 from tools.small_index import small_index
 
 COPY = "copies/one.webp"
 _BY_NATURE = ("mtime_ns", "made", "next", "generation", "query_id", "times_ms")
 # Numbers of the images of the one index, and of the same images in two: the second and the fifth are in both.
-OF_TWO = {1: 1, 2: 2, 3: 3, 4: number_of(1, 2), 5: number_of(1, 3), 6: number_of(1, 4)}
+OF_TWO = {1: 1, 2: 2, 3: 3, 4: BY_INDEX.number_of(1, 2), 5: BY_INDEX.number_of(1, 3), 6: BY_INDEX.number_of(1, 4)}
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_two_answer_as_one(clients: list[TestClient], drawn: list[Path]) -> None
         assert plain(two.get(path).json()) == plain(at_home(one.get(path).json())), path
     page = two.get("/v1/images?limit=4").json()
     assert [image["id"] for image in two.get(f"/v1/images?after={page['next']}").json()["images"]] == [
-        number_of(1, 3), number_of(1, 4)
+        BY_INDEX.number_of(1, 3), BY_INDEX.number_of(1, 4)
     ]  # fmt: skip
     for number, same in OF_TWO.items():
         for path in ("", "/thumbnail", "/file", "/features"):
@@ -78,8 +78,10 @@ def test_two_answer_as_one(clients: list[TestClient], drawn: list[Path]) -> None
                 assert plain(of_two.json()) == plain(at_home(of_one.json()))
             elif of_one.status_code == 200:
                 assert of_one.content == of_two.content
-    assert two.get(f"/v1/images/{number_of(1, 1)}").json() == two.get("/v1/images/2").json()  # if it was first, once
-    assert problem(two.get(f"/v1/images/{number_of(9, 1)}")) == (404, "no_such_image")
+    assert (
+        two.get(f"/v1/images/{BY_INDEX.number_of(1, 1)}").json() == two.get("/v1/images/2").json()
+    )  # if it was first, once
+    assert problem(two.get(f"/v1/images/{BY_INDEX.number_of(9, 1)}")) == (404, "no_such_image")
     for picture in drawn:
         asked = [client.post("/v1/search?all=true", content=picture.read_bytes()).json() for client in clients]
         assert plain(asked[1]) == plain(at_home(asked[0]))
@@ -124,7 +126,7 @@ def test_several_are_not_changed(clients: list[TestClient], drawn: list[Path]) -
 def test_what_is_added_to_one_of_them_is_seen(clients: list[TestClient], drawn: list[Path], tmp_path: Path) -> None:
     Index.open(tmp_path / "b.fm").add([drawn[6]], jobs=1)
     (match,) = clients[1].post("/v1/search", content=drawn[6].read_bytes()).json()["matches"]
-    assert (match["id"], match["names"]) == (number_of(1, 5), [str(drawn[6])])
+    assert (match["id"], match["names"]) == (BY_INDEX.number_of(1, 5), [str(drawn[6])])
 
 
 def test_a_list_is_served_as_one(clients: list[TestClient], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from featmatch import Index, StoreError, Vocabulary
 from featmatch.search.many import SearchOptions, look_up
 from featmatch.store.joined import JoinedReader, reader_of
-from featmatch.store.numbers import number_of
+from featmatch.store.numbers import BY_INDEX
 from featmatch.store.reader import Reader
 from tools.small_index import draw_pictures, small_index
 
@@ -41,10 +41,12 @@ def found(reader: Reader, picture: Path) -> list[int]:
 def test_all_images_are_found_by_their_numbers(joined: JoinedReader, drawn: list[Path]) -> None:
     assert len(joined) == 5
     # Both indexes call the third picture by the same name; so it has two, which say where it is.
-    assert [found(joined, path) for path in drawn] == [[1], [2], [3, 3], [number_of(1, 2)], []]
-    names = {one: [record.name for record in joined.images() if record.id == one] for one in (3, number_of(1, 2))}
-    assert names == {3: [f"{name}:{drawn[2]}" for name in ("a.fm", "b.fm")], number_of(1, 2): [str(drawn[3])]}
-    for name in (*names[3], *names[number_of(1, 2)], str(drawn[2])):
+    assert [found(joined, path) for path in drawn] == [[1], [2], [3, 3], [BY_INDEX.number_of(1, 2)], []]
+    names = {
+        one: [record.name for record in joined.images() if record.id == one] for one in (3, BY_INDEX.number_of(1, 2))
+    }
+    assert names == {3: [f"{name}:{drawn[2]}" for name in ("a.fm", "b.fm")], BY_INDEX.number_of(1, 2): [str(drawn[3])]}
+    for name in (*names[3], *names[BY_INDEX.number_of(1, 2)], str(drawn[2])):
         assert joined.path_of(name) in [str(path) for path in drawn]
         assert joined.picture_of(name) is not None
     assert joined.path_of("nobody") is None
@@ -75,7 +77,7 @@ def test_what_was_committed_is_seen_and_what_was_there_is_kept(
     assert [joined.snapshot.segments[key] is segment for key, segment in before.segments.items()] == [True, True]
     indexes[0].remove([drawn[2]])
     joined.refresh()
-    assert found(joined, drawn[2]) == [number_of(1, 1)]
+    assert found(joined, drawn[2]) == [BY_INDEX.number_of(1, 1)]
     assert found(joined, drawn[0]) == [1]
 
 

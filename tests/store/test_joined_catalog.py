@@ -15,7 +15,7 @@ from featmatch.store.browsing import count_images, list_images
 from featmatch.store.catalog import Catalog
 from featmatch.store.generation import change_catalog, create_catalog
 from featmatch.store.joined_catalog import JoinedCatalog
-from featmatch.store.numbers import number_of
+from featmatch.store.numbers import BY_INDEX
 
 # Name and content of each image, by index; content 3 is in three of them, 5 in two.
 PARTS = (
@@ -72,7 +72,7 @@ def at_home(found: Any, number: dict[int, int]) -> Any:
 def test_what_one_catalogue_says_is_said(one: Catalog, joined: JoinedCatalog) -> None:
     number = {one.image_with(content(n)): joined.image_with(content(n)) for n in range(1, 7)}
     own = {mine: theirs for mine, theirs in number.items() if mine and theirs}
-    assert list(own.values()) == [1, 2, 3, number_of(1, 2), number_of(1, 3), number_of(2, 2)]
+    assert list(own.values()) == [1, 2, 3, BY_INDEX.number_of(1, 2), BY_INDEX.number_of(1, 3), BY_INDEX.number_of(2, 2)]
     of_one, of_all = list(own), list(own.values())
 
     def records(found: Any, *, are_mine: bool) -> list[Any]:
@@ -99,11 +99,11 @@ def test_what_one_catalogue_says_is_said(one: Catalog, joined: JoinedCatalog) ->
         assert joined.named_with(wanted, match) == {
             it: (own[image], names) for it, (image, names) in one.named_with(wanted, match).items()
         }
-    of_twin = number_of(2, 3)
+    of_twin = BY_INDEX.number_of(2, 3)
     assert joined.names_of([of_twin, 3])[of_twin] == joined.names_of([3])[3]
     assert joined.records_of([of_twin]) == joined.records_of([3])
     assert joined.contents_of([of_twin]) == {of_twin: content(3)}
-    assert joined.newest() == number_of(2, 3)
+    assert joined.newest() == BY_INDEX.number_of(2, 3)
     for name in ("one.jpg", "third.jpg", "also three.jpg", "none"):
         assert joined.content_named(name) == one.content_named(name)
     assert joined.known_among(["one.jpg", "none", "fifth.jpg"]) == {"one.jpg", "fifth.jpg"}
