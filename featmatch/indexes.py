@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from featmatch.arguments import check_run, checked_paths
+from featmatch.cluster.layout import Layout, is_cluster
 from featmatch.errors import StoreError, UsageError
 from featmatch.features.forms import Forms
 from featmatch.geometry.matches import GeometryOptions
@@ -154,11 +155,16 @@ class Indexes:
         return Groups(map(of_its_index, found), found.unremembered)
 
 
+def names_several(path: str | os.PathLike[str]) -> bool:
+    """Whether a path names several indexes: it is a cluster, or a file that lists some."""
+    return os.path.isfile(path) or is_cluster(path)
+
+
 def open_all(paths: Iterable[str | os.PathLike[str]], *, root: str | os.PathLike[str] | None = None) -> Indexes:
     """Open several indexes, to be asked as one that holds all.
 
     Args:
-        paths: of the indexes; also of text files that list some, one a line, relative to the file.
+        paths: of the indexes; also of clusters, and of text files that list some, one a line, relative to the file.
         root: where the collection is now, as for ``Index.open``; of all of them.
 
     Raises:
@@ -179,7 +185,9 @@ def open_all(paths: Iterable[str | os.PathLike[str]], *, root: str | os.PathLike
 
 
 def _listed(path: str) -> list[str]:
-    """The indexes that a path names: itself, or if it is a file, those in it."""
+    """The indexes that a path names: itself; the shards of a cluster; or if it is a file, those in it."""
+    if is_cluster(path):
+        return [os.path.join(path, name) for name in Layout.read(Path(path)).shards]
     if not os.path.isfile(path):
         return [path]
     try:
@@ -191,4 +199,5 @@ def _listed(path: str) -> list[str]:
     named = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not named or not all(line.isprintable() for line in named):
         raise UsageError(f"{path} is no index, and lists none")
-    return [os.path.join(os.path.dirname(path), line) for line in named]
+    listed = [os.path.join(os.path.dirname(path), line) for line in named]
+    return [shard for one in listed for shard in (_listed(one) if is_cluster(one) else [one])]

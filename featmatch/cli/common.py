@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FOUND, NOTHING_FOUND, FAILED = 0, 1, 2
 DETECTORS = ("sift", "opencv-sift", "akaze", "orb", "brisk", "kaze", "surf")
 FORMS = ("few", "all", "none")
+_CLUSTER_FILE = "cluster.json"  # that of cluster.layout, which takes too long to import here
 SPEEDS = ("fast", "balanced", "thorough")
 
 
@@ -118,8 +119,8 @@ def wanted_features(features: str | None, speed: str | None) -> str | FeatureOpt
 
 
 def open_indexes(index: Path, also: Sequence[Path], root: str | None) -> Index | Indexes:
-    """One index; or several that are asked as one, where more are named, or INDEX is a file that lists some."""
-    if also or index.is_file():
+    """One index; or several that are asked as one: more are named, or INDEX is a cluster or a file that lists some."""
+    if also or index.is_file() or (index / _CLUSTER_FILE).is_file():
         return featmatch.open_all([index, *also], root=root)
     return featmatch.Index.open(index, root=root)
 

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from featmatch.index import Index
-from featmatch.indexes import open_all
+from featmatch.indexes import names_several, open_all
 from featmatch.service import (
     about,
     images,
@@ -202,6 +202,6 @@ def open_service(indexes: Mapping[str, Path], options: ServeOptions, also: Seque
 
 
 def _opened(paths: Sequence[Path], root: Path | None) -> Reader:
-    if len(paths) > 1 or paths[0].is_file():
+    if len(paths) > 1 or names_several(paths[0]):
         return open_all(paths, root=root).joined
     return Index.open(paths[0], root=root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import heapq
 import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -106,11 +107,7 @@ class JoinedCatalog(Catalog):
             fitting = {self.number(place, own) for place, part in parts for own in part.numbers(0, match, form)}
             yield from sorted(number for number in fitting if number > after)
             return
-        every = (
-            self.numbering.number_of(place, own)
-            for place, part in enumerate(self.parts)
-            for own in part.numbers(self.numbering.own_after(place, after), None, form)
-        )
+        every = heapq.merge(*(self._numbers_in(place, after, form) for place in range(len(self.parts))))
         yield from (number for number in every if number not in self.twins)
 
     def count(self, after: int = 0, form: str | None = None) -> int:
@@ -232,6 +229,10 @@ class JoinedCatalog(Catalog):
             if name.startswith(f"{called}:")
         ]
         return [*prefixed, *((place, name) for place in range(len(self.parts)))]
+
+    def _numbers_in(self, place: int, after: int, form: str | None) -> Iterator[int]:
+        for own in self.parts[place].numbers(self.numbering.own_after(place, after), None, form):
+            yield self.numbering.number_of(place, own)
 
     def _told(self, place: int, records: Sequence[ImageRecord]) -> list[ImageRecord]:
         """Records of an index, as they are told of all."""
