@@ -9,7 +9,9 @@ from functools import cached_property
 from pathlib import Path
 
 from featmatch.arguments import check_run, checked_paths
+from featmatch.cluster.asking import Patience
 from featmatch.cluster.layout import Layout, is_cluster
+from featmatch.cluster.ray_engine import connect, served_shards
 from featmatch.errors import StoreError, UsageError
 from featmatch.features.forms import Forms
 from featmatch.geometry.matches import GeometryOptions
@@ -20,6 +22,7 @@ from featmatch.images.pixels import ImageSource
 from featmatch.search.many import SearchOptions, look_up, look_up_each
 from featmatch.search.matches import Match, Matches
 from featmatch.search.region import QueryRegion, RegionSource
+from featmatch.search.shards import Shards
 from featmatch.search.voting import VotingOptions
 from featmatch.store.joined import JoinedReader
 from featmatch.store.joined_catalog import JoinedCatalog
@@ -40,8 +43,8 @@ class Indexes:
         readers: each index by what it is called: the path that it was opened by.
     """
 
-    def __init__(self, readers: Mapping[str, Reader]) -> None:
-        """Ask these as one.
+    def __init__(self, readers: Mapping[str, Reader], shards: Shards | None = None) -> None:
+        """Ask these as one; where ``shards`` are given, they answer in place of the readers.
 
         Raises:
             UsageError: there is none, or two of them are the same.
@@ -50,6 +53,7 @@ class Indexes:
         if not readers:
             raise UsageError("no index was named")
         self.readers = dict(readers)
+        self._shards = shards
         (name, first), *others = self.readers.items()
         for other, reader in others:
             if reader.options != first.options:
@@ -107,7 +111,7 @@ class Indexes:
         """
         decoding, part = DecodingOptions(timeout, max_pixels), QueryRegion.of(region)
         options = SearchOptions(limit, unproven, match, voting, geometry, decoding, part, forms)
-        return look_up(self.readers, image, options)
+        return look_up(self.readers, image, options, self._shards)
 
     def query_many(
         self,
@@ -127,7 +131,7 @@ class Indexes:
         check_run(jobs, None)
         decoding = DecodingOptions(timeout, max_pixels)
         options = SearchOptions(limit, unproven, match, voting, geometry, decoding, forms=forms)
-        return look_up_each(self.readers, images, options, jobs=jobs)
+        return look_up_each(self.readers, images, options, jobs=jobs, shards=self._shards)
 
     def groups(self, *, jobs: int = -1, progress: Progress | None = None) -> Groups:
         """Find all groups of images that are copies of one another; arguments are those of ``Index.groups``.
@@ -160,16 +164,26 @@ def names_several(path: str | os.PathLike[str]) -> bool:
     return os.path.isfile(path) or is_cluster(path)
 
 
-def open_all(paths: Iterable[str | os.PathLike[str]], *, root: str | os.PathLike[str] | None = None) -> Indexes:
+def open_all(
+    paths: Iterable[str | os.PathLike[str]],
+    *,
+    root: str | os.PathLike[str] | None = None,
+    ray: str | None = None,
+    patience: Patience | None = None,
+) -> Indexes:
     """Open several indexes, to be asked as one that holds all.
 
     Args:
         paths: of the indexes; also of clusters, and of text files that list some, one a line, relative to the file.
         root: where the collection is now, as for ``Index.open``; of all of them.
+        ray: address of a Ray cluster, or "auto", whose machines answer for the one cluster that is named, as
+            ``featmatch cluster serve`` lets them (``docs/cluster.md``); None: this process answers.
+        patience: how long such an answer is waited for; None: 1 second for one replica, 20 in all.
 
     Raises:
         StoreError: as ``Index.open``; or they were made with different features or vocabularies.
-        UsageError: there is none, or one is named twice; or a list cannot be read.
+        UsageError: there is none, or one is named twice; or a list cannot be read; or with ``ray`` it is no cluster.
+        MissingFeatureError: Ray is not installed, and was asked for.
 
     >>> from featmatch import Index
     >>> for number, name in enumerate(["chelsea", "coffee"]):
@@ -177,11 +191,18 @@ def open_all(paths: Iterable[str | os.PathLike[str]], *, root: str | os.PathLike
     >>> [(match.index, match.name) for match in open_all(["0.fm", "1.fm"]).query("piece.jpg")]
     [('1.fm', 'photos/coffee.jpg')]
     """
-    named = [one for path in checked_paths(paths, "paths") for one in _listed(path)]
+    given = checked_paths(paths, "paths")
+    named = [one for path in given for one in _listed(path)]
     twice = next((one for number, one in enumerate(named) if one in named[:number]), None)
     if twice is not None:
         raise UsageError(f"{twice} is named twice")
-    return Indexes({name: Reader(Path(name), root) for name in named})
+    shards = None
+    if ray is not None:
+        if len(given) != 1 or not is_cluster(given[0]):
+            raise UsageError("machines answer for one cluster, and nothing else")
+        connect(ray)
+        shards = served_shards(Path(given[0]), named, patience or Patience())
+    return Indexes({name: Reader(Path(name), root) for name in named}, shards)
 
 
 def _listed(path: str) -> list[str]:
