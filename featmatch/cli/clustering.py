@@ -151,3 +151,25 @@ def split(folder: Path, number: int, wait: bool) -> int:
     layout = split_shard(folder, number, wait=wait)
     tell(f"{printable(str(folder))}: {count_of(len(layout.shards), 'shard')}")
     return FOUND
+
+
+@cluster.command()
+@_cluster_argument
+@click.option(
+    "--ray", "address", default="auto", show_default=True, metavar="ADDRESS",
+    help="Of the Ray cluster; auto: the one that runs on this machine.",
+)  # fmt: skip
+@root_option
+@click.option("--stop", is_flag=True, help="End what answers for CLUSTER.")
+def serve(folder: Path, address: str, root: str | None, stop: bool) -> int:
+    """Let the machines of a Ray cluster answer for CLUSTER; for `featmatch query CLUSTER IMAGE --ray ADDRESS`.
+
+    All of them, and whoever asks, see CLUSTER under the same path. Each shard is answered for by as many processes as
+    it has replicas, which go on when this command has ended.
+    """
+    from featmatch.cluster.ray_engine import connect, start_replicas, stop_replicas
+
+    connect(address)
+    count = stop_replicas(folder) if stop else start_replicas(folder, root)
+    tell(f"{printable(str(folder))}: {count_of(count, 'replica')} {'ended' if stop else 'ready'}")
+    return FOUND

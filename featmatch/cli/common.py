@@ -99,6 +99,11 @@ also_option = click.option(
     metavar="INDEX2",
     help="Ask this index too, as if INDEX held its images as well. Can be given several times.",
 )
+ray_option = click.option(
+    "--ray",
+    metavar="ADDRESS",
+    help="Let the machines of this Ray cluster answer, which `cluster serve` started for INDEX; auto: the one here.",
+)
 forms_option = click.option(
     "--forms",
     type=click.Choice(FORMS),
@@ -118,10 +123,10 @@ def wanted_features(features: str | None, speed: str | None) -> str | FeatureOpt
     return FeatureOptions.of(features or "sift", speed)
 
 
-def open_indexes(index: Path, also: Sequence[Path], root: str | None) -> Index | Indexes:
+def open_indexes(index: Path, also: Sequence[Path], root: str | None, ray: str | None = None) -> Index | Indexes:
     """One index; or several that are asked as one: more are named, or INDEX is a cluster or a file that lists some."""
-    if also or index.is_file() or (index / _CLUSTER_FILE).is_file():
-        return featmatch.open_all([index, *also], root=root)
+    if also or ray or index.is_file() or (index / _CLUSTER_FILE).is_file():
+        return featmatch.open_all([index, *also], root=root, ray=ray)
     return featmatch.Index.open(index, root=root)
 
 

@@ -29,6 +29,7 @@ from featmatch.cli.common import (
     name_meant,
     open_indexes,
     path_of_match,
+    ray_option,
     root_option,
     save,
     tell,
@@ -85,10 +86,11 @@ _COMPARED = "pixels were compared only as far as INDEX keeps small pictures of t
 @timeout_option
 @max_pixels_option
 @root_option
+@ray_option
 def query(
     index: Path, also: Sequence[Path], images: Sequence[str], lists: Sequence[str], limit: int, as_json: bool,
     as_csv: bool, unproven: bool, related: bool, match: str | None, forms: Forms, draw: Path | None, jobs: int,
-    timeout: float, max_pixels: int, root: str | None,
+    timeout: float, max_pixels: int, root: str | None, ray: str | None,
 ) -> int:  # fmt: skip
     """Find what each IMAGE is a copy of, in whole or in part.
 
@@ -111,7 +113,7 @@ def query(
 
     asked_for = [*images, *(name for file in lists for name in names_in(file))]
     check_input_once([*asked_for, *lists])
-    opened = open_indexes(index, also, root)
+    opened = open_indexes(index, also, root, ray)
     show: Callable[[str, Matches], None] = partial(print_matches_table, related=related)
     if as_json or as_csv:
         show = print_matches_json if as_json else MatchesCsv(several=not isinstance(opened, featmatch.Index))

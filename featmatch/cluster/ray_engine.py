@@ -55,7 +55,7 @@ def start_replicas(folder: Path, root: str | None = None) -> int:
         own = f"shard{shard}"
         for replica in range(layout.replicas):
             options: dict[str, Any] = {
-                "name": _name(layout, shard, replica), "namespace": _NAMESPACE, "lifetime": "detached",
+                "name": replica_name(layout, shard, replica), "namespace": _NAMESPACE, "lifetime": "detached",
                 "get_if_exists": True, "max_restarts": -1, "max_task_retries": 0, "num_cpus": _SHARE,
                 "scheduling_strategy": "SPREAD", "resources": {own: 1} if own in offered else {},
                 "runtime_env": {"env_vars": {"OPENBLAS_NUM_THREADS": "1"}},
@@ -74,7 +74,7 @@ def stop_replicas(folder: Path) -> int:
     for shard in range(len(layout.shards)):
         for replica in range(layout.replicas):
             try:
-                ray.kill(ray.get_actor(_name(layout, shard, replica), _NAMESPACE))
+                ray.kill(ray.get_actor(replica_name(layout, shard, replica), _NAMESPACE))
                 stopped += 1
             except ValueError:
                 continue
@@ -138,7 +138,7 @@ class _RayTransport:
     def _actor(self, shard: int, replica: int) -> Any:
         if (shard, replica) not in self._actors:
             try:
-                self._actors[shard, replica] = _ray().get_actor(_name(self._layout, shard, replica), _NAMESPACE)
+                self._actors[shard, replica] = _ray().get_actor(replica_name(self._layout, shard, replica), _NAMESPACE)
             except ValueError:
                 return None
         return self._actors[shard, replica]
@@ -148,7 +148,8 @@ class _NoCall:
     """In place of a call of a replica that is not there."""
 
 
-def _name(layout: Layout, shard: int, replica: int) -> str:
+def replica_name(layout: Layout, shard: int, replica: int) -> str:
+    """What an actor is called."""
     return f"{layout.identity}-{layout.shards[shard]}-{replica}"
 
 

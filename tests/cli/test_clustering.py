@@ -74,3 +74,17 @@ def test_what_is_wrong_is_told(run: Run, made: Path, tmp_path: Path) -> None:
     shutil.rmtree(folder / "shard-0000")
     ended = run("cluster", "check", folder)
     assert (ended.status, "shard-0000" in ended.out) == (1, True)
+
+
+def test_machines_are_asked_if_told_so(
+    run: Run, made: Path, index: Path, pictures: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+    monkeypatch.setattr("featmatch.cluster.ray_engine.connect", seen.append)
+    monkeypatch.setattr("featmatch.cluster.ray_engine.start_replicas", lambda *given: seen.extend(given) or 6)
+    monkeypatch.setattr("featmatch.cluster.ray_engine.stop_replicas", lambda folder: seen.append(folder) or 1)
+    assert run("cluster", "serve", made, "--ray", "here:1").err == f"{made}: 6 replicas ready\n"
+    assert run("cluster", "serve", made, "--stop").err == f"{made}: 1 replica ended\n"
+    assert seen == ["here:1", made, None, "auto", made]
+    ended = run("query", index, pictures["crop"], "--ray", "auto")
+    assert (ended.status, "for one cluster" in ended.err) == (2, True)
