@@ -80,11 +80,16 @@ def test_machines_are_asked_if_told_so(
     run: Run, made: Path, index: Path, pictures: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[object] = []
+
+    def count(*given: object) -> int:
+        seen.extend(given)
+        return len(given) * 3
+
     monkeypatch.setattr("featmatch.cluster.ray_engine.connect", seen.append)
-    monkeypatch.setattr("featmatch.cluster.ray_engine.start_replicas", lambda *given: seen.extend(given) or 6)
-    monkeypatch.setattr("featmatch.cluster.ray_engine.stop_replicas", lambda folder: seen.append(folder) or 1)
+    monkeypatch.setattr("featmatch.cluster.ray_engine.start_replicas", count)
+    monkeypatch.setattr("featmatch.cluster.ray_engine.stop_replicas", count)
     assert run("cluster", "serve", made, "--ray", "here:1").err == f"{made}: 6 replicas ready\n"
-    assert run("cluster", "serve", made, "--stop").err == f"{made}: 1 replica ended\n"
+    assert run("cluster", "serve", made, "--stop").err == f"{made}: 3 replicas ended\n"
     assert seen == ["here:1", made, None, "auto", made]
     ended = run("query", index, pictures["crop"], "--ray", "auto")
     assert (ended.status, "for one cluster" in ended.err) == (2, True)
