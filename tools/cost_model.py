@@ -2,8 +2,8 @@
 
     python -m tools.cost_model [--images 1e6 1e7 1e8 1e9] [--features 500] [--latency-ms 150] [--queries-a-second 1] ...
 
-Each figure is an option; what was measured is its default, from docs/benchmarks.md. It is a model: it multiplies. What it
-leaves out is told in docs/cluster.md.
+Each figure is an option; what was measured is its default, from docs/benchmarks.md. It is a model: it multiplies. What
+it leaves out is told in docs/cluster.md.
 """
 
 from __future__ import annotations
@@ -29,9 +29,7 @@ class Costs:
     scan_core_ns: float = 79.0  # measured: 39.3 ms of two cores for a million images; grows with both features
     fixed_core_ms: float = 25.0  # measured: features, words and verification of a query
     shard_core_ms: float = 2.0  # measured: of each further shard, its fixed share of a search
-    messages_ms: float = (
-        6.0  # measured: to ask shards on other machines and hear from them, in the two rounds of a search
-    )
+    messages_ms: float = 6.0  # measured: to ask other machines and hear from them
     add_core_ms: float = 28.0  # measured: of a photo of 481 px; 210 of one of 24 megapixels
     replicas: float = 2.0
     latency_ms: float = 150.0  # wanted, of one query on idle machines
@@ -84,9 +82,7 @@ def size_of(images: float, costs: Costs) -> Size:
 
     def latency_ms(machines: float) -> float:
         apart = costs.messages_ms if machines > costs.replicas else 0.0
-        own = (
-            math.ceil(shards * costs.replicas / machines) / costs.replicas
-        )  # shards that a machine scans for one query
+        own = math.ceil(shards * costs.replicas / machines) / costs.replicas  # that one scans for a query
         return 1e3 * scan * own / shards / costs.cores + costs.fixed_core_ms + costs.shard_core_ms * own + apart
 
     of_memory = costs.replicas * mapped_gb / (costs.memory_gb * costs.memory_share)

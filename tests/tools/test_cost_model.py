@@ -24,7 +24,7 @@ def test_features_on_both_sides_count() -> None:
     ("changes", "bound"),
     [
         ({"memory_gb": 4.0}, "memory"), ({"queries_a_second": 500.0}, "load"), ({"latency_ms": 40.0}, "latency"),
-        ({"latency_ms": 1e9}, "replicas"),
+        ({"latency_ms": 1e9, "memory_gb": 1e4}, "replicas"),
     ],
 )  # fmt: skip
 def test_what_is_scarce_decides(changes: dict[str, float], bound: str) -> None:
