@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FOUND, NOTHING_FOUND, FAILED = 0, 1, 2
 DETECTORS = ("sift", "opencv-sift", "akaze", "orb", "brisk", "kaze", "surf")
 FORMS = ("few", "all", "none")
-_CLUSTER_FILE = "cluster.json"  # that of cluster.layout, which takes too long to import here
+CLUSTER_FILE = "cluster.json"  # that of cluster.layout, which takes too long to import here
 SPEEDS = ("fast", "balanced", "thorough")
 
 
@@ -125,9 +125,15 @@ def wanted_features(features: str | None, speed: str | None) -> str | FeatureOpt
 
 def open_indexes(index: Path, also: Sequence[Path], root: str | None, ray: str | None = None) -> Index | Indexes:
     """One index; or several that are asked as one: more are named, or INDEX is a cluster or a file that lists some."""
-    if also or ray or index.is_file() or (index / _CLUSTER_FILE).is_file():
+    if also or ray or index.is_file() or (index / CLUSTER_FILE).is_file():
         return featmatch.open_all([index, *also], root=root, ray=ray)
     return featmatch.Index.open(index, root=root)
+
+
+def open_reader(index: Path, root: str | None = None) -> Reader:
+    """An index, or several that are read as one (``open_indexes``)."""
+    opened = open_indexes(index, (), root)
+    return opened if isinstance(opened, featmatch.Index) else opened.joined
 
 
 def path_of_match(opened: Index | Indexes, match: Match) -> str | None:
@@ -135,7 +141,7 @@ def path_of_match(opened: Index | Indexes, match: Match) -> str | None:
     return opened.path_of(match.name) if isinstance(opened, featmatch.Index) else opened.path_of(match)
 
 
-def name_meant(index: Index, text: str) -> str:
+def name_meant(index: Reader, text: str) -> str:
     """The image name that an argument means: as it is if the index has it or it is a file, else without quotes."""
     name = unquoted(text)
     if name is None or index.snapshot.catalog.content_named(text) is not None or os.path.lexists(text):

@@ -28,6 +28,7 @@ from featmatch.cli.common import (
     max_pixels_option,
     name_meant,
     open_indexes,
+    open_reader,
     path_of_match,
     ray_option,
     root_option,
@@ -216,10 +217,14 @@ def explain(
     prepare(_DECODERS)
     from featmatch.images.decoding import DecodingOptions
     from featmatch.images.named import picture_named
+    from featmatch.search.explaining import explain as find_why
+    from featmatch.search.many import SearchOptions
 
-    opened = featmatch.Index.open(index, root=root)
-    source = picture_named(query, DecodingOptions(timeout, max_pixels))
-    explanation = opened.explain(source, name_meant(opened, name), timeout=timeout, max_pixels=max_pixels)
+    decoding = DecodingOptions(timeout, max_pixels)
+    opened = open_reader(index, root)
+    source = picture_named(query, decoding)
+    options = SearchOptions(decoding=decoding)
+    explanation = find_why(opened, source, name_meant(opened, name), options)
     if as_json:
         print_object({"query": query, **explanation.to_dict()})
     else:

@@ -40,13 +40,25 @@ def test_a_cluster_is_made_added_to_and_told_of(run: Run, made: Path, pictures: 
     assert (ended.status, "is a cluster already" in ended.err) == (2, True)
 
 
-def test_it_stands_in_place_of_an_index(run: Run, made: Path, index: Path, pictures: dict[str, Path]) -> None:
+def test_it_stands_in_place_of_an_index(
+    run: Run, made: Path, index: Path, pictures: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     (one,) = run("query", index, pictures["crop"], "--json").lines()
     (several,) = run("query", made, pictures["crop"], "--json").lines()
     (match,), (same,) = several["matches"], one["matches"]
     assert Path(match.pop("index")).parent == made
     assert match | {"id": 0} == same | {"id": 0}
     assert run("groups", made, "--jobs", "1").status == 1
+    assert len(run("list", made).out.splitlines()) == 3
+    (told,) = run("info", made, "--json").lines()
+    assert told["images"] == 3
+    one_by_one = [run("explain", one, pictures["crop"], same["name"], "--json").lines()[0] for one in (index, made)]
+    assert one_by_one[0]["verdict"] == one_by_one[1]["verdict"]
+    assert one_by_one[1]["lost"] is None
+    monkeypatch.setenv("FEATMATCH_INDEX", str(index))
+    (again,) = run("query", made, pictures["crop"], "--json").lines()
+    assert "index" in again["matches"][0]
+    monkeypatch.delenv("FEATMATCH_INDEX")
     listed = made.parent / "list.txt"
     listed.write_text(f"{made.name}\n")
     assert run("query", listed, pictures["crop"]).status == 0
