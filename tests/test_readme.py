@@ -43,7 +43,7 @@ def test_python_example_runs(
 
 
 def test_commands_are_those_of_the_command_line() -> None:
-    told = set(re.findall(r"`featmatch ([\w-]+) (?:INDEX|OUT|A|PATH|FOLDER|new)\b", README))
+    told = set(re.findall(r"`featmatch ([\w-]+) (?:INDEX|OUT|A|PATH|FOLDER|new|create)\b", README))
     assert told == set(cli.commands)
 
 
