@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,7 +19,7 @@ from featmatch.system.byte_forms import from_bytes, to_bytes
 
 AnyRequest: TypeAlias = TallyRequest | ProofRequest | PictureRequest
 
-_ANSWERS: dict[type, Any] = {TallyRequest: Tally, ProofRequest: Proofs, PictureRequest: GreyImage | None}
+_ANSWERS: dict[type, Any] = {TallyRequest: Tally, ProofRequest: Proofs, PictureRequest: Mapping[int, GreyImage | None]}
 
 
 def request_bytes(request: AnyRequest) -> bytes:

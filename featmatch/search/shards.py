@@ -51,13 +51,13 @@ class ProofRequest(NamedTuple):
 
 
 class PictureRequest(NamedTuple):
-    """What does this image look like?"""
+    """What do these images look like?"""
 
-    image: int  # by the numbers of the index
+    images: tuple[int, ...]  # by the numbers of the index
 
-    def answered_by(self, shard: Shard, /) -> GreyImage | None:
+    def answered_by(self, shard: Shard, /) -> dict[int, GreyImage | None]:
         """The answer of an index."""
-        return shard.picture(self.image)
+        return {image: shard.picture(image) for image in self.images}
 
 
 class Shards(Protocol):

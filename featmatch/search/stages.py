@@ -27,7 +27,7 @@ from featmatch.search.shard import Shard
 from featmatch.search.shards import LocalShards, PictureRequest, ProofRequest, Request, Shards, TallyRequest
 from featmatch.search.timing import StageClock
 from featmatch.search.verdicts import content_of_query
-from featmatch.search.verification import compare_pixels, judge
+from featmatch.search.verification import compare_pixels, judge, worth_a_look
 from featmatch.search.voting import QueryWords, VotingOptions
 from featmatch.search.whole_search import preferred, whole_candidates
 from featmatch.store.reader import Reader
@@ -279,21 +279,30 @@ class Search:
     def compared(self, query: Query, proved: Proved) -> Compared:
         """Compare pixels; of each image, keep the better of its proofs."""
         grey = self._part(query)
-        away = set()
-
-        def picture_of(image: int) -> GreyImage | None:
-            kept = None
-            for holder in proved.holders[image]:
-                picture = self._ask({holder.place: PictureRequest(holder.id)}).get(holder.place)
-                if picture is not None and not picture.is_stored:
-                    return picture
-                kept = kept or picture
-            away.add(image)
-            return kept
-
-        by_features = compare_pixels(proved.by_features, grey, picture_of)
-        as_whole = compare_pixels(proved.as_whole, grey, picture_of)
+        looked_at = (one.id for found in (proved.by_features, proved.as_whole) for one in worth_a_look(found))
+        pictures = self._pictures({image: proved.holders[image] for image in looked_at})
+        away = {image for image, picture in pictures.items() if picture is None or picture.is_stored}
+        by_features = compare_pixels(proved.by_features, grey, pictures.__getitem__)
+        as_whole = compare_pixels(proved.as_whole, grey, pictures.__getitem__)
         return Compared(preferred(by_features, as_whole), proved.holders, proved.verdicts, frozenset(away))
+
+    def _pictures(self, holders: Mapping[int, Sequence[Holder]]) -> dict[int, GreyImage | None]:
+        """Pictures of images: of a file of the first index that has it at hand, else as the first one keeps it."""
+        found: dict[int, GreyImage | None] = dict.fromkeys(holders)
+        left = {image: list(held) for image, held in holders.items()}
+        while asked := {image: held.pop(0) for image, held in left.items() if held}:
+            wanted: dict[int, list[int]] = {}
+            for holder in asked.values():
+                wanted.setdefault(holder.place, []).append(holder.id)
+            answers = self._ask({place: PictureRequest(tuple(images)) for place, images in wanted.items()})
+            for image, holder in asked.items():
+                picture = answers.get(holder.place, {}).get(holder.id)
+                if picture is not None and not picture.is_stored:
+                    left[image] = []
+                    found[image] = picture
+                else:
+                    found[image] = found[image] or picture
+        return found
 
     def with_forms(self, query: Query, asked: Asked, compared: Compared) -> Compared:
         """What was found and, while nothing of it is claimed, what other forms of the query find."""

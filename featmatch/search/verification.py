@@ -134,12 +134,21 @@ def compare_pixels(
         query: the picture that was looked up.
         picture_of: the picture of an image, by its number, or None where it is not at hand.
     """
-    by_geometry = sorted(found, key=lambda one: -one.proof.evidence.geometry)
-    hopeful = [one for one in by_geometry if one.proof.could_be_proven or one.proof.evidence.geometry > _NO_CHANCE]
-    claimed = [one for one in hopeful[_LOOKED_AT:_MOST_LOOKED_AT] if one.proof.proven]
-    looked_at = [_with_pixels(one, query, picture_of(one.id)) for one in [*hopeful[:_LOOKED_AT], *claimed]]
+    looked_at = [_with_pixels(one, query, picture_of(one.id)) for one in worth_a_look(found)]
     known = {one.id for one in looked_at}
-    return in_order([*told_from_sisters(looked_at), *(one for one in by_geometry if one.id not in known)])
+    return in_order([*told_from_sisters(looked_at), *(one for one in _by_geometry(found) if one.id not in known)])
+
+
+def worth_a_look(found: Iterable[FoundImage]) -> list[FoundImage]:
+    """The images whose pixels ``compare_pixels`` compares, in that order."""
+    hopeful = [
+        one for one in _by_geometry(found) if one.proof.could_be_proven or one.proof.evidence.geometry > _NO_CHANCE
+    ]
+    return [*hopeful[:_LOOKED_AT], *(one for one in hopeful[_LOOKED_AT:_MOST_LOOKED_AT] if one.proof.proven)]
+
+
+def _by_geometry(found: Iterable[FoundImage]) -> list[FoundImage]:
+    return sorted(found, key=lambda one: -one.proof.evidence.geometry)
 
 
 def _with_pixels(found: FoundImage, query: GreyImage, reference: GreyImage | None) -> FoundImage:

@@ -62,7 +62,7 @@ def test_answers_are_the_same_as_bytes(pair: Pair) -> None:
     for one, other in zip(proofs.fitted, same.fitted, strict=True):
         assert (one.image.id, one.image.proof.evidence) == (other.image.id, other.image.proof.evidence)
         assert one.image.proof.query_points.tobytes() == other.image.proof.query_points.tobytes()
-    picture, there = pair.answer(PictureRequest(2)), pair.shard.picture(2)
+    picture, there = pair.answer(PictureRequest((2,)))[2], pair.shard.picture(2)
     assert there is not None
     assert picture.pixels.tobytes() == there.pixels.tobytes()
     assert vars(picture).keys() == vars(there).keys()
@@ -116,4 +116,4 @@ def test_an_answer_to_something_else_is_refused(pair: Pair) -> None:
         with pytest.raises(StoreError, match="damaged"):
             answer_of(TallyRequest(pair.asked), message)
     with pytest.raises(StoreError, match="damaged"):
-        answer_of(PictureRequest(1), answer)
+        answer_of(PictureRequest((1,)), answer)
