@@ -69,7 +69,7 @@ class Indexes:
 
     @cached_property
     def joined(self) -> JoinedReader:
-        """The same as one reader, in which each image has a number among all; ``refresh`` of either is seen by both."""
+        """The same as one reader, in which each image has a number among all. It has a ``refresh`` of its own."""
         return JoinedReader(self.readers)
 
     def __len__(self) -> int:

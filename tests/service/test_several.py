@@ -14,6 +14,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from featmatch import Index, Vocabulary, open_all
+from featmatch.cluster.writing import create_cluster
 from featmatch.service.app import open_service
 from featmatch.service.options import ServeOptions
 from featmatch.store.numbers import BY_INDEX
@@ -129,11 +130,15 @@ def test_what_is_added_to_one_of_them_is_seen(clients: list[TestClient], drawn: 
     assert (match["id"], match["names"]) == (BY_INDEX.number_of(1, 5), [str(drawn[6])])
 
 
-def test_a_list_is_served_as_one(clients: list[TestClient], tmp_path: Path) -> None:
+def test_a_list_and_a_cluster_are_served_as_one(
+    clients: list[TestClient], small_words: Vocabulary, tmp_path: Path
+) -> None:
     (tmp_path / "both.txt").write_text("a.fm\nb.fm\n")
     options = ServeOptions(searches=1)
+    create_cluster(tmp_path / "empty.fmc", 3, 1, None, small_words)
     opened = [
         open_service({"": tmp_path / "both.txt"}, options),
         open_service({"": tmp_path / "a.fm"}, options, [tmp_path / "b.fm"]),
     ]
     assert [len(service.mounted[""].index) for service in opened] == [7, 7]
+    assert len(open_service({"": tmp_path / "empty.fmc"}, options).mounted[""].index.folders) == 3
