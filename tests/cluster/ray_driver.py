@@ -83,17 +83,25 @@ def main(two: Path, one: Path, root: Path, count: int) -> dict[str, Any]:
 
 
 def _one_replica(ray: Any, folder: Path, root: Path, address: str) -> dict[str, Any]:
-    """What is said before one shard is lost for good, and then."""
+    """What is said before one shard is lost, once Ray has started it again, and when it is lost for good."""
     start_replicas(folder, str(root))
     served = open_all([folder], root=root, ray=address, patience=PATIENCE)
     local = open_all([folder], root=root)
     whole = served.query(QUERIES["two"](), unproven=True)
-    same = said(whole) == said(local.query(QUERIES["two"](), unproven=True))
-    ray.kill(ray.get_actor(replica_name(Layout.read(folder), 0, 0), "featmatch"))
+    expected = said(local.query(QUERIES["two"](), unproven=True))
+    same = said(whole) == expected
+    actor = ray.get_actor(replica_name(Layout.read(folder), 0, 0), "featmatch")
+    ray.kill(actor, no_restart=False)
+    again, at = served.query(QUERIES["two"](), unproven=True), time.monotonic()
+    while again.missing and time.monotonic() - at < 60:
+        again = served.query(QUERIES["two"](), unproven=True)
+    recovered = said(again) == expected
+    ray.kill(actor)
     at = time.monotonic()
     answer = served.query(QUERIES["two"]())
+    missing = [Path(name).name for name in answer.missing]
     return {
-        "same": same, "status": answer.status, "missing": [Path(name).name for name in answer.missing],
+        "same": same, "recovered": recovered, "status": answer.status, "missing": missing,
         "provisional": all(match.provisional for match in answer), "seconds": time.monotonic() - at,
     }  # fmt: skip
 

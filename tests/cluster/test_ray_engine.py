@@ -47,6 +47,7 @@ def test_machines_answer_as_one_index_and_one_may_be_killed(clusters: Clusters, 
     alone = told["alone"]
     assert (alone["same"], alone["status"], alone["missing"]) == (True, "partial", ["shard-0000"])
     assert alone["provisional"]
+    assert alone["recovered"]
 
 
 def test_only_one_cluster_is_answered_for_by_machines(clusters: Clusters, monkeypatch: pytest.MonkeyPatch) -> None:
