@@ -123,8 +123,8 @@ def groups(index: Path, also: Sequence[Path], jobs: int, root: str | None, **wan
     chosen by reading the files of the group. Results are kept in INDEX: an interrupted run continues where it was, and
     later runs compare only new images. No file is deleted.
 
-    INDEX may be a text file that lists several indexes, one a line: they are looked at as if they were one. What is found
-    is then kept in your cache folder.
+    INDEX may be a text file that lists several indexes, one a line: they are looked at as if they were one. What is
+    found is then kept in your cache folder.
 
     Files that can go are marked: if all marked files were moved or deleted, the file of each original would still be
     there, or, with --keep, the one that stays instead.
