@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from featmatch.arguments import check_run, checked_paths
+from featmatch.cluster.asking import Patience
+from featmatch.cluster.layout import Layout, is_cluster
+from featmatch.cluster.ray_engine import connect, served_shards
 from featmatch.errors import StoreError, UsageError
 from featmatch.features.forms import Forms
 from featmatch.geometry.matches import GeometryOptions
+from featmatch.grouping.groups import Group, Groups
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.formats import MAX_PIXELS
 from featmatch.images.pixels import ImageSource
 from featmatch.search.many import SearchOptions, look_up, look_up_each
 from featmatch.search.matches import Match, Matches
 from featmatch.search.region import QueryRegion, RegionSource
+from featmatch.search.shards import Shards
 from featmatch.search.voting import VotingOptions
+from featmatch.store.joined import JoinedReader
+from featmatch.store.joined_catalog import JoinedCatalog
 from featmatch.store.reader import Reader
+from featmatch.system.progress import Progress, ignore
 
 _LIST_BYTES = 1 << 20  # of a file that lists indexes
 
@@ -33,8 +43,8 @@ class Indexes:
         readers: each index by what it is called: the path that it was opened by.
     """
 
-    def __init__(self, readers: Mapping[str, Reader]) -> None:
-        """Ask these as one.
+    def __init__(self, readers: Mapping[str, Reader], shards: Shards | None = None) -> None:
+        """Ask these as one; where ``shards`` are given, they answer in place of the readers.
 
         Raises:
             UsageError: there is none, or two of them are the same.
@@ -43,6 +53,7 @@ class Indexes:
         if not readers:
             raise UsageError("no index was named")
         self.readers = dict(readers)
+        self._shards = shards
         (name, first), *others = self.readers.items()
         for other, reader in others:
             if reader.options != first.options:
@@ -55,6 +66,11 @@ class Indexes:
             same = folders.setdefault(os.path.realpath(reader.folder), one)
             if same != one:
                 raise UsageError(f"{same} and {one} are the same index")
+
+    @cached_property
+    def joined(self) -> JoinedReader:
+        """The same as one reader, in which each image has a number among all. It has a ``refresh`` of its own."""
+        return JoinedReader(self.readers)
 
     def __len__(self) -> int:
         """Number of names that can be found."""
@@ -95,7 +111,7 @@ class Indexes:
         """
         decoding, part = DecodingOptions(timeout, max_pixels), QueryRegion.of(region)
         options = SearchOptions(limit, unproven, match, voting, geometry, decoding, part, forms)
-        return look_up(self.readers, image, options)
+        return look_up(self.readers, image, options, self._shards)
 
     def query_many(
         self,
@@ -115,19 +131,59 @@ class Indexes:
         check_run(jobs, None)
         decoding = DecodingOptions(timeout, max_pixels)
         options = SearchOptions(limit, unproven, match, voting, geometry, decoding, forms=forms)
-        return look_up_each(self.readers, images, options, jobs=jobs)
+        return look_up_each(self.readers, images, options, jobs=jobs, shards=self._shards)
+
+    def groups(self, *, jobs: int = -1, progress: Progress | None = None) -> Groups:
+        """Find all groups of images that are copies of one another; arguments are those of ``Index.groups``.
+
+        Each member says which index its number is of (``Member.index``). A name that two of the indexes have is told
+        with its index in front, as ``B.fm:photos/a.jpg``. What was found is kept in the user's cache folder.
+
+        Raises:
+            StoreError: one of the indexes is damaged.
+        """
+        from featmatch.grouping.finding import find_groups  # SciPy takes longer to import than a query takes
+
+        check_run(jobs, progress)
+        found = find_groups(self.joined, jobs=jobs, progress=progress or ignore)
+        names, catalog = list(self.readers), self.joined.snapshot.catalog
+        assert isinstance(catalog, JoinedCatalog)
+        place_of = catalog.numbering.place_of
+
+        def of_its_index(group: Group) -> Group:
+            members = ((place_of(member.id), member) for member in group.members)
+            return replace(
+                group, members=tuple(replace(one, id=image, index=names[place]) for (place, image), one in members)
+            )
+
+        return Groups(map(of_its_index, found), found.unremembered)
 
 
-def open_all(paths: Iterable[str | os.PathLike[str]], *, root: str | os.PathLike[str] | None = None) -> Indexes:
+def names_several(path: str | os.PathLike[str]) -> bool:
+    """Whether a path names several indexes: it is a cluster, or a file that lists some."""
+    return os.path.isfile(path) or is_cluster(path)
+
+
+def open_all(
+    paths: Iterable[str | os.PathLike[str]],
+    *,
+    root: str | os.PathLike[str] | None = None,
+    ray: str | None = None,
+    patience: Patience | None = None,
+) -> Indexes:
     """Open several indexes, to be asked as one that holds all.
 
     Args:
-        paths: of the indexes; also of text files that list some, one a line, relative to the file.
+        paths: of the indexes; also of clusters, and of text files that list some, one a line, relative to the file.
         root: where the collection is now, as for ``Index.open``; of all of them.
+        ray: address of a Ray cluster, or "auto", whose machines answer for the one cluster that is named, as
+            ``featmatch cluster serve`` lets them (``docs/cluster.md``); None: this process answers.
+        patience: how long such an answer is waited for; None: 1 second for one replica, 20 in all.
 
     Raises:
         StoreError: as ``Index.open``; or they were made with different features or vocabularies.
-        UsageError: there is none, or one is named twice; or a list cannot be read.
+        UsageError: there is none, or one is named twice; or a list cannot be read; or with ``ray`` it is no cluster.
+        MissingFeatureError: Ray is not installed, and was asked for.
 
     >>> from featmatch import Index
     >>> for number, name in enumerate(["chelsea", "coffee"]):
@@ -135,15 +191,24 @@ def open_all(paths: Iterable[str | os.PathLike[str]], *, root: str | os.PathLike
     >>> [(match.index, match.name) for match in open_all(["0.fm", "1.fm"]).query("piece.jpg")]
     [('1.fm', 'photos/coffee.jpg')]
     """
-    named = [one for path in checked_paths(paths, "paths") for one in _listed(path)]
+    given = checked_paths(paths, "paths")
+    named = [one for path in given for one in _listed(path)]
     twice = next((one for number, one in enumerate(named) if one in named[:number]), None)
     if twice is not None:
         raise UsageError(f"{twice} is named twice")
-    return Indexes({name: Reader(Path(name), root) for name in named})
+    shards = None
+    if ray is not None:
+        if len(given) != 1 or not is_cluster(given[0]):
+            raise UsageError("machines answer for one cluster, and nothing else")
+        connect(ray)
+        shards = served_shards(Path(given[0]), named, patience or Patience())
+    return Indexes({name: Reader(Path(name), root) for name in named}, shards)
 
 
 def _listed(path: str) -> list[str]:
-    """The indexes that a path names: itself, or if it is a file, those in it."""
+    """The indexes that a path names: itself; the shards of a cluster; or if it is a file, those in it."""
+    if is_cluster(path):
+        return [os.path.join(path, name) for name in Layout.read(Path(path)).shards]
     if not os.path.isfile(path):
         return [path]
     try:
@@ -155,4 +220,5 @@ def _listed(path: str) -> list[str]:
     named = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not named or not all(line.isprintable() for line in named):
         raise UsageError(f"{path} is no index, and lists none")
-    return [os.path.join(os.path.dirname(path), line) for line in named]
+    listed = [os.path.join(os.path.dirname(path), line) for line in named]
+    return [shard for one in listed for shard in (_listed(one) if is_cluster(one) else [one])]

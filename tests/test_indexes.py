@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featmatch import FeatureOptions, Index, Indexes, Match, Matches, StoreError, UsageError, Vocabulary, open_all
+from featmatch.grouping.groups import Groups
 from featmatch.search import shards as asking
 from featmatch.search.voting import VotingOptions
 from featmatch.store.catalog import Catalog
+from featmatch.store.reader import Reader
 from featmatch.system.workers import Lost
 from tests.plain_pictures import blobs
 
@@ -203,6 +205,58 @@ def test_a_verdict_in_one_index_counts_for_an_image_of_another(
     monkeypatch.setattr(Catalog, "verdicts_of", lambda own, _: {content: True} if own is first else {})
     narrow = VotingOptions(shortlist=1)
     assert name in {match.name for match in several.query(query, voting=narrow)}
+
+
+# Groups
+
+
+def grouped(groups: Groups, of: Index | Indexes) -> list[Any]:
+    """All that is said of groups, to the bit; images by what they are called at home."""
+    assert groups.unremembered is None
+    readers: dict[str | None, Reader] = {None: of} if isinstance(of, Index) else dict(of.readers.items())
+    told = []
+    for group in groups:
+        one = group.to_dict()
+        for member, shown in zip(group, one["members"], strict=True):
+            assert readers[member.index].snapshot.catalog.names_of([shown.pop("id")])[member.id]
+            shown.pop("index", None)
+            shown["probability"] = member.probability
+        told.append((one, dict(group.spared), group.kept))
+    return told
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_groups_of_several_are_those_of_one(made: Made, count: int, decoded_here: None) -> None:
+    one, several = whole(made, count), made.together(count)
+    expected = grouped(one.groups(jobs=1), one)
+    assert len(expected) >= 5
+    assert grouped(several.groups(jobs=1), several) == expected
+    if count == 2:
+        done: list[int] = []
+        again = several.groups(jobs=1, progress=lambda images, _: done.append(images))
+        assert grouped(again, several) == expected
+        assert done == [len(several.joined.snapshot.catalog.in_order_of_contents())]  # all was remembered
+
+
+def test_a_name_that_two_have_is_told_with_its_index(small_words: Vocabulary, tmp_path: Path) -> None:
+    paths = []
+    for name, number in (("a", 1), ("b", 2)):
+        (tmp_path / name).mkdir()
+        files = {"same.png": scene(1), "own.png": scene(number + 5), "part.png": scene(number)[:100]}
+        for file, picture in files.items():
+            (tmp_path / name / file).write_bytes(encoded(picture))
+        paths.append(tmp_path / f"{name}.fm")
+        index = Index.open(paths[-1], create=True, features=FEATURES, vocabulary=small_words, root=tmp_path / name)
+        index.add([tmp_path / name], jobs=1)
+    a, b = map(str, paths)
+    several = open_all(paths)
+    (group,) = several.groups(jobs=1)
+    names = [(member.index, set(member.names)) for member in group]
+    assert names == [(a, {f"{a}:same.png", f"{b}:same.png"}), (a, {f"{a}:part.png"})]
+    assert set(group.marked) == {f"{b}:same.png", f"{a}:part.png"}
+    assert several.joined.path_of(f"{b}:same.png") == str(tmp_path / "b" / "same.png")
+    assert several.joined.path_of("same.png") == str(tmp_path / "a" / "same.png")
+    assert several.joined.places.names_below(str(tmp_path / "b"), group.marked) == [f"{b}:same.png"]
 
 
 # Indexes that do not answer

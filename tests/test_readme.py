@@ -82,7 +82,7 @@ def test_every_public_name_is_in_the_reference() -> None:
 
 def test_commands_are_those_of_the_command_line() -> None:
     page = (REFERENCE / "commands.md").read_text(encoding="utf-8")
-    told = set(re.findall(r"`featmatch ([\w-]+) (?:INDEX|OUT|A|PATH|FOLDER|new)\b", page))
+    told = set(re.findall(r"`featmatch ([\w-]+) (?:INDEX|OUT|A|PATH|FOLDER|new|create)\b", page))
     assert told == set(cli.commands)
 
 

@@ -61,12 +61,14 @@ class Target:
         naming: how files are called in it.
         options: how features are taken.
         vocabulary_size: number of visual words.
+        numbers: that new images are to have, by their names; others get the next ones.
     """
 
     folder: Path
     naming: Naming
     options: FeatureOptions
     vocabulary_size: int
+    numbers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def catalog(self) -> Path:
@@ -305,7 +307,9 @@ def commit_batch(batch: Sequence[Entry], target: Target, gone: Sequence[str] = (
             if image is None:
                 assert isinstance(found, IndexedFile)
                 sides, features = (found.image.width, found.image.height), len(found.image.words)
-                image = change.add_image(found.sha256, found.bytes, sides, features, segment, found.metadata)
+                image = change.add_image(
+                    found.sha256, found.bytes, sides, features, segment, found.metadata, target.numbers.get(name)
+                )
                 new[image] = found.image
             change.name(name, image, found.mtime_ns, text)
         if new:

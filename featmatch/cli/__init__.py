@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 import featmatch
-from featmatch.cli import grouping, keeping, measuring, searching, serving
+from featmatch.cli import clustering, grouping, keeping, measuring, searching, serving
 from featmatch.cli.failing import check_memory, let_go_of_output, status_of
 from featmatch.cli.index_first import with_index
 from featmatch.errors import FeatmatchError
@@ -58,6 +58,7 @@ for command in (
     keeping.add, searching.query, searching.verify, searching.explain, searching.similar, grouping.groups,
     grouping.dedupe, grouping.pairs, keeping.remove, keeping.list_, keeping.info, keeping.reject, keeping.accept,
     keeping.compact, keeping.check, measuring.train, measuring.evaluate, serving.serve, serving.serve_key,
+    clustering.cluster,
 ):  # fmt: skip
     cli.add_command(command)
 

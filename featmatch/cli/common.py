@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from featmatch.index import Index
     from featmatch.indexes import Indexes
     from featmatch.search.matches import Match
+    from featmatch.store.reader import Reader
 
 FOUND, NOTHING_FOUND, FAILED = 0, 1, 2
 DETECTORS = ("sift", "opencv-sift", "akaze", "orb", "brisk", "kaze", "surf")
 FORMS = ("few", "all", "none")
+CLUSTER_FILE = "cluster.json"  # that of cluster.layout, which takes too long to import here
 SPEEDS = ("fast", "balanced", "thorough")
 
 
@@ -100,6 +102,11 @@ also_option = click.option(
     metavar="INDEX2",
     help="Ask this index too, as if INDEX held its images as well. Can be given several times.",
 )
+ray_option = click.option(
+    "--ray",
+    metavar="ADDRESS",
+    help="Let the machines of this Ray cluster answer, which `cluster serve` started for INDEX; auto: the one here.",
+)
 forms_option = click.option(
     "--forms",
     type=click.Choice(FORMS),
@@ -119,11 +126,17 @@ def wanted_features(features: str | None, speed: str | None) -> str | FeatureOpt
     return FeatureOptions.of(features or "sift", speed)
 
 
-def open_indexes(index: Path, also: Sequence[Path], root: str | None) -> Index | Indexes:
-    """One index; or several that are asked as one, where more are named, or INDEX is a file that lists some."""
-    if also or index.is_file():
-        return featmatch.open_all([index, *also], root=root)
+def open_indexes(index: Path, also: Sequence[Path], root: str | None, ray: str | None = None) -> Index | Indexes:
+    """One index; or several that are asked as one: more are named, or INDEX is a cluster or a file that lists some."""
+    if also or ray or index.is_file() or (index / CLUSTER_FILE).is_file():
+        return featmatch.open_all([index, *also], root=root, ray=ray)
     return featmatch.Index.open(index, root=root)
+
+
+def open_reader(index: Path, root: str | None = None) -> Reader:
+    """An index, or several that are read as one (``open_indexes``)."""
+    opened = open_indexes(index, (), root)
+    return opened if isinstance(opened, featmatch.Index) else opened.joined
 
 
 def path_of_match(opened: Index | Indexes, match: Match) -> str | None:
@@ -131,7 +144,7 @@ def path_of_match(opened: Index | Indexes, match: Match) -> str | None:
     return opened.path_of(match.name) if isinstance(opened, featmatch.Index) else opened.path_of(match)
 
 
-def name_meant(index: Index, text: str) -> str:
+def name_meant(index: Reader, text: str) -> str:
     """The image name that an argument means: as it is if the index has it or it is a file, else without quotes."""
     name = unquoted(text)
     if name is None or index.snapshot.catalog.content_named(text) is not None or os.path.lexists(text):
@@ -159,7 +172,7 @@ def count_of(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def complain_of_files(index: Index | Indexes, images: int = 0, effect: str = "") -> None:
+def complain_of_files(index: Reader | Indexes, images: int = 0, effect: str = "") -> None:
     """Report problems with the files that an index names; called once a run.
 
     Args:

@@ -17,12 +17,14 @@ from featmatch.cli.common import (
     FOUND,
     NOTHING_FOUND,
     PathArgument,
+    also_option,
     complain,
     complain_of_files,
     count_of,
     index_argument,
     jobs_option,
     json_option,
+    open_indexes,
     parquet_option,
     root_option,
     tell,
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
     from featmatch.grouping.groups import Groups
     from featmatch.grouping.two_views import ProvenPair
     from featmatch.index import Index
+    from featmatch.indexes import Indexes
+    from featmatch.store.reader import Reader
     from featmatch.system.progress import Progress, StageProgress
 
 _FORMS = ("as_json", "as_csv", "print0", "as_script")
@@ -118,6 +122,7 @@ def _wanted_options(command: Callable[..., int]) -> Callable[..., int]:
 
 @click.command()
 @index_argument
+@also_option
 @click.option(
     "--across", type=PathArgument(), nargs=2, metavar="FOLDER FOLDER",
     help="Only groups with files of both folders, such as training and test data.",
@@ -125,12 +130,15 @@ def _wanted_options(command: Callable[..., int]) -> Callable[..., int]:
 @_wanted_options
 @jobs_option
 @root_option
-def groups(index: Path, jobs: int, root: str | None, **wanted: Any) -> int:
+def groups(index: Path, also: Sequence[Path], jobs: int, root: str | None, **wanted: Any) -> int:
     """Find all groups of copies among the images in INDEX.
 
     The images of a group are copies of one another, in whole or in part. Each group begins with its original, which is
     chosen by reading the files of the group. Results are kept in INDEX: an interrupted run continues where it was, and
     later runs compare only new images. No file is deleted.
+
+    INDEX may be a text file that lists several indexes, one a line: they are looked at as if they were one. What is
+    found is then kept in your cache folder.
 
     Files that can go are marked: if all marked files were moved or deleted, the file of each original would still be
     there, or, with --keep, the one that stays instead.
@@ -139,7 +147,7 @@ def groups(index: Path, jobs: int, root: str | None, **wanted: Any) -> int:
 
     options = Wanted(**wanted)
     with progress_bars(" images") as progress:
-        opened = featmatch.Index.open(index, root=root)
+        opened = open_indexes(index, also, root)
         return _show_groups(opened, options, jobs, progress)
 
 
@@ -244,8 +252,9 @@ def _index_of(paths: Sequence[str]) -> Path:
     return folder / f"{key}.fm"
 
 
-def _show_groups(index: Index, wanted: Wanted, jobs: int, progress: StageProgress) -> int:
-    found = _selected(index.groups(jobs=jobs, progress=of_stage(progress, "comparing")), index, wanted)
+def _show_groups(opened: Index | Indexes, wanted: Wanted, jobs: int, progress: StageProgress) -> int:
+    index: Reader = opened if isinstance(opened, featmatch.Index) else opened.joined
+    found = _selected(opened.groups(jobs=jobs, progress=of_stage(progress, "comparing")), index, wanted)
     if wanted.html is not None:
         _write_page(wanted.html, found, index, jobs, of_stage(progress, "drawing"))
     if wanted.parquet is not None:
@@ -256,7 +265,7 @@ def _show_groups(index: Index, wanted: Wanted, jobs: int, progress: StageProgres
     if wanted.as_json:
         print_groups_json(found)
     elif wanted.as_csv:
-        print_groups_csv(found)
+        print_groups_csv(found, several=index is not opened)
     elif wanted.print0:
         for path in marked:
             say_bytes(os.fsencode(os.path.realpath(path)) + b"\0")
@@ -278,7 +287,7 @@ def _write_table(target: Path, found: Groups) -> None:
     table.write()
 
 
-def _selected(found: Groups, index: Index, wanted: Wanted) -> Groups:
+def _selected(found: Groups, index: Reader, wanted: Wanted) -> Groups:
     if wanted.across is not None:
         from featmatch.grouping.selecting import across
 
@@ -303,7 +312,7 @@ def _tell_totals(found: Groups) -> None:
     tell(f"{told}; {count_of(len(going), 'file')} can go, {size_of(sum(going))}")
 
 
-def _write_page(target: Path, groups: Groups, index: Index, jobs: int, progress: Progress) -> None:
+def _write_page(target: Path, groups: Groups, index: Reader, jobs: int, progress: Progress) -> None:
     from featmatch.pages.groups import NOT_AT_HAND, write_page
 
     records = {record.name: record for record in index.images()}

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from featmatch.cli.common import CLUSTER_FILE
 from featmatch.names import path_meant, printable
 
 VARIABLE = "FEATMATCH_INDEX"
@@ -54,7 +55,7 @@ def _given(
 def _is_index(text: str) -> bool:
     from featmatch.store.layout import CATALOG
 
-    return os.path.lexists(os.path.join(path_meant(text), CATALOG))
+    return any(os.path.lexists(os.path.join(path_meant(text), name)) for name in (CATALOG, CLUSTER_FILE))
 
 
 def _can_become_one(given: Sequence[str]) -> bool:

@@ -27,6 +27,7 @@ from featmatch.cli.common import (
     match_option,
     max_pixels_option,
     name_meant,
+    open_reader,
     root_option,
     speed_option,
     tell,
@@ -202,7 +203,7 @@ accept = _verdict_command(
 def list_(index: Path, match: str | None, as_json: bool) -> int:
     """Print the names of the images in INDEX, one per line."""
     count = 0
-    for record in featmatch.Index.open(index).images(match):
+    for record in open_reader(index).images(match):
         count += 1
         if as_json:
             print_object(vars(record))
@@ -216,7 +217,7 @@ def list_(index: Path, match: str | None, as_json: bool) -> int:
 @json_option
 def info(index: Path, as_json: bool) -> int:
     """Print what INDEX holds, and how large it is."""
-    found = featmatch.Index.open(index).info()
+    found = open_reader(index).info()
     if as_json:
         print_object(vars(found))
     else:

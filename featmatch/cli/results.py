@@ -186,13 +186,14 @@ def print_moves(paths: Iterable[str]) -> None:
         say_bytes(os.fsencode(f'mkdir -p -- "$to"/{folder}\nmv -n -- {source} "$to"/{target}\n'))
 
 
-def print_groups_csv(groups: Groups) -> None:
-    """Print a row for each file."""
+def print_groups_csv(groups: Groups, *, several: bool = False) -> None:
+    """Print a row for each file; with ``several``, each says which index its id is of."""
     from featmatch.grouping.groups import COLUMNS
 
-    printer = CsvPrinter(COLUMNS)
+    columns = (*COLUMNS, "index") if several else COLUMNS
+    printer = CsvPrinter(columns)
     for row in groups.rows():
-        printer.print_row(row | {"marked": str(row["marked"]).lower()})
+        printer.print_row({column: row.get(column) for column in columns} | {"marked": str(row["marked"]).lower()})
 
 
 def _titled(name: str, damaged: bool) -> str:

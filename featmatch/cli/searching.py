@@ -28,8 +28,10 @@ from featmatch.cli.common import (
     max_pixels_option,
     name_meant,
     open_indexes,
+    open_reader,
     parquet_option,
     path_of_match,
+    ray_option,
     root_option,
     save,
     tell,
@@ -92,10 +94,12 @@ _COMPARED = "pixels were compared only as far as INDEX keeps small pictures of t
 @timeout_option
 @max_pixels_option
 @root_option
+@ray_option
 def query(
     index: Path, also: Sequence[Path], images: Sequence[str], lists: Sequence[str], limit: int, as_json: bool,
     as_csv: bool, parquet: Path | None, unproven: bool, related: bool, match: str | None, forms: Forms,
     draw: Path | None, jobs: int, timeout: float, max_pixels: int, root: str | None,
+    ray: str | None,
 ) -> int:  # fmt: skip
     """Find what each IMAGE is a copy of, in whole or in part.
 
@@ -118,7 +122,7 @@ def query(
 
     asked_for = [*images, *(name for file in lists for name in names_in(file))]
     check_input_once([*asked_for, *lists])
-    opened = open_indexes(index, also, root)
+    opened = open_indexes(index, also, root, ray)
     several = not isinstance(opened, featmatch.Index)
     show: Callable[[str, Matches], None] = partial(print_matches_table, related=related)
     if as_json or as_csv:
@@ -262,10 +266,14 @@ def explain(
     prepare(_DECODERS)
     from featmatch.images.decoding import DecodingOptions
     from featmatch.images.named import picture_named
+    from featmatch.search.explaining import explain as find_why
+    from featmatch.search.many import SearchOptions
 
-    opened = featmatch.Index.open(index, root=root)
-    source = picture_named(query, DecodingOptions(timeout, max_pixels))
-    explanation = opened.explain(source, name_meant(opened, name), timeout=timeout, max_pixels=max_pixels)
+    decoding = DecodingOptions(timeout, max_pixels)
+    opened = open_reader(index, root)
+    source = picture_named(query, decoding)
+    options = SearchOptions(decoding=decoding)
+    explanation = find_why(opened, source, name_meant(opened, name), options)
     if as_json:
         print_object({"query": query, **explanation.to_dict()})
     else:

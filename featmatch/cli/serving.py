@@ -6,13 +6,14 @@ import os
 import re
 import sys
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from featmatch.cli.common import FOUND, PathArgument, root_option, tell
+from featmatch.cli.common import FOUND, PathArgument, also_option, root_option, tell
 from featmatch.cli.printing import say
 from featmatch.errors import MissingFeatureError
 
@@ -96,6 +97,7 @@ class _NamedIndex(click.types.StringParamType):
 
 @click.command(context_settings={"auto_envvar_prefix": "FEATMATCH"})
 @click.argument("index", required=False, type=PathArgument(path_type=Path))
+@also_option
 @click.option(
     "--index",
     "named",
@@ -177,13 +179,17 @@ class _NamedIndex(click.types.StringParamType):
     callback=_read_config,
     help="TOML file of these options.",
 )
-def serve(index: Path | None, named: dict[str, Path], open_browser: bool, **options: Any) -> int:
+def serve(index: Path | None, also: Sequence[Path], named: dict[str, Path], open_browser: bool, **options: Any) -> int:
     """Answer over HTTP: a page for people, /v1 for programs.
 
     --open shows the page at once. With --writable and --uploads people can add pictures on it, and look for groups.
+    Several indexes are served as one with --also, or where INDEX is a text file that lists some; --writable then lets
+    groups be looked for, and nothing of the indexes be changed.
     Each option can be set in the environment, too: --max-upload as FEATMATCH_MAX_UPLOAD.
     Ends on SIGTERM or Ctrl-C, after the searches under way; SIGHUP reads the keys again.
     """
+    if also and index is None:
+        raise click.UsageError("--also INDEX2 is served as one with an INDEX")
     indexes = named | ({} if index is None else {"": index})
     if not indexes:
         raise click.UsageError("an INDEX is wanted, or --index NAME=INDEX")
@@ -199,11 +205,11 @@ def serve(index: Path | None, named: dict[str, Path], open_browser: bool, **opti
     address = f"http://{host}:{stream.getsockname()[1]}{wanted.prefix}"
 
     def ready() -> None:
-        tell(f"serving {', '.join(map(str, indexes.values()))} at {address}")
+        tell(f"serving {', '.join(map(str, [*indexes.values(), *also]))} at {address}")
         if open_browser:
             webbrowser.open(address)
 
-    run(lambda: open_service(indexes, wanted), stream, wanted, ready=ready)
+    run(lambda: open_service(indexes, wanted, also), stream, wanted, ready=ready)
     return FOUND
 
 

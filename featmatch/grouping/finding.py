@@ -28,11 +28,12 @@ from featmatch.grouping.joining import JoiningOptions, stored_images
 from featmatch.grouping.marking import marked
 from featmatch.grouping.pairs import Collection, Pair, pairs_of
 from featmatch.grouping.placing import ImageSize, Placed
-from featmatch.grouping.remembered import Remembered, recall, remember
+from featmatch.grouping.remembered import Remembered, pairs_folder, recall, remember
 from featmatch.grouping.standing import Standings
 from featmatch.proof.relation import relation_of
 from featmatch.store.catalog import Catalog
-from featmatch.store.reader import Reader
+from featmatch.store.joined import reader_of
+from featmatch.store.reader import Folders, Reader
 from featmatch.store.records import ImageRecord
 from featmatch.store.writing import hold_writer_lock
 from featmatch.system.progress import Progress
@@ -165,12 +166,13 @@ def compare_all(
     Returns:
         The pairs, and why what is new could not be kept, or None.
     """
-    known = recall(reader.folder, digests)
-    return known, _compare_new(reader, known, digests, jobs, progress)
+    log = pairs_folder(reader)
+    known = recall(log, digests)
+    return known, _compare_new(reader, log, known, digests, jobs, progress)
 
 
 def _compare_new(
-    reader: Reader, known: Remembered, digests: Mapping[int, int], jobs: int, progress: Progress
+    reader: Reader, log: Path, known: Remembered, digests: Mapping[int, int], jobs: int, progress: Progress
 ) -> str | None:
     """Compare the images that were not compared before; return why the pairs could not be saved, or None."""
     new = sorted(digests.keys() - known.compared)
@@ -184,9 +186,9 @@ def _compare_new(
         if not waiting:
             return
         try:
-            with hold_writer_lock(reader.folder):
+            with hold_writer_lock(log):
                 images = [image for block, _ in waiting for image in block]
-                remember(reader.folder, images, [pair for _, pairs in waiting for pair in pairs], digests)
+                remember(log, images, [pair for _, pairs in waiting for pair in pairs], digests)
             waiting.clear()
             reason = None
         except StoreError as error:
@@ -217,7 +219,7 @@ def _compared(
         for block in blocks:
             yield block, compare_block(reader, block, earlier)
         return
-    tasks = ((str(reader.folder.absolute()), block, earlier) for block in blocks)
+    tasks = ((reader.folders, block, earlier) for block in blocks)
     processes = processes_for(jobs, len(blocks))
     results = in_order(_compare_in_process, tasks, jobs=processes, seconds=_BLOCK_SECONDS)
     with contextlib.closing(results):
@@ -242,23 +244,22 @@ def compare_block(reader: Reader, block: Sequence[int], earlier: NDArray[np.int6
 def _places(catalog: Catalog) -> dict[int, int]:
     """By image id, its place in the order of the contents (SHA-256); read once for each state of the catalogue."""
     if catalog not in _known_places:
-        rows = catalog.rows("SELECT id FROM images ORDER BY sha256")
-        _known_places[catalog] = {image: place for place, (image,) in enumerate(rows)}
+        _known_places[catalog] = {image: place for place, image in enumerate(catalog.in_order_of_contents())}
     return _known_places[catalog]
 
 
-def _compare_in_process(folder: str, block: Sequence[int], earlier: NDArray[np.int64]) -> list[Pair]:
-    reader = _reader(folder)
+def _compare_in_process(folders: Folders, block: Sequence[int], earlier: NDArray[np.int64]) -> list[Pair]:
+    reader = _reader(folders)
     reader.refresh()
     return compare_block(reader, block, earlier)
 
 
 @lru_cache(maxsize=1)
-def _reader(folder: str) -> Reader:
+def _reader(folders: Folders) -> Reader:
     import cv2
 
     cv2.setNumThreads(1)  # the processes share the cores already
-    return Reader(Path(folder))
+    return reader_of(folders)
 
 
 def _group(

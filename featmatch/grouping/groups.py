@@ -41,6 +41,7 @@ class Member:
         inliers: feature pairs that agree with it; 0 for the original.
         accepted: whether it is here only because the user accepted it: then it has no relation and no homography.
         same_file: those of its names that are further names of one of its files: other spellings, and links.
+        index: what the index is called whose number ``id`` is, where several were asked as one; None: one was asked.
     """
 
     id: int
@@ -54,6 +55,7 @@ class Member:
     inliers: int
     accepted: bool = False
     same_file: tuple[str, ...] = ()
+    index: str | None = None
 
     def said_of(self, name: str) -> str:
         """What is said beside a name: the description, "identical bytes" or "same file" for further names."""
@@ -92,6 +94,7 @@ class Member:
         """The member object of the JSON output."""
         return {
             "id": self.id,
+            **({} if self.index is None else {"index": self.index}),
             "names": list(self.names),
             "same_file": list(self.same_file),
             "width": self.width,

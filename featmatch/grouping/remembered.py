@@ -5,6 +5,9 @@ With each image the first bytes of its file's checksum are stored, as an id mean
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +18,9 @@ from numpy.typing import NDArray
 
 from featmatch.grouping.pairs import Pair
 from featmatch.grouping.repeating import Repeated
+from featmatch.store.joined import JoinedReader
 from featmatch.store.pair_log import append_record, read_records
+from featmatch.store.reader import Reader
 
 
 @dataclass
@@ -37,11 +42,27 @@ class Remembered:
             self.pairs[pair.key] = pair
 
 
+def pairs_folder(reader: Reader) -> Path:
+    """Where the pairs of an index are kept: in itself; of several that are read as one, in the user's cache folder.
+
+    Such a folder is a cache: if it is deleted, the images are compared again.
+    """
+    if not isinstance(reader, JoinedReader):
+        return reader.folder
+    from platformdirs import user_cache_path
+
+    places = "\0".join(os.path.realpath(folder) for _, folder in reader.folders)
+    folder = user_cache_path("featmatch") / "groups" / hashlib.sha256(os.fsencode(places)).hexdigest()[:20]
+    with contextlib.suppress(OSError):  # whoever writes to it says so
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
 def recall(folder: Path, digests: Mapping[int, int]) -> Remembered:
     """Read which images were compared before, and the pairs that they make.
 
     Args:
-        folder: of the index.
+        folder: where they are kept.
         digests: by id, the first eight bytes of the SHA-256 of each image that is in it now; others are left out.
     """
     known = Remembered()
@@ -67,7 +88,7 @@ def remember(folder: Path, images: Sequence[int], pairs: Sequence[Pair], digests
     """Append one record to the log; the caller holds the writer's lock.
 
     Args:
-        folder: of the index.
+        folder: where they are kept.
         images: ids of images that were compared.
         pairs: that they make.
         digests: as for ``recall``.

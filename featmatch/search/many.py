@@ -8,9 +8,8 @@ import os
 import sys
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import TypeAlias
 
 import cv2
@@ -25,10 +24,12 @@ from featmatch.images.pixels import GreyImage, ImageSource
 from featmatch.images.sources import buffered
 from featmatch.search.matches import Matches
 from featmatch.search.region import QueryRegion
+from featmatch.search.shards import Shards
 from featmatch.search.stages import Readers, Search
 from featmatch.search.voting import VotingOptions
 from featmatch.store.catalog import Stamp
-from featmatch.store.reader import Reader
+from featmatch.store.joined import reader_of
+from featmatch.store.reader import Folders, Reader
 from featmatch.system.workers import in_order, processes_for
 
 _FEW_IMAGES = 12  # starting processes takes longer than looking up so few
@@ -54,19 +55,20 @@ class SearchOptions:
         check_kind(self.match, "match", str)
         forms_of(self.forms)
 
-    def search_in(self, readers: Readers) -> Search:
-        """The search of one picture; raises as ``Search.of``."""
-        return Search.of(
+    def search_in(self, readers: Readers, shards: Shards | None = None) -> Search:
+        """The search of one picture; where ``shards`` are given, they are asked. Raises as ``Search.of``."""
+        search = Search.of(
             readers, match=self.match, voting=self.voting, geometry=self.geometry, decoding=self.decoding,
             region=self.region, forms=self.forms,
         )  # fmt: skip
+        return search if shards is None else replace(search, shards=shards)
 
 
 @dataclass(frozen=True)
 class _State:
     """The state of an index, for other processes to open."""
 
-    folder: Path
+    folders: Folders
     root: str | None
     stamp: Stamp
     name: str | None  # what it is called, where several are asked as one
@@ -75,25 +77,33 @@ class _State:
 _States: TypeAlias = "tuple[_State, ...]"
 
 
-def look_up(readers: Readers, image: ImageSource, options: SearchOptions) -> Matches:
-    """Look one picture up; ``Index.query`` has the arguments, and what is raised."""
-    return options.search_in(readers).answer(buffered(image), limit=options.limit, unproven=options.unproven)
+def look_up(readers: Readers, image: ImageSource, options: SearchOptions, shards: Shards | None = None) -> Matches:
+    """Look one picture up; ``Index.query`` has the arguments, and what is raised. ``shards`` are asked, if given."""
+    return options.search_in(readers, shards).answer(buffered(image), limit=options.limit, unproven=options.unproven)
 
 
 def look_up_each(
-    readers: Readers, images: Iterable[ImageSource], options: SearchOptions, *, jobs: int
+    readers: Readers,
+    images: Iterable[ImageSource],
+    options: SearchOptions,
+    *,
+    jobs: int,
+    shards: Shards | None = None,
 ) -> Iterator[Matches]:
-    """Look many pictures up, in order; ``Index.query_many`` has the arguments, and what is raised."""
+    """Look many pictures up, in order; ``Index.query_many`` has the arguments, and what is raised.
+
+    ``shards`` are asked, if given, by this process alone.
+    """
     if isinstance(images, (str, bytes, bytearray, os.PathLike, np.ndarray)) or not isinstance(images, Iterable):
         raise UsageError(f"images is a list of images, not {type(images).__name__}")
-    search = options.search_in(readers)  # before the first answer is asked for: what cannot be meant is refused
+    search = options.search_in(readers, shards)  # before the first answer is asked for: what cannot be meant is refused
     every = [readers] if isinstance(readers, Reader) else list(readers.values())
     states = tuple(
-        _State(reader.folder, reader.whereabouts.given, snapshot.catalog.stamp, name)
+        _State(reader.folders, reader.whereabouts.given, snapshot.catalog.stamp, name)
         for reader, snapshot, name in zip(every, search.snapshots, search.shards.names, strict=True)
     )
     # What this process knows of trust, others cannot know.
-    alone = any(reader.trust_problem is not None for reader in every)
+    alone = shards is not None or any(reader.trust_problem is not None for reader in every)
     return _answers(search, states, images, options, 1 if alone else jobs)
 
 
@@ -183,5 +193,5 @@ def _answer_in_process(
 @lru_cache(maxsize=1)
 def _search(states: _States, options: SearchOptions) -> Search:
     cv2.setNumThreads(1)  # the processes share the cores already
-    readers = {state.name: Reader(state.folder, state.root) for state in states}
+    readers = {state.name: reader_of(state.folders, state.root) for state in states}
     return options.search_in(readers[None] if None in readers else {str(name): one for name, one in readers.items()})

@@ -1,6 +1,6 @@
 """What several indexes say of their own images -> what one index that holds all would say.
 
-Images get numbers that tell the indexes apart; of a first index they are its own. One content in two indexes is one
+Images get numbers that tell the indexes apart (``store/numbers.py``). One content in two indexes is one
 image: it goes by the number that the first of them has for it.
 """
 
@@ -19,27 +19,12 @@ from featmatch.search.shard import Tally
 from featmatch.search.verification import Fitted
 from featmatch.search.voting import Ranked
 from featmatch.search.whole_search import Nearest
-
-_IDS = 1 << 44  # of one index; more than can be added one a microsecond in half a year
-
-
-def number_of(shard: int, image: int) -> int:
-    """The number of an image among all, by the place of its index and its number there.
-
-    >>> number_of(0, 12), place_of(number_of(3, 12))
-    (12, (3, 12))
-    """
-    return shard * _IDS + image
+from featmatch.store.numbers import BY_INDEX, Numbering
 
 
-def place_of(number: int) -> tuple[int, int]:
-    """The place of its index and its number there."""
-    return divmod(number, _IDS)
-
-
-def of_all(found: Fitted, shard: int) -> Fitted:
+def of_all(found: Fitted, shard: int, numbering: Numbering) -> Fitted:
     """What an index proved, by the number among all."""
-    image = dataclasses.replace(found.image, id=number_of(shard, found.image.id))
+    image = dataclasses.replace(found.image, id=numbering.number_of(shard, found.image.id))
     return dataclasses.replace(found, image=image)
 
 
@@ -52,12 +37,14 @@ class Listing:
         nearest: by the look as a whole.
         contents: SHA-256 of each of them, by number.
         verdicts: of the user on the query and other contents (SHA-256): true is a copy.
+        numbering: how images are numbered among all.
     """
 
     ranked: Ranked
     nearest: Nearest
     contents: Mapping[int, str]
     verdicts: Mapping[str, bool]
+    numbering: Numbering = BY_INDEX
 
     @property
     def verdicts_of_images(self) -> dict[int, bool]:
@@ -70,26 +57,30 @@ class Listing:
         contents = {**others.contents, **self.contents}
         return dataclasses.replace(self, ranked=Ranked.of([self.ranked, more]), contents=contents)
 
-    def of_each_shard(self) -> Iterator[tuple[int, Ranked]]:
-        """Each index that has images on the list, with those that it has, by its own numbers."""
-        places, own = np.divmod(self.ranked.images, _IDS)
+    def of_each_shard(self, count: int) -> Iterator[tuple[int, Ranked]]:
+        """Each of so many indexes that has images on the list, with those that it has, by its own numbers."""
+        if count == 1:  # several may have been joined to this one, with numbers that tell them apart
+            yield 0, self.ranked
+            return
+        places, own = self.numbering.places_of(self.ranked.images)
         for place in distinct(places).tolist():
             rows = np.flatnonzero(places == place)
             yield place, self.ranked.part(rows)._replace(images=own[rows])
 
 
-def merged(tallies: Mapping[int, Tally], count: int) -> Listing:
+def merged(tallies: Mapping[int, Tally], count: int, numbering: Numbering = BY_INDEX) -> Listing:
     """The best of all.
 
     Args:
         tallies: by the place of the index.
         count: pairs of an image and a variant that are wanted by votes.
+        numbering: how images are numbered among all.
     """
     number_by_content: dict[str, int] = {}
     verdicts: dict[str, bool] = {}
     for place in sorted(tallies):
         for image, content in tallies[place].contents.items():
-            number_by_content.setdefault(content, number_of(place, image))
+            number_by_content.setdefault(content, numbering.number_of(place, image))
         verdicts = {**tallies[place].verdicts, **verdicts}
     ranked, alike = [], []
     for place in sorted(tallies):
@@ -107,6 +98,7 @@ def merged(tallies: Mapping[int, Tally], count: int) -> Listing:
         looks.part(_firsts(looks.images, looks.forms)).closest(),
         {number: content for content, number in number_by_content.items()},
         verdicts,
+        numbering,
     )
 
 

@@ -14,6 +14,7 @@ from featmatch.images.pixels import GreyImage
 from featmatch.search.asked import Asked
 from featmatch.search.shard import Proofs, Shard, Tally
 from featmatch.search.voting import Ranked
+from featmatch.store.numbers import Numbering, numbering_of
 from featmatch.system.workers import Lost
 
 _Answer = TypeVar("_Answer")
@@ -50,13 +51,13 @@ class ProofRequest(NamedTuple):
 
 
 class PictureRequest(NamedTuple):
-    """What does this image look like?"""
+    """What do these images look like?"""
 
-    image: int  # by the numbers of the index
+    images: tuple[int, ...]  # by the numbers of the index
 
-    def answered_by(self, shard: Shard, /) -> GreyImage | None:
+    def answered_by(self, shard: Shard, /) -> dict[int, GreyImage | None]:
         """The answer of an index."""
-        return shard.picture(self.image)
+        return {image: shard.picture(image) for image in self.images}
 
 
 class Shards(Protocol):
@@ -64,9 +65,11 @@ class Shards(Protocol):
 
     Attributes:
         names: what they are called, in the order in which ties are broken; None: it is one, and is not named.
+        numbering: how their images are numbered among all.
     """
 
     names: Sequence[str | None]
+    numbering: Numbering
 
     @property
     def have_verdicts(self) -> bool:
@@ -83,6 +86,7 @@ class LocalShards:
         """``shards`` and what they are called."""
         self.shards = shards
         self.names = names
+        self.numbering = numbering_of([shard.snapshot.catalog for shard in shards])
 
     @property
     def have_verdicts(self) -> bool:

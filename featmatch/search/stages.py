@@ -28,7 +28,7 @@ from featmatch.search.shard import Shard
 from featmatch.search.shards import LocalShards, PictureRequest, ProofRequest, Request, Shards, TallyRequest
 from featmatch.search.timing import StageClock
 from featmatch.search.verdicts import content_of_query
-from featmatch.search.verification import compare_pixels, judge
+from featmatch.search.verification import compare_pixels, judge, worth_a_look
 from featmatch.search.voting import QueryWords, VotingOptions
 from featmatch.search.whole_search import preferred, whole_candidates
 from featmatch.store.reader import Reader
@@ -259,13 +259,13 @@ class Search:
         as_whole = [] if asked.whole is None else whole_candidates(listing.nearest, asked.whole, query.grey)
         images = dict.fromkeys([*listing.ranked.images.tolist(), *(one.id for one in as_whole)])
         contents = tuple(listing.contents[image] for image in images)
-        own = dict(listing.of_each_shard())
+        own = dict(listing.of_each_shard(len(self.shards.names)))
         nothing = listing.ranked.part(slice(0))
         # All are asked: any may hold another copy of a file that is on the list.
         places = range(len(self.shards.names))
         proofs = self._ask({place: ProofRequest(asked, own.get(place, nothing), contents) for place in places})
         size = (asked.features.width, asked.features.height)
-        fitted = [of_all(one, place) for place, proof in proofs.items() for one in proof.fitted]
+        fitted = [of_all(one, place, self.shards.numbering) for place, proof in proofs.items() for one in proof.fitted]
         by_features = judge(fitted, size, self.geometry)
         holders = {
             image: [
@@ -280,22 +280,40 @@ class Search:
     def compared(self, query: Query, proved: Proved) -> Compared:
         """Compare pixels; of each image, keep the better of its proofs."""
         grey = self._part(query)
-        away = set()
+        pictures: dict[int, GreyImage | None] = {}
+
+        def fetch(images: Iterable[int]) -> None:
+            pictures.update(self._pictures({image: proved.holders[image] for image in images}))
 
         def picture_of(image: int) -> GreyImage | None:
-            kept = None
-            for holder in proved.holders[image]:
-                picture = self._ask({holder.place: PictureRequest(holder.id)}).get(holder.place)
-                if picture is not None and not picture.is_stored:
-                    return picture
-                kept = kept or picture
-            away.add(image)
-            return kept
+            if image not in pictures:
+                fetch([image])
+            return pictures[image]
 
+        fetch(one.id for found in (proved.by_features, proved.as_whole) for one in worth_a_look(found))
         closer = CloserLook(grey, query.features, self.options, self.geometry)
         by_features = compare_pixels(proved.by_features, grey, picture_of, closer)
         as_whole = compare_pixels(proved.as_whole, grey, picture_of)
+        away = {image for image, picture in pictures.items() if picture is None or picture.is_stored}
         return Compared(preferred(by_features, as_whole), proved.holders, proved.verdicts, frozenset(away))
+
+    def _pictures(self, holders: Mapping[int, Sequence[Holder]]) -> dict[int, GreyImage | None]:
+        """Pictures of images: of a file of the first index that has it at hand, else as the first one keeps it."""
+        found: dict[int, GreyImage | None] = dict.fromkeys(holders)
+        left = {image: list(held) for image, held in holders.items()}
+        while asked := {image: held.pop(0) for image, held in left.items() if held}:
+            wanted: dict[int, list[int]] = {}
+            for holder in asked.values():
+                wanted.setdefault(holder.place, []).append(holder.id)
+            answers = self._ask({place: PictureRequest(tuple(images)) for place, images in wanted.items()})
+            for image, holder in asked.items():
+                picture = answers.get(holder.place, {}).get(holder.id)
+                if picture is not None and not picture.is_stored:
+                    left[image] = []
+                    found[image] = picture
+                else:
+                    found[image] = found[image] or picture
+        return found
 
     def with_forms(self, query: Query, asked: Asked, compared: Compared) -> Compared:
         """What was found and, while nothing of it is claimed, what other forms of the query find."""
@@ -343,7 +361,9 @@ class Search:
 
     def _tallied(self, asked: Asked) -> Listing:
         places = range(len(self.shards.names))
-        return merged(self._ask({place: TallyRequest(asked) for place in places}), asked.voting.shortlist)
+        return merged(
+            self._ask({place: TallyRequest(asked) for place in places}), asked.voting.shortlist, self.shards.numbering
+        )
 
     def _ask(self, requests: Mapping[int, Request[_Answer]]) -> dict[int, _Answer]:
         """The answers of indexes; one that misses a request is asked no more.

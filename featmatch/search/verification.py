@@ -142,17 +142,14 @@ def compare_pixels(
         picture_of: the picture of an image, by its number, or None where it is not at hand.
         closer: how those that may be right are looked at again, if none is claimed; None: not at all.
     """
-    by_geometry = sorted(found, key=lambda one: -one.proof.evidence.geometry)
-    hopeful = [one for one in by_geometry if one.proof.could_be_proven or one.proof.evidence.geometry > _NO_CHANCE]
-    claimed = [one for one in hopeful[_LOOKED_AT:_MOST_LOOKED_AT] if one.proof.proven]
-    looked_at = [_with_pixels(one, query, picture_of(one.id)) for one in [*hopeful[:_LOOKED_AT], *claimed]]
+    looked_at = [_with_pixels(one, query, picture_of(one.id)) for one in worth_a_look(found)]
     told = told_from_sisters(looked_at)
     again = set() if closer is None else set(closer.worth_it(told))
     if closer is not None and again:
         looked_at = [_closer(one, closer, picture_of(one.id)) if one.id in again else one for one in looked_at]
         told = told_from_sisters(looked_at)
     known = {one.id for one in looked_at}
-    unseen = [one for one in by_geometry if one.id not in known]
+    unseen = [one for one in _by_geometry(found) if one.id not in known]
     if any(one.proof.proven and (one.proof.evidence.contradiction or 0.0) > _DOUBTFUL for one in told):
         witnesses = [one for one in unseen if one.proof.evidence.geometry > _HARDLY_CHANCE][:_WITNESSES]
         if witnesses:
@@ -163,6 +160,18 @@ def compare_pixels(
 
 def _closer(found: FoundImage, closer: CloserLook, reference: GreyImage | None) -> FoundImage:
     return found if reference is None else closer.at(found, reference)
+
+
+def worth_a_look(found: Iterable[FoundImage]) -> list[FoundImage]:
+    """The images whose pixels ``compare_pixels`` compares first, in that order."""
+    hopeful = [
+        one for one in _by_geometry(found) if one.proof.could_be_proven or one.proof.evidence.geometry > _NO_CHANCE
+    ]
+    return [*hopeful[:_LOOKED_AT], *(one for one in hopeful[_LOOKED_AT:_MOST_LOOKED_AT] if one.proof.proven)]
+
+
+def _by_geometry(found: Iterable[FoundImage]) -> list[FoundImage]:
+    return sorted(found, key=lambda one: -one.proof.evidence.geometry)
 
 
 def _with_pixels(found: FoundImage, query: GreyImage, reference: GreyImage | None) -> FoundImage:

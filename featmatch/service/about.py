@@ -49,12 +49,12 @@ def _about(mounted: Mounted, call: Call) -> dict[str, Any]:
         "scopes": SCOPES[: SCOPES.index(scope) + 1],
         "key": None if call.key is None else call.key.name,
         "can": {
-            "write": options.writable,
-            "upload": options.writable and options.uploads is not None,
+            "write": mounted.is_writable,
+            "upload": mounted.is_writable and options.uploads is not None,
             "files": options.files,
             "fetch": bool(options.fetch),
             "jobs": options.writable,
-            "add_paths": options.writable and bool(options.allow_paths),
+            "add_paths": mounted.is_writable and bool(options.allow_paths),
         },
         "limits": {
             "upload_bytes": options.max_upload,

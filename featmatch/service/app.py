@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from starlette.middleware.cors import CORSMiddleware
@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from featmatch.index import Index
+from featmatch.indexes import names_several, open_all
 from featmatch.service import (
     about,
     images,
@@ -39,6 +40,7 @@ from featmatch.service.options import ServeOptions
 from featmatch.service.sessions import session_endpoints
 from featmatch.service.slots import Slots
 from featmatch.service.thumbnails import Thumbnails
+from featmatch.store.reader import Reader
 from featmatch.system.workers import prepare
 
 _DOORS = {"pastec": pastec.ENDPOINTS, "matchengine": matchengine.ENDPOINTS}
@@ -59,7 +61,7 @@ class Service:
         metrics: of all of them.
     """
 
-    def __init__(self, indexes: Mapping[str, Index], options: ServeOptions) -> None:
+    def __init__(self, indexes: Mapping[str, Reader], options: ServeOptions) -> None:
         """Prepare to serve.
 
         Args:
@@ -184,13 +186,24 @@ def _with_slash(path: str, base: str) -> Route:
     return Route(path, lead, methods=["GET"])
 
 
-def open_service(indexes: Mapping[str, Path], options: ServeOptions) -> Service:
+def open_service(indexes: Mapping[str, Path], options: ServeOptions, also: Sequence[Path] = ()) -> Service:
     """Open indexes, and prepare to serve them.
+
+    Args:
+        indexes: by the name under which each is mounted; each may be a file that lists some, to be served as one.
+        options: how.
+        also: further ones that are served as one with the index that has no name.
 
     Raises:
         StoreError: there is no index, or it is damaged.
         UsageError: the file of keys cannot be read.
     """
     prepare(*_NEEDED, processes=min(options.searches, max(os.cpu_count() or 1, _PREPARED)))
-    opened = {name: Index.open(path, root=options.root) for name, path in indexes.items()}
+    opened = {name: _opened([path, *(() if name else also)], options.root) for name, path in indexes.items()}
     return Service(opened, options)
+
+
+def _opened(paths: Sequence[Path], root: Path | None) -> Reader:
+    if len(paths) > 1 or names_several(paths[0]):
+        return open_all(paths, root=root).joined
+    return Index.open(paths[0], root=root)

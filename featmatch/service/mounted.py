@@ -26,6 +26,7 @@ from featmatch.service.thumbnails import Thumbnails
 from featmatch.service.uploads import Uploads
 from featmatch.service.writer import Writer
 from featmatch.store.browsing import ListedImage, images_of
+from featmatch.store.reader import Reader
 from featmatch.store.snapshot import Snapshot
 from featmatch.system.trust import beside, covers, spellings, trusted_paths
 
@@ -36,7 +37,7 @@ class Mounted:
     """One index that is served.
 
     Attributes:
-        index: the index.
+        index: the index; or several that are read as one.
         options: of the service.
         base: what the paths of its addresses begin with.
         slots: in which searches run; all indexes of a server share them.
@@ -45,13 +46,14 @@ class Mounted:
         fetching: of pictures at addresses.
         fetches: how many at a time; they may be slow, and others need threads.
         thumbnails: that were made; all indexes of a server share them.
-        writer: the thread that writes; None: nothing is written.
+        writer: the thread that writes, and works at jobs; None: nothing is written.
+        is_writable: whether images and verdicts may be changed: those of several indexes may not.
         jobs: that were asked for.
         groups: of copies, as a job made them last; None: none did.
     """
 
     def __init__(
-        self, index: Index, options: ServeOptions, slots: Slots, thumbnails: Thumbnails, base: str = ""
+        self, index: Reader, options: ServeOptions, slots: Slots, thumbnails: Thumbnails, base: str = ""
     ) -> None:
         self.index = index
         self.options = options
@@ -62,7 +64,8 @@ class Mounted:
         self.fetching = Fetching(options.fetch, options.max_upload, private=options.fetch_private)
         self.fetches = anyio.CapacityLimiter(_MOST_FETCHES)
         self.thumbnails = thumbnails
-        self.jobs = Jobs(JobFiles.of_index(index.folder) if options.writable else None)
+        self.is_writable = options.writable and isinstance(index, Index)
+        self.jobs = Jobs(JobFiles.of_index(index.folder) if self.is_writable else None)
         self.groups: MadeGroups | None = None
         self.writer = Writer(index, options.decoding, self.uploads) if options.writable else None
         given = [path for path in (options.root, *options.allow_paths) if path is not None]
@@ -150,6 +153,26 @@ class Mounted:
         Raises:
             Problem: nothing is written.
         """
+        writer = self.must_work()
+        self.own_index()
+        return writer
+
+    def own_index(self) -> Index:
+        """The index that is changed here.
+
+        Raises:
+            Problem: several are served as one; each is changed by itself.
+        """
+        if not isinstance(self.index, Index):
+            raise Problem("read_only", "several indexes are served as one; each is changed by itself")
+        return self.index
+
+    def must_work(self) -> Writer:
+        """The thread that works at jobs.
+
+        Raises:
+            Problem: none does.
+        """
         if self.writer is None:
             raise Problem("read_only")
         return self.writer
@@ -180,8 +203,11 @@ class Mounted:
         """
         if self._roots or self.options.keys is not None:
             return self._roots
-        folder = Path(self.index.folder)
-        try:
-            return trusted_paths(folder) | beside(folder)
-        except StoreError:
-            return beside(folder)
+        return frozenset().union(*(_trusted_by(folder) for _, folder in self.index.folders))
+
+
+def _trusted_by(index: Path) -> frozenset[str]:
+    try:
+        return trusted_paths(index) | beside(index)
+    except StoreError:
+        return beside(index)

@@ -13,7 +13,6 @@ from starlette.responses import Response, StreamingResponse
 
 from featmatch.adding.batches import AddReport
 from featmatch.errors import FeatmatchError
-from featmatch.index import Index
 from featmatch.names import with_quoted
 from featmatch.service.calls import Call, Endpoint, Parameter, json_answer
 from featmatch.service.jobs import ENDED, KINDS, Job, failure_object, now
@@ -21,7 +20,6 @@ from featmatch.service.made_groups import MadeGroups
 from featmatch.service.mounted import Mounted
 from featmatch.service.parameters import Parameters, parsed_object
 from featmatch.service.problems import Problem
-from featmatch.store.browsing import newest_image
 from featmatch.store.checking import check
 from featmatch.system.workers import in_background
 
@@ -33,7 +31,7 @@ _SILENT_SECONDS = 15.0  # after which a comment shows that the connection is ali
 async def start(call: Call) -> Response:
     """POST /v1/jobs."""
     mounted = call.mounted
-    writer = mounted.must_write()
+    writer = mounted.must_work()
     options = Parameters(parsed_object(await call.body()))
     kind = options.choice("kind", None, KINDS)
     if kind is None:
@@ -48,18 +46,18 @@ async def start(call: Call) -> Response:
 
 def _work_of(mounted: Mounted, kind: str, options: Parameters) -> tuple[Callable[[Job], None], dict[str, Any]]:
     """What a job does, and how it was asked for."""
-    index = mounted.index
+    if kind == "groups":
+        return lambda job: make_groups(mounted, job), {}
+    if kind == "check":
+        return lambda job: _check(mounted), {}
+    index = mounted.own_index()
     if kind == "add":
         paths = [mounted.allowed_path(path) for path in _paths_of(options)]
         asked: dict[str, Any] = {
             "prune": options.flag("prune"), "pages": options.flag("pages"), "text": options.text("text")
         }  # fmt: skip
         return lambda job: _add(mounted, paths, asked, job), {"paths": paths, **asked}
-    if kind == "groups":
-        return lambda job: make_groups(mounted, job), {}
-    if kind == "compact":
-        return lambda job: index.compact(), {}
-    return lambda job: _check(index), {}
+    return lambda job: index.compact(), {}
 
 
 def _paths_of(options: Parameters) -> list[str]:
@@ -74,23 +72,24 @@ def _add(mounted: Mounted, paths: list[str], asked: dict[str, Any], job: Job) ->
     report = AddReport()
     job.tell_of(report)
     with in_background():
-        mounted.index.add(paths, progress=job.progress, report=report, **asked)
+        mounted.own_index().add(paths, progress=job.progress, report=report, **asked)
 
 
-def _check(index: Index) -> None:
-    report = check(index.folder)
-    if not report:
-        raise FeatmatchError("; ".join(report.problems[:10]))
+def _check(mounted: Mounted) -> None:
+    problems = [problem for _, folder in mounted.index.folders for problem in check(folder).problems]
+    if problems:
+        raise FeatmatchError("; ".join(problems[:10]))
 
 
 def make_groups(mounted: Mounted, job: Job) -> None:
     """Find the groups of copies, and keep them for those who ask."""
+    from featmatch.grouping.finding import find_groups  # SciPy takes longer to import than a server to start
+
     snapshot = mounted.snapshot()
     with in_background():
-        groups = mounted.index.groups(progress=job.progress)
+        groups = find_groups(mounted.index, jobs=-1, progress=job.progress)
     catalog = snapshot.catalog
-    newest = newest_image(catalog)
-    mounted.groups = MadeGroups(groups, now(), mounted.generation(snapshot), catalog.totals().names, newest)
+    mounted.groups = MadeGroups(groups, now(), mounted.generation(snapshot), catalog.totals().names, catalog.newest())
 
 
 async def list_all(call: Call) -> Response:

@@ -16,11 +16,11 @@ from typing import Any
 from featmatch.adding.batches import AddOptions, AddReport, Target
 from featmatch.adding.given_images import Addition, GivenImage
 from featmatch.images.decoding import DecodingOptions
-from featmatch.index import Index
 from featmatch.service.problems import Problem
 from featmatch.service.uploads import Uploads
 from featmatch.store.compaction import merge_due
 from featmatch.store.places import Naming
+from featmatch.store.reader import Reader
 from featmatch.store.writing import become_writer
 from featmatch.system.progress import ignore
 from featmatch.system.workers import in_background
@@ -51,7 +51,7 @@ class Writer:
 
     def __init__(
         self,
-        index: Index,
+        index: Reader,
         decoding: DecodingOptions,
         uploads: Uploads | None = None,
         clock: Callable[[], float] = time.monotonic,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 
 from featmatch.store.catalog import Catalog
 from featmatch.store.records import ImageRecord
-
-_MOST_VALUES = 900  # in one statement
 
 
 @dataclass(frozen=True)
@@ -41,12 +38,7 @@ def list_images(
         UsageError: there is no word in ``match``.
         MissingFeatureError: as ``Catalog.images``.
     """
-    numbers: list[int] = []
-    for number in _numbers(catalog, after, match, form):
-        if len(numbers) == limit:
-            break
-        numbers.append(number)
-    return images_of(catalog, numbers)
+    return images_of(catalog, list(islice(catalog.numbers(after, match, form), limit)))
 
 
 def images_of(catalog: Catalog, numbers: list[int]) -> list[ListedImage]:
@@ -61,32 +53,5 @@ def images_of(catalog: Catalog, numbers: list[int]) -> list[ListedImage]:
 def count_images(catalog: Catalog, *, after: int = 0, match: str | None = None, form: str | None = None) -> int:
     """How many images ``list_images`` lists on all its pages; raises as that."""
     if match is None:
-        condition, values = _of_form(form)
-        statement = f"SELECT count(*) FROM images WHERE segment IS NOT NULL {condition} AND id > ?"
-        return int(catalog.rows(statement, *values, after)[0][0])
-    return sum(1 for _ in _numbers(catalog, after, match, form))
-
-
-def newest_image(catalog: Catalog) -> int:
-    """Number of the image that was added last, of those that are still there; 0 where there is none."""
-    return int(catalog.rows("SELECT max(id) FROM images")[0][0] or 0)
-
-
-def _numbers(catalog: Catalog, after: int, match: str | None, form: str | None) -> Iterator[int]:
-    condition, values = _of_form(form)
-    statement = f"SELECT id FROM images WHERE segment IS NOT NULL {condition} AND "
-    if match is None:
-        while page := catalog.rows(f"{statement} id > ? ORDER BY id LIMIT {_MOST_VALUES}", *values, after):
-            yield from (number for (number,) in page)
-            after = page[-1][0]
-        return
-    fitting = [number for number in catalog.fitting(match) if number > after]
-    for start in range(0, len(fitting), _MOST_VALUES):
-        some = fitting[start : start + _MOST_VALUES]
-        marks = ",".join("?" * len(some))
-        rows = catalog.rows(f"{statement} id IN ({marks}) ORDER BY id", *values, *some)
-        yield from (number for (number,) in rows)
-
-
-def _of_form(form: str | None) -> tuple[str, tuple[str, ...]]:
-    return ("", ()) if form is None else ("AND format = ? COLLATE NOCASE", (form,))
+        return catalog.count(after, form)
+    return sum(1 for _ in catalog.numbers(after, match, form))

@@ -35,7 +35,7 @@ _RECORDS = (
     "format, taken, camera, caption FROM names JOIN images ON images.id = image"
 )
 
-Stamp: TypeAlias = "tuple[int, int, int]"
+Stamp: TypeAlias = "tuple[int, ...]"
 Parsed = TypeVar("Parsed")
 
 
@@ -182,6 +182,51 @@ class Catalog:
         )
         return self._parsed(stamp_of_row, rows)
 
+    def numbers(self, after: int = 0, match: str | None = None, form: str | None = None) -> Iterator[int]:
+        """Numbers of the images that can be found, in order.
+
+        Args:
+            after: those above this one only.
+            match: words that one of the names must have; None: any.
+            form: format of the file, as "JPEG"; None: any.
+
+        Raises:
+            UsageError: there is no word in ``match``.
+            MissingFeatureError: as ``images``.
+        """
+        condition, values = _of_form(form)
+        statement = f"SELECT id FROM images WHERE segment IS NOT NULL {condition} AND "
+        if match is None:
+            while page := self.rows(f"{statement} id > ? ORDER BY id LIMIT {_MOST_VALUES}", *values, after):
+                yield from (number for (number,) in page)
+                after = page[-1][0]
+            return
+        fitting = [number for number in self.fitting(match) if number > after]
+        for start in range(0, len(fitting), _MOST_VALUES):
+            some = fitting[start : start + _MOST_VALUES]
+            marks = ",".join("?" * len(some))
+            rows = self.rows(f"{statement} id IN ({marks}) ORDER BY id", *values, *some)
+            yield from (number for (number,) in rows)
+
+    def count(self, after: int = 0, form: str | None = None) -> int:
+        """How many ``numbers`` there are."""
+        condition, values = _of_form(form)
+        statement = f"SELECT count(*) FROM images WHERE segment IS NOT NULL {condition} AND id > ?"
+        return int(self.rows(statement, *values, after)[0][0])
+
+    def newest(self) -> int:
+        """Number of the image that was added last, of those that are still there; 0 where there is none."""
+        return int(self.rows("SELECT max(id) FROM images")[0][0] or 0)
+
+    def in_order_of_contents(self) -> list[int]:
+        """Numbers of all images, in the order of their contents (SHA-256)."""
+        return [number for (number,) in self.rows("SELECT id FROM images ORDER BY sha256")]
+
+    def known_among(self, names: Iterable[str]) -> set[str]:
+        """Those of some names that there are."""
+        rows = self._of_each("SELECT name FROM names WHERE name", map(to_sql, names))
+        return set(self._parsed(lambda row: from_sql(row[0]), rows))
+
     def image_with(self, sha256: str) -> int | None:
         """The image of this content, if it can be found."""
         found = self.rows("SELECT id FROM images WHERE sha256 = ? AND segment IS NOT NULL", bytes.fromhex(sha256))
@@ -221,6 +266,11 @@ class Catalog:
             "JOIN images AS one ON one.sha256 = a JOIN images AS other ON other.sha256 = b"
         )
         return {(older, newer): bool(is_copy) for older, newer, is_copy in sorted(rows)}
+
+    def verdicts_by_content(self) -> dict[tuple[str, str], bool]:
+        """User verdicts by pair of contents (SHA-256), whether their images are here or not: True = copy."""
+        rows = self.rows("SELECT hex(a), hex(b), copy FROM verdicts")
+        return dict(self._parsed(lambda row: ((digest(row[0]), digest(row[1])), bool(row[2])), sorted(rows)))
 
     def verdicts_of(self, sha256: str) -> dict[str, bool]:
         """User verdicts on a content and others, by the others (SHA-256): True = copy."""
@@ -295,6 +345,10 @@ class Catalog:
         if meta["version"] == OPENCV_SIFT_VERSION and isinstance(features, dict) and features.get("detector") == "sift":
             meta["features"] = {**features, "detector": "opencv-sift"}
         return meta
+
+
+def _of_form(form: str | None) -> tuple[str, tuple[str, ...]]:
+    return ("", ()) if form is None else ("AND format = ? COLLATE NOCASE", (form,))
 
 
 def is_intact(path: Path) -> bool:

@@ -66,6 +66,7 @@ class Change:
         features: int,
         segment: int,
         metadata: Metadata | None = None,
+        number: int | None = None,
     ) -> int:
         """Make an image live whose features are in a segment; return its number. One that waited keeps its own.
 
@@ -76,13 +77,15 @@ class Change:
             features: how many there are.
             segment: that they are in.
             metadata: of the file.
+            number: that it is to have, of a block that was kept for this index; None: the next one.
         """
         row = {"bytes": size, "width": sides[0], "height": sides[1], "features": features, "segment": segment}
         row |= vars(metadata) if metadata else {}
+        new = {} if number is None else {"id": number}
         self._connection.execute(
-            f"INSERT INTO images (sha256, {', '.join(row)}) VALUES (?{', ?' * len(row)}) "
+            f"INSERT INTO images (sha256, {', '.join([*row, *new])}) VALUES (?{', ?' * len([*row, *new])}) "
             f"ON CONFLICT (sha256) DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in row)}",
-            (bytes.fromhex(sha256), *row.values()),
+            (bytes.fromhex(sha256), *row.values(), *new.values()),
         )
         image = self.image_with(sha256)
         assert image is not None

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,9 @@ from featmatch.store.snapshot import Snapshot
 from featmatch.store.whereabouts import Whereabouts
 from featmatch.system.files import folder_bytes
 from featmatch.words.vocabulary import Vocabulary
+
+# Of an index, which has no name; or of several that are read as one, each by what it is called.
+Folders: TypeAlias = "tuple[tuple[str | None, Path], ...]"
 
 
 class Reader:
@@ -66,6 +70,11 @@ class Reader:
         if descriptors_of(self.options.detector) != self.vocabulary.detector:
             raise StoreError(f"{self.folder} is damaged: its vocabulary is for {self.vocabulary.detector}")
         self.whereabouts = Whereabouts(self.folder, None if root is None else absolute(checked_path(root, "root")))
+
+    @property
+    def folders(self) -> Folders:
+        """What opens it again in another process (``joined.reader_of``)."""
+        return ((None, self.folder),)
 
     def verify_made_with(self, options: FeatureOptions | None, vocabulary: Vocabulary | None) -> None:
         """Raise a StoreError, where the index was made with other options or another vocabulary; None: any will do.

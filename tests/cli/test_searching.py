@@ -317,6 +317,19 @@ def test_several_indexes_are_asked_as_one(
         assert row["index"] == str(second)
 
 
+def test_several_indexes_are_grouped_as_one(run: Run, parts: list[Path], pictures: dict[str, Path]) -> None:
+    first, second, both = parts
+    told = []
+    for command in (("groups", first, "--also", second), ("groups", both)):
+        ended = run(*command, "--jobs", "1", "--json")
+        assert (ended.status, ended.out) == (1, "")
+        told.append(run(*command, "--jobs", "1", "--csv").out)
+    assert told == 2 * [told[0]]
+    assert told[0].splitlines()[0].endswith(",marked,index")
+    names = [str(pictures[name].parent) for name in ("astronaut", "chelsea")]
+    assert run("groups", both, "--jobs", "1", "--across", *names).status == 1
+
+
 def test_an_index_that_does_not_answer_is_told_of(
     run: Run, parts: list[Path], pictures: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """With what a server would have been started."""
     seen: dict[str, Any] = {}
 
-    def open_service(indexes: dict[str, Path], options: ServeOptions) -> str:
-        seen.update(indexes=indexes, options=options)
+    def open_service(indexes: dict[str, Path], options: ServeOptions, also: Sequence[Path]) -> str:
+        seen.update(indexes=indexes, options=options, also=also)
         return "service"
 
     def serve(opening: Any, stream: Any, options: ServeOptions, *, ready: Any) -> None:
@@ -53,6 +54,12 @@ def test_each_option_reaches_the_server(run: Run, started: dict[str, Any], tmp_p
     assert started["address"].startswith("http://localhost:")
     assert started["address"].endswith("/photos")
     assert started["address"] in ended.err
+
+
+def test_several_are_served_as_one(run: Run, started: dict[str, Any]) -> None:
+    ended = run("serve", "a.fm", "--also", "b.fm", "--also", "c.fm", "--port", "0")
+    assert (started["indexes"], started["also"]) == ({"": Path("a.fm")}, (Path("b.fm"), Path("c.fm")))
+    assert "serving a.fm, b.fm, c.fm at" in ended.err
 
 
 def test_without_options_it_reads_only_and_is_local(run: Run, started: dict[str, Any]) -> None:
@@ -116,7 +123,8 @@ def test_options_come_from_the_environment_and_a_file(
         (["--index", "=i.fm"], "NAME=INDEX is wanted"),
         (["--index", "v1=i.fm"], "NAME=INDEX is wanted"), (["--index", "a/b=i.fm"], "NAME=INDEX is wanted"),
         (["i.fm", "--host", "0.0.0.0"], "without --keys"), (["i.fm", "--port", "70000"], "70000"),
-        (["i.fm", "--port", "0"], "no featmatch index"), (["i.fm", "--compat", "vise"], "are known"),
+        (["i.fm", "--port", "0"], "no featmatch index"),
+        (["--index", "a=i.fm", "--also", "j.fm"], "with an INDEX"), (["i.fm", "--compat", "vise"], "are known"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(

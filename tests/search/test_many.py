@@ -172,11 +172,11 @@ def test_all_answers_are_of_the_state_at_the_call(folder: Path, jobs: int) -> No
 def test_a_process_that_sees_another_state_gives_no_answer(folder: Path) -> None:
     reader = Reader(folder / "index")
     path = photos(folder)[0]
-    state = (many._State(reader.folder, None, reader.snapshot.catalog.stamp, None),)
+    state = (many._State(reader.folders, None, reader.snapshot.catalog.stamp, None),)
     found = many._answer_in_process(state, _OPTIONS, path)
     assert found is not None
     assert said([found]) == said([look_up(reader, path, _OPTIONS)])
-    other = (many._State(reader.folder, None, (0, 0, 0), None),)
+    other = (many._State(reader.folders, None, (0, 0, 0), None),)
     assert many._answer_in_process(other, _OPTIONS, path) is None
     assert many._answer_in_process(state, _OPTIONS, None) is None
 

@@ -30,7 +30,7 @@ class Broken:
 
 def test_each_is_asked_what_it_is_to_be_asked(shard: Shard) -> None:
     shards = LocalShards([shard, shard, shard], ["a", "b", "c"])
-    found = shards.ask({2: PictureRequest(1), 0: PictureRequest(99)})
+    found = shards.ask({2: PictureRequest((1,)), 0: PictureRequest((99,))})
     assert isinstance(found[0], Lost)
     assert found[2] is not None
     assert set(found) == {0, 2}

@@ -1,0 +1,163 @@
+"""Shards that several processes answer for: whoever is slow or gone is gone round. This knows no engine.
+
+A request goes to one replica of a shard. If that fails, or has not answered for a while, it goes to another one too,
+and the first answer counts: requests may be answered twice. The time-out is our own, since an engine may take a minute
+to see that a machine cannot be reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from featmatch.errors import StoreError
+from featmatch.search.messages import answer_of, request_bytes
+from featmatch.store.numbers import Numbering
+from featmatch.system.workers import Lost
+
+_TRIES = 2  # of each replica, as one that begins anew may answer the second time
+_DOWN_SECONDS = 5.0  # that a replica which failed is asked last
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long answers are waited for, in seconds."""
+
+    hedge: float = 1.0  # until another replica is asked, too; about twice what 95 of 100 answers take
+    all: float = 20.0  # until a shard counts as missing
+
+
+class Transport(Protocol):
+    """The way to the processes that answer."""
+
+    def send(self, shard: int, replica: int, message: bytes) -> Any:
+        """Ask a replica; return a call."""
+
+    def ended(self, calls: Sequence[Any], seconds: float) -> list[Any]:
+        """Those of some calls that have ended; the first of them is waited for so long."""
+
+    def result(self, call: Any) -> bytes | Lost:
+        """What a call that has ended came to."""
+
+    def give_up(self, call: Any) -> None:
+        """Let go of a call whose answer is no longer wanted."""
+
+    def now(self) -> float:
+        """Seconds that only grow."""
+
+
+class _Call(NamedTuple):
+    shard: int
+    replica: int
+
+
+@dataclass
+class ReplicatedShards:
+    """The way to ask shards of which each has several replicas. Safe to share between threads.
+
+    Attributes:
+        transport: to the replicas.
+        replicas: how many each shard has.
+        names: what the shards are called.
+        numbering: how their images are numbered among all.
+        patience: how long answers are waited for.
+    """
+
+    transport: Transport
+    replicas: int
+    names: Sequence[str | None]
+    numbering: Numbering
+    patience: Patience = Patience()
+    _turn: int = 0
+    _down: dict[tuple[int, int], float] = field(default_factory=dict)
+
+    @property
+    def have_verdicts(self) -> bool:
+        """Whether users may have judged a pair: the shards know."""
+        return True
+
+    def ask(self, requests: Mapping[int, Any]) -> dict[int, Any]:
+        """The answers of shards, or why there is none."""
+        return _Round(self, requests).answers()
+
+    def order(self, shard: int) -> list[int]:
+        """The replicas of a shard, in the order in which they are asked: in turn, and last those that failed."""
+        self._turn += 1
+        turned = [(self._turn + place) % self.replicas for place in range(self.replicas)]
+        now = self.transport.now()
+        return sorted(turned, key=lambda replica: self._down.get((shard, replica), now) > now)
+
+    def failed(self, shard: int, replica: int) -> None:
+        """Ask a replica last for a while."""
+        self._down[shard, replica] = self.transport.now() + _DOWN_SECONDS
+
+
+class _Round:
+    """The requests of one stage of a search, each to another shard."""
+
+    def __init__(self, shards: ReplicatedShards, requests: Mapping[int, Any]) -> None:
+        self._shards = shards
+        self._transport = shards.transport
+        self._requests = requests
+        self._messages = {shard: request_bytes(request) for shard, request in requests.items()}
+        self._left = {shard: _TRIES * shards.order(shard) for shard in requests}  # replicas that may still be asked
+        self._pending: dict[Any, _Call] = {}
+        self._asked_at: dict[int, float] = {}  # when each shard was asked last
+        self._answers: dict[int, Any] = {}
+        self._reasons: dict[int, str] = {}
+
+    def answers(self) -> dict[int, Any]:
+        now, patience = self._transport.now, self._shards.patience
+        end = now() + patience.all
+        for shard in self._requests:
+            self._send(shard)
+        while self._pending and now() < end:
+            hedges = [at + patience.hedge for shard, at in self._asked_at.items() if self._left[shard]]
+            for call in self._transport.ended(list(self._pending), max(min([end, *hedges]) - now(), 0)):
+                self._take(call)
+            self._hedge()
+        for call in list(self._pending):
+            self._let_go(call)
+        late = f"did not answer within {patience.all:g} seconds"
+        return {shard: self._answers.get(shard, Lost(self._reasons.get(shard, late))) for shard in self._requests}
+
+    def _send(self, shard: int) -> None:
+        """Ask the next replica of a shard, if there is one."""
+        if self._left[shard]:
+            replica = self._left[shard].pop(0)
+            call = self._transport.send(shard, replica, self._messages[shard])
+            self._pending[call] = _Call(shard, replica)
+            self._asked_at[shard] = self._transport.now()
+
+    def _take(self, ended: Any) -> None:
+        """Read what a call came to."""
+        if ended not in self._pending:
+            return  # another replica was quicker
+        shard, replica = self._pending.pop(ended)
+        result = self._transport.result(ended)
+        if not isinstance(result, Lost):
+            try:
+                self._answers[shard] = answer_of(self._requests[shard], result)
+            except StoreError as error:
+                result = Lost(str(error))
+        if isinstance(result, Lost):
+            self._shards.failed(shard, replica)
+            self._reasons[shard] = result.reason
+            self._send(shard)
+        else:
+            self._asked_at.pop(shard)
+            for call in [call for call, other in self._pending.items() if other.shard == shard]:
+                self._let_go(call)
+
+    def _hedge(self) -> None:
+        """Ask another replica, where the last one has taken long."""
+        for shard, at in list(self._asked_at.items()):
+            if self._left[shard] and self._transport.now() - at >= self._shards.patience.hedge:
+                for waiting in [call for call in self._pending.values() if call.shard == shard]:
+                    self._shards.failed(*waiting)
+                self._send(shard)
+
+    def _let_go(self, call: Any) -> None:
+        self._pending.pop(call)
+        self._transport.give_up(call)

@@ -1,0 +1,162 @@
+"""Shards on the machines of a Ray cluster: an actor for each replica. Only actors and tasks of Ray Core are used.
+
+All that is asked and answered is bytes of ``search/messages.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from featmatch.cluster.asking import Patience, ReplicatedShards
+from featmatch.cluster.layout import Layout
+from featmatch.cluster.replica import Replica
+from featmatch.errors import FeatmatchError, MissingFeatureError, StoreError
+from featmatch.store.numbers import BY_AGE, BY_INDEX
+from featmatch.system.workers import Lost
+
+_NAMESPACE = "featmatch"
+_SHARE = 0.01  # of a core, in Ray's books: what answers takes what there is
+_READY_SECONDS = 120.0
+
+
+def connect(address: str) -> None:
+    """Join a Ray cluster, unless this process has; "auto": the one that runs here.
+
+    Raises:
+        MissingFeatureError: Ray is not installed.
+        FeatmatchError: there is no such cluster.
+    """
+    ray = _ray()
+    if not ray.is_initialized():
+        try:
+            ray.init(address, namespace=_NAMESPACE, log_to_driver=False, logging_level="ERROR", configure_logging=False)
+        except Exception as error:  # Ray raises what it likes
+            raise FeatmatchError(f"cannot join the Ray cluster at {address}: {error}") from error
+
+
+def start_replicas(folder: Path, root: str | None = None) -> int:
+    """Start the replicas of a cluster that do not run yet, and wait until all answer; return how many there are.
+
+    They outlive this process, and Ray starts again those that end. Where nodes offer resources ``shard0``, ``shard1``
+    and so on, each replica takes one of its shard's, so that no node has two of them; else Ray spreads them.
+
+    Raises:
+        FeatmatchError: one of them cannot be started.
+    """
+    ray, layout = _ray(), Layout.read(folder)
+    offered = ray.cluster_resources()
+    actor = ray.remote(Replica)
+    actors = []
+    for shard, path in enumerate(layout.folders(folder.absolute())):
+        own = f"shard{shard}"
+        for replica in range(layout.replicas):
+            options: dict[str, Any] = {
+                "name": replica_name(layout, shard, replica), "namespace": _NAMESPACE, "lifetime": "detached",
+                "get_if_exists": True, "max_restarts": -1, "max_task_retries": 0, "num_cpus": _SHARE,
+                "scheduling_strategy": "SPREAD", "resources": {own: 1} if own in offered else {},
+                "runtime_env": {"env_vars": {"OPENBLAS_NUM_THREADS": "1"}},
+            }  # fmt: skip
+            actors.append(actor.options(**options).remote(str(path), root))
+    try:
+        ray.get([one.__ray_ready__.remote() for one in actors], timeout=_READY_SECONDS)
+    except Exception as error:
+        raise FeatmatchError(f"the shards of {folder} cannot be served: {error}") from error
+    return len(actors)
+
+
+def stop_replicas(folder: Path) -> int:
+    """End the replicas of a cluster; return how many there were."""
+    ray, layout, stopped = _ray(), Layout.read(folder), 0
+    for shard in range(len(layout.shards)):
+        for replica in range(layout.replicas):
+            try:
+                ray.kill(ray.get_actor(replica_name(layout, shard, replica), _NAMESPACE))
+                stopped += 1
+            except ValueError:
+                continue
+    return stopped
+
+
+def served_shards(folder: Path, names: Sequence[str], patience: Patience) -> ReplicatedShards:
+    """The way to the replicas of a cluster.
+
+    Raises:
+        StoreError: none of them runs.
+    """
+    layout = Layout.read(folder)
+    transport = _RayTransport(layout)
+    if not any(transport.knows(shard, replica) for shard in range(len(names)) for replica in range(layout.replicas)):
+        raise StoreError(f"{folder} is not served there; `featmatch cluster serve` starts that")
+    return ReplicatedShards(transport, layout.replicas, names, BY_AGE if len(names) > 1 else BY_INDEX, patience)
+
+
+class _RayTransport:
+    """Calls of actors."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._actors: dict[tuple[int, int], Any] = {}
+
+    def knows(self, shard: int, replica: int) -> bool:
+        """Whether there is such an actor."""
+        return self._actor(shard, replica) is not None
+
+    def send(self, shard: int, replica: int, message: bytes) -> Any:
+        """Ask a replica."""
+        actor = self._actor(shard, replica)
+        return _NoCall() if actor is None else actor.answer.remote(message)
+
+    def ended(self, calls: Sequence[Any], seconds: float) -> list[Any]:
+        """Those calls that have ended."""
+        failed = [call for call in calls if isinstance(call, _NoCall)]
+        if failed:
+            return failed
+        ready, _ = _ray().wait(list(calls), num_returns=1, timeout=seconds)
+        return list(ready)
+
+    def result(self, call: Any) -> bytes | Lost:
+        """What a call came to."""
+        if isinstance(call, _NoCall):
+            return Lost("is not served")
+        try:
+            answer: bytes = _ray().get(call, timeout=1)
+        except Exception as error:  # of the actor, of its node, or of Ray
+            return Lost(str(getattr(error, "cause", None) or type(error).__name__))
+        return answer
+
+    def give_up(self, call: Any) -> None:
+        """Nothing: an answer that nobody waits for is dropped with its call."""
+
+    def now(self) -> float:
+        """Seconds that only grow."""
+        return time.monotonic()
+
+    def _actor(self, shard: int, replica: int) -> Any:
+        if (shard, replica) not in self._actors:
+            try:
+                self._actors[shard, replica] = _ray().get_actor(replica_name(self._layout, shard, replica), _NAMESPACE)
+            except ValueError:
+                return None
+        return self._actors[shard, replica]
+
+
+class _NoCall:
+    """In place of a call of a replica that is not there."""
+
+
+def replica_name(layout: Layout, shard: int, replica: int) -> str:
+    """What an actor is called."""
+    return f"{layout.identity}-{layout.shards[shard]}-{replica}"
+
+
+def _ray() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise MissingFeatureError("a cluster of machines needs Ray: pip install 'featmatch[cluster]'") from error
+    return ray

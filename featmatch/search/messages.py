@@ -1,0 +1,105 @@
+"""What is asked of indexes on other machines, and what they answer, as bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from featmatch.errors import StoreError
+from featmatch.features.looks import LOOK
+from featmatch.features.symmetry import Variant
+from featmatch.images.pixels import GreyImage
+from featmatch.search.asked import Asked
+from featmatch.search.shard import Proofs, Shard, Tally
+from featmatch.search.shards import PictureRequest, ProofRequest, TallyRequest
+from featmatch.search.voting import Ranked
+from featmatch.system.byte_forms import from_bytes, to_bytes
+
+AnyRequest: TypeAlias = TallyRequest | ProofRequest | PictureRequest
+
+_ANSWERS: dict[type, Any] = {TallyRequest: Tally, ProofRequest: Proofs, PictureRequest: Mapping[int, GreyImage | None]}
+
+
+def request_bytes(request: AnyRequest) -> bytes:
+    """A request, to be sent."""
+    return to_bytes(request, AnyRequest, records=LOOK)
+
+
+def answer_bytes(shard: Shard, message: bytes, words: int) -> bytes:
+    """What an index with so many visual words answers to a request that was sent.
+
+    Raises:
+        StoreError: the request is damaged, or of another version or vocabulary; or the index is damaged.
+    """
+    request: AnyRequest = _read(message, AnyRequest)
+    try:
+        _check(request, words)
+    except ValueError as error:
+        raise StoreError(f"a request cannot be meant: {error}") from error
+    return to_bytes(request.answered_by(shard), _ANSWERS[type(request)], records=LOOK)
+
+
+def answer_of(request: AnyRequest, message: bytes) -> Any:
+    """The answer to a request, as it came.
+
+    Raises:
+        StoreError: it is damaged, or of another version.
+    """
+    return _read(message, _ANSWERS[type(request)])
+
+
+def _read(message: bytes, kind: Any) -> Any:
+    try:
+        return from_bytes(message, kind, records=LOOK)
+    except ValueError as error:  # of options out of range, too
+        raise StoreError(f"a message between machines is damaged: {error}") from error
+
+
+def _check(request: AnyRequest, words: int) -> None:
+    """See that rows of a request lead nowhere else."""
+    if isinstance(request, PictureRequest):
+        return
+    asked, looked_up = request.asked, request.asked.words
+    columns = list(vars(looked_up).values())
+    if len({column.shape for column in columns}) != 1 or columns[0].ndim != 1:
+        raise ValueError("its words are not of one length")
+    if not 1 <= len(asked.variants) <= len(Variant) or not all(map(_is_sound, asked.variants)):
+        raise ValueError("its features are none")
+    _check_below(looked_up.ids, words)
+    _check_below(looked_up.variants, len(asked.variants))
+    if (np.diff(looked_up.variants) < 0).any():
+        raise ValueError("its variants are out of order")
+    _check_below(looked_up.features, min(map(len, asked.variants)))
+    if asked.whole is not None and (asked.whole.phashes.shape, asked.whole.looks.shape) != ((8,), (8,)):
+        raise ValueError("its look is none")
+    if not asked.shape > 0:
+        raise ValueError("it has no shape")
+    if isinstance(request, ProofRequest):
+        _check_ranked(request.ranked, len(asked.variants))
+    _check_contents(asked, request)
+
+
+def _check_ranked(ranked: Ranked, variants: int) -> None:
+    if len({column.shape for column in ranked}) != 1 or ranked.images.ndim != 1:
+        raise ValueError("its list is not of one length")
+    _check_below(ranked.variants, variants)
+
+
+def _check_contents(asked: Asked, request: TallyRequest | ProofRequest) -> None:
+    contents = [*(asked.among or ()), *([asked.content] if asked.content else [])]
+    contents += request.contents if isinstance(request, ProofRequest) else []
+    if not all(len(bytes.fromhex(content)) == 32 for content in contents):
+        raise ValueError("a content is none")
+
+
+def _check_below(numbers: np.ndarray[Any, Any], end: int) -> None:
+    if len(numbers) and not (numbers.min() >= 0 and numbers.max() < end):
+        raise ValueError("a number leads nowhere")
+
+
+def _is_sound(features: Any) -> bool:
+    count = len(features.keypoints)
+    shapes = (features.keypoints.shape, features.sizes.shape, features.angles.shape)
+    return shapes == ((count, 2), (count,), (count,)) and min(features.width, features.height) > 0

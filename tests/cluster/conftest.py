@@ -1,0 +1,64 @@
+"""Clusters of the collection of ``tests/test_indexes.py``, beside one index of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from featmatch import Index, Indexes, Vocabulary, open_all
+from featmatch.adding.batches import AddOptions, AddReport
+from featmatch.cluster.writing import add_to_cluster, create_cluster
+from featmatch.system.progress import ignore
+from tests.test_indexes import FEATURES, collection
+
+
+def add(folder: Path, paths: list[str], root: Path) -> AddReport:
+    """Add to a cluster, in this process."""
+    return add_to_cluster(folder, paths, AddOptions(1), root=str(root), wait=False, progress=ignore)
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """One collection in one index, and in clusters of so many shards. Not to be written to."""
+
+    folder: Path
+    photos: Path
+    one: Index
+
+    def of(self, count: int) -> Path:
+        return self.folder / f"{count}.fmc"
+
+    def opened(self, count: int) -> Indexes:
+        return open_all([self.of(count)], root=self.photos)
+
+
+@pytest.fixture(scope="session")
+def clusters(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Clusters:
+    folder = tmp_path_factory.mktemp("clusters")
+    photos = folder / "photos"
+    photos.mkdir()
+    for name, content in collection():
+        (photos / name).write_bytes(content)
+    paths = [str(photos / name) for name, _ in collection()]
+    one = Index.open(folder / "one.fm", create=True, features=FEATURES, vocabulary=small_words, root=photos)
+    one.add(paths, jobs=1)
+    made = Clusters(folder, photos, one)
+    for count in (1, 2, 7):
+        create_cluster(made.of(count), count, 2, FEATURES, small_words)
+        add(made.of(count), paths[:9], photos)
+        add(made.of(count), paths, photos)
+    return made
+
+
+@pytest.fixture
+def own(small_words: Vocabulary, tmp_path: Path) -> Callable[[int], Path]:
+    """Makes an empty cluster, to be written to."""
+
+    def make(shards: int) -> Path:
+        create_cluster(tmp_path / "own.fmc", shards, 1, FEATURES, small_words)
+        return tmp_path / "own.fmc"
+
+    return make

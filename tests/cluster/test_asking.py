@@ -1,0 +1,109 @@
+"""Shards with several replicas, of which some are slow, lost or wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from featmatch import Indexes, Matches, StoreError
+from featmatch.cluster.asking import Patience, ReplicatedShards
+from featmatch.cluster.layout import Layout
+from featmatch.store.numbers import BY_AGE, BY_INDEX
+from featmatch.store.reader import Reader
+from featmatch.system.workers import Lost
+from tests.cluster.conftest import Clusters
+from tests.cluster.engine import Engine, Fault
+from tests.test_indexes import QUERIES, said
+
+NEVER = 1e9
+PATIENCE = Patience(hedge=1.0, all=20.0)
+
+
+class Served:
+    """A cluster that replicas answer for."""
+
+    def __init__(self, clusters: Clusters, shards: int, replicas: int) -> None:
+        folders = Layout.read(clusters.of(shards)).folders(clusters.of(shards))
+        self.names = list(map(str, folders))
+        self.engine = Engine.of(folders, clusters.photos)
+        numbering = BY_AGE if shards > 1 else BY_INDEX
+        self.way = ReplicatedShards(self.engine, replicas, self.names, numbering, PATIENCE)
+        self.indexes = Indexes({str(folder): Reader(folder, clusters.photos) for folder in folders}, self.way)
+
+    def answer(self, query: str) -> Matches:
+        return self.indexes.query(QUERIES[query](), unproven=True)
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_answers_as_bytes_are_those_of_one_index(clusters: Clusters, count: int) -> None:
+    served = Served(clusters, count, 2)
+    for name, query in QUERIES.items():
+        assert said(served.answer(name)) == said(clusters.one.query(query(), unproven=True))
+    assert served.engine.time == 0
+    (many,) = served.indexes.query_many([QUERIES["crop"]()], unproven=True, jobs=4)
+    assert said(many) == said(served.answer("crop"))
+
+
+def whatever(shard: int, replica: int, number: int) -> Fault:
+    """Half of the calls fail in some way; of two in a row for one shard, one does not."""
+    random = np.random.default_rng([shard, number])
+    faults: list[Fault] = [None, None, None, 0.5, 3.0, NEVER, Lost("its process ended"), b"", b"featmatch message 1\n"]
+    return faults[int(random.integers(len(faults)))] if replica == number % 3 % 2 else None
+
+
+def test_with_two_replicas_no_fault_of_one_is_seen(clusters: Clusters) -> None:
+    served = Served(clusters, 2, 2)
+    for seed in range(3):
+        served.engine.fault = lambda shard, replica, number, seed=seed: (  # type: ignore[misc]
+            whatever(shard, replica, number + 1000 * seed) if replica == (seed % 2) else None
+        )
+        for name, query in QUERIES.items():
+            assert said(served.answer(name)) == said(clusters.one.query(query(), unproven=True))
+    assert served.engine.given_up  # others were quicker
+
+
+def test_a_slow_replica_is_gone_round_after_the_hedge_and_asked_last_then(clusters: Clusters) -> None:
+    served = Served(clusters, 2, 2)
+    served.engine.fault = lambda shard, replica, _: NEVER if (shard, replica) == (1, 0) else None
+    expected = said(clusters.one.query(QUERIES["scene"](), unproven=True))
+    times = []
+    for _ in range(4):
+        before = served.engine.time
+        assert said(served.answer("scene")) == expected
+        times.append(served.engine.time - before)
+    assert sum(times) <= PATIENCE.hedge  # once; then the other one is asked at once
+
+
+def test_a_shard_without_replicas_is_missing_in_time(clusters: Clusters) -> None:
+    served = Served(clusters, 2, 2)
+    for fault, least, most in ((NEVER, PATIENCE.all, PATIENCE.all), (Lost("its process ended"), 0, 0)):
+        served.engine.fault = lambda shard, replica, _, fault=fault: fault if shard == 0 else None  # type: ignore[misc]
+        before = served.engine.time
+        answer = served.answer("two")
+        assert (answer.status, answer.missing) == ("partial", [served.names[0]])
+        assert answer
+        assert all(match.provisional and match.index == served.names[1] for match in answer)
+        assert least <= served.engine.time - before <= most
+    served.engine.fault = lambda *_: Lost("its process ended")
+    with pytest.raises(StoreError, match="its process ended"):
+        served.answer("two")
+    served.engine.fault = lambda *_: NEVER
+    with pytest.raises(StoreError, match="did not answer within 20 seconds"):
+        served.answer("two")
+
+
+def test_one_that_begins_anew_is_asked_again(clusters: Clusters) -> None:
+    served = Served(clusters, 2, 1)
+    served.engine.fault = lambda *call: Lost("its process ended") if call[2] == 0 else None
+    assert said(served.answer("scene")) == said(clusters.one.query(QUERIES["scene"](), unproven=True))
+    assert len(served.engine.calls) > 2
+
+
+def test_replicas_take_turns(clusters: Clusters) -> None:
+    served = Served(clusters, 1, 3)
+    firsts = [served.way.order(0) for _ in range(3)]
+    assert sorted(order[0] for order in firsts) == [0, 1, 2]
+    served.way.failed(0, 1)
+    assert [served.way.order(0)[-1] for _ in range(3)] == [1, 1, 1]
+    served.engine.time += 6
+    assert {served.way.order(0)[0] for _ in range(3)} == {0, 1, 2}

@@ -1,0 +1,194 @@
+"""A cluster is written to, and says what one index says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from featmatch import StoreError, UsageError, Vocabulary, open_all
+from featmatch.cluster import writing
+from featmatch.cluster.layout import Layout, slot_of
+from featmatch.cluster.telling import check_cluster
+from featmatch.cluster.writing import create_cluster, open_shards, split_shard
+from featmatch.search.voting import VotingOptions
+from featmatch.store.records import ImageRecord
+from tests.cluster.conftest import Clusters, add
+from tests.test_indexes import QUERIES, encoded, grouped, said, scene
+
+
+def records(folder: Path) -> list[tuple[int, ImageRecord]]:
+    """What each shard holds, by its number."""
+    return [(number, record) for number, reader in enumerate(open_shards(folder)) for record in reader.images()]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_a_cluster_says_what_one_index_says(clusters: Clusters, count: int) -> None:
+    several = clusters.opened(count)
+    for query in QUERIES.values():
+        for voting in (None, VotingOptions(shortlist=5)):
+            answer = several.query(query(), unproven=True, voting=voting)
+            assert said(answer) == said(clusters.one.query(query(), unproven=True, voting=voting))
+
+
+def test_groups_of_a_cluster_are_those_of_one_index(clusters: Clusters, decoded_here: None) -> None:
+    several = clusters.opened(7)
+    assert grouped(several.groups(jobs=1), several) == grouped(clusters.one.groups(jobs=1), clusters.one)
+
+
+def test_images_lie_by_their_content_and_are_numbered_by_age(clusters: Clusters) -> None:
+    layout = Layout.read(clusters.of(7))
+    held = records(clusters.of(7))
+    assert all(layout.shard_of(record.sha256) == shard for shard, record in held)
+    numbers = {record.sha256: record.id for _, record in held}
+    ages = {record.sha256: record.id for record in clusters.one.images()}
+    assert sorted(numbers, key=numbers.__getitem__) == sorted(ages, key=ages.__getitem__)
+    assert len({record.id for _, record in held}) == len(numbers)
+    assert layout.next_number > max(numbers.values())
+    assert check_cluster(clusters.of(7)) == []
+
+
+def test_adding_again_adds_nothing_and_a_change_moves_an_image(own: Callable[[int], Path], tmp_path: Path) -> None:
+    folder, photos = own(7), tmp_path / "photos"
+    photos.mkdir()
+    for number in range(4):
+        (photos / f"{number}.png").write_bytes(encoded(scene(number)))
+    assert len(add(folder, [str(photos)], photos).added) == 4
+    before = records(folder)
+    assert len(add(folder, [str(photos)], photos).skipped) == 4
+    assert records(folder) == before
+    (photos / "0.png").write_bytes(encoded(scene(9)))
+    (photos / "1.png").write_bytes(encoded(scene(2), 9))
+    (photos / "3.png").write_bytes((photos / "2.png").read_bytes())  # older than what it was
+    (photos / "5.png").write_bytes(b"nothing")
+    (photos / "6.zip").write_bytes(b"nothing")
+    report = add(folder, [str(photos), str(photos / "6.zip")], photos)
+    assert sorted(report.added) == ["0.png", "1.png", "3.png"]
+    assert sorted(os.path.basename(failure.name) for failure in report.failed) == ["5.png", "6.zip"]
+    now = {record.name: record for _, record in records(folder)}
+    assert len(records(folder)) == len(now) == 4
+    assert now["3.png"].sha256 == now["2.png"].sha256
+    assert now["3.png"].id == 3
+    assert check_cluster(folder) == []
+
+
+def test_a_run_that_ends_early_is_gone_on_with(
+    own: Callable[[int], Path], clusters: Clusters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, done = own(3), writing._add_part
+    parts: list[Any] = []
+
+    def fail_later(*arguments: Any) -> Any:
+        parts.append(arguments)
+        if len(parts) == 2:
+            raise KeyboardInterrupt
+        return done(*arguments)
+
+    monkeypatch.setattr(writing, "_add_part", fail_later)
+    with pytest.raises(KeyboardInterrupt):
+        add(folder, [str(clusters.photos)], clusters.photos)
+    some = records(folder)
+    assert 0 < len(some) < len(clusters.one)
+    monkeypatch.setattr(writing, "_add_part", done)
+    add(folder, [str(clusters.photos)], clusters.photos)
+    assert {record.name for _, record in records(folder)} == {record.name for record in clusters.one.images()}
+    assert set(some) <= set(records(folder))
+    assert check_cluster(folder) == []
+
+
+def test_a_shard_is_split_and_answers_stay(clusters: Clusters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "copy.fmc"
+    shutil.copytree(clusters.of(2), folder)
+    expected = [said(clusters.one.query(query(), unproven=True)) for query in QUERIES.values()]
+
+    def answers() -> list[Any]:
+        several = open_all([folder], root=clusters.photos)
+        return [said(several.query(query(), unproven=True)) for query in QUERIES.values()]
+
+    before = {record.sha256: record for _, record in records(folder)}
+    opened = open_all([folder], root=clusters.photos)
+    for number in (1, 1):
+        layout = split_shard(folder, number)
+    assert layout.shards == ("shard-0000", "shard-0004", "shard-0003", "shard-0005")
+    assert sorted(path.name for path in folder.iterdir()) == ["cluster.json", *sorted(layout.shards), "writer.lock"]
+    assert answers() == expected
+    assert [said(opened.query(query(), unproven=True)) for query in QUERIES.values()] == expected  # opened before
+    assert check_cluster(folder) == []
+    held = records(folder)
+    assert {record.sha256: record for _, record in held} == before
+    assert {shard for shard, _ in held} == {0, 1, 2, 3}
+    add(folder, [str(clusters.photos)], clusters.photos)
+    assert records(folder) == held
+    with pytest.raises(UsageError, match="no shard 4"):
+        split_shard(folder, 4)
+
+
+def test_a_half_made_split_is_begun_again(clusters: Clusters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "copy.fmc"
+    shutil.copytree(clusters.of(2), folder)
+
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Layout, "write", fail)
+    with pytest.raises(KeyboardInterrupt):
+        split_shard(folder, 0)
+    assert (folder / "shard-0003").exists()
+    assert len(open_shards(folder)) == 2
+    monkeypatch.undo()
+    assert len(split_shard(folder, 0).shards) == 3
+    assert check_cluster(folder) == []
+
+
+def test_where_no_cluster_can_be(small_words: Vocabulary, own: Callable[[int], Path], tmp_path: Path) -> None:
+    folder = own(2)
+    with pytest.raises(StoreError, match="is a cluster already"):
+        create_cluster(folder, 2, 1, None, small_words)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine.txt").write_text("mine")
+    with pytest.raises(StoreError, match=r"holds other things, such as mine\.txt"):
+        create_cluster(tmp_path / "other", 2, 1, None, small_words)
+    for shards, replicas in ((0, 1), (1001, 1), (1, 0)):
+        with pytest.raises(UsageError):
+            create_cluster(tmp_path / "new", shards, replicas)
+    with pytest.raises(StoreError, match="no cluster"):
+        open_shards(tmp_path / "other")
+
+
+def test_a_shard_of_another_cluster_is_refused(
+    own: Callable[[int], Path], small_words: Vocabulary, tmp_path: Path
+) -> None:
+    folder = own(2)
+    layout = Layout.read(folder)
+    replace(layout, identity="0" * 32).write(folder)
+    with pytest.raises(StoreError, match="of another cluster"):
+        open_shards(folder)
+    assert "of another cluster" in check_cluster(folder)[0]
+    replace(layout, vocabulary="another").write(folder)
+    with pytest.raises(StoreError, match="another vocabulary"):
+        open_shards(folder)
+    replace(layout, slots=(0,) * 4096).write(folder)
+    assert check_cluster(folder) == ["shard-0001 holds none of the 4096 slots"]
+    shutil.rmtree(folder / "shard-0001")
+    assert "shard-0001" in check_cluster(folder)[0]
+
+
+def test_half_of_a_cluster_is_made_whole(
+    small_words: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as patch, pytest.raises(StoreError):
+        patch.setattr(Layout, "write", fail)
+        create_cluster(tmp_path / "new.fmc", 2, 1, None, small_words)
+    layout = create_cluster(tmp_path / "new.fmc", 2, 1, None, small_words)
+    assert [reader.snapshot.catalog.meta["cluster"] for reader in open_shards(tmp_path / "new.fmc")] == 2 * [
+        layout.identity
+    ]
+    assert slot_of("0010") == 1

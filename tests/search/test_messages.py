@@ -1,0 +1,119 @@
+"""Requests and answers as bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from featmatch import Index, StoreError, Vocabulary
+from featmatch.features.looks import LOOK
+from featmatch.images.decoding import USUAL
+from featmatch.search.asked import Asked
+from featmatch.search.many import SearchOptions
+from featmatch.search.messages import AnyRequest, answer_bytes, answer_of, request_bytes
+from featmatch.search.shard import Shard
+from featmatch.search.shards import PictureRequest, ProofRequest, TallyRequest
+from featmatch.system.byte_forms import to_bytes
+from tests.system.test_byte_forms import resealed
+from tools.small_index import draw_pictures, small_index
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """An index, and what is asked of it."""
+
+    shard: Shard
+    asked: Asked
+    words: int
+
+    def answer(self, request: AnyRequest) -> Any:
+        return answer_of(request, answer_bytes(self.shard, request_bytes(request), self.words))
+
+
+@pytest.fixture(scope="module")
+def pair(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    folder: Path = tmp_path_factory.mktemp("asked")
+    index: Index = small_index(folder / "photos.fm", small_words)
+    drawn = draw_pictures(folder / "photos", 3)
+    index.add(drawn, jobs=1)
+    search = SearchOptions().search_in(index)
+    asked = search.asked(search.read(str(drawn[1])), str(drawn[1]))
+    return Pair(Shard.of(index, USUAL), asked, len(index.vocabulary))
+
+
+def test_answers_are_the_same_as_bytes(pair: Pair) -> None:
+    tally = pair.answer(TallyRequest(pair.asked))
+    plain = pair.shard.tally(pair.asked)
+    assert len(plain.ranked.images) > 1
+    pairs: list[tuple[Any, Any]] = [*zip(tally.ranked, plain.ranked, strict=True)]
+    for one, other in [*pairs, *zip(tally.nearest, plain.nearest, strict=True)]:
+        assert (one.tobytes(), one.dtype, one.shape) == (other.tobytes(), other.dtype, other.shape)
+    assert (tally.contents, tally.verdicts) == (plain.contents, plain.verdicts)
+    contents = tuple(plain.contents.values())
+    proofs = pair.answer(ProofRequest(pair.asked, plain.ranked, contents))
+    same = pair.shard.prove(pair.asked, plain.ranked, contents)
+    assert proofs.held == same.held
+    assert [one.rank for one in proofs.fitted] == [one.rank for one in same.fitted]
+    for one, other in zip(proofs.fitted, same.fitted, strict=True):
+        assert (one.image.id, one.image.proof.evidence) == (other.image.id, other.image.proof.evidence)
+        assert one.image.proof.query_points.tobytes() == other.image.proof.query_points.tobytes()
+    picture, there = pair.answer(PictureRequest((2,)))[2], pair.shard.picture(2)
+    assert there is not None
+    assert picture.pixels.tobytes() == there.pixels.tobytes()
+    assert vars(picture).keys() == vars(there).keys()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"words": {"ids": lambda it: it + 1_000_000}}, {"words": {"ids": lambda it: it - 1_000_000}},
+        {"words": {"ids": lambda it: it[:-1]}}, {"words": {"variants": lambda it: it + 7}},
+        {"words": {"variants": lambda it: it[::-1]}}, {"words": {"features": lambda it: it + 10_000}},
+        {"shape": -1.0}, {"variants": []}, {"among": frozenset(["xyz"])}, {"content": "00"},
+    ],
+)  # fmt: skip
+def test_a_request_leads_nowhere_else(pair: Pair, change: dict[str, Any]) -> None:
+    if "words" in change:
+        ((name, changed),) = change["words"].items()
+        words = dataclasses.replace(pair.asked.words, **{name: changed(getattr(pair.asked.words, name))})
+        change = {"words": words}
+    message = request_bytes(TallyRequest(dataclasses.replace(pair.asked, **change)))
+    with pytest.raises(StoreError, match="cannot be meant"):
+        answer_bytes(pair.shard, message, pair.words)
+
+
+def test_lists_and_options_that_cannot_be_are_refused(pair: Pair) -> None:
+    ranked = pair.shard.tally(pair.asked).ranked
+    for wrong in (ranked._replace(variants=ranked.variants + 9), ranked._replace(votes=ranked.votes[:-1])):
+        with pytest.raises(StoreError, match="cannot be meant"):
+            answer_bytes(pair.shard, request_bytes(ProofRequest(pair.asked, wrong, ())), pair.words)
+    with pytest.raises(StoreError, match="cannot be meant"):
+        answer_bytes(pair.shard, request_bytes(ProofRequest(pair.asked, ranked, ("7",))), pair.words)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=150, deadline=None)
+@given(place=st.integers(0, 1 << 30), bit=st.integers(0, 7), sealed=st.booleans())
+def test_damaged_bytes_are_a_clear_error_or_another_question(pair: Pair, place: int, bit: int, sealed: bool) -> None:
+    for request in (TallyRequest(pair.asked), ProofRequest(pair.asked, pair.shard.tally(pair.asked).ranked, ())):
+        content = bytearray(request_bytes(request))
+        content[place % len(content)] ^= 1 << bit
+        try:
+            answer_bytes(pair.shard, resealed(bytes(content)) if sealed else bytes(content), pair.words)
+        except StoreError as error:
+            assert "damaged" in str(error) or "meant" in str(error)
+        else:
+            assert sealed
+
+
+def test_an_answer_to_something_else_is_refused(pair: Pair) -> None:
+    answer = answer_bytes(pair.shard, request_bytes(TallyRequest(pair.asked)), pair.words)
+    for message in (b"", answer[:-1], b"\0" + answer, to_bytes("x", str, records=LOOK)):
+        with pytest.raises(StoreError, match="damaged"):
+            answer_of(TallyRequest(pair.asked), message)
+    with pytest.raises(StoreError, match="damaged"):
+        answer_of(PictureRequest((1,)), answer)
