@@ -198,7 +198,7 @@ def pairs(
     index: Path, as_json: bool, hloc: Path | None, colmap: Path | None, min_probability: float, jobs: int,
     root: str | None,
 ) -> int:  # fmt: skip
-    """Print all proven pairs of images in INDEX, or write them for hloc or COLMAP.
+    """Print all proven pairs of images, also for hloc or COLMAP.
 
     The images of a pair are copies of one another, in whole or in part. They are compared as by `groups`, and what is
     found is kept in INDEX.

@@ -175,11 +175,12 @@ def query(
 def similar(
     index: Path, image: str, by: By, limit: int, as_json: bool, timeout: float, max_pixels: int
 ) -> int:  # fmt: skip
-    """Rank the images in INDEX by how alike they look to IMAGE as a whole.
+    """Rank the images in INDEX by their likeness to IMAGE.
 
-    The smallest distance comes first, and no claim is made: there always is a first. `query` says what is a copy. By
-    phash the distance is the number of bits that differ, 0 to 64; by colour 0 to 1; by layout 0 to 2. Turned and
-    mirrored pictures do not look alike. IMAGE is a file, an http or https address, or - for standard input.
+    They are compared as a whole. The smallest distance comes first, and no claim is made: there always is a first.
+    `query` says what is a copy. By phash the distance is the number of bits that differ, 0 to 64; by colour 0 to 1; by
+    layout 0 to 2. Turned and mirrored pictures do not look alike. IMAGE is a file, an http or https address, or - for
+    standard input.
     """
     prepare(_DECODERS)
     from featmatch.images.decoding import DecodingOptions

@@ -18,8 +18,8 @@ def test_help_names_all_commands_each_with_a_whole_line(run: Run) -> None:
         assert helped.status == 0
         lines = helped.out.partition("\nCommands:\n")[2].splitlines()
         assert [line.split()[0] for line in lines] == [
-            "add", "query", "verify", "explain", "similar", "groups", "dedupe", "pairs", "remove", "list", "info", "reject", "accept",
-            "compact", "check", "train", "evaluate", "serve", "serve-key", "cluster",
+            "add", "query", "verify", "explain", "similar", "groups", "dedupe", "pairs", "remove", "list",
+            "info", "reject", "accept", "compact", "check", "train", "evaluate", "serve", "serve-key", "cluster",
         ]  # fmt: skip
         assert not [line for line in lines if line.endswith("...")]
 
