@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -39,38 +41,75 @@ def test_an_image_that_is_added_is_found_by_the_next_request(
     assert len(index) == 5
 
 
-MARKUP = "<img src=x onerror=alert(1)>\"'\r\nX: y.png"
+MARKUP = "<img src=x onerror=alert(1)>\"';\r\nX: y\r\n\r\nevent: done\r\n\u202e</script>.png"
 
 
-def test_markup_in_names_and_captions_is_text_in_every_view(
+def with_markup(path: Path, **options: Any) -> bytes:
+    """A picture as JPEG, with markup in what its EXIF says of description, camera, artist and rights."""
+    exif = Image.Exif()
+    for tag in (0x010E, 0x010F, 0x0110, 0x013B, 0x8298):
+        exif[tag] = MARKUP.replace("\u202e", "")
+    buffer = io.BytesIO()
+    Image.open(path).save(buffer, "JPEG", exif=exif, quality=95, **options)
+    return buffer.getvalue()
+
+
+def test_markup_in_names_captions_and_exif_is_text_in_every_view(
     serve: Serve, drawn: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log, "propagate", True)
     caplog.set_level("INFO", "featmatch.service")
-    client = serve(writable=True, uploads=tmp_path / "uploads", files=True)
-    exif = Image.Exif()
-    exif[0x010E] = MARKUP
-    buffer = io.BytesIO()
-    Image.open(drawn[5]).save(buffer, "JPEG", exif=exif, quality=95)
-    content = {"image": ("x.jpg", buffer.getvalue())}
-    added = client.post("/v1/images", files=content, data={"name": MARKUP, "text": MARKUP})
+    client = serve(writable=True, uploads=tmp_path / "uploads", files=True, compat=("matchengine",))
+    content, copy = with_markup(drawn[5]), with_markup(drawn[5], progressive=True)
+    added = client.post("/v1/images", files={"image": ("x.jpg", content)}, data={"name": MARKUP, "text": MARKUP})
     assert added.json()["added"] == [{"id": 6, "name": MARKUP}]
-    answers = [
-        added, client.get("/v1/images/6"), client.get("/v1/images"), client.get("/v1/images", params={"name": MARKUP}),
-        client.post("/v1/search", files={"image": (MARKUP, buffer.getvalue())}), client.get("/docs"),
-        client.post("/v1/explain", json={"image": {"id": 6}, "name": MARKUP}), client.get("/errors"),
-        client.get("/v1/images/6/file"), client.get("/v1/images/6/thumbnail"), client.get(f"/{quote(MARKUP)}"),
-        client.get("/v1/images", params={MARKUP: MARKUP}), client.get("/metrics"), client.get("/openapi.json"),
-    ]  # fmt: skip
-    for answer in answers:
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert "x" not in answer.headers
+    client.post("/v1/images", files={"image": (MARKUP, copy)}, data={"name": "copy"})
+    both = [("image", (MARKUP, content)), ("image", ("b", b"no picture"))]
+    job = client.post(
+        "/v1/images", files=both, data={"name": ["a", f"b{MARKUP}"]}, headers={"Prefer": "respond-async"}
+    ).headers["location"]
+    made = client.post("/v1/jobs", json={"kind": "groups"}).headers["location"]
+    assert "event: done" in client.get(f"{made}/events").text
+    client.put("/v1/verdicts", json={"a": {"id": 6}, "b": {"id": 1}, "verdict": "rejected"})
+    answers = {
+        "added": added, "image": client.get("/v1/images/6"), "images": client.get("/v1/images"),
+        "named": client.get("/v1/images", params={"name": MARKUP}),
+        "search": client.post("/v1/search", files={"image": (MARKUP, content)}),
+        "batch": client.post("/v1/search/batch", files=both),
+        "verify": client.post("/v1/verify", files={"a": (MARKUP, content), "b": (MARKUP, copy)}),
+        "explain": client.post("/v1/explain", json={"image": {"id": 6}, "name": MARKUP}),
+        "groups": client.get("/v1/groups"), "verdicts": client.get("/v1/verdicts"), "job": client.get(job),
+        "failures": client.get(f"{job}/failures"), "events": client.get(f"{job}/events"),
+        "list": client.get("/rest/list/"), "file": client.get("/v1/images/6/file"),
+        "thumbnail": client.get("/v1/images/6/thumbnail"), "proof": client.get("/v1/images/6/with/7/proof"),
+        "nowhere": client.get(f"/{quote(MARKUP)}"), "field": client.get("/v1/images", params={MARKUP: MARKUP}),
+        "part": client.post("/v1/search", files={MARKUP: b"x"}), "kind": client.get("/v1/groups", params={"kind": MARKUP}),
+        "query": client.get(f"/v1/queries/{quote(MARKUP, safe='')}/thumbnail"), "page": client.get("/"),
+        "docs": client.get("/docs"), "errors": client.get("/errors"), "metrics": client.get("/metrics"),
+        "openapi": client.get("/openapi.json"), "asked": client.get("/v1", headers={"X-Request-Id": "<onerror>"}),
+    }  # fmt: skip
+    for view, answer in answers.items():
+        assert answer.headers["x-content-type-options"] == "nosniff", view
+        assert not {"x", "event"} & set(answer.headers), view
+        assert "onerror" not in "".join(
+            value for name, value in answer.headers.items() if name != "content-disposition"
+        )
         kind = answer.headers["content-type"]
-        assert "html" not in kind or "onerror" not in answer.text
-        if "json" in kind:
+        if kind in ("application/json", "application/problem+json"):
             assert answer.json() is not None
-    assert answers[1].json()["names"] == [MARKUP]
-    assert b"onerror" not in answers[9].content
+        elif view not in ("file", "batch", "events"):
+            assert b"onerror" not in answer.content, view
+    told = answers["image"].json()
+    assert (told["names"], told["text"]) == ([MARKUP, "a"], MARKUP)
+    assert "onerror" in told["camera"]
+    members = answers["groups"].json()["groups"][0]["members"]
+    assert MARKUP in [name for member in members for name in member["names"]]
+    assert [json.loads(line)["query"][:4] for line in answers["batch"].text.splitlines()] == ["<img", "b"]
+    assert answers["events"].text.count("\nevent: ") == answers["events"].text.count("id: ") == 1
+    assert answers["failures"].json()["failures"][0]["name"] == f"b{MARKUP}"
+    name = os.path.basename(MARKUP)
+    assert answers["file"].headers["content-disposition"] == f"inline; filename*=utf-8''{quote(name)}"
+    assert answers["file"].headers["content-security-policy"] == "sandbox"
     lines = [JsonLines().format(record) for record in caplog.records]
     assert len(lines) >= len(answers)
     assert "onerror" not in "".join(lines)
