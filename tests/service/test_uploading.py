@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
 import os
+import struct
+import tarfile
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -83,7 +88,8 @@ def test_markup_in_names_captions_and_exif_is_text_in_every_view(
         "list": client.get("/rest/list/"), "file": client.get("/v1/images/6/file"),
         "thumbnail": client.get("/v1/images/6/thumbnail"), "proof": client.get("/v1/images/6/with/7/proof"),
         "nowhere": client.get(f"/{quote(MARKUP)}"), "field": client.get("/v1/images", params={MARKUP: MARKUP}),
-        "part": client.post("/v1/search", files={MARKUP: b"x"}), "kind": client.get("/v1/groups", params={"kind": MARKUP}),
+        "part": client.post("/v1/search", files={MARKUP: b"x"}),
+        "kind": client.get("/v1/groups", params={"kind": MARKUP}),
         "query": client.get(f"/v1/queries/{quote(MARKUP, safe='')}/thumbnail"), "page": client.get("/"),
         "docs": client.get("/docs"), "errors": client.get("/errors"), "metrics": client.get("/metrics"),
         "openapi": client.get("/openapi.json"), "asked": client.get("/v1", headers={"X-Request-Id": "<onerror>"}),
@@ -116,6 +122,80 @@ def test_markup_in_names_captions_and_exif_is_text_in_every_view(
     assert client.post("/v1/images/delete", json={"names": [MARKUP]}).json()["removed"] == [MARKUP]
 
 
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(side: int, pixels: bytes, *chunks: bytes) -> bytes:
+    """A square picture in colour of these compressed pixels, whatever they are."""
+    head = _chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + b"".join(chunks) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
+
+
+def zipped(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("../a.png", content)
+    return buffer.getvalue()
+
+
+def tarred(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        entry = tarfile.TarInfo("../a.png")
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def test_bombs_and_archives_cost_themselves(
+    writable: TestClient, index: Index, drawn: list[Path], tmp_path: Path
+) -> None:
+    large, plain = zlib.compress(bytes(32 << 20), 1), zlib.compress(bytes(90 * 271))
+    bombs = {
+        "pixels": (png(20_000, plain), "too_large"),
+        "text": (png(90, plain, _chunk(b"zTXt", b"a\0\0" + large)), "decode_failed"),
+        "international text": (png(90, plain, _chunk(b"iTXt", b"a\0\1\0\0\0" + large)), "decode_failed"),
+        "profile": (png(90, plain, _chunk(b"iCCP", b"a\0\0" + large)), "decode_failed"),
+        "zip": (zipped(bytes(32 << 20)), "decode_failed"),
+        "tar": (tarred(drawn[6].read_bytes()), "decode_failed"),
+        "tgz": (gzip.compress(tarred(bytes(32 << 20)), 1), "decode_failed"),
+        "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>", "decode_failed"),
+        "ps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(/etc/passwd) run\n", "decode_failed"),
+    }
+    files = [("image", (name, content)) for name, (content, _) in bombs.items()]
+    told = writable.post("/v1/images", files=[*files, ("image", ("good", drawn[5].read_bytes()))]).json()
+    assert {one["name"]: one["status"] for one in told["failed"]} == {name: why for name, (_, why) in bombs.items()}
+    assert [one["name"] for one in told["added"]] == ["good"]
+    for name, (content, why) in bombs.items():
+        assert problem(writable.post("/v1/search", content=content)) == (422, why), name
+    pair = {"a": bombs["text"][0], "b": drawn[5].read_bytes()}
+    assert problem(writable.post("/v1/verify", files=pair)) == (422, "decode_failed")
+    kept = [path.read_bytes() for path in (tmp_path / "uploads").rglob("*") if path.is_file()]
+    assert kept == [drawn[5].read_bytes()]
+
+
+def test_names_lead_to_no_file(serve: Serve, drawn: list[Path], tmp_path: Path) -> None:
+    place, outside = tmp_path / "within" / "uploads", tmp_path / "escaped"
+    place.parent.mkdir()
+    outside.write_text("mine")
+    client = serve(writable=True, uploads=place, files=True)
+    content = drawn[5].read_bytes()
+    names = [
+        "../../escaped", "/etc/passwd", str(outside), "..\\..\\escaped", "C:\\escaped", "a/../../escaped", "..", "~",
+        "file:///etc/passwd", f"file://{outside}", "a.png:stream", "nul",
+    ]  # fmt: skip
+    told = client.post("/v1/images", files=[("image", ("x", content))] * len(names), data={"name": names}).json()
+    assert [one["name"] for one in told["added"] + told["skipped"]] == names
+    assert set(client.get("/v1/images/6").json()["names"]) == set(names)
+    assert client.get("/v1/images/6/file").content == content
+    assert [path.read_bytes() for path in place.rglob("*") if path.is_file()] == [content]
+    assert [client.post("/v1/search", json={"name": name}).json()["query"] for name in names] == names
+    assert client.delete("/v1/images/6?upload=true").status_code == 204
+    assert not [path for path in place.rglob("*") if path.is_file()]
+    assert outside.read_text() == "mine"
+
+
 def test_as_many_images_as_may_be_have_each_its_name(writable: TestClient) -> None:
     files = [("image", ("x", b"no picture"))] * 64
     names = [f"n{number}" for number in range(64)]
@@ -123,6 +203,8 @@ def test_as_many_images_as_may_be_have_each_its_name(writable: TestClient) -> No
     assert [one["name"] for one in answer.json()["failed"]] == names
     refused = writable.post("/v1/images", files=files, data={"name": names, "text": "t", "more": ["1", "2"]})
     assert problem(refused) == (400, "bad_request")
+    many = [("image", (f"{number}.png", b"x")) for number in range(10_000)]
+    assert problem(writable.post("/v1/images", files=many)) == (400, "bad_request")
 
 
 def test_several_images_are_one_commit_and_each_has_its_outcome(
