@@ -148,7 +148,9 @@ def found(content: bytes) -> Answer:
     return said(f"HTTP/1.1 200 OK\nContent-Length: {len(content)}\n\n", content)
 
 
-def test_a_picture_is_fetched_from_the_address_that_was_looked_at() -> None:
+def test_a_picture_is_fetched_from_the_address_that_was_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
     with site(found(b"picture")) as fetching:
         assert fetching.fetch("http://pictures.example/a.jpg?b=c#d") == b"picture"
         assert fetching.places == [(PUBLIC, 80)]  # type: ignore[attr-defined]
@@ -159,10 +161,11 @@ def test_a_picture_is_fetched_from_the_address_that_was_looked_at() -> None:
 
 
 def test_redirects_are_followed_and_looked_at_anew() -> None:
-    moved = said("HTTP/1.1 302 Found\nLocation: /b.jpg\nContent-Length: 0\n\n")
+    moved = said("HTTP/1.1 302 Found\nLocation: /b.jpg\nSet-Cookie: a=b\nContent-Length: 0\n\n")
     with site(moved, found(b"picture")) as fetching:
         assert fetching.fetch("http://pictures.example/a.jpg") == b"picture"
         assert fetching.asked[1].startswith(b"GET /b.jpg ")  # type: ignore[attr-defined]
+        assert b"Cookie" not in fetching.asked[1]  # type: ignore[attr-defined]
     for target in (
         "http://127.0.0.1/", "//127.0.0.1/", "http://2130706433/", "http://[::ffff:127.0.0.1]/", "file:///etc/passwd",
         "http://pictures.example:8080/", "http://user:word@pictures.example/", "data:image/png;base64,AAAA",
