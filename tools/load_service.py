@@ -36,6 +36,7 @@ from tools.small_index import draw_pictures, small_index, small_vocabulary
 
 _DRAWN = 40  # pictures that nobody changes
 _PHOTOS = 1000  # or so many, where there is a folder of them
+_END_SECONDS = 90.0  # that the server may take
 _PROBE_SECONDS = 0.02  # between two looks at /healthz/live
 _STATE_EVERY = 10  # looks, the memory and the open files
 _MOST_LIVE_MS = 100.0
@@ -101,10 +102,15 @@ def _growth(states: Sequence[int]) -> float:
 
 
 class Server:
-    """``featmatch serve`` on an index, in a process of its own."""
+    """``featmatch serve`` on an index, in a process of its own, which ends with the block.
+
+    Attributes:
+        status: with which it ended; None: it has not.
+    """
 
     def __init__(self, index: Path, uploads: Path) -> None:
         options = ["--writable", "--uploads", str(uploads), "--port", "0"]
+        self.status: int | None = None
         self.process = subprocess.Popen(
             [sys.executable, "-m", "featmatch", "serve", str(index), *options], stderr=subprocess.PIPE, text=True
         )
@@ -120,14 +126,20 @@ class Server:
         """Resident memory in bytes, and open files."""
         return self._told.memory_info().rss, self._told.num_fds() if hasattr(self._told, "num_fds") else 0
 
-    def end(self) -> int:
-        """End it as a supervisor does; its exit status."""
+    def __enter__(self) -> Server:
+        """Have it ended at the end, also where what asks it fails."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End it as a supervisor does."""
         self.process.terminate()
-        status = self.process.wait(60)
+        try:
+            self.status = self.process.wait(_END_SECONDS)
+        finally:
+            self.process.kill()
         self._lines.join(60)
         assert self.process.stderr is not None
         self.process.stderr.close()
-        return status
 
 
 class Asker:
@@ -247,26 +259,25 @@ def make_index(folder: Path, photos: Path | None, vocabulary: Vocabulary | None)
 
 def run(load: Load, folder: Path, base: Sequence[bytes]) -> Result:
     """Start a server of the index in a folder, load it, end it."""
-    server = Server(folder / "photos.fm", folder / "uploads")
     clients = []
-    for number in range(load.clients):
-        own = [path.read_bytes() for path in draw_pictures(folder / f"own {number}", 12, seed=1000 + number)]
-        clients.append(Client(number, server.port, load, own, base))
     result, over = Result(), threading.Event()
-    probe = threading.Thread(target=_probe, args=(server, result, over))
-    probe.start()
-    for client in clients:
-        client.start()
-    for client in clients:
-        client.join()
-        result.failures += client.result.failures
-        result.searches += client.result.searches
-        result.refused += client.result.refused
-    over.set()
-    probe.join()
-    status = server.end()
-    if status:
-        result.failures.append(f"the server ended with {status}")
+    with Server(folder / "photos.fm", folder / "uploads") as server:
+        for number in range(load.clients):
+            own = [path.read_bytes() for path in draw_pictures(folder / f"own {number}", 12, seed=1000 + number)]
+            clients.append(Client(number, server.port, load, own, base))
+        probe = threading.Thread(target=_probe, args=(server, result, over))
+        probe.start()
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+            result.failures += client.result.failures
+            result.searches += client.result.searches
+            result.refused += client.result.refused
+        over.set()
+        probe.join()
+    if server.status:
+        result.failures.append(f"the server ended with {server.status}")
     there = {name for client in clients for name in client._there} | {f"base {number}" for number in range(len(base))}
     if {record.name for record in Index.open(folder / "photos.fm").images()} != there:
         result.failures.append("the index is not what was answered")
@@ -292,20 +303,19 @@ def _probe(server: Server, result: Result, over: threading.Event) -> None:
 def overhead(folder: Path, pictures: Sequence[bytes], searches: int) -> tuple[float, float, float]:
     """Median seconds of a search by one client: in this process, over HTTP, and how much longer each took there."""
     index = Index.open(folder / "photos.fm")
-    server = Server(folder / "photos.fm", folder / "uploads")
-    asker = Asker(server.port, Result())
     here: list[float] = []
     there: list[float] = []
-    for number in range(searches):
-        content = pictures[number % len(pictures)]
-        began = time.perf_counter()
-        index.query(content)
-        middle = time.perf_counter()
-        asker.ask("POST", "/v1/search", content)
-        here.append(middle - began)
-        there.append(time.perf_counter() - middle)
-    asker.close()
-    server.end()
+    with Server(folder / "photos.fm", folder / "uploads") as server:
+        asker = Asker(server.port, Result())
+        for number in range(searches):
+            content = pictures[number % len(pictures)]
+            began = time.perf_counter()
+            index.query(content)
+            middle = time.perf_counter()
+            asker.ask("POST", "/v1/search", content)
+            here.append(middle - began)
+            there.append(time.perf_counter() - middle)
+        asker.close()
     more = [over - within for over, within in zip(there, here, strict=True)]
     return statistics.median(here), statistics.median(there), statistics.median(more)
 

@@ -232,11 +232,12 @@ def _is_public(text: str) -> bool:
 
 
 def _is_global(address: Address) -> bool:
-    return address.is_global and not address.is_multicast and not address.is_reserved
+    is_local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local  # withdrawn, yet global to Python
+    return address.is_global and not (address.is_multicast or address.is_reserved or is_local)
 
 
 def _unwrapped(address: Address) -> list[Address]:
-    """The addresses that this one leads to: of IPv4 within IPv6 (mapped, NAT64), the inner one; of 6to4 both."""
+    """The addresses that this one leads to: of IPv4 within IPv6 (mapped, NAT64, 6to4), the inner one; of Teredo all."""
     if isinstance(address, ipaddress.IPv4Address):
         return [address]
     if address.ipv4_mapped is not None:

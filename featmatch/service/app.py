@@ -110,13 +110,18 @@ class Service:
         for mounted in self.mounted.values():
             mounted.jobs.stop()
 
-    async def finish(self) -> None:
-        """Wait for what is under way, for a while."""
+    async def drain(self, seconds: float) -> None:
+        """Wait for the searches under way, but no longer than this; what is new is refused meanwhile."""
+        self.stop()
+        await self._slots.drain(seconds)
+
+    async def finish(self, seconds: float) -> None:
+        """Wait for what is under way, for searches no longer than this, and let all go."""
         self.stop()
         for mounted in self.mounted.values():
             if mounted.writer is not None:
                 mounted.writer.stop()
-        await self._slots.drain(_FINISH_SECONDS)
+        await self._slots.drain(seconds)
         self._slots.close()
         for mounted in self.mounted.values():
             if mounted.writer is not None:
@@ -135,7 +140,7 @@ class Service:
     async def _lifespan(self, app: object) -> AsyncIterator[None]:
         del app
         yield
-        await self.finish()
+        await self.finish(_FINISH_SECONDS)
 
     def _routes(self, mounted: Mounted, endpoints: tuple[Endpoint, ...] | None = None) -> list[BaseRoute]:
         if endpoints is not None:

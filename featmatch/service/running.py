@@ -8,6 +8,7 @@ import logging
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -24,7 +25,7 @@ from featmatch.service.metrics import Metrics
 from featmatch.service.options import ServeOptions
 from featmatch.service.problems import Problem
 
-_FINISH_SECONDS = 20  # for requests under way
+_FINISH_SECONDS = 20.0  # for requests under way, all in all
 _IDLE_SECONDS = 75  # that a connection may be kept without a request
 
 
@@ -76,7 +77,6 @@ def serve(
         starting, http=TimedConnection, log_config=None, access_log=False, server_header=False, proxy_headers=False,
         ws="none", loop="asyncio", lifespan="off",
         h11_max_incomplete_event_size=MOST_HEAD_BYTES, timeout_keep_alive=_IDLE_SECONDS,
-        timeout_graceful_shutdown=_FINISH_SECONDS,
     )  # fmt: skip
     with _written_down(options), contextlib.ExitStack() as numbers:
 
@@ -187,11 +187,15 @@ class _Server(uvicorn.Server):
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        last = time.monotonic() + _FINISH_SECONDS
+        if self._starting.service is not None:  # as long as it searches, it listens, and refuses what is new
+            await self._starting.service.drain(_FINISH_SECONDS)
+        self.config.timeout_graceful_shutdown = max(round(last - time.monotonic()), 1)
         await super().shutdown(sockets)
         if self._opening is not None:
             await self._opening
         if self._starting.service is not None:
-            await self._starting.service.finish()
+            await self._starting.service.finish(last - time.monotonic())
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -36,30 +36,34 @@ def test_nothing_is_fetched_unless_it_is_asked_for() -> None:
     assert refusal(Fetching((), 1000, connect=nowhere), "https://example.org/a.jpg") == "fetch_off"
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "file:///etc/passwd", "ftp://example.org/a", "gopher://example.org/", "//example.org/a", "example.org", "",
-        "http://user@example.org/", "http://user:word@example.org/", "http://example.org:8080/", "https://example.org:80/",
-        "http://example.org:22/", "http://[::1", "http:///a", "http://example.org/a b", "http://exa\nmple.org/",
-        "http://ex\u0430mple.org/", "http://@example.org/", "http://example.org:99999/",
-    ],
+SPELLINGS = (
+    "file:///etc/passwd", "ftp://example.org/a", "gopher://example.org/", "//example.org/a", "example.org", "",
+    "data:image/png;base64,AAAA", "s3://bucket/a.jpg", "jar:http://example.org!/a", "http:example.org",
+    "http://user@example.org/", "http://user:word@example.org/", "http://:word@example.org/", "http://@example.org/",
+    "http://example.org:8080/", "https://example.org:80/", "http://example.org:443/", "http://example.org:22/",
+    "http://example.org:0/", "http://example.org:-80/", "http://example.org:99999/", "http://example.org:6379/",
+    "http://[::1", "http:///a", "http://example.org/a b", "http://exa\nmple.org/", "http://example.org/a\r\nX: y",
+    "http://ex\u0430mple.org/", "http://example.org\\@127.0.0.1/",
 )  # fmt: skip
+OF_THIS_NETWORK = (
+    "http://2130706433/", "http://0177.0.0.1/", "http://0x7f000001/", "http://127.1/", "http://127.0.0.1/",
+    "http://017700000001/", "http://0x7f.1/", "http://127.0.0.1:80/", "HTTP://127.0.0.1/", "http://127.0.0.1./",
+    "http://0.0.0.0/", "http://0/", "http://[::1]/", "http://[::]/", "http://[::ffff:169.254.169.254]/",
+    "http://localhost/", "https://localhost/", "http://[::ffff:7f00:1]/", "http://[::127.0.0.1]/",
+    "http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/", "http://192.168.1.1/", "http://172.16.0.1/",
+    "http://100.64.0.1/", "http://[fd00::1]/", "http://[fe80::1]/", "http://[64:ff9b::7f00:1]/", "http://[fec0::1]/",
+    "http://[64:ff9b:1::a9fe:a9fe]/", "http://[2002:7f00:1::]/", "http://[2002:a9fe:a9fe::]/", "http://224.0.0.1/",
+    "http://255.255.255.255/", "http://[ff02::1]/", "http://240.0.0.1/", "http://127.0.0.1#@example.org/",
+    "http://[2001:0:4136:e378:8000:63bf:80ff:fffe]/",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("url", SPELLINGS)
 def test_addresses_that_are_refused_by_their_spelling(url: str) -> None:
     assert refusal(looked_up([PUBLIC]), url) == "fetch_refused"
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://2130706433/", "http://0177.0.0.1/", "http://0x7f000001/", "http://127.1/", "http://127.0.0.1/",
-        "http://0.0.0.0/", "http://[::1]/", "http://[::]/", "http://[::ffff:169.254.169.254]/", "http://localhost/",
-        "http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/", "http://192.168.1.1/", "http://172.16.0.1/",
-        "http://100.64.0.1/", "http://[fd00::1]/", "http://[fe80::1]/", "http://[64:ff9b::7f00:1]/",
-        "http://[2002:7f00:1::]/", "http://[2002:a9fe:a9fe::]/", "http://224.0.0.1/", "http://255.255.255.255/",
-        "http://[ff02::1]/", "http://240.0.0.1/", "http://[2001:0:4136:e378:8000:63bf:80ff:fffe]/",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("url", OF_THIS_NETWORK)
 def test_addresses_of_this_network_are_refused(url: str) -> None:
     assert refusal(Fetching(("public",), 1000, connect=nowhere), url) == "fetch_refused"
 
@@ -144,7 +148,9 @@ def found(content: bytes) -> Answer:
     return said(f"HTTP/1.1 200 OK\nContent-Length: {len(content)}\n\n", content)
 
 
-def test_a_picture_is_fetched_from_the_address_that_was_looked_at() -> None:
+def test_a_picture_is_fetched_from_the_address_that_was_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
     with site(found(b"picture")) as fetching:
         assert fetching.fetch("http://pictures.example/a.jpg?b=c#d") == b"picture"
         assert fetching.places == [(PUBLIC, 80)]  # type: ignore[attr-defined]
@@ -155,11 +161,15 @@ def test_a_picture_is_fetched_from_the_address_that_was_looked_at() -> None:
 
 
 def test_redirects_are_followed_and_looked_at_anew() -> None:
-    moved = said("HTTP/1.1 302 Found\nLocation: /b.jpg\nContent-Length: 0\n\n")
+    moved = said("HTTP/1.1 302 Found\nLocation: /b.jpg\nSet-Cookie: a=b\nContent-Length: 0\n\n")
     with site(moved, found(b"picture")) as fetching:
         assert fetching.fetch("http://pictures.example/a.jpg") == b"picture"
         assert fetching.asked[1].startswith(b"GET /b.jpg ")  # type: ignore[attr-defined]
-    for target in ("http://127.0.0.1/", "file:///etc/passwd", "http://pictures.example:8080/"):
+        assert b"Cookie" not in fetching.asked[1]  # type: ignore[attr-defined]
+    for target in (
+        "http://127.0.0.1/", "//127.0.0.1/", "http://2130706433/", "http://[::ffff:127.0.0.1]/", "file:///etc/passwd",
+        "http://pictures.example:8080/", "http://user:word@pictures.example/", "data:image/png;base64,AAAA",
+    ):  # fmt: skip
         away = said(f"HTTP/1.1 301 Moved\nLocation: {target}\nContent-Length: 0\n\n")
         with site(away) as fetching:
             by_name = Fetching(
@@ -171,6 +181,20 @@ def test_redirects_are_followed_and_looked_at_anew() -> None:
         assert fetching.fetch("http://pictures.example/a.jpg") == b"picture"
     with site(*[moved] * 4) as fetching, pytest.raises(FetchError, match="too many redirects"):
         fetching.fetch("http://pictures.example/")
+
+
+def test_a_name_that_changes_its_mind_leads_nowhere() -> None:
+    """DNS rebinding: a name is asked once; with a redirect, it is looked at anew."""
+    moved = said("HTTP/1.1 302 Found\nLocation: http://rebinding.example/b\nContent-Length: 0\n\n")
+    for answer, outcome in ((found(b"picture"), b"picture"), (moved, "fetch_refused")):
+        answers = [[PUBLIC], ["127.0.0.1"], ["127.0.0.1"]]
+        with site(answer) as fetching:
+            rebinding = dataclasses.replace(fetching, look_up=lambda *_, left=answers: left.pop(0))
+            if isinstance(outcome, bytes):
+                assert rebinding.fetch("http://rebinding.example/a") == outcome
+            else:
+                assert refusal(rebinding, "http://rebinding.example/a") == outcome
+            assert fetching.places == [(PUBLIC, 80)]  # type: ignore[attr-defined]
 
 
 def test_a_large_picture_comes_whole() -> None:

@@ -25,8 +25,8 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
     parts = [await receive()]
     while parts[-1].get("more_body"):
         parts.append(await receive())
-    largest = b"%d" % max(len(part.get("body", b"")) for part in parts)
-    headers = [(b"content-length", b"5"), (b"largest", largest)]
+    sizes = [len(part.get("body", b"")) for part in parts]
+    headers = [(b"content-length", b"5"), (b"largest", b"%d" % max(sizes)), (b"whole", b"%d" % sum(sizes))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"hello"})
 
@@ -124,14 +124,23 @@ def test_a_body_may_take_longer_and_the_next_head_is_timed_again(address: tuple[
 
 def answer_of(stream: socket.socket, asked: bytes = b"") -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of an answer."""
+    (answer,) = answers_of(stream, asked, 1)
+    return answer
+
+
+def answers_of(stream: socket.socket, asked: bytes, count: int) -> list[tuple[int, dict[str, str], bytes]]:
+    """So many answers, in the order in which they come."""
     stream.sendall(asked)
+    answers = []
     with stream.makefile("rb") as file:
-        status = int(file.readline().split()[1])
-        headers = {}
-        while (line := file.readline()) != b"\r\n":
-            name, _, value = line.decode().partition(":")
-            headers[name.lower()] = value.strip()
-        return status, headers, file.read(int(headers["content-length"]))
+        for _ in range(count):
+            status = int(file.readline().split()[1])
+            headers = {}
+            while (line := file.readline()) != b"\r\n":
+                name, _, value = line.decode().partition(":")
+                headers[name.lower()] = value.strip()
+            answers.append((status, headers, file.read(int(headers["content-length"]))))
+    return answers
 
 
 def begin(stream: socket.socket) -> None:
@@ -213,3 +222,15 @@ def test_small_chunks_do_not_hold_up_the_others(patient: tuple[str, int]) -> Non
         assert int(answer_of(stream, head + chunks)[1]["largest"]) <= 4096 // 6 + 1
         head = HEAD.replace(b"Length: 2", b"Length: 400000")
         assert int(answer_of(stream, head + whole)[1]["largest"]) > 4096
+
+
+def test_requests_that_come_at_once_are_answered_in_order(patient: tuple[str, int]) -> None:
+    sizes = [str(1 + number % 97) for number in range(300)]
+    asked = b"".join(HEAD.replace(b"Length: 2", b"Length: " + size.encode()) + b"G" * int(size) for size in sizes)
+    with socket.create_connection(patient, 60) as stream, socket.create_connection(patient, 60) as other:
+        stream.sendall(asked)
+        assert answer_of(other, GET)[0] == 200
+        assert [headers["whole"] for _, headers, _ in answers_of(stream, b"", len(sizes))] == sizes
+        good, bad = answers_of(stream, GET + b"\0\0\0\r\n\r\n" + GET, 2)
+        assert (good[0], bad[0], bad[1]["connection"]) == (200, 400, "close")
+        assert stream.recv(100) == b""

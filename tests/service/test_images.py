@@ -35,6 +35,33 @@ def test_a_page_that_cannot_be_meant_is_refused(client: TestClient, query: str) 
     assert problem(client.get(f"/v1/images?{query}")) == (422, "invalid_value")
 
 
+def test_words_that_are_looked_for_have_their_limit(client: TestClient) -> None:
+    for words, status in (
+        ("a " * 5000, 200), ("a OR " * 2000, 200), ("a* " * 3000, 200), ('"' * 9999, 422), ("NEAR(", 200),
+        ("a:b\0", 200), ("a" * 10_000, 200), ("a" * 10_001, 422),
+    ):  # fmt: skip
+        listed = client.get("/v1/images", params={"match": words})
+        found = client.post("/v1/search", json={"id": 1, "match": words})
+        assert (listed.status_code, found.status_code) == (status, status), words[:9]
+        if status == 200:
+            assert (listed.json()["images"], found.json()["matches"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/page/..%2f..%2f..%2fetc/passwd", "/page/../../../etc/passwd", "/page/%2e%2e/%2e%2e/etc/passwd",
+        "/page/..%5c..%5cetc%5cpasswd", "/v1/images/..%2f..%2fetc%2fpasswd", "/v1/images/1/../../../etc/passwd",
+        "/v1/images/-1", "/v1/images/1%00", "/v1/images/\u0661", "/v1/images/1e0/thumbnail", "/v1/images/" + "9" * 5000,
+        "/v1/queries/..%2f..%2fx/thumbnail", "/v1/jobs/..%2fj_1", "//etc/passwd", "/v1//images/1", "/%2e%2e/%2e%2e/",
+    ],
+)  # fmt: skip
+def test_a_path_leads_to_no_file(client: TestClient, path: str) -> None:
+    answer = client.get(f"http://localhost:8520{path}")
+    assert problem(answer)[0] == 404
+    assert "root:" not in answer.text
+
+
 def test_one_image_has_its_content_as_tag(client: TestClient, index: Index) -> None:
     answer = client.get("/v1/images/2")
     tag = f'"{list(index.images())[1].sha256}"'

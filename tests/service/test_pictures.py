@@ -179,7 +179,22 @@ def test_a_proof_of_a_query_is_drawn_as_long_as_it_is_kept(client: TestClient, d
     assert problem(client.get("/v1/queries/q_none/thumbnail")) == (404, "no_such_query")
 
 
-def test_two_images_of_the_index_are_compared(client: TestClient) -> None:
+def test_two_images_of_the_index_are_compared(serve: Serve, index: Index, drawn: list[Path], tmp_path: Path) -> None:
+    part = Image.open(drawn[0])
+    part.crop((10, 6, part.width, part.height)).save(tmp_path / "part.png")
+    index.add([tmp_path / "part.png"], jobs=1)
+    client = serve()
+    whole = shown(client.get("/v1/images/1/with/6/difference?size=1280&gain=16").content)
+    assert whole.shape == (part.height, part.width, 3)
+    assert whole.mean() < 2  # also outside the part
+    proof = shown(client.get("/v1/images/6/with/1/proof?size=1280").content)
+    assert (proof.ndim, proof.shape[2]) == (3, 3)
+    assert problem(client.get("/v1/images/1/with/2/difference")) == (404, "no_such_image")
+    found = client.post("/v1/search", json={"name": str(tmp_path / "part.png")}).json()
+    assert [match["id"] for match in found["matches"]] == [6, 1]
+    place = f"/v1/queries/{found['query_id']}/matches/1"
+    assert client.get(f"{place}/proof").headers["content-type"] == "image/png"
+    assert shown(client.get(f"{place}/difference?size=1280").content).shape == (part.height - 6, part.width - 10, 3)
     assert client.get("/v1/images/1/with/1/proof").headers["content-type"] == "image/png"
     assert shown(client.get("/v1/images/1/with/1/difference").content).mean() < 2
     assert problem(client.get("/v1/images/1/with/99/proof")) == (404, "no_such_image")

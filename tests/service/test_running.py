@@ -23,6 +23,8 @@ from featmatch.service.app import Service, open_service
 from featmatch.service.keys import new_key
 from featmatch.service.options import ServeOptions
 from featmatch.service.running import check_startable, listen, serve, tell_numbers
+from featmatch.service.searching import search_once
+from featmatch.service.slots import Slots
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 
@@ -115,6 +117,57 @@ def test_until_its_indexes_are_open_it_says_that_it_starts(index: Index) -> None
     serve(opening, stream, options, ready=told)
     assert [answer[:2] for answer in seen] == [(200, None), (503, "1"), (503, "1"), (200, None)]
     assert json.loads(seen[1][2])["code"] == json.loads(seen[2][2])["code"] == "starting"
+
+
+def test_while_it_ends_searches_are_finished_and_new_requests_are_refused(
+    index: Index, drawn: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ServeOptions(port=0)
+    stream = listen(options)
+    port = stream.getsockname()[1]
+    begun, ending, go_on = threading.Event(), threading.Event(), threading.Event()
+    drain = Slots.drain
+    answers: list[int] = []
+    refusals: list[Any] = []
+
+    def slow(*given: Any, **more: Any) -> Any:
+        begun.set()
+        assert go_on.wait(60)
+        return search_once(*given, **more)
+
+    def draining(slots: Slots, seconds: float) -> Any:
+        ending.set()
+        return drain(slots, seconds)
+
+    def search() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request("POST", "/v1/search", drawn[0].read_bytes())
+        answers.append(connection.getresponse().status)
+        connection.close()
+
+    def end() -> None:
+        begun.wait(60)
+        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            assert ending.wait(60)
+            refusals.extend(asked(port, path) for path in ("/v1", "/healthz/ready", "/healthz/live"))
+        finally:
+            go_on.set()
+
+    monkeypatch.setattr("featmatch.service.searching.search_once", slow)
+    monkeypatch.setattr(Slots, "drain", draining)
+    threads = [threading.Thread(target=target) for target in (search, end)]
+
+    def ready() -> None:
+        for thread in threads:
+            thread.start()
+
+    serve(lambda: Service({"": index}, options), stream, options, ready=ready)
+    for thread in threads:
+        thread.join(60)
+    assert answers == [200]
+    assert [answer[:2] for answer in refusals] == [(503, "1"), (503, "1"), (200, None)]
+    assert {json.loads(answer[2])["code"] for answer in refusals[:2]} == {"stopping"}
 
 
 def test_what_cannot_be_opened_ends_it(tmp_path: Path) -> None:

@@ -291,6 +291,11 @@ def test_verify_says_what_the_command_line_says(client: TestClient, drawn: list[
     expected = json.loads(json.dumps(verify(content, str(drawn[5])).to_dict()))
     assert answer.json() == {**expected, "name": "b.png"}
     assert answer.json()["verified"] is True
+    of_index = client.post("/v1/verify", json={"a": {"id": 2}, "b": {"name": str(drawn[1])}}).json()
+    assert of_index == json.loads(json.dumps(verify(str(drawn[1]), str(drawn[1])).to_dict()))
+    text = base64.b64encode(crop(drawn[1])).decode()
+    mixed = client.post("/v1/verify", json={"a": {"base64": text}, "b": {"id": 2}}).json()
+    assert mixed == json.loads(json.dumps(verify(crop(drawn[1]), str(drawn[1])).to_dict()))
     unlike = client.post("/v1/verify", json={"a": {"id": 1}, "b": {"id": 2}})
     assert (unlike.status_code, unlike.json()["verified"]) == (200, False)
     assert problem(client.post("/v1/verify", json={"a": {"id": 1}})) == (400, "bad_request")

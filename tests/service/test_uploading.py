@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
+import json
+import os
+import struct
+import tarfile
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -39,42 +46,154 @@ def test_an_image_that_is_added_is_found_by_the_next_request(
     assert len(index) == 5
 
 
-MARKUP = "<img src=x onerror=alert(1)>\"'\r\nX: y.png"
+MARKUP = "<img src=x onerror=alert(1)>\"';\r\nX: y\r\n\r\nevent: done\r\n\u202e</script>.png"
 
 
-def test_markup_in_names_and_captions_is_text_in_every_view(
+def with_markup(path: Path, **options: Any) -> bytes:
+    """A picture as JPEG, with markup in what its EXIF says of description, camera, artist and rights."""
+    exif = Image.Exif()
+    for tag in (0x010E, 0x010F, 0x0110, 0x013B, 0x8298):
+        exif[tag] = MARKUP.replace("\u202e", "")
+    buffer = io.BytesIO()
+    Image.open(path).save(buffer, "JPEG", exif=exif, quality=95, **options)
+    return buffer.getvalue()
+
+
+def test_markup_in_names_captions_and_exif_is_text_in_every_view(
     serve: Serve, drawn: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log, "propagate", True)
     caplog.set_level("INFO", "featmatch.service")
-    client = serve(writable=True, uploads=tmp_path / "uploads", files=True)
-    exif = Image.Exif()
-    exif[0x010E] = MARKUP
-    buffer = io.BytesIO()
-    Image.open(drawn[5]).save(buffer, "JPEG", exif=exif, quality=95)
-    content = {"image": ("x.jpg", buffer.getvalue())}
-    added = client.post("/v1/images", files=content, data={"name": MARKUP, "text": MARKUP})
+    client = serve(writable=True, uploads=tmp_path / "uploads", files=True, compat=("matchengine",))
+    content, copy = with_markup(drawn[5]), with_markup(drawn[5], progressive=True)
+    added = client.post("/v1/images", files={"image": ("x.jpg", content)}, data={"name": MARKUP, "text": MARKUP})
     assert added.json()["added"] == [{"id": 6, "name": MARKUP}]
-    answers = [
-        added, client.get("/v1/images/6"), client.get("/v1/images"), client.get("/v1/images", params={"name": MARKUP}),
-        client.post("/v1/search", files={"image": (MARKUP, buffer.getvalue())}), client.get("/docs"),
-        client.post("/v1/explain", json={"image": {"id": 6}, "name": MARKUP}), client.get("/errors"),
-        client.get("/v1/images/6/file"), client.get("/v1/images/6/thumbnail"), client.get(f"/{quote(MARKUP)}"),
-        client.get("/v1/images", params={MARKUP: MARKUP}), client.get("/metrics"), client.get("/openapi.json"),
-    ]  # fmt: skip
-    for answer in answers:
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert "x" not in answer.headers
+    client.post("/v1/images", files={"image": (MARKUP, copy)}, data={"name": "copy"})
+    both = [("image", (MARKUP, content)), ("image", ("b", b"no picture"))]
+    job = client.post(
+        "/v1/images", files=both, data={"name": ["a", f"b{MARKUP}"]}, headers={"Prefer": "respond-async"}
+    ).headers["location"]
+    made = client.post("/v1/jobs", json={"kind": "groups"}).headers["location"]
+    assert "event: done" in client.get(f"{made}/events").text
+    client.put("/v1/verdicts", json={"a": {"id": 6}, "b": {"id": 1}, "verdict": "rejected"})
+    answers = {
+        "added": added, "image": client.get("/v1/images/6"), "images": client.get("/v1/images"),
+        "named": client.get("/v1/images", params={"name": MARKUP}),
+        "search": client.post("/v1/search", files={"image": (MARKUP, content)}),
+        "batch": client.post("/v1/search/batch", files=both),
+        "verify": client.post("/v1/verify", files={"a": (MARKUP, content), "b": (MARKUP, copy)}),
+        "explain": client.post("/v1/explain", json={"image": {"id": 6}, "name": MARKUP}),
+        "groups": client.get("/v1/groups"), "verdicts": client.get("/v1/verdicts"), "job": client.get(job),
+        "failures": client.get(f"{job}/failures"), "events": client.get(f"{job}/events"),
+        "list": client.get("/rest/list/"), "file": client.get("/v1/images/6/file"),
+        "thumbnail": client.get("/v1/images/6/thumbnail"), "proof": client.get("/v1/images/6/with/7/proof"),
+        "nowhere": client.get(f"/{quote(MARKUP)}"), "field": client.get("/v1/images", params={MARKUP: MARKUP}),
+        "part": client.post("/v1/search", files={MARKUP: b"x"}),
+        "kind": client.get("/v1/groups", params={"kind": MARKUP}),
+        "query": client.get(f"/v1/queries/{quote(MARKUP, safe='')}/thumbnail"), "page": client.get("/"),
+        "docs": client.get("/docs"), "errors": client.get("/errors"), "metrics": client.get("/metrics"),
+        "openapi": client.get("/openapi.json"), "asked": client.get("/v1", headers={"X-Request-Id": "<onerror>"}),
+    }  # fmt: skip
+    for view, answer in answers.items():
+        assert answer.headers["x-content-type-options"] == "nosniff", view
+        assert not {"x", "event"} & set(answer.headers), view
+        assert "onerror" not in "".join(
+            value for name, value in answer.headers.items() if name != "content-disposition"
+        )
         kind = answer.headers["content-type"]
-        assert "html" not in kind or "onerror" not in answer.text
-        if "json" in kind:
+        if kind in ("application/json", "application/problem+json"):
             assert answer.json() is not None
-    assert answers[1].json()["names"] == [MARKUP]
-    assert b"onerror" not in answers[9].content
+        elif view not in ("file", "batch", "events"):
+            assert b"onerror" not in answer.content, view
+    told = answers["image"].json()
+    assert (told["names"], told["text"]) == ([MARKUP, "a"], MARKUP)
+    assert "onerror" in told["camera"]
+    members = answers["groups"].json()["groups"][0]["members"]
+    assert MARKUP in [name for member in members for name in member["names"]]
+    assert [json.loads(line)["query"][:4] for line in answers["batch"].text.splitlines()] == ["<img", "b"]
+    assert answers["events"].text.count("\nevent: ") == answers["events"].text.count("id: ") == 1
+    assert answers["failures"].json()["failures"][0]["name"] == f"b{MARKUP}"
+    name = os.path.basename(MARKUP)
+    assert answers["file"].headers["content-disposition"] == f"inline; filename*=utf-8''{quote(name)}"
+    assert answers["file"].headers["content-security-policy"] == "sandbox"
     lines = [JsonLines().format(record) for record in caplog.records]
     assert len(lines) >= len(answers)
     assert "onerror" not in "".join(lines)
     assert client.post("/v1/images/delete", json={"names": [MARKUP]}).json()["removed"] == [MARKUP]
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(side: int, pixels: bytes, *chunks: bytes) -> bytes:
+    """A square picture in colour of these compressed pixels, whatever they are."""
+    head = _chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + b"".join(chunks) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
+
+
+def zipped(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("../a.png", content)
+    return buffer.getvalue()
+
+
+def tarred(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        entry = tarfile.TarInfo("../a.png")
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def test_bombs_and_archives_cost_themselves(
+    writable: TestClient, index: Index, drawn: list[Path], tmp_path: Path
+) -> None:
+    large, plain = zlib.compress(bytes(32 << 20), 1), zlib.compress(bytes(90 * 271))
+    bombs = {
+        "pixels": (png(20_000, plain), "too_large"),
+        "text": (png(90, plain, _chunk(b"zTXt", b"a\0\0" + large)), "decode_failed"),
+        "international text": (png(90, plain, _chunk(b"iTXt", b"a\0\1\0\0\0" + large)), "decode_failed"),
+        "profile": (png(90, plain, _chunk(b"iCCP", b"a\0\0" + large)), "decode_failed"),
+        "zip": (zipped(bytes(32 << 20)), "decode_failed"),
+        "tar": (tarred(drawn[6].read_bytes()), "decode_failed"),
+        "tgz": (gzip.compress(tarred(bytes(32 << 20)), 1), "decode_failed"),
+        "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>", "decode_failed"),
+        "ps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(/etc/passwd) run\n", "decode_failed"),
+    }
+    files = [("image", (name, content)) for name, (content, _) in bombs.items()]
+    told = writable.post("/v1/images", files=[*files, ("image", ("good", drawn[5].read_bytes()))]).json()
+    assert {one["name"]: one["status"] for one in told["failed"]} == {name: why for name, (_, why) in bombs.items()}
+    assert [one["name"] for one in told["added"]] == ["good"]
+    for name, (content, why) in bombs.items():
+        assert problem(writable.post("/v1/search", content=content)) == (422, why), name
+    pair = {"a": bombs["text"][0], "b": drawn[5].read_bytes()}
+    assert problem(writable.post("/v1/verify", files=pair)) == (422, "decode_failed")
+    kept = [path.read_bytes() for path in (tmp_path / "uploads").rglob("*") if path.is_file()]
+    assert kept == [drawn[5].read_bytes()]
+
+
+def test_names_lead_to_no_file(serve: Serve, drawn: list[Path], tmp_path: Path) -> None:
+    place, outside = tmp_path / "within" / "uploads", tmp_path / "escaped"
+    place.parent.mkdir()
+    outside.write_text("mine")
+    client = serve(writable=True, uploads=place, files=True)
+    content = drawn[5].read_bytes()
+    names = [
+        "../../escaped", "/etc/passwd", str(outside), "..\\..\\escaped", "C:\\escaped", "a/../../escaped", "..", "~",
+        "file:///etc/passwd", f"file://{outside}", "a.png:stream", "nul",
+    ]  # fmt: skip
+    told = client.post("/v1/images", files=[("image", ("x", content))] * len(names), data={"name": names}).json()
+    assert [one["name"] for one in told["added"] + told["skipped"]] == names
+    assert set(client.get("/v1/images/6").json()["names"]) == set(names)
+    assert client.get("/v1/images/6/file").content == content
+    assert [path.read_bytes() for path in place.rglob("*") if path.is_file()] == [content]
+    assert [client.post("/v1/search", json={"name": name}).json()["query"] for name in names] == names
+    assert client.delete("/v1/images/6?upload=true").status_code == 204
+    assert not [path for path in place.rglob("*") if path.is_file()]
+    assert outside.read_text() == "mine"
 
 
 def test_as_many_images_as_may_be_have_each_its_name(writable: TestClient) -> None:
@@ -84,6 +203,8 @@ def test_as_many_images_as_may_be_have_each_its_name(writable: TestClient) -> No
     assert [one["name"] for one in answer.json()["failed"]] == names
     refused = writable.post("/v1/images", files=files, data={"name": names, "text": "t", "more": ["1", "2"]})
     assert problem(refused) == (400, "bad_request")
+    many = [("image", (f"{number}.png", b"x")) for number in range(10_000)]
+    assert problem(writable.post("/v1/images", files=many)) == (400, "bad_request")
 
 
 def test_several_images_are_one_commit_and_each_has_its_outcome(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from featmatch import Index
+from featmatch.images.archives import MOST_BYTES
 from featmatch.system import workers
 from tests.service.conftest import Serve, problem
 
@@ -56,6 +59,30 @@ def test_a_job_adds_what_lies_in_a_folder(client: TestClient, index: Index, fold
     page = client.get("/v1/jobs/j_1/failures?limit=1").json()
     assert (len(page["failures"]), page["next"]) == (1, None)
     assert client.get("/v1/jobs/j_1/failures?after=1").json() == {"failures": [], "next": None}
+
+
+def test_a_job_adds_the_pictures_of_an_archive(client: TestClient, index: Index, folder: Path) -> None:
+    archive = folder / "more.zip"
+    pictures = sorted(folder.glob("0*.png"))
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in (
+            ("a.png", pictures[0].read_bytes()), ("deep/b.png", pictures[1].read_bytes()), ("text.png", b"no picture"),
+            ("../../escaped.png", pictures[2].read_bytes()), ("notes.txt", b"x"), ("bomb.png", bytes(50_003)),
+        ):  # fmt: skip
+            file.writestr(name, content)
+    says = archive.read_bytes()
+    archive.write_bytes(says.replace(struct.pack("<I", 50_003), struct.pack("<I", MOST_BYTES + 1)))
+    told = ended(client, client.post("/v1/jobs", json={"kind": "add", "paths": [str(archive)]}).json())
+    assert (told["state"], told["progress"]["added"], told["progress"]["failed"]) == ("done", 2, 3)
+    names = [f"{archive}#member={name}" for name in ("a.png", "deep/b.png")]
+    assert {one["name"].removeprefix(f"{archive}#member="): one["status"] for one in told["failures"]} == {
+        "text.png": "decode_failed", "../../escaped.png": "decode_failed", "bomb.png": "too_large",
+    }  # fmt: skip
+    assert [one["name"] for one in client.get("/v1/images?after=5").json()["images"]] == names
+    assert client.post("/v1/search", content=pictures[0].read_bytes()).json()["matches"][0]["name"] == names[0]
+    assert client.get("/v1/images/6/thumbnail").status_code == 200
+    assert problem(client.get("/v1/images/6/with/7/proof")) == (410, "file_gone")
+    assert problem(client.post("/v1/search", json={"id": 6})) == (410, "file_gone")
 
 
 def test_a_link_leads_a_job_nowhere_else(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from featmatch import Vocabulary
+from featmatch import UsageError, Vocabulary
 from featmatch.adding import batches
 from featmatch.grouping import finding
 from featmatch.search import query
@@ -71,6 +71,25 @@ def test_a_service_keeps_its_word_under_load(small_words: Vocabulary, tmp_path: 
     assert result.failures == []
     assert len(result.searches) >= 24
     assert result.live
+
+
+def test_the_load_ends_its_server_also_where_it_fails(
+    small_words: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tools import load_service
+
+    servers: list[load_service.Server] = []
+
+    class Watched(load_service.Server):
+        def __enter__(self) -> load_service.Server:
+            servers.append(self)
+            return super().__enter__()
+
+    monkeypatch.setattr(load_service, "Server", Watched)
+    load_service.make_index(tmp_path, None, small_words)
+    with pytest.raises(UsageError):
+        load_service.overhead(tmp_path, [None], 1)  # type: ignore[list-item]
+    assert [server.status for server in servers] == [0]
 
 
 def test_the_load_tells_which_limit_was_passed() -> None:
