@@ -180,11 +180,10 @@ def searched(index: Index, photos: Photos, edit: Edit) -> dict[str, str]:
     return wrong
 
 
-def proven_without_the_original(index: Index, photos: Photos, edits: tuple[str, ...]) -> list[str]:
+def proven_without_the_original(index: Index, photos: Photos, edits: tuple[str, ...], forms: Forms) -> list[str]:
     """Names that were claimed for edited copies of photos that are not in the index."""
-    return [
-        match.name for name in HELD_OUT for edit in edits for match in index.query(EDITS[edit](photos[name]).pixels)
-    ]
+    queries = [EDITS[edit](photos[name]).pixels for name in HELD_OUT for edit in edits]
+    return [match.name for query in queries for match in index.query(query, forms=forms)]
 
 
 @pytest.fixture(scope="session")
@@ -223,7 +222,7 @@ def test_an_edited_copy_finds_its_original_and_says_what_was_done(
 def test_nothing_is_claimed_for_photos_that_are_not_there(sift_index: Index, photos: Photos) -> None:
     assert [match.name for name in HELD_OUT for match in sift_index.query(photos[name])] == []
     edits = ("crop 50 %", "crop 20 %", "rotated 17", "mirror negative", "half size", "pasted")
-    assert proven_without_the_original(sift_index, photos, edits) == []
+    assert proven_without_the_original(sift_index, photos, edits, "few") == []
 
 
 def test_noise_and_plain_pictures_prove_nothing(sift_index: Index) -> None:
@@ -240,7 +239,7 @@ def test_binary_features_find_edited_copies_as_well(binary_index: Index, photos:
 
 
 def test_binary_features_claim_nothing_for_photos_that_are_not_there(binary_index: Index, photos: Photos) -> None:
-    assert proven_without_the_original(binary_index, photos, ("crop 50 %", "mirror")) == []
+    assert proven_without_the_original(binary_index, photos, ("crop 50 %", "mirror"), "none") == []
 
 
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
@@ -275,7 +274,8 @@ def test_verify_proves_with_other_features(photos: Photos, detector: str, edit: 
     ],
 )  # fmt: skip
 def test_verify_denies_unrelated_pictures_with_a_reason(photos: Photos, a: str, b: str, forms: Forms) -> None:
-    proof = featmatch.verify(photos[a], photos[b], forms=forms)
+    step = 2 if forms == "all" else 1  # there are many
+    proof = featmatch.verify(photos[a][::step, ::step], photos[b][::step, ::step], forms=forms)
     assert not proof
     assert proof.reason
     assert proof.homography is None

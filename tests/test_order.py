@@ -33,7 +33,7 @@ def edited(photos: dict[str, NDArray[np.uint8]], tmp_path_factory: pytest.TempPa
     small = {}
     for name in ("chelsea", "coffee", "rocket"):
         photo = Image.fromarray(photos[name])
-        photo.thumbnail((360, 360))
+        photo.thumbnail((300, 300))
         small[name] = photo
         width, height = photo.size
         save(f"{name}.png", photo)
@@ -42,9 +42,9 @@ def edited(photos: dict[str, NDArray[np.uint8]], tmp_path_factory: pytest.TempPa
         save(f"{name}-crop.png", photo.crop((width // 4, height // 5, width, height)))
         save(f"{name}-turned.png", photo.rotate(25, expand=True))
         save(f"{name}-negative.jpg", Image.fromarray(255 - np.asarray(photo)), quality=60)
-    collage = Image.new("RGB", (720, 270))
+    collage = Image.new("RGB", (600, 220))
     collage.paste(small["chelsea"], (0, 0))
-    collage.paste(small["coffee"], (360, 10))
+    collage.paste(small["coffee"], (300, 10))
     save("collage.png", collage)
     save("icon.png", Image.fromarray(np.add.outer(np.arange(60), np.arange(90)).astype(np.uint8)))
     (folder / "again.png").write_bytes((folder / "rocket.png").read_bytes())

@@ -112,7 +112,7 @@ class Program:
         self._path = folder / build.name
         _check_tools(build)
         (folder / "kernel_calls.h").write_text(wrappers(), encoding="utf-8")
-        sources = [str(_ROOT / source) for source in (*SOURCES, "tools/kernel_driver.c")]
+        sources = [str(_ROOT / source) for source in ("tools/kernel_driver.c", *SOURCES)]
         command = [*build.compiler, *FLAGS, *build.flags, f"-I{folder}", *sources, "-o", str(self._path)]
         ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
         if ended.returncode:

@@ -220,6 +220,7 @@ def test_the_source_is_the_original_of_its_edits(
     photos: dict[str, NDArray[np.uint8]], tiny_vocabulary: Vocabulary, tmp_path: Path, name: str
 ) -> None:
     photo = Image.fromarray(photos[name])
+    photo.thumbnail((360, 360))
     photo.save(tmp_path / "zzz the source.jpg", quality=92)
     for edit in GROUPED:
         EDITS[edit][0](photo).save(tmp_path / f"{edit[:4]}{GROUPED.index(edit)}.jpg", quality=92)

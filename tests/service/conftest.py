@@ -56,6 +56,21 @@ def client(serve: Serve) -> TestClient:
     return serve()
 
 
+@pytest.fixture(scope="module")
+def lasting(
+    drawn: list[Path], small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestClient]:
+    """Of a server that only reads, for tests that leave it as it is: they share it."""
+    folder = tmp_path_factory.mktemp("lasting")
+    index = small_index(folder / "photos.fm", small_words)
+    assert len(index.add(drawn[:5], jobs=1).added) == 5
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("featmatch.service.app.Thumbnails", lambda: Thumbnails(folder / "thumbnails"))
+        service = Service({"": index}, ServeOptions(searches=2))
+    with TestClient(service, "http://localhost:8520", raise_server_exceptions=False) as client:
+        yield client
+
+
 @pytest.fixture
 def writable(serve: Serve, tmp_path: Path) -> TestClient:
     """Of a server that writes."""

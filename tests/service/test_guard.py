@@ -18,8 +18,8 @@ from tests.service.conftest import Serve, problem
 @pytest.mark.parametrize(
     "host", ["localhost", "localhost:8520", "127.0.0.1:99", "[::1]:8520", "LOCALHOST", "localhost."]
 )
-def test_the_server_goes_by_its_own_names(client: TestClient, host: str) -> None:
-    assert client.get("/v1", headers={"Host": host}).status_code == 200
+def test_the_server_goes_by_its_own_names(lasting: TestClient, host: str) -> None:
+    assert lasting.get("/v1", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,8 @@ def test_the_server_goes_by_its_own_names(client: TestClient, host: str) -> None
         "localhost:port", "127.1", "2130706433", "[::ffff:127.0.0.1]", "::1",
     ],
 )  # fmt: skip
-def test_by_no_other_name(client: TestClient, host: str) -> None:
-    assert problem(client.get("/v1", headers={"Host": host})) == (403, "origin_refused")
+def test_by_no_other_name(lasting: TestClient, host: str) -> None:
+    assert problem(lasting.get("/v1", headers={"Host": host})) == (403, "origin_refused")
 
 
 def test_what_strangers_call_their_methods_becomes_no_label(client: TestClient) -> None:
@@ -57,10 +57,10 @@ def test_more_names_may_be_allowed(serve: Serve) -> None:
         ("http://[", False), ("http://a@localhost:8520", False),
     ],
 )  # fmt: skip
-def test_the_page_of_another_site_may_not_change_anything(client: TestClient, origin: str, allowed: bool) -> None:
-    answer = client.post("/v1/search", content=b"", headers={"Origin": origin})
+def test_the_page_of_another_site_may_not_change_anything(lasting: TestClient, origin: str, allowed: bool) -> None:
+    answer = lasting.post("/v1/search", content=b"", headers={"Origin": origin})
     assert problem(answer) == ((400, "bad_request") if allowed else (403, "origin_refused"))
-    assert client.get("/v1", headers={"Origin": origin}).status_code == 200
+    assert lasting.get("/v1", headers={"Origin": origin}).status_code == 200
 
 
 def test_pages_of_sites_that_were_named_may_ask(serve: Serve) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from featmatch import Index, UsageError, Vocabulary, cli
@@ -268,7 +269,9 @@ cli.main()
 """
 
 
-def test_commands_have_the_same_answers_from_anywhere(index: Path, home: Path, tmp_path: Path) -> None:
+def test_commands_have_the_same_answers_from_anywhere(
+    index: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copy2("photos/000.png", "photos/copy.png")
     Index.open(index).add(["photos"], jobs=1)
     page = tmp_path / "page.html"
@@ -277,14 +280,16 @@ def test_commands_have_the_same_answers_from_anywhere(index: Path, home: Path, t
     groups = ["groups", str(index), "--html", str(page), "--json"]
     for command in (query, explain, groups):
         seen = set()
-        for place, start in (
-            (home, ["-m", "featmatch"]), (Path("/"), ["-m", "featmatch"]), (home, ["-c", _IN_A_FOLDER_THAT_IS_NO_MORE]),
-        ):  # fmt: skip
-            ended = subprocess.run(
-                [sys.executable, *start, *command], cwd=place, capture_output=True, text=True, check=False
-            )
-            assert (ended.returncode, ended.stderr) == (0, "")
-            seen.add((ended.stdout, page.read_bytes() if command is groups else b""))
+        for place in (home, Path("/")):
+            monkeypatch.chdir(place)
+            done = CliRunner().invoke(cli.cli, command, standalone_mode=False)
+            assert (done.return_value, done.stderr) == (0, "")
+            seen.add((done.stdout, page.read_bytes() if command is groups else b""))
+        ended = subprocess.run(
+            [sys.executable, "-c", _IN_A_FOLDER_THAT_IS_NO_MORE, *command], capture_output=True, text=True, check=False
+        )
+        assert (ended.returncode, ended.stderr) == (0, "")
+        seen.add((ended.stdout, page.read_bytes() if command is groups else b""))
         assert len(seen) == 1
     assert (home / "photos" / "copy.png").as_uri() in page.read_text()
     assert "data:image/jpeg" in page.read_text()

@@ -93,6 +93,14 @@ def index(parts: list[Path], vocabulary_file: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def lasting(parts: list[Path], vocabulary_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index of the same. Not to be written to."""
+    folder = tmp_path_factory.mktemp("lasting") / "i.fm"
+    Index.open(folder, create=True, vocabulary=vocabulary_file).add(parts[:6], jobs=1)
+    return folder
+
+
 def names(index: Path) -> list[str]:
     return [record.name for record in Index.open(index).images()]
 
@@ -106,7 +114,8 @@ def test_a_signal_ends_add_with_all_done_committed(
     ended = ended_by(number, "indexing:9", "add", index, *parts, "--jobs", "2")
     assert ended == (status, f"featmatch: {said}; what was committed stays\n")
     assert names(index) == [str(path) for path in parts[:9]]
-    assert len(Index.open(index).add(parts, jobs=1).added) == len(parts) - 9
+    report = Index.open(index).add(parts[:12], jobs=1)
+    assert (report.skipped, len(report.added)) == ([str(path) for path in parts[:9]], 3)
 
 
 # The command line, which says on standard output that so many queries are answered, and then waits for a line.
@@ -134,16 +143,17 @@ main()
     ("number", "status", "said", "jobs"), [(*SIGNALS[0], 1), *((*signal_, 2) for signal_ in SIGNALS)]
 )
 def test_a_signal_ends_queries_in_the_middle(
-    index: Path, parts: list[Path], number: int, status: int, said: str, jobs: int
+    lasting: Path, parts: list[Path], number: int, status: int, said: str, jobs: int
 ) -> None:
-    arguments = ["query", index, *parts, "--json", "--jobs", jobs]
+    arguments = ["query", lasting, *parts, "--json", "--forms", "none", "--jobs", jobs]
     ended = ended_by(number, "3", *arguments, program=HEARING + ANSWERING)
     assert ended == (status, f"featmatch: {said}; what was committed stays\n")
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_queries_end_quietly_when_nobody_reads_on(index: Path, parts: list[Path], jobs: int) -> None:
-    command = [sys.executable, "-m", "featmatch", "query", str(index), *map(str, parts), "--json", "--jobs", str(jobs)]
+def test_queries_end_quietly_when_nobody_reads_on(lasting: Path, parts: list[Path], jobs: int) -> None:
+    options = ["--json", "--forms", "none", "--jobs", str(jobs)]
+    command = [sys.executable, "-m", "featmatch", "query", str(lasting), *map(str, parts), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -191,13 +201,13 @@ def test_a_signal_that_is_ignored_at_the_start_stays_so(
     index = tmp_path / "i.fm"
     Index.open(index, create=True, vocabulary=vocabulary_file)
     nohup = f"{HEARING}\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n{STOPPING}"
-    with started("indexing:9", "add", index, *parts, "--jobs", "1", program=nohup) as process:
+    with started("indexing:9", "add", index, *parts[:12], "--jobs", "1", program=nohup) as process:
         assert process.stdout is not None
         process.stdout.readline()
         os.kill(process.pid, signal.SIGHUP)
         _, err = process.communicate("\n")
-        assert (process.returncode, err) == (0, f"added {len(parts)}, skipped 0, failed 0\n")
-    assert len(names(index)) == len(parts)
+        assert (process.returncode, err) == (0, "added 12, skipped 0, failed 0\n")
+    assert len(names(index)) == 12
 
 
 def test_a_terminal_that_is_gone_takes_nothing_with_it(

@@ -53,7 +53,7 @@ def test_adding_under_way_says_so(server: Server, open_page: Open, language: str
 
 def test_a_reader_without_a_key_is_asked_for_one(start: Start, open_page: Open, tmp_path: Path) -> None:
     key = new_key(tmp_path / "keys", "shop", "read")
-    server = start("--keys", tmp_path / "keys")
+    server = start("--keys", tmp_path / "keys", "--queue", 100)  # so that no key is busy, however slow it is
     tab = open_page(server.address, allowed="401")
     tab.locator("input[name=key]").fill("fm_wrong")
     tab.get_by_role("button", name="Enter").click()
