@@ -24,9 +24,11 @@ from featmatch.store.creation import create_index
 from featmatch.store.generation import change_catalog
 from featmatch.store.layout import CATALOG, LOCK
 from featmatch.store.numbers import CLUSTER
+from featmatch.store.places import Naming
 from featmatch.store.reader import Reader
 from featmatch.store.writing import become_writer, hold_writer_lock
 from featmatch.system.progress import Progress
+from featmatch.system.trust import trust_alike
 from featmatch.words.vocabulary import Vocabulary
 
 
@@ -112,23 +114,27 @@ def add_to_cluster(
     with hold_writer_lock(folder, wait=wait):
         readers = open_shards(folder, root)
         layout = Layout.read(folder)
-        with become_writer(readers[0]):
-            naming, files = readers[0].whereabouts.prepare_addition(paths, readers[0].snapshot.catalog)
+        first, *others = readers
+        with become_writer(first, wait=wait):
+            naming, files = first.whereabouts.prepare_addition(paths, first.snapshot.catalog)
+        for reader in others:  # those that get nothing now, too: names are relative to one folder in all
+            with become_writer(reader, wait=wait):
+                reader.whereabouts.keep(naming, paths, files, reader.snapshot.catalog)
         inside = os.path.realpath(folder) + os.sep
         files = [file for file in files if not os.path.realpath(file).startswith(inside)]
         names = {file: naming.name_of(file) for file in files}
         pending = _not_known(readers, names, report)
         newest = max(reader.snapshot.catalog.newest() for reader in readers)
-        first = max(layout.next_number, newest + 1)
-        layout = replace(layout, next_number=first + len(pending)).write(folder)
-        numbers = {names[file]: first + place for place, file in enumerate(pending)}
+        number = max(layout.next_number, newest + 1)
+        layout = replace(layout, next_number=number + len(pending)).write(folder)
+        numbers = {names[file]: number + place for place, file in enumerate(pending)}
         parts: list[list[str]] = [[] for _ in readers]
         for file, content in pending.items():
             parts[layout.shard_of(content)].append(file)
         done = len(files) - len(pending)
         for reader, part in zip(readers, parts, strict=True):
             if part:
-                report.include(_add_part(reader, paths, part, numbers, options, _shifted(progress, done, len(files))))
+                report.include(_add_part(reader, naming, part, numbers, options, _shifted(progress, done, len(files))))
                 done += len(part)
         there = {*report.added, *report.skipped}
         keepers = {names[file]: layout.shard_of(content) for file, content in pending.items() if names[file] in there}
@@ -159,11 +165,10 @@ def _not_known(readers: Sequence[Reader], names: dict[str, str], report: AddRepo
 
 
 def _add_part(
-    reader: Reader, given: Sequence[str], files: Sequence[str], numbers: dict[str, int], options: AddOptions,
+    reader: Reader, naming: Naming, files: Sequence[str], numbers: dict[str, int], options: AddOptions,
     progress: Progress,
 ) -> AddReport:  # fmt: skip
     with become_writer(reader, wait=True):
-        naming, _ = reader.whereabouts.prepare_addition(given, reader.snapshot.catalog)
         target = Target(reader.folder, naming, reader.options, len(reader.vocabulary), numbers)
         return add_files(files, target, options, progress=progress, committed=partial(merge_due, reader))
 
@@ -229,6 +234,7 @@ def _copy(old: Path, new: Path) -> None:
         if new.exists():  # of a run that ended early
             shutil.rmtree(new)
         shutil.copytree(old, new, ignore=shutil.ignore_patterns(LOCK))
+        trust_alike(new, old)
     except (OSError, shutil.Error) as error:
         raise StoreError(f"cannot copy {old} to {new}: {error}") from error
 

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from featmatch import StoreError, UsageError, Vocabulary, open_all
+from featmatch.adding.batches import AddOptions
 from featmatch.cluster import writing
 from featmatch.cluster.layout import Layout, slot_of
 from featmatch.cluster.telling import check_cluster
-from featmatch.cluster.writing import create_cluster, open_shards, split_shard
+from featmatch.cluster.writing import add_to_cluster, create_cluster, open_shards, split_shard
 from featmatch.search.voting import VotingOptions
 from featmatch.store.records import ImageRecord
+from featmatch.system.progress import ignore
 from tests.cluster.conftest import Clusters, add
 from tests.test_indexes import QUERIES, encoded, grouped, said, scene
 
@@ -192,3 +194,21 @@ def test_half_of_a_cluster_is_made_whole(
         layout.identity
     ]
     assert slot_of("0010") == 1
+
+
+def test_names_are_relative_to_one_folder_wherever_one_adds(
+    own: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, below = own(7), tmp_path / "below"
+    below.mkdir()
+    for number in range(5):
+        (below / f"{number}.png").write_bytes(encoded(scene(number)))
+    monkeypatch.chdir(tmp_path)
+    add_to_cluster(folder, ["below/0.png"], AddOptions(1), root=None, wait=False, progress=ignore)
+    monkeypatch.chdir(below)
+    add_to_cluster(folder, ["."], AddOptions(1), root=None, wait=False, progress=ignore)
+    held = [record for _, record in records(folder)]
+    assert {record.name: record.id for record in held} == {f"below/{number}.png": number + 1 for number in range(5)}
+    split_shard(folder, records(folder)[0][0])
+    for reader in open_shards(folder):
+        assert all(reader.path_of(record.name) == str(tmp_path / record.name) for record in reader.images())
