@@ -44,7 +44,7 @@ class ClusterStatus:
 def status_of(folder: Path) -> ClusterStatus:
     """What a cluster holds; raises as ``open_shards``."""
     layout = Layout.read(folder)
-    return ClusterStatus(layout, tuple(reader.info() for reader in open_shards(folder)))
+    return ClusterStatus(layout, tuple(reader.info() for reader in open_shards(folder, layout=layout)))
 
 
 def check_cluster(folder: Path) -> list[str]:
@@ -63,7 +63,7 @@ def check_cluster(folder: Path) -> list[str]:
     if problems:
         return problems
     try:
-        readers = open_shards(folder)
+        readers = open_shards(folder, layout=layout)
     except StoreError as error:
         return [str(error)]
     unused = sorted(set(range(len(layout.shards))) - set(layout.slots))

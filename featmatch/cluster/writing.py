@@ -13,7 +13,7 @@ from pathlib import Path
 
 from featmatch.adding.batches import AddOptions, AddReport, Target, add_files
 from featmatch.adding.one_image import Failure
-from featmatch.cluster.layout import CLUSTER_FILE, MOST_SHARDS, SLOTS, Layout, slot_of
+from featmatch.cluster.layout import MOST_REPLICAS, MOST_SHARDS, SLOTS, Layout, slot_of
 from featmatch.errors import StoreError, UsageError
 from featmatch.features.extraction import FeatureOptions
 from featmatch.images.archives import is_archive
@@ -22,7 +22,7 @@ from featmatch.names import whole_file
 from featmatch.store.compaction import compact, merge_due
 from featmatch.store.creation import create_index
 from featmatch.store.generation import change_catalog
-from featmatch.store.layout import CATALOG, LOCK
+from featmatch.store.layout import CATALOG, CLUSTER_FILE, LOCK
 from featmatch.store.numbers import CLUSTER
 from featmatch.store.places import Naming
 from featmatch.store.reader import Reader
@@ -53,18 +53,17 @@ def create_cluster(
         UsageError: there cannot be so many shards or replicas.
         VocabularyError: the vocabulary is for another detector.
     """
-    if not 1 <= shards <= MOST_SHARDS or not 1 <= replicas <= 100:
-        raise UsageError(f"a cluster has 1 to {MOST_SHARDS} shards and 1 to 100 replicas, not {shards} and {replicas}")
+    if not 1 <= shards <= MOST_SHARDS or not 1 <= replicas <= MOST_REPLICAS:
+        most = f"1 to {MOST_SHARDS} shards and 1 to {MOST_REPLICAS} replicas"
+        raise UsageError(f"a cluster has {most}, not {shards} and {replicas}")
     names = tuple(f"shard-{number:04d}" for number in range(shards))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        strange = sorted(entry.name for entry in folder.iterdir() if entry.name not in {*names, LOCK})
+        _see_that_it_is_free(folder, names)  # before a lock is left there
     except OSError as error:
         raise StoreError(f"cannot make a cluster in {folder}: {error.strerror or error}") from error
-    if strange:
-        what = "is a cluster already" if CLUSTER_FILE in strange else f"holds other things, such as {strange[0]}"
-        raise StoreError(f"{folder} {what}")
     with hold_writer_lock(folder):
+        _see_that_it_is_free(folder, names)  # another process may have been quicker
         identity = uuid.uuid4().hex
         for name in names:
             create_index(folder / name, options, vocabulary)
@@ -75,13 +74,25 @@ def create_cluster(
         return Layout(identity, fingerprint, names, slots, replicas).write(folder)
 
 
-def open_shards(folder: Path, root: str | os.PathLike[str] | None = None) -> list[Reader]:
+def _see_that_it_is_free(folder: Path, names: Sequence[str]) -> None:
+    strange = sorted(entry.name for entry in folder.iterdir() if entry.name not in {*names, LOCK})
+    if strange:
+        what = "is a cluster already" if CLUSTER_FILE in strange else f"holds other things, such as {strange[0]}"
+        raise StoreError(f"{folder} {what}")
+
+
+def open_shards(folder: Path, root: str | os.PathLike[str] | None = None, layout: Layout | None = None) -> list[Reader]:
     """Open all shards, by number.
+
+    Args:
+        folder: of the cluster.
+        root: where the collection is now.
+        layout: which shards; None: those of the newest generation.
 
     Raises:
         StoreError: there is no cluster, or it is damaged.
     """
-    layout = Layout.read(folder)
+    layout = layout or Layout.read(folder)
     readers = [Reader(path, root) for path in layout.folders(folder)]
     for reader in readers:
         if reader.snapshot.catalog.meta.get(CLUSTER) != layout.identity:
@@ -111,9 +122,10 @@ def add_to_cluster(
         UsageError: a path has no name.
     """
     report = AddReport()
+    Layout.read(folder)  # so that no lock is left in a folder that is no cluster
     with hold_writer_lock(folder, wait=wait):
-        readers = open_shards(folder, root)
         layout = Layout.read(folder)
+        readers = open_shards(folder, root, layout)
         first, *others = readers
         with become_writer(first, wait=wait):
             naming, files = first.whereabouts.prepare_addition(paths, first.snapshot.catalog)
@@ -207,6 +219,7 @@ def split_shard(folder: Path, number: int, *, wait: bool = False) -> Layout:
         StoreError: another writer is at work, or the cluster cannot be written or is damaged.
         UsageError: there is no such shard, or it has one slot only.
     """
+    Layout.read(folder)  # so that no lock is left in a folder that is no cluster
     with hold_writer_lock(folder, wait=wait):
         layout = Layout.read(folder)
         if not 0 <= number < len(layout.shards):
@@ -218,9 +231,14 @@ def split_shard(folder: Path, number: int, *, wait: bool = False) -> Layout:
         old, free = folder / layout.shards[number], 1 + max(int(name.rpartition("-")[2]) for name in layout.shards)
         names = [f"shard-{free + half:04d}" for half in range(2)]
         with become_writer(Reader(old), wait=True):
-            for name, own in zip(names, halves, strict=True):
-                _copy(old, folder / name)
-                _keep_only(Reader(folder / name), own)
+            try:
+                for name, own in zip(names, halves, strict=True):
+                    _copy(old, folder / name)
+                    _keep_only(Reader(folder / name), own)
+            except BaseException:  # a full disk, above all, which is not to stay full
+                for name in names:
+                    shutil.rmtree(folder / name, ignore_errors=True)
+                raise
             shards = [*layout.shards, names[1]]
             shards[number] = names[0]
             owners = (len(layout.shards) if slot in halves[1] else shard for slot, shard in enumerate(layout.slots))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from featmatch.cluster.telling import check_cluster
 from featmatch.cluster.writing import add_to_cluster, create_cluster, open_shards, split_shard
 from featmatch.search.voting import VotingOptions
 from featmatch.store.records import ImageRecord
+from featmatch.store.writing import hold_writer_lock
 from featmatch.system.progress import ignore
 from tests.cluster.conftest import Clusters, add
 from tests.test_indexes import QUERIES, encoded, grouped, said, scene
@@ -160,6 +162,10 @@ def test_where_no_cluster_can_be(small_words: Vocabulary, own: Callable[[int], P
             create_cluster(tmp_path / "new", shards, replicas)
     with pytest.raises(StoreError, match="no cluster"):
         open_shards(tmp_path / "other")
+    for write in (lambda: add(tmp_path / "other", [], tmp_path), lambda: split_shard(tmp_path / "other", 0)):
+        with pytest.raises(StoreError, match="no cluster"):
+            write()
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["mine.txt"]
 
 
 def test_a_shard_of_another_cluster_is_refused(
@@ -212,3 +218,38 @@ def test_names_are_relative_to_one_folder_wherever_one_adds(
     split_shard(folder, records(folder)[0][0])
     for reader in open_shards(folder):
         assert all(reader.path_of(record.name) == str(tmp_path / record.name) for record in reader.images())
+
+
+def test_of_two_that_make_a_cluster_one_is_late(
+    small_words: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, lock = tmp_path / "new.fmc", hold_writer_lock
+
+    @contextlib.contextmanager
+    def late(place: Path) -> Iterator[None]:
+        monkeypatch.setattr(writing, "hold_writer_lock", lock)
+        create_cluster(place, 2, 1, None, small_words)
+        with lock(place):
+            yield
+
+    monkeypatch.setattr(writing, "hold_writer_lock", late)
+    with pytest.raises(StoreError, match="is a cluster already"):
+        create_cluster(folder, 2, 1, None, small_words)
+    assert check_cluster(folder) == []
+
+
+def test_a_split_that_fails_leaves_nothing_on_a_full_disk(
+    clusters: Clusters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "copy.fmc"
+    shutil.copytree(clusters.of(2), folder)
+    before = sorted(folder.iterdir())
+
+    def fail(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(writing, "compact", fail)
+    with pytest.raises(StoreError, match="full"):
+        split_shard(folder, 0)
+    assert sorted(folder.iterdir()) == before
+    assert check_cluster(folder) == []
