@@ -19,6 +19,7 @@ from featmatch.features.extraction import FeatureOptions
 from featmatch.images.archives import is_archive
 from featmatch.images.contents import content_of
 from featmatch.names import whole_file
+from featmatch.store.catalog import Catalog
 from featmatch.store.compaction import compact, merge_due
 from featmatch.store.creation import create_index
 from featmatch.store.generation import change_catalog
@@ -67,9 +68,14 @@ def create_cluster(
         identity = uuid.uuid4().hex
         for name in names:
             create_index(folder / name, options, vocabulary)
+        first = Reader(folder / names[0])
+        first.verify_made_with(options, vocabulary)
+        for name in names:
+            _see_that_it_is_like(first, folder / name)
+        for name in names:
             with change_catalog(folder / name / CATALOG) as change:
                 change.describe(CLUSTER, identity)
-        fingerprint = Reader(folder / names[0]).vocabulary.fingerprint
+        fingerprint = first.vocabulary.fingerprint
         slots = tuple(slot * shards // SLOTS for slot in range(SLOTS))
         return Layout(identity, fingerprint, names, slots, replicas).write(folder)
 
@@ -79,6 +85,13 @@ def _see_that_it_is_free(folder: Path, names: Sequence[str]) -> None:
     if strange:
         what = "is a cluster already" if CLUSTER_FILE in strange else f"holds other things, such as {strange[0]}"
         raise StoreError(f"{folder} {what}")
+
+
+def _see_that_it_is_like(first: Reader, folder: Path) -> None:
+    """See that a shard, which may be of a run that ended early, is empty and was made as the first one was."""
+    catalog, other = Catalog(folder / CATALOG), first.snapshot.catalog
+    if catalog.newest() or any(catalog.meta.get(key) != other.meta.get(key) for key in ("features", "vocabulary")):
+        raise StoreError(f"{folder} was there before and does not fit: it has images, or other features")
 
 
 def open_shards(folder: Path, root: str | os.PathLike[str] | None = None, layout: Layout | None = None) -> list[Reader]:

@@ -12,18 +12,19 @@ from typing import Any
 
 import pytest
 
-from featmatch import StoreError, UsageError, Vocabulary, open_all
+from featmatch import FeatureOptions, StoreError, UsageError, Vocabulary, open_all
 from featmatch.adding.batches import AddOptions
 from featmatch.cluster import writing
 from featmatch.cluster.layout import Layout, slot_of
 from featmatch.cluster.telling import check_cluster
 from featmatch.cluster.writing import add_to_cluster, create_cluster, open_shards, split_shard
 from featmatch.search.voting import VotingOptions
+from featmatch.store.layout import CLUSTER_FILE
 from featmatch.store.records import ImageRecord
 from featmatch.store.writing import hold_writer_lock
 from featmatch.system.progress import ignore
 from tests.cluster.conftest import Clusters, add
-from tests.test_indexes import QUERIES, encoded, grouped, said, scene
+from tests.test_indexes import FEATURES, QUERIES, encoded, grouped, said, scene
 
 
 def records(folder: Path) -> list[tuple[int, ImageRecord]]:
@@ -253,3 +254,18 @@ def test_a_split_that_fails_leaves_nothing_on_a_full_disk(
         split_shard(folder, 0)
     assert sorted(folder.iterdir()) == before
     assert check_cluster(folder) == []
+
+
+def test_shards_that_were_there_are_taken_only_if_they_fit(
+    own: Callable[[int], Path], clusters: Clusters, small_words: Vocabulary, tmp_path: Path
+) -> None:
+    folder = own(2)
+    (folder / CLUSTER_FILE).unlink()
+    with pytest.raises(StoreError, match="other features"):
+        create_cluster(folder, 2, 1, FeatureOptions("orb"), None)
+    shutil.rmtree(folder / "shard-0001")
+    shutil.copytree(clusters.of(2) / "shard-0001", folder / "shard-0001")
+    with pytest.raises(StoreError, match="has images"):
+        create_cluster(folder, 2, 1, FEATURES, small_words)
+    shutil.rmtree(folder / "shard-0001")
+    create_cluster(folder, 2, 1, FEATURES, small_words)
