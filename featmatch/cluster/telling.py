@@ -66,6 +66,10 @@ def check_cluster(folder: Path) -> list[str]:
         readers = open_shards(folder, layout=layout)
     except StoreError as error:
         return [str(error)]
+    left = sorted(path.name for path in folder.glob("shard-*") if path.name not in layout.shards)
+    problems += [
+        f"{name} is none of the shards: a split that ended early left it, and it can be deleted" for name in left
+    ]
     unused = sorted(set(range(len(layout.shards))) - set(layout.slots))
     problems += [f"{layout.shards[shard]} holds none of the {SLOTS} slots" for shard in unused]
     numbers: dict[int, str] = {}

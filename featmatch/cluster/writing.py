@@ -221,7 +221,8 @@ def split_shard(folder: Path, number: int, *, wait: bool = False) -> Layout:
     """Make two shards of one, each with half of its slots.
 
     Both begin as copies, and drop what the other is to hold. Then ``cluster.json`` names them in place of the former
-    one, which is deleted; so readers see the same images all the time. Ended early, it is done again from the start.
+    one, which is deleted; so whoever opens the cluster sees the same images all the time. Who has it open keeps what
+    they have seen, but cannot refresh it: that takes opening it again. Ended early, it is done again from the start.
 
     Args:
         folder: of the cluster.

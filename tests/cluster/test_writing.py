@@ -145,6 +145,8 @@ def test_a_half_made_split_is_begun_again(clusters: Clusters, tmp_path: Path, mo
         split_shard(folder, 0)
     assert (folder / "shard-0003").exists()
     assert len(open_shards(folder)) == 2
+    told = "is none of the shards: a split that ended early left it, and it can be deleted"
+    assert check_cluster(folder) == [f"shard-0002 {told}", f"shard-0003 {told}"]
     monkeypatch.undo()
     assert len(split_shard(folder, 0).shards) == 3
     assert check_cluster(folder) == []
