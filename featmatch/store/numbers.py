@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.errors import StoreError
+
 if TYPE_CHECKING:
     from featmatch.store.catalog import Catalog
 
@@ -66,6 +68,13 @@ BY_INDEX, BY_AGE = Numbering(), Numbering(by_age=True)
 
 
 def numbering_of(catalogs: Sequence[Catalog]) -> Numbering:
-    """How the images of several indexes are numbered: those of one cluster are numbered together."""
+    """How the images of several indexes are numbered: those of one cluster are numbered together.
+
+    Raises:
+        StoreError: an image of one of several has a number that no adding leads to.
+    """
+    for catalog in catalogs if len(catalogs) > 1 else ():
+        if catalog.newest() >= IDS:
+            raise StoreError(f"{catalog.path} is damaged: an image has the number {catalog.newest()}")
     clusters = {str(catalog.meta.get(CLUSTER)) for catalog in catalogs}
     return BY_AGE if len(catalogs) > 1 and len(clusters) == 1 and clusters != {"None"} else BY_INDEX
