@@ -30,6 +30,7 @@ from featmatch.store.reader import Reader
 from featmatch.system.progress import Progress, ignore
 
 _LIST_BYTES = 1 << 20  # of a file that lists indexes
+_LINE_CHARS = 4096  # of a line of it: no path is longer
 
 
 class Indexes:
@@ -218,7 +219,7 @@ def _listed(path: str) -> list[str]:
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} is no index, and no list of indexes: {error}") from error
     named = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    if not named or not all(line.isprintable() for line in named):
+    if not named or not all(line.isprintable() and len(line) <= _LINE_CHARS for line in named):
         raise UsageError(f"{path} is no index, and lists none")
     listed = [os.path.join(os.path.dirname(path), line) for line in named]
     return [shard for one in listed for shard in (_listed(one) if is_cluster(one) else [one])]

@@ -347,7 +347,7 @@ def test_indexes_are_listed_in_a_file(made: Made) -> None:
         open_all([listed, made.paths(2)[0]])
 
 
-@pytest.mark.parametrize("content", [b"", b"# nothing\n", b"\xff\xfe", b"a\x00b"])
+@pytest.mark.parametrize("content", [b"", b"# nothing\n", b"\xff\xfe", b"a\x00b", b"a" * 5000])
 def test_what_lists_no_index_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "list").write_bytes(content)
     with pytest.raises(UsageError, match="no index, and"):

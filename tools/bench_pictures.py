@@ -16,7 +16,7 @@ import argparse
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,7 @@ from tools.bench_real import index_of, questions_in
 
 Source = str | tuple[int, int]
 Claims = dict[Source, set[int]]
+Pictures = dict[int, GreyImage | None]
 FILES, KEPT, NOTHING = "files", "in the index", "nothing"
 
 
@@ -168,7 +169,11 @@ def _claims(search: Search, image: ImageSource, pictures: dict[Source, Callable[
     proved = search.proved(query, asked, search.listed(asked))
     claims: Claims = {}
     for source, picture_of in pictures.items():
-        both = (compare_pixels(some, query.grey, picture_of) for some in (proved.by_features, proved.as_whole))
+
+        def pictures_of(images: Sequence[int], of: Callable[[int], GreyImage | None] = picture_of) -> Pictures:
+            return {image: of(image) for image in images}
+
+        both = (compare_pixels(some, query.grey, pictures_of) for some in (proved.by_features, proved.as_whole))
         claims[source] = {one.id for one in preferred(*both) if one.proof.proven}
     return claims
 

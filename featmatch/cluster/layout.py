@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from featmatch.errors import StoreError
-from featmatch.store.layout import open_index_file
+from featmatch.store.layout import CLUSTER_FILE, open_index_file
+from featmatch.store.numbers import IDS
 from featmatch.store.values import MOST
 from featmatch.system.files import flush_folder, replace_file
 
-CLUSTER_FILE = "cluster.json"
 SLOTS = 4096  # of contents: three hexadecimal digits
-MOST_SHARDS = 1000
+MOST_SHARDS, MOST_REPLICAS = 1000, 100
 
 _VERSION = 1
 _MOST_BYTES = 1 << 20
@@ -76,8 +76,9 @@ class Layout:
             raise ValueError("its shards are none")
         if len(slots) != SLOTS or not all(type(slot) is int and 0 <= slot < len(shards) for slot in slots):
             raise ValueError("its slots are none")
-        numbers = [told[name] for name in ("replicas", "next_number", "generation")]
-        if not all(type(number) is int and 0 <= number <= MOST for number in numbers):
+        ends = {"replicas": MOST_REPLICAS, "next_number": IDS, "generation": MOST}
+        numbers = [told[name] for name in ends]
+        if not all(type(one) is int and 1 <= one <= end for one, end in zip(numbers, ends.values(), strict=True)):
             raise ValueError("a number is none")
         if not _IDENTITY.fullmatch(told["identity"]) or not isinstance(told["vocabulary"], str):
             raise ValueError("it does not say what it is")

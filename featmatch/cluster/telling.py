@@ -44,7 +44,7 @@ class ClusterStatus:
 def status_of(folder: Path) -> ClusterStatus:
     """What a cluster holds; raises as ``open_shards``."""
     layout = Layout.read(folder)
-    return ClusterStatus(layout, tuple(reader.info() for reader in open_shards(folder)))
+    return ClusterStatus(layout, tuple(reader.info() for reader in open_shards(folder, layout=layout)))
 
 
 def check_cluster(folder: Path) -> list[str]:
@@ -63,9 +63,13 @@ def check_cluster(folder: Path) -> list[str]:
     if problems:
         return problems
     try:
-        readers = open_shards(folder)
+        readers = open_shards(folder, layout=layout)
     except StoreError as error:
         return [str(error)]
+    left = sorted(path.name for path in folder.glob("shard-*") if path.name not in layout.shards)
+    problems += [
+        f"{name} is none of the shards: a split that ended early left it, and it can be deleted" for name in left
+    ]
     unused = sorted(set(range(len(layout.shards))) - set(layout.slots))
     problems += [f"{layout.shards[shard]} holds none of the {SLOTS} slots" for shard in unused]
     numbers: dict[int, str] = {}

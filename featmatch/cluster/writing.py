@@ -13,20 +13,23 @@ from pathlib import Path
 
 from featmatch.adding.batches import AddOptions, AddReport, Target, add_files
 from featmatch.adding.one_image import Failure
-from featmatch.cluster.layout import CLUSTER_FILE, MOST_SHARDS, SLOTS, Layout, slot_of
+from featmatch.cluster.layout import MOST_REPLICAS, MOST_SHARDS, SLOTS, Layout, slot_of
 from featmatch.errors import StoreError, UsageError
 from featmatch.features.extraction import FeatureOptions
 from featmatch.images.archives import is_archive
 from featmatch.images.contents import content_of
 from featmatch.names import whole_file
+from featmatch.store.catalog import Catalog
 from featmatch.store.compaction import compact, merge_due
 from featmatch.store.creation import create_index
 from featmatch.store.generation import change_catalog
-from featmatch.store.layout import CATALOG, LOCK
+from featmatch.store.layout import CATALOG, CLUSTER_FILE, LOCK
 from featmatch.store.numbers import CLUSTER
+from featmatch.store.places import Naming
 from featmatch.store.reader import Reader
 from featmatch.store.writing import become_writer, hold_writer_lock
 from featmatch.system.progress import Progress
+from featmatch.system.trust import trust_alike
 from featmatch.words.vocabulary import Vocabulary
 
 
@@ -51,35 +54,58 @@ def create_cluster(
         UsageError: there cannot be so many shards or replicas.
         VocabularyError: the vocabulary is for another detector.
     """
-    if not 1 <= shards <= MOST_SHARDS or not 1 <= replicas <= 100:
-        raise UsageError(f"a cluster has 1 to {MOST_SHARDS} shards and 1 to 100 replicas, not {shards} and {replicas}")
+    if not 1 <= shards <= MOST_SHARDS or not 1 <= replicas <= MOST_REPLICAS:
+        most = f"1 to {MOST_SHARDS} shards and 1 to {MOST_REPLICAS} replicas"
+        raise UsageError(f"a cluster has {most}, not {shards} and {replicas}")
     names = tuple(f"shard-{number:04d}" for number in range(shards))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        strange = sorted(entry.name for entry in folder.iterdir() if entry.name not in {*names, LOCK})
+        _see_that_it_is_free(folder, names)  # before a lock is left there
     except OSError as error:
         raise StoreError(f"cannot make a cluster in {folder}: {error.strerror or error}") from error
-    if strange:
-        what = "is a cluster already" if CLUSTER_FILE in strange else f"holds other things, such as {strange[0]}"
-        raise StoreError(f"{folder} {what}")
     with hold_writer_lock(folder):
+        _see_that_it_is_free(folder, names)  # another process may have been quicker
         identity = uuid.uuid4().hex
         for name in names:
             create_index(folder / name, options, vocabulary)
+        first = Reader(folder / names[0])
+        first.verify_made_with(options, vocabulary)
+        for name in names:
+            _see_that_it_is_like(first, folder / name)
+        for name in names:
             with change_catalog(folder / name / CATALOG) as change:
                 change.describe(CLUSTER, identity)
-        fingerprint = Reader(folder / names[0]).vocabulary.fingerprint
+        fingerprint = first.vocabulary.fingerprint
         slots = tuple(slot * shards // SLOTS for slot in range(SLOTS))
         return Layout(identity, fingerprint, names, slots, replicas).write(folder)
 
 
-def open_shards(folder: Path, root: str | os.PathLike[str] | None = None) -> list[Reader]:
+def _see_that_it_is_free(folder: Path, names: Sequence[str]) -> None:
+    strange = sorted(entry.name for entry in folder.iterdir() if entry.name not in {*names, LOCK})
+    if strange:
+        what = "is a cluster already" if CLUSTER_FILE in strange else f"holds other things, such as {strange[0]}"
+        raise StoreError(f"{folder} {what}")
+
+
+def _see_that_it_is_like(first: Reader, folder: Path) -> None:
+    """See that a shard, which may be of a run that ended early, is empty and was made as the first one was."""
+    catalog, other = Catalog(folder / CATALOG), first.snapshot.catalog
+    if catalog.newest() or any(catalog.meta.get(key) != other.meta.get(key) for key in ("features", "vocabulary")):
+        raise StoreError(f"{folder} was there before and does not fit: it has images, or other features")
+
+
+def open_shards(folder: Path, root: str | os.PathLike[str] | None = None, layout: Layout | None = None) -> list[Reader]:
     """Open all shards, by number.
+
+    Args:
+        folder: of the cluster.
+        root: where the collection is now.
+        layout: which shards; None: those of the newest generation.
 
     Raises:
         StoreError: there is no cluster, or it is damaged.
     """
-    layout = Layout.read(folder)
+    layout = layout or Layout.read(folder)
     readers = [Reader(path, root) for path in layout.folders(folder)]
     for reader in readers:
         if reader.snapshot.catalog.meta.get(CLUSTER) != layout.identity:
@@ -109,26 +135,31 @@ def add_to_cluster(
         UsageError: a path has no name.
     """
     report = AddReport()
+    Layout.read(folder)  # so that no lock is left in a folder that is no cluster
     with hold_writer_lock(folder, wait=wait):
-        readers = open_shards(folder, root)
         layout = Layout.read(folder)
-        with become_writer(readers[0]):
-            naming, files = readers[0].whereabouts.prepare_addition(paths, readers[0].snapshot.catalog)
+        readers = open_shards(folder, root, layout)
+        first, *others = readers
+        with become_writer(first, wait=wait):
+            naming, files = first.whereabouts.prepare_addition(paths, first.snapshot.catalog)
+        for reader in others:  # those that get nothing now, too: names are relative to one folder in all
+            with become_writer(reader, wait=wait):
+                reader.whereabouts.keep(naming, paths, files, reader.snapshot.catalog)
         inside = os.path.realpath(folder) + os.sep
         files = [file for file in files if not os.path.realpath(file).startswith(inside)]
         names = {file: naming.name_of(file) for file in files}
         pending = _not_known(readers, names, report)
         newest = max(reader.snapshot.catalog.newest() for reader in readers)
-        first = max(layout.next_number, newest + 1)
-        layout = replace(layout, next_number=first + len(pending)).write(folder)
-        numbers = {names[file]: first + place for place, file in enumerate(pending)}
+        number = max(layout.next_number, newest + 1)
+        layout = replace(layout, next_number=number + len(pending)).write(folder)
+        numbers = {names[file]: number + place for place, file in enumerate(pending)}
         parts: list[list[str]] = [[] for _ in readers]
         for file, content in pending.items():
             parts[layout.shard_of(content)].append(file)
         done = len(files) - len(pending)
         for reader, part in zip(readers, parts, strict=True):
             if part:
-                report.include(_add_part(reader, paths, part, numbers, options, _shifted(progress, done, len(files))))
+                report.include(_add_part(reader, naming, part, numbers, options, _shifted(progress, done, len(files))))
                 done += len(part)
         there = {*report.added, *report.skipped}
         keepers = {names[file]: layout.shard_of(content) for file, content in pending.items() if names[file] in there}
@@ -159,11 +190,10 @@ def _not_known(readers: Sequence[Reader], names: dict[str, str], report: AddRepo
 
 
 def _add_part(
-    reader: Reader, given: Sequence[str], files: Sequence[str], numbers: dict[str, int], options: AddOptions,
+    reader: Reader, naming: Naming, files: Sequence[str], numbers: dict[str, int], options: AddOptions,
     progress: Progress,
 ) -> AddReport:  # fmt: skip
     with become_writer(reader, wait=True):
-        naming, _ = reader.whereabouts.prepare_addition(given, reader.snapshot.catalog)
         target = Target(reader.folder, naming, reader.options, len(reader.vocabulary), numbers)
         return add_files(files, target, options, progress=progress, committed=partial(merge_due, reader))
 
@@ -191,7 +221,8 @@ def split_shard(folder: Path, number: int, *, wait: bool = False) -> Layout:
     """Make two shards of one, each with half of its slots.
 
     Both begin as copies, and drop what the other is to hold. Then ``cluster.json`` names them in place of the former
-    one, which is deleted; so readers see the same images all the time. Ended early, it is done again from the start.
+    one, which is deleted; so whoever opens the cluster sees the same images all the time. Who has it open keeps what
+    they have seen, but cannot refresh it: that takes opening it again. Ended early, it is done again from the start.
 
     Args:
         folder: of the cluster.
@@ -202,6 +233,7 @@ def split_shard(folder: Path, number: int, *, wait: bool = False) -> Layout:
         StoreError: another writer is at work, or the cluster cannot be written or is damaged.
         UsageError: there is no such shard, or it has one slot only.
     """
+    Layout.read(folder)  # so that no lock is left in a folder that is no cluster
     with hold_writer_lock(folder, wait=wait):
         layout = Layout.read(folder)
         if not 0 <= number < len(layout.shards):
@@ -213,9 +245,14 @@ def split_shard(folder: Path, number: int, *, wait: bool = False) -> Layout:
         old, free = folder / layout.shards[number], 1 + max(int(name.rpartition("-")[2]) for name in layout.shards)
         names = [f"shard-{free + half:04d}" for half in range(2)]
         with become_writer(Reader(old), wait=True):
-            for name, own in zip(names, halves, strict=True):
-                _copy(old, folder / name)
-                _keep_only(Reader(folder / name), own)
+            try:
+                for name, own in zip(names, halves, strict=True):
+                    _copy(old, folder / name)
+                    _keep_only(Reader(folder / name), own)
+            except BaseException:  # a full disk, above all, which is not to stay full
+                for name in names:
+                    shutil.rmtree(folder / name, ignore_errors=True)
+                raise
             shards = [*layout.shards, names[1]]
             shards[number] = names[0]
             owners = (len(layout.shards) if slot in halves[1] else shard for slot, shard in enumerate(layout.slots))
@@ -229,6 +266,7 @@ def _copy(old: Path, new: Path) -> None:
         if new.exists():  # of a run that ended early
             shutil.rmtree(new)
         shutil.copytree(old, new, ignore=shutil.ignore_patterns(LOCK))
+        trust_alike(new, old)
     except (OSError, shutil.Error) as error:
         raise StoreError(f"cannot copy {old} to {new}: {error}") from error
 

@@ -282,18 +282,15 @@ class Search:
         grey = self._part(query)
         pictures: dict[int, GreyImage | None] = {}
 
-        def fetch(images: Iterable[int]) -> None:
-            pictures.update(self._pictures({image: proved.holders[image] for image in images}))
+        def pictures_of(images: Iterable[int]) -> Mapping[int, GreyImage | None]:
+            wanted = {image: proved.holders[image] for image in images if image not in pictures}
+            pictures.update(self._pictures(wanted))
+            return pictures
 
-        def picture_of(image: int) -> GreyImage | None:
-            if image not in pictures:
-                fetch([image])
-            return pictures[image]
-
-        fetch(one.id for found in (proved.by_features, proved.as_whole) for one in worth_a_look(found))
+        pictures_of(one.id for found in (proved.by_features, proved.as_whole) for one in worth_a_look(found))
         closer = CloserLook(grey, query.features, self.options, self.geometry)
-        by_features = compare_pixels(proved.by_features, grey, picture_of, closer)
-        as_whole = compare_pixels(proved.as_whole, grey, picture_of)
+        by_features = compare_pixels(proved.by_features, grey, pictures_of, closer)
+        as_whole = compare_pixels(proved.as_whole, grey, pictures_of)
         away = {image for image, picture in pictures.items() if picture is None or picture.is_stored}
         return Compared(preferred(by_features, as_whole), proved.holders, proved.verdicts, frozenset(away))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,7 +128,7 @@ def _recurring(places: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
 def compare_pixels(
     found: Sequence[FoundImage],
     query: GreyImage,
-    picture_of: Callable[[int], GreyImage | None],
+    pictures_of: Callable[[Sequence[int]], Mapping[int, GreyImage | None]],
     closer: CloserLook | None = None,
 ) -> list[FoundImage]:
     """Look at all images that are claimed, could be after a look, or bear witness; sort all again.
@@ -139,21 +139,24 @@ def compare_pixels(
     Args:
         found: best first.
         query: the picture that was looked up.
-        picture_of: the picture of an image, by its number, or None where it is not at hand.
+        pictures_of: numbers of images -> the picture of each, or None where it is not at hand.
         closer: how those that may be right are looked at again, if none is claimed; None: not at all.
     """
-    looked_at = [_with_pixels(one, query, picture_of(one.id)) for one in worth_a_look(found)]
+    hopeful = worth_a_look(found)
+    pictures = pictures_of([one.id for one in hopeful])
+    looked_at = [_with_pixels(one, query, pictures[one.id]) for one in hopeful]
     told = told_from_sisters(looked_at)
     again = set() if closer is None else set(closer.worth_it(told))
     if closer is not None and again:
-        looked_at = [_closer(one, closer, picture_of(one.id)) if one.id in again else one for one in looked_at]
+        looked_at = [_closer(one, closer, pictures[one.id]) if one.id in again else one for one in looked_at]
         told = told_from_sisters(looked_at)
     known = {one.id for one in looked_at}
     unseen = [one for one in _by_geometry(found) if one.id not in known]
     if any(one.proof.proven and (one.proof.evidence.contradiction or 0.0) > _DOUBTFUL for one in told):
         witnesses = [one for one in unseen if one.proof.evidence.geometry > _HARDLY_CHANCE][:_WITNESSES]
         if witnesses:
-            told = told_from_sisters([*looked_at, *(_with_pixels(one, query, picture_of(one.id)) for one in witnesses)])
+            pictures = pictures_of([one.id for one in witnesses])
+            told = told_from_sisters([*looked_at, *(_with_pixels(one, query, pictures[one.id]) for one in witnesses)])
             unseen = [one for one in unseen if one not in witnesses]
     return in_order([*told, *unseen])
 

@@ -14,7 +14,7 @@ from featmatch.store import pair_log
 from featmatch.store.catalog import Catalog, is_intact
 from featmatch.store.consistency import catalog_problems, count_problems, segment_problems, vocabulary_problems
 from featmatch.store.generation import change_catalog
-from featmatch.store.layout import CATALOG, PAIRS, VOCABULARY, segment_folder, strangers, vocabulary_of
+from featmatch.store.layout import CATALOG, PAIRS, VOCABULARY, no_index, segment_folder, strangers, vocabulary_of
 from featmatch.store.segment import Segment, damaged_files
 from featmatch.store.writing import clear_leftovers, hold_writer_lock, leftovers
 from featmatch.system.files import sha256_of
@@ -67,7 +67,7 @@ def check(path: str | os.PathLike[str], *, repair: bool = False, wait: bool = Fa
     """
     folder = Path(checked_path(path, "path"))
     if not os.path.lexists(folder / CATALOG):
-        raise StoreError(f"{folder} is no featmatch index, or none that may be read")
+        raise no_index(folder)
     if links := list(strangers(folder)):
         if repair:
             raise StoreError(f"{links[0]}; nothing is repaired before it is gone")

@@ -10,7 +10,7 @@ from featmatch.errors import StoreError, VocabularyError
 from featmatch.features.detectors import descriptors_of
 from featmatch.features.extraction import FeatureOptions
 from featmatch.store.generation import create_catalog
-from featmatch.store.layout import CATALOG, OWN_NAMES, SEGMENTS, VOCABULARY, is_half_written
+from featmatch.store.layout import CATALOG, CLUSTER_FILE, OWN_NAMES, SEGMENTS, VOCABULARY, is_half_written, no_index
 from featmatch.store.writing import hold_writer_lock
 from featmatch.system.files import flush_folder, sha256_of
 from featmatch.words.vocabulary import Vocabulary
@@ -32,7 +32,10 @@ def create_index(folder: Path, options: FeatureOptions | None, vocabulary: Vocab
         if folder.exists() and not all(
             entry.name in OWN_NAMES or is_half_written(entry.name) for entry in folder.iterdir()
         ):
-            raise StoreError(f"{folder} holds other things and is no featmatch index")
+            is_cluster = (folder / CLUSTER_FILE).exists()
+            raise (
+                no_index(folder) if is_cluster else StoreError(f"{folder} holds other things and is no featmatch index")
+            )
         (folder / SEGMENTS).mkdir(parents=True, exist_ok=True)
         flush_folder(folder.absolute().parent)
         with hold_writer_lock(folder, wait=True):

@@ -18,6 +18,7 @@ from featmatch.system import files
 from featmatch.words.vocabulary import Vocabulary
 
 CATALOG, VOCABULARY, PAIRS, LOCK, SEGMENTS = "catalog.sqlite", "vocabulary.npz", "pairs.log", "writer.lock", "segments"
+CLUSTER_FILE = "cluster.json"  # in a folder that holds several indexes
 OWN_NAMES = frozenset((CATALOG, VOCABULARY, PAIRS, LOCK, SEGMENTS))
 
 _HALF_WRITTEN = re.compile(
@@ -34,6 +35,13 @@ def segment_folder(index: Path, number: int) -> Path:
     'photos.fm/segments/000007'
     """
     return index / SEGMENTS / f"{number:06d}"
+
+
+def no_index(folder: Path) -> StoreError:
+    """What to raise where there is no index, though one is meant."""
+    if os.path.lexists(folder / CLUSTER_FILE):
+        return StoreError(f"{folder} is a cluster; this takes one index, such as one of its shards")
+    return StoreError(f"{folder} is no featmatch index, or none that may be read")
 
 
 def is_half_written(name: str) -> bool:

@@ -19,7 +19,7 @@ from featmatch.features.extraction import FeatureOptions
 from featmatch.names import absolute
 from featmatch.store.catalog import OPENCV_SIFT_VERSION
 from featmatch.store.info import IndexInfo
-from featmatch.store.layout import CATALOG, verify_layout, vocabulary_of
+from featmatch.store.layout import CATALOG, no_index, verify_layout, vocabulary_of
 from featmatch.store.places import Places
 from featmatch.store.records import ImageRecord
 from featmatch.store.snapshot import Snapshot
@@ -54,7 +54,7 @@ class Reader:
             VocabularyError: its vocabulary cannot be read.
         """
         if not os.path.lexists(folder / CATALOG):
-            raise StoreError(f"{folder} is no featmatch index, or none that may be read")
+            raise no_index(folder)
         self.folder = folder.absolute()  # whoever holds it may change the working directory
         self._refreshing = threading.Lock()
         verify_layout(self.folder)

@@ -56,12 +56,23 @@ class Whereabouts:
         for path in paths:
             naming.name_of(path)
         files = list(image_files(paths))
+        self.keep(naming, paths, files, catalog)
+        own = os.path.realpath(self._index)
+        return naming, [file for file in files if not os.path.realpath(file).startswith(own + os.sep)]
+
+    def keep(self, naming: Naming, paths: Sequence[str], files: Sequence[str], catalog: Catalog) -> None:
+        """Keep for later runs how files are named, and that the user named these. The caller holds the writer's lock.
+
+        Args:
+            naming: how they are named.
+            paths: as given.
+            files: the image files at these paths.
+            catalog: of the index.
+        """
         named = {spelled for path in paths for spelled in spellings(absolute(split_page(path)[0]))}
         links = {os.path.realpath(file) for file in files if os.path.islink(file)}
         self._trust(named | {path for path in links if not covers(named, path)})
-        self._keep(naming, catalog)
-        own = os.path.realpath(self._index)
-        return naming, [file for file in files if not os.path.realpath(file).startswith(own + os.sep)]
+        self._keep_folders(naming, catalog)
 
     def _trust(self, paths: set[str]) -> None:
         """Keep what the user named outside the index."""
@@ -75,7 +86,7 @@ class Whereabouts:
             self.problem = str(error)
         self._known = None
 
-    def _keep(self, naming: Naming, catalog: Catalog) -> None:
+    def _keep_folders(self, naming: Naming, catalog: Catalog) -> None:
         """Keep in the index what its names are relative to, and where the index was at that time."""
         key = "root" if naming.is_root else "base"
         if catalog.folder("home") is None or naming.folder not in (None, catalog.folder(key)):

@@ -75,6 +75,12 @@ def trust(index: Path, paths: Iterable[str]) -> None:
         connection.executemany("INSERT OR IGNORE INTO trusted VALUES (?, ?, ?)", rows)
 
 
+def trust_alike(copy: Path, index: Path) -> None:
+    """Trust for a copy of an index what is trusted for the index, if the record can be read and written."""
+    with contextlib.suppress(StoreError):
+        trust(copy, trusted_paths(index))
+
+
 def forget_below(folder: Path) -> None:
     """Forget all folders and files of the indexes in a folder, if the record can be written."""
     with contextlib.suppress(StoreError), _raise_store_errors():

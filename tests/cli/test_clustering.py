@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from featmatch.cluster.layout import CLUSTER_FILE, Layout
+from featmatch.cluster.layout import Layout
+from featmatch.store.layout import CLUSTER_FILE
 from tests.cli.conftest import Run
 
 
@@ -105,3 +106,22 @@ def test_machines_are_asked_if_told_so(
     assert seen == ["here:1", made, None, "auto", made]
     ended = run("query", index, pictures["crop"], "--ray", "auto")
     assert (ended.status, "for one cluster" in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["similar", "INDEX", "PICTURE"],
+        ["pairs", "INDEX"],
+        ["check", "INDEX"],
+        ["remove", "INDEX", "PICTURE"],
+        ["add", "INDEX", "PICTURE"],
+    ],
+)
+def test_what_takes_one_index_says_so_of_a_cluster(
+    run: Run, made: Path, pictures: dict[str, Path], command: list[str]
+) -> None:
+    places = {"INDEX": made, "PICTURE": pictures["coins"]}
+    ended = run(*(places.get(word, word) for word in command))
+    told = f"featmatch: {made} is a cluster; this takes one index, such as one of its shards\n"
+    assert (ended.status, ended.err) == (2, told)

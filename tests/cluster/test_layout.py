@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featmatch import StoreError
-from featmatch.cluster.layout import CLUSTER_FILE, SLOTS, Layout, is_cluster, slot_of
+from featmatch.cluster.layout import SLOTS, Layout, is_cluster, slot_of
+from featmatch.store.layout import CLUSTER_FILE
 
 LAYOUT = Layout("0" * 32, "words", ("shard-0000", "shard-0001"), tuple(slot % 2 for slot in range(SLOTS)))
 
@@ -31,7 +32,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     "change",
     [
         {"version": 2}, {"shards": ["../elsewhere"]}, {"shards": ["shard-0000", "shard-0000"]}, {"shards": []},
-        {"shards": "shard-0000"}, {"slots": [0]}, {"slots": [9] * SLOTS}, {"slots": [True] * SLOTS}, {"replicas": -1},
+        {"shards": "shard-0000"}, {"slots": [0]}, {"slots": [9] * SLOTS}, {"slots": [True] * SLOTS},
+        {"replicas": 0}, {"replicas": 101}, {"next_number": 1 << 60},
         {"next_number": 1.5}, {"generation": 1 << 70}, {"identity": "me"}, {"identity": None}, {"vocabulary": 7},
     ],
 )  # fmt: skip

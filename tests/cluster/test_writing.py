@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from featmatch import StoreError, UsageError, Vocabulary, open_all
+from featmatch import FeatureOptions, StoreError, UsageError, Vocabulary, open_all
+from featmatch.adding.batches import AddOptions
 from featmatch.cluster import writing
 from featmatch.cluster.layout import Layout, slot_of
 from featmatch.cluster.telling import check_cluster
-from featmatch.cluster.writing import create_cluster, open_shards, split_shard
+from featmatch.cluster.writing import add_to_cluster, create_cluster, open_shards, split_shard
 from featmatch.search.voting import VotingOptions
+from featmatch.store.layout import CLUSTER_FILE
 from featmatch.store.records import ImageRecord
+from featmatch.store.writing import hold_writer_lock
+from featmatch.system.progress import ignore
 from tests.cluster.conftest import Clusters, add
-from tests.test_indexes import QUERIES, encoded, grouped, said, scene
+from tests.test_indexes import FEATURES, QUERIES, encoded, grouped, said, scene
 
 
 def records(folder: Path) -> list[tuple[int, ImageRecord]]:
@@ -140,6 +145,8 @@ def test_a_half_made_split_is_begun_again(clusters: Clusters, tmp_path: Path, mo
         split_shard(folder, 0)
     assert (folder / "shard-0003").exists()
     assert len(open_shards(folder)) == 2
+    told = "is none of the shards: a split that ended early left it, and it can be deleted"
+    assert check_cluster(folder) == [f"shard-0002 {told}", f"shard-0003 {told}"]
     monkeypatch.undo()
     assert len(split_shard(folder, 0).shards) == 3
     assert check_cluster(folder) == []
@@ -158,6 +165,10 @@ def test_where_no_cluster_can_be(small_words: Vocabulary, own: Callable[[int], P
             create_cluster(tmp_path / "new", shards, replicas)
     with pytest.raises(StoreError, match="no cluster"):
         open_shards(tmp_path / "other")
+    for write in (lambda: add(tmp_path / "other", [], tmp_path), lambda: split_shard(tmp_path / "other", 0)):
+        with pytest.raises(StoreError, match="no cluster"):
+            write()
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["mine.txt"]
 
 
 def test_a_shard_of_another_cluster_is_refused(
@@ -192,3 +203,71 @@ def test_half_of_a_cluster_is_made_whole(
         layout.identity
     ]
     assert slot_of("0010") == 1
+
+
+def test_names_are_relative_to_one_folder_wherever_one_adds(
+    own: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, below = own(7), tmp_path / "below"
+    below.mkdir()
+    for number in range(5):
+        (below / f"{number}.png").write_bytes(encoded(scene(number)))
+    monkeypatch.chdir(tmp_path)
+    add_to_cluster(folder, ["below/0.png"], AddOptions(1), root=None, wait=False, progress=ignore)
+    monkeypatch.chdir(below)
+    add_to_cluster(folder, ["."], AddOptions(1), root=None, wait=False, progress=ignore)
+    held = [record for _, record in records(folder)]
+    assert {record.name: record.id for record in held} == {f"below/{number}.png": number + 1 for number in range(5)}
+    split_shard(folder, records(folder)[0][0])
+    for reader in open_shards(folder):
+        assert all(reader.path_of(record.name) == str(tmp_path / record.name) for record in reader.images())
+
+
+def test_of_two_that_make_a_cluster_one_is_late(
+    small_words: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, lock = tmp_path / "new.fmc", hold_writer_lock
+
+    @contextlib.contextmanager
+    def late(place: Path) -> Iterator[None]:
+        monkeypatch.setattr(writing, "hold_writer_lock", lock)
+        create_cluster(place, 2, 1, None, small_words)
+        with lock(place):
+            yield
+
+    monkeypatch.setattr(writing, "hold_writer_lock", late)
+    with pytest.raises(StoreError, match="is a cluster already"):
+        create_cluster(folder, 2, 1, None, small_words)
+    assert check_cluster(folder) == []
+
+
+def test_a_split_that_fails_leaves_nothing_on_a_full_disk(
+    clusters: Clusters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "copy.fmc"
+    shutil.copytree(clusters.of(2), folder)
+    before = sorted(folder.iterdir())
+
+    def fail(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(writing, "compact", fail)
+    with pytest.raises(StoreError, match="full"):
+        split_shard(folder, 0)
+    assert sorted(folder.iterdir()) == before
+    assert check_cluster(folder) == []
+
+
+def test_shards_that_were_there_are_taken_only_if_they_fit(
+    own: Callable[[int], Path], clusters: Clusters, small_words: Vocabulary, tmp_path: Path
+) -> None:
+    folder = own(2)
+    (folder / CLUSTER_FILE).unlink()
+    with pytest.raises(StoreError, match="other features"):
+        create_cluster(folder, 2, 1, FeatureOptions("orb"), None)
+    shutil.rmtree(folder / "shard-0001")
+    shutil.copytree(clusters.of(2) / "shard-0001", folder / "shard-0001")
+    with pytest.raises(StoreError, match="has images"):
+        create_cluster(folder, 2, 1, FEATURES, small_words)
+    shutil.rmtree(folder / "shard-0001")
+    create_cluster(folder, 2, 1, FEATURES, small_words)

@@ -85,10 +85,10 @@ def test_only_pictures_at_hand_are_looked_at(photos: dict[str, NDArray[np.uint8]
     reference, other = (load_grey(photos[name], longest_px=2000) for name in ("coffee", "rocket"))
     closer = look(np.ascontiguousarray(photos["coffee"][40:300, 80:420]))
     candidates = [found(number, FAIR + 2, (reference.width, reference.height)) for number in range(3)]
-    pictures = {0: reference, 1: other}
-    plain = compare_pixels(candidates, closer.query, pictures.get)
+    pictures = {0: reference, 1: other, 2: None}
+    plain = compare_pixels(candidates, closer.query, lambda _: pictures)
     assert not any(one.proof.evidence.geometry > SURE for one in plain)
-    best, *rest = compare_pixels(candidates, closer.query, pictures.get, closer)
+    best, *rest = compare_pixels(candidates, closer.query, lambda _: pictures, closer)
     assert (best.id, best.proof.proven, best.proof.difference) == (0, True, None)
     assert best.proof.relation.kind == "crop"
     assert {one.id: one.proof.evidence.geometry for one in rest} == {1: FAIR + 2, 2: FAIR + 2}

@@ -95,11 +95,11 @@ def test_pixels_are_compared_where_the_picture_is_at_hand(points: NDArray[np.flo
     picture, other = (random.integers(0, 255, (480, 640), dtype=np.uint8) for _ in range(2))
     found = list(verified(points, [np.arange(0, 360, 3)] * 3).values())
 
-    def picture_of(image: int) -> GreyImage | None:
-        pixels = {0: picture, 1: other}.get(image)
-        return None if pixels is None else GreyImage(pixels, *SIZE, 1.0, 1.0)
+    def pictures_of(images: Sequence[int]) -> dict[int, GreyImage | None]:
+        known = {image: GreyImage(pixels, *SIZE, 1.0, 1.0) for image, pixels in enumerate((picture, other))}
+        return {image: known.get(image) for image in images}
 
-    compared = compare_pixels(found, GreyImage(picture, *SIZE, 1.0, 1.0), picture_of)
+    compared = compare_pixels(found, GreyImage(picture, *SIZE, 1.0, 1.0), pictures_of)
     assert compared[0].id == 0
     by_id = {match.id: match.proof.evidence.agreement for match in compared}
     assert by_id[0] == pytest.approx(1, abs=0.01)
@@ -183,21 +183,21 @@ def test_all_are_looked_at_that_could_be_proven_or_bear_witness(points: NDArray[
 
     asked: list[int] = []
 
-    def picture_of(image: int) -> GreyImage | None:
-        asked.append(image)
-        return None
+    def pictures_of(images: Sequence[int]) -> dict[int, GreyImage | None]:
+        asked.extend(images)
+        return dict.fromkeys(images)
 
     picture = GreyImage(np.zeros((480, 640), np.uint8), *SIZE, 1.0, 1.0)
     hopeful = [made(1, 50.0, 50.0), made(2, 0.0, 40.0), made(3, 30.0, 30.0, evenness=0.1)]
-    compare_pixels([*hopeful, made(4, -2.0, -2.0)], picture, picture_of)
+    compare_pixels([*hopeful, made(4, -2.0, -2.0)], picture, pictures_of)
     assert asked == [1, 2, 3]
     asked.clear()
     unsure = [made(number, 50.0 - number, 50.0 - number, evenness=0.1) for number in range(40)]
-    compared = compare_pixels(unsure, picture, picture_of)
+    compared = compare_pixels(unsure, picture, pictures_of)
     assert asked == list(range(16))
     assert [one.id for one in compared] == list(range(40))
     asked.clear()
-    compare_pixels([made(number, 500.0 - number, 500.0 - number) for number in range(80)], picture, picture_of)
+    compare_pixels([made(number, 500.0 - number, 500.0 - number) for number in range(80)], picture, pictures_of)
     assert asked == list(range(64))  # all that would be claimed, if they are not too many
 
 
@@ -207,31 +207,33 @@ def test_a_claim_that_contradicts_wants_witnesses() -> None:
     proof = made_proof(np.eye(3), size, size)
     fillings = {1: PAUL, 2: EVA, 3: UWE, 4: EVA, 5: UWE, 6: EVA, 7: UWE}
     geometry = {1: 60.0, 2: 7.0, 3: 6.0, 4: 5.0, 5: 4.0, 6: 3.5, 7: 1.0}
-    asked: list[int] = []
+    asked: list[list[int]] = []
 
     def found(number: int) -> FoundImage:
         evidence = FeatureEvidence(geometry[number], geometry[number], 0.2, 1.0 if number == 1 else 0.0, "sift")
         return FoundImage(number, dataclasses.replace(proof, evidence=evidence))
 
-    def picture_of(number: int) -> GreyImage:
-        asked.append(number)
-        return grey(form(*fillings[number]))
+    def pictures_of(numbers: Sequence[int]) -> dict[int, GreyImage | None]:
+        asked.append(list(numbers))
+        return {number: grey(form(*fillings[number])) for number in numbers}
 
-    (sister, *_) = compare_pixels([found(1)], grey(form(*ANNA)), picture_of)
-    assert (sister.proof.proven, asked) == (True, [1])
+    (sister, *_) = compare_pixels([found(1)], grey(form(*ANNA)), pictures_of)
+    assert (sister.proof.proven, asked) == (True, [[1]])
     asked.clear()
-    told = compare_pixels([found(number) for number in geometry], grey(form(*ANNA)), picture_of)
-    assert asked == [1, 2, 3, 4, 5]
+    told = compare_pixels([found(number) for number in geometry], grey(form(*ANNA)), pictures_of)
+    assert asked == [[1], [2, 3, 4, 5]]  # the witnesses at once
     assert sorted(one.id for one in told) == sorted(geometry)
     assert not any(one.proof.proven for one in told)
     asked.clear()
-    (true, *_) = compare_pixels([found(number) for number in geometry], grey(form(*PAUL)), picture_of)
-    assert (true.id, true.proof.proven, asked) == (1, True, [1])  # it contradicts nothing
+    (true, *_) = compare_pixels([found(number) for number in geometry], grey(form(*PAUL)), pictures_of)
+    assert (true.id, true.proof.proven, asked) == (1, True, [[1]])  # it contradicts nothing
 
 
 def test_it_is_said_whose_file_is_cut_short(points: NDArray[np.float64]) -> None:
     picture = np.random.default_rng(1).integers(0, 255, (480, 640), dtype=np.uint8)
     query = GreyImage(picture, *SIZE, 1.0, 1.0)
     found = list(verified(points, [np.arange(0, 360, 3)] * 2).values())
-    compared = compare_pixels(found, query, lambda image: dataclasses.replace(query, damaged=image == 1))
+    compared = compare_pixels(
+        found, query, lambda images: {image: dataclasses.replace(query, damaged=image == 1) for image in images}
+    )
     assert {one.id: one.damaged for one in compared} == {0: False, 1: True}

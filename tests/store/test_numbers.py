@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from featmatch import StoreError
 from featmatch.store.numbers import BY_AGE, BY_INDEX, Numbering, numbering_of
+
+
+def catalog(cluster: str | None, newest: int = 1) -> Any:
+    meta = {} if cluster is None else {"cluster": cluster}
+    return SimpleNamespace(meta=meta, path="a.fm/catalog.sqlite", newest=lambda: newest)
 
 
 @pytest.mark.parametrize("numbering", [BY_INDEX, BY_AGE])
@@ -48,5 +54,12 @@ def test_a_first_index_keeps_its_numbers_and_a_cluster_goes_by_age() -> None:
     ],
 )
 def test_indexes_of_one_cluster_are_numbered_together(clusters: list[str | None], numbering: Numbering) -> None:
-    catalogs: list[Any] = [SimpleNamespace(meta={} if one is None else {"cluster": one}) for one in clusters]
-    assert numbering_of(catalogs) is numbering
+    assert numbering_of([catalog(one) for one in clusters]) is numbering
+
+
+def test_a_number_that_would_be_anothers_is_refused() -> None:
+    assert numbering_of([catalog("a"), catalog("a", (1 << 44) - 1)]) is BY_AGE
+    assert numbering_of([catalog("a", 1 << 44)]) is BY_INDEX  # alone it is nobody else's
+    for cluster in ("a", None):
+        with pytest.raises(StoreError, match="damaged: an image has the number"):
+            numbering_of([catalog(cluster), catalog(cluster, 1 << 44)])
