@@ -38,7 +38,7 @@ _cluster_argument = click.argument("folder", type=PathArgument(path_type=Path), 
 def cluster() -> None:
     """Keep one collection in many indexes, its shards.
 
-    CLUSTER is a folder, as photos.fmc. Commands that read an INDEX take it in its place.
+    CLUSTER is a folder, as photos.fmc. query, groups, explain, list, info and serve take it in place of INDEX.
     """
 
 

@@ -206,6 +206,8 @@ def pairs(
     from featmatch.cli.progress import progress_bars
     from featmatch.grouping.two_views import proven_pairs
 
+    if hloc is not None and hloc == colmap:
+        raise click.UsageError("--hloc and --colmap are two files")
     opened = featmatch.Index.open(index, root=root)
     with progress_bars(" images") as progress:
         found, unremembered = proven_pairs(
