@@ -14,6 +14,7 @@ from featmatch.images.iiif_manifests import MOST_BYTES, Painted, Reference, read
 from featmatch.images.iiif_names import CanvasPicture, key_of
 from featmatch.images.iiif_services import MOST_INFO_BYTES, Info, info_without, read_info
 from featmatch.images.polite import PoliteFetching, some_at_once
+from featmatch.names import plain
 
 _MOST_PICTURE_BYTES = 64 << 20
 _MOST_FILES = 100_000  # manifests and the like that one of them leads to
@@ -136,7 +137,7 @@ class IiifRun:
         found: deque[Painted | Reference | FetchedPicture] = deque(contents.found)
         if contents.has_more:
             found.append(FetchedPicture(at.address, ImageError("too_large", f"only its first {len(found)} were read")))
-        return _File(found, text if at.canvas else f"{contents.label} ({at.address})", depth)
+        return _File(found, text if at.canvas else f"{contents.label} ({plain(at.address)})", depth)
 
     def _is_new(self, thing: str | tuple[str, str]) -> bool:
         new = thing not in self._seen

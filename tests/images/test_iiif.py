@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,13 @@ def test_a_collection_has_as_many_pages_as_it_likes(index: Index, server: IiifSe
         server.files[f"/p{n}"] = {"@type": "sc:Collection", "manifests": books, "next": f"{HOST}/p{(n + 1) % pages}"}
     report = add(index, server, {"@type": "sc:Collection", "first": f"{HOST}/p0"}, tmp_path)
     assert (len(report.added), report.failed) == (3, [])
+
+
+def test_a_manifest_may_be_below_a_folder_of_any_name(index: Index, server: IiifServer, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    assert len(add(index, server, server.files["/manifest.json"], folder).added) == 3
+    assert index.query(part_of(server.pictures["coffee"], (400, 200, 1000, 600)))
 
 
 def test_hostile_pages_cost_themselves_only(index: Index, server: IiifServer, tmp_path: Path) -> None:
