@@ -53,6 +53,15 @@ def check_run(jobs: object, progress: object) -> None:
         raise UsageError(f"progress is a function, not {_kind(progress)}")
 
 
+def check_text(value: object, what: str) -> None:
+    """Refuse what is neither Unicode text nor None."""
+    check_kind(value, what, str)
+    try:
+        str(value).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{what} is Unicode text, which {value!a:.40} is not") from error
+
+
 def check_seconds(value: object, what: str) -> None:
     """Refuse what is no number of seconds above 0."""
     if not _is_a(Real, value) or not value > 0:  # type: ignore[operator]  # it is a number

@@ -10,7 +10,7 @@ from pathlib import Path
 from featmatch.adding.batches import AddOptions, AddReport, Target, add_files
 from featmatch.adding.given_images import Addition, GivenImage, OnConflict
 from featmatch.adding.pruning import remove_vanished
-from featmatch.arguments import check_kind, check_run, checked_path, checked_paths
+from featmatch.arguments import check_kind, check_run, check_text, checked_path, checked_paths
 from featmatch.errors import UsageError
 from featmatch.features.extraction import FeatureOptions, features_wanted
 from featmatch.features.forms import Forms
@@ -132,7 +132,7 @@ class Index(Reader):
         """
         given = checked_paths(paths, "paths")
         check_run(jobs, progress)
-        check_kind(text, "text", str)
+        check_text(text, "text")
         check_kind(pictures, "pictures", bool)
         options = AddOptions(jobs, DecodingOptions(timeout, max_pixels), pages, text, pictures)
         with become_writer(self, wait=wait):
@@ -183,7 +183,7 @@ class Index(Reader):
         if on_conflict not in ("replace", "skip"):
             raise UsageError(f"on_conflict is 'replace' or 'skip', not {on_conflict!r}")
         check_run(jobs, progress)
-        check_kind(text, "text", str)
+        check_text(text, "text")
         check_kind(pictures, "pictures", bool)
         options = AddOptions(jobs, DecodingOptions(timeout, max_pixels), text=text, pictures=pictures)
         with become_writer(self, wait=wait):

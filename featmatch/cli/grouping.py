@@ -32,6 +32,7 @@ from featmatch.cli.common import (
 from featmatch.cli.parquet import ParquetFile
 from featmatch.cli.printing import say_bytes, size_of
 from featmatch.cli.results import (
+    group_columns,
     print_groups_csv,
     print_groups_json,
     print_groups_table,
@@ -206,6 +207,8 @@ def pairs(
     from featmatch.cli.progress import progress_bars
     from featmatch.grouping.two_views import proven_pairs
 
+    if hloc is not None and hloc == colmap:
+        raise click.UsageError("--hloc and --colmap are two files")
     opened = featmatch.Index.open(index, root=root)
     with progress_bars(" images") as progress:
         found, unremembered = proven_pairs(
@@ -254,11 +257,15 @@ def _index_of(paths: Sequence[str]) -> Path:
 
 def _show_groups(opened: Index | Indexes, wanted: Wanted, jobs: int, progress: StageProgress) -> int:
     index: Reader = opened if isinstance(opened, featmatch.Index) else opened.joined
+    columns = group_columns(several=index is not opened)
+    table = None if wanted.parquet is None else ParquetFile(wanted.parquet, columns)
     found = _selected(opened.groups(jobs=jobs, progress=of_stage(progress, "comparing")), index, wanted)
     if wanted.html is not None:
         _write_page(wanted.html, found, index, jobs, of_stage(progress, "drawing"))
-    if wanted.parquet is not None:
-        _write_table(wanted.parquet, found)
+    if table is not None:
+        for row in found.rows():
+            table.add(row)
+        table.write()
     if found.unremembered is not None:
         complain(f"the results are not kept in the index: {found.unremembered}")
     marked = [path for group in found for name in group.marked if (path := index.path_of(name)) is not None]
@@ -276,15 +283,6 @@ def _show_groups(opened: Index | Indexes, wanted: Wanted, jobs: int, progress: S
         _tell_totals(found)
     shown: Sequence[object] = marked if wanted.print0 or wanted.as_script else found
     return FOUND if bool(shown) != wanted.fail else NOTHING_FOUND
-
-
-def _write_table(target: Path, found: Groups) -> None:
-    from featmatch.grouping.groups import COLUMNS
-
-    table = ParquetFile(target, COLUMNS)
-    for row in found.rows():
-        table.add(row)
-    table.write()
 
 
 def _selected(found: Groups, index: Reader, wanted: Wanted) -> Groups:

@@ -186,11 +186,16 @@ def print_moves(paths: Iterable[str]) -> None:
         say_bytes(os.fsencode(f'mkdir -p -- "$to"/{folder}\nmv -n -- {source} "$to"/{target}\n'))
 
 
-def print_groups_csv(groups: Groups, *, several: bool = False) -> None:
-    """Print a row for each file; with ``several``, each says which index its id is of."""
+def group_columns(*, several: bool) -> tuple[str, ...]:
+    """The columns of ``Groups.rows``; with ``several``, each row says which index its id is of."""
     from featmatch.grouping.groups import COLUMNS
 
-    columns = (*COLUMNS, "index") if several else COLUMNS
+    return (*COLUMNS, "index") if several else COLUMNS
+
+
+def print_groups_csv(groups: Groups, *, several: bool = False) -> None:
+    """Print a row for each file."""
+    columns = group_columns(several=several)
     printer = CsvPrinter(columns)
     for row in groups.rows():
         printer.print_row({column: row.get(column) for column in columns} | {"marked": str(row["marked"]).lower()})

@@ -74,11 +74,11 @@ class SignatureES:
         except (TypeError, ValueError) as error:
             raise UsageError(f"metadata is what JSON can say: {error}") from error
         source = _source(path if img is None else img, bytestream and img is not None)
-        if self.index.snapshot.catalog.content_named(path) is not None:
-            self.index.remove([path])  # also where only the metadata are others
-        report = self.index.add_images([(path, source)], jobs=1, text=text)
-        for failure in report.failed:
-            raise ImageError(failure.status, failure.message, failure.name)
+        is_there = self.index.snapshot.catalog.content_named(path) is not None
+        self._add(path, source, text)
+        if is_there:  # what replaces it can be read; the metadata may be others, or none
+            self.index.remove([path])
+            self._add(path, source, text)
 
     def search_image(
         self, path: str | bytes, all_orientations: bool = False, bytestream: bool = False
@@ -108,6 +108,10 @@ class SignatureES:
             for match in sorted(near, key=_distance)
             if all_orientations or _is_upright(match)
         ]
+
+    def _add(self, path: str, source: str | bytes, text: str | None) -> None:
+        for failure in self.index.add_images([(path, source)], jobs=1, text=text).failed:
+            raise ImageError(failure.status, failure.message, failure.name)
 
     def delete_image(self, path: str) -> None:
         """Remove the image of a path; nothing happens where there is none.

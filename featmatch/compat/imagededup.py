@@ -170,7 +170,10 @@ class PHash(_Method[str]):
 
     def _among(self, encodings: Mapping[str, str], threshold: float) -> Scored:
         names = list(encodings)
-        hashes = np.array([int(one, 16) for one in encodings.values()], np.uint64)
+        try:
+            hashes = np.array([int(one, 16) for one in encodings.values()], np.uint64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise UsageError("an encoding is 16 hexadecimal digits, as encode_images gives it") from error
         found: Scored = {}
         for row, name in enumerate(names):
             distances = np.bitwise_count(hashes ^ hashes[row]).tolist()
@@ -198,7 +201,7 @@ class CNN(_Method[NDArray[np.float32]]):
         return (vector / max(float(np.sqrt((vector * vector).sum())), 1e-9)).astype(np.float32)[None]
 
     def _checked(self, threshold: float | None) -> float:
-        if threshold is not None and not -1.0 <= threshold <= 1.0:
+        if threshold is not None and not (isinstance(threshold, (int, float)) and -1.0 <= threshold <= 1.0):
             raise UsageError("min_similarity_threshold is -1.0 to 1.0")
         return 0.9 if threshold is None else threshold
 
@@ -223,10 +226,12 @@ class CNN(_Method[NDArray[np.float32]]):
 
     def _among(self, encodings: Mapping[str, NDArray[np.float32]], threshold: float) -> Scored:
         names = list(encodings)
-        vectors = np.concatenate([np.asarray(one).reshape(1, -1) for one in encodings.values()]) if names else None
         found: Scored = {}
+        try:
+            vectors = np.array([np.asarray(one).reshape(90) for one in encodings.values()])
+        except (TypeError, ValueError) as error:
+            raise UsageError("an encoding is (1, 90) float32, as encode_images gives it") from error
         for row, name in enumerate(names):
-            assert vectors is not None
             cosines = (vectors * vectors[row]).sum(axis=1).tolist()
             near = [(names[other], alike) for other, alike in enumerate(cosines) if alike >= threshold and other != row]
             found[name] = sorted(near, key=lambda one: -one[1])

@@ -88,7 +88,10 @@ def write_database(
             count += 1
         connection.commit()
         with replace_file(target) as file, closing(sqlite3.connect(file.name)) as written:
-            connection.backup(written)
+            try:
+                connection.backup(written)
+            except sqlite3.Error as error:  # as of a full disk
+                raise OSError(str(error)) from error
     return count
 
 
@@ -96,9 +99,9 @@ def _add_image(connection: sqlite3.Connection, number: int, name: str, features:
     width, height = features.width, features.height
     lens = np.array([_FOCAL_LENGTH * max(width, height), width / 2, height / 2, 0], "<f8").tobytes()
     keypoints = np.column_stack([features.keypoints + np.float32(0.5), features.sizes / 2, features.angles])
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    text = name.encode("utf-8", "surrogateescape")  # its bytes, since no two files have the same
     connection.execute("INSERT INTO cameras VALUES (?, ?, ?, ?, ?, 0)", (number, _SIMPLE_RADIAL, width, height, lens))
-    connection.execute("INSERT INTO images VALUES (?, ?, ?)", (number, text, number))
+    connection.execute("INSERT INTO images VALUES (?, CAST(? AS TEXT), ?)", (number, text, number))
     rows, columns = keypoints.shape
     data = keypoints.astype("<f4").tobytes()
     connection.execute("INSERT INTO keypoints VALUES (?, ?, ?, ?)", (number, rows, columns, data))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from featmatch.images.iiif_manifests import MOST_BYTES, Painted, Reference, read
 from featmatch.images.iiif_names import CanvasPicture, key_of
 from featmatch.images.iiif_services import MOST_INFO_BYTES, Info, info_without, read_info
 from featmatch.images.polite import PoliteFetching, some_at_once
+from featmatch.names import plain
 
 _MOST_PICTURE_BYTES = 64 << 20
 _MOST_FILES = 100_000  # manifests and the like that one of them leads to
@@ -40,6 +42,24 @@ class _Task(NamedTuple):
 
     painted: Painted
     text: str
+
+
+class _File(NamedTuple):
+    """A manifest or the like that is being gone through.
+
+    Attributes:
+        found: what is left of it.
+        text: kept with its pictures.
+        depth: how deep in collections it is.
+    """
+
+    found: deque[Painted | Reference | FetchedPicture]
+    text: str
+    depth: int
+
+
+def _no_file(at: Reference, why: ImageError) -> _File:
+    return _File(deque([FetchedPicture(at.address, why)]), "", 0)
 
 
 def polite_fetching(decoding: DecodingOptions) -> PoliteFetching:
@@ -76,40 +96,48 @@ class IiifRun:
             address: where it is, or the path of its file.
         """
         self._seen.add(address)
-        tasks = self._tasks(content, Reference(address), "", 0)
+        tasks = self._tasks(content, Reference(address))
         for _, picture in some_at_once(self._done, tasks, self.fetching.stop):
             yield picture
 
-    def _tasks(self, content: bytes, at: Reference, text: str, depth: int) -> Iterator[_Task | FetchedPicture]:
+    def _tasks(self, content: bytes, at: Reference) -> Iterator[_Task | FetchedPicture]:
         """What is to be fetched; files that lead on are read when it is their turn."""
-        try:
-            contents = read_manifest(content, self.decoding, at.canvas)
-        except ImageError as error:
-            yield FetchedPicture(at.address, error)
-            return
-        text = text if at.canvas else f"{contents.label} ({at.address})"
-        for found in contents.found:
-            if isinstance(found, Painted):
+        files = [self._read(content, at, "", 0)]
+        while files:
+            found_in, text, depth = files[-1]
+            if not found_in:
+                files.pop()
+                continue
+            found = found_in.popleft()
+            if isinstance(found, FetchedPicture):
+                yield found
+            elif isinstance(found, Painted):
                 key = key_of(found.canvas, found.service.base if found.service else found.address)
                 if self._is_new(key):
                     yield FetchedPicture(self.known[key], None) if key in self.known else _Task(found, text)
             elif self._is_new(found.address):
-                yield from self._led_to(found, text, depth + 1)
-        if contents.has_more:
-            yield FetchedPicture(at.address, ImageError("too_large", f"only its first {len(contents.found)} were read"))
+                files.append(self._led_to(found, text, depth if found.goes_on else depth + 1))
 
-    def _led_to(self, reference: Reference, text: str, depth: int) -> Iterator[_Task | FetchedPicture]:
+    def _led_to(self, reference: Reference, text: str, depth: int) -> _File:
         self._files += 1
         if depth > _MOST_DEPTH or self._files > _MOST_FILES:
             why = ImageError("too_large", "it is too deep in collections, or one of too many files")
-            yield FetchedPicture(reference.address, why)
-            return
+            return _no_file(reference, why)
         try:
             content = self.fetching.fetch(reference.address, MOST_BYTES)
         except FetchError as error:
-            yield FetchedPicture(reference.address, error)
-            return
-        yield from self._tasks(content, reference, text, depth)
+            return _no_file(reference, error)
+        return self._read(content, reference, text, depth)
+
+    def _read(self, content: bytes, at: Reference, text: str, depth: int) -> _File:
+        try:
+            contents = read_manifest(content, self.decoding, at.canvas)
+        except ImageError as error:
+            return _no_file(at, error)
+        found: deque[Painted | Reference | FetchedPicture] = deque(contents.found)
+        if contents.has_more:
+            found.append(FetchedPicture(at.address, ImageError("too_large", f"only its first {len(found)} were read")))
+        return _File(found, text if at.canvas else f"{contents.label} ({plain(at.address)})", depth)
 
     def _is_new(self, thing: str | tuple[str, str]) -> bool:
         new = thing not in self._seen

@@ -67,10 +67,12 @@ class Reference:
     Attributes:
         address: of a manifest, a collection, or a page of annotations.
         canvas: that such a page is of: its id and label; None for all else.
+        goes_on: whether it is the next page of what it was found in, and not within that.
     """
 
     address: str
     canvas: tuple[str, str] | None = None
+    goes_on: bool = False
 
 
 @dataclass
@@ -160,7 +162,7 @@ def _within(
             if kind not in kinds:
                 continue
             if kind in _MAY_BE_ELSEWHERE and not any(part in inner for part in _PARTS):
-                yield Reference(_id(inner), canvas)
+                yield Reference(_id(inner), canvas, key == "next")
             else:
                 yield from _walk({**inner, "type": kind}, canvas, depth + 1)
 

@@ -13,6 +13,7 @@ from featmatch.names import is_address, single_line
 _MOST_CHARACTERS = 200  # of a label
 _MOST_OF_ADDRESSES = 3500  # characters: with the label it makes a name
 _NAME = re.compile(r"([^#]+)#canvas=(.+?)(&whole)?&label=(.*)", re.DOTALL)
+_ENDS_CANVAS = re.compile("&label=|&whole$")  # in a name
 _REQUEST = re.compile(r"(.+)/full/([^/]+)/0/((?:default|native)\.jpg)")
 
 
@@ -40,7 +41,7 @@ class CanvasPicture:
         """
         if not is_address(self.address) or not self.address.isprintable() or "#" in self.address:
             raise ImageError("not_found", "its picture has no http or https address")
-        if not is_address(self.canvas) or not self.canvas.isprintable() or "&label=" in self.canvas:
+        if not is_address(self.canvas) or not self.canvas.isprintable() or _ENDS_CANVAS.search(self.canvas):
             raise ImageError("not_found", "its canvas has no http or https address")
         if len(self.address) + len(self.canvas) > _MOST_OF_ADDRESSES:
             raise ImageError("not_found", "the addresses of its picture and canvas are too long")

@@ -53,12 +53,16 @@ class PoliteFetching:
         Raises:
             FetchError: as ``Fetching.fetch``; also if it has more bytes than this, or the host stays busy.
         """
+        try:
+            address = quote(url, safe=_AS_IT_IS)  # manifests have addresses with letters of any script
+        except UnicodeEncodeError as error:  # JSON can say what is no letter
+            raise FetchError("fetch_refused") from error
         fetching = replace(self._fetching, most_bytes=most_bytes)
         host = "".join(url.lower().split("/", maxsplit=3)[2:3])
         for attempt in range(_TRIES):
             self._wait(host)
             try:
-                return fetching.fetch(quote(url, safe=_AS_IT_IS))  # manifests have addresses with letters of any script
+                return fetching.fetch(address)
             except FetchError as error:
                 if error.wait is None:
                     raise

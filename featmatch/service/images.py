@@ -74,7 +74,7 @@ async def change(call: Call) -> Response:
     mounted, number = call.mounted, call.number()
     writer = mounted.must_write()
     options = Parameters(parsed_object(await call.body()))
-    renaming, text = options.take("rename"), options.text("text")
+    renaming, text = options.take("rename"), options.remark()
     options.end()
     if (renaming is None) == (text is None):
         raise Problem("bad_request", "either text or rename is wanted")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
+from featmatch.names import is_unicode
 from featmatch.service.problems import Problem
 
 MOST_TEXT = 10_000  # characters of a text, usually
@@ -68,6 +69,13 @@ class Parameters:
             raise Problem("invalid_value", f"{name} is a text")
         if value is not None and len(value) > most:
             raise Problem("invalid_value", f"{name} has {most} characters at most")
+        return value
+
+    def remark(self) -> str | None:
+        """The ``text`` that is to be kept with images."""
+        value = self.text("text")
+        if value is not None and not is_unicode(value):
+            raise Problem("invalid_value", "text is Unicode text")
         return value
 
     def flag(self, name: str, default: bool = False) -> bool:

@@ -109,7 +109,7 @@ async def _of_form(call: Call) -> tuple[list[Upload], str]:
         raise Problem("bad_request", f"there are {len(files)} images and {len(names)} names")
     rest = [(part, value) for part, value in form.multi_items() if isinstance(value, str) and part != "name"]
     options = Parameters.of_pairs(rest)
-    text, conflict = options.text("text"), _conflict_of(options)
+    text, conflict = options.remark(), _conflict_of(options)
     options.end()
     given = []
     for place, (_, file) in enumerate(files):
@@ -132,7 +132,7 @@ async def _of_object(call: Call, value: Any) -> Upload:
     sources = [kind for kind in ("url", "base64", "path") if kind in members]
     if len(sources) != 1:
         raise Problem("bad_request", "each of images has one of url, base64 and path")
-    source, name, text = members.text(sources[0], MOST_BODY) or "", members.text("name"), members.text("text")
+    source, name, text = members.text(sources[0], MOST_BODY) or "", members.text("name"), members.remark()
     members.end()
     if sources[0] == "url":
         content = await fetched(call, source)

@@ -54,7 +54,7 @@ def _work_of(mounted: Mounted, kind: str, options: Parameters) -> tuple[Callable
     if kind == "add":
         paths = [mounted.allowed_path(path) for path in _paths_of(options)]
         asked: dict[str, Any] = {
-            "prune": options.flag("prune"), "pages": options.flag("pages"), "text": options.text("text")
+            "prune": options.flag("prune"), "pages": options.flag("pages"), "text": options.remark()
         }  # fmt: skip
         return lambda job: _add(mounted, paths, asked, job), {"paths": paths, **asked}
     return lambda job: index.compact(), {}

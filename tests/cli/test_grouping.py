@@ -209,6 +209,8 @@ def test_pairs_are_printed_and_written(run: Run, index: Path, pictures: dict[str
     assert (tmp_path / "p.txt").read_text() == " ".join(told["names"]) + "\n"
     assert (tmp_path / "d.db").read_bytes().startswith(b"SQLite format 3")
     assert run("pairs", copy, "--min-probability", 1, "--jobs", 1).status == 1
+    both = tmp_path / "both"
+    assert run("pairs", copy, "--hloc", both, "--colmap", both).err.endswith("--hloc and --colmap are two files\n")
     ended = run("pairs", copy, "--jobs", 1, "--colmap", tmp_path / "none" / "d.db")
     assert (ended.status, ended.err.startswith("featmatch: cannot write")) == (2, True)
 

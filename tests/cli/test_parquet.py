@@ -42,6 +42,10 @@ def test_groups(run: Run, index: Path, tmp_path: Path) -> None:
     run("groups", index, "--jobs", 1, "--parquet", target)
     assert rows_of(target) == []
     assert str(parquet.read_schema(target).field("probability").type) == "double"
+    (several := tmp_path / "several.txt").write_text(f"{index}\n")
+    told = run("groups", several, "--csv", "--jobs", 1, "--parquet", target)
+    assert told.out == ",".join(parquet.read_schema(target).names) + "\n"
+    assert parquet.read_schema(target).names[-1] == "index"
 
 
 def test_names_and_failures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,15 @@ def test_bytes_metadata_and_names(ses: SignatureES, photos: dict[str, NDArray[np
     assert (found["path"], found["metadata"]) == ("another", None)
 
 
+def test_what_cannot_be_read_replaces_nothing(ses: SignatureES, photo_folder: Path) -> None:
+    ses.add_image("a name", img=str(photo_folder / "coffee.png"), metadata=1)
+    for img, metadata, error in ((b"no image", 2, ImageError), (b"", "half a letter: \ud83d", UsageError)):
+        with pytest.raises(error):
+            ses.add_image("a name", img=img, bytestream=True, metadata=metadata)
+    (found,) = ses.search_image(str(photo_folder / "coffee.png"))
+    assert (found["path"], found["metadata"]) == ("a name", 1)
+
+
 def test_all_orientations(ses: SignatureES, photos: dict[str, NDArray[np.uint8]]) -> None:
     picture = Image.fromarray(photos["coffee"])
     ses.add_image("coffee", img=content(picture), bytestream=True)

@@ -112,7 +112,9 @@ def test_encodings_have_the_documented_shapes(folder: Path, photos: dict[str, ND
 @pytest.mark.parametrize("method", [PHash(), CNN()])
 def test_what_cannot_be_meant_is_refused(method: Any, folder: Path) -> None:
     far, near = "max_distance_threshold", "min_similarity_threshold"
-    wrong = {PHash: ({far: 65}, {far: 0.5}, {near: 0.5}), CNN: ({near: 1.5}, {far: 5})}[type(method)]
+    wrong: tuple[dict[str, Any], ...] = ({far: 65}, {far: 0.5}, {near: 0.5})
+    if isinstance(method, CNN):
+        wrong = ({near: 1.5}, {near: "0.9"}, {far: 5})
     for more in wrong:
         with pytest.raises(UsageError):
             method.find_duplicates(image_dir=folder, **more)
@@ -121,6 +123,9 @@ def test_what_cannot_be_meant_is_refused(method: Any, folder: Path) -> None:
             call()
     with pytest.raises(UsageError, match="no folder"):
         method.encode_images(folder / "none")
+    for encoding in (None, "zz", "1" * 40, [1.0, 2.0]):
+        with pytest.raises(UsageError, match="an encoding is"):
+            method.find_duplicates(encoding_map={"1.png": encoding})
     assert method.find_duplicates(encoding_map={}) == {}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -158,9 +159,25 @@ def test_collections_are_followed_once_and_not_for_ever(index: Index, server: Ii
     }  # fmt: skip
 
 
+def test_a_collection_has_as_many_pages_as_it_likes(index: Index, server: IiifServer, tmp_path: Path) -> None:
+    pages = 600  # more than would fit on a stack
+    for n in range(pages):
+        books = [BOOK] if n == pages - 1 else []
+        server.files[f"/p{n}"] = {"@type": "sc:Collection", "manifests": books, "next": f"{HOST}/p{(n + 1) % pages}"}
+    report = add(index, server, {"@type": "sc:Collection", "first": f"{HOST}/p0"}, tmp_path)
+    assert (len(report.added), report.failed) == (3, [])
+
+
+def test_a_manifest_may_be_below_a_folder_of_any_name(index: Index, server: IiifServer, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    assert len(add(index, server, server.files["/manifest.json"], folder).added) == 3
+    assert index.query(part_of(server.pictures["coffee"], (400, 200, 1000, 600)))
+
+
 def test_hostile_pages_cost_themselves_only(index: Index, server: IiifServer, tmp_path: Path) -> None:
     book = server.files["/manifest.json"]
-    script, inside, false, long = (json.loads(json.dumps(book["items"][0])) for _ in range(4))
+    script, inside, false, long, half = (json.loads(json.dumps(book["items"][0])) for _ in range(5))
     script["id"] = "javascript:alert(1)"
     inside["items"][0]["items"][0]["body"]["service"][0]["id"] = "http://127.0.0.1/image/coffee"
     inside["id"] = f"{HOST}/canvas/inside"
@@ -168,11 +185,14 @@ def test_hostile_pages_cost_themselves_only(index: Index, server: IiifServer, tm
     false["items"][0]["items"][0]["body"]["service"][0]["id"] = f"{HOST}/image/false"
     false["id"] = f"{HOST}/canvas/false"
     long["id"] = f"{HOST}/canvas/" + "x" * 5000
-    report = add(index, server, manifest(script, inside, false, long, book["items"][1]), tmp_path)
+    half["items"][0]["items"][0]["body"]["service"][0]["id"] = f"{HOST}/image/\ud800"
+    half["id"] = f"{HOST}/canvas/half"
+    report = add(index, server, manifest(script, inside, false, long, half, book["items"][1]), tmp_path)
     assert [name.split("=")[-1] for name in report.added] == ["page chelsea"]
     told = failures(report)
     assert told["javascript:alert(1)"] == "its canvas has no http or https address"
     assert told[f"{HOST}/canvas/inside"].startswith("refused")
+    assert told[f"{HOST}/canvas/half"].startswith("refused")
     assert any("another shape" in message for message in told.values())
     assert any("too long" in message for message in told.values())
-    assert len(told) == 4
+    assert len(told) == 5

@@ -43,6 +43,12 @@ def test_addresses_are_of_http_only(address: str) -> None:
         CanvasPicture(WHOLE, address + "&label=")
 
 
+@pytest.mark.parametrize("end", ["&whole", "&label=", "&label=x"])
+def test_no_canvas_says_what_a_name_says_behind_it(end: str) -> None:
+    with pytest.raises(ImageError):
+        CanvasPicture(WHOLE, CANVAS + end)
+
+
 @pytest.mark.parametrize(
     ("polygon", "box"),
     [

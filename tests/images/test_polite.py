@@ -52,6 +52,11 @@ def test_addresses_of_any_script_are_escaped() -> None:
         assert server.fetching().fetch(f"{HOST}/büch 1?a=%2F&b", 100) == b"content"
 
 
+def test_an_address_of_half_a_letter_is_refused() -> None:
+    with pytest.raises(FetchError, match="refused"):
+        PoliteFetching(Fetching(("public",), 1)).fetch(f"{HOST}/\ud800", 100)
+
+
 def test_other_errors_are_not_tried_again_and_bounds_are_kept() -> None:
     with iiif_server() as server:
         server.files["/a"] = b"content"

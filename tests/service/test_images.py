@@ -88,6 +88,8 @@ def test_text_and_names_are_changed(writable: TestClient, index: Index, drawn: l
     ]:  # fmt: skip
         assert problem(writable.patch("/v1/images/2", json=body)) == refusal
     assert problem(writable.patch("/v1/images/99", json={"text": "a"})) == (404, "no_such_image")
+    half = writable.patch("/v1/images/2", content=b'{"text": "a\\ud83d"}', headers={"Content-Type": "application/json"})
+    assert problem(half) == (422, "invalid_value")
     assert problem(writable.delete("/v1/images/2", headers={"If-Match": '"other"'})) == (412, "precondition_failed")
     index.refresh()
     assert [record.text for record in index.images() if record.id == 2] == ["a"]

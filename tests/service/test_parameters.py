@@ -33,6 +33,12 @@ def test_values_come_as_text_or_as_they_are() -> None:
         given.end()
 
 
+def test_a_text_to_keep_is_unicode() -> None:
+    assert [Parameters(given).remark() for given in ({"text": "日本"}, {})] == ["日本", None]
+    for given in (Parameters(parsed_object(b'{"text": "a\\ud83d"}')), Parameters.of_query(b"text=caf%E9")):
+        assert code_of(given.remark) == "invalid_value"
+
+
 def test_values_at_the_bounds_and_empty_texts_are_values() -> None:
     for text, flag in (("true", True), ("1", True), ("false", False), ("0", False), ("FALSE", False)):
         assert Parameters({"v": text}).flag("v", not flag) is flag
