@@ -196,9 +196,15 @@ def _service(told: Thing) -> Service | None:
     found = _SERVICE.search(said)
     if found is None:
         return None
-    level = _LEVEL.search(str(told.get("profile", "")))
+    level = level_of(told)
     version = next((int(one) for one in found.groups() if one), 2)
-    return Service(_id(told).rstrip("/"), version, int(level[1]) if level else 1)
+    return Service(_id(told).rstrip("/"), version, 1 if level is None else level)
+
+
+def level_of(told: Thing) -> int | None:
+    """The level of the Image API that what is told of a service names, 0 to 2; None: it names none."""
+    found = _LEVEL.search(str(told.get("profile", "")))
+    return int(found[1]) if found else None
 
 
 def _things(value: Any) -> list[Thing]:

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from featmatch.errors import ImageError
-from featmatch.images.iiif_manifests import Painted, Service, is_length, size_of
+from featmatch.images.iiif_manifests import Painted, Service, is_length, level_of, size_of
 from featmatch.images.iiif_names import CanvasPicture
 
 MOST_INFO_BYTES = 1 << 20
 _VERSION = re.compile(r"image(?:-api)?/([123])")
-_LEVEL = re.compile(r"level([012])")
 
 
 @dataclass(frozen=True)
@@ -81,9 +80,9 @@ def read_info(content: bytes, service: Service) -> Info:
     if size is None:
         raise ImageError("decode_failed", "its info.json says nothing of a picture")
     said = f"{told.get('@context')} {told.get('type')} {told.get('profile')}"
-    version, level = _VERSION.search(said), _LEVEL.search(str(told.get("profile")))
+    version, level = _VERSION.search(said), level_of(told)
     service = Service(
-        service.base, int(version[1]) if version else service.version, int(level[1]) if level else service.level
+        service.base, int(version[1]) if version else service.version, service.level if level is None else level
     )
     return Info(service, size, _sizes(told.get("sizes")), _most(told))
 
