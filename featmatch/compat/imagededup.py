@@ -82,6 +82,7 @@ class _Method(ABC, Generic[Encoding]):
         self,
         image_dir: PathLike | None = None,
         encoding_map: Mapping[str, Encoding] | None = None,
+        *,
         scores: bool = False,
         outfile: PathLike | None = None,
         recursive: bool = False,
@@ -92,7 +93,7 @@ class _Method(ABC, Generic[Encoding]):
 
         Args:
             image_dir: a folder of images.
-            encoding_map: or what ``encode_images`` gave.
+            encoding_map: or what ``encode_images`` gave. All further ones are given by name.
             scores: whether each duplicate has its score.
             outfile: a JSON file for the result.
             recursive: as for ``encode_images``.

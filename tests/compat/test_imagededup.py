@@ -129,6 +129,13 @@ def test_what_cannot_be_meant_is_refused(method: Any, folder: Path) -> None:
     assert method.find_duplicates(encoding_map={}) == {}
 
 
+@pytest.mark.parametrize("method", [PHash, CNN])
+def test_a_threshold_that_comes_third_is_not_taken_for_another_argument(method: Any, folder: Path) -> None:
+    """There it is the third; its name differs from class to class, so it is given by name here."""
+    with pytest.raises(TypeError, match="positional"):
+        method().find_duplicates(folder, None, 5)
+
+
 def test_nothing_is_left_behind(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     CNN().find_duplicates(image_dir=folder / "more", num_enc_workers=0)
