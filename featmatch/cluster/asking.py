@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from featmatch.errors import StoreError
-from featmatch.search.messages import answer_of, request_bytes
+from featmatch.search.messages import answers_of, request_bytes
 from featmatch.store.numbers import Numbering
 from featmatch.system.workers import Lost
 
@@ -77,8 +77,8 @@ class ReplicatedShards:
         """Whether users may have judged a pair: the shards know."""
         return True
 
-    def ask(self, requests: Mapping[int, Any]) -> dict[int, Any]:
-        """The answers of shards, or why there is none."""
+    def ask(self, requests: Mapping[int, Sequence[Any]]) -> dict[int, Any]:
+        """The answers of shards to all that each is asked, or why there are none."""
         return _Round(self, requests).answers()
 
     def order(self, shard: int) -> list[int]:
@@ -96,11 +96,11 @@ class ReplicatedShards:
 class _Round:
     """The requests of one stage of a search, each to another shard."""
 
-    def __init__(self, shards: ReplicatedShards, requests: Mapping[int, Any]) -> None:
+    def __init__(self, shards: ReplicatedShards, requests: Mapping[int, Sequence[Any]]) -> None:
         self._shards = shards
         self._transport = shards.transport
         self._requests = requests
-        self._messages = {shard: request_bytes(request) for shard, request in requests.items()}
+        self._messages = {shard: request_bytes(own) for shard, own in requests.items()}
         self._left = {shard: _TRIES * shards.order(shard) for shard in requests}  # replicas that may still be asked
         self._pending: dict[Any, _Call] = {}
         self._asked_at: dict[int, float] = {}  # when each shard was asked last
@@ -138,7 +138,7 @@ class _Round:
         result = self._transport.result(ended)
         if not isinstance(result, Lost):
             try:
-                self._answers[shard] = answer_of(self._requests[shard], result)
+                self._answers[shard] = answers_of(self._requests[shard], result)
             except StoreError as error:
                 result = Lost(str(error))
         if isinstance(result, Lost):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,35 +19,42 @@ from featmatch.system.byte_forms import from_bytes, to_bytes
 
 AnyRequest: TypeAlias = TallyRequest | ProofRequest | PictureRequest
 
+_REQUESTS = tuple[AnyRequest, ...]
 _ANSWERS: dict[type, Any] = {TallyRequest: Tally, ProofRequest: Proofs, PictureRequest: Mapping[int, GreyImage | None]}
 
 
-def request_bytes(request: AnyRequest) -> bytes:
-    """A request, to be sent."""
-    return to_bytes(request, AnyRequest, records=LOOK)
+def request_bytes(requests: Sequence[AnyRequest]) -> bytes:
+    """Requests, to be sent together."""
+    return to_bytes(requests, _REQUESTS, records=LOOK)
 
 
 def answer_bytes(shard: Shard, message: bytes, words: int) -> bytes:
-    """What an index with so many visual words answers to a request that was sent.
+    """What an index with so many visual words answers to requests that were sent.
 
     Raises:
-        StoreError: the request is damaged, or of another version or vocabulary; or the index is damaged.
+        StoreError: the requests are damaged, or of another version or vocabulary; or the index is damaged.
     """
-    request: AnyRequest = _read(message, AnyRequest)
+    requests: tuple[AnyRequest, ...] = _read(message, _REQUESTS)
     try:
-        _check(request, words)
+        for request in requests:
+            _check(request, words)
     except ValueError as error:
         raise StoreError(f"a request cannot be meant: {error}") from error
-    return to_bytes(request.answered_by(shard), _ANSWERS[type(request)], records=LOOK)
+    return to_bytes([request.answered_by(shard) for request in requests], _answers_to(requests), records=LOOK)
 
 
-def answer_of(request: AnyRequest, message: bytes) -> Any:
-    """The answer to a request, as it came.
+def answers_of(requests: Sequence[AnyRequest], message: bytes) -> Any:
+    """The answers to requests, as they came.
 
     Raises:
         StoreError: it is damaged, or of another version.
     """
-    return _read(message, _ANSWERS[type(request)])
+    return _read(message, _answers_to(requests))
+
+
+def _answers_to(requests: Sequence[AnyRequest]) -> Any:
+    """The type of the answers, one to each request."""
+    return tuple[tuple(_ANSWERS[type(request)] for request in requests)]  # type: ignore[misc]
 
 
 def _read(message: bytes, kind: Any) -> Any:

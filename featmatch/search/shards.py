@@ -75,8 +75,8 @@ class Shards(Protocol):
     def have_verdicts(self) -> bool:
         """Whether users have judged any pair."""
 
-    def ask(self, requests: Mapping[int, Request[_Answer]]) -> Mapping[int, _Answer | Lost]:
-        """The answers of some of them, by the places of their names, or why there is none."""
+    def ask(self, requests: Mapping[int, Sequence[Request[_Answer]]]) -> Mapping[int, Sequence[_Answer] | Lost]:
+        """The answers of some of them, by the places of their names, to what each is asked, or why there are none."""
 
 
 class LocalShards:
@@ -93,15 +93,15 @@ class LocalShards:
         """Whether users have judged any pair."""
         return any(shard.snapshot.catalog.has_verdicts for shard in self.shards)
 
-    def ask(self, requests: Mapping[int, Request[_Answer]]) -> Mapping[int, _Answer | Lost]:
+    def ask(self, requests: Mapping[int, Sequence[Request[_Answer]]]) -> Mapping[int, Sequence[_Answer] | Lost]:
         """The answers; one index alone raises what several have lost."""
-        if len(self.shards) == 1:
-            return {place: request.answered_by(self.shards[place]) for place, request in requests.items()}
         # In turn: scanning has threads of its own, and the rest is Python, of which one thread works at a time.
-        return {place: self._answer(place, request) for place, request in requests.items()}
+        return {place: self._answers(place, own) for place, own in requests.items()}
 
-    def _answer(self, place: int, request: Request[_Answer]) -> _Answer | Lost:
+    def _answers(self, place: int, requests: Sequence[Request[_Answer]]) -> Sequence[_Answer] | Lost:
         try:
-            return request.answered_by(self.shards[place])
+            return [request.answered_by(self.shards[place]) for request in requests]
         except StoreError as error:
+            if len(self.shards) == 1:
+                raise
             return Lost(str(error))

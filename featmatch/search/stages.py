@@ -6,12 +6,12 @@ Here is what needs all images that were found; each index says what it can say o
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias
 
 from featmatch.arguments import check_kind
-from featmatch.errors import ImageError, StoreError
+from featmatch.errors import ImageError
 from featmatch.features.extraction import FeatureOptions, Features
 from featmatch.features.forms import Form, Forms, forms_of
 from featmatch.geometry.matches import GeometryOptions
@@ -19,45 +19,27 @@ from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import GreyImage, ImageSource, load_each, load_grey
 from featmatch.search.asked import Asked
 from featmatch.search.closer import CloserLook
-from featmatch.search.forms import Look, as_shared, found_in_forms, without_contradicted, without_sisters
+from featmatch.search.collection import Collection, Proved
+from featmatch.search.forms import InForm, Look, as_shared, found_in_forms, without_contradicted, without_sisters
 from featmatch.search.matches import FoundImage, Holder, Match, Matches, named
-from featmatch.search.merging import Listing, merged, of_all
+from featmatch.search.merging import Listing
 from featmatch.search.query import Query
 from featmatch.search.region import QueryRegion
 from featmatch.search.shard import Shard
-from featmatch.search.shards import LocalShards, PictureRequest, ProofRequest, Request, Shards, TallyRequest
+from featmatch.search.shards import LocalShards, Shards
 from featmatch.search.timing import StageClock
 from featmatch.search.verdicts import content_of_query
-from featmatch.search.verification import compare_pixels, judge, worth_a_look
+from featmatch.search.verification import compare_pixels, worth_a_look
 from featmatch.search.voting import QueryWords, VotingOptions
-from featmatch.search.whole_search import preferred, whole_candidates
+from featmatch.search.whole_search import preferred
 from featmatch.store.reader import Reader
 from featmatch.store.snapshot import Snapshot
-from featmatch.system.workers import Lost
 from featmatch.words.vocabulary import Vocabulary
-
-_Answer = TypeVar("_Answer")
 
 _QUICK_SHORTLIST = 20  # candidates of a form that is to cost little
 
 # An index; or several that are asked as one, by what they are called. They have the same vocabulary and options.
 Readers: TypeAlias = "Reader | Mapping[str, Reader]"
-
-
-class Proved(NamedTuple):
-    """What all indexes can prove, before pixels are compared; images by their numbers among all.
-
-    Attributes:
-        by_features: best first.
-        as_whole: by the look as a whole, best first.
-        holders: the indexes that hold each of them, in order, by number.
-        verdicts: of the user on the query and some of them, by number: true is a copy.
-    """
-
-    by_features: list[FoundImage]
-    as_whole: list[FoundImage]
-    holders: Mapping[int, list[Holder]]
-    verdicts: Mapping[int, bool]
 
 
 class Compared(NamedTuple):
@@ -256,26 +238,8 @@ class Search:
 
     def proved(self, query: Query, asked: Asked, listing: Listing) -> Proved:
         """Prove listed images by geometry, and choose those that look the same as a whole."""
-        as_whole = [] if asked.whole is None else whole_candidates(listing.nearest, asked.whole, query.grey)
-        images = dict.fromkeys([*listing.ranked.images.tolist(), *(one.id for one in as_whole)])
-        contents = tuple(listing.contents[image] for image in images)
-        own = dict(listing.of_each_shard(len(self.shards.names)))
-        nothing = listing.ranked.part(slice(0))
-        # All are asked: any may hold another copy of a file that is on the list.
-        places = range(len(self.shards.names))
-        proofs = self._ask({place: ProofRequest(asked, own.get(place, nothing), contents) for place in places})
-        size = (asked.features.width, asked.features.height)
-        fitted = [of_all(one, place, self.shards.numbering) for place, proof in proofs.items() for one in proof.fitted]
-        by_features = judge(fitted, size, self.geometry)
-        holders = {
-            image: [
-                Holder(*proof.held[content], self.shards.names[place], place)
-                for place, proof in sorted(proofs.items())
-                if content in proof.held
-            ]
-            for image, content in zip(images, contents, strict=True)
-        }
-        return Proved(by_features, as_whole, holders, listing.verdicts_of_images)
+        (proved,) = self._collection.proved(query.grey, [(asked, listing)])
+        return proved
 
     def compared(self, query: Query, proved: Proved) -> Compared:
         """Compare pixels; of each image, keep the better of its proofs."""
@@ -284,7 +248,7 @@ class Search:
 
         def pictures_of(images: Iterable[int]) -> Mapping[int, GreyImage | None]:
             wanted = {image: proved.holders[image] for image in images if image not in pictures}
-            pictures.update(self._pictures(wanted))
+            pictures.update(self._collection.pictures(wanted))
             return pictures
 
         pictures_of(one.id for found in (proved.by_features, proved.as_whole) for one in worth_a_look(found))
@@ -293,24 +257,6 @@ class Search:
         as_whole = compare_pixels(proved.as_whole, grey, pictures_of)
         away = {image for image, picture in pictures.items() if picture is None or picture.is_stored}
         return Compared(preferred(by_features, as_whole), proved.holders, proved.verdicts, frozenset(away))
-
-    def _pictures(self, holders: Mapping[int, Sequence[Holder]]) -> dict[int, GreyImage | None]:
-        """Pictures of images: of a file of the first index that has it at hand, else as the first one keeps it."""
-        found: dict[int, GreyImage | None] = dict.fromkeys(holders)
-        left = {image: list(held) for image, held in holders.items()}
-        while asked := {image: held.pop(0) for image, held in left.items() if held}:
-            wanted: dict[int, list[int]] = {}
-            for holder in asked.values():
-                wanted.setdefault(holder.place, []).append(holder.id)
-            answers = self._ask({place: PictureRequest(tuple(images)) for place, images in wanted.items()})
-            for image, holder in asked.items():
-                picture = answers.get(holder.place, {}).get(holder.id)
-                if picture is not None and not picture.is_stored:
-                    left[image] = []
-                    found[image] = picture
-                else:
-                    found[image] = found[image] or picture
-        return found
 
     def with_forms(self, query: Query, asked: Asked, compared: Compared) -> Compared:
         """What was found and, while nothing of it is claimed, what other forms of the query find."""
@@ -334,18 +280,23 @@ class Search:
         holders: dict[int, list[Holder]] = {}
         verdicts: dict[int, bool] = {}
 
-        def found_by(variants: Sequence[Features], form: Form) -> list[FoundImage]:
-            words, places = self._words_and_places(variants)
-            shortlist = min(asked.voting.shortlist, _QUICK_SHORTLIST) if form.quick else asked.voting.shortlist
-            voting = dataclasses.replace(asked.voting, shortlist=shortlist)
-            asked_in_form = dataclasses.replace(asked, words=words, variants=places, whole=None, voting=voting)
-            proved = self.proved(query, asked_in_form, self._tallied(asked_in_form))
-            holders.update(proved.holders)
-            verdicts.update(proved.verdicts)
-            return proved.by_features
+        def found_by(every: Sequence[InForm]) -> Iterator[Sequence[FoundImage]]:
+            questions = [self._asked_in(one, asked) for one in every]
+            listings = self._collection.tallied(questions)
+            for proved in self._collection.proved(query.grey, list(zip(questions, listings, strict=True))):
+                holders.update(proved.holders)
+                verdicts.update(proved.verdicts)
+                yield proved.by_features
 
         look = Look(self._part(query), self.region, self.options, looks)
         return Proved(found_in_forms(look, forms, found_by), [], holders, verdicts)
+
+    def _asked_in(self, one: InForm, asked: Asked) -> Asked:
+        """What is asked, with the query in another form."""
+        words, places = self._words_and_places(one.variants)
+        shortlist = min(asked.voting.shortlist, _QUICK_SHORTLIST) if one.seen.form.quick else asked.voting.shortlist
+        voting = dataclasses.replace(asked.voting, shortlist=shortlist)
+        return dataclasses.replace(asked, words=words, variants=places, whole=None, voting=voting)
 
     def _words_and_places(self, variants: Sequence[Features]) -> tuple[QueryWords, list[Features]]:
         """The visual words of features under each ``Variant``, and where they are, without descriptors."""
@@ -357,24 +308,9 @@ class Search:
         return query.grey if self.region is None else self.region.cut_from(query.grey)
 
     def _tallied(self, asked: Asked) -> Listing:
-        places = range(len(self.shards.names))
-        return merged(
-            self._ask({place: TallyRequest(asked) for place in places}), asked.voting.shortlist, self.shards.numbering
-        )
+        (listing,) = self._collection.tallied([asked])
+        return listing
 
-    def _ask(self, requests: Mapping[int, Request[_Answer]]) -> dict[int, _Answer]:
-        """The answers of indexes; one that misses a request is asked no more.
-
-        Raises:
-            StoreError: none is left.
-        """
-        open_ = {place: request for place, request in requests.items() if place not in self.missing}
-        answers = {}
-        for place, answer in self.shards.ask(open_).items():
-            if isinstance(answer, Lost):
-                self.missing[place] = answer.reason
-            else:
-                answers[place] = answer
-        if len(self.missing) == len(self.shards.names):
-            raise StoreError(self.missing[0])
-        return answers
+    @property
+    def _collection(self) -> Collection:
+        return Collection(self.shards, self.geometry, self.missing)
