@@ -61,7 +61,7 @@ class SearchOptions:
             readers, match=self.match, voting=self.voting, geometry=self.geometry, decoding=self.decoding,
             region=self.region, forms=self.forms,
         )  # fmt: skip
-        return search if shards is None else replace(search, shards=shards)
+        return search if shards is None else replace(search, shards=shards.begun())
 
 
 @dataclass(frozen=True)

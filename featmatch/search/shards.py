@@ -63,6 +63,8 @@ class PictureRequest(NamedTuple):
 class Shards(Protocol):
     """The way to ask several indexes.
 
+    All that is asked between two calls of ``begun`` is answered in one state of each.
+
     Attributes:
         names: what they are called, in the order in which ties are broken; None: it is one, and is not named.
         numbering: how their images are numbered among all.
@@ -74,6 +76,9 @@ class Shards(Protocol):
     @property
     def have_verdicts(self) -> bool:
         """Whether users have judged any pair."""
+
+    def begun(self, *, again: bool = False) -> Shards:
+        """The way for another search; ``again``: for one that did not come to its end (``StaleError``)."""
 
     def ask(self, requests: Mapping[int, Sequence[Request[_Answer]]]) -> Mapping[int, Sequence[_Answer] | Lost]:
         """The answers of some of them, by the places of their names, to what each is asked, or why there are none."""
@@ -92,6 +97,10 @@ class LocalShards:
     def have_verdicts(self) -> bool:
         """Whether users have judged any pair."""
         return any(shard.snapshot.catalog.has_verdicts for shard in self.shards)
+
+    def begun(self, *, again: bool = False) -> Shards:
+        """The same: the states stay."""
+        return self
 
     def ask(self, requests: Mapping[int, Sequence[Request[_Answer]]]) -> Mapping[int, Sequence[_Answer] | Lost]:
         """The answers; one index alone raises what several have lost."""

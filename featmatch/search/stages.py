@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from featmatch.arguments import check_kind
-from featmatch.errors import ImageError
+from featmatch.errors import ImageError, StaleError
 from featmatch.features.extraction import FeatureOptions, Features
 from featmatch.features.forms import Form, Forms, forms_of
 from featmatch.geometry.matches import GeometryOptions
@@ -140,9 +140,9 @@ class Search:
         check_kind(self.voting, "voting", VotingOptions, none=False)
         check_kind(self.geometry, "geometry", GeometryOptions, none=False)
 
-    def for_another(self) -> Search:
-        """The same for another picture: times, and what is missing, are counted anew."""
-        return dataclasses.replace(self, clock=StageClock(), missing={})
+    def for_another(self, *, again: bool = False) -> Search:
+        """The same for another picture, or ``again``: times, and what is missing, are counted anew."""
+        return dataclasses.replace(self, shards=self.shards.begun(again=again), clock=StageClock(), missing={})
 
     def answer(
         self, image: ImageSource | GreyImage, loaded: GreyImage | Query | None = None, *, limit: int, unproven: bool
@@ -151,6 +151,12 @@ class Search:
         query = self.read(image if loaded is None else loaded)
         if not query.enough:
             return Matches(status="too_little_detail", damaged=query.grey.damaged)
+        try:
+            return self._answer_to(query, image, limit, unproven)
+        except StaleError:
+            return self.for_another(again=True)._answer_to(query, image, limit, unproven)
+
+    def _answer_to(self, query: Query, image: ImageSource | GreyImage, limit: int, unproven: bool) -> Matches:
         answers, away = self.matches(query, self.asked(query, image))
         found = Matches(
             [one for one in answers if unproven or one.proven][:limit], times=self.clock.times,

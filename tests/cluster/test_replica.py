@@ -26,7 +26,9 @@ def test_what_was_committed_is_seen_at_the_next_request(clusters: Clusters, tmp_
     replica = Replica(str(tmp_path / "shard"), str(clusters.photos))
 
     def found() -> list[int]:
-        (tally,) = answers_of([request], replica.answer(request_bytes([request])))
+        _, answers = answers_of([request], replica.answer(request_bytes([request])))
+        assert answers is not None
+        (tally,) = answers
         images: list[int] = tally.ranked.images.tolist()
         return images
 

@@ -32,7 +32,11 @@ class Pair:
     words: int
 
     def answer(self, request: AnyRequest) -> Any:
-        (answer,) = answers_of([request], answer_bytes(self.shard, request_bytes([request]), self.words))
+        message = answer_bytes(lambda _: self.shard, request_bytes([request]), self.words)
+        state, answers = answers_of([request], message)
+        assert state == self.shard.snapshot.catalog.stamp
+        assert answers is not None
+        (answer,) = answers
         return answer
 
 
@@ -85,16 +89,16 @@ def test_a_request_leads_nowhere_else(pair: Pair, change: dict[str, Any]) -> Non
         change = {"words": words}
     message = request_bytes([TallyRequest(dataclasses.replace(pair.asked, **change))])
     with pytest.raises(StoreError, match="cannot be meant"):
-        answer_bytes(pair.shard, message, pair.words)
+        answer_bytes(lambda _: pair.shard, message, pair.words)
 
 
 def test_lists_and_options_that_cannot_be_are_refused(pair: Pair) -> None:
     ranked = pair.shard.tally(pair.asked).ranked
     for wrong in (ranked._replace(variants=ranked.variants + 9), ranked._replace(votes=ranked.votes[:-1])):
         with pytest.raises(StoreError, match="cannot be meant"):
-            answer_bytes(pair.shard, request_bytes([ProofRequest(pair.asked, wrong, ())]), pair.words)
+            answer_bytes(lambda _: pair.shard, request_bytes([ProofRequest(pair.asked, wrong, ())]), pair.words)
     with pytest.raises(StoreError, match="cannot be meant"):
-        answer_bytes(pair.shard, request_bytes([ProofRequest(pair.asked, ranked, ("7",))]), pair.words)
+        answer_bytes(lambda _: pair.shard, request_bytes([ProofRequest(pair.asked, ranked, ("7",))]), pair.words)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=150, deadline=None)
@@ -104,7 +108,7 @@ def test_damaged_bytes_are_a_clear_error_or_another_question(pair: Pair, place: 
         content = bytearray(request_bytes([request]))
         content[place % len(content)] ^= 1 << bit
         try:
-            answer_bytes(pair.shard, resealed(bytes(content)) if sealed else bytes(content), pair.words)
+            answer_bytes(lambda _: pair.shard, resealed(bytes(content)) if sealed else bytes(content), pair.words)
         except StoreError as error:
             assert "damaged" in str(error) or "meant" in str(error)
         else:
@@ -112,7 +116,7 @@ def test_damaged_bytes_are_a_clear_error_or_another_question(pair: Pair, place: 
 
 
 def test_an_answer_to_something_else_is_refused(pair: Pair) -> None:
-    answer = answer_bytes(pair.shard, request_bytes([TallyRequest(pair.asked)]), pair.words)
+    answer = answer_bytes(lambda _: pair.shard, request_bytes([TallyRequest(pair.asked)]), pair.words)
     for message in (b"", answer[:-1], b"\0" + answer, to_bytes("x", str, records=LOOK)):
         with pytest.raises(StoreError, match="damaged"):
             answers_of([TallyRequest(pair.asked)], message)
