@@ -8,6 +8,7 @@ from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.search.messages import answer_bytes
 from featmatch.search.shard import Shard
 from featmatch.store.catalog import Stamp
+from featmatch.store.layout import refuse_links
 from featmatch.store.reader import Reader
 
 _KEPT = 3  # states of a shard; a search that began in one goes on in it while others are committed
@@ -27,6 +28,7 @@ class Replica:
         Raises:
             StoreError: it cannot be opened.
         """
+        refuse_links(Path(folder))  # of a cluster that a stranger may have made
         self._reader = Reader(Path(folder), root)
         self._decoding = decoding
         self._kept: list[Shard] = []  # the newest last

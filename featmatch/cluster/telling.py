@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from featmatch.cluster.layout import SLOTS, Layout
-from featmatch.cluster.writing import open_shards
+from featmatch.cluster.opening import open_shards
 from featmatch.errors import StoreError
 from featmatch.store.checking import check
 from featmatch.store.info import IndexInfo
+from featmatch.store.layout import refuse_links
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def check_cluster(folder: Path) -> list[str]:
     problems = []
     for path in layout.folders(folder):
         try:
+            refuse_links(path)
             problems += check(path).problems
         except StoreError as error:
             problems.append(str(error))

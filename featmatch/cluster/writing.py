@@ -14,6 +14,7 @@ from pathlib import Path
 from featmatch.adding.batches import AddOptions, AddReport, Target, add_files
 from featmatch.adding.one_image import Failure
 from featmatch.cluster.layout import MOST_REPLICAS, MOST_SHARDS, SLOTS, Layout, slot_of
+from featmatch.cluster.opening import open_shards
 from featmatch.errors import StoreError, UsageError
 from featmatch.features.extraction import FeatureOptions
 from featmatch.images.archives import is_archive
@@ -92,27 +93,6 @@ def _see_that_it_is_like(first: Reader, folder: Path) -> None:
     catalog, other = Catalog(folder / CATALOG), first.snapshot.catalog
     if catalog.newest() or any(catalog.meta.get(key) != other.meta.get(key) for key in ("features", "vocabulary")):
         raise StoreError(f"{folder} was there before and does not fit: it has images, or other features")
-
-
-def open_shards(folder: Path, root: str | os.PathLike[str] | None = None, layout: Layout | None = None) -> list[Reader]:
-    """Open all shards, by number.
-
-    Args:
-        folder: of the cluster.
-        root: where the collection is now.
-        layout: which shards; None: those of the newest generation.
-
-    Raises:
-        StoreError: there is no cluster, or it is damaged.
-    """
-    layout = layout or Layout.read(folder)
-    readers = [Reader(path, root) for path in layout.folders(folder)]
-    for reader in readers:
-        if reader.snapshot.catalog.meta.get(CLUSTER) != layout.identity:
-            raise StoreError(f"{reader.folder} is of another cluster")
-        if reader.vocabulary.fingerprint != layout.vocabulary:
-            raise StoreError(f"{reader.folder} was made with another vocabulary than its cluster")
-    return readers
 
 
 def add_to_cluster(
@@ -221,8 +201,8 @@ def split_shard(folder: Path, number: int, *, wait: bool = False) -> Layout:
     """Make two shards of one, each with half of its slots.
 
     Both begin as copies, and drop what the other is to hold. Then ``cluster.json`` names them in place of the former
-    one, which is deleted; so whoever opens the cluster sees the same images all the time. Who has it open keeps what
-    they have seen, but cannot refresh it: that takes opening it again. Ended early, it is done again from the start.
+    one, which is deleted; so whoever opens the cluster sees the same images all the time, and who has it open sees them
+    in the new shards after ``refresh``. Ended early, it is done again from the start.
 
     Args:
         folder: of the cluster.

@@ -16,8 +16,9 @@ from featmatch import FeatureOptions, StoreError, UsageError, Vocabulary, open_a
 from featmatch.adding.batches import AddOptions
 from featmatch.cluster import writing
 from featmatch.cluster.layout import Layout, slot_of
+from featmatch.cluster.opening import open_shards
 from featmatch.cluster.telling import check_cluster
-from featmatch.cluster.writing import add_to_cluster, create_cluster, open_shards, split_shard
+from featmatch.cluster.writing import add_to_cluster, create_cluster, split_shard
 from featmatch.search.voting import VotingOptions
 from featmatch.store.layout import CLUSTER_FILE
 from featmatch.store.records import ImageRecord
