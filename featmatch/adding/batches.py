@@ -62,6 +62,7 @@ class Target:
         options: how features are taken.
         vocabulary_size: number of visual words.
         numbers: that new images are to have, by their names; others get the next ones.
+        check: raises a ``StoreError`` where this writer may commit no more; called right before each commit.
     """
 
     folder: Path
@@ -69,6 +70,7 @@ class Target:
     options: FeatureOptions
     vocabulary_size: int
     numbers: Mapping[str, int] = field(default_factory=dict)
+    check: Callable[[], object] = lambda: None
 
     @property
     def catalog(self) -> Path:
@@ -278,6 +280,7 @@ def _commit_known(
         with change_catalog(target.catalog) as change:
             for name, image, mtime_ns in known:
                 change.name(name, image, mtime_ns, None if name in named[image] else text)
+            target.check()
         for name, image, _ in known:
             (report.skipped if name in named[image] else report.added).append(name)
     return pending
@@ -318,3 +321,4 @@ def commit_batch(batch: Sequence[Entry], target: Target, gone: Sequence[str] = (
             manifest = write_segment(folder, images, sorted(new), target.vocabulary_size)
             change.add_segment(segment, len(new), sum(len(image.words) for image in images), manifest)
         change.remove(gone)
+        target.check()

@@ -8,13 +8,13 @@ import shutil
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from featmatch.adding.batches import AddOptions, AddReport, Target, add_files
 from featmatch.adding.one_image import Failure
-from featmatch.cluster.layout import MOST_REPLICAS, MOST_SHARDS, SLOTS, Layout, slot_of
+from featmatch.cluster.layout import MOST_NAMES, MOST_REPLICAS, MOST_SHARDS, SLOTS, Layout, slot_of, strange_shards
 from featmatch.cluster.opening import open_shards
+from featmatch.cluster.turns import take_turn
 from featmatch.errors import StoreError, UsageError
 from featmatch.features.extraction import FeatureOptions
 from featmatch.images.archives import is_archive
@@ -26,7 +26,6 @@ from featmatch.store.creation import create_index
 from featmatch.store.generation import change_catalog
 from featmatch.store.layout import CATALOG, CLUSTER_FILE, LOCK
 from featmatch.store.numbers import CLUSTER
-from featmatch.store.places import Naming
 from featmatch.store.reader import Reader
 from featmatch.store.writing import become_writer, hold_writer_lock
 from featmatch.system.progress import Progress
@@ -115,10 +114,8 @@ def add_to_cluster(
         UsageError: a path has no name.
     """
     report = AddReport()
-    Layout.read(folder)  # so that no lock is left in a folder that is no cluster
-    with hold_writer_lock(folder, wait=wait):
-        layout = Layout.read(folder)
-        readers = open_shards(folder, root, layout)
+    with take_turn(folder, wait=wait) as (turn, former):
+        readers = open_shards(folder, root, former)
         first, *others = readers
         with become_writer(first, wait=wait):
             naming, files = first.whereabouts.prepare_addition(paths, first.snapshot.catalog)
@@ -130,8 +127,8 @@ def add_to_cluster(
         names = {file: naming.name_of(file) for file in files}
         pending = _not_known(readers, names, report)
         newest = max(reader.snapshot.catalog.newest() for reader in readers)
-        number = max(layout.next_number, newest + 1)
-        layout = replace(layout, next_number=number + len(pending)).write(folder)
+        number = max(former.next_number, newest + 1)
+        layout = turn.write(replace(former, next_number=number + len(pending)))
         numbers = {names[file]: number + place for place, file in enumerate(pending)}
         parts: list[list[str]] = [[] for _ in readers]
         for file, content in pending.items():
@@ -139,10 +136,12 @@ def add_to_cluster(
         done = len(files) - len(pending)
         for reader, part in zip(readers, parts, strict=True):
             if part:
-                report.include(_add_part(reader, naming, part, numbers, options, _shifted(progress, done, len(files))))
+                target = Target(reader.folder, naming, reader.options, len(reader.vocabulary), numbers, turn.check)
+                report.include(_add_part(reader, target, part, options, _shifted(progress, done, len(files))))
                 done += len(part)
         there = {*report.added, *report.skipped}
         keepers = {names[file]: layout.shard_of(content) for file, content in pending.items() if names[file] in there}
+        turn.check()
         _forget_former(readers, keepers)
     return report
 
@@ -170,12 +169,14 @@ def _not_known(readers: Sequence[Reader], names: dict[str, str], report: AddRepo
 
 
 def _add_part(
-    reader: Reader, naming: Naming, files: Sequence[str], numbers: dict[str, int], options: AddOptions,
-    progress: Progress,
-) -> AddReport:  # fmt: skip
+    reader: Reader, target: Target, files: Sequence[str], options: AddOptions, progress: Progress
+) -> AddReport:
+    def merge() -> None:
+        target.check()
+        merge_due(reader)
+
     with become_writer(reader, wait=True):
-        target = Target(reader.folder, naming, reader.options, len(reader.vocabulary), numbers)
-        return add_files(files, target, options, progress=progress, committed=partial(merge_due, reader))
+        return add_files(files, target, options, progress=progress, committed=merge)
 
 
 def _forget_former(readers: Sequence[Reader], keepers: dict[str, int]) -> None:
@@ -213,38 +214,38 @@ def split_shard(folder: Path, number: int, *, wait: bool = False) -> Layout:
         StoreError: another writer is at work, or the cluster cannot be written or is damaged.
         UsageError: there is no such shard, or it has one slot only.
     """
-    Layout.read(folder)  # so that no lock is left in a folder that is no cluster
-    with hold_writer_lock(folder, wait=wait):
-        layout = Layout.read(folder)
-        if not 0 <= number < len(layout.shards):
-            raise UsageError(f"there is no shard {number}; the last one is {len(layout.shards) - 1}")
-        slots = [slot for slot, shard in enumerate(layout.slots) if shard == number]
-        if len(slots) < 2 or len(layout.shards) == MOST_SHARDS:
+    with take_turn(folder, wait=wait) as (turn, former):
+        if not 0 <= number < len(former.shards):
+            raise UsageError(f"there is no shard {number}; the last one is {len(former.shards) - 1}")
+        slots = [slot for slot, shard in enumerate(former.slots) if shard == number]
+        free = former.free_shard()
+        if len(slots) < 2 or len(former.shards) == MOST_SHARDS or free + 2 > MOST_NAMES:
             raise UsageError("it cannot be split further")
         halves = set(slots[: len(slots) // 2]), set(slots[len(slots) // 2 :])
-        old, free = folder / layout.shards[number], 1 + max(int(name.rpartition("-")[2]) for name in layout.shards)
-        names = [f"shard-{free + half:04d}" for half in range(2)]
+        old, names = folder / former.shards[number], [f"shard-{free + half:04d}" for half in range(2)]
+        reserved = turn.write(replace(former, next_shard=free + 2))  # so that no other writer ever uses these names
+        for left in strange_shards(folder, former):  # of a run that ended early
+            shutil.rmtree(folder / left, ignore_errors=True)
         with become_writer(Reader(old), wait=True):
             try:
                 for name, own in zip(names, halves, strict=True):
                     _copy(old, folder / name)
                     _keep_only(Reader(folder / name), own)
+                turn.check()
             except BaseException:  # a full disk, above all, which is not to stay full
                 for name in names:
                     shutil.rmtree(folder / name, ignore_errors=True)
                 raise
-            shards = [*layout.shards, names[1]]
+            shards = [*former.shards, names[1]]
             shards[number] = names[0]
-            owners = (len(layout.shards) if slot in halves[1] else shard for slot, shard in enumerate(layout.slots))
-            layout = replace(layout, shards=tuple(shards), slots=tuple(owners)).write(folder)
+            owners = (len(former.shards) if slot in halves[1] else shard for slot, shard in enumerate(former.slots))
+            layout = turn.write(replace(reserved, shards=tuple(shards), slots=tuple(owners)))
         shutil.rmtree(old, ignore_errors=True)
     return layout
 
 
 def _copy(old: Path, new: Path) -> None:
     try:
-        if new.exists():  # of a run that ended early
-            shutil.rmtree(new)
         shutil.copytree(old, new, ignore=shutil.ignore_patterns(LOCK))
         trust_alike(new, old)
     except (OSError, shutil.Error) as error:
