@@ -25,7 +25,9 @@ from featmatch.search.many import SearchOptions, look_up, look_up_each
 from featmatch.search.matches import Match, Matches
 from featmatch.search.region import QueryRegion, RegionSource
 from featmatch.search.shards import Shards
+from featmatch.search.similar import By, SimilarImage, similar_images
 from featmatch.search.voting import VotingOptions
+from featmatch.store.catalog import Catalog
 from featmatch.store.joined import JoinedReader
 from featmatch.store.joined_catalog import JoinedCatalog
 from featmatch.store.reader import Reader
@@ -158,6 +160,20 @@ class Indexes:
                 found = look_up(readers, image, options, shards)
         return found
 
+    def similar(
+        self,
+        image: ImageSource,
+        *,
+        by: By = "phash",
+        limit: int = 10,
+        timeout: float = 60.0,
+        max_pixels: int = MAX_PIXELS,
+    ) -> list[SimilarImage]:
+        """Rank images by their likeness as a whole to this one; arguments are those of ``Index.similar``."""
+        found = similar_images(self.joined, image, by, limit, DecodingOptions(timeout, max_pixels))
+        catalog = self.joined.snapshot.catalog
+        return [replace(one, id=number, index=index) for one in found for index, number in [_index_of(one.id, catalog)]]
+
     def query_many(
         self,
         images: Iterable[ImageSource],
@@ -193,16 +209,19 @@ class Indexes:
         check_run(jobs, progress)
         found = find_groups(self.joined, jobs=jobs, progress=progress or ignore)
         catalog = self.joined.snapshot.catalog
-        assert isinstance(catalog, JoinedCatalog)
-        names, place_of = catalog.called, catalog.numbering.place_of
 
         def of_its_index(group: Group) -> Group:
-            members = ((place_of(member.id), member) for member in group.members)
-            return replace(
-                group, members=tuple(replace(one, id=image, index=names[place]) for (place, image), one in members)
-            )
+            members = ((_index_of(member.id, catalog), member) for member in group.members)
+            return replace(group, members=tuple(replace(one, id=image, index=index) for (index, image), one in members))
 
         return Groups(map(of_its_index, found), found.unremembered)
+
+
+def _index_of(number: int, catalog: Catalog) -> tuple[str, int]:
+    """The index that holds an image, by its number among all, and its number there."""
+    assert isinstance(catalog, JoinedCatalog)
+    place, image = catalog.numbering.place_of(number)
+    return catalog.called[place], image
 
 
 def names_several(path: str | os.PathLike[str]) -> bool:

@@ -187,7 +187,7 @@ def similar(
     from featmatch.images.named import picture_named
 
     source = picture_named(image, DecodingOptions(timeout, max_pixels))
-    opened = featmatch.Index.open(index)
+    opened = open_indexes(index, (), None)
     found = opened.similar(source, by=by, limit=limit, timeout=timeout, max_pixels=max_pixels)
     if as_json:
         print_object({"query": image, "by": by, "similar": [one.to_dict() for one in found]})

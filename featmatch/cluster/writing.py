@@ -27,6 +27,7 @@ from featmatch.store.generation import change_catalog
 from featmatch.store.layout import CATALOG, CLUSTER_FILE, LOCK
 from featmatch.store.numbers import CLUSTER
 from featmatch.store.reader import Reader
+from featmatch.store.removal import remove_images
 from featmatch.store.writing import become_writer, hold_writer_lock
 from featmatch.system.progress import Progress
 from featmatch.system.trust import trust_alike
@@ -144,6 +145,21 @@ def add_to_cluster(
         turn.check()
         _forget_former(readers, keepers)
     return report
+
+
+def remove_from_cluster(folder: Path, names: Sequence[str], *, wait: bool = False) -> list[str]:
+    """Remove images by name, or by the path of the file, wherever they are; return those of ``names`` that were there.
+
+    Raises:
+        StoreError: another writer is at work, or the cluster cannot be written or is damaged.
+    """
+    gone: set[str] = set()
+    with take_turn(folder, wait=wait) as (turn, layout):
+        for reader in open_shards(folder, layout=layout):
+            with become_writer(reader, wait=True):
+                turn.check()
+                gone.update(remove_images(reader, names))
+    return [name for name in dict.fromkeys(names) if name in gone]
 
 
 def _not_known(readers: Sequence[Reader], names: dict[str, str], report: AddReport) -> dict[str, str]:

@@ -68,6 +68,11 @@ class JoinedCatalog(Catalog):
             while page := list(islice(records, _PAGE)):
                 yield from self._told(place, page)
 
+    def names(self) -> list[str]:
+        """As that of one catalogue, index by index."""
+        told = (self._names_told(place, part.names()).values() for place, part in enumerate(self.parts))
+        return list(chain.from_iterable(told))
+
     def records_of(self, images: Sequence[int]) -> list[ImageRecord]:
         """As that of one catalogue."""
         found = [

@@ -13,10 +13,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from featmatch import StoreError, open_all
+from featmatch import Indexes, StoreError, open_all
 from featmatch.cluster.asking import Patience
 from featmatch.cluster.layout import Layout
 from featmatch.cluster.ray_engine import connect, replica_name, start_replicas, stop_replicas
+from featmatch.cluster.writing import split_shard
 from tests.test_indexes import QUERIES, said
 
 PATIENCE = Patience(hedge=2.0, all=30.0)
@@ -73,6 +74,7 @@ def main(two: Path, one: Path, root: Path, count: int) -> dict[str, Any]:
         machines.remove_node(nodes[0], allow_graceful=False)  # SIGKILL
         for client in clients:
             client.join()
+        told["split"] = _split(two, root, served, expected)
         told["stopped"] = stop_replicas(two)
         told["alone"] = _one_replica(ray, one, root, machines.address)
     finally:
@@ -80,6 +82,14 @@ def main(two: Path, one: Path, root: Path, count: int) -> dict[str, Any]:
         machines.shutdown()
     told["seconds"] = time.monotonic() - begun
     return told
+
+
+def _split(folder: Path, root: Path, served: Indexes, expected: dict[str, Any]) -> list[Any]:
+    """How many replicas run after a split; and whether who had the cluster open gets the right answers then."""
+    split_shard(folder, 1)
+    count = start_replicas(folder, str(root))
+    answers = [served.query(query(), unproven=True) for query in QUERIES.values()]  # the shard that is gone is seen
+    return [count, [said(answer) == expected[name] for name, answer in zip(QUERIES, answers, strict=True)]]
 
 
 def _one_replica(ray: Any, folder: Path, root: Path, address: str) -> dict[str, Any]:

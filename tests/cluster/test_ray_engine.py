@@ -16,6 +16,7 @@ import pytest
 from featmatch import MissingFeatureError, UsageError, open_all
 from featmatch.cluster.layout import Layout
 from tests.cluster.conftest import Clusters
+from tests.test_indexes import QUERIES
 
 ROOT = Path(__file__).parents[2]
 _SECONDS = 300
@@ -43,7 +44,8 @@ def test_machines_answer_as_one_index_and_one_may_be_killed(clusters: Clusters, 
     assert told["replicas"] == [4, 4]
     assert all(told["equal"])
     assert (told["answers"], told["wrong"], told["partial"], told["errors"]) == (24, 0, 0, [])
-    assert told["stopped"] == 4
+    assert told["split"] == [6, [True] * len(QUERIES)]
+    assert told["stopped"] == 6
     alone = told["alone"]
     assert (alone["same"], alone["status"], alone["missing"]) == (True, "partial", ["shard-0000"])
     assert alone["provisional"]
