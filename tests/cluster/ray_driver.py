@@ -32,7 +32,7 @@ def main(two: Path, one: Path, root: Path, count: int) -> dict[str, Any]:
     expected = {name: said(local.query(query(), unproven=True)) for name, query in QUERIES.items()}
     few = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
     machines = Cluster(initialize_head=True, head_node_args=few)
-    offered = {f"shard{number}": 1 for number in range(len(Layout.read(two).shards))}
+    offered = {f"shard{number}": 1 for number in range(len(Layout.read(two).shards) + 1)}  # one is split
     nodes = [
         machines.add_node(num_cpus=2, object_store_memory=80 << 20, resources=offered, wait=False) for _ in range(2)
     ]
@@ -49,6 +49,7 @@ def main(two: Path, one: Path, root: Path, count: int) -> dict[str, Any]:
         told["equal"] = [
             said(served.query(query(), unproven=True)) == expected[name] for name, query in QUERIES.items()
         ]
+        told["split"] = _split(two, root, served, expected)
         half = threading.Event()
 
         def ask(client: int) -> None:
@@ -74,7 +75,6 @@ def main(two: Path, one: Path, root: Path, count: int) -> dict[str, Any]:
         machines.remove_node(nodes[0], allow_graceful=False)  # SIGKILL
         for client in clients:
             client.join()
-        told["split"] = _split(two, root, served, expected)
         told["stopped"] = stop_replicas(two)
         told["alone"] = _one_replica(ray, one, root, machines.address)
     finally:

@@ -15,6 +15,9 @@ import pytest
 
 from featmatch import MissingFeatureError, UsageError, open_all
 from featmatch.cluster.layout import Layout
+from featmatch.store.generation import change_catalog
+from featmatch.store.layout import CATALOG
+from featmatch.store.numbers import CLUSTER
 from tests.cluster.conftest import Clusters
 from tests.test_indexes import QUERIES
 
@@ -31,7 +34,10 @@ def test_machines_answer_as_one_index_and_one_may_be_killed(clusters: Clusters, 
     two, one = tmp_path / "two.fmc", tmp_path / "one.fmc"
     for folder, replicas in ((two, 2), (one, 1)):
         shutil.copytree(clusters.of(2), folder)
-        replace(Layout.read(folder), replicas=replicas, identity=os.urandom(16).hex()).write(folder)
+        layout = replace(Layout.read(folder), replicas=replicas, identity=os.urandom(16).hex()).write(folder)
+        for path in layout.folders(folder):
+            with change_catalog(path / CATALOG) as change:
+                change.describe(CLUSTER, layout.identity)
     arguments = [str(two), str(one), str(clusters.photos), "12"]
     environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "HOME": str(tmp_path)}
     ended = subprocess.run(
