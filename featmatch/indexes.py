@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -154,7 +155,8 @@ class Indexes:
         asked, shards = self._asked
         found = look_up(asked, image, options, shards)
         if found.missing and self._members is not None:
-            self.refresh()
+            with contextlib.suppress(StoreError):  # an index that cannot be read is missing, which the answer says
+                self.refresh()
             if self.readers is not asked:
                 readers, shards = self._asked
                 found = look_up(readers, image, options, shards)

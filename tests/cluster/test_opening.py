@@ -87,6 +87,9 @@ def test_machines_are_asked_for_other_shards_where_one_is_gone(copy: Path, clust
     engines[0].fault = lambda shard, *_: Lost("its folder is gone") if shard == 0 else None
     assert said(opened.query(QUERIES["two"](), unproven=True)) == expected
     assert len(engines) == 2
+    engines[1].fault = lambda shard, *_: Lost("its folder is gone") if shard == 1 else None
+    shutil.rmtree(copy / "shard-0001")
+    assert opened.query(QUERIES["two"]()).missing == [str(copy / "shard-0001")]
 
 
 def test_nothing_in_a_cluster_is_a_link(copy: Path, clusters: Clusters) -> None:
