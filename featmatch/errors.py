@@ -68,9 +68,5 @@ class StoreError(FeatmatchError):
     """An index directory that is missing, damaged, of another version, or in use by a writer."""
 
 
-class StaleError(StoreError):
-    """An index that changed while it was asked, so that the state that was asked first is not at hand any more."""
-
-
 class WriterBusyError(StoreError):
     """Another writer is at work on an index."""

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, NamedTuple, Protocol
 
-from featmatch.errors import StaleError, StoreError
+from featmatch.errors import StoreError
 from featmatch.search.messages import answers_of, request_bytes
+from featmatch.search.shards import StaleError
 from featmatch.store.catalog import Stamp
 from featmatch.store.numbers import Numbering
 from featmatch.system.workers import Lost

@@ -21,6 +21,13 @@ _Answer = TypeVar("_Answer")
 _Answer_co = TypeVar("_Answer_co", covariant=True)
 
 
+class StaleError(StoreError):
+    """An index that changed while it was asked, so that the state that was asked first is not at hand any more.
+
+    Nobody sees it: the search is done once more.
+    """
+
+
 class Request(Protocol[_Answer_co]):
     """What is asked of one index."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from featmatch.arguments import check_kind
-from featmatch.errors import ImageError, StaleError
+from featmatch.errors import ImageError
 from featmatch.features.extraction import FeatureOptions, Features
 from featmatch.features.forms import Form, Forms, forms_of
 from featmatch.geometry.matches import GeometryOptions
@@ -26,7 +26,7 @@ from featmatch.search.merging import Listing
 from featmatch.search.query import Query
 from featmatch.search.region import QueryRegion
 from featmatch.search.shard import Shard
-from featmatch.search.shards import LocalShards, Shards
+from featmatch.search.shards import LocalShards, Shards, StaleError
 from featmatch.search.timing import StageClock
 from featmatch.search.verdicts import content_of_query
 from featmatch.search.verification import compare_pixels, worth_a_look
