@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,17 +13,10 @@ from featmatch.cluster.asking import Patience
 from featmatch.cluster.layout import Layout, is_cluster
 from featmatch.cluster.ray_engine import connect, served_shards
 from featmatch.errors import StoreError, UsageError
-from featmatch.features.forms import Forms
-from featmatch.geometry.matches import GeometryOptions
 from featmatch.grouping.groups import Group, Groups
-from featmatch.images.decoding import DecodingOptions
-from featmatch.images.formats import MAX_PIXELS
-from featmatch.images.pixels import ImageSource
-from featmatch.search.many import SearchOptions, look_up, look_up_each
-from featmatch.search.matches import Match, Matches
-from featmatch.search.region import QueryRegion, RegionSource
+from featmatch.search.matches import Match
+from featmatch.search.queryable import Asked, Queryable
 from featmatch.search.shards import Shards
-from featmatch.search.voting import VotingOptions
 from featmatch.store.joined import JoinedReader
 from featmatch.store.joined_catalog import JoinedCatalog
 from featmatch.store.reader import Reader
@@ -33,7 +26,7 @@ _LIST_BYTES = 1 << 20  # of a file that lists indexes
 _LINE_CHARS = 4096  # of a line of it: no path is longer
 
 
-class Indexes:
+class Indexes(Queryable):
     """Several indexes, open for reading; ``open_all`` makes one. Safe to share between threads.
 
     An image is known by the index that holds it and by its number there (``Match.index``, ``Match.id``). A file that is
@@ -91,48 +84,9 @@ class Indexes:
         """As that of the first index that has one."""
         return next((one.trust_problem for one in self.readers.values() if one.trust_problem is not None), None)
 
-    def query(
-        self,
-        image: ImageSource,
-        *,
-        limit: int = 10,
-        unproven: bool = False,
-        match: str | None = None,
-        voting: VotingOptions | None = None,
-        geometry: GeometryOptions | None = None,
-        region: RegionSource | None = None,
-        forms: Forms = "few",
-        timeout: float = 60.0,
-        max_pixels: int = MAX_PIXELS,
-    ) -> Matches:
-        """Find the images that this one is a copy of, in whole or in part; arguments are those of ``Index.query``.
-
-        Where an index fails meanwhile, the ``.status`` of the matches is "partial" and ``.missing`` names it; what the
-        others claim is ``provisional``. Raises what ``Index.query`` raises, and a ``StoreError`` where all fail.
-        """
-        decoding, part = DecodingOptions(timeout, max_pixels), QueryRegion.of(region)
-        options = SearchOptions(limit, unproven, match, voting, geometry, decoding, part, forms)
-        return look_up(self.readers, image, options, self._shards)
-
-    def query_many(
-        self,
-        images: Iterable[ImageSource],
-        *,
-        jobs: int = -1,
-        limit: int = 10,
-        unproven: bool = False,
-        match: str | None = None,
-        voting: VotingOptions | None = None,
-        geometry: GeometryOptions | None = None,
-        forms: Forms = "few",
-        timeout: float = 60.0,
-        max_pixels: int = MAX_PIXELS,
-    ) -> Iterator[Matches]:
-        """``query`` for many images, on several cores; arguments are those of ``Index.query_many``."""
-        check_run(jobs, None)
-        decoding = DecodingOptions(timeout, max_pixels)
-        options = SearchOptions(limit, unproven, match, voting, geometry, decoding, forms=forms)
-        return look_up_each(self.readers, images, options, jobs=jobs, shards=self._shards)
+    @property
+    def _asked(self) -> Asked:
+        return self.readers, self._shards
 
     def groups(self, *, jobs: int = -1, progress: Progress | None = None) -> Groups:
         """Find all groups of images that are copies of one another; arguments are those of ``Index.groups``.
