@@ -114,8 +114,8 @@ class Features:
         width: of the picture as displayed, px.
         height: of the picture as displayed, px.
         keypoints: (N, 2) float32, x then y, px of the original.
-        sizes: (N,) float32, diameter of each keypoint, px of the original.
-        angles: (N,) float32, radians in [0, 2 pi), from +x towards +y (clockwise as seen).
+        sizes: (N,) float32, diameter of each keypoint, px of the original; 1 where it has none.
+        angles: (N,) float32, radians in [0, 2 pi), from +x towards +y (clockwise as seen); 0 where it has none.
         descriptors: (N, D) uint8: SIFT as RootSIFT times 512; binary ones as one 0 or 1 a bit; others times 255,
             plus 128. In all of them the squared L2 distance is the one to compare.
         picture: that they were found in, where another tool found them and it was given; else None.
