@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,19 +15,17 @@ from featmatch.cluster.layout import is_cluster
 from featmatch.cluster.opening import Members
 from featmatch.cluster.ray_engine import connect, served_shards
 from featmatch.errors import StoreError, UsageError
-from featmatch.features.forms import Forms
-from featmatch.geometry.matches import GeometryOptions
+from featmatch.features.extraction import Features
 from featmatch.grouping.groups import Group, Groups
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.formats import MAX_PIXELS
 from featmatch.images.pixels import ImageSource
 from featmatch.images.sources import buffered
-from featmatch.search.many import SearchOptions, look_up, look_up_each
+from featmatch.search.many import SearchOptions, look_up
 from featmatch.search.matches import Match, Matches
-from featmatch.search.region import QueryRegion, RegionSource
+from featmatch.search.queryable import Asked, Queryable
 from featmatch.search.shards import Shards
 from featmatch.search.similar import By, SimilarImage, similar_images
-from featmatch.search.voting import VotingOptions
 from featmatch.store.catalog import Catalog
 from featmatch.store.joined import JoinedReader
 from featmatch.store.joined_catalog import JoinedCatalog
@@ -38,7 +36,7 @@ _LIST_BYTES = 1 << 20  # of a file that lists indexes
 _LINE_CHARS = 4096  # of a line of it: no path is longer
 
 
-class Indexes:
+class Indexes(Queryable):
     """Several indexes, open for reading; ``open_all`` makes one. Safe to share between threads.
 
     An image is known by the index that holds it and by its number there (``Match.index``, ``Match.id``). A file that is
@@ -85,12 +83,12 @@ class Indexes:
             same = folders.setdefault(os.path.realpath(reader.folder), one)
             if same != one:
                 raise UsageError(f"{same} and {one} are the same index")
-        self._asked = dict(readers), shards
+        self._opened = dict(readers), shards
 
     @property
     def readers(self) -> dict[str, Reader]:
         """Each index by what it is called: the path that it was opened by."""
-        return self._asked[0]
+        return self._opened[0]
 
     @cached_property
     def joined(self) -> JoinedReader:
@@ -129,35 +127,19 @@ class Indexes:
         """As that of the first index that has one."""
         return next((one.trust_problem for one in self.readers.values() if one.trust_problem is not None), None)
 
-    def query(
-        self,
-        image: ImageSource,
-        *,
-        limit: int = 10,
-        unproven: bool = False,
-        match: str | None = None,
-        voting: VotingOptions | None = None,
-        geometry: GeometryOptions | None = None,
-        region: RegionSource | None = None,
-        forms: Forms = "few",
-        timeout: float = 60.0,
-        max_pixels: int = MAX_PIXELS,
-    ) -> Matches:
-        """Find the images that this one is a copy of, in whole or in part; arguments are those of ``Index.query``.
+    @property
+    def _asked(self) -> Asked:
+        return self._opened
 
-        Where an index fails meanwhile, the ``.status`` of the matches is "partial" and ``.missing`` names it; what the
-        others claim is ``provisional``. If the cluster has got other shards since it was opened, they are asked then.
-        Raises what ``Index.query`` raises, and a ``StoreError`` where all fail.
-        """
-        decoding, part = DecodingOptions(timeout, max_pixels), QueryRegion.of(region)
-        options = SearchOptions(limit, unproven, match, voting, geometry, decoding, part, forms)
-        image = buffered(image)  # it may be looked up twice
-        asked, shards = self._asked
-        found = look_up(asked, image, options, shards)
+    def _look_up(self, image: ImageSource | Features, options: SearchOptions) -> Matches:
+        """As for one index; if the cluster has got other shards since it was opened, they are asked once more."""
+        image = image if isinstance(image, Features) else buffered(image)  # it may be looked up twice
+        asked = self._asked
+        found = look_up(asked[0], image, options, asked[1])
         if found.missing and self._members is not None:
             with contextlib.suppress(StoreError):  # an index that cannot be read is missing, which the answer says
                 self.refresh()
-            if self.readers is not asked:
+            if self._asked is not asked:
                 readers, shards = self._asked
                 found = look_up(readers, image, options, shards)
         return found
@@ -175,27 +157,6 @@ class Indexes:
         found = similar_images(self.joined, image, by, limit, DecodingOptions(timeout, max_pixels))
         catalog = self.joined.snapshot.catalog
         return [replace(one, id=number, index=index) for one in found for index, number in [_index_of(one.id, catalog)]]
-
-    def query_many(
-        self,
-        images: Iterable[ImageSource],
-        *,
-        jobs: int = -1,
-        limit: int = 10,
-        unproven: bool = False,
-        match: str | None = None,
-        voting: VotingOptions | None = None,
-        geometry: GeometryOptions | None = None,
-        forms: Forms = "few",
-        timeout: float = 60.0,
-        max_pixels: int = MAX_PIXELS,
-    ) -> Iterator[Matches]:
-        """``query`` for many images, on several cores; arguments are those of ``Index.query_many``."""
-        check_run(jobs, None)
-        decoding = DecodingOptions(timeout, max_pixels)
-        options = SearchOptions(limit, unproven, match, voting, geometry, decoding, forms=forms)
-        readers, shards = self._asked
-        return look_up_each(readers, images, options, jobs=jobs, shards=shards)
 
     def groups(self, *, jobs: int = -1, progress: Progress | None = None) -> Groups:
         """Find all groups of images that are copies of one another; arguments are those of ``Index.groups``.

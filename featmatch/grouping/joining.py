@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.errors import StoreError, UsageError
-from featmatch.features.detectors import DESCRIPTOR_SIZE, descriptors_of
+from featmatch.features.detectors import descriptor_size
 from featmatch.features.extraction import Features
 from featmatch.features.symmetry import Variant, with_places_of
 from featmatch.geometry.exact import exp2, log2
@@ -139,7 +139,7 @@ def _features_at(segment: Segment, image: int, rows: NDArray[np.int64], detector
     width, height = int(segment.widths[image]), int(segment.heights[image])
     long_sides = np.full(len(rows), max(width, height), np.int32)
     keypoints, angles, octaves = restored(segment.postings, rows, long_sides)
-    nothing = np.broadcast_to(np.uint8(0), (len(rows), DESCRIPTOR_SIZE[descriptors_of(detector)]))
+    nothing = np.broadcast_to(np.uint8(0), (len(rows), descriptor_size(detector)))
     return Features(
         detector, width, height, keypoints.astype(np.float32), exp2(octaves).astype(np.float32),
         angles.astype(np.float32), nothing,

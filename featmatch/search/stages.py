@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from featmatch.arguments import check_kind
-from featmatch.errors import ImageError
+from featmatch.errors import ImageError, UsageError
 from featmatch.features.extraction import FeatureOptions, Features
 from featmatch.features.forms import Form, Forms, forms_of
+from featmatch.features.given import geometry_of
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import GreyImage, ImageSource, load_each, load_grey
@@ -132,7 +133,7 @@ class Search:
         first = next(iter(several.values()))
         return cls(
             LocalShards(shards, list(several)), [shard.snapshot for shard in shards], first.vocabulary, first.options,
-            voting or VotingOptions(), geometry or GeometryOptions(), decoding, match, None, region,
+            voting or VotingOptions(), geometry_of(first.options.detector, geometry), decoding, match, None, region,
             forms_of(forms),
         )  # fmt: skip
 
@@ -145,7 +146,12 @@ class Search:
         return dataclasses.replace(self, shards=self.shards.begun(again=again), clock=StageClock(), missing={})
 
     def answer(
-        self, image: ImageSource | GreyImage, loaded: GreyImage | Query | None = None, *, limit: int, unproven: bool
+        self,
+        image: ImageSource | GreyImage | Features,
+        loaded: GreyImage | Query | None = None,
+        *,
+        limit: int,
+        unproven: bool,
     ) -> Matches:
         """Run all stages; ``Index.query`` has the arguments. ``loaded`` is the image, if it was loaded before."""
         query = self.read(image if loaded is None else loaded)
@@ -156,7 +162,9 @@ class Search:
         except StaleError:
             return self.for_another(again=True)._answer_to(query, image, limit, unproven)
 
-    def _answer_to(self, query: Query, image: ImageSource | GreyImage, limit: int, unproven: bool) -> Matches:
+    def _answer_to(
+        self, query: Query, image: ImageSource | GreyImage | Features, limit: int, unproven: bool
+    ) -> Matches:
         answers, away = self.matches(query, self.asked(query, image))
         found = Matches(
             [one for one in answers if unproven or one.proven][:limit], times=self.clock.times,
@@ -180,21 +188,25 @@ class Search:
         longest_px, shortest_px = self.options.longest_px, self.options.shortest_px
         return load_each(images, longest_px=longest_px, shortest_px=shortest_px, colours=True, decoding=self.decoding)
 
-    def read(self, image: ImageSource | GreyImage | Query) -> Query:
+    def read(self, image: ImageSource | GreyImage | Features | Query) -> Query:
         """Decode a picture and find its features, or those of its region, where that is still to be done.
 
         Raises:
-            UsageError: the region lies outside the picture.
+            UsageError: the region lies outside the picture, or is one of features; these are not those of the index.
         """
         if isinstance(image, Query):
             query = image
+        elif isinstance(image, Features):
+            if self.region is not None:
+                raise UsageError("a region is one of a picture: give the features that lie in it")
+            query = Query.of_features(image, self.options)
         else:
             grey = image if isinstance(image, GreyImage) else self.load(image)
             query = Query.of(grey, self.options, self.region)
         self.clock.ended("features")
         return query
 
-    def asked(self, query: Query, image: ImageSource | GreyImage | None = None) -> Asked:
+    def asked(self, query: Query, image: ImageSource | GreyImage | Features | None = None) -> Asked:
         """Find the visual words of all variants; with the image as it was given, verdicts on it count."""
         words, places = self._words_and_places(query.variants)
         content = content_of_query(image) if image is not None and self.shards.have_verdicts else None
@@ -253,12 +265,14 @@ class Search:
         pictures: dict[int, GreyImage | None] = {}
 
         def pictures_of(images: Iterable[int]) -> Mapping[int, GreyImage | None]:
+            if not query.has_pixels:
+                return dict.fromkeys(images)
             wanted = {image: proved.holders[image] for image in images if image not in pictures}
             pictures.update(self._collection.pictures(wanted))
             return pictures
 
         pictures_of(one.id for found in (proved.by_features, proved.as_whole) for one in worth_a_look(found))
-        closer = CloserLook(grey, query.features, self.options, self.geometry)
+        closer = None if query.is_given else CloserLook(grey, query.features, self.options, self.geometry)
         by_features = compare_pixels(proved.by_features, grey, pictures_of, closer)
         as_whole = compare_pixels(proved.as_whole, grey, pictures_of)
         away = {image for image, picture in pictures.items() if picture is None or picture.is_stored}
@@ -268,7 +282,7 @@ class Search:
         """What was found and, while nothing of it is claimed, what other forms of the query find."""
         looks = 1
         for forms in self.forms:
-            if compared.is_claimed:
+            if compared.is_claimed or query.is_given:
                 break
             looks += len(forms)
             proved = self._proved_in_forms(query, asked, forms, looks)
@@ -306,7 +320,7 @@ class Search:
 
     def _words_and_places(self, variants: Sequence[Features]) -> tuple[QueryWords, list[Features]]:
         """The visual words of features under each ``Variant``, and where they are, without descriptors."""
-        places = [dataclasses.replace(one, descriptors=one.descriptors[:, :0]) for one in variants]
+        places = [dataclasses.replace(one, descriptors=one.descriptors[:, :0], picture=None) for one in variants]
         return QueryWords.of(self.vocabulary, variants, self.voting.words), places
 
     def _part(self, query: Query) -> GreyImage:
