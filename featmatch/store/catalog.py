@@ -6,22 +6,22 @@ lock and never wait, each keeps the generation that it opened, and a read-only f
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from featmatch.errors import MissingFeatureError, StoreError
+from featmatch.names import is_unicode
 from featmatch.store import text_search
 from featmatch.store.database import Database
-from featmatch.store.layout import open_index_file
 from featmatch.store.records import NO_FILE_NS, ImageRecord, SegmentRecord, Totals, stamp_of_row
-from featmatch.store.values import DIGEST_BYTES, Row, digest, from_sql, number, to_sql
+from featmatch.store.values import Row, digest, from_sql, number, to_sql
 
 FORMAT_VERSION = 3
 OPENCV_SIFT_VERSION = 2  # of indexes in which "sift" is OpenCV's; all else is as it is now
@@ -129,12 +129,19 @@ class Catalog:
             found += self._parsed(lambda row: ImageRecord.of_row(row[1:]), rows)
         return found
 
-    def stamps(self) -> dict[str, tuple[int, int]]:
-        """Size in bytes and time of change (ns) of each name's file, as it was indexed."""
-        rows = self.rows(
-            "SELECT name, bytes, mtime_ns FROM names JOIN images ON images.id = image WHERE segment IS NOT NULL"
+    def stamps_of(self, names: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Size in bytes and time of change (ns) of the files of some names, as they were indexed."""
+        rows = self._of_each(
+            "SELECT name, bytes, mtime_ns FROM names JOIN images ON images.id = image "
+            "WHERE segment IS NOT NULL AND name",
+            map(to_sql, names),
         )
         return dict(self._parsed(stamp_of_row, rows))
+
+    def sizes_among(self, sizes: Iterable[int]) -> set[int]:
+        """Those of some sizes (bytes) that a file of an image has that can be found."""
+        rows = self._of_each("SELECT DISTINCT bytes FROM images WHERE segment IS NOT NULL AND bytes", sizes)
+        return {size for (size,) in rows}
 
     def queued(self) -> list[str]:
         """Names of images whose features were lost, and that wait to be added again."""
@@ -143,14 +150,29 @@ class Catalog:
         )
         return self._parsed(lambda row: from_sql(row[0]), rows)
 
-    def names(self) -> list[str]:
-        """All names, also of images that wait to be added again."""
-        return self._parsed(lambda row: from_sql(row[0]), self.rows("SELECT name FROM names ORDER BY id"))
+    def names(self, *, only_files: bool = False) -> Iterator[str]:
+        """All names in the order in which they were added, also of images that wait to be added again.
 
-    def names_of_files(self) -> list[str]:
-        """The names that stand for files, and not for images that were given from memory."""
-        rows = self.rows("SELECT name FROM names WHERE mtime_ns != ? ORDER BY id", NO_FILE_NS)
-        return self._parsed(lambda row: from_sql(row[0]), rows)
+        Args:
+            only_files: those that stand for files, and not for images that were given from memory.
+        """
+        last = -1
+        while page := self.rows("SELECT id, name, mtime_ns FROM names WHERE id > ? ORDER BY id LIMIT 1000", last):
+            last = page[-1][0]
+            kept = (row for row in page if not only_files or row[2] != NO_FILE_NS)
+            yield from self._parsed(lambda row: from_sql(row[1]), kept)
+
+    def names_beginning(self, beginnings: Iterable[str]) -> list[str]:
+        """All names that begin with one of some texts, in the order in which they were added."""
+        limits = dict.fromkeys(limit for text in beginnings for limit in _limits_of(text))
+        rows = self._in_pages(
+            lambda some: (
+                f"WITH wanted (low, high) AS (VALUES {','.join(['(?, ?)'] * (len(some) // 2))}) "
+                "SELECT id, name FROM wanted JOIN names ON name >= low AND name < high"
+            ),
+            list(chain.from_iterable(limits)),
+        )
+        return self._parsed(lambda row: from_sql(row[1]), sorted(set(rows)))
 
     def fitting(self, match: str) -> list[int]:
         """Numbers of the images that have a name that fits, in order; raises as ``images``."""
@@ -306,11 +328,16 @@ class Catalog:
 
     def _of_each(self, statement: str, wanted: Iterable[Any], *values: Any, order: str = "") -> list[Row]:
         """All rows that a statement selects whose last column is one of some values, which may be many."""
-        distinct = list(dict.fromkeys(wanted))
+        return self._in_pages(
+            lambda some: f"{statement} IN ({','.join('?' * len(some))}) {order}", list(dict.fromkeys(wanted)), *values
+        )
+
+    def _in_pages(self, statement: Callable[[Sequence[Any]], str], wanted: Sequence[Any], *values: Any) -> list[Row]:
+        """All rows of statements that are made for as many of some values as one may have; ``values`` come first."""
         rows: list[Row] = []
-        for start in range(0, len(distinct), _MOST_VALUES):
-            some = distinct[start : start + _MOST_VALUES]
-            rows += self.rows(f"{statement} IN ({','.join('?' * len(some))}) {order}", *values, *some)
+        for start in range(0, len(wanted), _MOST_VALUES):
+            some = wanted[start : start + _MOST_VALUES]
+            rows += self.rows(statement(some), *values, *some)
         return rows
 
     def rows(self, statement: str, *values: Any) -> list[Row]:
@@ -351,22 +378,13 @@ def _of_form(form: str | None) -> tuple[str, tuple[str, ...]]:
     return ("", ()) if form is None else ("AND format = ? COLLATE NOCASE", (form,))
 
 
-def is_intact(path: Path) -> bool:
-    """Whether a catalogue is to the byte as it was written.
-
-    Raises:
-        StoreError: it cannot be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        with open_index_file(path) as file:
-            left = os.fstat(file.fileno()).st_size - DIGEST_BYTES
-            while left > 0 and (block := file.read(min(left, 1 << 20))):
-                digest.update(block)
-                left -= len(block)
-            return file.read() == digest.digest()
-    except OSError as error:
-        raise StoreError(f"cannot read catalogue {path}: {error.strerror}") from error
+def _limits_of(beginning: str) -> list[tuple[str | bytes, str | bytes]]:
+    """Where the names that begin with a text begin, and end: as text, and as bytes, if the rest is no UTF-8."""
+    as_bytes = os.fsencode(beginning)
+    limits: list[tuple[str | bytes, str | bytes]] = [(as_bytes, as_bytes[:-1] + bytes([as_bytes[-1] + 1]))]
+    if is_unicode(beginning):
+        limits.append((beginning, beginning[:-1] + chr(ord(beginning[-1]) + 1)))
+    return limits
 
 
 def _stamp(path: Path) -> Stamp:

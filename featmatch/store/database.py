@@ -7,6 +7,7 @@ And no statement takes more steps than the size of the file explains.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from typing import Any
 from featmatch.errors import StoreError
 from featmatch.store import text_search
 from featmatch.store.layout import open_index_file
-from featmatch.store.values import Row
+from featmatch.store.values import DIGEST_BYTES, Row
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -178,6 +179,24 @@ def _known_tables() -> tuple[frozenset[Row], frozenset[Row]]:
         connection.executescript(SCHEMA)
         tables = frozenset(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
     return tables, tables | text_search.TABLES
+
+
+def is_intact(path: Path) -> bool:
+    """Whether a catalogue is to the byte as it was written.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open_index_file(path) as file:
+            left = os.fstat(file.fileno()).st_size - DIGEST_BYTES
+            while left > 0 and (block := file.read(min(left, 1 << 20))):
+                digest.update(block)
+                left -= len(block)
+            return file.read() == digest.digest()
+    except OSError as error:
+        raise StoreError(f"cannot read catalogue {path}: {error.strerror}") from error
 
 
 def _size(path: Path) -> int:
