@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from featmatch import Index, StoreError, VocabularyError, check, extract
-from featmatch.store.catalog import FORMAT_VERSION
 from featmatch.store.generation import change_catalog
+from featmatch.store.open_catalog import FORMAT_VERSION
 
 KEPT = sorted((Path(__file__).parent / "indexes").glob("format-*"))
 

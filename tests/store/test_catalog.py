@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from featmatch.errors import MissingFeatureError, StoreError, UsageError
-from featmatch.store.catalog import FORMAT_VERSION, TEXT_SEARCH, Catalog
+from featmatch.store.catalog import TEXT_SEARCH, Catalog
 from featmatch.store.database import Database, is_intact
 from featmatch.store.generation import change_catalog, create_catalog
+from featmatch.store.open_catalog import FORMAT_VERSION, PARTS_VERSION
 from featmatch.store.records import SegmentRecord, Totals
 from featmatch.store.values import DIGEST_BYTES
 from tests.store.catalogues import add, live, names, record, remove, sha
@@ -145,7 +146,7 @@ def tampered(path: Path, statement: str, *values: object) -> None:
     ("statement", "told"),
     [
         ("DROP TABLE meta", "its tables are not those of an index"),
-        (f"UPDATE meta SET value = '{FORMAT_VERSION + 1}' WHERE key = 'version'", f"format {FORMAT_VERSION + 1}"),
+        (f"UPDATE meta SET value = '{PARTS_VERSION + 1}' WHERE key = 'version'", f"format {PARTS_VERSION + 1}"),
         ("UPDATE meta SET value = '{' WHERE key = 'vocabulary'", "damaged"),
         ("UPDATE meta SET value = x'00ff' WHERE key = 'vocabulary'", "damaged"),
     ],
@@ -266,9 +267,9 @@ def test_a_catalogue_that_is_gone_is_an_error(path: Path) -> None:
 
 
 def test_another_version_is_told_though_its_tables_are_others(path: Path) -> None:
-    tampered(path, f"UPDATE meta SET value = '{FORMAT_VERSION + 1}' WHERE key = 'version'")
+    tampered(path, f"UPDATE meta SET value = '{PARTS_VERSION + 1}' WHERE key = 'version'")
     tampered(path, "CREATE TABLE more (x)")
-    with pytest.raises(StoreError, match=f"format {FORMAT_VERSION + 1}"):
+    with pytest.raises(StoreError, match=f"format {PARTS_VERSION + 1}"):
         Catalog(path)
 
 

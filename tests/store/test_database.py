@@ -11,8 +11,9 @@ import pytest
 from featmatch.errors import StoreError
 from featmatch.store import database
 from featmatch.store.catalog import Catalog
-from featmatch.store.database import SCHEMA, Database
+from featmatch.store.database import Database
 from featmatch.store.generation import change_catalog, create_catalog
+from featmatch.store.schema import SCHEMA
 from featmatch.store.text_search import TABLES
 from tools.forging import in_catalog
 

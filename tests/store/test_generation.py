@@ -7,10 +7,11 @@ import pytest
 
 from featmatch.errors import StoreError
 from featmatch.images.metadata import Metadata
-from featmatch.store.catalog import FORMAT_VERSION, Catalog
+from featmatch.store.catalog import Catalog
 from featmatch.store.consistency import catalog_problems
 from featmatch.store.database import is_intact
 from featmatch.store.generation import change_catalog
+from featmatch.store.open_catalog import FORMAT_VERSION
 from featmatch.store.records import ImageRecord, Totals
 from tests.store.catalogues import add, live, names, record, remove, sha
 from tools.forging import in_catalog
