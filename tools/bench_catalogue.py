@@ -109,6 +109,7 @@ def measure(index: Path, images: int) -> dict[str, float]:
     found["page of 100, ms"] = _milliseconds(lambda number: browsing.list_images(catalog, after=number), some[:20])
     words = [f"IMG {number:08d}" for number in some[:50]]
     found["words, ms"] = _milliseconds(catalog.fitting, words)
+    images = catalog.newest()
     for count in (1, BATCH):
         before, start = bytes_written(), time.perf_counter()
         add_rows(index, images + 1, count)

@@ -13,7 +13,7 @@ from featmatch.errors import MissingFeatureError, StoreError, UsageError
 from featmatch.store.catalog import TEXT_SEARCH, Catalog
 from featmatch.store.database import Database, is_intact
 from featmatch.store.generation import change_catalog, create_catalog
-from featmatch.store.open_catalog import FORMAT_VERSION, PARTS_VERSION
+from featmatch.store.open_catalog import PARTS_VERSION
 from featmatch.store.records import SegmentRecord, Totals
 from featmatch.store.values import DIGEST_BYTES
 from tests.store.catalogues import add, live, names, record, remove, sha
