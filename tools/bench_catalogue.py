@@ -157,10 +157,10 @@ def main() -> None:
         for images in options.images:
             index = folder / f"{images}.fm"
             if not index.exists():
-                before, start = bytes_written(), time.perf_counter()
+                before, start = bytes_written(), time.process_time()
                 build(index, images, options.batch, vocabulary)
-                seconds, written = time.perf_counter() - start, (bytes_written() - before) / 1e9
-                print(f"{images} built in {seconds:.0f} s, {written:.2f} GB written", flush=True)
+                seconds, written = time.process_time() - start, (bytes_written() - before) / 1e9
+                print(f"{images} built in {seconds:.0f} s of processor time, {written:.2f} GB written", flush=True)
             found = measure(index, images)
             print(images, ", ".join(f"{name} {value:.4g}" for name, value in found.items()), flush=True)
 

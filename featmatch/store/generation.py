@@ -231,19 +231,23 @@ class Change:
                 self._gather()
                 self._update_text_search()
                 database.execute("COMMIT")
-        elif self._is_to_shrink or recent > parts.RECENT_NAMES or any(map(parts.is_worn, self._parts)):
-            merged = self._parts if self._is_to_shrink else parts.to_merge(self._parts, recent)
-            self._move_to_part(merged)
+        elif self._is_to_shrink and self._can_have_parts:
+            self._move_to_part(self._parts)
+        elif (recent > parts.RECENT_NAMES or any(map(parts.is_worn, self._parts))) and self._can_have_parts:
+            self._move_to_part(parts.to_merge(self._parts, recent))
         elif not self._is_to_shrink:
             return
         database.execute("VACUUM main")
 
+    @property
+    def _can_have_parts(self) -> bool:
+        """Whether the words of names can be kept, and the index is not one that stays in the format it has."""
+        version = self._connection.number("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'version'")
+        return version != OPENCV_SIFT_VERSION and text_search.is_available(self._connection.execute)
+
     def _move_to_part(self, merged: Sequence[Part]) -> None:
-        """Have the images of the catalogue itself and of some parts in one part, if this SQLite keeps their words."""
+        """Have the images of the catalogue itself and of some parts in one part."""
         database = self._connection
-        version = database.rows("SELECT value FROM meta WHERE key = 'version'")
-        if version == [(json.dumps(OPENCV_SIFT_VERSION),)] or not text_search.is_available(database.execute):
-            return
         if not database.has_parts:
             database.connection.executescript(OF_PARTS)
         parts.write_part(database, self._folder, merged)

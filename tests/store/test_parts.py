@@ -191,11 +191,12 @@ def test_readers_keep_the_parts_that_they_opened(path: Path) -> None:
 def test_a_reader_that_comes_too_late_for_a_part_opens_the_newer_catalogue(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    attached, changes = parts.attached, iter([lambda: add(path, {f"{number}.jpg": number for number in range(10, 40)})])
+    attached, added = parts.attached, {f"{number}.jpg": number for number in range(10, 40)}
 
     def late(*arguments: Any) -> list[Part]:
-        for change in changes:
-            change()
+        if added:
+            add(path, added)
+            added.clear()
         return attached(*arguments)
 
     monkeypatch.setattr("featmatch.store.open_catalog.attached", late)
