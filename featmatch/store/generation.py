@@ -19,7 +19,7 @@ from featmatch.errors import StoreError
 from featmatch.store import parts, text_search
 from featmatch.store.catalog import TEXT_SEARCH
 from featmatch.store.database import Database
-from featmatch.store.layout import open_index_file, part_file
+from featmatch.store.layout import clear_aside, open_index_file, part_file
 from featmatch.store.open_catalog import FORMAT_VERSION, OPENCV_SIFT_VERSION, PARTS_VERSION
 from featmatch.store.parts import Part, Source, attached
 from featmatch.store.records import NO_FILE_NS
@@ -29,8 +29,6 @@ from featmatch.system.files import flush_folder, sha256_of
 
 if TYPE_CHECKING:
     from featmatch.images.metadata import Metadata
-
-_BESIDE = ("-journal", "-wal", "-shm")  # files that SQLite would take for what a database was before, or is to become
 
 
 _RECENT = "SELECT count(*) FROM main.names JOIN main.images ON images.id = image WHERE segment IS NOT NULL"
@@ -314,8 +312,7 @@ def change_catalog(path: Path) -> Iterator[Change]:
 def _next_generation(path: Path, former: Path | None = None) -> Iterator[Change]:
     aside = path.with_name(path.name + ".partial")
     try:
-        for tail in ("", *_BESIDE):
-            aside.with_name(aside.name + tail).unlink(missing_ok=True)
+        clear_aside(aside)
         if former is not None:
             with open_index_file(former) as source, aside.open("xb") as copy:
                 shutil.copyfileobj(source, copy, 1 << 20)

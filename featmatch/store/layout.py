@@ -135,6 +135,12 @@ def _names(folder: Path) -> list[Path]:
         return []
 
 
+def clear_aside(database: Path) -> None:
+    """Delete what was left of a database that is to be made, and what SQLite would take for its past."""
+    for tail in ("", "-journal", "-wal", "-shm"):
+        database.with_name(database.name + tail).unlink(missing_ok=True)
+
+
 def open_index_file(path: Path) -> BinaryIO:
     """Open a file of an index for reading: a real file, which is reached through no link, and waits for nobody.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from featmatch.errors import StoreError
 from featmatch.store import text_search
 from featmatch.store.database import Database
-from featmatch.store.layout import open_index_file, part_file
+from featmatch.store.layout import clear_aside, open_index_file, part_file
 from featmatch.store.schema import IMAGE_COLUMNS, INDEXES_OF_A_PART, NAME_COLUMNS, OF_A_PART
 from featmatch.store.values import DIGEST_BYTES, Row, number
 from featmatch.system.files import flush_folder, sha256_of, sha256_of_rest
@@ -237,8 +237,7 @@ def forget(database: Database, parts: Iterable[Part]) -> None:
 
 def _fill(database: Database, aside: Path, sources: Sequence[Source]) -> None:
     """Write the rows of some sources to a new file, which stays open as ``fresh``."""
-    with contextlib.suppress(FileNotFoundError):
-        aside.unlink()
+    clear_aside(aside)
     with contextlib.closing(Database(aside, is_written=True)) as made:
         made.connection.executescript(OF_A_PART + text_search.SCHEMA)
     database.attach(aside, "fresh")

@@ -150,11 +150,11 @@ class Segment:
         if (offsets[1:] < offsets[:-1]).any():
             raise ValueError("its posting lists overlap")
         for sides in (self.widths, self.heights):
-            if (sides <= 0).any() or (sides > MOST_SIDE).any():
+            if sides.min(initial=1) <= 0 or sides.max(initial=1) > MOST_SIDE:
                 raise ValueError("an image has no size, or one that cannot be")
-        if (self.features < 0).any():
+        if self.features.min(initial=0) < 0:
             raise ValueError("an image has fewer than no features")
-        if (self.ids <= 0).any() or are_any_equal(self.ids):
+        if self.ids.min(initial=1) <= 0 or are_any_equal(self.ids):
             raise ValueError("an image has no number, or one that another has")
 
 

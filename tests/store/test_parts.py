@@ -275,6 +275,13 @@ def test_a_commit_that_fails_anywhere_is_as_none(path: Path, monkeypatch: pytest
     assert len(names(path)) == 39
 
 
+def test_what_sqlite_would_take_for_a_journal_of_a_part_goes(path: Path) -> None:
+    for tail in ("", "-journal", "-wal", "-shm"):
+        (path.parent / "parts" / f"000002.sqlite.partial{tail}").write_bytes(b"a journal")
+    add(path, {f"{number}.jpg": number for number in range(10, 40)})
+    assert (files(path), len(names(path))) == (["000002.sqlite"], 39)
+
+
 def _emptied(part: Path) -> None:
     part.write_bytes(b"")
 
