@@ -2,7 +2,7 @@
 
     python -m tools.bench_catalogue --images 100000 1000000
 
-Indexes are made of rows alone: each image has a name, a content and one feature. Of each size, processor time throughout:
+Indexes are made of rows alone: a name, a content and one feature an image. Of each size, in processor time throughout:
 build, bytes written for the commit of one more image and of 5,000, milliseconds and memory (of its own, without mapped
 files) to open in a fresh process, and milliseconds to look a name up, to list a page and to find words.
 """

@@ -5,13 +5,12 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from featmatch.errors import MissingFeatureError, StoreError, UsageError
 from featmatch.store.catalog import TEXT_SEARCH, Catalog
-from featmatch.store.database import Database, is_intact
+from featmatch.store.database import is_intact
 from featmatch.store.generation import change_catalog, create_catalog
 from featmatch.store.open_catalog import PARTS_VERSION
 from featmatch.store.records import SegmentRecord, Totals
@@ -235,35 +234,6 @@ def test_a_kept_folder_is_an_absolute_path(path: Path, value: object, folder: st
     with change_catalog(path) as change:
         change.describe("base", value)
     assert Catalog(path).folder("base") == folder
-
-
-def test_a_catalogue_that_was_replaced_while_it_was_opened_is_opened_again(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened = Database.__init__
-    calls = 0
-
-    def open_late(self: Database, *arguments: Any, **options: Any) -> None:
-        nonlocal calls
-        calls += 1
-        opened(self, *arguments, **options)
-        if calls == 1:
-            monkeypatch.undo()
-            add(path, {"a.jpg": 1})
-
-    monkeypatch.setattr(Database, "__init__", open_late)
-    catalog = Catalog(path)
-    assert list(catalog.names()) == ["a.jpg"]
-    assert not catalog.superseded
-
-
-def test_a_catalogue_that_is_gone_is_an_error(path: Path) -> None:
-    catalog = Catalog(path)
-    path.unlink()
-    with pytest.raises(StoreError, match="cannot read catalogue"):
-        assert catalog.superseded
-    with pytest.raises(StoreError, match="cannot read catalogue"):
-        is_intact(path)
 
 
 def test_another_version_is_told_though_its_tables_are_others(path: Path) -> None:

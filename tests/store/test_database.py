@@ -13,8 +13,6 @@ from featmatch.store import database
 from featmatch.store.catalog import Catalog
 from featmatch.store.database import Database
 from featmatch.store.generation import change_catalog, create_catalog
-from featmatch.store.schema import SCHEMA
-from featmatch.store.text_search import TABLES
 from tools.forging import in_catalog
 
 ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
@@ -28,19 +26,6 @@ def path(tmp_path: Path) -> Path:
             change.name(name, change.add_image(f"{content:064x}", 9, (640, 480), 10, 1), 7, "told")
         change.add_segment(1, 3, 30, bytes(32))
     return tmp_path / "catalog.sqlite"
-
-
-def test_the_tables_are_those_that_sqlite_makes_here() -> None:
-    """What is compared when an index is opened is what this SQLite writes."""
-    connection = sqlite3.connect(":memory:")
-    connection.executescript(SCHEMA)
-    rows = "SELECT type, name, tbl_name, sql FROM sqlite_master"
-    before = set(connection.execute(rows))
-    if connection.execute("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").fetchall():
-        statement = next(sql for _, name, _, sql in TABLES if name == "searched")
-        connection.execute(statement)
-        assert set(connection.execute(rows)) - before == TABLES
-    connection.close()
 
 
 def test_a_catalogue_without_words_to_search_is_one_too(path: Path) -> None:

@@ -188,22 +188,6 @@ def test_readers_keep_the_parts_that_they_opened(path: Path) -> None:
     assert len(names(path)) == 39
 
 
-def test_a_reader_that_comes_too_late_for_a_part_opens_the_newer_catalogue(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    attached, added = parts.attached, {f"{number}.jpg": number for number in range(10, 40)}
-
-    def late(*arguments: Any) -> list[Part]:
-        if added:
-            add(path, added)
-            added.clear()
-        return attached(*arguments)
-
-    monkeypatch.setattr("featmatch.store.open_catalog.attached", late)
-    assert len(Catalog(path).names_of(range(1, 50))) == 49
-    assert len(names(path)) == 39
-
-
 def _part(number: int, count: int, hidden: int = 0) -> Part:
     return Part(number, bytes(32), 1, count, count, count, count, hidden, hidden, hidden)
 
