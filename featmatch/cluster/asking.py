@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, Protocol
 from featmatch.errors import StoreError
 from featmatch.search.messages import answers_of, request_bytes
 from featmatch.search.shards import StaleError
-from featmatch.store.catalog import Stamp
 from featmatch.store.numbers import Numbering
+from featmatch.store.open_catalog import Stamp
 from featmatch.system.workers import Lost
 
 _TRIES = 2  # of each replica, as one that begins anew may answer the second time

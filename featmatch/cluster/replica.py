@@ -7,8 +7,8 @@ from pathlib import Path
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.search.messages import answer_bytes
 from featmatch.search.shard import Shard
-from featmatch.store.catalog import Stamp
 from featmatch.store.layout import refuse_links
+from featmatch.store.open_catalog import Stamp
 from featmatch.store.reader import Reader
 
 _KEPT = 3  # states of a shard; a search that began in one goes on in it while others are committed

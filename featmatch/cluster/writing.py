@@ -166,7 +166,7 @@ def _not_known(readers: Sequence[Reader], names: dict[str, str], report: AddRepo
     """The files that no shard has as they are now, with their contents; what cannot be read has none of its own."""
     stamps: dict[str, tuple[int, int]] = {}
     for reader in readers:
-        stamps |= reader.snapshot.catalog.stamps()
+        stamps |= reader.snapshot.catalog.stamps_of(names.values())
     pending: dict[str, str] = {}
     for file, name in names.items():
         if is_archive(file):

@@ -28,8 +28,8 @@ from featmatch.search.region import QueryRegion
 from featmatch.search.shards import Shards
 from featmatch.search.stages import Readers, Search
 from featmatch.search.voting import VotingOptions
-from featmatch.store.catalog import Stamp
 from featmatch.store.joined import reader_of
+from featmatch.store.open_catalog import Stamp
 from featmatch.store.reader import Folders, Reader
 from featmatch.system.workers import in_order, processes_for
 

@@ -15,7 +15,7 @@ from featmatch.search.asked import Asked
 from featmatch.search.shard import Proofs, Shard, Tally
 from featmatch.search.shards import PictureRequest, ProofRequest, TallyRequest
 from featmatch.search.voting import Ranked
-from featmatch.store.catalog import Stamp
+from featmatch.store.open_catalog import Stamp
 from featmatch.system.byte_forms import from_bytes, to_bytes
 
 AnyRequest: TypeAlias = TallyRequest | ProofRequest | PictureRequest

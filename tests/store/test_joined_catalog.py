@@ -117,9 +117,9 @@ def test_what_one_catalogue_says_is_said(one: Catalog, joined: JoinedCatalog) ->
 
 
 def test_nothing_is_left_of_what_an_index_reads_of_a_catalogue(joined: JoinedCatalog) -> None:
-    of_writers = {"segments", "removed", "stamps", "queued", "names_of_files"}
+    of_writers = {"segments", "removed", "stamps_of", "sizes_among", "queued", "names_beginning"}
     public = {name for name, it in vars(Catalog).items() if not name.startswith("_") and not isinstance(it, str)}
-    assert public - set(vars(JoinedCatalog)) == of_writers | {"root"}
+    assert public - set(vars(JoinedCatalog)) == of_writers
     assert set(vars(joined)) >= {"path", "meta", "stamp"}
     assert inspect.signature(Catalog.numbers) == inspect.signature(JoinedCatalog.numbers)
     with pytest.raises(NotImplementedError):
