@@ -350,7 +350,7 @@ def _proof_of_variant(look: _Look, variant: Variant, features: Features) -> Proo
     fit = fit_homography(matches, (as_seen.width, as_seen.height), reference_size, look.options.geometry)
     if fit is None:
         return None
-    proof = proof_of_fit(fit, matches, variant, as_seen, reference_size)
+    proof = proof_of_fit(fit, matches, variant, as_seen, reference_size).by_descriptors()
     if look.seen is not None:
         proof = proof.carried_over(look.seen, (pair.query.width, pair.query.height), look.looks)
     return proof.with_pixels(pair.grey, pair.other)

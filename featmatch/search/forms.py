@@ -20,6 +20,7 @@ from featmatch.proof.probability import FeatureEvidence
 from featmatch.proof.proof import FEWEST_FEATURES
 from featmatch.search.matches import FoundImage
 from featmatch.search.region import QueryRegion
+from featmatch.search.sisters import explains_less
 
 _EXPLAINED, _ANOTHER = 0.1, 0.4  # shares of contradicting cells
 
@@ -96,16 +97,23 @@ def as_shared(found: Sequence[FoundImage], before: Sequence[FoundImage]) -> list
     return weighed
 
 
-def without_contradicted(found: Sequence[FoundImage]) -> list[FoundImage]:
+def without_contradicted(found: Sequence[FoundImage], before: Sequence[FoundImage]) -> list[FoundImage]:
     """Those that show no other content than the query, by their pixels, while another image explains all of it.
 
-    A form has too few candidates to tell sisters by a third image, as ``featmatch.search.sisters`` does.
+    Nor do they explain less than a sister that was told before. A form has too few candidates to tell sisters by a
+    third image, as ``featmatch.search.sisters`` does.
     """
+    sisters = [one for one in before if one.proof.evidence.is_sister]
     explained = max(
         (one.proof.evidence.geometry for one in found if one.proof.proven and _contradicting(one) < _EXPLAINED),
         default=0.0,
     )
-    return [one for one in found if _contradicting(one) < _ANOTHER or one.proof.evidence.geometry >= explained]
+    return [
+        one
+        for one in found
+        if (_contradicting(one) < _ANOTHER or one.proof.evidence.geometry >= explained)
+        and not explains_less(one, sisters)
+    ]
 
 
 def _contradicting(found: FoundImage) -> float:

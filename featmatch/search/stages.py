@@ -288,8 +288,9 @@ class Search:
             proved = self._proved_in_forms(query, asked, forms, looks)
             by_features = as_shared(without_sisters(proved.by_features, compared.found), compared.found)
             seen = self.compared(query, proved._replace(by_features=by_features))
+            more = without_contradicted(seen.found, compared.found)
             compared = Compared(
-                preferred(compared.found, without_contradicted(seen.found)), {**seen.holders, **compared.holders},
+                preferred(compared.found, more), {**seen.holders, **compared.holders},
                 {**seen.verdicts, **compared.verdicts}, compared.away | seen.away,
             )  # fmt: skip
             self.clock.ended("forms")

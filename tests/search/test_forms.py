@@ -148,6 +148,20 @@ def test_what_was_told_as_a_sister_is_not_found_in_a_form() -> None:
     assert [one.id for one in without_sisters(in_form, before)] == [2, 3]
 
 
+def test_a_form_must_explain_more_than_a_sister_that_was_told_or_agree_all_over() -> None:
+    def found(number: int, geometry: float, agreement: float, *, is_sister: bool) -> FoundImage:
+        proof = made_proof(np.eye(3), (100, 100), (100, 100))
+        evidence = FeatureEvidence(geometry, geometry, 1.0, 1.0, "sift", agreement, 1.0, 0.0, 0.0, 200)
+        return FoundImage(
+            number, dataclasses.replace(proof, evidence=dataclasses.replace(evidence, is_sister=is_sister))
+        )
+
+    before = [found(1, 50, 0.8, is_sister=True), found(2, 70, 0.8, is_sister=False)]
+    in_form = [found(number, geometry, 0.9, is_sister=False) for number, geometry in ((3, 45), (4, 55))]
+    assert [one.id for one in without_contradicted(in_form, before)] == [4]
+    assert [one.id for one in without_contradicted([found(5, 45, 0.95, is_sister=False)], before)] == [5]
+
+
 def test_a_sister_is_dropped_where_another_image_explains_all() -> None:
     def found(number: int, geometry: float, contradiction: float | None) -> FoundImage:
         proof = made_proof(np.eye(3), (100, 100), (100, 100))
@@ -155,9 +169,9 @@ def test_a_sister_is_dropped_where_another_image_explains_all() -> None:
         return FoundImage(number, dataclasses.replace(proof, evidence=evidence))
 
     true, copy, sister, unseen = found(1, 60, 0.0), found(2, 40, 0.2), found(3, 50, 0.5), found(4, 30, None)
-    assert [one.id for one in without_contradicted([true, sister, copy, unseen])] == [1, 2, 4]
-    assert [one.id for one in without_contradicted([copy, sister])] == [2, 3]
-    assert [one.id for one in without_contradicted([found(5, 45, 0.0), sister])] == [5, 3]
+    assert [one.id for one in without_contradicted([true, sister, copy, unseen], [])] == [1, 2, 4]
+    assert [one.id for one in without_contradicted([copy, sister], [])] == [2, 3]
+    assert [one.id for one in without_contradicted([found(5, 45, 0.0), sister], [])] == [5, 3]
 
 
 def test_what_others_share_counts_in_a_form_as_little_as_before() -> None:
