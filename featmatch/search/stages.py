@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 from featmatch.arguments import check_kind
 from featmatch.errors import ImageError, StoreError
 from featmatch.features.extraction import FeatureOptions, Features
-from featmatch.features.forms import Form, Forms, forms_of
+from featmatch.features.forms import Form, Forms, Round, forms_of
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import GreyImage, ImageSource, load_each, load_grey
@@ -111,7 +111,7 @@ class Search:
     match: str | None = None
     among: frozenset[str] | None = None
     region: QueryRegion | None = None
-    forms: Sequence[Sequence[Form]] = ()
+    forms: Sequence[Round] = ()
     clock: StageClock = dataclasses.field(default_factory=StageClock)
     missing: dict[int, str] = dataclasses.field(default_factory=dict)
 
@@ -315,9 +315,11 @@ class Search:
     def with_forms(self, query: Query, asked: Asked, compared: Compared) -> Compared:
         """What was found and, while nothing of it is claimed, what other forms of the query find."""
         looks = 1
-        for forms in self.forms:
+        for forms, from_probability in self.forms:
             if compared.is_claimed:
                 break
+            if max((one.proof.probability for one in compared.found), default=0.0) < from_probability:
+                continue
             looks += len(forms)
             proved = self._proved_in_forms(query, asked, forms, looks)
             by_features = as_shared(without_sisters(proved.by_features, compared.found), compared.found)
