@@ -28,7 +28,8 @@ FORMS: tuple[Forms, ...] = ("few", "all", "none")
 # Large features outlast blur and noise, and small forms cost little: for the time of two forms of 60,000 px there are
 # three of these, and they find more (docs/accuracy.md).
 _SMALLEST_AREA_PX, _SMALL_PX, _THOROUGH_PX, _AREA_PX, _LARGE_PX = 15_000, 30_000, 80_000, 150_000, 600_000
-_PROBABLE = 0.001  # of queries that are not there, 1 to 3 in 100 have an image of that probability
+_PROBABLE = 0.001  # of queries that are not there, 3 to 5 in 100 have an image of that probability
+_LARGE_QUERY_PX = 500_000  # such a picture costs more itself, so that more forms cost no more than it does
 _BLURS = 4  # each of a sigma of 1 px: together 2 px
 _SMALLEST_PX = 16
 
@@ -100,16 +101,26 @@ class Round(NamedTuple):
     Attributes:
         forms: all of which are tried.
         from_probability: of the likeliest image so far; where none has it, the round is passed over.
+        from_px: area of the picture; a smaller one is not looked at in these forms.
     """
 
     forms: tuple[Form, ...]
     from_probability: float = 0.0
+    from_px: int = 0
+
+    def is_for(self, picture: GreyImage, probability: float) -> bool:
+        """Whether it is tried with a picture, of which an image is so probable already."""
+        return probability >= self.from_probability and picture.pixels.size >= self.from_px
 
 
 _ALONG = (0.0, 90.0, 45.0, 135.0)
 _FEW = (
     Form(1.6, 90, area_px=_SMALL_PX, part=9, quick=True), Form(1.6, 0, area_px=_SMALL_PX, part=9, quick=True),
     Form(area_px=_SMALLEST_AREA_PX, part=16, quick=True),
+)  # fmt: skip
+_FEW_OF_LARGE = (
+    Form(1.6, 45, area_px=_SMALL_PX, part=9, quick=True), Form(1.6, 135, area_px=_SMALL_PX, part=9, quick=True),
+    Form(area_px=_SMALL_PX, part=9, quick=True),
 )  # fmt: skip
 _THE_SAME = (
     Form(1.6, 90, area_px=_THOROUGH_PX), Form(1.6, 0, area_px=_THOROUGH_PX),
@@ -126,15 +137,16 @@ _FROM_ASIDE = tuple(Form(4.0, step * 22.5) for step in range(8))
 def forms_of(forms: Forms) -> tuple[Round, ...]:
     """The forms of that name, in rounds: each is tried if those before have proven nothing.
 
-    Of the few, three cost about as much as the query itself. What is left is tried where an image stands out, which
-    hardly any does where a query is not there.
+    The few cost about as much as the query itself. What is left is tried where an image stands out, which hardly any
+    does where a query is not there.
 
     Raises:
         UsageError: there is no such name.
     """
     if forms not in FORMS:
         raise UsageError(f"forms is one of {', '.join(FORMS)}, not {forms!r:.40}")
-    return {"few": (Round(_FEW), Round(_MORE, _PROBABLE)), "all": (Round(_THE_SAME), Round(_MORE)), "none": ()}[forms]
+    few = Round(_FEW), Round(_FEW_OF_LARGE, from_px=_LARGE_QUERY_PX), Round(_MORE, from_probability=_PROBABLE)
+    return {"few": few, "all": (Round(_THE_SAME), Round(_MORE)), "none": ()}[forms]
 
 
 def forms_to_verify(forms: Forms) -> tuple[Round, ...]:

@@ -259,12 +259,12 @@ def _evidence(pair: Pair, options: _Comparing) -> tuple[Proof | None, bool]:
     if not (best and best.proven) and fewest < FEW_FEATURES:
         best = _proven_as_whole(pair) or best
     looks = plain.looks
-    for forms, from_probability in options.forms:
+    for round_ in options.forms:
         if best and best.proven:
             break
-        if (best.probability if best else 0.0) >= from_probability:
-            looks += len(forms)
-            best = _best_of(itertools.chain([best] if best else [], _in_forms(plain, forms, looks)))
+        if round_.is_for(pair.grey, best.probability if best else 0.0):
+            looks += len(round_.forms)
+            best = _best_of(itertools.chain([best] if best else [], _in_forms(plain, round_.forms, looks)))
     return best, False
 
 

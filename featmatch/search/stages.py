@@ -315,13 +315,15 @@ class Search:
     def with_forms(self, query: Query, asked: Asked, compared: Compared) -> Compared:
         """What was found and, while nothing of it is claimed, what other forms of the query find."""
         looks = 1
-        for forms, from_probability in self.forms:
+        for round_ in self.forms:
             if compared.is_claimed:
                 break
-            if max((one.proof.probability for one in compared.found), default=0.0) < from_probability:
+            if not round_.is_for(
+                self._part(query), max((one.proof.probability for one in compared.found), default=0.0)
+            ):
                 continue
-            looks += len(forms)
-            proved = self._proved_in_forms(query, asked, forms, looks)
+            looks += len(round_.forms)
+            proved = self._proved_in_forms(query, asked, round_.forms, looks)
             by_features = as_shared(without_sisters(proved.by_features, compared.found), compared.found)
             seen = self.compared(query, proved._replace(by_features=by_features))
             compared = Compared(
