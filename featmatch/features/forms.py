@@ -28,7 +28,7 @@ FORMS: tuple[Forms, ...] = ("few", "all", "none")
 # Large features outlast blur and noise, and small forms cost little: for the time of two forms of 60,000 px there are
 # three of these, and they find more (docs/accuracy.md).
 _SMALLEST_AREA_PX, _SMALL_PX, _THOROUGH_PX, _AREA_PX, _LARGE_PX = 15_000, 30_000, 80_000, 150_000, 600_000
-_PROBABLE = 0.001  # of queries that are not there, 3 to 5 in 100 have an image of that probability
+_PROBABLE = 0.01  # one in a hundred queries that are not there has an image of that probability, as it is
 _LARGE_QUERY_PX = 500_000  # such a picture costs more itself, so that more forms cost no more than it does
 _BLURS = 4  # each of a sigma of 1 px: together 2 px
 _SMALLEST_PX = 16

@@ -108,7 +108,7 @@ def test_sets_have_names() -> None:
 def test_a_round_is_for_large_pictures_or_where_an_image_stands_out() -> None:
     small, large = (GreyImage(np.zeros((side, side), np.uint8), side, side, 1.0, 1.0) for side in (100, 800))
     first, of_large, more = forms_of("few")
-    cases = [(small, 0.0), (small, 0.01), (large, 0.0), (large, 0.01)]
+    cases = [(small, 0.0), (small, 0.02), (large, 0.0), (large, 0.02)]
     assert [first.is_for(*case) for case in cases] == [True] * 4
     assert [of_large.is_for(*case) for case in cases] == [False, False, True, True]
     assert [more.is_for(*case) for case in cases] == [False, True, False, True]
