@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from featmatch.arguments import check_kind
 from featmatch.errors import ImageError, UsageError
 from featmatch.features.extraction import FeatureOptions, Features, extract_grey, features_wanted
-from featmatch.features.forms import Form, Forms, SeenForm, forms_to_verify
+from featmatch.features.forms import Form, Forms, Round, SeenForm, forms_to_verify
 from featmatch.features.looks import FEW_FEATURES, LEAST_DETAIL, whole_picture
 from featmatch.features.symmetry import Variant, variants_of
 from featmatch.geometry.homography import fit_homography
@@ -209,7 +209,7 @@ class _Comparing(NamedTuple):
 
     matching: MatchingOptions
     geometry: GeometryOptions
-    forms: Sequence[Sequence[Form]]
+    forms: Sequence[Round]
 
 
 class Pair(NamedTuple):
@@ -286,8 +286,13 @@ def _evidence(pair: Pair, options: _Comparing) -> tuple[Proof | None, bool]:
     best = _best_of(plain.proofs())
     if not (best and best.proven) and fewest < FEW_FEATURES:
         best = _proven_as_whole(pair) or best
-    if not (best and best.proven):
-        best = _best_of(itertools.chain([best] if best else [], _in_forms(plain)))
+    looks = plain.looks
+    for round_ in options.forms:
+        if best and best.proven:
+            break
+        if round_.is_for(pair.grey, best.probability if best else 0.0):
+            looks += len(round_.forms)
+            best = _best_of(itertools.chain([best] if best else [], _in_forms(plain, round_.forms, looks)))
     return best, False
 
 
@@ -330,15 +335,12 @@ class _Look(NamedTuple):
                 yield proof
 
 
-def _in_forms(plain: _Look) -> Iterator[Proof]:
-    """The evidence of each variant of each other form."""
-    looks = plain.looks
-    for forms in plain.options.forms:
-        looks += len(forms)
-        for form in forms:
-            seen = form.of(plain.pair.grey)
-            features = extract_grey(seen.grey, plain.pair.taking)
-            yield from plain._replace(features=features, seen=seen, looks=looks).proofs()
+def _in_forms(plain: _Look, forms: Sequence[Form], looks: int) -> Iterator[Proof]:
+    """The evidence of each variant of each of the forms of one round."""
+    for form in forms:
+        seen = form.of(plain.pair.grey)
+        features = extract_grey(seen.grey, plain.pair.taking)
+        yield from plain._replace(features=features, seen=seen, looks=looks).proofs()
 
 
 def _proof_of_variant(look: _Look, variant: Variant, features: Features) -> Proof | None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 from featmatch.arguments import check_kind
 from featmatch.errors import ImageError, UsageError
 from featmatch.features.extraction import FeatureOptions, Features
-from featmatch.features.forms import Form, Forms, forms_of
+from featmatch.features.forms import Form, Forms, Round, forms_of
 from featmatch.features.given import geometry_of
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
@@ -94,7 +94,7 @@ class Search:
     match: str | None = None
     among: frozenset[str] | None = None
     region: QueryRegion | None = None
-    forms: Sequence[Sequence[Form]] = ()
+    forms: Sequence[Round] = ()
     clock: StageClock = dataclasses.field(default_factory=StageClock)
     missing: dict[int, str] = dataclasses.field(default_factory=dict)
 
@@ -281,11 +281,14 @@ class Search:
     def with_forms(self, query: Query, asked: Asked, compared: Compared) -> Compared:
         """What was found and, while nothing of it is claimed, what other forms of the query find."""
         looks = 1
-        for forms in self.forms:
+        for round_ in self.forms:
             if compared.is_claimed or query.is_given:
                 break
-            looks += len(forms)
-            proved = self._proved_in_forms(query, asked, forms, looks)
+            most_probable = max((one.proof.probability for one in compared.found), default=0.0)
+            if not round_.is_for(self._part(query), most_probable):
+                continue
+            looks += len(round_.forms)
+            proved = self._proved_in_forms(query, asked, round_.forms, looks)
             by_features = as_shared(without_sisters(proved.by_features, compared.found), compared.found)
             seen = self.compared(query, proved._replace(by_features=by_features))
             more = without_contradicted(seen.found, compared.found)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from featmatch import Index, UsageError
-from featmatch.features.forms import Form
+from featmatch.features.forms import Form, Round
 from featmatch.geometry.maps import project
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.search import stages
@@ -91,12 +91,30 @@ def test_each_look_counts_as_a_chance(built: Path) -> None:
     form, blurred = Form(SQUEEZED, 0, area_px=80_000), Form(SQUEEZED, 90)
     geometry = []
     for rounds in (((form,),), ((form,) * 9,), ((blurred,) * 3, (form,) * 6), ((form,), (blurred,) * 6)):
-        looking = dataclasses.replace(search, forms=rounds)
+        looking = dataclasses.replace(search, forms=[Round(forms) for forms in rounds])
         query = looking.read(squeezed(built))
         answers, _ = looking.matches(query, looking.asked(query))
         (found,) = (one for one in answers if one.proven)
         geometry.append(found.proof.evidence.geometry)
     assert np.subtract(geometry[0], geometry) == pytest.approx(np.log10([1, 5, 5, 1]))  # of 2, 10, 10 and 2 looks
+
+
+def test_a_round_for_images_that_stand_out_is_passed_over_where_none_does(built: Path) -> None:
+    search = Search.of(Reader(built / "index", built / "photos"))
+    plain = search.read(squeezed(built))
+    form, blurred = Form(SQUEEZED, 0, area_px=80_000), Form(SQUEEZED, 90)
+    found = []
+    for rounds in (
+        [Round((blurred,) * 4, 0.001), Round((form,))],  # what is passed over is no chance to agree
+        [Round((form,))],
+        [Round((form,), 0.001)],
+    ):
+        looking = dataclasses.replace(search, forms=rounds)
+        answers, _ = looking.matches(plain, looking.asked(plain))
+        found.append([(one.name, one.proof.evidence.geometry) for one in answers if one.proven])
+    assert len(found[0]) == 1
+    assert found[0] == found[1]
+    assert found[2] == []
 
 
 def test_features_of_a_form_count_in_the_region_only(built: Path) -> None:
