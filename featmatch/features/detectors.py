@@ -50,7 +50,9 @@ def descriptors_of(detector: str) -> str:
     return "sift" if detector == "opencv-sift" else detector
 
 
-def detect(pixels: NDArray[np.uint8], detector: str, limit: int, choose: Choice) -> Detected:
+def detect(
+    pixels: NDArray[np.uint8], detector: str, limit: int, choose: Choice, *, favour_coarse: bool = False
+) -> Detected:
     """Find features.
 
     Args:
@@ -58,13 +60,14 @@ def detect(pixels: NDArray[np.uint8], detector: str, limit: int, choose: Choice)
         detector: one of ``DETECTORS``.
         limit: how many to return at most.
         choose: which of the keypoints to keep, and in which order.
+        favour_coarse: count coarse features as stronger than they are; for ``sift`` alone.
 
     Raises:
         MissingFeatureError: the installed OpenCV lacks the detector, or the kernels of featmatch are not built.
     """
     if min(pixels.shape) >= _SMALLEST_PX:
         if detector == "sift":
-            found = sift(np.ascontiguousarray(pixels), limit, choose)
+            found = sift(np.ascontiguousarray(pixels), limit, choose, favour_coarse=favour_coarse)
             return Detected(found.points, found.sizes, found.angles, found.descriptors)
         keypoints, raw = _CREATE[detector](limit).detectAndCompute(pixels, None)
         if raw is not None and keypoints:
