@@ -41,13 +41,13 @@ def test_killed_and_failing_writers_lose_nothing(small_words: Vocabulary) -> Non
 
     with tempfile.TemporaryDirectory() as folder:  # where another user may look into it
         torture = Torture(Path(folder), small_words)
-        torture.creations(range(1, 22, 3))
-        torture.groupings(range(2, 40, 19))
+        torture.creations(range(1, 22, 5))
+        torture.groupings(range(21, 22))
         some = {
             "reject": range(1, 30, 10),
-            "add": range(1, 90, 15),
-            "remove": range(1, 20, 3),
-            "compact": range(1, 50, 8),
+            "add": range(1, 90, 30),
+            "remove": range(1, 20, 7),
+            "compact": range(1, 50, 17),
             "accept": range(6, 30, 10),
         }
         for kind, steps in some.items():
@@ -56,7 +56,7 @@ def test_killed_and_failing_writers_lose_nothing(small_words: Vocabulary) -> Non
             torture.strike(torture._prepared(kind), Fault("later", 0.03))
             torture.strike(torture._prepared(kind), Fault("full", 5000))
             torture.strike(torture._prepared(kind), Fault("read-only"))
-        torture.repairs(range(5, 65, 20))
+        torture.repairs(range(5, 65, 40))
         assert torture._model.verdicts
     assert torture.failures == []
     assert torture.tally["kills"] >= 10
