@@ -211,9 +211,7 @@ def binary_index(
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_an_edited_copy_finds_its_original_and_says_what_was_done(
-    sift_index: Index, photos: Photos, edit: str
-) -> None:
+def test_an_edited_copy_finds_its_original_and_says_what_was_done(sift_index: Index, photos: Photos, edit: str) -> None:
     indexed = [name for name in photos if name not in HELD_OUT]
     some = indexed[list(EDITS).index(edit) % 2 :: 2]  # each photo is edited in six ways at least
     assert searched(sift_index, {name: photos[name] for name in some}, EDITS[edit]) == {}
