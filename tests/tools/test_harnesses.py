@@ -124,9 +124,9 @@ def test_damaged_indexes_neither_crash_nor_hang_nor_go_unseen(small_words: Vocab
     from tools.fuzz_index import Fuzz
 
     fuzz = Fuzz(tmp_path, small_words)
-    fuzz.run(120)
+    fuzz.run(80)
     assert fuzz.failures == []
-    assert fuzz.tally["mutations"] == 120
+    assert fuzz.tally["mutations"] == 80
     assert fuzz.tally["answered"] > 10
     assert fuzz.tally["refused"] > 10
     assert fuzz.tally["repaired"] > 1
@@ -136,7 +136,7 @@ def test_long_use_gives_the_answers_of_a_plain_dict_and_grows_nothing(small_word
     from tools.soak import Soak
 
     soak = Soak(tmp_path, small_words)
-    soak.run(160)
+    soak.run(100)
     assert soak.failures == []
     assert {"add", "remove", "refresh", "query"} <= set(soak.tally)
 
