@@ -127,7 +127,7 @@ def stored_images(segments: Sequence[Segment], ids: Iterable[int], detector: str
 
 def _stored(segment: Segment, image: int, rows: NDArray[np.int64], detector: str) -> StoredImage:
     features = _features_at(segment, image, rows, detector)
-    words = np.searchsorted(segment.offsets, rows, "right").astype(np.int32) - 1
+    words = np.searchsorted(segment.lists, rows, "right").astype(np.int32) - 1
     signatures = segment.postings.signature[rows]
     order = np.lexsort([*_columns(features), signatures, words])
     own = Words(words[order, None], signatures[order, None])
@@ -174,7 +174,7 @@ def partners(
     variants = list(Variant)[: vocabulary.forms]
     words = [vocabulary.permuted(image.words, variant) for variant in variants]
     ids = np.concatenate([seen.ids[:, 0] for seen in words])
-    lengths = sum(segment.offsets[ids + 1].astype(np.int64) - segment.offsets[ids] for segment in segments)
+    lengths = sum(segment.lists[ids + 1].astype(np.int64) - segment.lists[ids] for segment in segments)
     looked_up = np.flatnonzero(lengths <= options.longest_list)
     query = QueryWords(
         ids=ids[looked_up],
@@ -182,6 +182,7 @@ def partners(
         weights=vocabulary.idf_of(ids[looked_up]) ** 2,
         variants=(looked_up // len(image.words.ids)).astype(np.int32),
         features=looked_up % len(image.words.ids),
+        fixed=np.zeros(len(looked_up), np.uint8),
     )
     voting = VotingOptions(
         hamming_limit=options.hamming_limit,

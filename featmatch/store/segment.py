@@ -1,9 +1,10 @@
 """One immutable part of the inverted file: the posting lists of some images, as memory-mapped columns.
 
-A segment is a folder of plain ``.npy`` columns in CSR form: the postings of word w are the rows
-``offsets[w]:offsets[w + 1]`` of the posting columns, ordered by image. Small grey pictures of the images lie one after
-the other in a column of their own; those of format 2 have none. ``segment.json`` has the format's version and the size
-and checksum of each column; the catalogue has the checksum of ``segment.json``.
+A segment is a folder of plain ``.npy`` columns in CSR form. The list of a word is cut into S parts by the highest bits
+of the signatures, the more the larger the segment: part p of word w is the rows ``offsets[w * S + p]`` up to the next
+of the offsets in the posting columns, ordered by image. In formats 2 and 3 lists are in one part. Small pictures of the
+images lie one after the other in a column of their own; those of format 2 have none. ``segment.json`` has the
+format's version and the size and checksum of each column; the catalogue has the checksum of ``segment.json``.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ from featmatch.store.values import MOST_SIDE, digest, number
 from featmatch.system.arrays import read_column
 from featmatch.system.files import sha256_of_rest
 
-FORMAT_VERSION = 3
-WITHOUT_PICTURES = 2  # the format before: all else is as it is now
+FORMAT_VERSION = 4
+WITHOUT_PICTURES, WITHOUT_PARTS = 2, 3  # the formats before: all else is as it is now
+MOST_PARTS = 256
+_PART = 16  # postings that a part of a list has on average at least; its offset takes the room of a quarter of one
 MANIFEST = "segment.json"
 _MANIFEST_BYTES = 1 << 16  # 3 KB are written
 # One row an image.
@@ -52,7 +55,7 @@ class Segment:
     """A segment, open for reading.
 
     Attributes:
-        offsets: (words + 1,) uint32, where the postings of each word begin.
+        offsets: (words * parts + 1,) uint32, where the postings of each part of the list of each word begin.
         postings: the columns, memory-mapped where they are large.
         ids: (images,) int64, the catalogue's number of each image.
         widths: (images,) int32, px.
@@ -62,6 +65,8 @@ class Segment:
         looks: (images,) of ``LOOK``, what else there is to tell it by as a whole.
         picture_bytes: (images,) uint32, how many bytes of ``pictures`` are of each image; 0: none is kept of it.
         pictures: (N,) uint8, small grey pictures by ``featmatch.images.stored``, in the order of the images.
+        version: of the format in which it was written.
+        parts: of each list; 1, 2, 4, or so on to 256.
     """
 
     offsets: NDArray[np.uint32]
@@ -74,9 +79,22 @@ class Segment:
     looks: LookArray
     picture_bytes: NDArray[np.uint32]
     pictures: NDArray[np.uint8]
+    version: int = FORMAT_VERSION
+    parts: int = 1
 
     def __repr__(self) -> str:
         return f"Segment({len(self.ids)} images, {len(self.postings.image)} postings)"
+
+    @property
+    def lists(self) -> NDArray[np.uint32]:
+        """(words + 1,) uint32: where the postings of each word begin."""
+        return self.offsets[:: self.parts]
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether it would be written in another way now."""
+        parts = parts_for(len(self.postings.image), len(self.lists) - 1)
+        return (self.version, self.parts) != (FORMAT_VERSION, parts)
 
     @cached_property
     def weights(self) -> NDArray[np.float32]:
@@ -122,12 +140,14 @@ class Segment:
             StoreError: a file is missing, of another version, or not as it was written, as far as its size tells.
         """
         try:
-            manifest = read_manifest(folder, manifest_sha256)
+            version, manifest = _version_and_files(folder, manifest_sha256)
             columns = {name: _column(folder, name, manifest) for name in COLUMNS if f"{name}.npy" in manifest}
             if not _OF_PICTURES & columns.keys():
                 columns["picture_bytes"] = np.zeros(len(columns["ids"]), COLUMNS["picture_bytes"])
                 columns["pictures"] = np.empty(0, COLUMNS["pictures"])
-            segment = cls(postings=Postings(**{name: columns.pop(name) for name in POSTING_COLUMNS}), **columns)
+            parts = max((len(columns["offsets"]) - 1) // max(vocabulary_size, 1), 1) if version > WITHOUT_PARTS else 1
+            postings = Postings(**{name: columns.pop(name) for name in POSTING_COLUMNS})
+            segment = cls(postings=postings, version=version, parts=parts, **columns)
             segment._validate(vocabulary_size)
             return segment
         except StoreError:
@@ -144,7 +164,9 @@ class Segment:
         if int(self.picture_bytes.sum(dtype=np.int64)) != len(self.pictures):
             raise ValueError("its pictures do not fit")
         offsets = self.offsets
-        if len(offsets) != vocabulary_size + 1 or offsets[0] != 0 or offsets[-1] != postings:
+        if self.parts > MOST_PARTS or self.parts & (self.parts - 1):
+            raise ValueError("its posting lists are not in parts by bits")
+        if len(offsets) != vocabulary_size * self.parts + 1 or offsets[0] != 0 or offsets[-1] != postings:
             raise ValueError("its posting lists do not fit")
         if (offsets[1:] < offsets[:-1]).any():
             raise ValueError("its posting lists overlap")
@@ -155,6 +177,25 @@ class Segment:
             raise ValueError("an image has fewer than no features")
         if (self.ids <= 0).any() or are_any_equal(self.ids):
             raise ValueError("an image has no number, or one that another has")
+
+
+def parts_for(postings: int, words: int) -> int:
+    """In how many parts each list is written, where there are so many postings.
+
+    >>> parts_for(0, 1000), parts_for(40_000, 1000), parts_for(1 << 30, 1000)
+    (1, 2, 256)
+    """
+    wanted = min(max(postings // (_PART * max(words, 1)), 1), MOST_PARTS)
+    return 1 << (wanted.bit_length() - 1)
+
+
+def parts_of(signatures: NDArray[np.uint64], parts: int) -> NDArray[np.int64]:
+    """In which of so many parts of a list postings are, by their highest bits.
+
+    >>> parts_of(np.array([1 << 63, 1 << 62, 7], np.uint64), 4).tolist()
+    [2, 1, 0]
+    """
+    return (signatures >> np.uint64(56)).astype(np.int64) * parts // MOST_PARTS
 
 
 def are_any_equal(numbers: NDArray[np.int64]) -> bool:
@@ -168,6 +209,10 @@ def read_manifest(folder: Path, sha256: bytes) -> dict[str, dict[str, Any]]:
     Raises:
         StoreError: the manifest is missing, of another version, or not the one of this checksum.
     """
+    return _version_and_files(folder, sha256)[1]
+
+
+def _version_and_files(folder: Path, sha256: bytes) -> tuple[int, dict[str, dict[str, Any]]]:
     try:
         for path in (folder.parent, folder):
             if not stat.S_ISDIR(path.lstat().st_mode):
@@ -185,11 +230,11 @@ def read_manifest(folder: Path, sha256: bytes) -> dict[str, dict[str, Any]]:
             digest(entry["sha256"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(f"segment {folder} is damaged: {error}") from error
-    if version not in (WITHOUT_PICTURES, FORMAT_VERSION):
+    if version not in (WITHOUT_PICTURES, WITHOUT_PARTS, FORMAT_VERSION):
         raise StoreError(
-            f"segment {folder} has format {version!r:.80}; this featmatch reads {WITHOUT_PICTURES} and {FORMAT_VERSION}"
+            f"segment {folder} has format {version!r:.80}; this featmatch reads {WITHOUT_PICTURES} to {FORMAT_VERSION}"
         )
-    return files
+    return version, files
 
 
 def _column(folder: Path, name: str, manifest: Mapping[str, Mapping[str, Any]]) -> NDArray[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,11 @@ class Snapshot:
             except StoreError:
                 if not catalog.superseded:
                     raise  # else a writer has merged those segments since the catalogue was read
+
+    @cached_property
+    def features(self) -> int:
+        """How many features the images have that can be found."""
+        return sum(record.live_features for record in self.catalog.segments())
 
     def place_of(self, image: int) -> tuple[Segment, int]:
         """The segment that an image is in, and its row there, by its number.

@@ -269,7 +269,7 @@ def test_parts_are_as_large_as_may_be_and_one_word_at_least(
 ) -> None:
     monkeypatch.setattr(compaction, "_PART_POSTINGS", most)
     sources = [  # together [0, 2, 2, 5, 9, 9, 10]
-        compaction._Source(SimpleNamespace(offsets=np.array(offsets, np.uint32)), np.empty(0, np.int64))  # type: ignore[arg-type]
+        compaction._Source(SimpleNamespace(lists=np.array(offsets, np.uint32)), np.empty(0, np.int64))  # type: ignore[arg-type]
         for offsets in ([0, 2, 2, 4, 6, 6, 6], [0, 0, 0, 1, 3, 3, 4])
     ]
     assert list(compaction._parts(sources, 6)) == parts
