@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from featmatch.adding.batches import AddOptions, AddReport, Target, add_files
+from featmatch.adding.given_features import add_given_features
 from featmatch.adding.given_images import Addition, GivenImage, OnConflict
 from featmatch.adding.pruning import remove_vanished
 from featmatch.arguments import check_kind, check_run, check_text, checked_path, checked_paths
 from featmatch.errors import UsageError
-from featmatch.features.extraction import FeatureOptions, features_wanted
+from featmatch.features.detectors import is_given
+from featmatch.features.extraction import FeatureOptions, Features, features_wanted
 from featmatch.features.forms import Forms
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.grouping.groups import Groups
@@ -21,9 +23,8 @@ from featmatch.images.formats import MAX_PIXELS
 from featmatch.images.pixels import ImageSource
 from featmatch.search.explaining import explain
 from featmatch.search.explanation import Explanation
-from featmatch.search.many import SearchOptions, look_up, look_up_each
-from featmatch.search.matches import Matches
-from featmatch.search.region import QueryRegion, RegionSource
+from featmatch.search.many import SearchOptions
+from featmatch.search.queryable import Asked, Queryable
 from featmatch.search.similar import By, SimilarImage, similar_images
 from featmatch.search.verdicts import judge
 from featmatch.search.voting import VotingOptions
@@ -38,7 +39,7 @@ from featmatch.system.progress import Progress, ignore
 from featmatch.words.vocabulary import Vocabulary
 
 
-class Index(Reader):
+class Index(Reader, Queryable):
     """Images that can be found again, whole or in part. Safe to share between threads.
 
     >>> index = Index.open("photos.fm", create=True)
@@ -131,6 +132,7 @@ class Index(Reader):
                 argument makes no sense.
         """
         given = checked_paths(paths, "paths")
+        self._refuse_if_given()
         check_run(jobs, progress)
         check_text(text, "text")
         check_kind(pictures, "pictures", bool)
@@ -182,6 +184,7 @@ class Index(Reader):
             raise UsageError(f"images is a list of (name, image), not {type(images).__name__}")
         if on_conflict not in ("replace", "skip"):
             raise UsageError(f"on_conflict is 'replace' or 'skip', not {on_conflict!r}")
+        self._refuse_if_given()
         check_run(jobs, progress)
         check_text(text, "text")
         check_kind(pictures, "pictures", bool)
@@ -192,6 +195,37 @@ class Index(Reader):
             addition = Addition(target, options, progress or ignore, committed)
             addition.run(GivenImage.of(pair, on_conflict) for pair in images)
         return addition.report()
+
+    def add_features(
+        self,
+        images: Iterable[tuple[str, Features]],
+        *,
+        text: str | None = None,
+        pictures: bool | None = None,
+        wait: bool = False,
+    ) -> AddReport:
+        """Index images by features that another tool found (``Features.from_arrays``), under names of your choice.
+
+        What is there under its name is skipped; a name that stands for other features is given to these.
+
+        Args:
+            images: (name, features), all of the detector of the index. Read as they are needed.
+            text: kept with each image that is added.
+            pictures: keep the small grey pictures of features that have one; as for ``add``.
+            wait: as for ``add``.
+
+        Raises:
+            StoreError: as ``add``.
+            UsageError: one of the images is no such pair, or of another detector. What came before it is added.
+        """
+        if isinstance(images, (str, bytes)) or not isinstance(images, Iterable):
+            raise UsageError(f"images is a list of (name, features), not {type(images).__name__}")
+        check_text(text, "text")
+        check_kind(pictures, "pictures", bool)
+        options = AddOptions(1, text=text, pictures=pictures)
+        with become_writer(self, wait=wait):
+            target = Target(self.folder, Naming(None), self.options, len(self.vocabulary))
+            return add_given_features(images, target, self.vocabulary, options, functools.partial(merge_due, self))
 
     def remove(self, names: Iterable[str | os.PathLike[str]], *, wait: bool = False) -> list[str]:
         """Remove images by name or by the path of the file; return those that were in the index.
@@ -213,48 +247,9 @@ class Index(Reader):
         with become_writer(self, wait=wait):
             compact(self)
 
-    def query(
-        self,
-        image: ImageSource,
-        *,
-        limit: int = 10,
-        unproven: bool = False,
-        match: str | None = None,
-        voting: VotingOptions | None = None,
-        geometry: GeometryOptions | None = None,
-        region: RegionSource | None = None,
-        forms: Forms = "few",
-        timeout: float = 60.0,
-        max_pixels: int = MAX_PIXELS,
-    ) -> Matches:
-        """Find the images that this one is a copy of, in whole or in part.
-
-        Args:
-            image: a path, bytes, an array (H, W), (H, W, 3) or (H, W, 4) uint8, or a PIL image.
-            limit: how many matches to return at most.
-            unproven: return candidates as well whose evidence does not carry a claim.
-            match: look only among images that fit these words, as ``images`` does.
-            voting: how candidates are found.
-            geometry: what counts as agreement.
-            region: the part of the image that alone is looked up, by its features: (x, y, width, height) or the corners
-                [(x, y), ...] of a polygon, px of the image as displayed. Answers stay in the px of the whole image.
-            forms: other forms of the image, stretched, enlarged and so on, that are looked up if nothing is proven: a
-                "few", for about as much time again, "all", or "none".
-            timeout: seconds that decoding one file may take: the image, or one that it is compared with.
-            max_pixels: of such a file; a larger one is refused.
-
-        Returns:
-            The matches, best first; ``.status`` is "too_little_detail" where the image has too few features and is
-            plain as a whole, ``.not_at_hand`` names those whose files were not at hand, so that pixels were compared by
-            the small pictures in the index or not at all, and ``.times`` has the milliseconds of each stage.
-
-        Raises:
-            ImageError: the image cannot be read; its ``status`` says why.
-            UsageError: an argument cannot be meant, there is no word in ``match``, or the region lies outside.
-            MissingFeatureError: as ``images``.
-        """
-        decoding, part = DecodingOptions(timeout, max_pixels), QueryRegion.of(region)
-        return look_up(self, image, SearchOptions(limit, unproven, match, voting, geometry, decoding, part, forms))
+    @property
+    def _asked(self) -> Asked:
+        return self, None
 
     def similar(
         self,
@@ -279,50 +274,6 @@ class Index(Reader):
             UsageError: an argument cannot be meant.
         """
         return similar_images(self, image, by, limit, DecodingOptions(timeout, max_pixels))
-
-    def query_many(
-        self,
-        images: Iterable[ImageSource],
-        *,
-        jobs: int = -1,
-        limit: int = 10,
-        unproven: bool = False,
-        match: str | None = None,
-        voting: VotingOptions | None = None,
-        geometry: GeometryOptions | None = None,
-        forms: Forms = "few",
-        timeout: float = 60.0,
-        max_pixels: int = MAX_PIXELS,
-    ) -> Iterator[Matches]:
-        """``query`` for many images, on several cores. All are looked up in the state that was the newest at the call.
-
-        An image that cannot be read costs its own answer only: that has no matches, and its ``.status`` and
-        ``.message`` say why.
-
-        Args:
-            images: any number, also from a generator. They are taken some way ahead of the answers.
-            jobs: processes; -1: one for each core, -2: one less, and so on. The answers do not depend on it. With 1,
-                and for few images, this process looks them up itself; the next image is decoded meanwhile.
-            limit: as for ``query``, and so are the others.
-            unproven: likewise.
-            match: likewise.
-            voting: likewise.
-            geometry: likewise.
-            forms: likewise.
-            timeout: likewise.
-            max_pixels: likewise.
-
-        Returns:
-            The matches of each image, in the order of the images, as they are found.
-
-        Raises:
-            UsageError: as for ``query``; also while the answers are read, where one of the images is none.
-            MissingFeatureError: as ``images``.
-        """
-        check_run(jobs, None)
-        decoding = DecodingOptions(timeout, max_pixels)
-        options = SearchOptions(limit, unproven, match, voting, geometry, decoding, forms=forms)
-        return look_up_each(self, images, options, jobs=jobs)
 
     def explain(
         self,
@@ -387,6 +338,11 @@ class Index(Reader):
 
         check_run(jobs, progress)
         return find_groups(self, jobs=jobs, progress=progress or ignore)
+
+    def _refuse_if_given(self) -> None:
+        """Raise a UsageError, where featmatch cannot find the features of pictures itself."""
+        if is_given(self.options.detector):
+            raise UsageError(f"features of {self.options.detector} are another tool's: use add_features")
 
     def _judge(self, a: str | os.PathLike[str], b: str | os.PathLike[str], is_copy: bool | None, wait: bool) -> bool:
         one, other = (checked_path(name, "each of a and b") for name in (a, b))

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from featmatch.arguments import check_run, checked_paths
 from featmatch.cluster.asking import Patience
-from featmatch.cluster.layout import Layout, is_cluster
+from featmatch.cluster.layout import is_cluster
+from featmatch.cluster.opening import Members
 from featmatch.cluster.ray_engine import connect, served_shards
 from featmatch.errors import StoreError, UsageError
-from featmatch.features.forms import Forms
-from featmatch.geometry.matches import GeometryOptions
+from featmatch.features.extraction import Features
 from featmatch.grouping.groups import Group, Groups
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.formats import MAX_PIXELS
 from featmatch.images.pixels import ImageSource
-from featmatch.search.many import SearchOptions, look_up, look_up_each
+from featmatch.images.sources import buffered
+from featmatch.search.many import SearchOptions, look_up
 from featmatch.search.matches import Match, Matches
-from featmatch.search.region import QueryRegion, RegionSource
+from featmatch.search.queryable import Asked, Queryable
 from featmatch.search.shards import Shards
-from featmatch.search.voting import VotingOptions
+from featmatch.search.similar import By, SimilarImage, similar_images
+from featmatch.store.catalog import Catalog
 from featmatch.store.joined import JoinedReader
 from featmatch.store.joined_catalog import JoinedCatalog
 from featmatch.store.reader import Reader
@@ -33,19 +36,29 @@ _LIST_BYTES = 1 << 20  # of a file that lists indexes
 _LINE_CHARS = 4096  # of a line of it: no path is longer
 
 
-class Indexes:
+class Indexes(Queryable):
     """Several indexes, open for reading; ``open_all`` makes one. Safe to share between threads.
 
     An image is known by the index that holds it and by its number there (``Match.index``, ``Match.id``). A file that is
     in two of them, the same to the byte, is one image with the names of both. Where images are equally good, those of
     the index that was named first come first.
-
-    Attributes:
-        readers: each index by what it is called: the path that it was opened by.
     """
 
-    def __init__(self, readers: Mapping[str, Reader], shards: Shards | None = None) -> None:
-        """Ask these as one; where ``shards`` are given, they answer in place of the readers.
+    def __init__(
+        self,
+        readers: Mapping[str, Reader],
+        shards: Shards | None = None,
+        *,
+        members: Members | None = None,
+        served: Callable[[Sequence[str]], Shards] | None = None,
+    ) -> None:
+        """Ask these as one.
+
+        Args:
+            readers: each by what it is called.
+            shards: what answers in place of the readers; None: they answer.
+            members: what ``refresh`` opens, where a cluster has got other shards; None: they stay the same.
+            served: what answers then in place of the readers, by what they are called; None: they answer.
 
         Raises:
             UsageError: there is none, or two of them are the same.
@@ -53,9 +66,12 @@ class Indexes:
         """
         if not readers:
             raise UsageError("no index was named")
-        self.readers = dict(readers)
-        self._shards = shards
-        (name, first), *others = self.readers.items()
+        self._members, self._served = members, served
+        self._use(readers, shards)
+
+    def _use(self, readers: Mapping[str, Reader], shards: Shards | None) -> None:
+        """Ask these, if they can be asked as one."""
+        (name, first), *others = readers.items()
         for other, reader in others:
             if reader.options != first.options:
                 mine, other_s = first.options.description(), reader.options.description()
@@ -63,24 +79,44 @@ class Indexes:
             if reader.vocabulary.fingerprint != first.vocabulary.fingerprint:
                 raise StoreError(f"{name} and {other} were made with different vocabularies")
         folders: dict[str, str] = {}
-        for one, reader in self.readers.items():
+        for one, reader in readers.items():
             same = folders.setdefault(os.path.realpath(reader.folder), one)
             if same != one:
                 raise UsageError(f"{same} and {one} are the same index")
+        self._opened = dict(readers), shards
+
+    @property
+    def readers(self) -> dict[str, Reader]:
+        """Each index by what it is called: the path that it was opened by."""
+        return self._opened[0]
 
     @cached_property
     def joined(self) -> JoinedReader:
         """The same as one reader, in which each image has a number among all. It has a ``refresh`` of its own."""
-        return JoinedReader(self.readers)
+        return JoinedReader(self.readers, self._newest)
 
     def __len__(self) -> int:
         """Number of names that can be found."""
         return sum(map(len, self.readers.values()))
 
     def refresh(self) -> None:
-        """See what was committed to any of them since."""
-        for reader in self.readers.values():
-            reader.refresh()
+        """See what was committed to any of them since, and the shards that a cluster has now.
+
+        Raises:
+            StoreError: one of them cannot be read any more.
+        """
+        if self._members is None:
+            for reader in self.readers.values():
+                reader.refresh()
+            return
+        before = self.readers
+        newest = self._members.newest(before)
+        if list(newest) != list(before):
+            self._use(newest, None if self._served is None else self._served(list(newest)))
+
+    def _newest(self) -> Mapping[str, Reader]:
+        self.refresh()
+        return self.readers
 
     def path_of(self, match: Match) -> str | None:
         """Where the file of a match is now; None where it is not at hand (``Index.path_of``)."""
@@ -91,48 +127,36 @@ class Indexes:
         """As that of the first index that has one."""
         return next((one.trust_problem for one in self.readers.values() if one.trust_problem is not None), None)
 
-    def query(
+    @property
+    def _asked(self) -> Asked:
+        return self._opened
+
+    def _look_up(self, image: ImageSource | Features, options: SearchOptions) -> Matches:
+        """As for one index; if the cluster has got other shards since it was opened, they are asked once more."""
+        image = image if isinstance(image, Features) else buffered(image)  # it may be looked up twice
+        asked = self._asked
+        found = look_up(asked[0], image, options, asked[1])
+        if found.missing and self._members is not None:
+            with contextlib.suppress(StoreError):  # an index that cannot be read is missing, which the answer says
+                self.refresh()
+            if self._asked is not asked:
+                readers, shards = self._asked
+                found = look_up(readers, image, options, shards)
+        return found
+
+    def similar(
         self,
         image: ImageSource,
         *,
+        by: By = "phash",
         limit: int = 10,
-        unproven: bool = False,
-        match: str | None = None,
-        voting: VotingOptions | None = None,
-        geometry: GeometryOptions | None = None,
-        region: RegionSource | None = None,
-        forms: Forms = "few",
         timeout: float = 60.0,
         max_pixels: int = MAX_PIXELS,
-    ) -> Matches:
-        """Find the images that this one is a copy of, in whole or in part; arguments are those of ``Index.query``.
-
-        Where an index fails meanwhile, the ``.status`` of the matches is "partial" and ``.missing`` names it; what the
-        others claim is ``provisional``. Raises what ``Index.query`` raises, and a ``StoreError`` where all fail.
-        """
-        decoding, part = DecodingOptions(timeout, max_pixels), QueryRegion.of(region)
-        options = SearchOptions(limit, unproven, match, voting, geometry, decoding, part, forms)
-        return look_up(self.readers, image, options, self._shards)
-
-    def query_many(
-        self,
-        images: Iterable[ImageSource],
-        *,
-        jobs: int = -1,
-        limit: int = 10,
-        unproven: bool = False,
-        match: str | None = None,
-        voting: VotingOptions | None = None,
-        geometry: GeometryOptions | None = None,
-        forms: Forms = "few",
-        timeout: float = 60.0,
-        max_pixels: int = MAX_PIXELS,
-    ) -> Iterator[Matches]:
-        """``query`` for many images, on several cores; arguments are those of ``Index.query_many``."""
-        check_run(jobs, None)
-        decoding = DecodingOptions(timeout, max_pixels)
-        options = SearchOptions(limit, unproven, match, voting, geometry, decoding, forms=forms)
-        return look_up_each(self.readers, images, options, jobs=jobs, shards=self._shards)
+    ) -> list[SimilarImage]:
+        """Rank images by their likeness as a whole to this one; arguments are those of ``Index.similar``."""
+        found = similar_images(self.joined, image, by, limit, DecodingOptions(timeout, max_pixels))
+        catalog = self.joined.snapshot.catalog
+        return [replace(one, id=number, index=index) for one in found for index, number in [_index_of(one.id, catalog)]]
 
     def groups(self, *, jobs: int = -1, progress: Progress | None = None) -> Groups:
         """Find all groups of images that are copies of one another; arguments are those of ``Index.groups``.
@@ -147,17 +171,20 @@ class Indexes:
 
         check_run(jobs, progress)
         found = find_groups(self.joined, jobs=jobs, progress=progress or ignore)
-        names, catalog = list(self.readers), self.joined.snapshot.catalog
-        assert isinstance(catalog, JoinedCatalog)
-        place_of = catalog.numbering.place_of
+        catalog = self.joined.snapshot.catalog
 
         def of_its_index(group: Group) -> Group:
-            members = ((place_of(member.id), member) for member in group.members)
-            return replace(
-                group, members=tuple(replace(one, id=image, index=names[place]) for (place, image), one in members)
-            )
+            members = ((_index_of(member.id, catalog), member) for member in group.members)
+            return replace(group, members=tuple(replace(one, id=image, index=index) for (index, image), one in members))
 
         return Groups(map(of_its_index, found), found.unremembered)
+
+
+def _index_of(number: int, catalog: Catalog) -> tuple[str, int]:
+    """The index that holds an image, by its number among all, and its number there."""
+    assert isinstance(catalog, JoinedCatalog)
+    place, image = catalog.numbering.place_of(number)
+    return catalog.called[place], image
 
 
 def names_several(path: str | os.PathLike[str]) -> bool:
@@ -194,22 +221,20 @@ def open_all(
     """
     given = checked_paths(paths, "paths")
     named = [one for path in given for one in _listed(path)]
-    twice = next((one for number, one in enumerate(named) if one in named[:number]), None)
-    if twice is not None:
-        raise UsageError(f"{twice} is named twice")
-    shards = None
+    if ray is not None and (len(given) != 1 or not is_cluster(given[0])):
+        raise UsageError("machines answer for one cluster, and nothing else")
+    if not named:
+        raise UsageError("no index was named")
+    members, served = Members(named, root), None
     if ray is not None:
-        if len(given) != 1 or not is_cluster(given[0]):
-            raise UsageError("machines answer for one cluster, and nothing else")
         connect(ray)
-        shards = served_shards(Path(given[0]), named, patience or Patience())
-    return Indexes({name: Reader(Path(name), root) for name in named}, shards)
+        served = partial(served_shards, Path(given[0]), patience=patience or Patience())
+    readers = members.newest({})
+    return Indexes(readers, None if served is None else served(list(readers)), members=members, served=served)
 
 
 def _listed(path: str) -> list[str]:
-    """The indexes that a path names: itself; the shards of a cluster; or if it is a file, those in it."""
-    if is_cluster(path):
-        return [os.path.join(path, name) for name in Layout.read(Path(path)).shards]
+    """The indexes and clusters that a path names: itself; or if it is a file, those in it."""
     if not os.path.isfile(path):
         return [path]
     try:
@@ -221,5 +246,4 @@ def _listed(path: str) -> list[str]:
     named = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not named or not all(line.isprintable() and len(line) <= _LINE_CHARS for line in named):
         raise UsageError(f"{path} is no index, and lists none")
-    listed = [os.path.join(os.path.dirname(path), line) for line in named]
-    return [shard for one in listed for shard in (_listed(one) if is_cluster(one) else [one])]
+    return [os.path.join(os.path.dirname(path), line) for line in named]

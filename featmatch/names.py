@@ -69,7 +69,12 @@ def page_name(file: str, page: int) -> str:
     >>> page_name("scan.pdf", 2)
     'scan.pdf#page=2'
     """
-    return f"{file}#page={page}"
+    return f"{before_page(file)}{page}"
+
+
+def before_page(file: str) -> str:
+    """What the names of all pages of a file begin with."""
+    return f"{file}#page="
 
 
 def page_of(name: str) -> tuple[str, int] | None:

@@ -16,7 +16,7 @@ WITHOUT_CODE = {"store/info.py"}
 
 # Their signatures are public, and every argument but the first goes by its name.
 FACADE = {
-    "Index.add", "Index.add_images", "Index.query", "Index.query_many", "Indexes.query", "Indexes.query_many", "verify",
+    "Index.add", "Index.add_images", "Queryable.query", "Queryable.query_many", "Features.from_arrays", "verify",
 }  # fmt: skip
 
 

@@ -38,7 +38,7 @@ class Costs:
     cores: float = 16.0  # of a machine
     memory_gb: float = 128.0  # of a machine
     memory_share: float = 0.75  # of it for the columns of shards
-    most_images_a_shard: float = 2e6  # a commit copies the catalogue of a shard
+    most_images_a_shard: float = 2e6  # so that one is split, or copied to another machine, in minutes
     machine_an_hour: float = 1.0  # price, in any money
 
 

@@ -15,7 +15,7 @@ from featmatch.images.archives import is_archive
 from featmatch.images.contents import content_of
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.sources import may_have_pages
-from featmatch.names import member_name, member_of, page_name, page_of, whole_file
+from featmatch.names import before_page, member_name, member_of, page_name, page_of, whole_file
 from featmatch.store.catalog import PICTURES, Catalog
 from featmatch.store.generation import change_catalog
 from featmatch.store.layout import CATALOG, VOCABULARY, segment_folder
@@ -25,6 +25,7 @@ from featmatch.system.progress import Progress
 from featmatch.system.workers import Lost, in_order, processes_for
 
 BATCH_IMAGES = 5000  # of a segment; a crash costs the work on no more
+_LOOKED_UP = 1000  # files that the catalogue is asked of at a time
 _FEW_FILES = 12  # starting a process takes longer than indexing so few
 
 
@@ -62,6 +63,7 @@ class Target:
         options: how features are taken.
         vocabulary_size: number of visual words.
         numbers: that new images are to have, by their names; others get the next ones.
+        check: raises a ``StoreError`` where this writer may commit no more; called right before each commit.
     """
 
     folder: Path
@@ -69,6 +71,7 @@ class Target:
     options: FeatureOptions
     vocabulary_size: int
     numbers: Mapping[str, int] = field(default_factory=dict)
+    check: Callable[[], object] = lambda: None
 
     @property
     def catalog(self) -> Path:
@@ -192,7 +195,7 @@ def _by_archives(files: Sequence[str], target: Target, options: AddOptions, repo
         return _Unpacked(list(files), {}, [])
     name_of = target.naming.name_of
     known: dict[str, list[str]] = {}  # by the name of the archive
-    for name in Catalog(target.catalog).names():
+    for name in Catalog(target.catalog).names_beginning(member_name(name_of(file), "") for file in archives):
         member = member_of(name)
         if member is not None:
             known.setdefault(member[0], []).append(name)
@@ -221,14 +224,14 @@ def _by_pages(
 ) -> tuple[list[str], list[str]]:
     """The images of the files, as paths of files or pages; and the names in the catalogue that these replace."""
     name_of = target.naming.name_of
-    names = Catalog(target.catalog).names()
+    catalog = Catalog(target.catalog)
     files = list(dict.fromkeys(files))
     given = {name_of(file): file for file in files}
-    known: dict[str, set[str]] = {}  # by the name of the file
-    for name in names:
+    known: dict[str, list[str]] = {}  # by the name of the file
+    for name in catalog.names_beginning(map(before_page, given)):
         file, page = page_of(name) or (name, 0)
         if page and file in given and not os.path.exists(page_name(given[file], page)):
-            known.setdefault(file, set()).add(name)
+            known.setdefault(file, []).append(name)
     if not known and not options.pages:
         return list(files), []
     paged = [file for file in files if name_of(file) in known or (options.pages and may_have_pages(file))]
@@ -242,7 +245,7 @@ def _by_pages(
         images[file] = [file] if count == 1 else [page_name(file, page) for page in range(1, count + 1)]
         name = name_of(file)
         gone |= {name, *known.get(name, ())} - {name_of(image) for image in images[file]}
-    return [image for file in files for image in images.get(file, [file])], [name for name in names if name in gone]
+    return [image for file in files for image in images.get(file, [file])], sorted(catalog.known_among(gone))
 
 
 def _commit_known(
@@ -254,33 +257,50 @@ def _commit_known(
     only touched. One whose content is there under another name gets a name too.
     """
     catalog = Catalog(target.catalog)
-    stamps = catalog.stamps()
-    sizes = {size for size, _ in stamps.values()}
     pending: list[str] = []
     known: list[tuple[str, int, int]] = []
-    for path in dict.fromkeys(files):
-        name = target.naming.name_of(path)
-        try:
-            state, size = os.stat(whole_file(path)), sizes_in_archives.get(path)
+    distinct = list(dict.fromkeys(files))
+    for start in range(0, len(distinct), _LOOKED_UP):
+        named_files = {path: target.naming.name_of(path) for path in distinct[start : start + _LOOKED_UP]}
+        states = {path: state for path in named_files if (state := _state_of(path)) is not None}
+        stamps = catalog.stamps_of(named_files.values())
+        sizes = catalog.sizes_among(state.st_size for state in states.values())
+        for path, name in named_files.items():
+            state, size = states.get(path), sizes_in_archives.get(path)
+            if state is None:  # decoding it says what is wrong
+                pending.append(path)
+                continue
             if stamps.get(name) == (state.st_size if size is None else size, state.st_mtime_ns):
                 report.skipped.append(name)
                 continue
             looked_at = size is None and state.st_size in sizes  # what archives say is for other processes to read
-            image = catalog.image_with(content_of(path)) if looked_at else None
-        except OSError:
-            image = None  # decoding it says what is wrong
-        if image is None:
-            pending.append(path)
-        else:
-            known.append((name, image, state.st_mtime_ns))
+            image = _image_of(path, catalog) if looked_at else None
+            if image is None:
+                pending.append(path)
+            else:
+                known.append((name, image, state.st_mtime_ns))
     if known:
         named = catalog.names_of([image for _, image, _ in known])
         with change_catalog(target.catalog) as change:
             for name, image, mtime_ns in known:
                 change.name(name, image, mtime_ns, None if name in named[image] else text)
+            target.check()
         for name, image, _ in known:
             (report.skipped if name in named[image] else report.added).append(name)
     return pending
+
+
+def _state_of(path: str) -> os.stat_result | None:
+    with contextlib.suppress(OSError):
+        return os.stat(whole_file(path))
+    return None
+
+
+def _image_of(path: str, catalog: Catalog) -> int | None:
+    """The image that has the content of a file; None: there is none, or the file cannot be read."""
+    with contextlib.suppress(OSError):
+        return catalog.image_with(content_of(path))
+    return None
 
 
 def _in_processes(
@@ -318,3 +338,4 @@ def commit_batch(batch: Sequence[Entry], target: Target, gone: Sequence[str] = (
             manifest = write_segment(folder, images, sorted(new), target.vocabulary_size)
             change.add_segment(segment, len(new), sum(len(image.words) for image in images), manifest)
         change.remove(gone)
+        target.check()

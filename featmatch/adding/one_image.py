@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from featmatch.errors import ImageError, Status
-from featmatch.features.extraction import FeatureOptions, extract_grey
+from featmatch.features.extraction import FeatureOptions, Features, extract_grey
 from featmatch.features.looks import LEAST_DETAIL, whole_picture
 from featmatch.images.archives import Listing, list_archive, read_member
 from featmatch.images.contents import content_of, stamp_of
@@ -176,6 +178,15 @@ def _indexed(
         return Failure(name, error.status, error.message)
     except (OSError, cv2.error) as error:
         return Failure(name, "decode_failed", str(error))
+    picture = stored_picture(grey) if pictures else NO_PICTURE
+    image = indexed_image(features, vocabulary, whole.phashes[0], whole.looks[0], picture)
+    return IndexedFile(*origin[:3], image, read_metadata(source), grey.damaged)
+
+
+def indexed_image(
+    features: Features, vocabulary: Vocabulary, phash: np.uint64, look: np.void, picture: NDArray[np.uint8]
+) -> IndexedImage:
+    """What goes into a segment: features as words and postings, and the rest as it is given (``IndexedImage``)."""
     words = vocabulary.assign(features.descriptors)
     postings = quantised(
         features.keypoints,
@@ -184,11 +195,7 @@ def _indexed(
         words.signatures[:, 0],
         max(features.width, features.height),
     )
-    image = IndexedImage(
-        features.width, features.height, words.ids[:, 0], postings, whole.phashes[0], whole.looks[0],
-        stored_picture(grey) if pictures else NO_PICTURE,
-    )  # fmt: skip
-    return IndexedFile(*origin[:3], image, read_metadata(source), grey.damaged)
+    return IndexedImage(features.width, features.height, words.ids[:, 0], postings, phash, look, picture)
 
 
 def list_pictures(path: str) -> Listing | Failure:

@@ -19,7 +19,7 @@ def remove_vanished(tops: Sequence[str], target: Target) -> list[str]:
     they say, are not looked up on disk.
     """
     there = {spelled for top in tops if os.path.exists(top) for spelled in spellings(absolute(top))}
-    paths = ((name, target.naming.path_of(name)) for name in Catalog(target.catalog).names_of_files())
+    paths = ((name, target.naming.path_of(name)) for name in Catalog(target.catalog).names(only_files=True))
     vanished = [name for name, path in paths if any(is_below(top, path) for top in there) and _is_gone(path)]
     if vanished:
         with change_catalog(target.catalog) as change:

@@ -19,12 +19,10 @@ from featmatch.cli.common import (
     jobs_option,
     json_option,
     max_pixels_option,
-    root_option,
     speed_option,
     tell,
     timeout_option,
     vocabulary_option,
-    wait_option,
     wanted_features,
 )
 from featmatch.cli.printing import print_object, say, size_of
@@ -32,14 +30,23 @@ from featmatch.names import printable
 from featmatch.system.progress import of_stage
 
 _cluster_argument = click.argument("folder", type=PathArgument(path_type=Path), metavar="CLUSTER")
+_root_option = click.option(
+    "--root",
+    type=PathArgument(),
+    metavar="FOLDER",
+    help="Folder where the images are now; names in CLUSTER are relative to it.  [default: as stored in CLUSTER]",
+)
+_wait_option = click.option(
+    "--wait", is_flag=True, help="If another process is writing to CLUSTER, wait for it instead of failing."
+)
 
 
 @click.group()
 def cluster() -> None:
     """Keep one collection in many indexes, its shards.
 
-    CLUSTER is a folder, as photos.fmc. `query`, `groups`, `explain`, `list`, `info` and `serve` take it in place of
-    INDEX; other commands take one of the indexes in it.
+    CLUSTER is a folder, as photos.fmc. `query`, `groups`, `explain`, `similar`, `list`, `info`, `serve` and `remove`
+    take it in place of INDEX; other commands say what takes their place.
     """
 
 
@@ -76,8 +83,8 @@ def create(
 @jobs_option
 @timeout_option
 @max_pixels_option
-@root_option
-@wait_option
+@_root_option
+@_wait_option
 @json_option
 def add(
     folder: Path, paths: Sequence[str], text: str | None, jobs: int, timeout: float, max_pixels: int, root: str | None,
@@ -144,7 +151,7 @@ def check(folder: Path) -> int:
 @cluster.command()
 @_cluster_argument
 @click.argument("number", type=click.IntRange(min=0), metavar="NUMBER")
-@wait_option
+@_wait_option
 def split(folder: Path, number: int, wait: bool) -> int:
     """Make two shards of the one with this NUMBER, each with half of what it holds."""
     from featmatch.cluster.writing import split_shard
@@ -160,7 +167,7 @@ def split(folder: Path, number: int, wait: bool) -> int:
     "--ray", "address", default="auto", show_default=True, metavar="ADDRESS",
     help="Of the Ray cluster; auto: the one that runs on this machine.",
 )  # fmt: skip
-@root_option
+@_root_option
 @click.option("--stop", is_flag=True, help="End what answers for CLUSTER.")
 def serve(folder: Path, address: str, root: str | None, stop: bool) -> int:
     """Let the machines of a Ray cluster answer for CLUSTER; for `featmatch query CLUSTER IMAGE --ray ADDRESS`.

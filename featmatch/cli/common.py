@@ -92,9 +92,6 @@ match_option = click.option(
     metavar="WORDS",
     help="Only images with all these words in their name, text, caption, camera or date taken.",
 )
-parquet_option = click.option(
-    "--parquet", type=click.Path(path_type=Path), metavar="FILE", help="Write the rows of --csv to a Parquet file, too."
-)
 also_option = click.option(
     "--also",
     multiple=True,

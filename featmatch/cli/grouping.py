@@ -25,10 +25,10 @@ from featmatch.cli.common import (
     jobs_option,
     json_option,
     open_indexes,
-    parquet_option,
     root_option,
     tell,
 )
+from featmatch.cli.outputs import OutputOption, parquet_option
 from featmatch.cli.parquet import ParquetFile
 from featmatch.cli.printing import say_bytes, size_of
 from featmatch.cli.results import (
@@ -91,7 +91,7 @@ def _wanted_options(command: Callable[..., int]) -> Callable[..., int]:
         click.option("--script", "as_script", is_flag=True, help="Print a shell script that moves these to a folder."),
         click.option(
             "--html",
-            type=click.Path(path_type=Path),
+            cls=OutputOption,
             metavar="FILE",
             help="Write a web page that shows the groups side by side.",
         ),
@@ -180,12 +180,10 @@ def dedupe(folders: Sequence[str], across: bool, jobs: int, **wanted: Any) -> in
 @click.command()
 @index_argument
 @json_option
-@click.option(
-    "--hloc", type=click.Path(path_type=Path), metavar="FILE", help="Write the pairs as a list that hloc reads."
-)
+@click.option("--hloc", cls=OutputOption, metavar="FILE", help="Write the pairs as a list that hloc reads.")
 @click.option(
     "--colmap",
-    type=click.Path(path_type=Path),
+    cls=OutputOption,
     metavar="FILE",
     help="Write a database for COLMAP: cameras, keypoints, and for each pair the keypoints that agree.",
 )

@@ -13,6 +13,7 @@ import click
 
 import featmatch
 from featmatch.cli.common import (
+    CLUSTER_FILE,
     FAILED,
     FOUND,
     NOTHING_FOUND,
@@ -149,10 +150,16 @@ def remove(index: Path, names: Sequence[str], folders: Sequence[str], wait: bool
         raise click.UsageError("a NAME is wanted, or --under FOLDER")
     from featmatch.store.removal import names_fitting, names_under
 
-    opened = featmatch.Index.open(index)
+    opened = open_reader(index) if (index / CLUSTER_FILE).is_file() else featmatch.Index.open(index)
     found = {name: names_fitting(opened, name_meant(opened, name)) for name in names}
     below = {f"--under {folder}": names_under(opened, folder) for folder in folders}
-    removed = opened.remove([name for meant in (found | below).values() for name in meant], wait=wait)
+    wanted = [name for meant in (found | below).values() for name in meant]
+    if isinstance(opened, featmatch.Index):
+        removed = opened.remove(wanted, wait=wait)
+    else:
+        from featmatch.cluster.writing import remove_from_cluster
+
+        removed = remove_from_cluster(index, wanted, wait=wait)
     for name, meant in (found | below).items():
         if not any(one in removed for one in meant):
             complain(f"{printable(name)}: not in the index")

@@ -26,6 +26,7 @@ from featmatch.cli.common import (
     wanted_features,
     write,
 )
+from featmatch.cli.outputs import OutputArgument, OutputOption
 from featmatch.cli.printing import say
 from featmatch.errors import FeatmatchError, MissingFeatureError
 from featmatch.system import opencv
@@ -38,7 +39,7 @@ _SUITES = ("random", "single", "crops", "hard", "plain", "templates", "photograp
 
 
 @click.command()
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", cls=OutputArgument)
 @click.argument("paths", nargs=-1, required=True, type=PathArgument(), metavar="PATH...")
 @features_option
 @click.option("--words", type=int, default=65_536, show_default=True, help="Number of visual words.")
@@ -111,13 +112,11 @@ def train(out: Path, paths: Sequence[str], features: str | None, words: int, wor
     metavar="FILE",
     help="Known copies: two names per line, separated by a tab.",
 )
-@click.option(
-    "--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the report and all answers."
-)
+@click.option("--json", "json_file", cls=OutputOption, metavar="FILE", help="Write the report and all answers.")
 @click.option(
     "--html",
     "html_file",
-    type=click.Path(path_type=Path),
+    cls=OutputOption,
     metavar="FILE",
     help="Write the report as a web page with plots.",
 )

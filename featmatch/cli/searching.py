@@ -29,7 +29,6 @@ from featmatch.cli.common import (
     name_meant,
     open_indexes,
     open_reader,
-    parquet_option,
     path_of_match,
     ray_option,
     root_option,
@@ -37,6 +36,7 @@ from featmatch.cli.common import (
     tell,
     timeout_option,
 )
+from featmatch.cli.outputs import OutputOption, parquet_option
 from featmatch.cli.parquet import ParquetFile
 from featmatch.cli.printing import print_object
 from featmatch.cli.results import (
@@ -87,9 +87,7 @@ _COMPARED = "pixels were compared only as far as INDEX keeps small pictures of t
 @click.option("--related", is_flag=True, help="Show images of the same template too, which are no copies.")
 @match_option
 @forms_option
-@click.option(
-    "--draw", type=click.Path(path_type=Path), metavar="DIR", help="Write a picture of each match into this folder."
-)
+@click.option("--draw", cls=OutputOption, metavar="DIR", help="Write a picture of each match into this folder.")
 @jobs_option
 @timeout_option
 @max_pixels_option
@@ -187,7 +185,7 @@ def similar(
     from featmatch.images.named import picture_named
 
     source = picture_named(image, DecodingOptions(timeout, max_pixels))
-    opened = featmatch.Index.open(index)
+    opened = open_indexes(index, (), None)
     found = opened.similar(source, by=by, limit=limit, timeout=timeout, max_pixels=max_pixels)
     if as_json:
         print_object({"query": image, "by": by, "similar": [one.to_dict() for one in found]})
@@ -201,9 +199,7 @@ def similar(
 @click.argument("b", type=PathArgument())
 @features_option
 @json_option
-@click.option(
-    "--draw", type=click.Path(path_type=Path), metavar="FILE", help="Write a picture of the result to this file."
-)
+@click.option("--draw", cls=OutputOption, metavar="FILE", help="Write a picture of the result to this file.")
 @click.option(
     "--forms",
     type=click.Choice(FORMS),
@@ -247,7 +243,7 @@ def verify(
 @json_option
 @click.option(
     "--draw",
-    type=click.Path(path_type=Path),
+    cls=OutputOption,
     metavar="FILE",
     help="Write a picture of the matching features to this file: kept ones green, dropped ones red.",
 )

@@ -7,17 +7,21 @@ to see that a machine cannot be reached.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any, NamedTuple, Protocol
 
 from featmatch.errors import StoreError
-from featmatch.search.messages import answer_of, request_bytes
+from featmatch.search.messages import answers_of, request_bytes
+from featmatch.search.shards import StaleError
 from featmatch.store.numbers import Numbering
+from featmatch.store.open_catalog import Stamp
 from featmatch.system.workers import Lost
 
 _TRIES = 2  # of each replica, as one that begins anew may answer the second time
 _DOWN_SECONDS = 5.0  # that a replica which failed is asked last
+_CHANGED = "changed while it was asked"
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,9 @@ class ReplicatedShards:
     names: Sequence[str | None]
     numbering: Numbering
     patience: Patience = Patience()
-    _turn: int = 0
+    _turns: Iterator[int] = field(default_factory=count)
+    _states: dict[int, Stamp] = field(default_factory=dict)  # in which shards have answered this search
+    _again: bool = False
     _down: dict[tuple[int, int], float] = field(default_factory=dict)
 
     @property
@@ -77,14 +83,37 @@ class ReplicatedShards:
         """Whether users may have judged a pair: the shards know."""
         return True
 
-    def ask(self, requests: Mapping[int, Any]) -> dict[int, Any]:
-        """The answers of shards, or why there is none."""
+    def begun(self, *, again: bool = False) -> ReplicatedShards:
+        """The way for another search, which no state binds yet."""
+        return replace(self, _states={}, _again=again)
+
+    def ask(self, requests: Mapping[int, Sequence[Any]]) -> dict[int, Any]:
+        """The answers of shards to all that each is asked, or why there are none.
+
+        Raises:
+            StaleError: a shard has left the state in which it answered this search before. Asked ``again``, that is a
+                reason why there are none.
+        """
         return _Round(self, requests).answers()
+
+    def state(self, shard: int) -> Stamp:
+        """The state in which a shard has answered this search; nothing: it has not yet."""
+        return self._states.get(shard, ())
+
+    def answered(self, shard: int, state: Stamp) -> None:
+        """Bind this search to a state of a shard."""
+        self._states[shard] = state
+
+    def left(self, shard: int) -> Lost:
+        """What a shard comes to that no replica has in the state of this search."""
+        if not self._again:
+            raise StaleError(f"{self.names[shard]} {_CHANGED}")
+        return Lost(_CHANGED)
 
     def order(self, shard: int) -> list[int]:
         """The replicas of a shard, in the order in which they are asked: in turn, and last those that failed."""
-        self._turn += 1
-        turned = [(self._turn + place) % self.replicas for place in range(self.replicas)]
+        turn = next(self._turns)
+        turned = [(turn + place) % self.replicas for place in range(self.replicas)]
         now = self.transport.now()
         return sorted(turned, key=lambda replica: self._down.get((shard, replica), now) > now)
 
@@ -96,16 +125,17 @@ class ReplicatedShards:
 class _Round:
     """The requests of one stage of a search, each to another shard."""
 
-    def __init__(self, shards: ReplicatedShards, requests: Mapping[int, Any]) -> None:
+    def __init__(self, shards: ReplicatedShards, requests: Mapping[int, Sequence[Any]]) -> None:
         self._shards = shards
         self._transport = shards.transport
         self._requests = requests
-        self._messages = {shard: request_bytes(request) for shard, request in requests.items()}
+        self._messages = {shard: request_bytes(own, shards.state(shard)) for shard, own in requests.items()}
         self._left = {shard: _TRIES * shards.order(shard) for shard in requests}  # replicas that may still be asked
         self._pending: dict[Any, _Call] = {}
         self._asked_at: dict[int, float] = {}  # when each shard was asked last
         self._answers: dict[int, Any] = {}
         self._reasons: dict[int, str] = {}
+        self._changed: set[int] = set()  # shards of which a replica has left the state that is meant
 
     def answers(self) -> dict[int, Any]:
         now, patience = self._transport.now, self._shards.patience
@@ -119,8 +149,16 @@ class _Round:
             self._hedge()
         for call in list(self._pending):
             self._let_go(call)
-        late = f"did not answer within {patience.all:g} seconds"
-        return {shard: self._answers.get(shard, Lost(self._reasons.get(shard, late))) for shard in self._requests}
+        return {shard: self._answer(shard) for shard in self._requests}
+
+    def _answer(self, shard: int) -> Any:
+        """What a shard answered, or why it did not."""
+        if shard in self._answers:
+            return self._answers[shard]
+        if shard in self._changed:
+            return self._shards.left(shard)
+        late = f"did not answer within {self._shards.patience.all:g} seconds"
+        return Lost(self._reasons.get(shard, late))
 
     def _send(self, shard: int) -> None:
         """Ask the next replica of a shard, if there is one."""
@@ -138,14 +176,19 @@ class _Round:
         result = self._transport.result(ended)
         if not isinstance(result, Lost):
             try:
-                self._answers[shard] = answer_of(self._requests[shard], result)
+                state, answers = answers_of(self._requests[shard], result)
             except StoreError as error:
                 result = Lost(str(error))
         if isinstance(result, Lost):
             self._shards.failed(shard, replica)
             self._reasons[shard] = result.reason
             self._send(shard)
+        elif answers is None:
+            self._changed.add(shard)
+            self._send(shard)
         else:
+            self._shards.answered(shard, state)
+            self._answers[shard] = answers
             self._asked_at.pop(shard)
             for call in [call for call, other in self._pending.items() if other.shard == shard]:
                 self._let_go(call)

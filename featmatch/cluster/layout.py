@@ -21,6 +21,7 @@ from featmatch.system.files import flush_folder, replace_file
 
 SLOTS = 4096  # of contents: three hexadecimal digits
 MOST_SHARDS, MOST_REPLICAS = 1000, 100
+MOST_NAMES = 10_000  # that shards ever have had
 
 _VERSION = 1
 _MOST_BYTES = 1 << 20
@@ -40,6 +41,8 @@ class Layout:
         replicas: processes that answer for each shard, where it is served by several machines.
         next_number: of the next image; numbers are given in blocks, in the order of adding.
         generation: how often this was changed.
+        turn: number of the last writer (``turns.py``).
+        next_shard: of the next shard; 0: one more than those that are there.
     """
 
     identity: str
@@ -49,6 +52,8 @@ class Layout:
     replicas: int = 2
     next_number: int = 1
     generation: int = 0
+    turn: int = 0
+    next_shard: int = 0
 
     @classmethod
     def read(cls, folder: Path) -> Layout:
@@ -80,9 +85,12 @@ class Layout:
         numbers = [told[name] for name in ends]
         if not all(type(one) is int and 1 <= one <= end for one, end in zip(numbers, ends.values(), strict=True)):
             raise ValueError("a number is none")
+        newer = {name: told.get(name, 0) for name in ("turn", "next_shard")}  # former versions wrote none
+        if not all(type(one) is int and 0 <= one <= MOST for one in newer.values()):
+            raise ValueError("a number is none")
         if not _IDENTITY.fullmatch(told["identity"]) or not isinstance(told["vocabulary"], str):
             raise ValueError("it does not say what it is")
-        return cls(told["identity"], told["vocabulary"], shards, slots, *numbers)
+        return cls(told["identity"], told["vocabulary"], shards, slots, *numbers, **newer)
 
     def write(self, folder: Path) -> Layout:
         """Make this the next generation, which is returned. The caller holds the cluster's lock.
@@ -103,6 +111,10 @@ class Layout:
         """The number of the shard that holds a content (SHA-256, hexadecimal)."""
         return self.slots[slot_of(content)]
 
+    def free_shard(self) -> int:
+        """The first number of a shard that was never used."""
+        return max(self.next_shard, 1 + max(int(name.rpartition("-")[2]) for name in self.shards))
+
     def folders(self, folder: Path) -> list[Path]:
         """Where the shards are, by number."""
         return [folder / name for name in self.shards]
@@ -120,3 +132,9 @@ def slot_of(content: str) -> int:
 def is_cluster(path: str | os.PathLike[str]) -> bool:
     """Whether this is the folder of a cluster."""
     return os.path.isfile(os.path.join(path, CLUSTER_FILE))
+
+
+def strange_shards(folder: Path, layout: Layout) -> list[str]:
+    """Names of folders that look like shards of a cluster, and are none: a split that ended early left them."""
+    names = {path.name for path in folder.iterdir() if _SHARD.fullmatch(path.name)}
+    return sorted(names - set(layout.shards))

@@ -5,9 +5,11 @@ All that is asked and answered is bytes of ``search/messages.py``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -48,19 +50,21 @@ def start_replicas(folder: Path, root: str | None = None) -> int:
         FeatmatchError: one of them cannot be started.
     """
     ray, layout = _ray(), Layout.read(folder)
+    wanted = {replica_name(layout, *one) for one in _replicas(layout)}
+    _stop(name for name in _running(layout) if name not in wanted)  # of shards that were split
     offered = ray.cluster_resources()
     actor = ray.remote(Replica)
     actors = []
-    for shard, path in enumerate(layout.folders(folder.absolute())):
+    paths = layout.folders(folder.absolute())
+    for shard, replica in _replicas(layout):
         own = f"shard{shard}"
-        for replica in range(layout.replicas):
-            options: dict[str, Any] = {
-                "name": replica_name(layout, shard, replica), "namespace": _NAMESPACE, "lifetime": "detached",
-                "get_if_exists": True, "max_restarts": -1, "max_task_retries": 0, "num_cpus": _SHARE,
-                "scheduling_strategy": "SPREAD", "resources": {own: 1} if own in offered else {},
-                "runtime_env": {"env_vars": {"OPENBLAS_NUM_THREADS": "1"}},
-            }  # fmt: skip
-            actors.append(actor.options(**options).remote(str(path), root))
+        options: dict[str, Any] = {
+            "name": replica_name(layout, shard, replica), "namespace": _NAMESPACE, "lifetime": "detached",
+            "get_if_exists": True, "max_restarts": -1, "max_task_retries": 0, "num_cpus": _SHARE,
+            "scheduling_strategy": "SPREAD", "resources": {own: 1} if own in offered else {},
+            "runtime_env": {"env_vars": {"OPENBLAS_NUM_THREADS": "1"}},
+        }  # fmt: skip
+        actors.append(actor.options(**options).remote(str(paths[shard]), root))
     try:
         ray.get([one.__ray_ready__.remote() for one in actors], timeout=_READY_SECONDS)
     except Exception as error:
@@ -70,14 +74,29 @@ def start_replicas(folder: Path, root: str | None = None) -> int:
 
 def stop_replicas(folder: Path) -> int:
     """End the replicas of a cluster; return how many there were."""
-    ray, layout, stopped = _ray(), Layout.read(folder), 0
-    for shard in range(len(layout.shards)):
-        for replica in range(layout.replicas):
-            try:
-                ray.kill(ray.get_actor(replica_name(layout, shard, replica), _NAMESPACE))
-                stopped += 1
-            except ValueError:
-                continue
+    return _stop(_running(Layout.read(folder)))
+
+
+def _replicas(layout: Layout) -> Iterator[tuple[int, int]]:
+    """Number of the shard, and of the replica among its own, of each that is to run."""
+    return product(range(len(layout.shards)), range(layout.replicas))
+
+
+def _running(layout: Layout) -> list[str]:
+    """Names of the replicas of a cluster that run, of shards that were split, too."""
+    every = _ray().util.list_named_actors(all_namespaces=True)
+    return [
+        one["name"] for one in every if one["namespace"] == _NAMESPACE and one["name"].startswith(f"{layout.identity}-")
+    ]
+
+
+def _stop(names: Iterable[str]) -> int:
+    """End replicas; return how many there were."""
+    ray, stopped = _ray(), 0
+    for name in names:
+        with contextlib.suppress(ValueError):  # it has ended by itself
+            ray.kill(ray.get_actor(name, _NAMESPACE))
+            stopped += 1
     return stopped
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from featmatch.cluster.layout import SLOTS, Layout
-from featmatch.cluster.writing import open_shards
+from featmatch.cluster.layout import SLOTS, Layout, strange_shards
+from featmatch.cluster.opening import open_shards
 from featmatch.errors import StoreError
 from featmatch.store.checking import check
 from featmatch.store.info import IndexInfo
+from featmatch.store.layout import refuse_links
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def check_cluster(folder: Path) -> list[str]:
     problems = []
     for path in layout.folders(folder):
         try:
+            refuse_links(path)
             problems += check(path).problems
         except StoreError as error:
             problems.append(str(error))
@@ -66,9 +68,9 @@ def check_cluster(folder: Path) -> list[str]:
         readers = open_shards(folder, layout=layout)
     except StoreError as error:
         return [str(error)]
-    left = sorted(path.name for path in folder.glob("shard-*") if path.name not in layout.shards)
     problems += [
-        f"{name} is none of the shards: a split that ended early left it, and it can be deleted" for name in left
+        f"{name} is none of the shards: a split that ended early left it, and it can be deleted"
+        for name in strange_shards(folder, layout)
     ]
     unused = sorted(set(range(len(layout.shards))) - set(layout.slots))
     problems += [f"{layout.shards[shard]} holds none of the {SLOTS} slots" for shard in unused]

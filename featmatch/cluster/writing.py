@@ -8,12 +8,13 @@ import shutil
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from featmatch.adding.batches import AddOptions, AddReport, Target, add_files
 from featmatch.adding.one_image import Failure
-from featmatch.cluster.layout import MOST_REPLICAS, MOST_SHARDS, SLOTS, Layout, slot_of
+from featmatch.cluster.layout import MOST_NAMES, MOST_REPLICAS, MOST_SHARDS, SLOTS, Layout, slot_of, strange_shards
+from featmatch.cluster.opening import open_shards
+from featmatch.cluster.turns import take_turn
 from featmatch.errors import StoreError, UsageError
 from featmatch.features.extraction import FeatureOptions
 from featmatch.images.archives import is_archive
@@ -25,8 +26,8 @@ from featmatch.store.creation import create_index
 from featmatch.store.generation import change_catalog
 from featmatch.store.layout import CATALOG, CLUSTER_FILE, LOCK
 from featmatch.store.numbers import CLUSTER
-from featmatch.store.places import Naming
 from featmatch.store.reader import Reader
+from featmatch.store.removal import remove_images
 from featmatch.store.writing import become_writer, hold_writer_lock
 from featmatch.system.progress import Progress
 from featmatch.system.trust import trust_alike
@@ -94,27 +95,6 @@ def _see_that_it_is_like(first: Reader, folder: Path) -> None:
         raise StoreError(f"{folder} was there before and does not fit: it has images, or other features")
 
 
-def open_shards(folder: Path, root: str | os.PathLike[str] | None = None, layout: Layout | None = None) -> list[Reader]:
-    """Open all shards, by number.
-
-    Args:
-        folder: of the cluster.
-        root: where the collection is now.
-        layout: which shards; None: those of the newest generation.
-
-    Raises:
-        StoreError: there is no cluster, or it is damaged.
-    """
-    layout = layout or Layout.read(folder)
-    readers = [Reader(path, root) for path in layout.folders(folder)]
-    for reader in readers:
-        if reader.snapshot.catalog.meta.get(CLUSTER) != layout.identity:
-            raise StoreError(f"{reader.folder} is of another cluster")
-        if reader.vocabulary.fingerprint != layout.vocabulary:
-            raise StoreError(f"{reader.folder} was made with another vocabulary than its cluster")
-    return readers
-
-
 def add_to_cluster(
     folder: Path, paths: Sequence[str], options: AddOptions, *, root: str | None, wait: bool, progress: Progress
 ) -> AddReport:
@@ -135,10 +115,8 @@ def add_to_cluster(
         UsageError: a path has no name.
     """
     report = AddReport()
-    Layout.read(folder)  # so that no lock is left in a folder that is no cluster
-    with hold_writer_lock(folder, wait=wait):
-        layout = Layout.read(folder)
-        readers = open_shards(folder, root, layout)
+    with take_turn(folder, wait=wait) as (turn, former):
+        readers = open_shards(folder, root, former)
         first, *others = readers
         with become_writer(first, wait=wait):
             naming, files = first.whereabouts.prepare_addition(paths, first.snapshot.catalog)
@@ -150,8 +128,8 @@ def add_to_cluster(
         names = {file: naming.name_of(file) for file in files}
         pending = _not_known(readers, names, report)
         newest = max(reader.snapshot.catalog.newest() for reader in readers)
-        number = max(layout.next_number, newest + 1)
-        layout = replace(layout, next_number=number + len(pending)).write(folder)
+        number = max(former.next_number, newest + 1)
+        layout = turn.write(replace(former, next_number=number + len(pending)))
         numbers = {names[file]: number + place for place, file in enumerate(pending)}
         parts: list[list[str]] = [[] for _ in readers]
         for file, content in pending.items():
@@ -159,19 +137,36 @@ def add_to_cluster(
         done = len(files) - len(pending)
         for reader, part in zip(readers, parts, strict=True):
             if part:
-                report.include(_add_part(reader, naming, part, numbers, options, _shifted(progress, done, len(files))))
+                target = Target(reader.folder, naming, reader.options, len(reader.vocabulary), numbers, turn.check)
+                report.include(_add_part(reader, target, part, options, _shifted(progress, done, len(files))))
                 done += len(part)
         there = {*report.added, *report.skipped}
         keepers = {names[file]: layout.shard_of(content) for file, content in pending.items() if names[file] in there}
+        turn.check()
         _forget_former(readers, keepers)
     return report
+
+
+def remove_from_cluster(folder: Path, names: Sequence[str], *, wait: bool = False) -> list[str]:
+    """Remove images by name, or by the path of the file, wherever they are; return those of ``names`` that were there.
+
+    Raises:
+        StoreError: another writer is at work, or the cluster cannot be written or is damaged.
+    """
+    gone: set[str] = set()
+    with take_turn(folder, wait=wait) as (turn, layout):
+        for reader in open_shards(folder, layout=layout):
+            with become_writer(reader, wait=True):
+                turn.check()
+                gone.update(remove_images(reader, names))
+    return [name for name in dict.fromkeys(names) if name in gone]
 
 
 def _not_known(readers: Sequence[Reader], names: dict[str, str], report: AddReport) -> dict[str, str]:
     """The files that no shard has as they are now, with their contents; what cannot be read has none of its own."""
     stamps: dict[str, tuple[int, int]] = {}
     for reader in readers:
-        stamps |= reader.snapshot.catalog.stamps()
+        stamps |= reader.snapshot.catalog.stamps_of(names.values())
     pending: dict[str, str] = {}
     for file, name in names.items():
         if is_archive(file):
@@ -190,12 +185,14 @@ def _not_known(readers: Sequence[Reader], names: dict[str, str], report: AddRepo
 
 
 def _add_part(
-    reader: Reader, naming: Naming, files: Sequence[str], numbers: dict[str, int], options: AddOptions,
-    progress: Progress,
-) -> AddReport:  # fmt: skip
+    reader: Reader, target: Target, files: Sequence[str], options: AddOptions, progress: Progress
+) -> AddReport:
+    def merge() -> None:
+        target.check()
+        merge_due(reader)
+
     with become_writer(reader, wait=True):
-        target = Target(reader.folder, naming, reader.options, len(reader.vocabulary), numbers)
-        return add_files(files, target, options, progress=progress, committed=partial(merge_due, reader))
+        return add_files(files, target, options, progress=progress, committed=merge)
 
 
 def _forget_former(readers: Sequence[Reader], keepers: dict[str, int]) -> None:
@@ -221,8 +218,8 @@ def split_shard(folder: Path, number: int, *, wait: bool = False) -> Layout:
     """Make two shards of one, each with half of its slots.
 
     Both begin as copies, and drop what the other is to hold. Then ``cluster.json`` names them in place of the former
-    one, which is deleted; so whoever opens the cluster sees the same images all the time. Who has it open keeps what
-    they have seen, but cannot refresh it: that takes opening it again. Ended early, it is done again from the start.
+    one, which is deleted; so whoever opens the cluster sees the same images all the time, and who has it open sees them
+    in the new shards after ``refresh``. Ended early, it is done again from the start.
 
     Args:
         folder: of the cluster.
@@ -233,38 +230,38 @@ def split_shard(folder: Path, number: int, *, wait: bool = False) -> Layout:
         StoreError: another writer is at work, or the cluster cannot be written or is damaged.
         UsageError: there is no such shard, or it has one slot only.
     """
-    Layout.read(folder)  # so that no lock is left in a folder that is no cluster
-    with hold_writer_lock(folder, wait=wait):
-        layout = Layout.read(folder)
-        if not 0 <= number < len(layout.shards):
-            raise UsageError(f"there is no shard {number}; the last one is {len(layout.shards) - 1}")
-        slots = [slot for slot, shard in enumerate(layout.slots) if shard == number]
-        if len(slots) < 2 or len(layout.shards) == MOST_SHARDS:
+    with take_turn(folder, wait=wait) as (turn, former):
+        if not 0 <= number < len(former.shards):
+            raise UsageError(f"there is no shard {number}; the last one is {len(former.shards) - 1}")
+        slots = [slot for slot, shard in enumerate(former.slots) if shard == number]
+        free = former.free_shard()
+        if len(slots) < 2 or len(former.shards) == MOST_SHARDS or free + 2 > MOST_NAMES:
             raise UsageError("it cannot be split further")
         halves = set(slots[: len(slots) // 2]), set(slots[len(slots) // 2 :])
-        old, free = folder / layout.shards[number], 1 + max(int(name.rpartition("-")[2]) for name in layout.shards)
-        names = [f"shard-{free + half:04d}" for half in range(2)]
+        old, names = folder / former.shards[number], [f"shard-{free + half:04d}" for half in range(2)]
+        reserved = turn.write(replace(former, next_shard=free + 2))  # so that no other writer ever uses these names
+        for left in strange_shards(folder, former):  # of a run that ended early
+            shutil.rmtree(folder / left, ignore_errors=True)
         with become_writer(Reader(old), wait=True):
             try:
                 for name, own in zip(names, halves, strict=True):
                     _copy(old, folder / name)
                     _keep_only(Reader(folder / name), own)
+                turn.check()
             except BaseException:  # a full disk, above all, which is not to stay full
                 for name in names:
                     shutil.rmtree(folder / name, ignore_errors=True)
                 raise
-            shards = [*layout.shards, names[1]]
+            shards = [*former.shards, names[1]]
             shards[number] = names[0]
-            owners = (len(layout.shards) if slot in halves[1] else shard for slot, shard in enumerate(layout.slots))
-            layout = replace(layout, shards=tuple(shards), slots=tuple(owners)).write(folder)
+            owners = (len(former.shards) if slot in halves[1] else shard for slot, shard in enumerate(former.slots))
+            layout = turn.write(replace(reserved, shards=tuple(shards), slots=tuple(owners)))
         shutil.rmtree(old, ignore_errors=True)
     return layout
 
 
 def _copy(old: Path, new: Path) -> None:
     try:
-        if new.exists():  # of a run that ended early
-            shutil.rmtree(new)
         shutil.copytree(old, new, ignore=shutil.ignore_patterns(LOCK))
         trust_alike(new, old)
     except (OSError, shutil.Error) as error:

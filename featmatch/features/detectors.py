@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,14 +11,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.errors import MissingFeatureError
+from featmatch.errors import MissingFeatureError, UsageError
 from featmatch.native.sift import Choice, sift
+from featmatch.native.words import MOST_SIZE
 from featmatch.system.opencv import remedy
 
 _opencv: Any = cv2  # its type stubs differ from release to release
 
 DETECTORS = ("sift", "opencv-sift", "akaze", "orb", "brisk", "kaze", "surf")
 DESCRIPTOR_SIZE = {"sift": 128, "akaze": 488, "orb": 256, "brisk": 512, "kaze": 64, "surf": 64}
+
+# Detectors of other tools, whose features are given as arrays, by what they are called in an index: "arrays:" where
+# keypoints have angles and sizes, "points:" where they have none; then a name, and the values of a descriptor.
+_GIVEN = re.compile(r"(arrays|points):[a-z0-9][a-z0-9._-]{0,39}-([1-9][0-9]{1,3})")
+_LEAST_SIZE = 64  # values of a descriptor: signatures have as many bits
 
 # RootSIFT values are kept as whole numbers, so that sums of their products are exact in float32 (below 2**24) and
 # every machine finds the same words. Few values pass 255 / 512; they are clipped.
@@ -50,6 +57,39 @@ def descriptors_of(detector: str) -> str:
     return "sift" if detector == "opencv-sift" else detector
 
 
+def is_given(detector: str) -> bool:
+    """Whether the features are those of another tool, which featmatch cannot find by itself.
+
+    >>> is_given("points:superpoint-256"), is_given("sift")
+    (True, False)
+    """
+    return _GIVEN.fullmatch(detector) is not None
+
+
+def has_points_alone(detector: str) -> bool:
+    """Whether keypoints have a place only, and neither angle nor size."""
+    return is_given(detector) and detector.startswith("points:")
+
+
+def descriptor_size(detector: str) -> int:
+    """How many values a descriptor has.
+
+    Raises:
+        UsageError: there is no such detector, or none can be of such a size.
+
+    >>> descriptor_size("opencv-sift"), descriptor_size("points:superpoint-256")
+    (128, 256)
+    """
+    known = DESCRIPTOR_SIZE.get(descriptors_of(detector))
+    given = _GIVEN.fullmatch(detector)
+    if known is None and given is None:
+        raise UsageError(f"unknown detector {detector!r:.60}; one of {', '.join(DETECTORS)}")
+    size = int(given[2]) if given else known or 0
+    if not _LEAST_SIZE <= size <= MOST_SIZE:
+        raise UsageError(f"descriptors have {_LEAST_SIZE} to {MOST_SIZE} values, not {size}")
+    return size
+
+
 def detect(pixels: NDArray[np.uint8], detector: str, limit: int, choose: Choice) -> Detected:
     """Find features.
 
@@ -61,7 +101,10 @@ def detect(pixels: NDArray[np.uint8], detector: str, limit: int, choose: Choice)
 
     Raises:
         MissingFeatureError: the installed OpenCV lacks the detector, or the kernels of featmatch are not built.
+        UsageError: it is a detector of another tool.
     """
+    if is_given(detector):
+        raise UsageError(f"features of {detector} are another tool's: give them as Features, not as pictures")
     if min(pixels.shape) >= _SMALLEST_PX:
         if detector == "sift":
             found = sift(np.ascontiguousarray(pixels), limit, choose)
@@ -74,9 +117,7 @@ def detect(pixels: NDArray[np.uint8], detector: str, limit: int, choose: Choice)
             angles = np.radians(np.mod(table[:, 3], 360.0))
             return Detected(table[:, :2], table[:, 2], angles, _whole_numbers(raw[kept], detector))
     nothing = np.empty(0, np.float32)
-    return Detected(
-        nothing.reshape(0, 2), nothing, nothing, np.empty((0, DESCRIPTOR_SIZE[descriptors_of(detector)]), np.uint8)
-    )
+    return Detected(nothing.reshape(0, 2), nothing, nothing, np.empty((0, descriptor_size(detector)), np.uint8))
 
 
 def _whole_numbers(raw: NDArray[Any], detector: str) -> NDArray[np.uint8]:

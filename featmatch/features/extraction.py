@@ -6,16 +6,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from featmatch.arguments import check_kind, check_options
 from featmatch.errors import UsageError
-from featmatch.features.detectors import DETECTORS, detect
+from featmatch.features.detectors import descriptor_size, detect
+from featmatch.features.given import GivenArrays
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.formats import MAX_PIXELS
 from featmatch.images.pixels import GreyImage, ImageSource, load_grey
 
 SPEEDS = ("fast", "balanced", "thorough")
+
+_LONGEST_PX = 1 << 24  # side of a picture of which features are given
 
 # Features kept of a picture of 640 px, and of one at the largest working size. Detectors whose features are cheaper and
 # less distinctive keep more of them: otherwise a tenth of a 480 px photo would hold too few.
@@ -34,7 +37,7 @@ _FEATURES = {
 class FeatureOptions:
     """How features are taken from a picture. All of it belongs to the fingerprint of an index."""
 
-    detector: str = "sift"  # one of DETECTORS
+    detector: str = "sift"  # one of DETECTORS, or what Features of another tool are called
     longest_px: int = 2000  # working size: longer sides above this are scaled down to it; 64 to 10000
     shortest_px: int = 0  # working size: longer sides below this are scaled up to it; 0 to longest_px and 2000
     features: int = 0  # kept of a picture of 640 px or less; 10 to 100000; 0: the detector's own
@@ -42,11 +45,10 @@ class FeatureOptions:
 
     def __post_init__(self) -> None:
         check_options(self)
-        if self.detector not in DETECTORS:
-            raise UsageError(f"unknown detector {self.detector!r}; one of {', '.join(DETECTORS)}")
+        descriptor_size(self.detector)
         if not (64 <= self.longest_px <= 10_000 and 0 <= self.shortest_px <= min(self.longest_px, 2000)):
             raise UsageError("longest_px is 64 to 10000, and shortest_px 0 to longest_px and 2000")
-        features, features_at_longest = _FEATURES[self.detector]
+        features, features_at_longest = _FEATURES.get(self.detector, _FEATURES["sift"])
         object.__setattr__(self, "features", self.features or features)
         object.__setattr__(
             self, "features_at_longest", self.features_at_longest or max(features_at_longest, self.features)
@@ -107,14 +109,16 @@ class Features:
     """Keypoints and descriptors of one picture, strongest and best spread first.
 
     Attributes:
-        detector: one of ``DETECTORS``.
+        detector: one of ``DETECTORS``; of another tool, "arrays:" or "points:" (without angles and sizes), its name,
+            and the values of a descriptor: "points:superpoint-256".
         width: of the picture as displayed, px.
         height: of the picture as displayed, px.
         keypoints: (N, 2) float32, x then y, px of the original.
-        sizes: (N,) float32, diameter of each keypoint, px of the original.
-        angles: (N,) float32, radians in [0, 2 pi), from +x towards +y (clockwise as seen).
+        sizes: (N,) float32, diameter of each keypoint, px of the original; 1 where it has none.
+        angles: (N,) float32, radians in [0, 2 pi), from +x towards +y (clockwise as seen); 0 where it has none.
         descriptors: (N, D) uint8: SIFT as RootSIFT times 512; binary ones as one 0 or 1 a bit; others times 255,
             plus 128. In all of them the squared L2 distance is the one to compare.
+        picture: that they were found in, where another tool found them and it was given; else None.
     """
 
     detector: str
@@ -124,6 +128,50 @@ class Features:
     sizes: NDArray[np.float32]
     angles: NDArray[np.float32]
     descriptors: NDArray[np.uint8]
+    picture: GreyImage | None = None
+
+    @classmethod
+    def from_arrays(
+        cls,
+        name: str,
+        keypoints: ArrayLike,
+        descriptors: ArrayLike,
+        *,
+        size: tuple[int, int] | None = None,
+        picture: ImageSource | None = None,
+        angles: ArrayLike | None = None,
+        sizes: ArrayLike | None = None,
+        scores: ArrayLike | None = None,
+    ) -> Features:
+        """Features that another tool found: SuperPoint, ALIKED or DISK, say, of hloc or Kornia.
+
+        Args:
+            name: of the detector: letters, digits, ``.``, ``_`` and ``-``. It and the size of descriptors are part of
+                the fingerprint of an index.
+            keypoints: (N, 2), x then y, px of the picture as displayed.
+            descriptors: (N, D), D from 64 to 1024, to be compared by their angle: they are brought to unit length.
+            size: width and height of the picture, px; that of ``picture``, where nothing is given.
+            picture: in which they were found. With it, pixels are compared as well, and the index keeps a small one.
+            angles: (N,), radians, from +x towards +y. Without angles and sizes, keypoints agree by their places alone,
+                which takes more of them to prove.
+            sizes: (N,), diameters, px; with ``angles`` only.
+            scores: (N,), by which the strongest come first; else they are in that order already.
+
+        Raises:
+            UsageError: an argument cannot be meant, or they do not go together.
+            ImageError: the picture cannot be read.
+
+        >>> random = np.random.default_rng(0)
+        >>> Features.from_arrays("superpoint", [[10, 20], [30, 40]], random.normal(size=(2, 256)), size=(640, 480))
+        Features(2 of points:superpoint-256, 640 x 480 px)
+        """
+        grey = None if picture is None else load_grey(picture, longest_px=FeatureOptions.longest_px, colours=True)
+        width, height = _picture_size(size, grey)
+        arrays = GivenArrays.of(keypoints, descriptors, angles, sizes, scores, (width, height))
+        kind = "points" if angles is None else "arrays"
+        detector = f"{kind}:{name}-{arrays.descriptors.shape[1]}"
+        descriptor_size(detector)
+        return cls(detector, width, height, *arrays, grey)
 
     def __repr__(self) -> str:
         return f"Features({len(self)} of {self.detector}, {self.width} x {self.height} px)"
@@ -139,6 +187,23 @@ class Features:
             angles=self.angles[rows],
             descriptors=self.descriptors[rows],
         )
+
+
+def _picture_size(size: tuple[int, int] | None, grey: GreyImage | None) -> tuple[int, int]:
+    """Width and height, px, of a picture that is given, or whose size is.
+
+    Raises:
+        UsageError: neither is, or they are not the same.
+    """
+    own = None if grey is None else (grey.width, grey.height)
+    if size is None and own is None:
+        raise UsageError("size or picture is needed")
+    sides = () if size is None else tuple(size)
+    whole = all(isinstance(side, (int, np.integer)) and 1 <= side <= _LONGEST_PX for side in sides)
+    if size is not None and (len(sides) != 2 or not whole or own not in (None, sides)):
+        raise UsageError(f"size is the width and height of the picture, px, not {size!r:.60}")
+    width, height = own or sides
+    return int(width), int(height)
 
 
 def features_wanted(features: object) -> FeatureOptions:
@@ -191,6 +256,7 @@ def extract_grey(grey: GreyImage, options: FeatureOptions) -> Features:
 
     Raises:
         MissingFeatureError: the installed OpenCV lacks the detector, or the kernels of featmatch are not built.
+        UsageError: the detector is another tool's.
     """
     height, width = grey.pixels.shape
     limit = options.limit(max(height, width))

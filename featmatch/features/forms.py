@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +25,11 @@ from featmatch.native.difference import laid_parts, softened
 Forms: TypeAlias = Literal["few", "all", "none"]
 FORMS: tuple[Forms, ...] = ("few", "all", "none")
 
-# Stretching brings back large features as well as small ones, and small forms cost little: of two stretched 1.6 times
-# with 60,000 px nearly as many queries are proven as with 300,000 (docs/benchmarks.md).
-_SMALL_PX, _THOROUGH_PX, _AREA_PX, _LARGE_PX = 60_000, 80_000, 150_000, 600_000
-_SCALED_DOWN = 4
+# Large features outlast blur and noise, and small forms cost little: for the time of two forms of 60,000 px there are
+# three of these, and they find more (docs/accuracy.md).
+_SMALLEST_AREA_PX, _SMALL_PX, _THOROUGH_PX, _AREA_PX, _LARGE_PX = 15_000, 30_000, 80_000, 150_000, 600_000
+_PROBABLE = 0.01  # one in a hundred queries that are not there has an image of that probability, as it is
+_LARGE_QUERY_PX = 500_000  # such a picture costs more itself, so that more forms cost no more than it does
 _BLURS = 4  # each of a sigma of 1 px: together 2 px
 _SMALLEST_PX = 16
 
@@ -42,7 +43,8 @@ class Form:
         towards_deg: that direction, from +x towards +y.
         enlarge: how many times larger it is made at most, where it is small enough; 1 or more.
         filter: what is done to its pixels.
-        area_px: of the form, about: a larger picture is scaled down to it, or to a quarter of its own area.
+        area_px: of the form, about: a larger picture is scaled down to it, or to ``part`` of its own area.
+        part: 1 / part of the area of a picture is the least that is left of it.
         quick: whether fewer features are taken, and fewer candidates verified: half the time, for nine tenths as much.
     """
 
@@ -51,6 +53,7 @@ class Form:
     enlarge: float = 1.0
     filter: Literal["none", "blur", "sharpen"] = "none"
     area_px: int = _AREA_PX
+    part: int = 4
     quick: bool = False
 
     def __str__(self) -> str:
@@ -63,7 +66,7 @@ class Form:
     def of(self, grey: GreyImage) -> SeenForm:
         """A picture in this form."""
         height, width = grey.pixels.shape
-        most = math.sqrt(max(self.area_px, height * width / _SCALED_DOWN) / (self.stretch * height * width))
+        most = math.sqrt(max(self.area_px, height * width / self.part) / (self.stretch * height * width))
         factor = min(most, self.enlarge)
         size = max(round(width * factor), _SMALLEST_PX), max(round(height * factor), _SMALLEST_PX)
         pixels = grey.pixels if size == (width, height) else resized(grey.pixels, size)
@@ -92,9 +95,37 @@ class SeenForm:
     original_from_form: Matrix
 
 
+class Round(NamedTuple):
+    """Forms that are tried together, if what came before proves nothing.
+
+    Attributes:
+        forms: all of which are tried.
+        from_probability: of the likeliest image so far; where none has it, the round is passed over.
+        from_px: area of the picture; a smaller one is not looked at in these forms.
+    """
+
+    forms: tuple[Form, ...]
+    from_probability: float = 0.0
+    from_px: int = 0
+
+    def is_for(self, picture: GreyImage, probability: float) -> bool:
+        """Whether it is tried with a picture, of which an image is so probable already."""
+        return probability >= self.from_probability and picture.pixels.size >= self.from_px
+
+
 _ALONG = (0.0, 90.0, 45.0, 135.0)
-_FEW = (Form(1.6, 90, area_px=_SMALL_PX, quick=True), Form(1.6, 0, area_px=_SMALL_PX, quick=True))
-_THE_SAME = (Form(1.6, 90, area_px=_THOROUGH_PX), Form(1.6, 0, area_px=_THOROUGH_PX))
+_FEW = (
+    Form(1.6, 90, area_px=_SMALL_PX, part=9, quick=True), Form(1.6, 0, area_px=_SMALL_PX, part=9, quick=True),
+    Form(area_px=_SMALLEST_AREA_PX, part=16, quick=True),
+)  # fmt: skip
+_FEW_OF_LARGE = (
+    Form(1.6, 45, area_px=_SMALL_PX, part=9, quick=True), Form(1.6, 135, area_px=_SMALL_PX, part=9, quick=True),
+    Form(area_px=_SMALL_PX, part=9, quick=True),
+)  # fmt: skip
+_THE_SAME = (
+    Form(1.6, 90, area_px=_THOROUGH_PX), Form(1.6, 0, area_px=_THOROUGH_PX),
+    Form(area_px=_SMALLEST_AREA_PX, part=16),
+)  # fmt: skip
 _MORE = (
     *(Form(stretch, towards) for stretch in (1.6, 2.4) for towards in _ALONG),
     Form(enlarge=2, area_px=_LARGE_PX), Form(filter="blur"), Form(filter="sharpen"),
@@ -103,24 +134,28 @@ _MORE = (
 _FROM_ASIDE = tuple(Form(4.0, step * 22.5) for step in range(8))
 
 
-def forms_of(forms: Forms) -> tuple[tuple[Form, ...], ...]:
+def forms_of(forms: Forms) -> tuple[Round, ...]:
     """The forms of that name, in rounds: each is tried if those before have proven nothing.
+
+    The few cost about as much as the query itself. What is left is tried where an image stands out, which hardly any
+    does where a query is not there.
 
     Raises:
         UsageError: there is no such name.
     """
     if forms not in FORMS:
         raise UsageError(f"forms is one of {', '.join(FORMS)}, not {forms!r:.40}")
-    return {"few": (_FEW,), "all": (_THE_SAME, _MORE), "none": ()}[forms]
+    few = Round(_FEW), Round(_FEW_OF_LARGE, from_px=_LARGE_QUERY_PX), Round(_MORE, from_probability=_PROBABLE)
+    return {"few": few, "all": (Round(_THE_SAME), Round(_MORE)), "none": ()}[forms]
 
 
-def forms_to_verify(forms: Forms) -> tuple[tuple[Form, ...], ...]:
+def forms_to_verify(forms: Forms) -> tuple[Round, ...]:
     """The same for two pictures, of which more can be tried: "all" reach to pictures seen from far aside.
 
     Raises:
         UsageError: there is no such name.
     """
-    return (*forms_of(forms), _FROM_ASIDE) if forms == "all" else forms_of(forms)
+    return (*forms_of(forms), Round(_FROM_ASIDE)) if forms == "all" else forms_of(forms)
 
 
 def _filtered(pixels: NDArray[np.uint8], filter_: str) -> NDArray[np.uint8]:

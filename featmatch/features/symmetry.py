@@ -79,6 +79,12 @@ def variants_of(features: Features, grey: GreyImage, options: FeatureOptions) ->
         yield extract_grey(replace(changed, pixels=np.ascontiguousarray(pixels)), options)
 
 
+def variants_without_pixels(features: Features) -> Iterator[Features]:
+    """The variants that follow from the features of the plain one: all four of SIFT, else that one alone."""
+    variants = list(Variant) if descriptors_of(features.detector) == "sift" else [Variant.PLAIN]
+    return (with_descriptors_of(features, variant) if variant else features for variant in variants)
+
+
 def mirrored(grey: GreyImage) -> GreyImage:
     """A picture, or the part of one, as it is in the mirrored picture."""
     ends = grey.offset_x + grey.pixels.shape[1] * grey.scale_x

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from featmatch.geometry.exact import cos_sin, determinants, exp2, inverse, product, solve
 from featmatch.geometry.maps import Matrix, jacobians, project
 from featmatch.geometry.matches import GeometryOptions, TentativeMatches
+from featmatch.geometry.pairs import agreement_with_pairs
 from featmatch.geometry.significance import weigh
 
 FEWEST_MATCHES = 3  # that must agree: two always agree on some similarity
@@ -51,8 +52,9 @@ def fit_homography(
 ) -> Fit | None:
     """Find the homography that most tentative matches agree on.
 
-    Every match proposes a similarity by itself, since keypoints carry scale and angle. Least squares turns the best of
-    these into affine maps and, where inliers are enough, MAGSAC++ into homographies (Barath et al., CVPR 2020).
+    Every match proposes a similarity by itself, since keypoints carry scale and angle; where they do not, every two of
+    them do (``GeometryOptions.seeds``). Least squares turns the best of these into affine maps and, where inliers are
+    enough, MAGSAC++ into homographies (Barath et al., CVPR 2020).
 
     Args:
         matches: pairs of features, the surest first.
@@ -77,11 +79,11 @@ def fit_homography(
         return None
     tolerance = options.tolerance * max(reference_size)
     best: Fit | None = None
-    for rows in _similar(matches, tolerance, options):
-        for model in _models(matches, rows, tolerance):
+    for turned, rows in _proposed(matches, tolerance, options):
+        for model in _models(turned, rows, tolerance):
             if not _is_sane(model, matches.query[rows]):
                 continue
-            fit = _judged(model, matches, query_size, reference_size, tolerance, options)
+            fit = _judged(model, turned, query_size, reference_size, tolerance, options)
             if fit is not None and (best is None or fit.score > best.score):
                 best = fit
         if best is not None and best.score > _BEYOND_DOUBT:
@@ -89,30 +91,50 @@ def fit_homography(
     return best and _refined(best, matches, 0.6 * tolerance)
 
 
-def _similar(matches: TentativeMatches, tolerance: float, options: GeometryOptions) -> list[NDArray[np.intp]]:
-    """Sets of matches, each of those that agree with the similarity of one match; rows, sorted.
+def _proposed(
+    matches: TentativeMatches, tolerance: float, options: GeometryOptions
+) -> list[tuple[TentativeMatches, NDArray[np.intp]]]:
+    """Sets of matches that agree with one similarity: all matches, and the rows of a set, sorted.
 
-    Up to three large sets of loose agreement, no two of which share most of their matches, and the largest set of close
-    agreement: in a repeated pattern many matches agree loosely with any map.
+    Where two matches propose it, all are given its rotation and scale.
     """
+    if options.seeds == 1:
+        return [(matches, rows) for _, rows in _similar(matches, tolerance, options)]
+    agreement = agreement_with_pairs(matches, tolerance, options.hypotheses)
+    sets = _largest(agreement.loosely, agreement.closely) if len(agreement.turns) else []
+    return [(matches.turned_by(agreement.turns[seed]), rows) for seed, rows in sets]
+
+
+def _similar(
+    matches: TentativeMatches, tolerance: float, options: GeometryOptions
+) -> list[tuple[int, NDArray[np.intp]]]:
+    """Sets of matches, each of those that agree with the similarity of one match: that one, and rows, sorted."""
     seeds = slice(0, options.hypotheses)
     residual, distance = _errors_of_similarities(matches, seeds)
     # A keypoint's scale and angle are rough, and it does not tell of stretching: errors grow with the distance from it.
     agree = residual <= 2 * tolerance + 0.35 * distance
     rows, columns = np.nonzero(agree)  # few: comparing angles is slow, so only theirs are compared
     agree[rows, columns] = _turned_alike(matches.turns[columns], matches.turns[rows], options)
-    closely = agree & (residual <= 2 * tolerance + 0.1 * distance)
+    return _largest(agree, agree & (residual <= 2 * tolerance + 0.1 * distance))
+
+
+def _largest(agree: NDArray[np.bool_], closely: NDArray[np.bool_]) -> list[tuple[int, NDArray[np.intp]]]:
+    """The rows of (S, N) with the most agreement, and what agrees there.
+
+    Up to three large sets of loose agreement, no two of which share most of their matches, and the largest set of close
+    agreement: in a repeated pattern many matches agree loosely with any map.
+    """
     sets = []
     weights = agree.sum(axis=1)
     for _ in range(3):
         seed = int(weights.argmax())
         if weights[seed] < FEWEST_MATCHES:
             break
-        sets.append(np.flatnonzero(agree[seed]))
-        weights = np.where(agree[:, sets[-1]].sum(axis=1) > weights / 2, 0, weights)
-    closest = closely[closely.sum(axis=1).argmax()]
-    if closest.sum() >= FEWEST_MATCHES:
-        sets.append(np.flatnonzero(closest))
+        sets.append((seed, np.flatnonzero(agree[seed])))
+        weights = np.where(agree[:, sets[-1][1]].sum(axis=1) > weights / 2, 0, weights)
+    closest = int(closely.sum(axis=1).argmax())
+    if closely[closest].sum() >= FEWEST_MATCHES:
+        sets.append((closest, np.flatnonzero(closely[closest])))
     return sets
 
 

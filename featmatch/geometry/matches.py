@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from featmatch.arguments import check_options
 from featmatch.errors import UsageError
-from featmatch.geometry.exact import cos_sin, exp2
+from featmatch.geometry.exact import arctan2, cos_sin, exp2, log2
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class GeometryOptions:
     octaves: float = 1.0  # largest error of its keypoint's scale, octaves; 0.1 to 5
     hypotheses: int = 100  # single matches that are tried as a map, the surest first; at least 1
     grid: int = 20  # cells along a picture's longer side; inliers in the same cell count as one; 2 to 200
+    seeds: int = 1  # matches that propose a map: 1, by its keypoints' angle and scale, or 2, by their places alone
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -32,6 +33,7 @@ class GeometryOptions:
             and 0.1 <= self.octaves <= 5
             and self.hypotheses >= 1
             and 2 <= self.grid <= 200
+            and self.seeds in (1, 2)
         ):
             raise UsageError(f"geometry options out of range: {self}")
 
@@ -102,6 +104,12 @@ class TentativeMatches:
     def turns(self) -> NDArray[np.float64]:
         """(N, 2): rotation and scale of each, as the vector that they make of (1, 0)."""
         return np.stack(cos_sin(self.rotation), axis=1) * exp2(self.octaves)[:, None]
+
+    def turned_by(self, turn: NDArray[np.float64]) -> TentativeMatches:
+        """The same, each with one rotation and scale, (2,): that of a map, for keypoints that have none."""
+        alike = np.ones(len(self))
+        growth = log2(np.array([turn[0] * turn[0] + turn[1] * turn[1]]))[0] / 2
+        return replace(self, rotation=alike * arctan2(turn[1:], turn[:1])[0], octaves=alike * growth)
 
     def __len__(self) -> int:
         return len(self.query)

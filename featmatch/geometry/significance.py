@@ -93,21 +93,21 @@ def weigh_inliers(
     chance = math.pi * tolerance * tolerance / area
     chance *= (2 * options.angle_deg / 360) * min(2 * options.octaves / _OCTAVES, 1)
     clarity = float(weights.mean()) if len(weights) else 0.0
-    return Significance(effective, clarity, _meaningfulness(effective, inliers.tentative, chance))
+    return Significance(effective, clarity, _meaningfulness(effective, inliers.tentative, chance, options.seeds))
 
 
-def _meaningfulness(effective: int, tentative: int, chance: float) -> float:
+def _meaningfulness(effective: int, tentative: int, chance: float, seeds: int) -> float:
     """-log10 of the expected number of maps with as many inliers, if all matches were wrong.
 
-    One match fixes the map; each of the ``tentative`` ones is tried, and any ``effective - 1`` of the others may agree,
-    each with probability ``chance``.
+    One match fixes the map, or two as ``seeds`` says; each of the ``tentative`` ones is tried, or each two of them, and
+    any ``effective - seeds`` of the others may agree, each with probability ``chance``.
     """
-    if effective == 0:
+    if effective < seeds:
         return 0.0
-    combinations = math.comb(tentative - 1, effective - 1)
+    combinations = math.comb(tentative - seeds, effective - seeds)
     excess = max(combinations.bit_length() - 64, 0)  # of bits, for a float
-    of_maps, of_others, of_one = log2(np.array([tentative, combinations >> excess, chance]))
-    return float(-(of_maps + (of_others + excess) + (effective - 1) * of_one) * _LOG10_OF_2)
+    of_maps, of_others, of_one = log2(np.array([math.comb(tentative, seeds), combinations >> excess, chance]))
+    return float(-(of_maps + (of_others + excess) + (effective - seeds) * of_one) * _LOG10_OF_2)
 
 
 def _rivals(matches: TentativeMatches, rows: NDArray[np.intp]) -> NDArray[np.int64]:

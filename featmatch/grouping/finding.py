@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.errors import FeatmatchError, StoreError
+from featmatch.features.given import geometry_of
 from featmatch.features.looks import FEW_FEATURES
-from featmatch.geometry.matches import GeometryOptions
 from featmatch.grouping import choices
 from featmatch.grouping.asking import asked
 from featmatch.grouping.choosing import NOT_COMPARED, Choice, Contender, choose
@@ -238,7 +238,7 @@ def compare_block(reader: Reader, block: Sequence[int], earlier: NDArray[np.int6
     live = [np.isin(segment.ids, listed) for segment in segments]
     images = sorted(stored_images(segments, block, reader.options.detector), key=lambda image: image.id)
     collection = Collection(segments, live, reader.vocabulary, reader.options.detector, places)
-    return pairs_of(images, collection, earlier, JoiningOptions(), GeometryOptions())
+    return pairs_of(images, collection, earlier, JoiningOptions(), geometry_of(collection.detector, None))
 
 
 def _places(catalog: Catalog) -> dict[int, int]:

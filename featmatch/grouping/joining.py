@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.errors import StoreError, UsageError
-from featmatch.features.detectors import DESCRIPTOR_SIZE, descriptors_of
+from featmatch.features.detectors import descriptor_size
 from featmatch.features.extraction import Features
 from featmatch.features.symmetry import Variant, with_places_of
 from featmatch.geometry.exact import exp2, log2
@@ -28,7 +28,7 @@ from featmatch.geometry.homography import FEWEST_MATCHES
 from featmatch.geometry.matches import Keypoints, TentativeMatches
 from featmatch.search.voting import Candidate, QueryWords, VotingOptions, shortlist
 from featmatch.store.postings import restored
-from featmatch.store.segment import Segment
+from featmatch.store.segment import MANY_FEATURES, Segment
 from featmatch.words.vocabulary import Vocabulary, Words
 
 _ROWS = 1 << 22  # postings that are scanned at a time
@@ -139,7 +139,7 @@ def _features_at(segment: Segment, image: int, rows: NDArray[np.int64], detector
     width, height = int(segment.widths[image]), int(segment.heights[image])
     long_sides = np.full(len(rows), max(width, height), np.int32)
     keypoints, angles, octaves = restored(segment.postings, rows, long_sides)
-    nothing = np.broadcast_to(np.uint8(0), (len(rows), DESCRIPTOR_SIZE[descriptors_of(detector)]))
+    nothing = np.broadcast_to(np.uint8(0), (len(rows), descriptor_size(detector)))
     return Features(
         detector, width, height, keypoints.astype(np.float32), exp2(octaves).astype(np.float32),
         angles.astype(np.float32), nothing,
@@ -183,6 +183,7 @@ def partners(
         variants=(looked_up // len(image.words.ids)).astype(np.int32),
         features=looked_up % len(image.words.ids),
         fixed=np.zeros(len(looked_up), np.uint8),
+        nearest_first=sum(len(segment.postings.image) for segment in segments) > MANY_FEATURES,
     )
     voting = VotingOptions(
         hamming_limit=options.hamming_limit,

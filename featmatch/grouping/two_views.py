@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featmatch.features.given import geometry_of
 from featmatch.features.symmetry import Variant, with_places_of
 from featmatch.geometry.exact import inverse, log2
 from featmatch.geometry.homography import fit_homography
 from featmatch.geometry.maps import Matrix
-from featmatch.geometry.matches import GeometryOptions, Keypoints, TentativeMatches
+from featmatch.geometry.matches import Keypoints, TentativeMatches
 from featmatch.grouping.finding import compare_all
 from featmatch.grouping.joining import JoiningOptions, StoredImage, stored_images
 from featmatch.grouping.pairs import Pair
@@ -130,7 +131,8 @@ def two_views(
         query, reference, variant = images[pair.query], images[pair.reference], _variant(pair, vocabulary)
         matches = _matches(query, reference, variant, vocabulary)
         query_size, size = ((image.features.width, image.features.height) for image in (query, reference))
-        fit = fit_homography(matches, query_size, size, GeometryOptions()) if pair.inliers else None
+        options = geometry_of(query.features.detector, None)
+        fit = fit_homography(matches, query_size, size, options) if pair.inliers else None
         if fit is None:
             continue
         agreeing = matches[fit.inliers]

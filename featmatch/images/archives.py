@@ -19,12 +19,16 @@ from typing import IO
 from featmatch.errors import ImageError
 from featmatch.images.contents import stamp_of
 from featmatch.images.kinds import SUFFIXES
+from featmatch.names import member_of
 from featmatch.system.files import open_file
 
 MOST_MEMBERS = 100_000
 MOST_BYTES = 256 << 20  # of one member
 _FREE_BYTES = 1 << 30  # that all members may have together, whatever the size of the archive
 _MOST_RATIO = 100  # by which an archive may be smaller than its members; pictures are hardly smaller in one
+
+_TAR_MAGIC_AT = 257
+_NESTED = "an archive in an archive is not opened: unpack it"
 
 _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, NotImplementedError, ValueError, RuntimeError)
 
@@ -64,8 +68,8 @@ def is_archive(path: str) -> bool:
 def list_archive(path: str) -> Listing:
     """The pictures in an archive: members whose names end like an image's.
 
-    Links, encrypted members, names that lead out of the archive, and what is far larger than the archive are refused.
-    Folders, devices and members of other endings are passed over, and so are archives in archives.
+    Links, encrypted members, names that lead out of the archive, archives in archives, and what is far larger than the
+    archive are refused. Folders, devices and members of other endings are passed over.
 
     Raises:
         ImageError: it cannot be read at all, or has too many members.
@@ -98,7 +102,9 @@ def read_member(path: str, name: str) -> bytes:
     try:
         member = next((one for one in reversed(_members_of(path, stamp_of(path))[0]) if one.name == name), None)
         if member is None or member.trouble is not None:
-            raise ImageError("not_found", "the archive has no such picture")
+            within = member_of(name)
+            is_nested = is_archive(name if within is None else within[0])
+            raise ImageError("not_found", _NESTED if is_nested else "the archive has no such picture")
         content = _content(path, member)
     except OSError as error:
         raise ImageError("not_found", error.strerror or str(error)) from error
@@ -126,7 +132,7 @@ def _members_of(path: str, stamp: tuple[int, ...]) -> tuple[list[_Member], str |
     members: list[_Member] = []
     with open_file(path) as file:
         try:
-            for member in _zipped(file) if zipfile.is_zipfile(file) else _tarred(file):
+            for member in _tarred(file) if _is_tar(file) or not zipfile.is_zipfile(file) else _zipped(file):
                 if len(members) == MOST_MEMBERS:
                     raise ImageError("too_large", f"more than {MOST_MEMBERS} pictures in an archive")
                 members.append(member)
@@ -137,10 +143,16 @@ def _members_of(path: str, stamp: tuple[int, ...]) -> tuple[list[_Member], str |
     return members, None
 
 
+def _is_tar(file: IO[bytes]) -> bool:
+    """Whether a file begins as a .tar does: one whose last member is a .zip ends as a .zip does."""
+    file.seek(_TAR_MAGIC_AT)
+    return file.read(5) == b"ustar"
+
+
 def _zipped(file: IO[bytes]) -> Iterator[_Member]:
     with zipfile.ZipFile(file) as archive:
         for entry in archive.infolist():
-            if entry.is_dir() or not _is_picture(entry.filename):
+            if entry.is_dir() or not _is_told(entry.filename):
                 continue
             trouble = _trouble_of(entry.filename)
             if stat.S_ISLNK(entry.external_attr >> 16):
@@ -154,7 +166,7 @@ def _tarred(file: IO[bytes]) -> Iterator[_Member]:
     file.seek(0)
     with tarfile.open(fileobj=file, mode="r:") as archive:
         for entry in archive:
-            if not _is_picture(entry.name) or not (entry.isfile() or entry.issym() or entry.islnk()):
+            if not _is_told(entry.name) or not (entry.isfile() or entry.issym() or entry.islnk()):
                 continue
             trouble = _trouble_of(entry.name)
             if not entry.isfile():
@@ -164,11 +176,14 @@ def _tarred(file: IO[bytes]) -> Iterator[_Member]:
             yield _Member(entry.name, entry.size, trouble, entry)
 
 
-def _is_picture(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in SUFFIXES
+def _is_told(name: str) -> bool:
+    """Whether a member of this name is listed: a picture, or an archive, which is refused."""
+    return PurePosixPath(name).suffix.lower() in SUFFIXES or is_archive(name)
 
 
 def _trouble_of(name: str) -> str | None:
     parts = name.replace("\\", "/").split("/")
+    if is_archive(name):
+        return _NESTED
     leads_out = name.startswith(("/", "\\")) or ".." in parts or (len(parts[0]) == 2 and parts[0][1] == ":")
     return "its name leads out of the archive" if leads_out or "\0" in name else None

@@ -15,6 +15,7 @@ Soft = NDArray[np.int16]
 Places = NDArray[np.int64]
 
 CELL_PX = 24  # side of a cell, and from one node of a field to the next
+STEPS = 8  # of a grey level, in which pictures are given
 
 
 def softened(picture: NDArray[np.uint8]) -> Soft:

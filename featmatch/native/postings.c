@@ -4,9 +4,9 @@
  * 8 highest bits no hit may differ: of lists in parts, only those parts are read that can have such hits.
  *
  * Signatures lie side by side, so several are compared at once. Images are anywhere in memory: only those of hits are
- * looked up, many on their way at the same time. Votes are float32, added in an order that does not depend on how lists
- * lie: by entry, image and distance; nothing fused (-ffp-contract=off): the same bits at every instruction level. tests/native/postings_twin.py says the same in
- * NumPy.
+ * looked up, many on their way at the same time. Votes are float32, added by entry and image, then in the order of the
+ * list; or by distance, so that it does not matter how lists lie. Nothing is fused (-ffp-contract=off): the same bits at
+ * every instruction level. tests/native/postings_twin.py says the same in NumPy.
  *
  * Lists may come from a stranger: where they lie is compared with what there is before it is used. Nothing here
  * allocates, and nothing is kept between calls.
@@ -52,6 +52,7 @@ typedef struct {
     const float *weights;
     const uint8_t *fixed; /* in which of the PREFIX highest bits of its signature no hit differs */
     int64_t count;
+    int64_t nearest_first; /* whether of several hits of an entry in an image the nearest counts whole; else the first */
 } query_entries;
 
 typedef struct {
@@ -217,8 +218,8 @@ static void sort(uint64_t *keys, uint64_t *spare, int64_t count) {
         }
 }
 
-/* Count all hits that wait. Of those of an entry in the same image, the k-th nearest adds sqrt(k) - sqrt(k - 1) of its
- * weight. */
+/* Count all hits that wait. Of those of an entry in the same image, the k-th adds sqrt(k) - sqrt(k - 1) of its weight.
+ * Lists in parts have no other order than by distance. */
 static int64_t count_hits(waiting *hits, const search *own, const float *distance_weights, float *votes, int64_t images) {
     for (int64_t n = 0; n < hits->count; n++) {
         int64_t image = own->lists->images[hits->keys[n] >> 8];
@@ -231,7 +232,7 @@ static int64_t count_hits(waiting *hits, const search *own, const float *distanc
         uint64_t *keys = hits->keys + hits->first[n];
         int64_t count = hits->first[n + 1] - hits->first[n], repeats = 1;
         float weight = own->query->weights[hits->entry[n]];
-        sort(keys, hits->spare, count);
+        if (own->query->nearest_first || own->bits) sort(keys, hits->spare, count);
         for (int64_t hit = 0; hit < count; hit++) {
             int again = hit && keys[hit] >> 8 == keys[hit - 1] >> 8;
             repeats = again ? repeats + 1 : 1;

@@ -43,12 +43,15 @@ class QueryEntries(NamedTuple):
         signatures: (Q,) uint64.
         weights: (Q,) float32, what a hit counts: idf squared.
         fixed: (Q,) uint8, in which of the 8 highest bits of its signature no hit may differ; 0: it may in all.
+        nearest_first: whether of several hits of a word in an image the nearest counts whole, which does not depend on
+            how lists lie; else the first in the list, if that is in one part.
     """
 
     words: NDArray[np.int32]
     signatures: NDArray[np.uint64]
     weights: NDArray[np.float32]
     fixed: NDArray[np.uint8]
+    nearest_first: bool = False
 
 
 class Hits(NamedTuple):
@@ -74,9 +77,9 @@ def scan(
 
     A hit is a posting whose signature differs from the query's in no fixed bit, and in fewer bits than
     ``distance_weights`` has entries: few do, and only of those is the image looked up. Of the hits of one query word in
-    the same image, the k-th nearest adds sqrt(k) - sqrt(k - 1) of its weight, so that repeated structure counts by its
-    square root (burstiness: Jegou, Douze and Schmid, CVPR 2009). Votes are the same to the bit in however many parts
-    lists are.
+    the same image, the k-th adds sqrt(k) - sqrt(k - 1) of its weight, so that repeated structure counts by its square
+    root (burstiness: Jegou, Douze and Schmid, CVPR 2009). With the nearest first, votes are the same to the bit in
+    however many parts lists are.
 
     Args:
         lists: where to look.
@@ -203,7 +206,10 @@ class _Lists(ctypes.Structure):
 class _Query(ctypes.Structure):
     """``query_entries`` of postings.c."""
 
-    _fields_ = (*((name, ctypes.c_void_p) for name in QueryEntries._fields), ("count", ctypes.c_int64))
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in QueryEntries._fields[:4]),
+        ("count", ctypes.c_int64), ("nearest_first", ctypes.c_int64),
+    )  # fmt: skip
 
 
 class _Columns(ctypes.Structure):
@@ -224,12 +230,12 @@ def _lists(lists: PostingLists) -> Any:
 
 
 def _query(query: QueryEntries) -> Any:
-    _check_lengths(*query)
+    _check_lengths(*query[:4])
     columns = (
         address(query.words, np.int32), address(query.signatures, np.uint64), address(query.weights, np.float32),
         address(query.fixed, np.uint8),
     )  # fmt: skip
-    return ctypes.byref(_Query(*columns, len(query.words)))
+    return ctypes.byref(_Query(*columns, len(query.words), query.nearest_first))
 
 
 def _columns(hits: Hits) -> Any:

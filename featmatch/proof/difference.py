@@ -2,6 +2,7 @@
 
 The shared region is cut into cells. A cell *agrees* where both pictures have structure and it is the same,
 *contradicts* where both have structure and it is another, and is *silent* elsewhere: plain, blurred, covered by glare.
+Where one is plain, and the other clearly is not, something is *added* to the query, or *lacking* in it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from featmatch.geometry.exact import inverse, product
 from featmatch.geometry.maps import Matrix, project
 from featmatch.native.difference import (
     CELL_PX,
+    STEPS,
     Cells,
     Places,
     Soft,
@@ -34,11 +36,13 @@ _SIDE_PX = 640.0  # root of the area at which the shared region is looked at: le
 _FINE_REACH_PX = 2  # by which a cell is moved in the end
 _BORDER_PX = _FINE_REACH_PX + 1  # around a cell that is compared alone: what its slopes are made of, too
 _STRUCTURED = 5.0  # standard deviation of grey levels from which a cell can contradict
+_CLEARLY = 12.0  # the same, from which it shows what a plain cell lacks: well above noise
+_PLAIN = 10 * STEPS  # range of a picture in and around a cell that is plain
 _AGREES, _CONTRADICTS = 0.6, 0.4  # correlation from which a cell agrees, and below which it contradicts
 _TELLING = 0.4  # of the edges of the stronger direction: a direction with fewer says nothing
 _FEWEST_TOGETHER = 3  # agreeing cells among nine, or they may do so by chance
 
-SILENT, AGREEING, CONTRADICTING = 0, 1, 2
+SILENT, AGREEING, CONTRADICTING, ADDED, LACKING = 0, 1, 2, 3, 4
 
 _SIDES = ("query", "reference")
 
@@ -81,7 +85,7 @@ class Difference(NamedTuple):
     """What the cells of the shared region say.
 
     Attributes:
-        states: (rows, columns) int8 of ``SILENT``, ``AGREEING`` or ``CONTRADICTING``.
+        states: (rows, columns) int8 of ``SILENT``, ``AGREEING``, ``CONTRADICTING``, ``ADDED`` or ``LACKING``.
         query_from_cells: (3, 3), column and row of a cell's upper left corner to px of the query.
         seen: (h, w) int16, the reference as it lies on the query, as ``softened`` makes it; cells of ``CELL_PX`` begin
             ``_FINE_REACH_PX`` in.
@@ -122,8 +126,15 @@ class Difference(NamedTuple):
     @property
     def enclosed_share(self) -> float:
         """The same among the cells that lie within what agrees: margins and what lies behind a picture are outside."""
-        said = int((self.enclosed != SILENT).sum())
-        return float((self.enclosed == CONTRADICTING).sum() / said) if said else 1.0
+        against = int((self.enclosed == CONTRADICTING).sum())
+        said = int((self.enclosed == AGREEING).sum()) + against
+        return against / said if said else 1.0
+
+    @property
+    def exchanged(self) -> int:
+        """Cells within what agrees where one picture shows what the other lacks: their number, of that with fewer."""
+        enclosed = self.enclosed
+        return min(int((enclosed == ADDED).sum()), int((enclosed == LACKING).sum()))
 
     def differences(self, reference_from_query: Matrix) -> Differences:
         """Where the pictures differ: rectangles around contradicting cells that hang together within what agrees.
@@ -181,7 +192,12 @@ def difference(
     picture = softened(255 - frame.query if negative else frame.query)
     seen, mask = registered(picture, softened(frame.reference), frame.reference_from_frame)
     corners = grid(picture, _FINE_REACH_PX)
-    states = _states(_compared(picture, seen, mask, corners.reshape(-1, 2))).reshape(corners.shape[:2])
+    cells = corners.reshape(-1, 2)
+    states = _states(_compared(picture, seen, mask, cells))
+    for state, plain in ((ADDED, seen), (LACKING, picture)):
+        some = np.flatnonzero(states == state)
+        states[some[~_is_plain_around(plain, cells[some])]] = SILENT
+    states = states.reshape(corners.shape[:2])
     return Difference(states, product(frame.query_from_frame, _corner(_FINE_REACH_PX)), seen)
 
 
@@ -209,7 +225,17 @@ def _states(cells: Cells) -> NDArray[np.int8]:
     states = np.full(contrast.shape, SILENT, np.int8)
     states[(contrast >= FAINT) & (cells.correlation >= _AGREES)] = AGREEING
     states[(contrast >= _STRUCTURED) & (cells.correlation < _CONTRADICTS)] = CONTRADICTING
+    states[(cells.contrast >= _CLEARLY) & (cells.seen_contrast < FAINT)] = ADDED
+    states[(cells.seen_contrast >= _CLEARLY) & (cells.contrast < FAINT)] = LACKING
     return states
+
+
+def _is_plain_around(picture: Soft, corners: Places) -> NDArray[np.bool_]:
+    """(N,) whether a picture is plain in some cells, and as far around them as one may be off."""
+    around = np.arange(-_FINE_REACH_PX, CELL_PX + _FINE_REACH_PX)
+    rows, columns = (corners[:, [axis]] + around for axis in (0, 1))
+    parts = picture[rows[:, :, None], columns[:, None, :]].astype(np.int64)
+    return np.asarray(parts.max(axis=(1, 2)) - parts.min(axis=(1, 2)) <= _PLAIN)
 
 
 class Parts(NamedTuple):

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.arguments import check_kind
-from featmatch.errors import ImageError
+from featmatch.errors import ImageError, UsageError
 from featmatch.features.extraction import FeatureOptions, Features, extract_grey, features_wanted
-from featmatch.features.forms import Form, Forms, SeenForm, forms_to_verify
+from featmatch.features.forms import Form, Forms, Round, SeenForm, forms_to_verify
 from featmatch.features.looks import FEW_FEATURES, LEAST_DETAIL, whole_picture
 from featmatch.features.symmetry import Variant, variants_of
 from featmatch.geometry.homography import fit_homography
@@ -27,6 +27,7 @@ from featmatch.images.pixels import GreyImage, ImageSource, load_grey
 from featmatch.images.sources import buffered
 from featmatch.notebooks import png_of
 from featmatch.proof.drawing import draw_proof
+from featmatch.proof.given import proofs_of_features
 from featmatch.proof.matching import DescriptorMatcher, MatchingOptions
 from featmatch.proof.probability import WholeEvidence
 from featmatch.proof.proof import FEWEST_FEATURES, Proof, proof_of_fit
@@ -51,7 +52,7 @@ class Verification:
     verified: bool
     reason: str
     proof: Proof | None
-    images: tuple[ImageSource, ImageSource] = field(repr=False)
+    images: tuple[ImageSource | Features, ImageSource | Features] = field(repr=False)
     damaged: tuple[bool, bool] = (False, False)
     decoding: DecodingOptions = field(default=USUAL, repr=False)
 
@@ -80,8 +81,13 @@ class Verification:
         return self.proof.inliers if self.proof else 0
 
     def draw(self) -> NDArray[np.uint8]:
-        """Both images side by side with regions and inliers: (H, W, 3) uint8 RGB."""
-        return draw_proof(*self.images, self.proof if self.verified else None, decoding=self.decoding)
+        """Both images side by side with regions and inliers: (H, W, 3) uint8 RGB.
+
+        Raises:
+            ImageError: one of them cannot be read, or its features were given without a picture.
+        """
+        a, b = map(_shown, self.images)
+        return draw_proof(a, b, self.proof if self.verified else None, decoding=self.decoding)
 
     def to_dict(self) -> dict[str, Any]:
         """The object that ``featmatch verify --json`` prints."""
@@ -106,8 +112,8 @@ _OF_PROOF = (
 
 
 def verify(
-    a: ImageSource,
-    b: ImageSource,
+    a: ImageSource | Features,
+    b: ImageSource | Features,
     *,
     features: str | FeatureOptions = "sift",
     matching: MatchingOptions | None = None,
@@ -123,8 +129,10 @@ def verify(
     sharpened, and stretched up to 4 times along many directions, as if it were seen from the side. The answer is the
     same whichever of the two comes first.
 
+    Where ``Features`` of both are given, these alone are compared, and the pixels of pictures that came with them.
+
     Args:
-        a: the query: a path, bytes, an array (H, W), (H, W, 3) or (H, W, 4) uint8, or a PIL image.
+        a: the query: a path, bytes, an array (H, W), (H, W, 3) or (H, W, 4) uint8, or a PIL image; or ``Features``.
         b: the reference, likewise.
         features: a detector by name, or the options to extract with.
         matching: which nearest neighbours are believed.
@@ -150,15 +158,30 @@ def verify(
     check_kind(geometry, "geometry", GeometryOptions)
     taking = features_wanted(features)
     decoding = DecodingOptions(timeout, max_pixels)
-    a, b = buffered(a), buffered(b)
+    if isinstance(a, Features) or isinstance(b, Features):
+        return _verify_features(a, b, matching or MatchingOptions(), geometry)
+    images = buffered(a), buffered(b)
     grey, other = (
         load_grey(one, longest_px=taking.longest_px, shortest_px=taking.shortest_px, colours=True, decoding=decoding)
-        for one in (a, b)
+        for one in images
     )
     pair = Pair(grey, other, extract_grey(grey, taking), extract_grey(other, taking), taking)
     options = _Comparing(matching or MatchingOptions(), geometry or GeometryOptions(), forms_to_verify(forms))
     verified, reason, proof = _compare(pair, options)
-    return Verification(verified, reason, proof, (a, b), (grey.damaged, other.damaged), decoding)
+    return Verification(verified, reason, proof, images, (grey.damaged, other.damaged), decoding)
+
+
+def _verify_features(a: object, b: object, matching: MatchingOptions, geometry: GeometryOptions | None) -> Verification:
+    if not (isinstance(a, Features) and isinstance(b, Features)) or a.detector != b.detector:
+        raise UsageError(f"features are compared with features of the same detector, not {a!r:.60} with {b!r:.60}")
+    turned = (len(b), b.descriptors.tobytes()) < (len(a), a.descriptors.tobytes())
+    query, reference = (b, a) if turned else (a, b)
+    proof, too_few = None, len(query) < FEWEST_FEATURES
+    if not too_few:
+        proof = _best_of(proofs_of_features(query, reference, matching, geometry))
+    if proof is not None and turned:
+        proof = proof.turned_round((a.width, a.height))
+    return Verification(*_told(proof, turned, too_few, a), (a, b))
 
 
 def verify_apart(a: str | bytes, b: str | bytes, decoding: DecodingOptions, forms: Forms = "all") -> Verification:
@@ -186,7 +209,7 @@ class _Comparing(NamedTuple):
 
     matching: MatchingOptions
     geometry: GeometryOptions
-    forms: Sequence[Sequence[Form]]
+    forms: Sequence[Round]
 
 
 class Pair(NamedTuple):
@@ -233,11 +256,16 @@ def _compare(pair: Pair, options: _Comparing) -> tuple[bool, str, Proof | None]:
     proof, too_few = _evidence(pair.turned_round() if (turned := pair.is_turned) else pair, options)
     if proof is not None and turned:
         proof = proof.turned_round((pair.reference.width, pair.reference.height))
+    return _told(proof, turned, too_few, pair.query)
+
+
+def _told(proof: Proof | None, turned: bool, too_few: bool, first: Features) -> tuple[bool, str, Proof | None]:
+    """The answer, the reason in words, and the evidence; ``first`` are the features of the first image."""
     if proof is not None and proof.proven:
         inliers = "" if isinstance(proof.evidence, WholeEvidence) else f": {proof.inliers} features agree"
         return True, f"{proof.relation}{inliers}{_seen(proof, turned)}", proof
     if too_few:
-        side = "first" if len(pair.query) < FEWEST_FEATURES else "second"
+        side = "first" if len(first) < FEWEST_FEATURES else "second"
         return False, f"too little detail in the {side} image", None
     if proof is None:
         return False, "no geometry agrees", None
@@ -258,8 +286,13 @@ def _evidence(pair: Pair, options: _Comparing) -> tuple[Proof | None, bool]:
     best = _best_of(plain.proofs())
     if not (best and best.proven) and fewest < FEW_FEATURES:
         best = _proven_as_whole(pair) or best
-    if not (best and best.proven):
-        best = _best_of(itertools.chain([best] if best else [], _in_forms(plain)))
+    looks = plain.looks
+    for round_ in options.forms:
+        if best and best.proven:
+            break
+        if round_.is_for(pair.grey, best.probability if best else 0.0):
+            looks += len(round_.forms)
+            best = _best_of(itertools.chain([best] if best else [], _in_forms(plain, round_.forms, looks)))
     return best, False
 
 
@@ -302,15 +335,12 @@ class _Look(NamedTuple):
                 yield proof
 
 
-def _in_forms(plain: _Look) -> Iterator[Proof]:
-    """The evidence of each variant of each other form."""
-    looks = plain.looks
-    for forms in plain.options.forms:
-        looks += len(forms)
-        for form in forms:
-            seen = form.of(plain.pair.grey)
-            features = extract_grey(seen.grey, plain.pair.taking)
-            yield from plain._replace(features=features, seen=seen, looks=looks).proofs()
+def _in_forms(plain: _Look, forms: Sequence[Form], looks: int) -> Iterator[Proof]:
+    """The evidence of each variant of each of the forms of one round."""
+    for form in forms:
+        seen = form.of(plain.pair.grey)
+        features = extract_grey(seen.grey, plain.pair.taking)
+        yield from plain._replace(features=features, seen=seen, looks=looks).proofs()
 
 
 def _proof_of_variant(look: _Look, variant: Variant, features: Features) -> Proof | None:
@@ -322,7 +352,7 @@ def _proof_of_variant(look: _Look, variant: Variant, features: Features) -> Proo
     fit = fit_homography(matches, (as_seen.width, as_seen.height), reference_size, look.options.geometry)
     if fit is None:
         return None
-    proof = proof_of_fit(fit, matches, variant, as_seen, reference_size)
+    proof = proof_of_fit(fit, matches, variant, as_seen, reference_size).by_descriptors()
     if look.seen is not None:
         proof = proof.carried_over(look.seen, (pair.query.width, pair.query.height), look.looks)
     return proof.with_pixels(pair.grey, pair.other)
@@ -336,5 +366,14 @@ def _proven_as_whole(pair: Pair) -> Proof | None:
     return proof if proof.proven and enough else None
 
 
-def _name(source: ImageSource) -> str:
+def _shown(source: ImageSource | Features) -> ImageSource:
+    """A picture to draw, in the size that regions are in."""
+    if not isinstance(source, Features):
+        return source
+    if source.picture is None:
+        raise ImageError("not_found", "features without their picture cannot be drawn")
+    return np.asarray(cv2.resize(source.picture.pixels, (source.width, source.height)), np.uint8)
+
+
+def _name(source: ImageSource | Features) -> str:
     return os.fspath(source) if isinstance(source, (str, os.PathLike)) else f"<{type(source).__name__}>"

@@ -100,7 +100,7 @@ class Proof:
         """Whether the evidence would carry the claim if all pixels agreed."""
         best = dataclasses.replace(self.evidence, agreement=1.0, detail=1.0)
         if isinstance(best, FeatureEvidence):
-            best = dataclasses.replace(best, contradiction=0.0, enclosed=0.0, agreeing=256)
+            best = dataclasses.replace(best, contradiction=0.0, enclosed=0.0, agreeing=256, exchanged=0)
         enough = isinstance(best, WholeEvidence) or best.geometry > 0
         return enough and probability_of(best.score()) >= PROVEN
 
@@ -134,11 +134,17 @@ class Proof:
         if seen is not None:
             evidence = dataclasses.replace(
                 evidence, contradiction=seen.share, enclosed=seen.enclosed_share, agreeing=seen.agreeing,
+                exchanged=seen.exchanged,
                 is_coarse=reference.is_stored and seen.seen.size < _TELLING_PX**2,
             )  # fmt: skip
             seen = seen._replace(query_from_cells=product(query.original_from_working, seen.query_from_cells))
             differences = seen.differences(self.homography)
         return dataclasses.replace(self, evidence=evidence, differences=differences, difference=seen).with_kind()
+
+    def by_descriptors(self) -> Proof:
+        """The same proof, of features that were matched by descriptors, each with one other."""
+        assert isinstance(self.evidence, FeatureEvidence)
+        return dataclasses.replace(self, evidence=dataclasses.replace(self.evidence, by_descriptors=True))
 
     def as_sister(self) -> Proof:
         """The same proof, of an image whose content another explains better."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from featmatch.proof.probability import FeatureEvidence
 from featmatch.proof.proof import FEWEST_FEATURES
 from featmatch.search.matches import FoundImage
 from featmatch.search.region import QueryRegion
+from featmatch.search.sisters import explains_less
 
 _EXPLAINED, _ANOTHER = 0.1, 0.4  # shares of contradicting cells
 
@@ -40,24 +42,36 @@ class Look:
     looks: int
 
 
+class InForm(NamedTuple):
+    """A query in another form, as it is looked up.
+
+    Attributes:
+        seen: the form.
+        variants: its features under each ``Variant``, px of the form.
+    """
+
+    seen: SeenForm
+    variants: Sequence[Features]
+
+
 def found_in_forms(
-    look: Look, forms: Sequence[Form], found_by: Callable[[Sequence[Features], Form], Sequence[FoundImage]]
+    look: Look, forms: Sequence[Form], found_by: Callable[[Sequence[InForm]], Iterable[Sequence[FoundImage]]]
 ) -> list[FoundImage]:
     """Images that any form of a query agrees with by geometry, each once, with the best proof; in no order.
 
     Args:
         look: what is looked at.
         forms: all of which are tried.
-        found_by: the search for a form: from its features under each ``Variant`` to proofs in px of the form.
+        found_by: the search for all of them together: the proofs of each, in px of the form.
 
     Returns:
         Proofs in px of the query; what they say of geometry allows for the number of looks.
     """
     best: dict[int, FoundImage] = {}
-    for form in forms:
-        seen = form.of(look.query)
-        variants = _variants(look, seen)
-        for one in found_by(variants, form) if variants else []:
+    asked = [InForm(seen, _variants(look, seen)) for seen in (form.of(look.query) for form in forms)]
+    asked = [one for one in asked if one.variants]
+    for (seen, _), found in zip(asked, found_by(asked) if asked else [], strict=True):
+        for one in found:
             proof = one.proof.carried_over(seen, (look.query.width, look.query.height), look.looks)
             if one.id not in best or best[one.id].score < proof.score:
                 best[one.id] = FoundImage(one.id, proof)
@@ -83,16 +97,23 @@ def as_shared(found: Sequence[FoundImage], before: Sequence[FoundImage]) -> list
     return weighed
 
 
-def without_contradicted(found: Sequence[FoundImage]) -> list[FoundImage]:
+def without_contradicted(found: Sequence[FoundImage], before: Sequence[FoundImage]) -> list[FoundImage]:
     """Those that show no other content than the query, by their pixels, while another image explains all of it.
 
-    A form has too few candidates to tell sisters by a third image, as ``featmatch.search.sisters`` does.
+    Nor do they explain less than a sister that was told before. A form has too few candidates to tell sisters by a
+    third image, as ``featmatch.search.sisters`` does.
     """
+    sisters = [one for one in before if one.proof.evidence.is_sister]
     explained = max(
         (one.proof.evidence.geometry for one in found if one.proof.proven and _contradicting(one) < _EXPLAINED),
         default=0.0,
     )
-    return [one for one in found if _contradicting(one) < _ANOTHER or one.proof.evidence.geometry >= explained]
+    return [
+        one
+        for one in found
+        if (_contradicting(one) < _ANOTHER or one.proof.evidence.geometry >= explained)
+        and not explains_less(one, sisters)
+    ]
 
 
 def _contradicting(found: FoundImage) -> float:

@@ -17,6 +17,7 @@ import numpy as np
 
 from featmatch.arguments import check_kind, check_number
 from featmatch.errors import FeatmatchError, ImageError, UsageError
+from featmatch.features.extraction import Features
 from featmatch.features.forms import Forms, forms_of
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions, file_of
@@ -27,8 +28,8 @@ from featmatch.search.region import QueryRegion
 from featmatch.search.shards import Shards
 from featmatch.search.stages import Readers, Search
 from featmatch.search.voting import VotingOptions
-from featmatch.store.catalog import Stamp
 from featmatch.store.joined import reader_of
+from featmatch.store.open_catalog import Stamp
 from featmatch.store.reader import Folders, Reader
 from featmatch.system.workers import in_order, processes_for
 
@@ -61,7 +62,7 @@ class SearchOptions:
             readers, match=self.match, voting=self.voting, geometry=self.geometry, decoding=self.decoding,
             region=self.region, forms=self.forms,
         )  # fmt: skip
-        return search if shards is None else replace(search, shards=shards)
+        return search if shards is None else replace(search, shards=shards.begun())
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,13 @@ class _State:
 _States: TypeAlias = "tuple[_State, ...]"
 
 
-def look_up(readers: Readers, image: ImageSource, options: SearchOptions, shards: Shards | None = None) -> Matches:
+def look_up(
+    readers: Readers, image: ImageSource | Features, options: SearchOptions, shards: Shards | None = None
+) -> Matches:
     """Look one picture up; ``Index.query`` has the arguments, and what is raised. ``shards`` are asked, if given."""
-    return options.search_in(readers, shards).answer(buffered(image), limit=options.limit, unproven=options.unproven)
+    search = options.search_in(readers, shards)
+    source = image if isinstance(image, Features) else buffered(image)
+    return search.answer(source, limit=options.limit, unproven=options.unproven)
 
 
 def look_up_each(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -15,39 +15,72 @@ from featmatch.search.asked import Asked
 from featmatch.search.shard import Proofs, Shard, Tally
 from featmatch.search.shards import PictureRequest, ProofRequest, TallyRequest
 from featmatch.search.voting import Ranked
+from featmatch.store.open_catalog import Stamp
 from featmatch.system.byte_forms import from_bytes, to_bytes
 
 AnyRequest: TypeAlias = TallyRequest | ProofRequest | PictureRequest
 
+# Each message tells the state of the index that is meant, or that answered: so all that one search asks is answered in
+# one state, whatever is committed meanwhile. Nothing: whichever is the newest.
+_REQUESTS = tuple[tuple[int, ...], tuple[AnyRequest, ...]]
 _ANSWERS: dict[type, Any] = {TallyRequest: Tally, ProofRequest: Proofs, PictureRequest: Mapping[int, GreyImage | None]}
 
 
-def request_bytes(request: AnyRequest) -> bytes:
-    """A request, to be sent."""
-    return to_bytes(request, AnyRequest, records=LOOK)
+class Answered(NamedTuple):
+    """What an index answered.
+
+    Attributes:
+        state: in which this was.
+        answers: one to each request; None: the state that was meant is not at hand.
+    """
+
+    state: Stamp
+    answers: Sequence[Any] | None
 
 
-def answer_bytes(shard: Shard, message: bytes, words: int) -> bytes:
-    """What an index with so many visual words answers to a request that was sent.
+def request_bytes(requests: Sequence[AnyRequest], state: Stamp = ()) -> bytes:
+    """Requests, to be sent together, to be answered in that state."""
+    return to_bytes((state, requests), _REQUESTS, records=LOOK)
+
+
+def answer_bytes(shard_in: Callable[[Stamp], Shard | None], message: bytes, words: int) -> bytes:
+    """What an index with so many visual words answers to requests that were sent.
+
+    Args:
+        shard_in: the index in a state, or None; in its newest for ``()``.
+        message: the requests.
+        words: how many visual words there are.
 
     Raises:
-        StoreError: the request is damaged, or of another version or vocabulary; or the index is damaged.
+        StoreError: the requests are damaged, or of another version or vocabulary; or the index is damaged.
     """
-    request: AnyRequest = _read(message, AnyRequest)
+    state, requests = _read(message, _REQUESTS)
     try:
-        _check(request, words)
+        for request in requests:
+            _check(request, words)
     except ValueError as error:
         raise StoreError(f"a request cannot be meant: {error}") from error
-    return to_bytes(request.answered_by(shard), _ANSWERS[type(request)], records=LOOK)
+    shard = shard_in(state)
+    if shard is None:
+        told = Answered(state, None)
+    else:
+        told = Answered(shard.snapshot.catalog.stamp, tuple(request.answered_by(shard) for request in requests))
+    return to_bytes(told, _answers_to(requests), records=LOOK)
 
 
-def answer_of(request: AnyRequest, message: bytes) -> Any:
-    """The answer to a request, as it came.
+def answers_of(requests: Sequence[AnyRequest], message: bytes) -> Answered:
+    """The answers to requests, as they came.
 
     Raises:
         StoreError: it is damaged, or of another version.
     """
-    return _read(message, _ANSWERS[type(request)])
+    return Answered(*_read(message, _answers_to(requests)))
+
+
+def _answers_to(requests: Sequence[AnyRequest]) -> Any:
+    """The type of ``Answered``, with one answer to each request."""
+    answers: Any = tuple[tuple(_ANSWERS[type(request)] for request in requests)]  # type: ignore[misc]
+    return tuple[tuple[int, ...], answers | None]
 
 
 def _read(message: bytes, kind: Any) -> Any:
@@ -62,7 +95,7 @@ def _check(request: AnyRequest, words: int) -> None:
     if isinstance(request, PictureRequest):
         return
     asked, looked_up = request.asked, request.asked.words
-    columns = list(vars(looked_up).values())
+    columns = [column for column in vars(looked_up).values() if isinstance(column, np.ndarray)]
     if len({column.shape for column in columns}) != 1 or columns[0].ndim != 1:
         raise ValueError("its words are not of one length")
     if not 1 <= len(asked.variants) <= len(Variant) or not all(map(_is_sound, asked.variants)):

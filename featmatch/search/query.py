@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
+import numpy as np
 
+from featmatch.errors import UsageError
 from featmatch.features.extraction import FeatureOptions, Features, extract_grey
 from featmatch.features.looks import LEAST_DETAIL, WholePicture, whole_picture
-from featmatch.features.symmetry import Variant, variants_of
+from featmatch.features.symmetry import Variant, variants_of, variants_without_pixels
 from featmatch.images.decoding import DecodingOptions, decode_apart
 from featmatch.images.pixels import GreyImage, ImageSource, load_grey
 from featmatch.proof.proof import FEWEST_FEATURES
@@ -26,11 +28,14 @@ class Query:
         grey: the picture.
         variants: its features under each ``Variant``; none, where they are too few to prove anything.
         whole: how it looks as a whole; None, where a part of it alone is looked up.
+        is_given: its features were given, and are all that is looked up: there are no other forms of it, and perhaps
+            no pixels.
     """
 
     grey: GreyImage
     variants: Sequence[Features]
     whole: WholePicture | None
+    is_given: bool = False
 
     @classmethod
     def of(cls, grey: GreyImage, options: FeatureOptions, region: QueryRegion | None) -> Query:
@@ -41,6 +46,25 @@ class Query:
         """
         whole = whole_picture(grey) if region is None else None
         return cls(grey, _variants(grey, options, region), whole)
+
+    @classmethod
+    def of_features(cls, features: Features, options: FeatureOptions) -> Query:
+        """Features that were given, with their picture, or without.
+
+        Raises:
+            UsageError: they are not those of the index.
+        """
+        if features.detector != options.detector:
+            raise UsageError(f"the index has features of {options.detector}, not of {features.detector}")
+        nothing = np.empty((0, 0), np.uint8)
+        grey = features.picture or GreyImage(nothing, features.width, features.height, 1.0, 1.0)
+        enough = features if len(features) >= FEWEST_FEATURES else features[:0]
+        return cls(grey, list(variants_without_pixels(enough)), None, is_given=True)
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether the picture can be compared with others pixel by pixel."""
+        return self.grey.pixels.size > 0
 
     @property
     def features(self) -> Features:

@@ -21,6 +21,13 @@ _Answer = TypeVar("_Answer")
 _Answer_co = TypeVar("_Answer_co", covariant=True)
 
 
+class StaleError(StoreError):
+    """An index that changed while it was asked, so that the state that was asked first is not at hand any more.
+
+    Nobody sees it: the search is done once more.
+    """
+
+
 class Request(Protocol[_Answer_co]):
     """What is asked of one index."""
 
@@ -63,6 +70,8 @@ class PictureRequest(NamedTuple):
 class Shards(Protocol):
     """The way to ask several indexes.
 
+    All that is asked between two calls of ``begun`` is answered in one state of each.
+
     Attributes:
         names: what they are called, in the order in which ties are broken; None: it is one, and is not named.
         numbering: how their images are numbered among all.
@@ -75,8 +84,11 @@ class Shards(Protocol):
     def have_verdicts(self) -> bool:
         """Whether users have judged any pair."""
 
-    def ask(self, requests: Mapping[int, Request[_Answer]]) -> Mapping[int, _Answer | Lost]:
-        """The answers of some of them, by the places of their names, or why there is none."""
+    def begun(self, *, again: bool = False) -> Shards:
+        """The way for another search; ``again``: for one that did not come to its end (``StaleError``)."""
+
+    def ask(self, requests: Mapping[int, Sequence[Request[_Answer]]]) -> Mapping[int, Sequence[_Answer] | Lost]:
+        """The answers of some of them, by the places of their names, to what each is asked, or why there are none."""
 
 
 class LocalShards:
@@ -93,15 +105,19 @@ class LocalShards:
         """Whether users have judged any pair."""
         return any(shard.snapshot.catalog.has_verdicts for shard in self.shards)
 
-    def ask(self, requests: Mapping[int, Request[_Answer]]) -> Mapping[int, _Answer | Lost]:
-        """The answers; one index alone raises what several have lost."""
-        if len(self.shards) == 1:
-            return {place: request.answered_by(self.shards[place]) for place, request in requests.items()}
-        # In turn: scanning has threads of its own, and the rest is Python, of which one thread works at a time.
-        return {place: self._answer(place, request) for place, request in requests.items()}
+    def begun(self, *, again: bool = False) -> Shards:
+        """The same: the states stay."""
+        return self
 
-    def _answer(self, place: int, request: Request[_Answer]) -> _Answer | Lost:
+    def ask(self, requests: Mapping[int, Sequence[Request[_Answer]]]) -> Mapping[int, Sequence[_Answer] | Lost]:
+        """The answers; one index alone raises what several have lost."""
+        # In turn: scanning has threads of its own, and the rest is Python, of which one thread works at a time.
+        return {place: self._answers(place, own) for place, own in requests.items()}
+
+    def _answers(self, place: int, requests: Sequence[Request[_Answer]]) -> Sequence[_Answer] | Lost:
         try:
-            return request.answered_by(self.shards[place])
+            return [request.answered_by(self.shards[place]) for request in requests]
         except StoreError as error:
+            if len(self.shards) == 1:
+                raise
             return Lost(str(error))

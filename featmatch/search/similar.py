@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -29,15 +29,17 @@ class SimilarImage:
         name: its name there.
         distance: 0 where both look the same. By "phash" the number of bits that differ, 0 to 64; by "colour" the
             Hellinger distance of the histograms, 0 to 1; by "layout" 1 less the cosine of the coefficients, 0 to 2.
+        index: the index, where several are asked as one; else None.
     """
 
     id: int
     name: str
     distance: float
+    index: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Its object in the JSON output."""
-        return asdict(self)
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 def similar_images(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from featmatch.geometry.exact import inverse, product
 from featmatch.geometry.maps import project
-from featmatch.proof.difference import AGREEING, CONTRADICTING, SILENT, Difference
+from featmatch.proof.difference import ADDED, AGREEING, CONTRADICTING, SILENT, Difference
 from featmatch.search.matches import FoundImage
 
 _FEWEST_CELLS = 3  # in which another image agrees with the query, and this one shows something else
@@ -29,6 +29,7 @@ _LEAST_EXPLAINED = 0.2  # cells that only a rival explains, as a share of those 
 _MOST_ONLY_HERE = 0.8  # cells that only this image explains, as a share of those where the two differ
 _DESIGN = 0.25  # share of what agrees that must agree with another as well, to be of one design;
 _DESIGN_OF_RIVAL = 0.6  # the same, of one that explains hardly less
+_ALL_OVER, _HARDLY_ANY = 0.92, 0.05  # agreement, and share that contradicts, of an image that explains all of the query
 _ANOTHER = 0.4  # correlation below which two images show something else in a cell
 
 
@@ -41,15 +42,32 @@ def told_from_sisters(found: Sequence[FoundImage]) -> list[FoundImage]:
     """
     seen = [one.proof.difference for one in found if one.proof.difference is not None]
     sisters = [own for own in seen if _is_sister(own, [other for other in seen if other is not own])]
+    known = [one for one in found if any(one.proof.difference is sister for sister in sisters)]
     told = []
     for one in found:
         proof, own = one.proof, one.proof.difference
         if own is not None:
-            if any(own is sister for sister in sisters) or _may_be_sister(one, own, found, sisters):
+            of_design = [other for other in known if _agrees_with(other, own, _DESIGN)]
+            if one in known or explains_less(one, of_design) or _may_be_sister(one, own, found, sisters):
                 proof = proof.as_sister()
             proof = dataclasses.replace(proof, difference=None)  # its pictures are large
         told.append(FoundImage(one.id, proof, one.damaged))
     return told
+
+
+def explains_less(one: FoundImage, sisters: Sequence[FoundImage]) -> bool:
+    """Whether a known sister explains more of the query, by features, than an image that does not agree all over.
+
+    The true one explains what its sisters do, and what is filled in.
+    """
+    evidence = one.proof.evidence
+    if (evidence.agreement or 0.0) >= _ALL_OVER and (evidence.contradiction or 0.0) <= _HARDLY_ANY:
+        return False
+    return any(sister.proof.evidence.geometry > evidence.geometry for sister in sisters)
+
+
+def _agrees_with(other: FoundImage, own: Difference, share: float) -> bool:
+    return other.proof.difference is not None and _shared_design(own, other.proof.difference) >= share
 
 
 def _may_be_sister(
@@ -79,12 +97,12 @@ def _is_sister(own: Difference, others: Sequence[Difference]) -> bool:
     one picture and its copies hardly do.
     """
     fewest = max(_FEWEST_CELLS, _LEAST_SHARE * (own.agreeing + own.contradicting))
-    if own.contradicting < fewest:
+    if _is_against(own.states).sum() < fewest:
         return False
     sharing = [other for other in others if _shared_design(own, other) >= _DESIGN]
     if not any(_is_rival(own, other, fewest) for other in sharing):
         return False
-    said = np.argwhere(own.states != SILENT)
+    said = np.argwhere((own.states == AGREEING) | _is_against(own.states))
     unlike = [_unlike(said, own, other) for other in sharing]
     for (one, here), (third, there) in combinations(zip(sharing, unlike, strict=True), 2):
         both = here & there
@@ -99,9 +117,9 @@ def _is_rival(own: Difference, other: Difference, fewest: float) -> bool:
     The former only within what agrees: beyond, the map may be off, as on the sides of a bottle, and any band of a
     label that two have may lie there. And not if it explains far less itself.
     """
-    cells = np.argwhere(own.states == CONTRADICTING)
+    cells = np.argwhere(_is_against(own.states))
     differing = _differ(cells, own, own, other)
-    enclosed = own.enclosed[tuple(cells.T)] == CONTRADICTING
+    enclosed = _is_against(own.enclosed[tuple(cells.T)])
     explained = differing & enclosed & (_states_at(own, cells, other) == AGREEING)
     if explained.sum() >= max(fewest, _LEAST_EXPLAINED * _only_here(own, other)):
         return True
@@ -114,7 +132,7 @@ def _is_rival(own: Difference, other: Difference, fewest: float) -> bool:
 
 def _only_here(own: Difference, other: Difference) -> int:
     """Number of cells that another image contradicts, and that this one explains."""
-    here = _states_at(other, np.argwhere(other.states == CONTRADICTING), own)
+    here = _states_at(other, np.argwhere(_is_against(other.states)), own)
     return int((here == AGREEING).sum())
 
 
@@ -126,9 +144,14 @@ def _shared_design(own: Difference, other: Difference) -> float:
 
 def _unlike(said: NDArray[np.intp], own: Difference, other: Difference) -> NDArray[np.bool_]:
     """(N,) whether another image shows something else in a cell: if one of them contradicts the query there."""
-    asked = (own.states[tuple(said.T)] == CONTRADICTING) | (_states_at(own, said, other) == CONTRADICTING)
+    asked = _is_against(own.states[tuple(said.T)]) | _is_against(_states_at(own, said, other))
     asked[asked] = _differ(said[asked], own, own, other)
     return np.asarray(asked)
+
+
+def _is_against(states: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Whether an image shows something else than the query, or nothing where that shows something."""
+    return np.asarray((states == CONTRADICTING) | (states == ADDED))
 
 
 def _differ(cells: NDArray[np.intp], of: Difference, one: Difference, other: Difference) -> NDArray[np.bool_]:

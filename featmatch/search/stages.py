@@ -6,58 +6,41 @@ Here is what needs all images that were found; each index says what it can say o
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias
 
 from featmatch.arguments import check_kind
-from featmatch.errors import ImageError, StoreError
+from featmatch.errors import ImageError, UsageError
 from featmatch.features.extraction import FeatureOptions, Features
-from featmatch.features.forms import Form, Forms, forms_of
+from featmatch.features.forms import Form, Forms, Round, forms_of
+from featmatch.features.given import geometry_of
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import GreyImage, ImageSource, load_each, load_grey
 from featmatch.search.asked import Asked
 from featmatch.search.closer import CloserLook
-from featmatch.search.forms import Look, as_shared, found_in_forms, without_contradicted, without_sisters
+from featmatch.search.collection import Collection, Proved
+from featmatch.search.forms import InForm, Look, as_shared, found_in_forms, without_contradicted, without_sisters
 from featmatch.search.matches import FoundImage, Holder, Match, Matches, named
-from featmatch.search.merging import Listing, merged, of_all
+from featmatch.search.merging import Listing
 from featmatch.search.query import Query
 from featmatch.search.region import QueryRegion
 from featmatch.search.shard import Shard
-from featmatch.search.shards import LocalShards, PictureRequest, ProofRequest, Request, Shards, TallyRequest
+from featmatch.search.shards import LocalShards, Shards, StaleError
 from featmatch.search.timing import StageClock
 from featmatch.search.verdicts import content_of_query
-from featmatch.search.verification import compare_pixels, judge, worth_a_look
+from featmatch.search.verification import compare_pixels, worth_a_look
 from featmatch.search.voting import QueryWords, VotingOptions, fixed_bits
-from featmatch.search.whole_search import preferred, whole_candidates
+from featmatch.search.whole_search import preferred
 from featmatch.store.reader import Reader
 from featmatch.store.snapshot import Snapshot
-from featmatch.system.workers import Lost
 from featmatch.words.vocabulary import Vocabulary
-
-_Answer = TypeVar("_Answer")
 
 _QUICK_SHORTLIST = 20  # candidates of a form that is to cost little
 
 # An index; or several that are asked as one, by what they are called. They have the same vocabulary and options.
 Readers: TypeAlias = "Reader | Mapping[str, Reader]"
-
-
-class Proved(NamedTuple):
-    """What all indexes can prove, before pixels are compared; images by their numbers among all.
-
-    Attributes:
-        by_features: best first.
-        as_whole: by the look as a whole, best first.
-        holders: the indexes that hold each of them, in order, by number.
-        verdicts: of the user on the query and some of them, by number: true is a copy.
-    """
-
-    by_features: list[FoundImage]
-    as_whole: list[FoundImage]
-    holders: Mapping[int, list[Holder]]
-    verdicts: Mapping[int, bool]
 
 
 class Compared(NamedTuple):
@@ -111,7 +94,7 @@ class Search:
     match: str | None = None
     among: frozenset[str] | None = None
     region: QueryRegion | None = None
-    forms: Sequence[Sequence[Form]] = ()
+    forms: Sequence[Round] = ()
     clock: StageClock = dataclasses.field(default_factory=StageClock)
     missing: dict[int, str] = dataclasses.field(default_factory=dict)
 
@@ -150,7 +133,7 @@ class Search:
         first = next(iter(several.values()))
         return cls(
             LocalShards(shards, list(several)), [shard.snapshot for shard in shards], first.vocabulary, first.options,
-            voting or VotingOptions(), geometry or GeometryOptions(), decoding, match, None, region,
+            voting or VotingOptions(), geometry_of(first.options.detector, geometry), decoding, match, None, region,
             forms_of(forms),
         )  # fmt: skip
 
@@ -158,17 +141,30 @@ class Search:
         check_kind(self.voting, "voting", VotingOptions, none=False)
         check_kind(self.geometry, "geometry", GeometryOptions, none=False)
 
-    def for_another(self) -> Search:
-        """The same for another picture: times, and what is missing, are counted anew."""
-        return dataclasses.replace(self, clock=StageClock(), missing={})
+    def for_another(self, *, again: bool = False) -> Search:
+        """The same for another picture, or ``again``: times, and what is missing, are counted anew."""
+        return dataclasses.replace(self, shards=self.shards.begun(again=again), clock=StageClock(), missing={})
 
     def answer(
-        self, image: ImageSource | GreyImage, loaded: GreyImage | Query | None = None, *, limit: int, unproven: bool
+        self,
+        image: ImageSource | GreyImage | Features,
+        loaded: GreyImage | Query | None = None,
+        *,
+        limit: int,
+        unproven: bool,
     ) -> Matches:
         """Run all stages; ``Index.query`` has the arguments. ``loaded`` is the image, if it was loaded before."""
         query = self.read(image if loaded is None else loaded)
         if not query.enough:
             return Matches(status="too_little_detail", damaged=query.grey.damaged)
+        try:
+            return self._answer_to(query, image, limit, unproven)
+        except StaleError:
+            return self.for_another(again=True)._answer_to(query, image, limit, unproven)
+
+    def _answer_to(
+        self, query: Query, image: ImageSource | GreyImage | Features, limit: int, unproven: bool
+    ) -> Matches:
         answers, away = self.matches(query, self.asked(query, image))
         found = Matches(
             [one for one in answers if unproven or one.proven][:limit], times=self.clock.times,
@@ -192,21 +188,25 @@ class Search:
         longest_px, shortest_px = self.options.longest_px, self.options.shortest_px
         return load_each(images, longest_px=longest_px, shortest_px=shortest_px, colours=True, decoding=self.decoding)
 
-    def read(self, image: ImageSource | GreyImage | Query) -> Query:
+    def read(self, image: ImageSource | GreyImage | Features | Query) -> Query:
         """Decode a picture and find its features, or those of its region, where that is still to be done.
 
         Raises:
-            UsageError: the region lies outside the picture.
+            UsageError: the region lies outside the picture, or is one of features; these are not those of the index.
         """
         if isinstance(image, Query):
             query = image
+        elif isinstance(image, Features):
+            if self.region is not None:
+                raise UsageError("a region is one of a picture: give the features that lie in it")
+            query = Query.of_features(image, self.options)
         else:
             grey = image if isinstance(image, GreyImage) else self.load(image)
             query = Query.of(grey, self.options, self.region)
         self.clock.ended("features")
         return query
 
-    def asked(self, query: Query, image: ImageSource | GreyImage | None = None) -> Asked:
+    def asked(self, query: Query, image: ImageSource | GreyImage | Features | None = None) -> Asked:
         """Find the visual words of all variants; with the image as it was given, verdicts on it count."""
         words, places = self._words_and_places(query.variants)
         content = content_of_query(image) if image is not None and self.shards.have_verdicts else None
@@ -256,26 +256,8 @@ class Search:
 
     def proved(self, query: Query, asked: Asked, listing: Listing) -> Proved:
         """Prove listed images by geometry, and choose those that look the same as a whole."""
-        as_whole = [] if asked.whole is None else whole_candidates(listing.nearest, asked.whole, query.grey)
-        images = dict.fromkeys([*listing.ranked.images.tolist(), *(one.id for one in as_whole)])
-        contents = tuple(listing.contents[image] for image in images)
-        own = dict(listing.of_each_shard(len(self.shards.names)))
-        nothing = listing.ranked.part(slice(0))
-        # All are asked: any may hold another copy of a file that is on the list.
-        places = range(len(self.shards.names))
-        proofs = self._ask({place: ProofRequest(asked, own.get(place, nothing), contents) for place in places})
-        size = (asked.features.width, asked.features.height)
-        fitted = [of_all(one, place, self.shards.numbering) for place, proof in proofs.items() for one in proof.fitted]
-        by_features = judge(fitted, size, self.geometry)
-        holders = {
-            image: [
-                Holder(*proof.held[content], self.shards.names[place], place)
-                for place, proof in sorted(proofs.items())
-                if content in proof.held
-            ]
-            for image, content in zip(images, contents, strict=True)
-        }
-        return Proved(by_features, as_whole, holders, listing.verdicts_of_images)
+        (proved,) = self._collection.proved(query.grey, [(asked, listing)])
+        return proved
 
     def compared(self, query: Query, proved: Proved) -> Compared:
         """Compare pixels; of each image, keep the better of its proofs."""
@@ -283,47 +265,35 @@ class Search:
         pictures: dict[int, GreyImage | None] = {}
 
         def pictures_of(images: Iterable[int]) -> Mapping[int, GreyImage | None]:
+            if not query.has_pixels:
+                return dict.fromkeys(images)
             wanted = {image: proved.holders[image] for image in images if image not in pictures}
-            pictures.update(self._pictures(wanted))
+            pictures.update(self._collection.pictures(wanted))
             return pictures
 
         pictures_of(one.id for found in (proved.by_features, proved.as_whole) for one in worth_a_look(found))
-        closer = CloserLook(grey, query.features, self.options, self.geometry)
+        closer = None if query.is_given else CloserLook(grey, query.features, self.options, self.geometry)
         by_features = compare_pixels(proved.by_features, grey, pictures_of, closer)
         as_whole = compare_pixels(proved.as_whole, grey, pictures_of)
         away = {image for image, picture in pictures.items() if picture is None or picture.is_stored}
         return Compared(preferred(by_features, as_whole), proved.holders, proved.verdicts, frozenset(away))
 
-    def _pictures(self, holders: Mapping[int, Sequence[Holder]]) -> dict[int, GreyImage | None]:
-        """Pictures of images: of a file of the first index that has it at hand, else as the first one keeps it."""
-        found: dict[int, GreyImage | None] = dict.fromkeys(holders)
-        left = {image: list(held) for image, held in holders.items()}
-        while asked := {image: held.pop(0) for image, held in left.items() if held}:
-            wanted: dict[int, list[int]] = {}
-            for holder in asked.values():
-                wanted.setdefault(holder.place, []).append(holder.id)
-            answers = self._ask({place: PictureRequest(tuple(images)) for place, images in wanted.items()})
-            for image, holder in asked.items():
-                picture = answers.get(holder.place, {}).get(holder.id)
-                if picture is not None and not picture.is_stored:
-                    left[image] = []
-                    found[image] = picture
-                else:
-                    found[image] = found[image] or picture
-        return found
-
     def with_forms(self, query: Query, asked: Asked, compared: Compared) -> Compared:
         """What was found and, while nothing of it is claimed, what other forms of the query find."""
         looks = 1
-        for forms in self.forms:
-            if compared.is_claimed:
+        for round_ in self.forms:
+            if compared.is_claimed or query.is_given:
                 break
-            looks += len(forms)
-            proved = self._proved_in_forms(query, asked, forms, looks)
+            most_probable = max((one.proof.probability for one in compared.found), default=0.0)
+            if not round_.is_for(self._part(query), most_probable):
+                continue
+            looks += len(round_.forms)
+            proved = self._proved_in_forms(query, asked, round_.forms, looks)
             by_features = as_shared(without_sisters(proved.by_features, compared.found), compared.found)
             seen = self.compared(query, proved._replace(by_features=by_features))
+            more = without_contradicted(seen.found, compared.found)
             compared = Compared(
-                preferred(compared.found, without_contradicted(seen.found)), {**seen.holders, **compared.holders},
+                preferred(compared.found, more), {**seen.holders, **compared.holders},
                 {**seen.verdicts, **compared.verdicts}, compared.away | seen.away,
             )  # fmt: skip
             self.clock.ended("forms")
@@ -334,22 +304,27 @@ class Search:
         holders: dict[int, list[Holder]] = {}
         verdicts: dict[int, bool] = {}
 
-        def found_by(variants: Sequence[Features], form: Form) -> list[FoundImage]:
-            words, places = self._words_and_places(variants)
-            shortlist = min(asked.voting.shortlist, _QUICK_SHORTLIST) if form.quick else asked.voting.shortlist
-            voting = dataclasses.replace(asked.voting, shortlist=shortlist)
-            asked_in_form = dataclasses.replace(asked, words=words, variants=places, whole=None, voting=voting)
-            proved = self.proved(query, asked_in_form, self._tallied(asked_in_form))
-            holders.update(proved.holders)
-            verdicts.update(proved.verdicts)
-            return proved.by_features
+        def found_by(every: Sequence[InForm]) -> Iterator[Sequence[FoundImage]]:
+            questions = [self._asked_in(one, asked) for one in every]
+            listings = self._collection.tallied(questions)
+            for proved in self._collection.proved(query.grey, list(zip(questions, listings, strict=True))):
+                holders.update(proved.holders)
+                verdicts.update(proved.verdicts)
+                yield proved.by_features
 
         look = Look(self._part(query), self.region, self.options, looks)
         return Proved(found_in_forms(look, forms, found_by), [], holders, verdicts)
 
+    def _asked_in(self, one: InForm, asked: Asked) -> Asked:
+        """What is asked, with the query in another form."""
+        words, places = self._words_and_places(one.variants)
+        shortlist = min(asked.voting.shortlist, _QUICK_SHORTLIST) if one.seen.form.quick else asked.voting.shortlist
+        voting = dataclasses.replace(asked.voting, shortlist=shortlist)
+        return dataclasses.replace(asked, words=words, variants=places, whole=None, voting=voting)
+
     def _words_and_places(self, variants: Sequence[Features]) -> tuple[QueryWords, list[Features]]:
         """The visual words of features under each ``Variant``, and where they are, without descriptors."""
-        places = [dataclasses.replace(one, descriptors=one.descriptors[:, :0]) for one in variants]
+        places = [dataclasses.replace(one, descriptors=one.descriptors[:, :0], picture=None) for one in variants]
         fixed = fixed_bits(self.voting.words, sum(snapshot.features for snapshot in self.snapshots))
         return QueryWords.of(self.vocabulary, variants, fixed), places
 
@@ -358,24 +333,9 @@ class Search:
         return query.grey if self.region is None else self.region.cut_from(query.grey)
 
     def _tallied(self, asked: Asked) -> Listing:
-        places = range(len(self.shards.names))
-        return merged(
-            self._ask({place: TallyRequest(asked) for place in places}), asked.voting.shortlist, self.shards.numbering
-        )
+        (listing,) = self._collection.tallied([asked])
+        return listing
 
-    def _ask(self, requests: Mapping[int, Request[_Answer]]) -> dict[int, _Answer]:
-        """The answers of indexes; one that misses a request is asked no more.
-
-        Raises:
-            StoreError: none is left.
-        """
-        open_ = {place: request for place, request in requests.items() if place not in self.missing}
-        answers = {}
-        for place, answer in self.shards.ask(open_).items():
-            if isinstance(answer, Lost):
-                self.missing[place] = answer.reason
-            else:
-                answers[place] = answer
-        if len(self.missing) == len(self.shards.names):
-            raise StoreError(self.missing[0])
-        return answers
+    @property
+    def _collection(self) -> Collection:
+        return Collection(self.shards, self.geometry, self.missing)

@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 
 from featmatch.errors import ImageError, UsageError
+from featmatch.features.extraction import Features
 from featmatch.images.archives import read_member
 from featmatch.images.contents import content_of
 from featmatch.images.decoding import USUAL, DecodingOptions, decode_apart
@@ -33,7 +34,7 @@ def content_named(name: str, catalog: Catalog, places: Places) -> str:
         raise UsageError(f"{name} is no name in the index, and no file: {error.strerror}") from error
 
 
-def content_of_query(image: ImageSource | GreyImage) -> str | None:
+def content_of_query(image: ImageSource | GreyImage | Features) -> str | None:
     """SHA-256 of a query, by which verdicts on it are kept; None, if it is neither a file nor the bytes of one."""
     if isinstance(image, (bytes, bytearray)):
         return hashlib.sha256(image).hexdigest()

@@ -23,11 +23,10 @@ from featmatch.geometry.matches import Keypoints, TentativeMatches
 from featmatch.native.postings import Hits, PostingLists, QueryEntries, best, hits_of, scan
 from featmatch.search.crowding import MOST_OF_WORD, first_of_each, thinned
 from featmatch.store.postings import Postings, restored
-from featmatch.store.segment import Segment
+from featmatch.store.segment import MANY_FEATURES, Segment
 from featmatch.words.vocabulary import Vocabulary
 
 _HITS_AT_ONCE = 1 << 18  # in memory, some 100 bytes each with all that is made of them
-_MANY_FEATURES = 20_000_000  # of 40,000 images with 500 each; with fewer, whole lists are scanned soon enough
 _FIXED, _MOST_FIXED = 2, 4  # bits: of three words, about a sixth of the postings are left
 _WORTH_THREADS = 2_000_000  # postings; fewer are scanned before threads have begun
 
@@ -41,7 +40,7 @@ def fixed_bits(words: int, features: int) -> NDArray[np.int64]:
     >>> fixed_bits(3, 10_000_000).tolist(), fixed_bits(3, 500_000_000).tolist()
     ([0, 0, 0], [2, 3, 4])
     """
-    return np.minimum(_FIXED + np.arange(words), _MOST_FIXED) * (features > _MANY_FEATURES)
+    return np.minimum(_FIXED + np.arange(words), _MOST_FIXED) * (features > MANY_FEATURES)
 
 
 @dataclass(frozen=True)
@@ -93,6 +92,8 @@ class QueryWords:
         variants: (Q,) int32.
         features: (Q,) int64, number of the feature, counted anew in each variant.
         fixed: (Q,) uint8, in which of the 8 highest bits of its signature no hit may differ.
+        nearest_first: whether hits count, and match, in an order that does not depend on how lists lie; as where there
+            are so many features that segments may have their lists in parts.
     """
 
     ids: NDArray[np.int32]
@@ -101,6 +102,7 @@ class QueryWords:
     variants: NDArray[np.int32]
     features: NDArray[np.int64]
     fixed: NDArray[np.uint8]
+    nearest_first: bool = False
 
     @classmethod
     def of(cls, vocabulary: Vocabulary, variants: Sequence[Features], fixed: NDArray[np.integer]) -> QueryWords:
@@ -136,17 +138,20 @@ class QueryWords:
             variants=np.repeat(np.arange(len(found), dtype=np.int32), [len(rows) for rows in looked_up]),
             features=np.concatenate(looked_up) // count,
             fixed=np.concatenate([bits.ravel()[rows] for bits, rows in zip(firm, looked_up, strict=True)]),
+            nearest_first=bool(fixed.any()),
         )
 
     @property
     def entries(self) -> QueryEntries:
         """What all variants look up."""
-        return QueryEntries(self.ids, self.signatures, self.weights, self.fixed)
+        return QueryEntries(self.ids, self.signatures, self.weights, self.fixed, self.nearest_first)
 
     def of_variant(self, variant: Variant) -> tuple[QueryEntries, NDArray[np.int64]]:
         """What one variant looks up, and the number of the feature of each entry."""
         own = slice(*np.searchsorted(self.variants, [variant, variant + 1]).tolist())
-        entries = QueryEntries(self.ids[own], self.signatures[own], self.weights[own], self.fixed[own])
+        entries = QueryEntries(
+            self.ids[own], self.signatures[own], self.weights[own], self.fixed[own], self.nearest_first
+        )
         return entries, self.features[own]
 
 
@@ -338,7 +343,9 @@ def _with_hits(part: _Part, query: QueryWords, features: Features, limit: int) -
     """The same; the hits of all are in memory at once."""
     segment, numbers = part.segment, part.rows
     entries, features_of = query.of_variant(part.variant)
-    hits = _in_order(hits_of(_lists_of(segment), entries, limit, numbers.astype(np.uint32)), segment.postings)
+    hits = hits_of(_lists_of(segment), entries, limit, numbers.astype(np.uint32))
+    if query.nearest_first or segment.parts > 1:
+        hits = _in_order(hits, segment.postings)
     places, own = np.searchsorted(numbers, hits.images), features_of[hits.entries]
     kept, rivals = thinned(places, own, hits.rows, hits.distances)
     rows, own, places = hits.rows[kept], own[kept], places[kept]

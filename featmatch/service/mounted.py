@@ -28,7 +28,8 @@ from featmatch.service.writer import Writer
 from featmatch.store.browsing import ListedImage, images_of
 from featmatch.store.reader import Reader
 from featmatch.store.snapshot import Snapshot
-from featmatch.system.trust import beside, covers, spellings, trusted_paths
+from featmatch.store.whereabouts import beside_of
+from featmatch.system.trust import covers, spellings, trusted_paths
 
 _MOST_FETCHES = 8
 
@@ -208,6 +209,6 @@ class Mounted:
 
 def _trusted_by(index: Path) -> frozenset[str]:
     try:
-        return trusted_paths(index) | beside(index)
+        return trusted_paths(index) | beside_of(index)
     except StoreError:
-        return beside(index)
+        return beside_of(index)

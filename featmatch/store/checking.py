@@ -11,8 +11,9 @@ from featmatch.arguments import checked_path
 from featmatch.errors import FeatmatchError, StoreError, UsageError
 from featmatch.features.extraction import FeatureOptions
 from featmatch.store import pair_log
-from featmatch.store.catalog import Catalog, is_intact
+from featmatch.store.catalog import Catalog
 from featmatch.store.consistency import catalog_problems, count_problems, segment_problems, vocabulary_problems
+from featmatch.store.database import is_intact
 from featmatch.store.generation import change_catalog
 from featmatch.store.layout import CATALOG, PAIRS, VOCABULARY, no_index, segment_folder, strangers, vocabulary_of
 from featmatch.store.segment import Segment, damaged_files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,25 +14,35 @@ from featmatch.images.stored import read_head
 from featmatch.store import text_search
 from featmatch.store.catalog import TEXT_SEARCH, Catalog
 from featmatch.store.layout import VOCABULARY, open_index_file, vocabulary_of
+from featmatch.store.parts import Source, damaged_part
 from featmatch.store.records import SegmentRecord
 from featmatch.store.segment import Segment, parts_of
 from featmatch.store.values import Row
 from featmatch.system.files import sha256_of_rest
 
 _ROWS = 1 << 22  # postings looked at at once
-_COUNTS = """
-    SELECT count(*), coalesce(sum(features), 0) FROM (
-        SELECT features FROM images WHERE segment = ? UNION ALL SELECT features FROM tombstones WHERE segment = ?)"""
+_COUNTS = "SELECT count(*), coalesce(sum(features), 0) FROM {} WHERE segment = ?"
+_OF_PART = """
+    SELECT (SELECT count(*) FROM {schema}.images), (SELECT count(*) FROM {schema}.names),
+    (SELECT coalesce(sum(features), 0) FROM {schema}.images), (SELECT coalesce(max(id), 0) FROM {schema}.names)"""
+_STRAYING = """
+    SELECT image FROM hidden WHERE part = ? AND (features, names) IS NOT (
+        SELECT features, (SELECT count(*) FROM {schema}.names WHERE image = one.id)
+        FROM {schema}.images AS one WHERE one.id = hidden.image) LIMIT 20"""
+_TWICE = """
+    SELECT * FROM (SELECT id, {what} AS it FROM {one}) AS here
+    WHERE EXISTS (SELECT 1 FROM {other} WHERE {what} = here.it) LIMIT 20"""
 
 
 # What each finds is wrong; the words go before the numbers of the rows.
 _INCONSISTENCIES = {
-    "there is no name of image": "SELECT id FROM images WHERE id NOT IN (SELECT image FROM names)",
-    "there is no image of name": "SELECT id FROM names WHERE image NOT IN (SELECT id FROM images)",
+    "there is no name of image": "SELECT id FROM {images} WHERE id NOT IN (SELECT image FROM {schema}.names)",
+    "there is no image of name": "SELECT id FROM {names} WHERE image NOT IN (SELECT id FROM {schema}.images)",
     "there is no such segment of image": """
-        SELECT id FROM images WHERE segment IS NOT NULL AND segment NOT IN (SELECT id FROM segments)
+        SELECT id FROM {images} WHERE segment IS NOT NULL AND segment NOT IN (SELECT id FROM segments)
         UNION ALL SELECT image FROM tombstones WHERE segment NOT IN (SELECT id FROM segments)""",
-    "both live and removed is image": "SELECT image FROM tombstones WHERE image IN (SELECT id FROM images)",
+    "both live and removed is image": """
+        SELECT image FROM tombstones WHERE EXISTS (SELECT 1 FROM {images} WHERE id = tombstones.image)""",
 }
 
 
@@ -47,19 +58,36 @@ def catalog_problems(catalog: Catalog) -> Iterator[str]:
     for _ in catalog.images():  # each is compared with what can be
         pass
     if catalog.meta.get(TEXT_SEARCH):
-        yield from text_search.problems(catalog.rows)
+        for source in catalog.sources:
+            yield from text_search.problems(catalog.rows, source.select, source.schema)
     for words, statement in _INCONSISTENCIES.items():
-        for (number,) in catalog.rows(f"{statement} LIMIT 20"):
+        for (number,) in catalog.each(f"{statement} LIMIT 20"):
             yield f"{words} {number}"
+    yield from _problems_of_parts(catalog)
+
+
+def _problems_of_parts(catalog: Catalog) -> Iterator[str]:
+    for part in catalog.part_files:
+        if (problem := damaged_part(catalog.path.parent, part)) is not None:
+            yield problem
+        select = Source.of_part(part).select
+        if catalog.rows(select(_OF_PART)) != [(part.images, part.names, part.features, part.last_name)]:
+            yield f"the counts of part {part.id} do not fit"
+        for (image,) in catalog.rows(select("SELECT id FROM {images} WHERE segment IS NULL LIMIT 20")):
+            yield f"there is no segment of image {image}"
+        for (image,) in catalog.rows(select(_STRAYING), part.id):
+            yield f"not as it was hidden is image {image}"
+    for one, other in itertools.combinations(catalog.sources, 2):
+        for table, what in (("images", "id"), ("images", "sha256"), ("names", "id"), ("names", "name")):
+            tables = {"one": getattr(one, table), "other": getattr(other, table)}
+            for number, _ in catalog.rows(_TWICE.format(what=what, **tables)):
+                yield f"in two places are {table} {number}"
 
 
 def segment_problems(segment: Segment, catalog: Catalog, number: int) -> Iterator[str]:
     """Where a segment, of this number in the catalogue, is not in order or not as the catalogue has it; in words."""
-    expected = catalog.rows(
-        "SELECT id, width, height, features FROM images WHERE segment = ? "
-        "UNION ALL SELECT image, NULL, NULL, features FROM tombstones WHERE segment = ?",
-        number, number,
-    )  # fmt: skip
+    expected = catalog.each("SELECT id, width, height, features FROM {images} WHERE segment = ?", number)
+    expected += catalog.rows("SELECT image, NULL, NULL, features FROM tombstones WHERE segment = ?", number)
     columns = (segment.ids, segment.widths, segment.heights, segment.features)
     there: dict[int, Row] = {row[0]: row for row in zip(*(column.tolist() for column in columns), strict=True)}
     if len(there) != len(segment.ids):
@@ -106,7 +134,8 @@ def _is_in_order(segment: Segment, start: int, end: int) -> bool:
 
 def count_problems(record: SegmentRecord, catalog: Catalog) -> Iterator[str]:
     """Whether a segment has as many images and features as the catalogue says of it."""
-    if catalog.rows(_COUNTS, record.id, record.id) != [(record.images, record.features)]:
+    counts = catalog.each(_COUNTS.format("{images}"), record.id) + catalog.rows(_COUNTS.format("tombstones"), record.id)
+    if tuple(map(sum, zip(*counts, strict=True))) != (record.images, record.features):
         yield "the catalogue's counts do not fit"
 
 

@@ -6,62 +6,17 @@ And no statement takes more steps than the size of the file explains.
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import os
 import sqlite3
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from featmatch.errors import StoreError
-from featmatch.store import text_search
 from featmatch.store.layout import open_index_file
-from featmatch.store.values import Row
-
-SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE segments (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    images INTEGER NOT NULL,           -- those with tombstones counted
-    features INTEGER NOT NULL,
-    manifest BLOB NOT NULL             -- SHA-256 of its segment.json
-);
-CREATE TABLE images (                  -- contents of files, each once
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    sha256 BLOB NOT NULL UNIQUE,       -- of the file
-    bytes INTEGER NOT NULL,
-    width INTEGER NOT NULL,            -- px, as displayed
-    height INTEGER NOT NULL,
-    features INTEGER NOT NULL,
-    segment INTEGER REFERENCES segments (id),  -- null: its features were lost, and it waits to be added again
-    format TEXT,                       -- what the file says of itself
-    taken TEXT,                        -- ISO 8601
-    camera TEXT,
-    caption TEXT
-);
-CREATE TABLE names (                   -- under which they are known
-    id INTEGER PRIMARY KEY,
-    name NOT NULL UNIQUE,              -- text; bytes where the file's name is no UTF-8
-    image INTEGER NOT NULL REFERENCES images (id),
-    mtime_ns INTEGER NOT NULL,         -- of the file; -1: to be compared by content
-    text TEXT
-);
-CREATE INDEX names_of_images ON names (image);
-CREATE TABLE verdicts (                -- what the user said of pairs of files, in the index or not
-    a BLOB NOT NULL,                   -- SHA-256 of the one
-    b BLOB NOT NULL,                   -- and of the other
-    copy INTEGER NOT NULL,             -- 1: a copy, 0: none
-    PRIMARY KEY (a, b),
-    CHECK (a < b AND copy IN (0, 1))
-) WITHOUT ROWID;
-CREATE INDEX verdicts_by_other ON verdicts (b);
-CREATE TABLE tombstones (              -- of images that are no more, but whose features are still in a segment
-    image INTEGER PRIMARY KEY,
-    segment INTEGER NOT NULL REFERENCES segments (id),
-    features INTEGER NOT NULL
-);
-"""
+from featmatch.store.schema import DESCRIPTION, tables_of_a_catalogue, tables_of_a_part
+from featmatch.store.values import DIGEST_BYTES, Row, number
 
 # How far a statement may go: scanning a catalogue takes some 3 steps a byte at most, and a step some 10 ns.
 _STEPS, _STEPS_A_BYTE = 20_000_000, 16
@@ -75,10 +30,6 @@ _LIMITS = {
     "SQLITE_LIMIT_COMPOUND_SELECT": 10,
     "SQLITE_LIMIT_TRIGGER_DEPTH": 1,
 }
-
-_DESCRIPTION = (
-    "table", "meta", "meta", "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-)  # fmt: skip
 
 
 class Database:
@@ -120,8 +71,7 @@ class Database:
         connection.execute("PRAGMA cell_size_check = ON")
         connection.execute("PRAGMA mmap_size = 0")
         if is_written:
-            connection.execute("PRAGMA journal_mode = OFF")  # nobody else sees it, and it is flushed as a whole
-            connection.execute("PRAGMA synchronous = OFF")
+            self._write_unseen("main")
         else:
             connection.execute("PRAGMA query_only = ON")
         if hasattr(connection, "setconfig"):  # Python 3.12
@@ -154,13 +104,72 @@ class Database:
         Raises:
             StoreError: there is something else.
         """
-        found = self.rows("SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT 100")
+        found = self._tables("main")
         if only_description:
-            ours = _DESCRIPTION in found and {kind for kind, *_ in found} <= {"table", "index"}
+            ours = DESCRIPTION in found and {kind for kind, *_ in found} <= {"table", "index"}
         else:
-            ours = any(len(found) == len(known) and set(found) == known for known in _known_tables())
+            ours = _are_any(found, tables_of_a_catalogue())
         if not ours:
             raise StoreError(f"catalogue {self._path} is damaged: its tables are not those of an index")
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether the catalogue is of the format that has parts, be it none at present."""
+        return any(name == "parts" for _, name, _, _ in self._tables("main"))
+
+    def attach(self, path: Path, schema: str, size: int | None = None) -> None:
+        """Open another file beside the first, with the same defences; compare its tables with ours.
+
+        Args:
+            path: of the file.
+            schema: what SQL is to call it.
+            size: in bytes, that the file must have; it is read only. None: it is written, by its one writer.
+
+        Raises:
+            StoreError: it cannot be opened, has another size, or is no part of a catalogue.
+        """
+        found = _size(path)
+        if size not in (None, found):
+            raise StoreError(f"{path} is damaged or missing: it has not the size it was written with")
+        how = "mode=rw" if size is None else "mode=ro&immutable=1"
+        self._most_steps += _STEPS_A_BYTE * found
+        try:
+            self.connection.execute(f"ATTACH ? AS {schema}", (f"{path.absolute().as_uri()}?{how}",))
+            self.connection.execute(f"PRAGMA {schema}.mmap_size = 0")
+            if size is None:
+                self._write_unseen(schema)
+            tables = self._tables(schema)
+        except (sqlite3.Error, ValueError) as error:
+            raise StoreError(f"{path} is damaged: {error}") from error
+        if size is not None and not any(
+            len(tables) == len(known) and set(tables) == known for known in tables_of_a_part()
+        ):
+            raise StoreError(f"{path} is damaged: its tables are not those of a part")
+
+    def _tables(self, schema: str) -> list[Row]:
+        return self.rows(f"SELECT type, name, tbl_name, sql FROM {schema}.sqlite_master LIMIT 100")
+
+    def _write_unseen(self, schema: str) -> None:
+        """Write to a file that nobody else sees, and that is flushed as a whole."""
+        self.connection.execute(f"PRAGMA {schema}.journal_mode = OFF")
+        self.connection.execute(f"PRAGMA {schema}.synchronous = OFF")
+
+    def allow_for_growth(self) -> None:
+        """Let statements take as many steps as the present size of what is written explains."""
+        pages, page_bytes = (self.rows(f"PRAGMA main.{one}")[0][0] for one in ("page_count", "page_size"))
+        self._most_steps += _STEPS_A_BYTE * pages * page_bytes
+
+    def number(self, statement: str, *values: Any) -> int | None:
+        """The number that a statement selects; None, where it selects nothing.
+
+        Raises:
+            StoreError: it is none.
+        """
+        row = self.execute(statement, values).fetchone()
+        try:
+            return number(row[0]) if row else None
+        except ValueError as error:
+            raise StoreError(f"catalogue {self._path} is damaged: {error}") from error
 
     @property
     def _is_over(self) -> bool:
@@ -171,13 +180,26 @@ class Database:
         return self._is_over
 
 
-@cache
-def _known_tables() -> tuple[frozenset[Row], frozenset[Row]]:
-    """What an index has, without and with that by which names are looked up by their words."""
-    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(SCHEMA)
-        tables = frozenset(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
-    return tables, tables | text_search.TABLES
+def _are_any(found: Sequence[Row], known: Sequence[frozenset[Row]]) -> bool:
+    return any(len(found) == len(tables) and set(found) == tables for tables in known)
+
+
+def is_intact(path: Path) -> bool:
+    """Whether a catalogue is to the byte as it was written.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open_index_file(path) as file:
+            left = os.fstat(file.fileno()).st_size - DIGEST_BYTES
+            while left > 0 and (block := file.read(min(left, 1 << 20))):
+                digest.update(block)
+                left -= len(block)
+            return file.read() == digest.digest()
+    except OSError as error:
+        raise StoreError(f"cannot read catalogue {path}: {error.strerror}") from error
 
 
 def _size(path: Path) -> int:

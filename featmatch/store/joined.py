@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from featmatch.store.catalog import Catalog
@@ -25,12 +25,13 @@ class JoinedReader(Reader):
         readers: the indexes, by what they are called.
     """
 
-    def __init__(self, readers: Mapping[str, Reader]) -> None:
-        """Join indexes that are open."""
+    def __init__(self, readers: Mapping[str, Reader], newest: Callable[[], Mapping[str, Reader]] | None = None) -> None:
+        """Join indexes that are open; ``newest`` gives the indexes that are wanted now, in their newest state."""
         first = next(iter(readers.values()))
         self.readers = dict(readers)
+        self._newest = newest or self._refreshed
         self.folder, self.vocabulary, self.options = first.folder, first.vocabulary, first.options
-        self.whereabouts = _Whereabouts(list(readers.values()))
+        self.whereabouts = self._whereabouts = _Whereabouts()
         self._refreshing = threading.Lock()
         self._joined: tuple[Snapshot, ...] = ()
         self._segments: dict[int, tuple[Segment, Segment]] = {}
@@ -42,17 +43,23 @@ class JoinedReader(Reader):
         return tuple((name, reader.folder) for name, reader in self.readers.items())
 
     def refresh(self) -> None:
-        """See what was committed to any of them since."""
+        """See what was committed to any of them since; and which they are, where that may change."""
+        self._join(refresh=True)
+
+    def _refreshed(self) -> Mapping[str, Reader]:
         for reader in self.readers.values():
             reader.refresh()
-        self._join()
+        return self.readers
 
     def info(self) -> IndexInfo:
         """What all of them hold, and how big they are."""
         return replace(super().info(), bytes=sum(folder_bytes(reader.folder) for reader in self.readers.values()))
 
-    def _join(self) -> None:
+    def _join(self, *, refresh: bool = False) -> None:
         with self._refreshing:
+            if refresh:
+                self.readers = dict(self._newest())
+            self._whereabouts.follow(self.readers)
             snapshots = tuple(reader.snapshot for reader in self.readers.values())
             if list(map(id, snapshots)) != list(map(id, self._joined)):
                 catalogs = [snapshot.catalog for snapshot in snapshots]
@@ -86,20 +93,25 @@ def reader_of(folders: Folders, root: str | None = None) -> Reader:
 class _Whereabouts(Whereabouts):
     """Where the files of several indexes are."""
 
-    def __init__(self, readers: Sequence[Reader]) -> None:
-        self._readers = readers
-        given = {reader.whereabouts.given for reader in readers}
+    def __init__(self) -> None:
+        self.given = None
+        self._own: dict[str, Whereabouts] = {}  # of all that ever were joined, as somebody may still read them
+
+    def follow(self, readers: Mapping[str, Reader]) -> None:
+        """Know where the files of these are."""
+        self._own |= {called: reader.whereabouts for called, reader in readers.items()}
+        given = {whereabouts.given for whereabouts in self._own.values()}
         self.given = given.pop() if len(given) == 1 else None
 
     @property
     def problem(self) -> str | None:  # type: ignore[override]  # nothing is kept here
         """As that of the first index that has one."""
-        return next((one.trust_problem for one in self._readers if one.trust_problem is not None), None)
+        return next((one.problem for one in self._own.values() if one.problem is not None), None)
 
     def places(self, catalog: Catalog) -> Places:
         """Where the files are, as the catalogues have it."""
         assert isinstance(catalog, JoinedCatalog)
-        own = tuple(reader.whereabouts.places(part) for reader, part in zip(self._readers, catalog.parts, strict=True))
+        own = tuple(self._own[called].places(part) for called, part in zip(catalog.called, catalog.parts, strict=True))
         return _Places(None, None, None, None, "", frozenset(), catalog, own)
 
 

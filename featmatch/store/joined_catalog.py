@@ -68,6 +68,13 @@ class JoinedCatalog(Catalog):
             while page := list(islice(records, _PAGE)):
                 yield from self._told(place, page)
 
+    def names(self, *, only_files: bool = False) -> Iterator[str]:
+        """As that of one catalogue, index by index."""
+        for place, part in enumerate(self.parts):
+            names = part.names(only_files=only_files)
+            while page := list(islice(names, _PAGE)):
+                yield from self._names_told(place, page).values()
+
     def records_of(self, images: Sequence[int]) -> list[ImageRecord]:
         """As that of one catalogue."""
         found = [

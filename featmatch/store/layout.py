@@ -17,15 +17,17 @@ from featmatch.errors import StoreError, VocabularyError
 from featmatch.system import files
 from featmatch.words.vocabulary import Vocabulary
 
-CATALOG, VOCABULARY, PAIRS, LOCK, SEGMENTS = "catalog.sqlite", "vocabulary.npz", "pairs.log", "writer.lock", "segments"
+CATALOG, VOCABULARY, PAIRS, LOCK = "catalog.sqlite", "vocabulary.npz", "pairs.log", "writer.lock"
+SEGMENTS, PARTS = "segments", "parts"  # folders
 CLUSTER_FILE = "cluster.json"  # in a folder that holds several indexes
-OWN_NAMES = frozenset((CATALOG, VOCABULARY, PAIRS, LOCK, SEGMENTS))
+OWN_NAMES = frozenset((CATALOG, VOCABULARY, PAIRS, LOCK, SEGMENTS, PARTS))
 
 _HALF_WRITTEN = re.compile(
     rf"{re.escape(CATALOG)}\.partial(-journal|-wal|-shm)?|({re.escape(VOCABULARY)}|{re.escape(PAIRS)})\.\d+\.partial",
     re.ASCII,
 )
 _SEGMENT = re.compile(r"(\d{6}|[1-9]\d{6,})(\.partial)?", re.ASCII)
+_PART = re.compile(r"(\d{6}|[1-9]\d{6,})\.sqlite(\.partial(-journal|-wal|-shm)?)?", re.ASCII)
 
 
 def segment_folder(index: Path, number: int) -> Path:
@@ -35,6 +37,15 @@ def segment_folder(index: Path, number: int) -> Path:
     'photos.fm/segments/000007'
     """
     return index / SEGMENTS / f"{number:06d}"
+
+
+def part_file(index: Path, number: int) -> Path:
+    """Where a part of the catalogue of an index is.
+
+    >>> part_file(Path("photos.fm"), 7).as_posix()
+    'photos.fm/parts/000007.sqlite'
+    """
+    return index / PARTS / f"{number:06d}.sqlite"
 
 
 def no_index(folder: Path) -> StoreError:
@@ -52,6 +63,11 @@ def is_half_written(name: str) -> bool:
 def is_of_segment(name: str) -> bool:
     """Whether this is the name of a segment's folder, finished or half written."""
     return _SEGMENT.fullmatch(name) is not None
+
+
+def is_of_part(name: str) -> bool:
+    """Whether this is the name of a part of the catalogue, finished or half written."""
+    return _PART.fullmatch(name) is not None
 
 
 def entries(folder: Path) -> list[Path]:
@@ -95,6 +111,7 @@ def verify_layout(index: Path) -> None:
     """
     entries(Path(os.path.realpath(index)))
     entries(index / SEGMENTS)
+    entries(index / PARTS)
 
 
 def strangers(index: Path) -> Iterator[str]:
@@ -116,6 +133,12 @@ def _names(folder: Path) -> list[Path]:
         return sorted(folder.iterdir())
     except OSError:  # another writer may have deleted it meanwhile; who opens it says what is wrong
         return []
+
+
+def clear_aside(database: Path) -> None:
+    """Delete what was left of a database that is to be made, and what SQLite would take for its past."""
+    for tail in ("", "-journal", "-wal", "-shm"):
+        database.with_name(database.name + tail).unlink(missing_ok=True)
 
 
 def open_index_file(path: Path) -> BinaryIO:

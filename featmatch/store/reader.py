@@ -17,9 +17,9 @@ from featmatch.errors import StoreError, UsageError
 from featmatch.features.detectors import descriptors_of
 from featmatch.features.extraction import FeatureOptions
 from featmatch.names import absolute
-from featmatch.store.catalog import OPENCV_SIFT_VERSION
 from featmatch.store.info import IndexInfo
 from featmatch.store.layout import CATALOG, no_index, verify_layout, vocabulary_of
+from featmatch.store.open_catalog import OPENCV_SIFT_VERSION
 from featmatch.store.places import Places
 from featmatch.store.records import ImageRecord
 from featmatch.store.snapshot import Snapshot

@@ -32,9 +32,11 @@ from featmatch.system.files import sha256_of_rest
 
 FORMAT_VERSION = 4
 WITHOUT_PICTURES, WITHOUT_PARTS = 2, 3  # the formats before: all else is as it is now
+MANY_FEATURES = 20_000_000  # of 40,000 images with 500 each; with fewer, whole lists are scanned soon enough
 MOST_PARTS = 256
 _PART = 16  # postings that a part of a list has on average at least; its offset takes the room of a quarter of one
 MANIFEST = "segment.json"
+_AT_ONCE = 1 << 16  # numbers that are compared at a time, in the processor's cache
 _MANIFEST_BYTES = 1 << 16  # 3 KB are written
 # One row an image.
 IMAGE_COLUMNS: dict[str, np.dtype[Any]] = {
@@ -118,7 +120,7 @@ class Segment:
     @cached_property
     def _by_number(self) -> NDArray[np.intp] | None:
         """Rows in the order of the images' numbers; None where they lie so, as they nearly always do."""
-        return None if bool((self.ids[1:] > self.ids[:-1]).all()) else np.argsort(self.ids, kind="stable")
+        return None if are_ascending(self.ids) else np.argsort(self.ids, kind="stable")
 
     @cached_property
     def _picture_ends(self) -> NDArray[np.int64]:
@@ -171,20 +173,22 @@ class Segment:
         if (offsets[1:] < offsets[:-1]).any():
             raise ValueError("its posting lists overlap")
         for sides in (self.widths, self.heights):
-            if (sides <= 0).any() or (sides > MOST_SIDE).any():
+            if sides.min(initial=1) <= 0 or sides.max(initial=1) > MOST_SIDE:
                 raise ValueError("an image has no size, or one that cannot be")
-        if (self.features < 0).any():
+        if self.features.min(initial=0) < 0:
             raise ValueError("an image has fewer than no features")
-        if (self.ids <= 0).any() or are_any_equal(self.ids):
+        if self.ids.min(initial=1) <= 0 or are_any_equal(self.ids):
             raise ValueError("an image has no number, or one that another has")
 
 
 def parts_for(postings: int, words: int) -> int:
     """In how many parts each list is written, where there are so many postings.
 
-    >>> parts_for(0, 1000), parts_for(40_000, 1000), parts_for(1 << 30, 1000)
-    (1, 2, 256)
+    >>> parts_for(20_000_000, 1_000), parts_for(20_000_001, 400_000), parts_for(1 << 30, 400_000)
+    (1, 2, 128)
     """
+    if postings <= MANY_FEATURES:
+        return 1
     wanted = min(max(postings // (_PART * max(words, 1)), 1), MOST_PARTS)
     return 1 << (wanted.bit_length() - 1)
 
@@ -199,8 +203,16 @@ def parts_of(signatures: NDArray[np.uint64], parts: int) -> NDArray[np.int64]:
 
 
 def are_any_equal(numbers: NDArray[np.int64]) -> bool:
-    """Whether any two of (N,) numbers are equal; quick where they are in order, as they nearly always are."""
+    """Whether any two of (N,) numbers are equal; quick where they ascend, as they nearly always do."""
+    if are_ascending(numbers):
+        return False
     return bool((np.diff(np.sort(numbers, kind="stable")) == 0).any())
+
+
+def are_ascending(numbers: NDArray[np.int64]) -> bool:
+    """Whether each of (N,) numbers is above the one before it."""
+    starts = range(0, len(numbers), _AT_ONCE)
+    return all(bool((part[1:] > part[:-1]).all()) for part in (numbers[at : at + _AT_ONCE + 1] for at in starts))
 
 
 def read_manifest(folder: Path, sha256: bytes) -> dict[str, dict[str, Any]]:

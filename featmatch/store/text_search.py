@@ -19,12 +19,12 @@ from featmatch.store.values import Row
 Execute: TypeAlias = "Callable[..., sqlite3.Cursor]"  # runs one statement on the catalogue
 
 TABLE = "searched"  # rows have the numbers of names
-_SCHEMA = f"""CREATE VIRTUAL TABLE {TABLE} USING fts5 (words, columnsize=0, tokenize="unicode61 remove_diacritics 2")"""
+SCHEMA = f"""CREATE VIRTUAL TABLE {TABLE} USING fts5 (words, columnsize=0, tokenize="unicode61 remove_diacritics 2")"""
 # What SQLite makes of it: the table, and those that it keeps its words in; (type, name, table, SQL).
 TABLES = frozenset(
     ("table", name, name, statement)
     for name, statement in (
-        (TABLE, _SCHEMA),
+        (TABLE, SCHEMA),
         (f"{TABLE}_data", f"CREATE TABLE '{TABLE}_data'(id INTEGER PRIMARY KEY, block BLOB)"),
         (f"{TABLE}_idx", f"CREATE TABLE '{TABLE}_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID"),
         (f"{TABLE}_content", f"CREATE TABLE '{TABLE}_content'(id INTEGER PRIMARY KEY, c0)"),
@@ -37,12 +37,12 @@ _WITHOUT_SPACES = re.compile(
     "([\u0e00-\u0eff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
 )
 
-_SELECT = "SELECT names.id, name, text, taken, camera, caption FROM names JOIN images ON images.id = image"
+_SELECT = "SELECT names.id, name, text, taken, camera, caption FROM main.names JOIN main.images ON images.id = image"
 # What FTS5 keeps of each row is a plain table, which can be read without it.
 _STALE = f"""
-SELECT names.id, name, text, taken, camera, caption, c0 FROM names JOIN images ON images.id = image
-LEFT JOIN {TABLE}_content AS kept ON kept.id = names.id WHERE names.id > ? ORDER BY names.id LIMIT 1000"""
-_NAMELESS = f"SELECT id FROM {TABLE}_content WHERE id NOT IN (SELECT id FROM names) LIMIT 20"
+SELECT names.id, name, text, taken, camera, caption, c0 FROM {{names}} JOIN {{images}} ON images.id = image
+LEFT JOIN {{schema}}.{TABLE}_content AS kept ON kept.id = names.id WHERE names.id > ? ORDER BY names.id LIMIT 1000"""
+_NAMELESS = f"SELECT id FROM {{schema}}.{TABLE}_content WHERE id NOT IN (SELECT id FROM {{schema}}.names) LIMIT 20"
 
 
 def is_available(execute: Execute) -> bool:
@@ -68,8 +68,8 @@ def expression(match: str) -> str:
 
 def write_all(execute: Execute) -> None:
     """Make the table anew, of all names."""
-    execute(f"DROP TABLE IF EXISTS {TABLE}")
-    execute(_SCHEMA)
+    execute(f"DROP TABLE IF EXISTS main.{TABLE}")
+    execute(SCHEMA)
     for row in execute(_SELECT):
         _insert(execute, row)
 
@@ -77,33 +77,39 @@ def write_all(execute: Execute) -> None:
 def write(execute: Execute, names: Iterable[int]) -> None:
     """Bring the rows of some names up to date; those of names that are no more go."""
     for name in names:
-        execute(f"DELETE FROM {TABLE} WHERE rowid = ?", (name,))
+        execute(f"DELETE FROM main.{TABLE} WHERE rowid = ?", (name,))
         for row in execute(f"{_SELECT} WHERE names.id = ?", (name,)).fetchall():
             _insert(execute, row)
 
 
-def problems(rows: Callable[..., list[Row]]) -> Iterator[str]:
-    """Where the table is damaged, or not in step with the names; ``rows`` selects from the catalogue."""
+def problems(rows: Callable[..., list[Row]], select: Callable[[str], str], schema: str) -> Iterator[str]:
+    """Where the table is damaged, or not in step with the names.
+
+    Args:
+        rows: selects from the catalogue.
+        select: makes a statement one for the source whose table it is (``Source.select``).
+        schema: of this source.
+    """
     try:
-        if rows("SELECT 1 FROM pragma_module_list WHERE name = 'fts5vocab'") and _differs_when_rebuilt(rows):
+        if rows("SELECT 1 FROM pragma_module_list WHERE name = 'fts5vocab'") and _differs_when_rebuilt(rows, schema):
             yield "other words are found than those of the names"
     except StoreError as error:
         yield f"the words of names cannot be looked up: {error}"
-    for (number,) in rows(_NAMELESS):
+    for (number,) in rows(select(_NAMELESS)):
         yield f"there are words, but no name {number}"
     last = -1
-    while page := rows(_STALE, last):
+    while page := rows(select(_STALE), last):
         yield from (f"the words are not those of name {row[0]}" for row in page if _words_of(*row[1:-1]) != row[-1])
         last = page[-1][0]
 
 
-def _differs_when_rebuilt(rows: Callable[..., list[Row]]) -> bool:
+def _differs_when_rebuilt(rows: Callable[..., list[Row]], schema: str) -> bool:
     """Whether the words that can be looked up are others than those of a table that is made of the same texts."""
     rows("PRAGMA query_only = OFF")  # for tables that are gone with the connection; the file cannot be written to
     try:
-        rows(_SCHEMA.replace(TABLE, "temp.fresh", 1))
-        rows(f"INSERT INTO temp.fresh (rowid, words) SELECT id, c0 FROM {TABLE}_content")
-        rows(f"CREATE VIRTUAL TABLE temp.kept_words USING fts5vocab (main, {TABLE}, row)")
+        rows(SCHEMA.replace(TABLE, "temp.fresh", 1))
+        rows(f"INSERT INTO temp.fresh (rowid, words) SELECT id, c0 FROM {schema}.{TABLE}_content")
+        rows(f"CREATE VIRTUAL TABLE temp.kept_words USING fts5vocab ({schema}, {TABLE}, row)")
         rows("CREATE VIRTUAL TABLE temp.fresh_words USING fts5vocab (temp, fresh, row)")
         both = ("kept_words", "fresh_words")
         return any(
@@ -117,7 +123,7 @@ def _differs_when_rebuilt(rows: Callable[..., list[Row]]) -> bool:
 
 
 def _insert(execute: Execute, row: Row) -> None:
-    execute(f"INSERT INTO {TABLE} (rowid, words) VALUES (?, ?)", (row[0], _words_of(*row[1:])))
+    execute(f"INSERT INTO main.{TABLE} (rowid, words) VALUES (?, ?)", (row[0], _words_of(*row[1:])))
 
 
 def _words_of(name: Any, *others: Any) -> str:

@@ -12,6 +12,7 @@ from featmatch.images.folders import image_files
 from featmatch.names import absolute, split_page
 from featmatch.store.catalog import Catalog
 from featmatch.store.generation import change_catalog
+from featmatch.store.layout import CLUSTER_FILE
 from featmatch.store.places import Naming, Places
 from featmatch.system.trust import beside, covers, spellings, trust, trusted_paths
 
@@ -40,7 +41,7 @@ class Whereabouts:
                 trusted = trusted_paths(self._index)
             except StoreError as error:
                 trusted, self.problem = frozenset(), str(error)
-            trusted |= beside(self._index) | self._named
+            trusted |= beside_of(self._index) | self._named
             known = self._known = weakref.ref(catalog), Places.of(catalog, self.given, trusted)
         return known[1]
 
@@ -78,7 +79,7 @@ class Whereabouts:
         """Keep what the user named outside the index."""
         self._named |= {path for path in paths if os.path.exists(path)}
         try:
-            known = trusted_paths(self._index) | beside(self._index)
+            known = trusted_paths(self._index) | beside_of(self._index)
             new = {path for path in self._named if not covers(known, path)}
             if new:
                 trust(self._index, new)
@@ -94,3 +95,9 @@ class Whereabouts:
                 change.describe("home", os.path.dirname(os.path.realpath(self._index)))
                 if naming.folder is not None:
                     change.describe(key, naming.folder)
+
+
+def beside_of(index: Path) -> frozenset[str]:
+    """The folder that holds an index; or that holds the cluster of which the index is a shard."""
+    folder = Path(os.path.realpath(index))
+    return beside(folder.parent if os.path.isfile(folder.parent / CLUSTER_FILE) else folder)

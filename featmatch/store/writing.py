@@ -15,10 +15,14 @@ from featmatch.store.layout import (
     CATALOG,
     LOCK,
     OWN_NAMES,
+    PARTS,
     SEGMENTS,
     entries,
     is_half_written,
+    is_of_part,
     is_of_segment,
+    part_file,
+    segment_folder,
     verify_layout,
 )
 from featmatch.store.reader import Reader
@@ -88,12 +92,18 @@ def become_writer(reader: Reader, *, wait: bool = False) -> Iterator[None]:
 
 def leftovers(folder: Path, catalog: Catalog) -> tuple[list[Path], list[Path]]:
     """What interrupted writers left (dead segments, half-written files), and what does not belong to an index."""
-    live = {f"{record.id:06d}" for record in catalog.segments()}
+    live = {segment_folder(folder, record.id) for record in catalog.segments()}
+    live |= {part_file(folder, part.id) for part in catalog.part_files}
     stale, foreign = [], []
     for path in entries(folder / SEGMENTS):
         if not is_of_segment(path.name) or not path.is_dir():
             foreign.append(path)
-        elif path.name not in live:
+        elif path not in live:
+            stale.append(path)
+    for path in entries(folder / PARTS):
+        if not is_of_part(path.name) or not path.is_file():
+            foreign.append(path)
+        elif path not in live:
             stale.append(path)
     for path in sorted(folder.iterdir()):
         if is_half_written(path.name) and path.is_file():

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.arguments import check_kind, check_options, check_run, checked_paths
 from featmatch.errors import ImageError, UsageError
-from featmatch.features.detectors import DESCRIPTOR_SIZE, descriptors_of
-from featmatch.features.extraction import FeatureOptions, extract_grey, features_wanted
+from featmatch.features.detectors import descriptor_size, descriptors_of
+from featmatch.features.extraction import FeatureOptions, Features, extract_grey, features_wanted
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.folders import image_files
 from featmatch.images.pixels import load_grey
@@ -51,7 +53,7 @@ class TrainingOptions:
 
 
 def train_vocabulary(
-    paths: Iterable[str | os.PathLike[str]],
+    paths: Iterable[str | os.PathLike[str]] | Iterable[Features],
     *,
     features: str | FeatureOptions = "sift",
     words: int = 65_536,
@@ -65,7 +67,8 @@ def train_vocabulary(
     images, the options and the seed, and not on ``jobs``.
 
     Args:
-        paths: files and folders of images.
+        paths: files and folders of images; or the ``Features`` of images, all of one detector, which may be another
+            tool's. Of those, ``features``, ``jobs`` and scales say nothing.
         features: a detector by name, or the options to extract with.
         words: number of visual words, all forms counted. ``options`` overrides it.
         options: the rest of what can be chosen.
@@ -73,7 +76,8 @@ def train_vocabulary(
         progress: called with a stage, what is done, and the total.
 
     Raises:
-        UsageError: there are fewer descriptors than words; an argument cannot be meant.
+        UsageError: there are fewer descriptors than words; an argument cannot be meant, or features are of several
+            detectors.
 
     >>> train_vocabulary(["photos"], words=256, options=TrainingOptions(words=256, rounds=1), jobs=1)
     Vocabulary(detector='sift', words=256, search='two-level')
@@ -82,20 +86,47 @@ def train_vocabulary(
     check_run(jobs, progress)
     options = options or TrainingOptions(words=words)
     taking = features_wanted(features)
-    files = list(image_files(checked_paths(paths, "paths")))
     report = progress or ignore
-    detector = descriptors_of(taking.detector)
-    size, forms = DESCRIPTOR_SIZE[detector], forms_of(detector)
+    first, images = _first_of(paths)
+    detector = descriptors_of(first.detector if isinstance(first, Features) else taking.detector)
+    size, forms = descriptor_size(detector), forms_of(detector)
     if options.words % forms:
         raise UsageError(f"words is a multiple of {forms} for {detector}")
     with tempfile.TemporaryDirectory(prefix="featmatch-train-") as folder:
         spill = Path(folder) / "descriptors"
-        counts = _spill_descriptors(files, taking, options.scales, spill, jobs, report)
+        if isinstance(first, Features):
+            counts = _spill_given(images, detector, spill)
+            number = len(counts)
+        else:
+            files = list(image_files(checked_paths(images, "paths")))
+            counts = _spill_descriptors(files, taking, options.scales, spill, jobs, report)
+            number = len(files)
         total = sum(counts)
         if total < options.words:
-            raise UsageError(f"{len(files)} images have {total} descriptors: too few for {options.words} words")
+            raise UsageError(f"{number} images have {total} descriptors: too few for {options.words} words")
         descriptors: NDArray[np.uint8] = np.memmap(spill, np.uint8, "r", shape=(total, size))
         return _train(descriptors, counts, detector, options, report)
+
+
+def _first_of(images: object) -> tuple[object, Any]:
+    """The first of several images, and all of them."""
+    if isinstance(images, (str, bytes, os.PathLike)) or not isinstance(images, Iterable):
+        return None, images  # ``checked_paths`` says what is wrong
+    several = iter(images)
+    first = next(several, None)
+    return first, several if first is None else itertools.chain([first], several)
+
+
+def _spill_given(given: Iterable[object], detector: str, spill: Path) -> list[int]:
+    """Write the descriptors of given features to a file, in order; return how many each image has."""
+    counts = []
+    with spill.open("wb") as file:
+        for one in given:
+            if not isinstance(one, Features) or descriptors_of(one.detector) != detector:
+                raise UsageError(f"features are all of one detector, {detector}: {one!r:.60} are not")
+            file.write(np.ascontiguousarray(one.descriptors).data)
+            counts.append(len(one))
+    return counts
 
 
 def _spill_descriptors(

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.features.detectors import DESCRIPTOR_SIZE
+from featmatch.errors import UsageError
+from featmatch.features.detectors import descriptor_size, descriptors_of
 from featmatch.features.symmetry import SIFT_PERMUTATIONS
 from featmatch.words.signatures import SIGNATURE_BITS, form_signs, forms_of
 
@@ -61,7 +62,7 @@ def faults(settings: Settings, arrays: Arrays) -> Iterator[str]:
 
 
 def _of_settings(settings: Settings) -> Iterator[str]:
-    if not isinstance(settings.detector, str) or settings.detector not in DESCRIPTOR_SIZE:
+    if not _is_detector(settings.detector):
         yield f"there is no detector {settings.detector!r:.40}"
     if settings.search not in SEARCHES:
         yield f"there is no word search {settings.search!r:.40}"
@@ -71,11 +72,19 @@ def _of_settings(settings: Settings) -> Iterator[str]:
         yield "its provenance is no table"
 
 
+def _is_detector(value: Any) -> bool:
+    """Whether it is a detector that words can be of: OpenCV's SIFT has those of ours."""
+    try:
+        return isinstance(value, str) and descriptor_size(value) > 0 and descriptors_of(value) == value
+    except UsageError:
+        return False
+
+
 def _of_words(detector: str, arrays: Arrays) -> Iterator[str]:
     words, cells, forms = len(arrays["words"]), len(arrays["cells"]), forms_of(detector)
     if not 1 <= words <= _MOST_WORDS // forms or not 1 <= cells <= _MOST_CELLS // forms:
         yield f"it has {words} words in {cells} cells"
-    if any(arrays[name].shape[1] != DESCRIPTOR_SIZE[detector] for name in ("words", "cells", "projection")):
+    if any(arrays[name].shape[1] != descriptor_size(detector) for name in ("words", "cells", "projection")):
         yield f"its words are not as long as descriptors of {detector}"
     offsets, lengths = arrays["cell_offsets"], np.diff(arrays["cell_offsets"])
     if len(offsets) != cells + 1 or offsets[0] != 0 or offsets[-1] != words or (lengths < 0).any():

@@ -35,7 +35,7 @@ def files(target: Target, tmp_path: Path) -> dict[str, str]:
 
 
 def names(target: Target) -> list[str]:
-    return Catalog(target.catalog).names()
+    return list(Catalog(target.catalog).names())
 
 
 def test_what_is_gone_below_a_folder_is_removed_and_nothing_else(

@@ -109,19 +109,41 @@ def test_machines_are_asked_if_told_so(
 
 
 @pytest.mark.parametrize(
-    "command",
+    ("command", "instead"),
     [
-        ["similar", "INDEX", "PICTURE"],
-        ["pairs", "INDEX"],
-        ["check", "INDEX"],
-        ["remove", "INDEX", "PICTURE"],
-        ["add", "INDEX", "PICTURE"],
+        (["add", "INDEX", "PICTURE"], "featmatch cluster add"), (["check", "INDEX"], "featmatch cluster check"),
+        (["compact", "INDEX"], "one of its shards"), (["pairs", "INDEX"], "featmatch groups"),
+        (["accept", "INDEX", "PICTURE", "PICTURE"], "one of its shards"),
+        (["reject", "INDEX", "PICTURE", "PICTURE"], "one of its shards"),
     ],
-)
-def test_what_takes_one_index_says_so_of_a_cluster(
-    run: Run, made: Path, pictures: dict[str, Path], command: list[str]
+)  # fmt: skip
+def test_what_takes_one_index_says_what_to_do_with_a_cluster(
+    run: Run, made: Path, pictures: dict[str, Path], command: list[str], instead: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     places = {"INDEX": made, "PICTURE": pictures["coins"]}
     ended = run(*(places.get(word, word) for word in command))
-    told = f"featmatch: {made} is a cluster; this takes one index, such as one of its shards\n"
-    assert (ended.status, ended.err) == (2, told)
+    assert ended.status == 2
+    assert ended.err.startswith(f"featmatch: {made} is a cluster: ")
+    assert instead in ended.err
+    assert ended.err.count("\n") == 1
+    monkeypatch.setenv("FEATMATCH_INDEX", str(made))
+    assert run(*(places.get(word, word) for word in command if word != "INDEX")) == ended
+
+
+def test_the_likeness_to_all_images_is_told(run: Run, made: Path, pictures: dict[str, Path]) -> None:
+    (told,) = run("similar", made, pictures["crop"], "--json").lines()
+    assert len(told["similar"]) == 3
+    assert {Path(one["index"]).parent for one in told["similar"]} == {made}
+    distances = [one["distance"] for one in told["similar"]]
+    assert distances == sorted(distances)
+    assert run("similar", made, pictures["coins"]).out.splitlines()[2].split()[-1] == str(pictures["coins"])
+
+
+def test_images_are_removed_wherever_they_are(run: Run, made: Path, pictures: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "copy.fmc"
+    shutil.copytree(made, folder)
+    pattern = f"{str(pictures['coins'])[:-7]}*ns.*"
+    ended = run("remove", folder, pattern, pictures["chelsea"], "nobody")
+    assert (ended.status, ended.err) == (0, "featmatch: nobody: not in the index\nremoved 2\n")
+    assert run("list", folder).out.splitlines() == run("list", made, "--match", "astronaut").out.splitlines()
+    assert run("remove", folder, pictures["coins"]).status == 1

@@ -13,10 +13,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from featmatch import StoreError, open_all
+from featmatch import Indexes, StoreError, open_all
 from featmatch.cluster.asking import Patience
 from featmatch.cluster.layout import Layout
 from featmatch.cluster.ray_engine import connect, replica_name, start_replicas, stop_replicas
+from featmatch.cluster.writing import split_shard
 from tests.test_indexes import QUERIES, said
 
 PATIENCE = Patience(hedge=2.0, all=30.0)
@@ -31,7 +32,7 @@ def main(two: Path, one: Path, root: Path, count: int) -> dict[str, Any]:
     expected = {name: said(local.query(query(), unproven=True)) for name, query in QUERIES.items()}
     few = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
     machines = Cluster(initialize_head=True, head_node_args=few)
-    offered = {f"shard{number}": 1 for number in range(len(Layout.read(two).shards))}
+    offered = {f"shard{number}": 1 for number in range(len(Layout.read(two).shards) + 1)}  # one is split
     nodes = [
         machines.add_node(num_cpus=2, object_store_memory=80 << 20, resources=offered, wait=False) for _ in range(2)
     ]
@@ -48,6 +49,7 @@ def main(two: Path, one: Path, root: Path, count: int) -> dict[str, Any]:
         told["equal"] = [
             said(served.query(query(), unproven=True)) == expected[name] for name, query in QUERIES.items()
         ]
+        told["split"] = _split(two, root, served, expected)
         half = threading.Event()
 
         def ask(client: int) -> None:
@@ -80,6 +82,14 @@ def main(two: Path, one: Path, root: Path, count: int) -> dict[str, Any]:
         machines.shutdown()
     told["seconds"] = time.monotonic() - begun
     return told
+
+
+def _split(folder: Path, root: Path, served: Indexes, expected: dict[str, Any]) -> list[Any]:
+    """How many replicas run after a split; and whether who had the cluster open gets the right answers then."""
+    split_shard(folder, 1)
+    count = start_replicas(folder, str(root))
+    answers = [served.query(query(), unproven=True) for query in QUERIES.values()]  # the shard that is gone is seen
+    return [count, [said(answer) == expected[name] for name, answer in zip(QUERIES, answers, strict=True)]]
 
 
 def _one_replica(ray: Any, folder: Path, root: Path, address: str) -> dict[str, Any]:

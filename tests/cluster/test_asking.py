@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from featmatch import Indexes, Matches, StoreError
+from featmatch import Index, Indexes, Matches, StoreError
 from featmatch.cluster.asking import Patience, ReplicatedShards
 from featmatch.cluster.layout import Layout
 from featmatch.store.numbers import BY_AGE, BY_INDEX
@@ -22,8 +25,9 @@ PATIENCE = Patience(hedge=1.0, all=20.0)
 class Served:
     """A cluster that replicas answer for."""
 
-    def __init__(self, clusters: Clusters, shards: int, replicas: int) -> None:
-        folders = Layout.read(clusters.of(shards)).folders(clusters.of(shards))
+    def __init__(self, clusters: Clusters, shards: int, replicas: int, folder: Path | None = None) -> None:
+        folder = folder or clusters.of(shards)
+        folders = Layout.read(folder).folders(folder)
         self.names = list(map(str, folders))
         self.engine = Engine.of(folders, clusters.photos)
         numbering = BY_AGE if shards > 1 else BY_INDEX
@@ -107,3 +111,31 @@ def test_replicas_take_turns(clusters: Clusters) -> None:
     assert [served.way.order(0)[-1] for _ in range(3)] == [1, 1, 1]
     served.engine.time += 6
     assert {served.way.order(0)[0] for _ in range(3)} == {0, 1, 2}
+
+
+@pytest.mark.parametrize(("forgotten", "removed"), [(False, 1), (True, 1), (True, 2)])
+def test_a_search_is_answered_in_one_state(clusters: Clusters, tmp_path: Path, forgotten: bool, removed: int) -> None:
+    """Images are removed between the stages of a search, and the replica may have forgotten the state before."""
+    shutil.copytree(clusters.of(1), tmp_path / "copy.fmc")
+    served = Served(clusters, 1, 1, tmp_path / "copy.fmc")
+    index = Index.open(served.names[0], root=clusters.photos)
+    before = said(served.answer("scene"))
+    first, names = len(served.engine.calls), ["scene1.png", "equal1.png"][:removed]
+
+    def remove(_: int, __: int, number: int) -> None:
+        if (number - first) % 3 == 1 and names:  # proofs are asked for; and again, where the first search was in vain
+            index.remove([names.pop()])
+            if forgotten:
+                served.engine.replicas[0]._kept.clear()
+
+    served.engine.fault = remove
+    if removed == 2:
+        with pytest.raises(StoreError, match="changed while it was asked"):
+            served.answer("scene")
+    else:
+        answer = said(served.answer("scene"))
+        assert (answer == before) != forgotten
+        assert answer == before or answer == said(index.query(QUERIES["scene"](), unproven=True))
+    served.engine.fault = lambda *_: None
+    assert said(served.answer("scene")) == said(index.query(QUERIES["scene"](), unproven=True)) != before
+    assert not names

@@ -15,7 +15,11 @@ import pytest
 
 from featmatch import MissingFeatureError, UsageError, open_all
 from featmatch.cluster.layout import Layout
+from featmatch.store.generation import change_catalog
+from featmatch.store.layout import CATALOG
+from featmatch.store.numbers import CLUSTER
 from tests.cluster.conftest import Clusters
+from tests.test_indexes import QUERIES
 
 ROOT = Path(__file__).parents[2]
 _SECONDS = 300
@@ -30,7 +34,10 @@ def test_machines_answer_as_one_index_and_one_may_be_killed(clusters: Clusters, 
     two, one = tmp_path / "two.fmc", tmp_path / "one.fmc"
     for folder, replicas in ((two, 2), (one, 1)):
         shutil.copytree(clusters.of(2), folder)
-        replace(Layout.read(folder), replicas=replicas, identity=os.urandom(16).hex()).write(folder)
+        layout = replace(Layout.read(folder), replicas=replicas, identity=os.urandom(16).hex()).write(folder)
+        for path in layout.folders(folder):
+            with change_catalog(path / CATALOG) as change:
+                change.describe(CLUSTER, layout.identity)
     arguments = [str(two), str(one), str(clusters.photos), "12"]
     environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "HOME": str(tmp_path)}
     ended = subprocess.run(
@@ -43,7 +50,8 @@ def test_machines_answer_as_one_index_and_one_may_be_killed(clusters: Clusters, 
     assert told["replicas"] == [4, 4]
     assert all(told["equal"])
     assert (told["answers"], told["wrong"], told["partial"], told["errors"]) == (24, 0, 0, [])
-    assert told["stopped"] == 4
+    assert told["split"] == [6, [True] * len(QUERIES)]
+    assert told["stopped"] == 6
     alone = told["alone"]
     assert (alone["same"], alone["status"], alone["missing"]) == (True, "partial", ["shard-0000"])
     assert alone["provisional"]

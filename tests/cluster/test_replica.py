@@ -11,7 +11,7 @@ from featmatch import Index, StoreError
 from featmatch.cluster.layout import Layout
 from featmatch.cluster.replica import Replica
 from featmatch.search.many import SearchOptions
-from featmatch.search.messages import answer_of, request_bytes
+from featmatch.search.messages import answers_of, request_bytes
 from featmatch.search.shards import TallyRequest
 from tests.cluster.conftest import Clusters
 from tests.test_indexes import scene
@@ -26,7 +26,10 @@ def test_what_was_committed_is_seen_at_the_next_request(clusters: Clusters, tmp_
     replica = Replica(str(tmp_path / "shard"), str(clusters.photos))
 
     def found() -> list[int]:
-        images: list[int] = answer_of(request, replica.answer(request_bytes(request))).ranked.images.tolist()
+        _, answers = answers_of([request], replica.answer(request_bytes([request])))
+        assert answers is not None
+        (tally,) = answers
+        images: list[int] = tally.ranked.images.tolist()
         return images
 
     (number,) = {record.id for record in index.images() if record.name == "scene1.png"}

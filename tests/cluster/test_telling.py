@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from featmatch.cluster.opening import open_shards
 from featmatch.cluster.telling import check_cluster, status_of
-from featmatch.cluster.writing import open_shards
 from featmatch.store.generation import change_catalog
 from tests.cluster.conftest import Clusters
 

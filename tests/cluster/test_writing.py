@@ -16,8 +16,10 @@ from featmatch import FeatureOptions, StoreError, UsageError, Vocabulary, open_a
 from featmatch.adding.batches import AddOptions
 from featmatch.cluster import writing
 from featmatch.cluster.layout import Layout, slot_of
+from featmatch.cluster.opening import open_shards
 from featmatch.cluster.telling import check_cluster
-from featmatch.cluster.writing import add_to_cluster, create_cluster, open_shards, split_shard
+from featmatch.cluster.turns import Turn
+from featmatch.cluster.writing import add_to_cluster, create_cluster, split_shard
 from featmatch.search.voting import VotingOptions
 from featmatch.store.layout import CLUSTER_FILE
 from featmatch.store.records import ImageRecord
@@ -137,10 +139,14 @@ def test_a_half_made_split_is_begun_again(clusters: Clusters, tmp_path: Path, mo
     folder = tmp_path / "copy.fmc"
     shutil.copytree(clusters.of(2), folder)
 
-    def fail(*_: object) -> None:
-        raise KeyboardInterrupt
+    write = Turn.write
 
-    monkeypatch.setattr(Layout, "write", fail)
+    def fail(turn: Turn, layout: Layout) -> Layout:
+        if len(layout.shards) > 2:
+            raise KeyboardInterrupt
+        return write(turn, layout)
+
+    monkeypatch.setattr(Turn, "write", fail)
     with pytest.raises(KeyboardInterrupt):
         split_shard(folder, 0)
     assert (folder / "shard-0003").exists()

@@ -66,7 +66,8 @@ def test_a_form_is_no_larger_than_it_may_be() -> None:
     assert Form(enlarge=2, area_px=67_500).of(grey).grey.pixels.shape == (225, 300)
     assert Form(area_px=30_000).of(grey).grey.pixels.shape == (150, 200)
     assert Form(area_px=10_000).of(grey).grey.pixels.shape == (150, 200)  # a quarter of its own area
-    for form in itertools.chain(*forms_to_verify("all")):
+    assert Form(area_px=1_000, part=16).of(grey).grey.pixels.shape == (75, 100)
+    for form in itertools.chain.from_iterable(forms for forms, *_ in forms_to_verify("all")):
         small = dataclasses.replace(form, area_px=20_000).of(grey)
         assert small.grey.pixels.size <= 2.6 * 30_000 * form.stretch**0.5  # with the black around it
 
@@ -94,11 +95,27 @@ def test_filters_do_what_they_are_called() -> None:
 def test_sets_have_names() -> None:
     few, everything, none = map(forms_of, FORMS)
     assert none == ()
-    assert len(few) < len(everything) < len(forms_to_verify("all"))
     assert [forms_to_verify(name) for name in ("few", "none")] == [few, none]
-    assert list(map(str, everything[0])) == list(map(str, few[0]))
-    assert [[form.quick for form in forms] for forms in (few[0], everything[0])] == [[True, True], [False, False]]
-    assert all(len(set(forms)) == len({str(form) for form in forms}) for forms in forms_to_verify("all"))
+    assert forms_to_verify("all")[:-1] == everything
+    assert list(map(str, everything[0].forms)) == list(map(str, few[0].forms))
+    assert [{form.quick for form in one.forms} for one in (*few, *everything)] == [
+        {True}, {True}, {False}, {False}, {False},
+    ]  # fmt: skip
+    assert everything[1].forms == few[2].forms
+    assert all(len(set(forms)) == len({str(form) for form in forms}) for forms, *_ in forms_to_verify("all"))
+
+
+def test_a_round_is_for_large_pictures_or_where_an_image_stands_out() -> None:
+    small, large = (GreyImage(np.zeros((side, side), np.uint8), side, side, 1.0, 1.0) for side in (100, 800))
+    first, of_large, more = forms_of("few")
+    cases = [(small, 0.0), (small, 0.02), (large, 0.0), (large, 0.02)]
+    assert [first.is_for(*case) for case in cases] == [True] * 4
+    assert [of_large.is_for(*case) for case in cases] == [False, False, True, True]
+    assert [more.is_for(*case) for case in cases] == [False, True, False, True]
+    assert all(one.is_for(small, 0.0) for one in forms_to_verify("all"))
+
+
+def test_sets_of_another_name_are_refused() -> None:
     with pytest.raises(UsageError, match="few, all, none, not 'some'"):
         forms_of("some")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="forms is one of"):

@@ -311,7 +311,7 @@ def test_an_affine_map_weighs_keypoints_against_places(count: int, spread: float
 
 
 def rows_of(matches: TentativeMatches, options: GeometryOptions = OPTIONS) -> list[list[int]]:
-    return [matches.query_rows[rows].tolist() for rows in homography._similar(matches, 6.0, options)]
+    return [matches.query_rows[rows].tolist() for _, rows in homography._similar(matches, 6.0, options)]
 
 
 def together(*parts: TentativeMatches) -> TentativeMatches:

@@ -43,9 +43,7 @@ BOTH = pytest.mark.parametrize("make", [zipped, tarred])
 
 @BOTH
 def test_pictures_are_listed_and_read(make: Make, tmp_path: Path) -> None:
-    path = make(
-        tmp_path / "a", {"a.JPG": b"one", "deep/er/b.png": b"other", "notes.txt": b"", "c.zip": b"", "日.png": b"3"}
-    )
+    path = make(tmp_path / "a", {"a.JPG": b"one", "deep/er/b.png": b"other", "notes.txt": b"", "日.png": b"3"})
     listing = list_archive(path)
     assert (listing.sizes, listing.refused, listing.damaged) == (
         {"a.JPG": 3, "deep/er/b.png": 5, "日.png": 1},
@@ -178,3 +176,17 @@ def test_too_many_pictures_are_refused(tmp_path: Path, monkeypatch: pytest.Monke
     path = zipped(tmp_path / "a", {f"{number}.jpg": b"x" for number in range(3)})
     with pytest.raises(ImageError, match="more than 2 pictures"):
         list_archive(path)
+
+
+@BOTH
+def test_an_archive_in_an_archive_is_refused_and_the_rest_is_read(make: Callable[..., str], tmp_path: Path) -> None:
+    inner = Path(zipped(tmp_path / "inner", {"x.jpg": b"inner"})).read_bytes()
+    path = make(tmp_path / "a", {"a.jpg": b"one", "deep/b.zip": inner, "c.TAR": b""})
+    listing = list_archive(path)
+    assert list(listing.sizes) == ["a.jpg"]
+    assert {name: error.message for name, error in listing.refused.items()} == dict.fromkeys(
+        ["deep/b.zip", "c.TAR"], "an archive in an archive is not opened: unpack it"
+    )
+    for name in ("deep/b.zip", "deep/b.zip#member=x.jpg"):
+        with pytest.raises(ImageError, match="not opened: unpack it"):
+            read_member(path, name)

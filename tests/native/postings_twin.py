@@ -15,7 +15,8 @@ def scan(
 ) -> None:
     for entry, rows, distances in _compared(lists, query):
         hit = np.flatnonzero(distances < len(distance_weights))
-        hit = hit[np.lexsort((distances[hit], lists.images[rows[hit]]))]
+        if query.nearest_first or lists.parts > 1:
+            hit = hit[np.lexsort((distances[hit], lists.images[rows[hit]]))]
         images = lists.images[rows[hit]]
         new = np.ones(len(images), bool)
         new[1:] = images[1:] != images[:-1]

@@ -51,7 +51,10 @@ class Scan:
         votes = np.zeros(self.images)
         for entry in range(len(self.query.words)):
             seen: dict[int, int] = {}
-            for row, distance in sorted(self.postings_of(entry), key=itemgetter(1)):  # of an image, the nearest first
+            postings = self.postings_of(entry)
+            if self.query.nearest_first or self.lists.parts > 1:
+                postings = sorted(postings, key=itemgetter(1))
+            for row, distance in postings:
                 if distance < len(self.distance_weights):
                     image = int(self.lists.images[row])
                     seen[image] = seen.get(image, 0) + 1

@@ -269,7 +269,7 @@ def test_lists_of_anything_do_no_harm() -> None:
 def test_columns_of_another_length_or_type_are_refused(column: int) -> None:
     one = made(1, [9, 8], 3)
     for spoil in (lambda values: values[:-1].copy(), lambda values: values.astype(np.float64), np.ndarray.tolist):
-        columns: list[Any] = [*one.lists[:3], *one.query]
+        columns: list[Any] = [*one.lists[:3], *one.query[:4]]
         columns[column] = spoil(columns[column])
         if column == 0 and len(columns[0]) == 2:
             continue  # it is one word less
@@ -358,6 +358,7 @@ def cut(one: Scan, parts: int) -> tuple[Scan, NDArray[np.int64]]:
 def test_lists_in_parts_have_the_votes_and_hits_of_whole_ones(parts: int, fixed: int) -> None:
     one = made(11, [3000, 0, 700, 40], 30, images=90, limit=24)  # sorted by merging, too
     one.query.fixed[::2] = fixed  # each kind among the other
+    one = replace(one, query=one.query._replace(nearest_first=True))
     images = np.arange(0, 90, 7, dtype=np.uint32)
     cut_one, order = cut(one, parts)
     np.testing.assert_array_equal(cut_one.votes_by(scan), one.votes_by(scan))

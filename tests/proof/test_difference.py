@@ -101,6 +101,23 @@ def test_plain_covered_and_blurred_places_are_silent() -> None:
     assert (found.states[6:13, 7:22] == AGREEING).sum() == 0
 
 
+def board(*places: tuple[int, int]) -> Picture:
+    """A board with a mark in some of its squares."""
+    page = np.kron(np.indices((8, 8)).sum(axis=0) % 2, np.ones((80, 80), int)).astype(np.uint8) * 90 + 120
+    for row, column in places:
+        cv2.circle(page, (80 * column + 40, 80 * row + 40), 24, 20, 3, cv2.LINE_AA)
+    return page
+
+
+def test_what_moved_is_exchanged_and_what_was_added_is_not() -> None:
+    one, other = [(1, 2), (3, 5), (5, 1), (6, 6)], [(1, 5), (2, 3), (4, 6), (6, 2)]
+    both = board(*one, *other)
+    assert seen(board(*one), board(*other)).exchanged >= 8
+    assert seen(board(*other), board(*one)).exchanged == seen(board(*one), board(*other)).exchanged
+    for query, reference in ((both, board(*one)), (board(*one), both), (both, both)):
+        assert seen(query, reference).exchanged == 0
+
+
 def test_what_lies_around_is_not_enclosed(photos: dict[str, NDArray[np.uint8]]) -> None:
     """A picture hung elsewhere: its wall contradicts, and does not speak against it."""
     picture, wall, other = (cv2.cvtColor(photos[name], cv2.COLOR_RGB2GRAY) for name in ("coffee", "grass", "brick"))

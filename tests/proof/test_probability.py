@@ -106,6 +106,27 @@ def test_two_contents_are_told_where_most_of_what_is_enclosed_contradicts() -> N
     assert probability(dataclasses.replace(other, agreeing=29)) > 0.8  # too few to tell
 
 
+@pytest.mark.parametrize(
+    ("agreeing", "exchanged", "copy"), [(100, 3, True), (100, 4, False), (200, 6, True), (200, 7, False)]
+)
+def test_two_contents_are_told_where_each_shows_what_the_other_lacks(agreeing: int, exchanged: int, copy: bool) -> None:
+    evidence = dataclasses.replace(SURE, contradiction=0.0, agreeing=agreeing, exchanged=exchanged)
+    assert (probability(evidence) > 0.8) is copy
+    assert probability_of(evidence.design_score) > 0.8
+
+
+def test_few_features_by_descriptors_are_not_believed_against_the_pixels() -> None:
+    few = features(14.0, evenness=0.7, agreement=0.45, contradiction=0.6, agreeing=40, by_descriptors=True)
+    by_words = dataclasses.replace(few, by_descriptors=False)
+    assert probability(few) < 0.8 < probability(by_words)
+    assert few.score() < by_words.score() - 2
+    for better in (
+        dataclasses.replace(few, geometry=20.0), dataclasses.replace(few, agreement=0.5),
+        dataclasses.replace(few, contradiction=0.4),
+    ):  # fmt: skip
+        assert not better.is_contrary
+
+
 def test_a_sister_is_no_copy_however_much_agrees() -> None:
     sister = dataclasses.replace(SURE, contradiction=0.05, is_sister=True)
     assert sister.own == SISTER
@@ -183,13 +204,13 @@ def test_both_kinds_print_the_same_keys() -> None:
     as_whole = WholeEvidence(Likeness(90, 0.5, 0.25), 0.75, 0.125).to_dict()
     assert by_features == {
         "geometry": 8.0, "distinct": 7.0, "clarity": 0.5, "evenness": 0.25, "agreement": 0.75, "whole": None,
-        "detail": 0.125, "contradiction": None, "enclosed": 0.0, "agreeing": 0, "is_coarse": False,
-        "is_sister": False,
+        "detail": 0.125, "contradiction": None, "enclosed": 0.0, "agreeing": 0, "exchanged": 0,
+        "is_coarse": False, "is_sister": False, "by_descriptors": False,
     }  # fmt: skip
     assert json.loads(json.dumps(as_whole)) == {
         "geometry": 0.0, "distinct": 0.0, "clarity": 0.0, "evenness": 0.0, "agreement": 0.75,
         "whole": [90, 0.5, 0.25], "detail": 0.125, "contradiction": None, "enclosed": 0.0, "agreeing": 0,
-        "is_coarse": False, "is_sister": False,
+        "exchanged": 0, "is_coarse": False, "is_sister": False, "by_descriptors": False,
     }  # fmt: skip
     assert list(by_features) == list(as_whole)
 

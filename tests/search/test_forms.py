@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from featmatch import Index, UsageError
-from featmatch.features.forms import Form
+from featmatch.features.forms import Form, Round
 from featmatch.geometry.maps import project
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.search import stages
@@ -91,12 +91,30 @@ def test_each_look_counts_as_a_chance(built: Path) -> None:
     form, blurred = Form(SQUEEZED, 0, area_px=80_000), Form(SQUEEZED, 90)
     geometry = []
     for rounds in (((form,),), ((form,) * 9,), ((blurred,) * 3, (form,) * 6), ((form,), (blurred,) * 6)):
-        looking = dataclasses.replace(search, forms=rounds)
+        looking = dataclasses.replace(search, forms=[Round(forms) for forms in rounds])
         query = looking.read(squeezed(built))
         answers, _ = looking.matches(query, looking.asked(query))
         (found,) = (one for one in answers if one.proven)
         geometry.append(found.proof.evidence.geometry)
     assert np.subtract(geometry[0], geometry) == pytest.approx(np.log10([1, 5, 5, 1]))  # of 2, 10, 10 and 2 looks
+
+
+def test_a_round_for_images_that_stand_out_is_passed_over_where_none_does(built: Path) -> None:
+    search = Search.of(Reader(built / "index", built / "photos"))
+    plain = search.read(squeezed(built))
+    form, blurred = Form(SQUEEZED, 0, area_px=80_000), Form(SQUEEZED, 90)
+    found = []
+    for rounds in (
+        [Round((blurred,) * 4, 0.001), Round((form,))],  # what is passed over is no chance to agree
+        [Round((form,))],
+        [Round((form,), 0.001)],
+    ):
+        looking = dataclasses.replace(search, forms=rounds)
+        answers, _ = looking.matches(plain, looking.asked(plain))
+        found.append([(one.name, one.proof.evidence.geometry) for one in answers if one.proven])
+    assert len(found[0]) == 1
+    assert found[0] == found[1]
+    assert found[2] == []
 
 
 def test_features_of_a_form_count_in_the_region_only(built: Path) -> None:
@@ -148,6 +166,20 @@ def test_what_was_told_as_a_sister_is_not_found_in_a_form() -> None:
     assert [one.id for one in without_sisters(in_form, before)] == [2, 3]
 
 
+def test_a_form_must_explain_more_than_a_sister_that_was_told_or_agree_all_over() -> None:
+    def found(number: int, geometry: float, agreement: float, *, is_sister: bool) -> FoundImage:
+        proof = made_proof(np.eye(3), (100, 100), (100, 100))
+        evidence = FeatureEvidence(geometry, geometry, 1.0, 1.0, "sift", agreement, 1.0, 0.0, 0.0, 200)
+        return FoundImage(
+            number, dataclasses.replace(proof, evidence=dataclasses.replace(evidence, is_sister=is_sister))
+        )
+
+    before = [found(1, 50, 0.8, is_sister=True), found(2, 70, 0.8, is_sister=False)]
+    in_form = [found(number, geometry, 0.9, is_sister=False) for number, geometry in ((3, 45), (4, 55))]
+    assert [one.id for one in without_contradicted(in_form, before)] == [4]
+    assert [one.id for one in without_contradicted([found(5, 45, 0.95, is_sister=False)], before)] == [5]
+
+
 def test_a_sister_is_dropped_where_another_image_explains_all() -> None:
     def found(number: int, geometry: float, contradiction: float | None) -> FoundImage:
         proof = made_proof(np.eye(3), (100, 100), (100, 100))
@@ -155,9 +187,9 @@ def test_a_sister_is_dropped_where_another_image_explains_all() -> None:
         return FoundImage(number, dataclasses.replace(proof, evidence=evidence))
 
     true, copy, sister, unseen = found(1, 60, 0.0), found(2, 40, 0.2), found(3, 50, 0.5), found(4, 30, None)
-    assert [one.id for one in without_contradicted([true, sister, copy, unseen])] == [1, 2, 4]
-    assert [one.id for one in without_contradicted([copy, sister])] == [2, 3]
-    assert [one.id for one in without_contradicted([found(5, 45, 0.0), sister])] == [5, 3]
+    assert [one.id for one in without_contradicted([true, sister, copy, unseen], [])] == [1, 2, 4]
+    assert [one.id for one in without_contradicted([copy, sister], [])] == [2, 3]
+    assert [one.id for one in without_contradicted([found(5, 45, 0.0), sister], [])] == [5, 3]
 
 
 def test_what_others_share_counts_in_a_form_as_little_as_before() -> None:

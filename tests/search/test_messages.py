@@ -15,7 +15,7 @@ from featmatch.features.looks import LOOK
 from featmatch.images.decoding import USUAL
 from featmatch.search.asked import Asked
 from featmatch.search.many import SearchOptions
-from featmatch.search.messages import AnyRequest, answer_bytes, answer_of, request_bytes
+from featmatch.search.messages import AnyRequest, answer_bytes, answers_of, request_bytes
 from featmatch.search.shard import Shard
 from featmatch.search.shards import PictureRequest, ProofRequest, TallyRequest
 from featmatch.system.byte_forms import to_bytes
@@ -32,7 +32,12 @@ class Pair:
     words: int
 
     def answer(self, request: AnyRequest) -> Any:
-        return answer_of(request, answer_bytes(self.shard, request_bytes(request), self.words))
+        message = answer_bytes(lambda _: self.shard, request_bytes([request]), self.words)
+        state, answers = answers_of([request], message)
+        assert state == self.shard.snapshot.catalog.stamp
+        assert answers is not None
+        (answer,) = answers
+        return answer
 
 
 @pytest.fixture(scope="module")
@@ -82,28 +87,28 @@ def test_a_request_leads_nowhere_else(pair: Pair, change: dict[str, Any]) -> Non
         ((name, changed),) = change["words"].items()
         words = dataclasses.replace(pair.asked.words, **{name: changed(getattr(pair.asked.words, name))})
         change = {"words": words}
-    message = request_bytes(TallyRequest(dataclasses.replace(pair.asked, **change)))
+    message = request_bytes([TallyRequest(dataclasses.replace(pair.asked, **change))])
     with pytest.raises(StoreError, match="cannot be meant"):
-        answer_bytes(pair.shard, message, pair.words)
+        answer_bytes(lambda _: pair.shard, message, pair.words)
 
 
 def test_lists_and_options_that_cannot_be_are_refused(pair: Pair) -> None:
     ranked = pair.shard.tally(pair.asked).ranked
     for wrong in (ranked._replace(variants=ranked.variants + 9), ranked._replace(votes=ranked.votes[:-1])):
         with pytest.raises(StoreError, match="cannot be meant"):
-            answer_bytes(pair.shard, request_bytes(ProofRequest(pair.asked, wrong, ())), pair.words)
+            answer_bytes(lambda _: pair.shard, request_bytes([ProofRequest(pair.asked, wrong, ())]), pair.words)
     with pytest.raises(StoreError, match="cannot be meant"):
-        answer_bytes(pair.shard, request_bytes(ProofRequest(pair.asked, ranked, ("7",))), pair.words)
+        answer_bytes(lambda _: pair.shard, request_bytes([ProofRequest(pair.asked, ranked, ("7",))]), pair.words)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=150, deadline=None)
 @given(place=st.integers(0, 1 << 30), bit=st.integers(0, 7), sealed=st.booleans())
 def test_damaged_bytes_are_a_clear_error_or_another_question(pair: Pair, place: int, bit: int, sealed: bool) -> None:
     for request in (TallyRequest(pair.asked), ProofRequest(pair.asked, pair.shard.tally(pair.asked).ranked, ())):
-        content = bytearray(request_bytes(request))
+        content = bytearray(request_bytes([request]))
         content[place % len(content)] ^= 1 << bit
         try:
-            answer_bytes(pair.shard, resealed(bytes(content)) if sealed else bytes(content), pair.words)
+            answer_bytes(lambda _: pair.shard, resealed(bytes(content)) if sealed else bytes(content), pair.words)
         except StoreError as error:
             assert "damaged" in str(error) or "meant" in str(error)
         else:
@@ -111,9 +116,9 @@ def test_damaged_bytes_are_a_clear_error_or_another_question(pair: Pair, place: 
 
 
 def test_an_answer_to_something_else_is_refused(pair: Pair) -> None:
-    answer = answer_bytes(pair.shard, request_bytes(TallyRequest(pair.asked)), pair.words)
+    answer = answer_bytes(lambda _: pair.shard, request_bytes([TallyRequest(pair.asked)]), pair.words)
     for message in (b"", answer[:-1], b"\0" + answer, to_bytes("x", str, records=LOOK)):
         with pytest.raises(StoreError, match="damaged"):
-            answer_of(TallyRequest(pair.asked), message)
+            answers_of([TallyRequest(pair.asked)], message)
     with pytest.raises(StoreError, match="damaged"):
-        answer_of(PictureRequest((1,)), answer)
+        answers_of([PictureRequest((1,))], answer)

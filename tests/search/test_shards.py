@@ -30,7 +30,7 @@ class Broken:
 
 def test_each_is_asked_what_it_is_to_be_asked(shard: Shard) -> None:
     shards = LocalShards([shard, shard, shard], ["a", "b", "c"])
-    found = shards.ask({2: PictureRequest((1,)), 0: PictureRequest((99,))})
+    found = shards.ask({2: [PictureRequest((1,))], 0: [PictureRequest((1,)), PictureRequest((99,))]})
     assert isinstance(found[0], Lost)
     assert found[2] is not None
     assert set(found) == {0, 2}
@@ -38,11 +38,11 @@ def test_each_is_asked_what_it_is_to_be_asked(shard: Shard) -> None:
 
 
 def test_what_fails_is_lost_but_one_index_alone_says_why(shard: Shard) -> None:
-    assert LocalShards([shard, shard], ["a", "b"]).ask({0: Broken(), 1: Broken()}) == dict.fromkeys(
+    assert LocalShards([shard, shard], ["a", "b"]).ask({0: [Broken()], 1: [Broken()]}) == dict.fromkeys(
         (0, 1), Lost("damaged: 1")
     )
     with pytest.raises(StoreError, match="damaged: 1"):
-        LocalShards([shard]).ask({0: Broken()})
+        LocalShards([shard]).ask({0: [Broken()]})
 
 
 def test_verdicts_of_any_are_verdicts(shard: Shard) -> None:

@@ -12,7 +12,7 @@ from featmatch.images.pixels import GreyImage
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.proof.proof import Proof
 from featmatch.search.matches import FoundImage
-from featmatch.search.sisters import told_from_sisters
+from featmatch.search.sisters import explains_less, told_from_sisters
 from tests.proof.proofs import made_proof
 from tests.proof.test_difference import ANNA, PAUL, form
 
@@ -112,6 +112,24 @@ def test_an_image_seen_coarsely_is_a_sister_where_others_are_and_another_explain
 def with_geometry(proof: Proof, geometry: float) -> Proof:
     assert isinstance(proof.evidence, FeatureEvidence)
     return dataclasses.replace(proof, evidence=dataclasses.replace(proof.evidence, geometry=geometry))
+
+
+def test_a_filling_that_lacks_what_others_fill_in_is_a_sister() -> None:
+    """An empty field contradicts nothing."""
+    assert sisters(form(*ANNA), form(ANNA[0]), form(*PAUL), form(*EVA)) == [True, True, True]
+
+
+def test_one_that_explains_less_than_a_sister_is_one_unless_it_agrees_all_over() -> None:
+    def found(geometry: float, agreement: float, contradiction: float) -> FoundImage:
+        evidence = FeatureEvidence(geometry, geometry, 1.0, 1.0, "sift", agreement, 1.0, contradiction, 0.0, 200)
+        return FoundImage(1, dataclasses.replace(made_proof(np.eye(3), (9, 9), (9, 9)), evidence=evidence))
+
+    told = [found(50, 0.9, 0.1), found(20, 0.9, 0.1)]
+    assert explains_less(found(49, 0.91, 0.0), told)
+    assert explains_less(found(40, 0.95, 0.06), told)
+    assert not explains_less(found(40, 0.92, 0.05), told)
+    assert not explains_less(found(50, 0.5, 0.5), told)
+    assert not explains_less(found(40, 0.5, 0.5), [])
 
 
 def test_what_was_not_looked_at_stays_as_it_is() -> None:

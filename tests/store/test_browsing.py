@@ -36,7 +36,7 @@ def ids(images: list[browsing.ListedImage]) -> list[int]:
 
 @pytest.mark.parametrize("chunk", [1, 2, 900])
 def test_pages_follow_one_another(catalog: Catalog, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("featmatch.store.catalog._MOST_VALUES", chunk)
+    monkeypatch.setattr("featmatch.store.catalog.MOST_VALUES", chunk)
     assert ids(list_images(catalog, limit=3)) == [2, 3, 4]
     assert ids(list_images(catalog, after=4, limit=3)) == [5, 6, 7]
     assert list_images(catalog, after=7) == []

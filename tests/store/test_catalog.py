@@ -5,14 +5,14 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from featmatch.errors import MissingFeatureError, StoreError, UsageError
-from featmatch.store.catalog import FORMAT_VERSION, TEXT_SEARCH, Catalog, is_intact
-from featmatch.store.database import Database
+from featmatch.store.catalog import TEXT_SEARCH, Catalog
+from featmatch.store.database import is_intact
 from featmatch.store.generation import change_catalog, create_catalog
+from featmatch.store.open_catalog import PARTS_VERSION
 from featmatch.store.records import SegmentRecord, Totals
 from featmatch.store.values import DIGEST_BYTES
 from tests.store.catalogues import add, live, names, record, remove, sha
@@ -37,11 +37,11 @@ def test_a_new_catalogue_is_empty_and_keeps_its_description(path: Path) -> None:
     assert catalog.meta["features"] == {"detector": "sift"}
     assert catalog.meta["vocabulary"] == "abc"
     assert catalog.root is None
-    for nothing in (list(catalog.images()), catalog.names(), catalog.queued(), catalog.segments()):
+    for nothing in (list(catalog.images()), list(catalog.names()), catalog.queued(), catalog.segments()):
         assert not nothing
     assert catalog.removed() == frozenset()
     assert catalog.totals() == Totals(0, 0, 0, 0, 0)
-    assert catalog.stamps() == {}
+    assert catalog.stamps_of(["a.jpg"]) == {}
     assert is_intact(path)
 
 
@@ -54,7 +54,9 @@ def test_what_was_added_is_there(path: Path) -> None:
     assert catalog.totals() == Totals(2, 20, 0, 0, 0)
     assert catalog.names_of([2, 1, 77]) == {1: ["a.jpg"], 2: ["b.jpg"], 77: []}
     assert catalog.names_of([]) == {}
-    assert catalog.stamps() == {r.name: (r.bytes, r.mtime_ns) for r in expected}
+    assert catalog.stamps_of([*(r.name for r in expected), "z.jpg"]) == {
+        r.name: (r.bytes, r.mtime_ns) for r in expected
+    }
     assert (catalog.image_with(sha(2)), catalog.image_with(sha(3))) == (2, None)
 
 
@@ -74,8 +76,8 @@ def test_one_content_under_several_names_is_one_image(path: Path) -> None:
 
 def test_odd_names_come_back_as_they_were(path: Path) -> None:
     add(path, {name: number for number, name in enumerate(ODD_NAMES)})
-    assert names(path) == Catalog(path).names() == ODD_NAMES
-    assert set(Catalog(path).stamps()) == set(ODD_NAMES)
+    assert names(path) == list(Catalog(path).names()) == ODD_NAMES
+    assert set(Catalog(path).stamps_of(ODD_NAMES)) == set(ODD_NAMES)
     for name in ODD_NAMES:
         assert remove(path, name) == [name]
     assert names(path) == []
@@ -143,7 +145,7 @@ def tampered(path: Path, statement: str, *values: object) -> None:
     ("statement", "told"),
     [
         ("DROP TABLE meta", "its tables are not those of an index"),
-        (f"UPDATE meta SET value = '{FORMAT_VERSION + 1}' WHERE key = 'version'", f"format {FORMAT_VERSION + 1}"),
+        (f"UPDATE meta SET value = '{PARTS_VERSION + 1}' WHERE key = 'version'", f"format {PARTS_VERSION + 1}"),
         ("UPDATE meta SET value = '{' WHERE key = 'vocabulary'", "damaged"),
         ("UPDATE meta SET value = x'00ff' WHERE key = 'vocabulary'", "damaged"),
     ],
@@ -221,8 +223,8 @@ def test_images_that_wait_are_not_listed_but_keep_their_verdicts(path: Path) -> 
     assert catalog.verdicts() == {(1, 2): False}
     assert catalog.verdicts_of(sha(1)) == {sha(2): False}
     assert catalog.verdicts_of(sha(3)) == {}
-    assert (catalog.stamps(), catalog.fitting("a")) == ({}, [1])
-    assert catalog.names() == ["a.jpg", "b.jpg"]
+    assert (catalog.stamps_of(["a.jpg"]), catalog.fitting("a")) == ({}, [1])
+    assert list(catalog.names()) == ["a.jpg", "b.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -234,39 +236,10 @@ def test_a_kept_folder_is_an_absolute_path(path: Path, value: object, folder: st
     assert Catalog(path).folder("base") == folder
 
 
-def test_a_catalogue_that_was_replaced_while_it_was_opened_is_opened_again(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened = Database.__init__
-    calls = 0
-
-    def open_late(self: Database, *arguments: Any, **options: Any) -> None:
-        nonlocal calls
-        calls += 1
-        opened(self, *arguments, **options)
-        if calls == 1:
-            monkeypatch.undo()
-            add(path, {"a.jpg": 1})
-
-    monkeypatch.setattr(Database, "__init__", open_late)
-    catalog = Catalog(path)
-    assert catalog.names() == ["a.jpg"]
-    assert not catalog.superseded
-
-
-def test_a_catalogue_that_is_gone_is_an_error(path: Path) -> None:
-    catalog = Catalog(path)
-    path.unlink()
-    with pytest.raises(StoreError, match="cannot read catalogue"):
-        assert catalog.superseded
-    with pytest.raises(StoreError, match="cannot read catalogue"):
-        is_intact(path)
-
-
 def test_another_version_is_told_though_its_tables_are_others(path: Path) -> None:
-    tampered(path, f"UPDATE meta SET value = '{FORMAT_VERSION + 1}' WHERE key = 'version'")
+    tampered(path, f"UPDATE meta SET value = '{PARTS_VERSION + 1}' WHERE key = 'version'")
     tampered(path, "CREATE TABLE more (x)")
-    with pytest.raises(StoreError, match=f"format {FORMAT_VERSION + 1}"):
+    with pytest.raises(StoreError, match=f"format {PARTS_VERSION + 1}"):
         Catalog(path)
 
 
@@ -276,3 +249,22 @@ def test_words_need_an_sqlite_that_was_built_with_them(path: Path, monkeypatch: 
     with pytest.raises(MissingFeatureError, match="built without FTS5"):
         Catalog(path).fitting("a")
     assert len(list(Catalog(path).images())) == 1
+
+
+def test_names_are_found_by_how_they_begin(path: Path) -> None:
+    names = ["a.pdf#page=2", "a.pdf", "a.pdf#page=10", "a.pdf#other", "b\udce9.pdf#page=1", "a.pdf#page=\udce9"]
+    add(path, {name: number for number, name in enumerate(names, 1)})
+    catalog = Catalog(path)
+    assert catalog.names_beginning(["a.pdf#page="]) == [names[0], names[2], names[5]]
+    assert catalog.names_beginning(["b\udce9.pdf#page=", "c", "a.pdf#page=1", "a.pdf#page="]) == [
+        names[0], names[2], names[4], names[5],
+    ]  # fmt: skip
+    assert catalog.names_beginning(f"{number}" for number in range(1000)) == catalog.names_beginning([]) == []
+
+
+def test_sizes_are_those_of_images_that_can_be_found(path: Path) -> None:
+    segment = add(path, {"a.jpg": 1})
+    add(path, {"b.jpg": 2, "c.jpg": 3})
+    with change_catalog(path) as change:
+        change.replace_segments([segment], None)
+    assert Catalog(path).sizes_among(range(5000)) == {102, 103}

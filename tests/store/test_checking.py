@@ -18,8 +18,9 @@ from filelock import FileLock
 import featmatch
 from featmatch import Index, StoreError, Vocabulary, check
 from featmatch.cli import cli
-from featmatch.store.catalog import Catalog, is_intact
+from featmatch.store.catalog import Catalog
 from featmatch.store.consistency import catalog_problems
+from featmatch.store.database import is_intact
 from featmatch.store.generation import change_catalog
 from featmatch.store.layout import segment_folder
 from featmatch.store.segment import MANIFEST, damaged_files

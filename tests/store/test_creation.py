@@ -9,9 +9,10 @@ import pytest
 
 from featmatch.errors import StoreError, VocabularyError
 from featmatch.features.extraction import FeatureOptions
-from featmatch.store.catalog import FORMAT_VERSION, Catalog
+from featmatch.store.catalog import Catalog
 from featmatch.store.creation import create_index
 from featmatch.store.layout import CATALOG, LOCK, PAIRS, SEGMENTS, VOCABULARY
+from featmatch.store.open_catalog import FORMAT_VERSION
 from featmatch.store.reader import Reader
 from featmatch.store.writing import hold_writer_lock
 from featmatch.words.vocabulary import Vocabulary

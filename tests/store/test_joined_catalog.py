@@ -107,6 +107,7 @@ def test_what_one_catalogue_says_is_said(one: Catalog, joined: JoinedCatalog) ->
     for name in ("one.jpg", "third.jpg", "also three.jpg", "none"):
         assert joined.content_named(name) == one.content_named(name)
     assert joined.known_among(["one.jpg", "none", "fifth.jpg"]) == {"one.jpg", "fifth.jpg"}
+    assert list(joined.names()) == list(one.names())
     assert joined.has_verdicts
     assert joined.verdicts() == {(own[a], own[b]): copy for (a, b), copy in one.verdicts().items()}
     assert [joined.verdicts_of(content(n)) for n in range(7)] == [one.verdicts_of(content(n)) for n in range(7)]
@@ -116,9 +117,9 @@ def test_what_one_catalogue_says_is_said(one: Catalog, joined: JoinedCatalog) ->
 
 
 def test_nothing_is_left_of_what_an_index_reads_of_a_catalogue(joined: JoinedCatalog) -> None:
-    of_writers = {"segments", "removed", "stamps", "queued", "names", "names_of_files"}
+    of_writers = {"segments", "removed", "stamps_of", "sizes_among", "queued", "names_beginning"}
     public = {name for name, it in vars(Catalog).items() if not name.startswith("_") and not isinstance(it, str)}
-    assert public - set(vars(JoinedCatalog)) == of_writers | {"root"}
+    assert public - set(vars(JoinedCatalog)) == of_writers
     assert set(vars(joined)) >= {"path", "meta", "stamp"}
     assert inspect.signature(Catalog.numbers) == inspect.signature(JoinedCatalog.numbers)
     with pytest.raises(NotImplementedError):

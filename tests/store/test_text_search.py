@@ -26,6 +26,10 @@ NAMES = {
 }
 
 
+def problems(catalog: Catalog) -> list[str]:
+    return list(text_search.problems(catalog.rows, catalog.sources[0].select, "main"))
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     create_catalog(tmp_path / "catalog.sqlite", {"features": {}, "vocabulary": "abc"})
@@ -161,22 +165,22 @@ def test_without_fts5_only_looking_up_fails_and_another_writer_catches_up(
 )
 @pytest.mark.parametrize("name", [1, 4, 7])
 def test_words_out_of_step_are_named(path: Path, name: int, statement: str, told: list[str]) -> None:
-    assert list(text_search.problems(Catalog(path).rows)) == []
+    assert problems(Catalog(path)) == []
     in_catalog(path.parent, statement.format(name))
-    assert list(text_search.problems(Catalog(path).rows)) == [one.format(name) for one in told]
+    assert problems(Catalog(path)) == [one.format(name) for one in told]
 
 
 @pytest.mark.parametrize("words", ["'others'", "c0 || ' more'", "replace(c0, 'photos', '')"])
 def test_words_that_are_found_otherwise_than_they_are_kept_are_named(path: Path, words: str) -> None:
     in_catalog(path.parent, f"UPDATE searched_content SET c0 = {words} WHERE id = 2")
-    assert list(text_search.problems(Catalog(path).rows)) == [
+    assert problems(Catalog(path)) == [
         "other words are found than those of the names", "the words are not those of name 2",
     ]  # fmt: skip
 
 
 def test_looking_for_problems_leaves_nothing_behind(path: Path) -> None:
     catalog = Catalog(path)
-    list(text_search.problems(catalog.rows))
+    problems(catalog)
     assert catalog.rows("SELECT name FROM sqlite_temp_master") == []
     assert catalog.rows("PRAGMA query_only") == [(1,)]
 
@@ -184,7 +188,7 @@ def test_looking_for_problems_leaves_nothing_behind(path: Path) -> None:
 def test_problems_of_many_names_are_found_page_by_page(path: Path) -> None:
     add(path, {f"{number}.jpg": 7 for number in range(2000)})
     in_catalog(path.parent, "UPDATE searched SET words = 'others' WHERE rowid IN (999, 1000, 1001, 1999, 2007)")
-    told = list(text_search.problems(Catalog(path).rows))
+    told = problems(Catalog(path))
     assert told == [f"the words are not those of name {name}" for name in (999, 1000, 1001, 1999, 2007)]
 
 
@@ -194,4 +198,4 @@ def test_only_text_has_words(path: Path, column: str) -> None:
     value = "7" if column == "name" else "x'00'"  # in the others SQLite makes text of numbers
     in_catalog(path.parent, f"UPDATE {table} SET {column} = {value} WHERE id = 2")
     with pytest.raises(StoreError, match="is no text"):
-        list(text_search.problems(Catalog(path).rows))
+        problems(Catalog(path))

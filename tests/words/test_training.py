@@ -15,6 +15,7 @@ from featmatch.features.extraction import FeatureOptions, extract
 from featmatch.words import training
 from featmatch.words.training import TrainingOptions, train_vocabulary
 from featmatch.words.vocabulary import Vocabulary
+from tests.features.given_scenes import SCENES
 from tests.words.vocabularies import descriptors_for, made
 
 Photos = dict[str, NDArray[np.uint8]]
@@ -332,3 +333,10 @@ def test_nothing_is_left_in_the_temporary_folder(
     with pytest.raises(UsageError):
         trained(photo_folder, words=100_000)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_training_takes_features_of_one_detector_only() -> None:
+    with pytest.raises(UsageError, match="one detector"):
+        train_vocabulary([SCENES.seen(0), SCENES.seen(1, turned=True)], words=8)
+    with pytest.raises(UsageError, match="1 images have 120 descriptors"):
+        train_vocabulary([SCENES.seen(0)], words=128)

@@ -1,0 +1,157 @@
+"""All indexes of a search, asked as one: each is asked for its part, and the parts are put together.
+
+What several forms of a query ask is asked together, so that it costs no more rounds than one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+from featmatch.errors import StoreError
+from featmatch.geometry.matches import GeometryOptions
+from featmatch.images.pixels import GreyImage
+from featmatch.search.asked import Asked
+from featmatch.search.matches import FoundImage, Holder
+from featmatch.search.merging import Listing, merged, of_all
+from featmatch.search.shard import Proofs
+from featmatch.search.shards import PictureRequest, ProofRequest, Request, Shards, TallyRequest
+from featmatch.search.verification import judge
+from featmatch.search.whole_search import whole_candidates
+from featmatch.system.workers import Lost
+
+_Answer = TypeVar("_Answer")
+
+
+class Proved(NamedTuple):
+    """What all indexes can prove, before pixels are compared; images by their numbers among all.
+
+    Attributes:
+        by_features: best first.
+        as_whole: by the look as a whole, best first.
+        holders: the indexes that hold each of them, in order, by number.
+        verdicts: of the user on the query and some of them, by number: true is a copy.
+    """
+
+    by_features: list[FoundImage]
+    as_whole: list[FoundImage]
+    holders: Mapping[int, list[Holder]]
+    verdicts: Mapping[int, bool]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """All indexes of a search.
+
+    Attributes:
+        shards: the way to ask them.
+        geometry: what counts as agreement.
+        missing: why indexes did not answer, by their places; grows.
+    """
+
+    shards: Shards
+    geometry: GeometryOptions
+    missing: dict[int, str]
+
+    def tallied(self, questions: Sequence[Asked]) -> list[Listing]:
+        """The best of all indexes, for several questions that are asked together."""
+        requests = [TallyRequest(asked) for asked in questions]
+        answers = self._ask(dict.fromkeys(range(len(self.shards.names)), requests))
+        return [
+            merged(
+                {place: tallies[number] for place, tallies in answers.items()}, asked.voting.shortlist,
+                self.shards.numbering,
+            )
+            for number, asked in enumerate(questions)
+        ]  # fmt: skip
+
+    def proved(self, grey: GreyImage, listed: Sequence[tuple[Asked, Listing]]) -> list[Proved]:
+        """Prove listed images by geometry, and choose those that look the same as a whole.
+
+        Args:
+            grey: the query.
+            listed: questions, and what is listed for each; their proofs are asked for together.
+        """
+        as_whole = [
+            [] if asked.whole is None else whole_candidates(listing.nearest, asked.whole, grey)
+            for asked, listing in listed
+        ]
+        contents = [_contents(listing, alike) for (_, listing), alike in zip(listed, as_whole, strict=True)]
+        requests: dict[int, list[ProofRequest]] = {place: [] for place in range(len(self.shards.names))}
+        for (asked, listing), wanted in zip(listed, contents, strict=True):
+            own = dict(listing.of_each_shard(len(requests)))
+            nothing = listing.ranked.part(slice(0))
+            # All are asked: any may hold another copy of a file that is on the list.
+            for place, asked_of_it in requests.items():
+                asked_of_it.append(ProofRequest(asked, own.get(place, nothing), tuple(wanted.values())))
+        answers = self._ask(requests)
+        return [
+            Proved(
+                self._judged(asked, {place: proofs[number] for place, proofs in answers.items()}), as_whole[number],
+                self._holders(contents[number], {place: proofs[number].held for place, proofs in answers.items()}),
+                listing.verdicts_of_images,
+            )
+            for number, (asked, listing) in enumerate(listed)
+        ]  # fmt: skip
+
+    def _judged(self, asked: Asked, proofs: Mapping[int, Proofs]) -> list[FoundImage]:
+        """What all indexes proved of one query, by their places, judged together."""
+        size = (asked.features.width, asked.features.height)
+        fitted = [of_all(one, place, self.shards.numbering) for place, proof in proofs.items() for one in proof.fitted]
+        return judge(fitted, size, self.geometry)
+
+    def _holders(
+        self, contents: Mapping[int, str], held: Mapping[int, Mapping[str, tuple[int, list[str]]]]
+    ) -> dict[int, list[Holder]]:
+        """The indexes that hold each image, in order, by what each of them holds."""
+        return {
+            image: [
+                Holder(*there[content], self.shards.names[place], place)
+                for place, there in sorted(held.items())
+                if content in there
+            ]
+            for image, content in contents.items()
+        }
+
+    def pictures(self, holders: Mapping[int, Sequence[Holder]]) -> dict[int, GreyImage | None]:
+        """Pictures of images: of a file of the first index that has it at hand, else as the first one keeps it."""
+        found: dict[int, GreyImage | None] = dict.fromkeys(holders)
+        left = {image: list(held) for image, held in holders.items()}
+        while asked := {image: held.pop(0) for image, held in left.items() if held}:
+            wanted: dict[int, list[int]] = {}
+            for holder in asked.values():
+                wanted.setdefault(holder.place, []).append(holder.id)
+            answers = self._ask({place: [PictureRequest(tuple(images))] for place, images in wanted.items()})
+            for image, holder in asked.items():
+                (pictures,) = answers.get(holder.place, [{}])
+                picture = pictures.get(holder.id)
+                if picture is not None and not picture.is_stored:
+                    left[image] = []
+                    found[image] = picture
+                else:
+                    found[image] = found[image] or picture
+        return found
+
+    def _ask(self, requests: Mapping[int, Sequence[Request[_Answer]]]) -> dict[int, Sequence[_Answer]]:
+        """The answers of indexes to all that each is asked; one that misses a request is asked no more.
+
+        Raises:
+            StoreError: none is left.
+        """
+        open_ = {place: own for place, own in requests.items() if place not in self.missing}
+        answers: dict[int, Sequence[_Answer]] = {}
+        for place, answer in self.shards.ask(open_).items():
+            if isinstance(answer, Lost):
+                self.missing[place] = answer.reason
+            else:
+                answers[place] = answer
+        if len(self.missing) == len(self.shards.names):
+            raise StoreError(self.missing[0])
+        return answers
+
+
+def _contents(listing: Listing, as_whole: Sequence[FoundImage]) -> dict[int, str]:
+    """The contents of all images that are to be proven, by number."""
+    images = [*listing.ranked.images.tolist(), *(one.id for one in as_whole)]
+    return {image: listing.contents[image] for image in images}

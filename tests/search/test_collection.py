@@ -1,0 +1,47 @@
+"""All indexes of a search, asked as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from featmatch import Indexes, Vocabulary, open_all
+from featmatch.search.many import SearchOptions
+from featmatch.search.shards import LocalShards, PictureRequest, ProofRequest, TallyRequest
+from tests.test_indexes import scene
+from tools.small_index import draw_pictures, small_index
+
+
+class Heard(LocalShards):
+    """Keeps the kinds of all that was asked, round by round."""
+
+    def __init__(self, local: LocalShards) -> None:
+        super().__init__(local.shards, local.names)
+        self.rounds: list[set[tuple[type, ...]]] = []
+
+    def ask(self, requests: Any) -> Any:
+        self.rounds.append({tuple(map(type, own)) for own in requests.values()})
+        return super().ask(requests)
+
+
+@pytest.fixture(scope="module")
+def two(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Indexes:
+    folder: Path = tmp_path_factory.mktemp("two")
+    drawn = draw_pictures(folder / "photos", 6)
+    for number in range(2):
+        small_index(folder / f"{number}.fm", small_words).add(drawn[number::2], jobs=1)
+    return open_all([folder / "0.fm", folder / "1.fm"])
+
+
+@pytest.mark.parametrize(("forms", "counts"), [("none", [1]), ("few", [1, 2]), ("all", [1, 2, 11])])
+def test_all_forms_of_a_round_are_asked_together(two: Indexes, forms: Any, counts: list[int]) -> None:
+    search = SearchOptions(forms=forms).search_in(two.readers)
+    assert isinstance(search.shards, LocalShards)
+    heard = Heard(search.shards)
+    object.__setattr__(search, "shards", heard)
+    query = scene(700)
+    assert not search.answer(query, limit=10, unproven=False)
+    asked = [one for one in heard.rounds if not any(PictureRequest in kinds for kinds in one)]
+    assert asked == [{(kind,) * count} for count in counts for kind in (TallyRequest, ProofRequest)]
