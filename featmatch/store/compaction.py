@@ -133,7 +133,7 @@ def merge_due(reader: Reader) -> None:
 
 
 def compact(reader: Reader) -> None:
-    """Merge all segments, also into the format of now, and give back the room of what was removed; as ``merge_due``."""
+    """Merge all segments, cut their lists as is due, and give back the room of what was removed; as ``merge_due``."""
     outdated = [number for number, segment in reader.snapshot.segments.items() if segment.is_outdated]
     together = all_together(reader.snapshot.catalog.segments(), outdated)
     for numbers in together:

@@ -1,10 +1,11 @@
 """One immutable part of the inverted file: the posting lists of some images, as memory-mapped columns.
 
-A segment is a folder of plain ``.npy`` columns in CSR form. The list of a word is cut into S parts by the highest bits
-of the signatures, the more the larger the segment: part p of word w is the rows ``offsets[w * S + p]`` up to the next
-of the offsets in the posting columns, ordered by image. In formats 2 and 3 lists are in one part. Small pictures of the
-images lie one after the other in a column of their own; those of format 2 have none. ``segment.json`` has the
-format's version and the size and checksum of each column; the catalogue has the checksum of ``segment.json``.
+A segment is a folder of plain ``.npy`` columns in CSR form: the postings of word w are the rows ``offsets[w]`` to
+``offsets[w + 1]`` of the posting columns, ordered by image. A large segment has format 4, with the list of each word cut
+into S parts by the highest bits of the signatures: part p of word w is the rows ``offsets[w * S + p]`` up to the next of
+the offsets. Small pictures of the images lie one after the other in a column of their own; those of format 2 have none.
+``segment.json`` has the format's version and the size and checksum of each column; the catalogue has the checksum of
+``segment.json``.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ from featmatch.store.values import MOST_SIDE, digest, number
 from featmatch.system.arrays import read_column
 from featmatch.system.files import sha256_of_rest
 
-FORMAT_VERSION = 4
-WITHOUT_PICTURES, WITHOUT_PARTS = 2, 3  # the formats before: all else is as it is now
+FORMAT_VERSION = 3
+WITHOUT_PICTURES, PARTS_VERSION = 2, 4  # all else is as in version 3
+_READABLE = (WITHOUT_PICTURES, FORMAT_VERSION, PARTS_VERSION)
 MANY_FEATURES = 20_000_000  # of 40,000 images with 500 each; with fewer, whole lists are scanned soon enough
 MOST_PARTS = 256
 _PART = 16  # postings that a part of a list has on average at least; its offset takes the room of a quarter of one
@@ -67,7 +69,6 @@ class Segment:
         looks: (images,) of ``LOOK``, what else there is to tell it by as a whole.
         picture_bytes: (images,) uint32, how many bytes of ``pictures`` are of each image; 0: none is kept of it.
         pictures: (N,) uint8, small grey pictures by ``featmatch.images.stored``, in the order of the images.
-        version: of the format in which it was written.
         parts: of each list; 1, 2, 4, or so on to 256.
     """
 
@@ -81,7 +82,6 @@ class Segment:
     looks: LookArray
     picture_bytes: NDArray[np.uint32]
     pictures: NDArray[np.uint8]
-    version: int = FORMAT_VERSION
     parts: int = 1
 
     def __repr__(self) -> str:
@@ -94,9 +94,8 @@ class Segment:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether it would be written in another way now."""
-        parts = parts_for(len(self.postings.image), len(self.lists) - 1)
-        return (self.version, self.parts) != (FORMAT_VERSION, parts)
+        """Whether its lists would be written in another number of parts now."""
+        return self.parts != parts_for(len(self.postings.image), len(self.lists) - 1)
 
     @cached_property
     def weights(self) -> NDArray[np.float32]:
@@ -147,9 +146,9 @@ class Segment:
             if not _OF_PICTURES & columns.keys():
                 columns["picture_bytes"] = np.zeros(len(columns["ids"]), COLUMNS["picture_bytes"])
                 columns["pictures"] = np.empty(0, COLUMNS["pictures"])
-            parts = max((len(columns["offsets"]) - 1) // max(vocabulary_size, 1), 1) if version > WITHOUT_PARTS else 1
+            parts = (len(columns["offsets"]) - 1) // vocabulary_size if version == PARTS_VERSION else 1
             postings = Postings(**{name: columns.pop(name) for name in POSTING_COLUMNS})
-            segment = cls(postings=postings, version=version, parts=parts, **columns)
+            segment = cls(postings=postings, parts=parts, **columns)
             segment._validate(vocabulary_size)
             return segment
         except StoreError:
@@ -166,7 +165,7 @@ class Segment:
         if int(self.picture_bytes.sum(dtype=np.int64)) != len(self.pictures):
             raise ValueError("its pictures do not fit")
         offsets = self.offsets
-        if self.parts > MOST_PARTS or self.parts & (self.parts - 1):
+        if not 1 <= self.parts <= MOST_PARTS or self.parts & (self.parts - 1):
             raise ValueError("its posting lists are not in parts by bits")
         if len(offsets) != vocabulary_size * self.parts + 1 or offsets[0] != 0 or offsets[-1] != postings:
             raise ValueError("its posting lists do not fit")
@@ -242,9 +241,9 @@ def _version_and_files(folder: Path, sha256: bytes) -> tuple[int, dict[str, dict
             digest(entry["sha256"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(f"segment {folder} is damaged: {error}") from error
-    if version not in (WITHOUT_PICTURES, WITHOUT_PARTS, FORMAT_VERSION):
+    if version not in _READABLE:
         raise StoreError(
-            f"segment {folder} has format {version!r:.80}; this featmatch reads {WITHOUT_PICTURES} to {FORMAT_VERSION}"
+            f"segment {folder} has format {version!r:.80}; this featmatch reads {_READABLE[0]} to {_READABLE[-1]}"
         )
     return version, files
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from featmatch.errors import StoreError
 from featmatch.features.looks import LOOK
 from featmatch.store.postings import POSTING_COLUMNS, Postings
-from featmatch.store.segment import COLUMNS, FORMAT_VERSION, IMAGE_COLUMNS, MANIFEST, parts_for, parts_of
+from featmatch.store.segment import COLUMNS, FORMAT_VERSION, IMAGE_COLUMNS, MANIFEST, PARTS_VERSION, parts_for, parts_of
 from featmatch.system.files import flush_folder
 
 
@@ -108,7 +108,8 @@ class SegmentWriter:
             self._columns[name] = column = _ColumnWriter(self._aside, name, len(values))
             column.append(values)
         files = {f"{name}.npy": column.finished() for name, column in self._columns.items()}
-        manifest = json.dumps({"version": FORMAT_VERSION, "files": files}, indent=1).encode()
+        version = PARTS_VERSION if self._parts > 1 else FORMAT_VERSION
+        manifest = json.dumps({"version": version, "files": files}, indent=1).encode()
         with (self._aside / MANIFEST).open("wb") as file:
             file.write(manifest)
             file.flush()
