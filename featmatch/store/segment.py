@@ -2,10 +2,10 @@
 
 A segment is a folder of plain ``.npy`` columns in CSR form: the postings of word w are the rows ``offsets[w]`` to
 ``offsets[w + 1]`` of the posting columns, ordered by image. A large segment has format 4, with the list of each word
-cut into S parts by the highest bits of the signatures: part p of word w is the rows ``offsets[w * S + p]`` up to the next
-of the offsets. Small pictures of the images lie one after the other in a column of their own; those of format 2 have none.
-``segment.json`` has the format's version and the size and checksum of each column; the catalogue has the checksum of
-``segment.json``.
+cut into S parts by the highest bits of the signatures: part p of word w is the rows ``offsets[w * S + p]`` up to the
+next of the offsets. Small pictures of the images lie one after the other in a column of their own; those of format 2
+have none. ``segment.json`` has the format's version and the size and checksum of each column; the catalogue has the
+checksum of ``segment.json``.
 """
 
 from __future__ import annotations
