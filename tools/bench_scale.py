@@ -51,7 +51,7 @@ from featmatch.images.pixels import GreyImage, load_display, load_grey
 from featmatch.native.postings import parts_read, postings_of
 from featmatch.search.query import Query
 from featmatch.search.stages import Readers, Search
-from featmatch.search.voting import QueryWords, VotingOptions, _lists_of
+from featmatch.search.voting import QueryWords, VotingOptions, _lists_of, weights_of_hits
 from featmatch.store.compaction import merge_due
 from featmatch.store.places import Naming
 from featmatch.store.reader import Reader
@@ -315,7 +315,7 @@ def reading_again(segments: Sequence[Segment], query: QueryWords) -> dict[str, f
     for segment in segments:
         columns = segment.offsets, segment.postings.image, segment.postings.signature
         words = np.unique(parts_read(_lists_of(segment), query.entries)).astype(np.int32)
-        rows = voting_rows(segment, query, VotingOptions().voting_limit)
+        rows = voting_rows(segment, query, len(weights_of_hits(query, VotingOptions())) - 1)
         tasks += [(columns, words[part::READERS].copy(), rows[part::READERS].copy()) for part in range(READERS)]
     _reader()
     with ThreadPoolExecutor(READERS) as threads:

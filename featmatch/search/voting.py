@@ -28,6 +28,7 @@ from featmatch.words.vocabulary import Vocabulary
 
 _HITS_AT_ONCE = 1 << 18  # in memory, some 100 bytes each with all that is made of them
 _FIXED, _MOST_FIXED = 2, 4  # bits: of three words, about a sixth of the postings are left
+_MORE_BITS, _WIDER = 3, 1.3  # where bits are fixed, fewer hits are by chance, so those that are farther off vote, too
 _WORTH_THREADS = 2_000_000  # postings; fewer are scanned before threads have begun
 
 
@@ -50,7 +51,7 @@ class VotingOptions:
     words: int = 3  # nearest words of each query feature that are looked up; 1 to 16
     hamming_limit: int = 22  # a hit differs in at most this many of 64 bits; 0 to 32
     voting_limit: int = 19  # hits that differ in at most this many vote; the others only match; 0 to 32
-    sigma: float = 10.0  # bits; a hit at distance d weighs exp(-(d / sigma)^2)
+    sigma: float = 10.0  # bits; a hit at distance d weighs exp(-(d / sigma)^2); both are more in large collections
     shortlist: int = 50  # pairs of an image and a variant that go on to verification; 1 to 10000
 
     def __post_init__(self) -> None:
@@ -218,8 +219,7 @@ def tally(
     options: VotingOptions,
 ) -> Ranked:
     """Score all images under the first ``variants`` of ``Variant``, and return the best; ``shortlist`` has the rest."""
-    distances = np.arange(min(options.voting_limit, options.hamming_limit) + 1)
-    distance_weights = np.exp(-((distances / options.sigma) ** 2)).astype(np.float32)
+    distance_weights = weights_of_hits(query, options)
 
     def best_of(part: tuple[int, Variant]) -> tuple[NDArray[Any], ...]:
         number, variant = part
@@ -240,6 +240,14 @@ def tally(
         found = [nothing, *each(best_of, parts)]
     images, of_variants, votes = (np.concatenate(column) for column in zip(*found, strict=True))
     return Ranked.best(images, of_variants, votes, options.shortlist)
+
+
+def weights_of_hits(query: QueryWords, options: VotingOptions) -> NDArray[np.float32]:
+    """(D,) float32: how much a hit counts at each distance at which it votes."""
+    is_firm = bool(query.fixed.any())
+    limit = min(options.voting_limit + is_firm * _MORE_BITS, options.hamming_limit)
+    sigma = options.sigma * (_WIDER if is_firm else 1)
+    return np.exp(-((np.arange(limit + 1) / sigma) ** 2)).astype(np.float32)
 
 
 def candidates_of(
