@@ -28,7 +28,7 @@ from featmatch.words.vocabulary import Vocabulary
 
 _HITS_AT_ONCE = 1 << 18  # in memory, some 100 bytes each with all that is made of them
 _FIXED, _MOST_FIXED = 2, 4  # bits: of three words, about a sixth of the postings are left
-_MORE_BITS, _WIDER = 3, 1.3  # where bits are fixed, fewer hits are by chance, so those that are farther off vote, too
+_MORE_BITS, _WIDER = 3, 1.6  # where bits are fixed, fewer hits are by chance, so those that are farther off vote, too
 _WORTH_THREADS = 2_000_000  # postings; fewer are scanned before threads have begun
 
 

@@ -64,7 +64,12 @@ class Snapshot:
     @cached_property
     def features(self) -> int:
         """How many features the images have that can be found."""
-        return sum(record.live_features for record in self.catalog.segments())
+        removed = np.fromiter(self.removed, np.int64, len(self.removed))
+        hidden = 0
+        for segment in self.segments.values():
+            rows = segment.rows_of(removed)
+            hidden += int(segment.features[rows[rows >= 0]].sum(dtype=np.int64))
+        return sum(len(segment.postings.image) for segment in self.segments.values()) - hidden
 
     def place_of(self, image: int) -> tuple[Segment, int]:
         """The segment that an image is in, and its row there, by its number.

@@ -127,6 +127,7 @@ def test_compact_cuts_lists_as_is_due_and_keeps_all_answers(
     before, images = answers(index, pictures), list(index.images())
     first = [json.loads(answer)[0]["name"] for answer in before if json.loads(answer)]
     assert len(first) > 5
+    assert index.snapshot.features == sum(record.features for record in index.images())
     for parts in (64, 1, 256, 256):
         for module in ("segment", "segment_writer"):
             monkeypatch.setattr(f"featmatch.store.{module}.parts_for", lambda *_, parts=parts: parts)
