@@ -408,3 +408,42 @@ def test_sigma_is_more_than_0() -> None:
     VotingOptions(sigma=1e-3)
     with pytest.raises(UsageError):
         VotingOptions(sigma=0.0)
+
+
+# ---------------------------------------------------------------- many features
+
+
+@pytest.mark.parametrize("detector", ["sift", "orb"])
+def test_bits_that_are_fixed_are_the_least_likely_to_turn(detector: str) -> None:
+    vocabulary = made(detector)
+    descriptors = descriptors_for(vocabulary, 40)
+    words = vocabulary.assign(descriptors, 3)
+    none = vocabulary.firm_bits(descriptors, words.ids, np.zeros(3, np.int64))
+    assert (none.dtype, none.any()) == (np.uint8, False)
+    fixed = vocabulary.firm_bits(descriptors, words.ids, np.array([2, 3, 8]))
+    rows = vocabulary.projection[-8:].astype(int)
+    signs = vocabulary._form_signs[:, -8:].astype(int)
+    for feature, descriptor in enumerate(descriptors.astype(int)):
+        for place, bits in enumerate((2, 3, 8)):
+            word, form = divmod(int(words.ids[feature, place]), vocabulary.forms)
+            margins = signs[form] * (rows @ descriptor) * vocabulary.unit - rows @ vocabulary.words[word].astype(int)
+            set_ = (margins > 0) != (signs[form] < 0)  # so the margins are what decides on the signature
+            assert np.packbits(set_, bitorder="little")[0] == int(words.signatures[feature, place]) >> 56
+            is_fixed = np.unpackbits(fixed[feature, place], bitorder="little").astype(bool)
+            assert is_fixed.sum() == bits
+            assert bits == 8 or np.abs(margins[is_fixed]).min() >= np.abs(margins[~is_fixed]).max()
+
+
+def test_where_bits_are_fixed_farther_hits_vote() -> None:
+    query = asked().words
+    options = VotingOptions(voting_limit=7, sigma=4)
+    weights = {
+        bits: voting.weights_of_hits(replace(query, fixed=query.fixed | np.uint8(bits)), options) for bits in (0, 9)
+    }
+    np.testing.assert_array_equal(weights[0], np.exp(-((np.arange(8) / 4) ** 2)).astype(np.float32))
+    np.testing.assert_array_equal(weights[9], np.exp(-((np.arange(11) / 6.4) ** 2)).astype(np.float32))
+
+
+def test_few_features_fix_no_bit() -> None:
+    assert voting.fixed_bits(5, 20_000_000).tolist() == [0] * 5
+    assert voting.fixed_bits(5, 20_000_001).tolist() == [2, 3, 4, 4, 4]
