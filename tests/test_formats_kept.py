@@ -89,6 +89,19 @@ def test_features_are_those_of_the_detector_that_it_was_made_with(kept: Path) ->
     assert found[index.options.detector] > 0.9
 
 
+def test_it_goes_on_with_features_chosen_by_contrast(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(kept)
+    options = Index.open("index").options
+    assert options.choice == "contrast"
+    usual = options if options.detector == "opencv-sift" else replace(options, choice="scale")
+    index = Index.open("index", create=True, features=usual)
+    assert index.options == options
+    assert index.add(["pictures"], jobs=1).added == ["pictures/003.jpg"]
+    added = index.snapshot.segments[max(index.snapshot.segments)].postings.signature
+    features = extract("pictures/003.jpg", options)
+    assert set(index.vocabulary.assign(features.descriptors).signatures[:, 0]) == set(added[-len(features) :])
+
+
 def test_it_answers(kept: Path) -> None:
     index = Index.open(kept / "index")
     for name, expected in {

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from featmatch import Vocabulary
+from featmatch import Vocabulary, check, cli
 from tools.attacks import ATTACKS
 from tools.small_index import draw_pictures, index_in_this_process, settle, small_index, small_vocabulary
 
@@ -107,6 +107,7 @@ class Siege:
             index.groups(jobs=1)
             index.query("pictures/002.png")  # what is loaded now need not be loaded by each child
             index.explain("pictures/002.png", "pictures/001.png")
+            check(self._good)
         finally:
             os.chdir(before)
 
@@ -181,8 +182,6 @@ def _be_command(arguments: Sequence[str], folder: Path, output: Path) -> None:
         os.dup2(handle, 1)
         os.dup2(handle, 2)
         sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
-        from featmatch import cli
-
         sys.argv = ["featmatch", *arguments]
         cli.main()
     except SystemExit as ended:

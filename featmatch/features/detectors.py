@@ -90,7 +90,9 @@ def descriptor_size(detector: str) -> int:
     return size
 
 
-def detect(pixels: NDArray[np.uint8], detector: str, limit: int, choose: Choice) -> Detected:
+def detect(
+    pixels: NDArray[np.uint8], detector: str, limit: int, choose: Choice, *, favour_coarse: bool = False
+) -> Detected:
     """Find features.
 
     Args:
@@ -98,6 +100,7 @@ def detect(pixels: NDArray[np.uint8], detector: str, limit: int, choose: Choice)
         detector: one of ``DETECTORS``.
         limit: how many to return at most.
         choose: which of the keypoints to keep, and in which order.
+        favour_coarse: count coarse features as stronger than they are; for ``sift`` alone.
 
     Raises:
         MissingFeatureError: the installed OpenCV lacks the detector, or the kernels of featmatch are not built.
@@ -107,7 +110,7 @@ def detect(pixels: NDArray[np.uint8], detector: str, limit: int, choose: Choice)
         raise UsageError(f"features of {detector} are another tool's: give them as Features, not as pictures")
     if min(pixels.shape) >= _SMALLEST_PX:
         if detector == "sift":
-            found = sift(np.ascontiguousarray(pixels), limit, choose)
+            found = sift(np.ascontiguousarray(pixels), limit, choose, favour_coarse=favour_coarse)
             return Detected(found.points, found.sizes, found.angles, found.descriptors)
         keypoints, raw = _CREATE[detector](limit).detectAndCompute(pixels, None)
         if raw is not None and keypoints:

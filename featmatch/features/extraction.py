@@ -19,11 +19,17 @@ from featmatch.images.pixels import GreyImage, ImageSource, load_grey
 SPEEDS = ("fast", "balanced", "thorough")
 
 _LONGEST_PX = 1 << 24  # side of a picture of which features are given
+# By what a feature is chosen before others of its place: by its contrast; or, by scale, with coarse ones favoured. A
+# crop at full size has most of its features finer than those that were kept of the whole picture, at its working size:
+# of the coarse ones that both have, more are chosen by scale, so that fewer suffice (docs/benchmarks.md).
+CHOICES = ("contrast", "scale")
+
+_FORMER_AT_LONGEST = 4000  # of ``sift``, as long as it chose by contrast
 
 # Features kept of a picture of 640 px, and of one at the largest working size. Detectors whose features are cheaper and
 # less distinctive keep more of them: otherwise a tenth of a 480 px photo would hold too few.
 _FEATURES = {
-    "sift": (800, 4000),
+    "sift": (800, 1900),
     "opencv-sift": (800, 4000),
     "akaze": (1500, 6000),
     "orb": (1500, 6000),
@@ -42,12 +48,16 @@ class FeatureOptions:
     shortest_px: int = 0  # working size: longer sides below this are scaled up to it; 0 to longest_px and 2000
     features: int = 0  # kept of a picture of 640 px or less; 10 to 100000; 0: the detector's own
     features_at_longest: int = 0  # kept of one at longest_px, in proportion between; at least features; 0: likewise
+    choice: str = ""  # one of CHOICES; by scale for ``sift`` alone; "": by scale where it can be
 
     def __post_init__(self) -> None:
         check_options(self)
         descriptor_size(self.detector)
         if not (64 <= self.longest_px <= 10_000 and 0 <= self.shortest_px <= min(self.longest_px, 2000)):
             raise UsageError("longest_px is 64 to 10000, and shortest_px 0 to longest_px and 2000")
+        object.__setattr__(self, "choice", self.choice or ("scale" if self.detector == "sift" else "contrast"))
+        if self.choice not in CHOICES or (self.choice == "scale" and self.detector != "sift"):
+            raise UsageError(f"choice is contrast, or scale for sift alone, not {self.choice!r} for {self.detector}")
         features, features_at_longest = _FEATURES.get(self.detector, _FEATURES["sift"])
         object.__setattr__(self, "features", self.features or features)
         object.__setattr__(
@@ -86,9 +96,28 @@ class FeatureOptions:
         if not isinstance(kept, dict) or not {"detector"} <= kept.keys() <= names:
             raise UsageError(f"it keeps other options than {', '.join(sorted(names))}")
         for name, value in kept.items():
-            if type(value) is not (str if name == "detector" else int):
+            if type(value) is not (str if name in ("detector", "choice") else int):
                 raise UsageError(f"{name} is {value!r:.40}")
-        return cls(**kept)
+        made: dict[str, Any] = {"choice": "contrast"} | kept  # where nothing is said, there was no other choice yet
+        return cls(**made)
+
+    def stands_for(self, made: FeatureOptions) -> bool:
+        """Whether the same arguments may have made an index with these: now, or when ``sift`` chose by contrast.
+
+        >>> old = FeatureOptions(features_at_longest=4000, choice="contrast")
+        >>> FeatureOptions().stands_for(old), FeatureOptions(features=900).stands_for(old)
+        (True, False)
+        """
+        if self == made or self.detector != "sift":
+            return self == made
+        former = {
+            max(_FEATURES["sift"][1], self.features): max(_FORMER_AT_LONGEST, self.features),
+            2 * _FEATURES["sift"][1]: 2 * _FORMER_AT_LONGEST,  # thorough
+        }
+        at_longest = (self.features_at_longest, former.get(self.features_at_longest, 0))
+        return made.features_at_longest in at_longest and made == replace(
+            self, features_at_longest=made.features_at_longest, choice="contrast"
+        )
 
     def description(self) -> str:
         """All options in one line, for people to read."""
@@ -98,7 +127,7 @@ class FeatureOptions:
         """Number of features to keep of a picture with this longer side at its working size.
 
         >>> FeatureOptions().limit(640), FeatureOptions().limit(2000)
-        (800, 4000)
+        (800, 1900)
         """
         share = (long_side_px - 640) / max(self.longest_px - 640, 1)
         return round(self.features + min(max(share, 0.0), 1.0) * (self.features_at_longest - self.features))
@@ -264,7 +293,7 @@ def extract_grey(grey: GreyImage, options: FeatureOptions) -> Features:
     def choose(points: NDArray[np.float32], responses: NDArray[np.float32]) -> NDArray[np.intp]:
         return spread(points, responses, width, height, limit)
 
-    found = detect(grey.pixels, options.detector, limit, choose)
+    found = detect(grey.pixels, options.detector, limit, choose, favour_coarse=options.choice == "scale")
     return Features(
         options.detector,
         grey.width,

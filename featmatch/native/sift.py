@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from featmatch.errors import UsageError
 from featmatch.native.library import address, library
 
-# Given points (N, 2) float32 and their strengths (N,) float32: which to keep, the best first.
+# Given points (N, 2) float32 and their strengths (N,) float32: which to keep, the best first. The strength of a feature
+# is its contrast, or that times the root of its octave's scale where coarse ones are favoured.
 Choice: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.intp]]
 
 KEYPOINT = np.dtype(
@@ -29,7 +30,8 @@ FEATURE = np.dtype([(name, "f4") for name in ("x", "y", "size", "turn")] + [("ke
 # Far below Lowe's 0.04, which leaves something to choose from where a picture is dull.
 CONTRAST = 0.004
 EDGE = 10.0  # ratio of curvatures across and along: more is an edge
-_CANDIDATES = 2.6  # times as many as are kept, the strongest, are chosen from
+# The strongest, so many times as many as are kept, are chosen from: without coarse ones favoured, and with.
+_CANDIDATES = (2.6, 4.0)
 _MOST_TURNS = 4  # orientations of one keypoint
 _LONGEST_PX = 1 << 15
 
@@ -117,13 +119,21 @@ class _Pyramid:
         return np.stack([found["x"] * scales, found["y"] * scales], axis=1) - np.float32(0.25 * self.doubled)
 
 
-def sift(pixels: NDArray[np.uint8], limit: int, choose: Choice, *, most_floats: int = MOST_FLOATS) -> SiftFeatures:
+def sift(
+    pixels: NDArray[np.uint8],
+    limit: int,
+    choose: Choice,
+    *,
+    favour_coarse: bool = False,
+    most_floats: int = MOST_FLOATS,
+) -> SiftFeatures:
     """Find SIFT features (Lowe, IJCV 2004).
 
     Args:
         pixels: (H, W) uint8, grey, rows without gaps.
         limit: how many features to return at most.
         choose: which of the strongest keypoints to describe, and in which order.
+        favour_coarse: multiply each strength by the root of the octave's scale.
         most_floats: of the pyramid that is kept in memory; the result does not depend on it.
 
     Raises:
@@ -132,10 +142,10 @@ def sift(pixels: NDArray[np.uint8], limit: int, choose: Choice, *, most_floats: 
     """
     pyramid = _Pyramid(pixels, most_floats)
     keypoints = pyramid.detect()
-    strongest = np.argsort(-keypoints["response"], kind="stable")[: round(_CANDIDATES * limit)]
-    keypoints = keypoints[np.sort(strongest)]
-    points = pyramid.places(keypoints, keypoints)
-    keypoints = keypoints[choose(points, keypoints["response"])]
+    strengths = keypoints["response"] * (np.sqrt(pyramid.scales(keypoints)) if favour_coarse else np.float32(1))
+    strongest = np.sort(np.argsort(-strengths, kind="stable")[: round(_CANDIDATES[favour_coarse] * limit)])
+    keypoints, strengths = keypoints[strongest], strengths[strongest]
+    keypoints = keypoints[choose(pyramid.places(keypoints, keypoints), strengths)]
     features, descriptors = pyramid.describe(keypoints, limit)
     keypoints = keypoints[features["keypoint"]]
     turns = np.where(features["turn"] > 0, np.float32(1) - features["turn"], np.float32(0))

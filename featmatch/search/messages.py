@@ -24,6 +24,7 @@ AnyRequest: TypeAlias = TallyRequest | ProofRequest | PictureRequest
 # one state, whatever is committed meanwhile. Nothing: whichever is the newest.
 _REQUESTS = tuple[tuple[int, ...], tuple[AnyRequest, ...]]
 _ANSWERS: dict[type, Any] = {TallyRequest: Tally, ProofRequest: Proofs, PictureRequest: Mapping[int, GreyImage | None]}
+_MOST = float(1 << 24)  # px, of a place or a size; angles are below
 
 
 class Answered(NamedTuple):
@@ -134,5 +135,8 @@ def _check_below(numbers: np.ndarray[Any, Any], end: int) -> None:
 
 def _is_sound(features: Any) -> bool:
     count = len(features.keypoints)
-    shapes = (features.keypoints.shape, features.sizes.shape, features.angles.shape)
-    return shapes == ((count, 2), (count,), (count,)) and min(features.width, features.height) > 0
+    columns = features.keypoints, features.sizes, features.angles
+    if tuple(column.shape for column in columns) != ((count, 2), (count,), (count,)):
+        return False
+    # Not what is not finite, nor what no picture has: both would overflow where they are made whole numbers.
+    return min(features.width, features.height) > 0 and all(bool((abs(one) <= _MOST).all()) for one in columns)

@@ -79,15 +79,17 @@ class Reader:
     def verify_made_with(self, options: FeatureOptions | None, vocabulary: Vocabulary | None) -> None:
         """Raise a StoreError, where the index was made with other options or another vocabulary; None: any will do.
 
-        For an index of the time when ``sift`` was OpenCV's, the name still stands for that.
+        For an index of the time when ``sift`` was OpenCV's, or chose features by contrast, the name still stands for
+        that.
         """
+        made = self.options
         if (
             options is not None
             and options.detector == "sift"
             and self.snapshot.catalog.meta["version"] == OPENCV_SIFT_VERSION
         ):
-            options = replace(options, detector="opencv-sift")
-        if options is not None and options != self.options:
+            made = replace(made, detector="sift", choice="contrast")
+        if options is not None and not options.stands_for(made):
             raise StoreError(f"{self.folder} was made with other features than those: {self.options.description()}")
         if vocabulary is not None and vocabulary.fingerprint != self.vocabulary.fingerprint:
             raise StoreError(f"{self.folder} was made with another vocabulary")

@@ -56,7 +56,9 @@ def test_odd_names_go_in_and_come_out(
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are Unicode there")
-def test_names_that_are_no_utf_8_go_in_and_come_out(own_index: Path, pictures: dict[str, Path], tmp_path: Path) -> None:
+def test_names_that_are_no_utf_8_go_in_and_come_out(
+    run: Run, own_index: Path, pictures: dict[str, Path], tmp_path: Path
+) -> None:
     path = os.fsencode(tmp_path) + b"/caf\xe9.png"
     Path(os.fsdecode(path)).write_bytes(pictures["coins"].read_bytes())
 
@@ -76,11 +78,12 @@ def test_names_that_are_no_utf_8_go_in_and_come_out(own_index: Path, pictures: d
     rows = list(csv.DictReader(io.StringIO(bare("query", own_index, path, "--csv").stdout.decode())))
     assert [row["name"] for row in rows] == [printed.decode()]
     assert bare("verify", printed, path).returncode == 0
-    assert bare("explain", own_index, printed, printed).returncode == 0
+    named = printed.decode()
+    assert run("explain", own_index, named, named).status == 0
     for command in ("reject", "accept"):
-        assert bare(command, own_index, printed, pictures["chelsea"]).returncode == 0
-        assert bare(command, own_index, printed, pictures["chelsea"], "--clear").returncode == 0
-    assert bare("add", own_index, printed).stderr == b"added 0, skipped 1, failed 0\n"
+        assert run(command, own_index, named, pictures["chelsea"]).status == 0
+        assert run(command, own_index, named, pictures["chelsea"], "--clear").status == 0
+    assert run("add", own_index, named).err == "added 0, skipped 1, failed 0\n"
     assert bare("remove", own_index, printed).stderr == b"removed 1\n"
 
 

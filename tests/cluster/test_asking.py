@@ -57,12 +57,13 @@ def whatever(shard: int, replica: int, number: int) -> Fault:
 
 def test_with_two_replicas_no_fault_of_one_is_seen(clusters: Clusters) -> None:
     served = Served(clusters, 2, 2)
+    expected = {name: said(clusters.one.query(query(), unproven=True)) for name, query in QUERIES.items()}
     for seed in range(3):
         served.engine.fault = lambda shard, replica, number, seed=seed: (  # type: ignore[misc]
             whatever(shard, replica, number + 1000 * seed) if replica == (seed % 2) else None
         )
-        for name, query in QUERIES.items():
-            assert said(served.answer(name)) == said(clusters.one.query(query(), unproven=True))
+        for name in list(QUERIES)[seed % 2 :: 2]:
+            assert said(served.answer(name)) == expected[name]
     assert served.engine.given_up  # others were quicker
 
 

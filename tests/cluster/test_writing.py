@@ -37,10 +37,10 @@ def records(folder: Path) -> list[tuple[int, ImageRecord]]:
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_a_cluster_says_what_one_index_says(clusters: Clusters, count: int) -> None:
     several = clusters.opened(count)
-    for query in QUERIES.values():
-        for voting in (None, VotingOptions(shortlist=5)):
-            answer = several.query(query(), unproven=True, voting=voting)
-            assert said(answer) == said(clusters.one.query(query(), unproven=True, voting=voting))
+    for number, query in enumerate(QUERIES.values()):
+        voting = (None, VotingOptions(shortlist=5))[(number + count // 2) % 2]  # in turn, and the other way round of 1
+        answer = several.query(query(), unproven=True, voting=voting)
+        assert said(answer) == said(clusters.one.query(query(), unproven=True, voting=voting))
 
 
 def test_groups_of_a_cluster_are_those_of_one_index(clusters: Clusters, decoded_here: None) -> None:

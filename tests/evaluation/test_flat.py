@@ -69,15 +69,15 @@ def test_signs_can_be_read_and_have_one_word_each(photo: Picture) -> None:
         assert not (a != b).any(axis=2)[:90].any()
         seen.add(tuple(ground.tolist()))
     assert len(seen) > 4
-    signs = {flat.sign(photo, random(1), random(own)).tobytes() for own in range(300)}
-    assert len(signs) >= 298
+    signs = {flat.sign(photo, random(1), random(own)).tobytes() for own in range(100)}
+    assert len(signs) >= 99
 
 
 def test_flags_have_three_colours_and_an_emblem(photo: Picture) -> None:
     for own in range(30):
         flag = flat.flag(photo, random(1), random(own))
-        colours, counts = np.unique(flag.reshape(-1, 3), axis=0, return_counts=True)
-        assert len(colours) == 4
+        counts = np.unique(flag.astype(np.uint32) @ [1 << 16, 1 << 8, 1], return_counts=True)[1]
+        assert len(counts) == 4
         assert counts.min() > 0.004 * counts.sum()
     assert len({flat.flag(photo, random(design), random(1)).shape for design in range(20)}) == 3
 

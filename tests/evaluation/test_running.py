@@ -56,7 +56,7 @@ def test_same_seed_same_answers_however_many_and_used_again(
     assert [by_trial[one.trial] for one in few.records if one.suite == "random"] == [
         told(one) for one in few.records if one.suite == "random"
     ]
-    other_seed = EvaluationOptions(count=1, seed=5, forms="none")
+    other_seed = EvaluationOptions(("random",), count=1, seed=5, forms="none")
     other = evaluate(Photos([small_photos]), workspace, other_seed, vocabulary=vocabulary_file, jobs=1)
     assert {image.name for image in Index.open(workspace / "index").images()} == set(other.plan.indexed)
 

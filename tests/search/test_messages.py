@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -100,6 +101,18 @@ def test_lists_and_options_that_cannot_be_are_refused(pair: Pair) -> None:
             answer_bytes(lambda _: pair.shard, request_bytes([ProofRequest(pair.asked, wrong, ())]), pair.words)
     with pytest.raises(StoreError, match="cannot be meant"):
         answer_bytes(lambda _: pair.shard, request_bytes([ProofRequest(pair.asked, ranked, ("7",))]), pair.words)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+@pytest.mark.parametrize("column", ["keypoints", "sizes", "angles"])
+def test_features_that_no_picture_has_are_refused(pair: Pair, column: str, value: float) -> None:
+    first = pair.asked.variants[0]
+    spoiled = getattr(first, column).copy()
+    spoiled.flat[3] = value
+    variants = [dataclasses.replace(first, **{column: spoiled}), *pair.asked.variants[1:]]
+    message = request_bytes([TallyRequest(dataclasses.replace(pair.asked, variants=variants))])
+    with pytest.raises(StoreError, match="cannot be meant"):
+        answer_bytes(lambda _: pair.shard, message, pair.words)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=150, deadline=None)

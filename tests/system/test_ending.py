@@ -139,9 +139,7 @@ main()
 
 
 # Other processes get the signal as well.
-@pytest.mark.parametrize(
-    ("number", "status", "said", "jobs"), [(*SIGNALS[0], 1), *((*signal_, 2) for signal_ in SIGNALS)]
-)
+@pytest.mark.parametrize(("number", "status", "said", "jobs"), [(*SIGNALS[0], 2), (*SIGNALS[1], 2), (*SIGNALS[2], 1)])
 def test_a_signal_ends_queries_in_the_middle(
     lasting: Path, parts: list[Path], number: int, status: int, said: str, jobs: int
 ) -> None:
@@ -273,8 +271,14 @@ batches.commit_batch = impatient
     assert len(names(index)) == 9
 
 
-@pytest.mark.parametrize("module", ["click", "featmatch.cli.common", "featmatch.cli.printing"])
-@pytest.mark.parametrize(("number", "status"), [(number, status) for number, status, _ in SIGNALS])
+@pytest.mark.parametrize(
+    ("module", "number", "status"),
+    [
+        ("click", signal.SIGINT, 130),
+        ("featmatch.cli.common", signal.SIGTERM, 143),
+        ("featmatch.cli.printing", signal.SIGHUP, 129),
+    ],
+)
 def test_a_signal_while_modules_are_imported_is_quiet(module: str, number: int, status: int) -> None:
     code = f"""{HEARING}
 import importlib.abc, os, sys
