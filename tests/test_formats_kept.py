@@ -14,12 +14,16 @@ from featmatch import Index, StoreError, VocabularyError, check, extract
 from featmatch.store.generation import change_catalog
 from featmatch.store.open_catalog import FORMAT_VERSION, PARTS_VERSION
 
-KEPT = sorted((Path(__file__).parent / "indexes").glob("format-*"))
+KEPT = sorted((Path(__file__).parent / "indexes").glob("*-[0-9]*"))
 
 
 def test_one_is_kept_of_each_version() -> None:
     catalogues = [f"format-{version}" for version in range(2, FORMAT_VERSION + 1)]
-    assert [folder.name for folder in KEPT] == [*catalogues, "format-3-pictures"]  # the last with segments of format 3
+    assert [folder.name for folder in KEPT] == [
+        *catalogues,
+        "format-3-pictures",  # segments of format 3
+        "segment-4",  # lists in parts
+    ]
     assert all(sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 300_000 for folder in KEPT)
 
 
@@ -50,7 +54,9 @@ def test_it_is_clean_and_holds_what_was_put_in(kept: Path) -> None:
     assert (info.images, info.removed, info.segments, info.words) == (4, 1, 2, 256)
     assert info.detector == ("opencv-sift" if version_of(kept) == "format-2" else "sift")
     pictures = [index.picture_of(record.name) for record in index.images()]
-    if version_of(kept) == "format-3-pictures":
+    parts = 16 if version_of(kept) == "segment-4" else 1
+    assert [segment.parts for segment in index.snapshot.segments.values()] == [parts, parts]
+    if version_of(kept) in ("format-3-pictures", "segment-4"):
         assert info.pictures == 4
         for name, picture in zip(("000", "001", "001", "002"), pictures, strict=True):
             with Image.open(kept / "pictures" / f"{name}.jpg") as original:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,22 @@ def test_several_say_what_one_says(made: Made, count: int, at_hand: bool, monkey
                 record = {record.name: record for record in several.readers[match.index or ""].images()}[match.name]
                 assert record.id == match.id
     assert found > 6 * len(asked)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_many_features_in_lists_in_parts_and_in_whole_ones_say_the_same(
+    made: Made, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("featmatch.search.voting.MANY_FEATURES", 0)
+    for module in ("segment", "segment_writer"):
+        monkeypatch.setattr(f"featmatch.store.{module}.parts_for", lambda *_: 64)
+    shutil.copytree(whole(made, count).folder, tmp_path / "cut.fm")
+    one, several = Index.open(tmp_path / "cut.fm", root=made.photos), made.together(count)
+    one.compact()
+    assert [segment.parts for segment in one.snapshot.segments.values()] == [64]
+    answers = [(one.query(query(), unproven=True), several.query(query(), unproven=True)) for query in QUERIES.values()]
+    assert [said(answer) for answer, _ in answers] == [said(answer) for _, answer in answers]
+    assert sum(match.proven for answer, _ in answers for match in answer) > 6
 
 
 def test_what_several_share_is_no_proof_though_each_index_has_one_of_them(

@@ -48,9 +48,10 @@ from featmatch.features.looks import whole_picture
 from featmatch.images.folders import image_files
 from featmatch.images.metadata import Metadata
 from featmatch.images.pixels import GreyImage, load_display, load_grey
+from featmatch.native.postings import parts_read, postings_of
 from featmatch.search.query import Query
 from featmatch.search.stages import Readers, Search
-from featmatch.search.voting import QueryWords, VotingOptions
+from featmatch.search.voting import QueryWords, VotingOptions, _lists_of, weights_of_hits
 from featmatch.store.compaction import merge_due
 from featmatch.store.places import Naming
 from featmatch.store.reader import Reader
@@ -238,6 +239,7 @@ def measure(folder: Path, shards: Sequence[Path], photos: Photos, queries: int, 
     full: list[dict[str, float]] = []
     plain: list[dict[str, float]] = []
     apart: list[dict[str, float]] = []
+    looked_at: list[float] = []
     right = 0
     for name, picture in asked:
         one = read(picture)
@@ -245,6 +247,7 @@ def measure(folder: Path, shards: Sequence[Path], photos: Photos, queries: int, 
         right += first == name
         if len(one.features) == index.options.features:
             full.append(times | reading_again(segments, query))
+            looked_at.append(sum(postings_of(_lists_of(one), query.entries) for one in segments) / len(index))
             read(picture)  # or what was read is still at hand
             plain.append(searched(index, one, plain=True)[1])
             if together:
@@ -264,6 +267,7 @@ def measure(folder: Path, shards: Sequence[Path], photos: Photos, queries: int, 
         "recall": right / len(asked),
         "queries": len(asked),
         "timed_queries": len(full),
+        "postings_an_image": float(np.mean(looked_at)) if looked_at else 0.0,
         "search_ms": quantiles(full),
         "plain_search_ms": quantiles(plain),
         "shards": len(shards),
@@ -307,11 +311,11 @@ def searched(index: Readers, query: Query, *, plain: bool) -> tuple[str | None, 
 
 def reading_again(segments: Sequence[Segment], query: QueryWords) -> dict[str, float]:
     """Milliseconds of reading, once each, the signatures and the image numbers that a vote reads, on all cores."""
-    words = np.unique(query.ids)
     tasks = []
     for segment in segments:
         columns = segment.offsets, segment.postings.image, segment.postings.signature
-        rows = voting_rows(segment, query, VotingOptions().voting_limit)
+        words = np.unique(parts_read(_lists_of(segment), query.entries)).astype(np.int32)
+        rows = voting_rows(segment, query, len(weights_of_hits(query, VotingOptions())) - 1)
         tasks += [(columns, words[part::READERS].copy(), rows[part::READERS].copy()) for part in range(READERS)]
     _reader()
     with ThreadPoolExecutor(READERS) as threads:
@@ -323,10 +327,12 @@ def reading_again(segments: Sequence[Segment], query: QueryWords) -> dict[str, f
 def voting_rows(segment: Segment, query: QueryWords, limit: int) -> NDArray[np.int64]:
     """The postings that vote, in the order in which they do."""
     rows = [np.empty(0, np.int64)]
-    for word, signature in zip(query.ids.tolist(), query.signatures, strict=True):
-        first, end = segment.offsets[word : word + 2].tolist()
-        distances = np.bitwise_count(segment.postings.signature[first:end] ^ signature)
-        rows.append(first + np.flatnonzero(distances <= limit))
+    lists = segment.lists
+    for word, signature, fixed in zip(query.ids.tolist(), query.signatures, query.fixed, strict=True):
+        first, end = lists[word : word + 2].tolist()
+        differing = segment.postings.signature[first:end] ^ signature
+        is_free = (differing >> np.uint64(56) & np.uint64(fixed)) == 0
+        rows.append(first + np.flatnonzero(is_free & (np.bitwise_count(differing) <= limit)))
     return np.concatenate(rows)
 
 
@@ -385,6 +391,7 @@ def table(rows: Sequence[Figures]) -> str:
         "memory of its own when searching, MB": lambda row: f"{row['own_memory_mb']:.0f}",
         "mapped, and so in the page cache, MB": lambda row: f"{row['mapped_memory_mb']:,.0f}",
         "originals first": lambda row: f"{row['recall']:.1%} of {row['queries']}",
+        "postings an image and query": lambda row: f"{row['postings_an_image']:.1f}",
         "words, ms (p50, p95)": of("search_ms", "words"),
         "votes": of("search_ms", "votes"),
         "reading the same bytes": of("search_ms", "reading"),

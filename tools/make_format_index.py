@@ -1,6 +1,7 @@
 """Make the small index that is kept under ``tests/indexes``: one for each version of the format, to open for ever.
 
     python -m tools.make_format_index tests/indexes/format-2
+    python -m tools.make_format_index tests/indexes/segment-4 --parts 16
 
 Made once, when a version of the format is released, and never again.
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from featmatch.store import segment, segment_writer
 from tools.small_index import draw_pictures, small_index, small_vocabulary
 
 
@@ -21,8 +23,12 @@ def main() -> None:
     """Two segments, a picture under two names, a text, and a tombstone."""
     parser = argparse.ArgumentParser(description="Make a small index of the present format, with its pictures.")
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    parser.add_argument("--parts", type=int, default=1, help="of each posting list, as in large segments")
+    arguments = parser.parse_args()
+    folder = arguments.folder
     folder.mkdir(parents=True)
+    for module in (segment, segment_writer):
+        vars(module)["parts_for"] = lambda *_: arguments.parts
     os.chdir(folder)  # names are to be relative to it
     for path in draw_pictures(Path("pictures"), 4):
         cv2.imwrite(str(path.with_suffix(".jpg")), np.asarray(cv2.imread(str(path))))

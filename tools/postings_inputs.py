@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.native.postings import _LISTS, _SCORED
+from featmatch.store.segment import parts_of
 from tools.kernel_cases import ODD_WHOLES, Buffer, Case, Random, maybe_odd, one_in
 
 
@@ -33,20 +34,25 @@ def _lists_and_query(case: Case, random: Random, images: int) -> tuple[Buffer, B
     words = int(random.integers(1, 12))
     long = 200 if one_in(random, 8) else 30
     lengths = random.integers(0, long, words) * (random.random(words) < 0.8)
-    offsets = np.concatenate([[0], lengths.cumsum()]).astype(np.uint32)
-    postings = int(offsets[-1])
-    columns = [np.sort(random.integers(0, images, length)) for length in lengths]
-    of_images = np.concatenate([*columns, np.zeros(0)]).astype(np.uint32)
+    parts = int(random.choice([1, 1, 2, 16, 256]))
+    postings = int(lengths.sum())
     centre = random.integers(0, 1 << 63, dtype=np.uint64)
     signatures = _near(random, centre, postings)
+    of_images = random.integers(0, images, postings).astype(np.uint32)
+    own = np.repeat(np.arange(words), lengths) * parts + parts_of(signatures, parts)
+    order = np.lexsort((of_images, own))
+    of_images, signatures = of_images[order], signatures[order]
+    offsets = np.concatenate([[0], np.bincount(own, minlength=words * parts).cumsum()]).astype(np.uint32)
     entries = int(random.integers(0, 60))
     asked = random.integers(0, words, entries).astype(np.int32)
     _damage(random, offsets, of_images, asked)
     shown = (offsets, of_images, signatures)
-    lists = case.record(*(case.given(one) for one in shown), len(offsets) - 1, postings)
+    told = int(random.choice([0, 3, 512, -1])) if one_in(random, 50) else parts
+    lists = case.record(*(case.given(one) for one in shown), words, told, postings)
     weights = random.choice([1.0, 0.25, 7.3], entries).astype(np.float32)
-    columns_of_query = (case.given(asked), case.given(_near(random, centre, entries)), case.given(weights))
-    return lists, case.record(*columns_of_query, entries)
+    fixed = random.choice([0, 0, 1, 0x81, 0xF0, 0xFF], entries).astype(np.uint8)
+    of_query = (asked, _near(random, centre, entries), weights, fixed)
+    return lists, case.record(*(case.given(one) for one in of_query), entries)
 
 
 def _near(random: Random, centre: np.uint64, count: int) -> NDArray[np.uint64]:
@@ -68,10 +74,12 @@ def _damage(random: Random, offsets: NDArray[Any], images: NDArray[Any], words: 
 
 
 def _votes(case: Case, random: Random, distances: int, images: int) -> tuple[Buffer | int, ...]:
-    """The count of distances; and the votes, for fewer images than there are, at times."""
+    """The count of distances; room for hits; and the votes, for fewer images than there are, at times."""
     images = int(random.integers(0, images + 1)) if one_in(random, 20) else images
     distances = int(random.choice([*ODD_WHOLES[:4], distances])) if one_in(random, 50) else distances
-    return distances, case.given(np.zeros(images, np.float32)), images
+    room = int(random.choice([1300, 1300, 10, 0]))
+    keys = case.scratch(8 * room), case.scratch(8 * room)
+    return distances, *keys, room, case.given(np.zeros(images, np.float32)), images
 
 
 def _best_arguments(case: Case, random: Random, images: int) -> tuple[Buffer | int, ...]:

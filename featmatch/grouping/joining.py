@@ -28,7 +28,7 @@ from featmatch.geometry.homography import FEWEST_MATCHES
 from featmatch.geometry.matches import Keypoints, TentativeMatches
 from featmatch.search.voting import Candidate, QueryWords, VotingOptions, shortlist
 from featmatch.store.postings import restored
-from featmatch.store.segment import Segment
+from featmatch.store.segment import MANY_FEATURES, Segment
 from featmatch.words.vocabulary import Vocabulary, Words
 
 _ROWS = 1 << 22  # postings that are scanned at a time
@@ -127,7 +127,7 @@ def stored_images(segments: Sequence[Segment], ids: Iterable[int], detector: str
 
 def _stored(segment: Segment, image: int, rows: NDArray[np.int64], detector: str) -> StoredImage:
     features = _features_at(segment, image, rows, detector)
-    words = np.searchsorted(segment.offsets, rows, "right").astype(np.int32) - 1
+    words = np.searchsorted(segment.lists, rows, "right").astype(np.int32) - 1
     signatures = segment.postings.signature[rows]
     order = np.lexsort([*_columns(features), signatures, words])
     own = Words(words[order, None], signatures[order, None])
@@ -174,7 +174,7 @@ def partners(
     variants = list(Variant)[: vocabulary.forms]
     words = [vocabulary.permuted(image.words, variant) for variant in variants]
     ids = np.concatenate([seen.ids[:, 0] for seen in words])
-    lengths = sum(segment.offsets[ids + 1].astype(np.int64) - segment.offsets[ids] for segment in segments)
+    lengths = sum(segment.lists[ids + 1].astype(np.int64) - segment.lists[ids] for segment in segments)
     looked_up = np.flatnonzero(lengths <= options.longest_list)
     query = QueryWords(
         ids=ids[looked_up],
@@ -182,6 +182,8 @@ def partners(
         weights=vocabulary.idf_of(ids[looked_up]) ** 2,
         variants=(looked_up // len(image.words.ids)).astype(np.int32),
         features=looked_up % len(image.words.ids),
+        fixed=np.zeros(len(looked_up), np.uint8),
+        nearest_first=sum(len(segment.postings.image) for segment in segments) > MANY_FEATURES,
     )
     voting = VotingOptions(
         hamming_limit=options.hamming_limit,

@@ -14,21 +14,25 @@ from featmatch.native.library import address, library
 _NO_LIST, _NO_IMAGE = -2, -3  # as returned by the kernels
 _SCORED = 64  # images whose scores the kernel looks at together
 _LISTS = 32  # posting lists that it bisects side by side
+_WAITING = 1 << 10  # hits that it counts together, or all of one list
 _HITS = 1 << 12  # room for so many at first
 
 
 class PostingLists(NamedTuple):
-    """The posting lists of W words in CSR form, of P postings.
+    """The posting lists of W words in CSR form, of P postings; each list in S parts by the highest bits of signatures.
 
     Attributes:
-        offsets: (W + 1,) uint32, the postings of word w are the rows ``offsets[w]:offsets[w + 1]``.
-        images: (P,) uint32, ascending within each list.
+        offsets: (W * S + 1,) uint32, part p of the list of word w is the rows ``offsets[w * S + p]`` up to the next of
+            these; in it are the postings whose signatures begin with p.
+        images: (P,) uint32, ascending within each part.
         signatures: (P,) uint64.
+        parts: S; 1, 2, 4, or so on to 256.
     """
 
     offsets: NDArray[np.uint32]
     images: NDArray[np.uint32]
     signatures: NDArray[np.uint64]
+    parts: int = 1
 
 
 class QueryEntries(NamedTuple):
@@ -38,11 +42,16 @@ class QueryEntries(NamedTuple):
         words: (Q,) int32.
         signatures: (Q,) uint64.
         weights: (Q,) float32, what a hit counts: idf squared.
+        fixed: (Q,) uint8, in which of the 8 highest bits of its signature no hit may differ; 0: it may in all.
+        nearest_first: whether of several hits of a word in an image the nearest counts whole, which does not depend on
+            how lists lie; else the first in the list, if that is in one part.
     """
 
     words: NDArray[np.int32]
     signatures: NDArray[np.uint64]
     weights: NDArray[np.float32]
+    fixed: NDArray[np.uint8]
+    nearest_first: bool = False
 
 
 class Hits(NamedTuple):
@@ -50,7 +59,7 @@ class Hits(NamedTuple):
 
     Attributes:
         entries: (H,) int32, which of the query's entries; ascending.
-        rows: (H,) int64, which of the postings; ascending for each entry.
+        rows: (H,) int64, which of the postings; ascending for each entry and part of its list.
         images: (H,) uint32, their images.
         distances: (H,) uint8, how many bits differ.
     """
@@ -66,10 +75,11 @@ def scan(
 ) -> None:
     """Scan the posting list of each query word, and add up the votes of the hits.
 
-    A hit is a posting whose signature differs from the query's in fewer bits than ``distance_weights`` has entries: few
-    do, and only of those is the image looked up. The k-th hit of one query word in the same image adds
-    sqrt(k) - sqrt(k - 1) of its weight, so that repeated structure counts by its square root (burstiness: Jegou, Douze
-    and Schmid, CVPR 2009).
+    A hit is a posting whose signature differs from the query's in no fixed bit, and in fewer bits than
+    ``distance_weights`` has entries: few do, and only of those is the image looked up. Of the hits of one query word in
+    the same image, the k-th adds sqrt(k) - sqrt(k - 1) of its weight, so that repeated structure counts by its square
+    root (burstiness: Jegou, Douze and Schmid, CVPR 2009). With the nearest first, votes are the same to the bit in
+    however many parts lists are.
 
     Args:
         lists: where to look.
@@ -82,8 +92,11 @@ def scan(
             counted.
         UsageError: an array is of another type, or of another length than its neighbours.
     """
+    columns = _lists(lists), _query(query)  # checked by now
+    keys = np.empty((2, _WAITING + _longest(lists, query.words)), np.uint64)
     found = library().featmatch_scan(
-        _lists(lists), _query(query), address(distance_weights, np.float32), len(distance_weights),
+        *columns, address(distance_weights, np.float32), len(distance_weights),
+        *(address(one, np.uint64, written=True) for one in keys), keys.shape[1],
         address(votes, np.float32, written=True), len(votes),
     )  # fmt: skip
     _check(found)
@@ -149,28 +162,54 @@ def hits_of(lists: PostingLists, query: QueryEntries, limit: int, images: NDArra
         room = found
 
 
-def postings_of(offsets: NDArray[np.uint32], words: NDArray[np.int32]) -> int:
-    """How many postings the lists of query words have together.
+def postings_of(lists: PostingLists, query: QueryEntries) -> int:
+    """How many postings a query reads.
 
-    >>> postings_of(np.array([0, 3, 3, 10], np.uint32), np.array([0, 2, 2], np.int32))
-    17
+    >>> lists = PostingLists(np.array([0, 2, 2, 9, 9], np.uint32), np.zeros(9, np.uint32), np.zeros(9, np.uint64), 2)
+    >>> one = np.ones(3, np.float32)
+    >>> fixed = np.array([0, 128, 0], np.uint8)
+    >>> query = QueryEntries(np.array([0, 1, 1], np.int32), np.zeros(3, np.uint64), one, fixed)
+    >>> postings_of(lists, query), postings_of(lists._replace(offsets=np.array([0, 2, 9]), parts=1), query)
+    (16, 16)
     """
-    return int((offsets[words + 1].astype(np.int64) - offsets[words]).sum())
+    parts = parts_read(lists, query)
+    return int((lists.offsets[parts + 1].astype(np.int64) - lists.offsets[parts]).sum())
+
+
+def parts_read(lists: PostingLists, query: QueryEntries) -> NDArray[np.int64]:
+    """The places among the offsets of all parts of lists that a query reads, entry by entry."""
+    bits, parts = lists.parts.bit_length() - 1, np.arange(lists.parts)
+    first = (query.signatures >> np.uint64(32) >> np.uint64(32 - bits)).astype(np.int64)
+    fixed = query.fixed.astype(np.int64) >> (8 - bits)
+    entries, read = np.nonzero(((first[:, None] ^ parts) & fixed[:, None]) == 0)
+    return np.asarray(query.words[entries].astype(np.int64) * lists.parts + read)
+
+
+def _longest(lists: PostingLists, words: NDArray[np.int32]) -> int:
+    """How many postings the longest of some lists has at most; where a word is none, any number."""
+    bounds = lists.offsets[:: lists.parts].astype(np.int64)
+    if not len(words) or len(bounds) < 2:
+        return 0
+    sound = np.clip(words, 0, len(bounds) - 2)
+    return min(max(0, int((bounds[sound + 1] - bounds[sound]).max())), len(lists.images))
 
 
 class _Lists(ctypes.Structure):
     """``posting_lists`` of postings.c."""
 
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in PostingLists._fields),
-        ("words", ctypes.c_int64), ("postings", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in PostingLists._fields[:3]),
+        ("words", ctypes.c_int64), ("parts", ctypes.c_int64), ("postings", ctypes.c_int64),
     )  # fmt: skip
 
 
 class _Query(ctypes.Structure):
     """``query_entries`` of postings.c."""
 
-    _fields_ = (*((name, ctypes.c_void_p) for name in QueryEntries._fields), ("count", ctypes.c_int64))
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in QueryEntries._fields[:4]),
+        ("count", ctypes.c_int64), ("nearest_first", ctypes.c_int64),
+    )  # fmt: skip
 
 
 class _Columns(ctypes.Structure):
@@ -186,13 +225,17 @@ def _lists(lists: PostingLists) -> Any:
         address(lists.images, np.uint32),
         address(lists.signatures, np.uint64),
     )
-    return ctypes.byref(_Lists(*columns, len(lists.offsets) - 1, len(lists.images)))
+    words = (len(lists.offsets) - 1) // max(lists.parts, 1)
+    return ctypes.byref(_Lists(*columns, words, lists.parts, len(lists.images)))
 
 
 def _query(query: QueryEntries) -> Any:
-    _check_lengths(*query)
-    columns = (address(query.words, np.int32), address(query.signatures, np.uint64), address(query.weights, np.float32))
-    return ctypes.byref(_Query(*columns, len(query.words)))
+    _check_lengths(*query[:4])
+    columns = (
+        address(query.words, np.int32), address(query.signatures, np.uint64), address(query.weights, np.float32),
+        address(query.fixed, np.uint8),
+    )  # fmt: skip
+    return ctypes.byref(_Query(*columns, len(query.words), query.nearest_first))
 
 
 def _columns(hits: Hits) -> Any:

@@ -222,10 +222,8 @@ def _common(segment: Segment, row: int, words: QueryWords, variant: Variant) -> 
     distinct = np.unique(words.ids[words.variants == variant])
     wanted = np.uint32(row)
     common = 0
-    for start, end in zip(segment.offsets[distinct].tolist(), segment.offsets[distinct + 1].tolist(), strict=True):
-        images = segment.postings.image[start:end]
-        place = int(np.searchsorted(images, wanted))
-        common += place < len(images) and bool(images[place] == wanted)
+    for start, end in zip(segment.lists[distinct].tolist(), segment.lists[distinct + 1].tolist(), strict=True):
+        common += bool((segment.postings.image[start:end] == wanted).any())
     return SharedWords(len(distinct), common)
 
 

@@ -96,7 +96,7 @@ def _check(request: AnyRequest, words: int) -> None:
     if isinstance(request, PictureRequest):
         return
     asked, looked_up = request.asked, request.asked.words
-    columns = list(vars(looked_up).values())
+    columns = [column for column in vars(looked_up).values() if isinstance(column, np.ndarray)]
     if len({column.shape for column in columns}) != 1 or columns[0].ndim != 1:
         raise ValueError("its words are not of one length")
     if not 1 <= len(asked.variants) <= len(Variant) or not all(map(_is_sound, asked.variants)):

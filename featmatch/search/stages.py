@@ -31,7 +31,7 @@ from featmatch.search.shards import LocalShards, Shards, StaleError
 from featmatch.search.timing import StageClock
 from featmatch.search.verdicts import content_of_query
 from featmatch.search.verification import compare_pixels, worth_a_look
-from featmatch.search.voting import QueryWords, VotingOptions
+from featmatch.search.voting import QueryWords, VotingOptions, fixed_bits
 from featmatch.search.whole_search import preferred
 from featmatch.store.reader import Reader
 from featmatch.store.snapshot import Snapshot
@@ -325,7 +325,8 @@ class Search:
     def _words_and_places(self, variants: Sequence[Features]) -> tuple[QueryWords, list[Features]]:
         """The visual words of features under each ``Variant``, and where they are, without descriptors."""
         places = [dataclasses.replace(one, descriptors=one.descriptors[:, :0], picture=None) for one in variants]
-        return QueryWords.of(self.vocabulary, variants, self.voting.words), places
+        fixed = fixed_bits(self.voting.words, sum(snapshot.features for snapshot in self.snapshots))
+        return QueryWords.of(self.vocabulary, variants, fixed), places
 
     def _part(self, query: Query) -> GreyImage:
         """The picture that is looked up: all of it, or the rectangle around its region."""

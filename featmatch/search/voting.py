@@ -20,14 +20,28 @@ from featmatch.features.extraction import Features
 from featmatch.features.symmetry import Variant
 from featmatch.geometry.exact import log2
 from featmatch.geometry.matches import Keypoints, TentativeMatches
-from featmatch.native.postings import PostingLists, QueryEntries, best, hits_of, postings_of, scan
+from featmatch.native.postings import Hits, PostingLists, QueryEntries, best, hits_of, scan
 from featmatch.search.crowding import MOST_OF_WORD, first_of_each, thinned
-from featmatch.store.postings import restored
-from featmatch.store.segment import Segment
+from featmatch.store.postings import Postings, restored
+from featmatch.store.segment import MANY_FEATURES, Segment
 from featmatch.words.vocabulary import Vocabulary
 
 _HITS_AT_ONCE = 1 << 18  # in memory, some 100 bytes each with all that is made of them
+_FIXED, _MOST_FIXED = 2, 4  # bits: of three words, about a sixth of the postings are left
+_MORE_BITS, _WIDER = 3, 1.6  # where bits are fixed, fewer hits are by chance, so those that are farther off vote, too
 _WORTH_THREADS = 2_000_000  # postings; fewer are scanned before threads have begun
+
+
+def fixed_bits(words: int, features: int) -> NDArray[np.int64]:
+    """In how many of the highest bits of its signature no hit of a word may differ: of the nearest word and the others.
+
+    This depends on nothing but how many features all images have, so answers do not on how these lie in segments or
+    indexes.
+
+    >>> fixed_bits(3, 10_000_000).tolist(), fixed_bits(3, 500_000_000).tolist()
+    ([0, 0, 0], [2, 3, 4])
+    """
+    return np.minimum(_FIXED + np.arange(words), _MOST_FIXED) * (features > MANY_FEATURES)
 
 
 @dataclass(frozen=True)
@@ -37,7 +51,7 @@ class VotingOptions:
     words: int = 3  # nearest words of each query feature that are looked up; 1 to 16
     hamming_limit: int = 22  # a hit differs in at most this many of 64 bits; 0 to 32
     voting_limit: int = 19  # hits that differ in at most this many vote; the others only match; 0 to 32
-    sigma: float = 10.0  # bits; a hit at distance d weighs exp(-(d / sigma)^2)
+    sigma: float = 10.0  # bits; a hit at distance d weighs exp(-(d / sigma)^2); both are more in large collections
     shortlist: int = 50  # pairs of an image and a variant that go on to verification; 1 to 10000
 
     def __post_init__(self) -> None:
@@ -78,6 +92,9 @@ class QueryWords:
         weights: (Q,) float32, idf squared.
         variants: (Q,) int32.
         features: (Q,) int64, number of the feature, counted anew in each variant.
+        fixed: (Q,) uint8, in which of the 8 highest bits of its signature no hit may differ.
+        nearest_first: whether hits count, and match, in an order that does not depend on how lists lie; as where there
+            are so many features that segments may have their lists in parts.
     """
 
     ids: NDArray[np.int32]
@@ -85,18 +102,32 @@ class QueryWords:
     weights: NDArray[np.float32]
     variants: NDArray[np.int32]
     features: NDArray[np.int64]
+    fixed: NDArray[np.uint8]
+    nearest_first: bool = False
 
     @classmethod
-    def of(cls, vocabulary: Vocabulary, variants: Sequence[Features], count: int) -> QueryWords:
-        """Find ``count`` words for each feature of each variant.
+    def of(cls, vocabulary: Vocabulary, variants: Sequence[Features], fixed: NDArray[np.integer]) -> QueryWords:
+        """Find the nearest words of each feature of each variant.
 
         In a closed vocabulary the words and signatures of the variants follow from those of the first.
+
+        Args:
+            vocabulary: of the index.
+            variants: the features of each variant, in the order of ``Variant``.
+            fixed: of as many words of each feature as are looked up, the nearest first, in how many bits no hit may
+                differ: of the highest 8, those that are the least likely to.
         """
+        count = len(fixed)
         if vocabulary.forms > 1:
             plain = vocabulary.assign(variants[0].descriptors, count)
+            firm = [vocabulary.firm_bits(variants[0].descriptors, plain.ids, fixed)] * len(variants)
             found = [vocabulary.permuted(plain, variant) for variant in list(Variant)[: len(variants)]]
         else:
             found = [vocabulary.assign(features.descriptors, count) for features in variants]
+            firm = [
+                vocabulary.firm_bits(one.descriptors, words.ids, fixed)
+                for one, words in zip(variants, found, strict=True)
+            ]
         looked_up = [first_of_each(words.ids.ravel(), MOST_OF_WORD) for words in found]
         ids = np.concatenate([words.ids.ravel()[rows] for words, rows in zip(found, looked_up, strict=True)])
         return cls(
@@ -107,12 +138,22 @@ class QueryWords:
             weights=vocabulary.idf_of(ids) ** 2,
             variants=np.repeat(np.arange(len(found), dtype=np.int32), [len(rows) for rows in looked_up]),
             features=np.concatenate(looked_up) // count,
+            fixed=np.concatenate([bits.ravel()[rows] for bits, rows in zip(firm, looked_up, strict=True)]),
+            nearest_first=bool(fixed.any()),
         )
+
+    @property
+    def entries(self) -> QueryEntries:
+        """What all variants look up."""
+        return QueryEntries(self.ids, self.signatures, self.weights, self.fixed, self.nearest_first)
 
     def of_variant(self, variant: Variant) -> tuple[QueryEntries, NDArray[np.int64]]:
         """What one variant looks up, and the number of the feature of each entry."""
         own = slice(*np.searchsorted(self.variants, [variant, variant + 1]).tolist())
-        return QueryEntries(self.ids[own], self.signatures[own], self.weights[own]), self.features[own]
+        entries = QueryEntries(
+            self.ids[own], self.signatures[own], self.weights[own], self.fixed[own], self.nearest_first
+        )
+        return entries, self.features[own]
 
 
 class Ranked(NamedTuple):
@@ -178,8 +219,7 @@ def tally(
     options: VotingOptions,
 ) -> Ranked:
     """Score all images under the first ``variants`` of ``Variant``, and return the best; ``shortlist`` has the rest."""
-    distances = np.arange(min(options.voting_limit, options.hamming_limit) + 1)
-    distance_weights = np.exp(-((distances / options.sigma) ** 2)).astype(np.float32)
+    distance_weights = weights_of_hits(query, options)
 
     def best_of(part: tuple[int, Variant]) -> tuple[NDArray[Any], ...]:
         number, variant = part
@@ -200,6 +240,14 @@ def tally(
         found = [nothing, *each(best_of, parts)]
     images, of_variants, votes = (np.concatenate(column) for column in zip(*found, strict=True))
     return Ranked.best(images, of_variants, votes, options.shortlist)
+
+
+def weights_of_hits(query: QueryWords, options: VotingOptions) -> NDArray[np.float32]:
+    """(D,) float32: how much a hit counts at each distance at which it votes."""
+    is_firm = bool(query.fixed.any())
+    limit = min(options.voting_limit + is_firm * _MORE_BITS, options.hamming_limit)
+    sigma = options.sigma * (_WIDER if is_firm else 1)
+    return np.exp(-((np.arange(limit + 1) / sigma) ** 2)).astype(np.float32)
 
 
 def candidates_of(
@@ -234,11 +282,18 @@ def candidates_of(
 @contextlib.contextmanager
 def _threads(query: QueryWords, segments: Sequence[Segment]) -> Iterator[Callable[..., Iterator[Any]]]:
     """A ``map``: one that works in threads, if there is enough to scan and more than one core."""
-    if sum(postings_of(one.offsets, query.ids) for one in segments) <= _WORTH_THREADS or _cores() == 1:
+    if _cores() == 1 or sum(_about_read(one, query) for one in segments) <= _WORTH_THREADS:
         yield map
         return
     with ThreadPoolExecutor(_cores()) as pool:
         yield pool.map
+
+
+def _about_read(segment: Segment, query: QueryWords) -> int:
+    """About how many postings of a segment a query reads."""
+    lists = segment.lists
+    lengths = lists[query.ids + 1].astype(np.int64) - lists[query.ids]
+    return int((lengths >> np.bitwise_count(query.fixed)).sum())
 
 
 class _Part(NamedTuple):
@@ -251,7 +306,7 @@ class _Part(NamedTuple):
 
 
 def _lists_of(segment: Segment) -> PostingLists:
-    return PostingLists(segment.offsets, segment.postings.image, segment.postings.signature)
+    return PostingLists(segment.offsets, segment.postings.image, segment.postings.signature, segment.parts)
 
 
 def _cores() -> int:
@@ -283,11 +338,22 @@ def _candidates(part: _Part, query: QueryWords, features: Features, limit: int) 
     ]
 
 
+def _in_order(hits: Hits, postings: Postings) -> Hits:
+    """Hits by entry, and those of an entry by what their postings are: in the same order however lists lie."""
+    rows = hits.rows
+    places = postings.x[rows].astype(np.int64) << 16 | postings.y[rows]
+    looks = postings.angle[rows].astype(np.int64) << 8 | postings.size[rows]
+    order = np.lexsort((postings.signature[rows], places << 16 | looks, hits.entries))
+    return Hits(hits.entries[order], rows[order], hits.images[order], hits.distances[order])
+
+
 def _with_hits(part: _Part, query: QueryWords, features: Features, limit: int) -> Iterator[tuple[int, Candidate]]:
     """The same; the hits of all are in memory at once."""
     segment, numbers = part.segment, part.rows
     entries, features_of = query.of_variant(part.variant)
     hits = hits_of(_lists_of(segment), entries, limit, numbers.astype(np.uint32))
+    if query.nearest_first or segment.parts > 1:
+        hits = _in_order(hits, segment.postings)
     places, own = np.searchsorted(numbers, hits.images), features_of[hits.entries]
     kept, rivals = thinned(places, own, hits.rows, hits.distances)
     rows, own, places = hits.rows[kept], own[kept], places[kept]

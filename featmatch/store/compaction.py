@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,8 @@ def _tier(features: int) -> int:
     return tier
 
 
-def all_together(segments: Sequence[SegmentRecord]) -> list[list[int]]:
-    """Which segments to merge so that as few are left as can be, without tombstones."""
+def all_together(segments: Sequence[SegmentRecord], outdated: Collection[int] = ()) -> list[list[int]]:
+    """Which segments to merge so that as few are left as can be, without tombstones, and none that is ``outdated``."""
     bins: list[list[SegmentRecord]] = []
     room = 0
     for segment in segments:
@@ -65,7 +65,11 @@ def all_together(segments: Sequence[SegmentRecord]) -> list[list[int]]:
             room = _LARGEST_FEATURES
         bins[-1].append(segment)
         room -= segment.live_features
-    return [[segment.id for segment in members] for members in bins if len(members) > 1 or members[0].removed_images]
+    return [
+        [segment.id for segment in members]
+        for members in bins
+        if len(members) > 1 or members[0].removed_images or members[0].id in outdated
+    ]
 
 
 @dataclass(frozen=True)
@@ -129,8 +133,9 @@ def merge_due(reader: Reader) -> None:
 
 
 def compact(reader: Reader) -> None:
-    """Merge all segments, and give back the room of what was removed; as ``merge_due``."""
-    together = all_together(reader.snapshot.catalog.segments())
+    """Merge all segments, cut their lists as is due, and give back the room of what was removed; as ``merge_due``."""
+    outdated = [number for number, segment in reader.snapshot.segments.items() if segment.is_outdated]
+    together = all_together(reader.snapshot.catalog.segments(), outdated)
     for numbers in together:
         merge(reader.folder, reader.snapshot, numbers, len(reader.vocabulary))
         reader.refresh()
@@ -145,7 +150,7 @@ def _of_images(sources: Sequence[_Source], column: str) -> NDArray[Any]:
 
 def _parts(sources: Sequence[_Source], vocabulary_size: int) -> Iterator[tuple[int, int]]:
     """Ranges of words whose postings fit in memory; a single word always does."""
-    before = np.sum([source.segment.offsets.astype(np.int64) for source in sources], axis=0)
+    before = np.sum([source.segment.lists.astype(np.int64) for source in sources], axis=0)
     first = 0
     while first < vocabulary_size:
         last = max(int(np.searchsorted(before, before[first] + _PART_POSTINGS, "right")) - 1, first + 1)
@@ -154,10 +159,10 @@ def _parts(sources: Sequence[_Source], vocabulary_size: int) -> Iterator[tuple[i
 
 
 def _merged(sources: Sequence[_Source], first: int, last: int) -> tuple[NDArray[np.int64], Postings]:
-    """The live postings of some words in all sources, ordered by word, then by image."""
+    """The live postings of some words in all sources; those of an image in the order of its features."""
     words, columns = [], []
     for source in sources:
-        offsets, postings = source.segment.offsets, source.segment.postings
+        offsets, postings = source.segment.lists, source.segment.postings
         rows = slice(int(offsets[first]), int(offsets[last]))
         try:
             images = source.renumbered[postings.image[rows]]
@@ -173,7 +178,5 @@ def _merged(sources: Sequence[_Source], first: int, last: int) -> tuple[NDArray[
                 for column in (postings.signature, postings.x, postings.y, postings.angle, postings.size)
             ]
         )
-    every_word = np.concatenate(words)
-    order = np.argsort(every_word, kind="stable")  # sources come in the order of their new numbers
-    image, *others = (np.concatenate(parts)[order] for parts in zip(*columns, strict=True))
-    return every_word[order], Postings(image.astype(np.uint32), *others)
+    image, *others = (np.concatenate(parts) for parts in zip(*columns, strict=True))
+    return np.concatenate(words), Postings(image.astype(np.uint32), *others)

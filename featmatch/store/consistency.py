@@ -16,7 +16,7 @@ from featmatch.store.catalog import TEXT_SEARCH, Catalog
 from featmatch.store.layout import VOCABULARY, open_index_file, vocabulary_of
 from featmatch.store.parts import Source, damaged_part
 from featmatch.store.records import SegmentRecord
-from featmatch.store.segment import Segment
+from featmatch.store.segment import Segment, parts_of
 from featmatch.store.values import Row
 from featmatch.system.files import sha256_of_rest
 
@@ -113,12 +113,23 @@ def segment_problems(segment: Segment, catalog: Catalog, number: int) -> Iterato
             yield "a posting names an image that is not there"
             return
         counts += np.bincount(part, minlength=len(counts))
-        before = column[max(start - 1, 0) : start + _ROWS]
-        descents = np.flatnonzero(before[1:] < before[:-1]) + max(start, 1)
-        if not np.isin(descents, segment.offsets).all():
+        if not _is_in_order(segment, start, start + len(part)):
             yield "a posting list is not in order"
     if (counts != segment.features).any():
         yield "an image has not as many postings as features"
+
+
+def _is_in_order(segment: Segment, start: int, end: int) -> bool:
+    """Whether some postings are in the parts of lists where their signatures belong, and there ordered by image."""
+    offsets, column = segment.offsets, segment.postings.image
+    first, last = np.searchsorted(offsets, [start, end - 1], "right") - 1
+    bounds = np.clip(offsets[first : last + 2].astype(np.int64), start, end)
+    places = np.repeat(np.arange(first, last + 1), np.diff(bounds))
+    if (places % segment.parts != parts_of(segment.postings.signature[start:end], segment.parts)).any():
+        return False
+    before = column[max(start - 1, 0) : end]
+    descents = np.flatnonzero(before[1:] < before[:-1]) + max(start, 1)
+    return bool((offsets[np.searchsorted(offsets, descents)] == descents).all())
 
 
 def count_problems(record: SegmentRecord, catalog: Catalog) -> Iterator[str]:

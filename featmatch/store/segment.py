@@ -1,9 +1,11 @@
 """One immutable part of the inverted file: the posting lists of some images, as memory-mapped columns.
 
-A segment is a folder of plain ``.npy`` columns in CSR form: the postings of word w are the rows
-``offsets[w]:offsets[w + 1]`` of the posting columns, ordered by image. Small grey pictures of the images lie one after
-the other in a column of their own; those of format 2 have none. ``segment.json`` has the format's version and the size
-and checksum of each column; the catalogue has the checksum of ``segment.json``.
+A segment is a folder of plain ``.npy`` columns in CSR form: the postings of word w are the rows ``offsets[w]`` to
+``offsets[w + 1]`` of the posting columns, ordered by image. A large segment has format 4, with the list of each word
+cut into S parts by the highest bits of the signatures: part p of word w is the rows ``offsets[w * S + p]`` up to the
+next of the offsets. Small pictures of the images lie one after the other in a column of their own; those of format 2
+have none. ``segment.json`` has the format's version and the size and checksum of each column; the catalogue has the
+checksum of ``segment.json``.
 """
 
 from __future__ import annotations
@@ -30,7 +32,11 @@ from featmatch.system.arrays import read_column
 from featmatch.system.files import sha256_of_rest
 
 FORMAT_VERSION = 3
-WITHOUT_PICTURES = 2  # the format before: all else is as it is now
+WITHOUT_PICTURES, PARTS_VERSION = 2, 4  # all else is as in version 3
+_READABLE = (WITHOUT_PICTURES, FORMAT_VERSION, PARTS_VERSION)
+MANY_FEATURES = 20_000_000  # of 40,000 images with 500 each; with fewer, whole lists are scanned soon enough
+MOST_PARTS = 256
+_PART = 16  # postings that a part of a list has on average at least; its offset takes the room of a quarter of one
 MANIFEST = "segment.json"
 _AT_ONCE = 1 << 16  # numbers that are compared at a time, in the processor's cache
 _MANIFEST_BYTES = 1 << 16  # 3 KB are written
@@ -53,7 +59,7 @@ class Segment:
     """A segment, open for reading.
 
     Attributes:
-        offsets: (words + 1,) uint32, where the postings of each word begin.
+        offsets: (words * parts + 1,) uint32, where the postings of each part of the list of each word begin.
         postings: the columns, memory-mapped where they are large.
         ids: (images,) int64, the catalogue's number of each image.
         widths: (images,) int32, px.
@@ -63,6 +69,7 @@ class Segment:
         looks: (images,) of ``LOOK``, what else there is to tell it by as a whole.
         picture_bytes: (images,) uint32, how many bytes of ``pictures`` are of each image; 0: none is kept of it.
         pictures: (N,) uint8, small grey pictures by ``featmatch.images.stored``, in the order of the images.
+        parts: of each list; 1, 2, 4, or so on to 256.
     """
 
     offsets: NDArray[np.uint32]
@@ -75,9 +82,20 @@ class Segment:
     looks: LookArray
     picture_bytes: NDArray[np.uint32]
     pictures: NDArray[np.uint8]
+    parts: int = 1
 
     def __repr__(self) -> str:
         return f"Segment({len(self.ids)} images, {len(self.postings.image)} postings)"
+
+    @property
+    def lists(self) -> NDArray[np.uint32]:
+        """(words + 1,) uint32: where the postings of each word begin."""
+        return self.offsets[:: self.parts]
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether its lists would be written in another number of parts now."""
+        return self.parts != parts_for(len(self.postings.image), len(self.lists) - 1)
 
     @cached_property
     def weights(self) -> NDArray[np.float32]:
@@ -123,12 +141,14 @@ class Segment:
             StoreError: a file is missing, of another version, or not as it was written, as far as its size tells.
         """
         try:
-            manifest = read_manifest(folder, manifest_sha256)
+            version, manifest = _version_and_files(folder, manifest_sha256)
             columns = {name: _column(folder, name, manifest) for name in COLUMNS if f"{name}.npy" in manifest}
             if not _OF_PICTURES & columns.keys():
                 columns["picture_bytes"] = np.zeros(len(columns["ids"]), COLUMNS["picture_bytes"])
                 columns["pictures"] = np.empty(0, COLUMNS["pictures"])
-            segment = cls(postings=Postings(**{name: columns.pop(name) for name in POSTING_COLUMNS}), **columns)
+            parts = (len(columns["offsets"]) - 1) // vocabulary_size if version == PARTS_VERSION else 1
+            postings = Postings(**{name: columns.pop(name) for name in POSTING_COLUMNS})
+            segment = cls(postings=postings, parts=parts, **columns)
             segment._validate(vocabulary_size)
             return segment
         except StoreError:
@@ -145,7 +165,9 @@ class Segment:
         if int(self.picture_bytes.sum(dtype=np.int64)) != len(self.pictures):
             raise ValueError("its pictures do not fit")
         offsets = self.offsets
-        if len(offsets) != vocabulary_size + 1 or offsets[0] != 0 or offsets[-1] != postings:
+        if not 1 <= self.parts <= MOST_PARTS or self.parts & (self.parts - 1):
+            raise ValueError("its posting lists are not in parts by bits")
+        if len(offsets) != vocabulary_size * self.parts + 1 or offsets[0] != 0 or offsets[-1] != postings:
             raise ValueError("its posting lists do not fit")
         if (offsets[1:] < offsets[:-1]).any():
             raise ValueError("its posting lists overlap")
@@ -156,6 +178,27 @@ class Segment:
             raise ValueError("an image has fewer than no features")
         if self.ids.min(initial=1) <= 0 or are_any_equal(self.ids):
             raise ValueError("an image has no number, or one that another has")
+
+
+def parts_for(postings: int, words: int) -> int:
+    """In how many parts each list is written, where there are so many postings.
+
+    >>> parts_for(20_000_000, 1_000), parts_for(20_000_001, 400_000), parts_for(1 << 30, 400_000)
+    (1, 2, 128)
+    """
+    if postings <= MANY_FEATURES:
+        return 1
+    wanted = min(max(postings // (_PART * max(words, 1)), 1), MOST_PARTS)
+    return 1 << (wanted.bit_length() - 1)
+
+
+def parts_of(signatures: NDArray[np.uint64], parts: int) -> NDArray[np.int64]:
+    """In which of so many parts of a list postings are, by their highest bits.
+
+    >>> parts_of(np.array([1 << 63, 1 << 62, 7], np.uint64), 4).tolist()
+    [2, 1, 0]
+    """
+    return (signatures >> np.uint64(56)).astype(np.int64) * parts // MOST_PARTS
 
 
 def are_any_equal(numbers: NDArray[np.int64]) -> bool:
@@ -177,6 +220,10 @@ def read_manifest(folder: Path, sha256: bytes) -> dict[str, dict[str, Any]]:
     Raises:
         StoreError: the manifest is missing, of another version, or not the one of this checksum.
     """
+    return _version_and_files(folder, sha256)[1]
+
+
+def _version_and_files(folder: Path, sha256: bytes) -> tuple[int, dict[str, dict[str, Any]]]:
     try:
         for path in (folder.parent, folder):
             if not stat.S_ISDIR(path.lstat().st_mode):
@@ -194,11 +241,11 @@ def read_manifest(folder: Path, sha256: bytes) -> dict[str, dict[str, Any]]:
             digest(entry["sha256"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(f"segment {folder} is damaged: {error}") from error
-    if version not in (WITHOUT_PICTURES, FORMAT_VERSION):
+    if version not in _READABLE:
         raise StoreError(
-            f"segment {folder} has format {version!r:.80}; this featmatch reads {WITHOUT_PICTURES} and {FORMAT_VERSION}"
+            f"segment {folder} has format {version!r:.80}; this featmatch reads {_READABLE[0]} to {_READABLE[-1]}"
         )
-    return files
+    return version, files
 
 
 def _column(folder: Path, name: str, manifest: Mapping[str, Mapping[str, Any]]) -> NDArray[Any]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from featmatch.errors import StoreError
 from featmatch.features.looks import LOOK
 from featmatch.store.postings import POSTING_COLUMNS, Postings
-from featmatch.store.segment import COLUMNS, FORMAT_VERSION, IMAGE_COLUMNS, MANIFEST
+from featmatch.store.segment import COLUMNS, FORMAT_VERSION, IMAGE_COLUMNS, MANIFEST, PARTS_VERSION, parts_for, parts_of
 from featmatch.system.files import flush_folder
 
 
@@ -57,7 +57,8 @@ class SegmentWriter:
         self._total = int(images["features"].sum(dtype=np.int64))
         self._total_picture_bytes = int(images["picture_bytes"].sum(dtype=np.int64))
         self._picture_bytes = 0
-        self._list_lengths = np.zeros(vocabulary_size, np.int64)
+        self._parts = parts_for(self._total, vocabulary_size)
+        self._lengths = np.zeros(vocabulary_size * self._parts, np.int64)
         self._columns: dict[str, _ColumnWriter] = {}
         self.manifest_sha256 = b""
 
@@ -74,10 +75,16 @@ class SegmentWriter:
         return self
 
     def append(self, words: NDArray[np.integer], postings: Postings) -> None:
-        """Add postings, ordered by word, then by image. No word may be lower than those that came before."""
-        self._list_lengths += np.bincount(words, minlength=len(self._list_lengths))
+        """Add postings; those of an image in the order of its features. All words are above those that came before."""
+        if not len(words):
+            return
+        places = words.astype(np.int64) * self._parts + parts_of(postings.signature, self._parts)
+        first = int(places.min())
+        lengths = np.bincount(places - first)
+        self._lengths[first : first + len(lengths)] += lengths
+        order = np.lexsort((postings.image, places))
         for name in POSTING_COLUMNS:
-            self._columns[name].append(getattr(postings, name))
+            self._columns[name].append(getattr(postings, name)[order])
 
     def append_picture(self, stored: NDArray[np.uint8]) -> None:
         """Add the stored picture of the next image; of no bytes, where none is kept."""
@@ -92,7 +99,7 @@ class SegmentWriter:
             self._discard()
 
     def _finish(self) -> None:
-        offsets = np.concatenate([[0], np.cumsum(self._list_lengths)])
+        offsets = np.concatenate([[0], np.cumsum(self._lengths)])
         if offsets[-1] != self._total:
             raise StoreError(f"{offsets[-1]} postings were written of {self._total}")
         if self._picture_bytes != self._total_picture_bytes:
@@ -101,7 +108,8 @@ class SegmentWriter:
             self._columns[name] = column = _ColumnWriter(self._aside, name, len(values))
             column.append(values)
         files = {f"{name}.npy": column.finished() for name, column in self._columns.items()}
-        manifest = json.dumps({"version": FORMAT_VERSION, "files": files}, indent=1).encode()
+        version = PARTS_VERSION if self._parts > 1 else FORMAT_VERSION
+        manifest = json.dumps({"version": version, "files": files}, indent=1).encode()
         with (self._aside / MANIFEST).open("wb") as file:
             file.write(manifest)
             file.flush()
@@ -156,13 +164,12 @@ def write_segment(folder: Path, images: Sequence[IndexedImage], ids: Sequence[in
     """Write a segment, wholly or not at all; return the SHA-256 of its manifest."""
     counts = np.array([len(image.words) for image in images], np.int32)
     words = np.concatenate([image.words for image in images])
-    order = np.argsort(words, kind="stable")  # images come in order already
     columns: dict[str, NDArray[Any]] = {
-        name: np.concatenate([getattr(image.postings, name) for image in images])[order]
+        name: np.concatenate([getattr(image.postings, name) for image in images])
         for name in POSTING_COLUMNS
         if name != "image"
     }
-    columns["image"] = np.repeat(np.arange(len(images), dtype=np.uint32), counts)[order]
+    columns["image"] = np.repeat(np.arange(len(images), dtype=np.uint32), counts)
     tables: dict[str, NDArray[Any]] = {
         "ids": np.array(ids, np.int64),
         "widths": np.array([image.width for image in images], np.int32),
@@ -174,7 +181,7 @@ def write_segment(folder: Path, images: Sequence[IndexedImage], ids: Sequence[in
     }
     writer = SegmentWriter(folder, tables, vocabulary_size)
     with writer:
-        writer.append(words[order], Postings(**columns))
+        writer.append(words, Postings(**columns))
         for image in images:
             writer.append_picture(image.picture)
     return writer.manifest_sha256

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,16 @@ class Snapshot:
             except StoreError:
                 if not catalog.superseded:
                     raise  # else a writer has merged those segments since the catalogue was read
+
+    @cached_property
+    def features(self) -> int:
+        """How many features the images have that can be found."""
+        removed = np.fromiter(self.removed, np.int64, len(self.removed))
+        hidden = 0
+        for segment in self.segments.values():
+            rows = segment.rows_of(removed)
+            hidden += int(segment.features[rows[rows >= 0]].sum(dtype=np.int64))
+        return sum(len(segment.postings.image) for segment in self.segments.values()) - hidden
 
     def place_of(self, image: int) -> tuple[Segment, int]:
         """The segment that an image is in, and its row there, by its number.

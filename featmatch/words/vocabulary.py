@@ -28,6 +28,7 @@ from featmatch.words.signatures import form_signs, forms_of
 from featmatch.words.vocabulary_check import ARRAYS, Settings, faults
 
 FORMAT_VERSION = 1
+_HIGH = 8  # bits by which posting lists may be cut
 _SEARCHES: dict[str, Callable[[NDArray[np.uint8], int], WordSearch]] = {
     "flann": FlannSearch,
     "faiss": FaissSearch,
@@ -107,6 +108,28 @@ class Vocabulary:
         ids = self.nearest(descriptors, count)
         words = np.ascontiguousarray(self.words)
         return Words(ids, signatures_of(self._projection, self.unit, descriptors, words, self._form_signs, ids))
+
+    def firm_bits(
+        self, descriptors: NDArray[np.uint8], ids: NDArray[np.int32], counts: NDArray[np.integer]
+    ) -> NDArray[np.uint8]:
+        """Which of the 8 highest bits of signatures are the least likely to differ in another picture of the same.
+
+        Args:
+            descriptors: (N, D) uint8.
+            ids: (N, n) int32, their words.
+            counts: (n,) how many bits of each, 0 to 8.
+
+        Returns:
+            (N, n) uint8, a bit set for each. In a closed vocabulary the same ones hold in all variants, as these turn
+            bits and move no descriptor nearer to where they turn.
+        """
+        if not counts.any():
+            return np.zeros(ids.shape, np.uint8)
+        seen = descriptors.astype(np.int32) @ self._high_rows.T * self.unit
+        signs = self._form_signs[:, -_HIGH:].astype(np.int32)
+        margins = np.abs(seen[:, None] * signs[ids % self.forms] - self._high_words[ids // self.forms])
+        firmest = np.uint8(1) << np.argsort(-margins, axis=-1, kind="stable").astype(np.uint8)
+        return np.asarray(np.bitwise_or.reduce(firmest, axis=-1, where=np.arange(_HIGH) < counts[:, None]), np.uint8)
 
     def nearest(self, descriptors: NDArray[np.uint8], count: int = 1) -> NDArray[np.int32]:
         """The nearest words alone: (N, D) uint8 to (N, count) int32."""
@@ -260,6 +283,15 @@ class Vocabulary:
     @cached_property
     def _projection(self) -> Centres:
         return Centres(np.ascontiguousarray(self.projection).view(np.uint8) ^ np.uint8(128))
+
+    @cached_property
+    def _high_rows(self) -> NDArray[np.int32]:
+        return self.projection[-_HIGH:].astype(np.int32)
+
+    @cached_property
+    def _high_words(self) -> NDArray[np.int32]:
+        """(K, 8): how the rows of the highest bits see the words."""
+        return self.words.astype(np.int32) @ self._high_rows.T
 
     @cached_property
     def _form_signs(self) -> NDArray[np.float32]:

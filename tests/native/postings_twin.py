@@ -14,7 +14,9 @@ def scan(
     lists: PostingLists, query: QueryEntries, distance_weights: NDArray[np.float32], votes: NDArray[np.float32]
 ) -> None:
     for entry, rows, distances in _compared(lists, query):
-        hit = distances < len(distance_weights)
+        hit = np.flatnonzero(distances < len(distance_weights))
+        if query.nearest_first or lists.parts > 1:
+            hit = hit[np.lexsort((distances[hit], lists.images[rows[hit]]))]
         images = lists.images[rows[hit]]
         new = np.ones(len(images), bool)
         new[1:] = images[1:] != images[:-1]
@@ -45,7 +47,15 @@ def best(
 
 
 def _compared(lists: PostingLists, query: QueryEntries) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.uint8]]]:
-    """Each entry, the postings of its word, and in how many bits the signatures differ."""
+    """Each entry, the postings of its word that are within reach, and in how many bits the signatures differ.
+
+    The parts of a list come in the order in which the kernel reads them: those that differ in the most bits first.
+    """
+    bits = lists.parts.bit_length() - 1
     for entry, (word, signature) in enumerate(zip(query.words.tolist(), query.signatures, strict=True)):
-        rows = np.arange(lists.offsets[word], lists.offsets[word + 1], dtype=np.int64)
-        yield entry, rows, np.bitwise_count(lists.signatures[rows] ^ signature)
+        first = word * lists.parts + (int(signature) >> 64 - bits ^ np.arange(lists.parts)[::-1])
+        ranges = [np.arange(lists.offsets[part], lists.offsets[part + 1], dtype=np.int64) for part in first.tolist()]
+        rows = np.concatenate(ranges)
+        differing = lists.signatures[rows] ^ signature
+        near = (differing >> np.uint64(56) & query.fixed[entry]) == 0
+        yield entry, rows[near], np.bitwise_count(differing[near])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,10 @@ class Scan:
         votes = np.zeros(self.images)
         for entry in range(len(self.query.words)):
             seen: dict[int, int] = {}
-            for row, distance in self.postings_of(entry):
+            postings = self.postings_of(entry)
+            if self.query.nearest_first or self.lists.parts > 1:
+                postings = sorted(postings, key=itemgetter(1))
+            for row, distance in postings:
                 if distance < len(self.distance_weights):
                     image = int(self.lists.images[row])
                     seen[image] = seen.get(image, 0) + 1
@@ -68,10 +72,12 @@ class Scan:
         ]
 
     def postings_of(self, entry: int) -> list[tuple[int, int]]:
-        """Each posting of the word of a query entry, and in how many bits the signatures differ."""
+        """Each posting of the word of a query entry that differs in no fixed bit, and in how many it differs."""
         word, own = int(self.query.words[entry]), int(self.query.signatures[entry])
-        rows = range(int(self.lists.offsets[word]), int(self.lists.offsets[word + 1]))
-        return [(row, (int(self.lists.signatures[row]) ^ own).bit_count()) for row in rows]
+        fixed, parts = int(self.query.fixed[entry]) << 56, self.lists.parts
+        rows = range(int(self.lists.offsets[word * parts]), int(self.lists.offsets[(word + 1) * parts]))
+        differing = [(row, int(self.lists.signatures[row]) ^ own) for row in rows]
+        return [(row, bits.bit_count()) for row, bits in differing if not bits & fixed]
 
     def assert_scanned(self, scan: Callable[..., None], hits_of: Callable[..., Sequence[NDArray[np.generic]]]) -> None:
         """These find what is found one by one, of all images and of a few."""
@@ -101,6 +107,7 @@ def made(seed: int, lists: list[int], queries: int, images: int = 7, limit: int 
             words=random.integers(len(lists), size=queries).astype(np.int32),
             signatures=signatures(queries),
             weights=random.uniform(0.1, 9, queries).astype(np.float32),
+            fixed=np.zeros(queries, np.uint8),
         ),
         distance_weights=np.exp(-((np.arange(min(limit, voting) + 1) / 16) ** 2)).astype(np.float32),
         limit=limit,
@@ -114,7 +121,12 @@ def one_list(images: list[int], signatures: list[int], entries: int = 1, voting:
         PostingLists(
             np.array([0, len(images)], np.uint32), np.array(images, np.uint32), np.array(signatures, np.uint64)
         ),
-        QueryEntries(np.zeros(entries, np.int32), np.zeros(entries, np.uint64), np.ones(entries, np.float32)),
+        QueryEntries(
+            np.zeros(entries, np.int32),
+            np.zeros(entries, np.uint64),
+            np.ones(entries, np.float32),
+            np.zeros(entries, np.uint8),
+        ),
         distance_weights=np.ones(voting + 1, np.float32),
         limit=3,
         images=max(images) + 1,

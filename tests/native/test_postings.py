@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ from featmatch.native.postings import (
     postings_of,
     scan,
 )
+from featmatch.store.segment import parts_of
 from tests.native import postings_twin as twin
 from tests.native.scans import SCANS, Scan, made, one_list
 
@@ -46,7 +49,7 @@ def test_the_twin_finds_what_is_found_one_by_one(name: str) -> None:
 def test_every_posting_can_be_a_hit() -> None:
     one = made(4, [31, 33], 10, limit=64)
     hits = one.hits_by(hits_of, np.arange(one.images, dtype=np.uint32))
-    assert len(hits) == postings_of(one.lists.offsets, one.query.words)
+    assert len(hits) == postings_of(one.lists, one.query)
 
 
 def test_limit_zero_takes_equal_signatures_only() -> None:
@@ -81,7 +84,7 @@ def test_each_place_in_a_list_may_be_the_only_hit(size: int) -> None:
 @pytest.mark.parametrize("length", range(1, 9))
 def test_what_follows_a_list_is_no_hit(length: int) -> None:
     lists = PostingLists(np.array([0, length, 30], np.uint32), np.zeros(30, np.uint32), np.zeros(30, np.uint64))
-    query = QueryEntries(np.zeros(1, np.int32), np.zeros(1, np.uint64), np.ones(1, np.float32))
+    query = asking([0])
     votes = np.zeros(1, np.float32)
     scan(lists, query, np.ones(1, np.float32), votes)
     np.testing.assert_allclose(votes, [np.sqrt(length)], rtol=1e-6)
@@ -177,8 +180,9 @@ def test_the_best_are_those_with_the_most_weighted_votes() -> None:
 
 
 def test_postings_are_counted() -> None:
-    assert postings_of(np.array([0, 3, 3, 10], np.uint32), np.array([2, 0, 2, 1], np.int32)) == 17
-    assert postings_of(np.array([0, 3], np.uint32), np.empty(0, np.int32)) == 0
+    lists = PostingLists(np.array([0, 3, 3, 10], np.uint32), np.zeros(10, np.uint32), np.zeros(10, np.uint64))
+    assert postings_of(lists, asking([2, 0, 2, 1])) == 17
+    assert postings_of(lists, asking([])) == 0
 
 
 def test_threads_scan_beside_one_another() -> None:
@@ -219,14 +223,21 @@ def test_lists_that_are_not_there_are_damage(offsets: list[int], word: int) -> N
     lists = PostingLists(np.array(offsets, np.uint32), np.zeros(9, np.uint32), np.zeros(9, np.uint64))
     good = PostingLists(np.array([0, 3, 6, 9], np.uint32), *lists[1:])
     for words in ([word], [0, word], [0, word, 0]):
-        query = QueryEntries(
-            np.array(words, np.int32), np.zeros(len(words), np.uint64), np.ones(len(words), np.float32)
-        )
+        query = asking(words)
         for call in (scanned, looked_up):
             with pytest.raises(StoreError, match="a posting list is not within the postings"):
                 call(lists, query)
             if 0 <= word < 3:
                 call(good, query)
+
+
+def asking(words: list[int], fixed: int = 0) -> QueryEntries:
+    """Entries whose signature is 0 and whose weight is 1."""
+    count = len(words)
+    return QueryEntries(
+        np.array(words, np.int32), np.zeros(count, np.uint64), np.ones(count, np.float32),
+        np.full(count, fixed, np.uint8),
+    )  # fmt: skip
 
 
 def scanned(lists: PostingLists, query: QueryEntries) -> None:
@@ -254,11 +265,11 @@ def test_lists_of_anything_do_no_harm() -> None:
     assert 50 < refused < 300
 
 
-@pytest.mark.parametrize("column", range(6))
+@pytest.mark.parametrize("column", range(7))
 def test_columns_of_another_length_or_type_are_refused(column: int) -> None:
     one = made(1, [9, 8], 3)
     for spoil in (lambda values: values[:-1].copy(), lambda values: values.astype(np.float64), np.ndarray.tolist):
-        columns: list[Any] = [*one.lists, *one.query]
+        columns: list[Any] = [*one.lists[:3], *one.query[:4]]
         columns[column] = spoil(columns[column])
         if column == 0 and len(columns[0]) == 2:
             continue  # it is one word less
@@ -293,7 +304,13 @@ def test_the_kernels_believe_no_caller() -> None:
     heap, above, found = np.empty(3, np.float32), np.empty(200, np.uint8), np.full(300, -7, np.int64)
     given = votes.ctypes.data, weights.ctypes.data, 200, heap.ctypes.data
     blocks = -(-200 // _SCORED)
-    assert kernels.featmatch_scan(lists, query, weights.ctypes.data, 0, votes.ctypes.data, 200) == -1
+    keys = np.empty((2, 3), np.uint64)
+    spare = *(one.ctypes.data for one in keys), 3
+    assert kernels.featmatch_scan(lists, query, weights.ctypes.data, 0, *spare, votes.ctypes.data, 200) == -1
+    assert kernels.featmatch_scan(lists, query, weights.ctypes.data, 9, *spare, votes.ctypes.data, 200) == -2
+    for parts in (0, -1, 3, 512):
+        wrong = _lists(one.lists._replace(parts=parts))
+        assert kernels.featmatch_scan(wrong, query, weights.ctypes.data, 9, *spare, votes.ctypes.data, 200) == -1
     assert kernels.featmatch_best(*given, 0, above.ctypes.data, blocks, found.ctypes.data, 300) == -1
     assert kernels.featmatch_best(*given, 3, above.ctypes.data, blocks - 1, found.ctypes.data, 300) == -1
     assert kernels.featmatch_best(*given, 3, above.ctypes.data, blocks, found.ctypes.data, 5) == 200
@@ -320,3 +337,58 @@ def test_room_for_one_list_at_a_time_is_enough() -> None:
     assert found == len(expected.rows)
     for column, of_all in zip(hits, expected, strict=True):
         np.testing.assert_array_equal(column, of_all)
+
+
+# ---------------------------------------------------------------- in parts
+
+
+def cut(one: Scan, parts: int) -> tuple[Scan, NDArray[np.int64]]:
+    """The same lists in so many parts, and which rows of the whole ones theirs are."""
+    words = np.repeat(np.arange(len(one.lists.offsets) - 1), np.diff(one.lists.offsets))
+    places = words * parts + parts_of(one.lists.signatures, parts)
+    order = np.lexsort((one.lists.images, places))
+    lengths = np.bincount(places, minlength=(len(one.lists.offsets) - 1) * parts)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.uint32)
+    lists = PostingLists(offsets, one.lists.images[order], one.lists.signatures[order], parts)
+    return replace(one, lists=lists), order
+
+
+@pytest.mark.parametrize("parts", [1, 2, 16, 256])
+@pytest.mark.parametrize("fixed", [0, 0b1, 0b1000_0000, 0b0110_0001, 0xFF])
+def test_lists_in_parts_have_the_votes_and_hits_of_whole_ones(parts: int, fixed: int) -> None:
+    one = made(11, [3000, 0, 700, 40], 30, images=90, limit=24)  # sorted by merging, too
+    one.query.fixed[::2] = fixed  # each kind among the other
+    one = replace(one, query=one.query._replace(nearest_first=True))
+    images = np.arange(0, 90, 7, dtype=np.uint32)
+    cut_one, order = cut(one, parts)
+    np.testing.assert_array_equal(cut_one.votes_by(scan), one.votes_by(scan))
+    np.testing.assert_array_equal(cut_one.votes_by(scan), one.votes_by(twin.scan))
+    np.testing.assert_allclose(cut_one.votes_by(scan), one.votes_one_by_one, rtol=1e-4)
+    hits = cut_one.hits_by(hits_of, images)
+    assert hits == cut_one.hits_by(twin.hits_of, images)
+    whole = [hit for hit in one.hits_one_by_one if one.lists.images[hit[1]] in images]
+    assert sorted((entry, int(order[row]), bits) for entry, row, bits in hits) == whole
+    assert postings_of(cut_one.lists, cut_one.query) <= postings_of(one.lists, one.query)
+
+
+def test_only_parts_in_which_hits_can_be_are_read() -> None:
+    signatures = np.arange(256, dtype=np.uint64) << np.uint64(56)
+    lists = PostingLists(np.arange(257, dtype=np.uint32), np.zeros(256, np.uint32), signatures, 256)
+    assert [postings_of(lists, asking([0], fixed)) for fixed in (0, 1, 0b111, 0xFF)] == [256, 128, 32, 1]
+    lists.images[1:] = 9  # of these, whose signatures differ, none is there
+    votes = np.zeros(1, np.float32)
+    scan(lists, asking([0], 0xFF), np.ones(65, np.float32), votes)
+    assert votes.tolist() == [1]
+    with pytest.raises(StoreError):
+        scan(lists, asking([0], 0xFE), np.ones(65, np.float32), votes)
+
+
+def test_parts_in_any_order_do_no_harm() -> None:
+    random = np.random.default_rng(5)
+    for parts in (2, 256):
+        one, _ = cut(made(3, [400, 90], 20, limit=64, images=40), parts)
+        for column in (one.lists.images, one.lists.signatures, one.lists.offsets[1:-1]):
+            random.shuffle(column)
+            with suppress(StoreError):  # lists that end before they begin, or have a posting twice
+                one.votes_by(scan)
+                one.hits_by(hits_of, np.arange(40, dtype=np.uint32))

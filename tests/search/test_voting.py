@@ -135,6 +135,7 @@ def asked(seed: int = 0, variants: int = 2, entries: int = 60, features: int = 2
         weights=random.uniform(0.2, 4, variants * entries).astype(np.float32),
         variants=np.repeat(np.arange(variants, dtype=np.int32), entries),
         features=random.integers(features, size=variants * entries),
+        fixed=np.zeros(variants * entries, np.uint8),
     )
     collection = [pictures([7, 3, 12], seed + 1), pictures([4, 20, 5, 1], seed + 2), pictures([30], seed + 3)]
     return Asked(words, [features_at_random(features, seed) for seed in range(variants)], collection)
@@ -230,7 +231,7 @@ def test_nothing_is_found_in_nothing_and_by_nothing() -> None:
     options = VotingOptions()
     assert replace(query, collection=[]).candidates(options) == []
     assert ranking(query.words, 2, [], frozenset(), options) == []
-    nothing = QueryWords(*(column[:0] for column in vars(query.words).values()))
+    nothing = QueryWords(*(column[:0] for column in list(vars(query.words).values())[:6]))
     assert replace(query, words=nothing).candidates(options) == []
     assert ranking(nothing, 2, query.segments, frozenset(), options) == []
 
@@ -247,7 +248,7 @@ def test_the_matches_of_a_candidate_are_all_its_hits_the_nearest_first() -> None
         place = segment.ids.tolist().index(candidate.id)
         expected = []
         for row in np.flatnonzero(query.words.variants == candidate.variant).tolist():
-            first, end = segment.offsets[query.words.ids[row] :][:2].tolist()
+            first, end = segment.lists[query.words.ids[row] :][:2].tolist()
             for posting in range(first, end):
                 own, other = int(query.words.signatures[row]), int(segment.postings.signature[posting])
                 if segment.postings.image[posting] == place and (own ^ other).bit_count() <= 14:
@@ -324,8 +325,8 @@ def test_words_of_a_query_are_those_of_each_of_its_variants(detector: str, count
     plain = replace(features_at_random(30), detector=detector, descriptors=descriptors_for(vocabulary, 30))
     others = replace(plain, descriptors=descriptors_for(vocabulary, 20, seed=5))[:20]
     variants = [plain, plain if detector == "sift" else others]
-    words = QueryWords.of(vocabulary, variants, count)
-    assert [column.dtype.str for column in vars(words).values()] == ["<i4", "<u8", "<f4", "<i4", "<i8"]
+    words = QueryWords.of(vocabulary, variants, np.zeros(count, np.int64))
+    assert [column.dtype.str for column in list(vars(words).values())[:6]] == ["<i4", "<u8", "<f4", "<i4", "<i8", "|u1"]
     first = vocabulary.assign(plain.descriptors, count)
     second = vocabulary.permuted(first, Variant.MIRRORED) if detector == "sift" else vocabulary.assign(
         others.descriptors, count
@@ -343,7 +344,7 @@ def test_one_word_is_looked_up_by_so_many_features_of_a_variant_at_most(monkeypa
     vocabulary = made("sift")
     descriptors = np.tile(descriptors_for(vocabulary, 3), (6, 1))
     query = replace(features_at_random(18), descriptors=descriptors)
-    words = QueryWords.of(vocabulary, [query, query], 1)
+    words = QueryWords.of(vocabulary, [query, query], np.zeros(1, np.int64))
     for variant in (Variant.PLAIN, Variant.MIRRORED):
         entries, features = words.of_variant(variant)
         assert set(np.bincount(entries.words).tolist()) <= {0, 4, 8, 12}  # unless descriptors share their word
@@ -357,7 +358,7 @@ def test_one_word_is_looked_up_by_so_many_features_of_a_variant_at_most(monkeypa
 @pytest.mark.parametrize("cores", [1, 3])
 def test_threads_are_for_long_scans_on_several_cores(monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
     query = asked()
-    length = sum(postings_of(segment.offsets, query.words.ids) for segment in query.segments)
+    length = sum(postings_of(voting._lists_of(segment), query.words.entries) for segment in query.segments)
     monkeypatch.setattr(voting, "_cores", lambda: cores)
     for worth in (length - 1, length):
         monkeypatch.setattr(voting, "_WORTH_THREADS", worth)
@@ -407,3 +408,43 @@ def test_sigma_is_more_than_0() -> None:
     VotingOptions(sigma=1e-3)
     with pytest.raises(UsageError):
         VotingOptions(sigma=0.0)
+
+
+# ---------------------------------------------------------------- many features
+
+
+@pytest.mark.parametrize("detector", ["sift", "orb"])
+def test_bits_that_are_fixed_are_the_least_likely_to_turn(detector: str) -> None:
+    vocabulary = made(detector)
+    descriptors = descriptors_for(vocabulary, 40)
+    words = vocabulary.assign(descriptors, 3)
+    none = vocabulary.firm_bits(descriptors, words.ids, np.zeros(3, np.int64))
+    assert none.dtype == np.uint8
+    assert not none.any()
+    fixed = vocabulary.firm_bits(descriptors, words.ids, np.array([2, 3, 8]))
+    rows = vocabulary.projection[-8:].astype(int)
+    signs = vocabulary._form_signs[:, -8:].astype(int)
+    for feature, descriptor in enumerate(descriptors.astype(int)):
+        for place, bits in enumerate((2, 3, 8)):
+            word, form = divmod(int(words.ids[feature, place]), vocabulary.forms)
+            margins = signs[form] * (rows @ descriptor) * vocabulary.unit - rows @ vocabulary.words[word].astype(int)
+            set_ = (margins > 0) != (signs[form] < 0)  # so the margins are what decides on the signature
+            assert np.packbits(set_, bitorder="little")[0] == int(words.signatures[feature, place]) >> 56
+            is_fixed = np.unpackbits(fixed[feature, place], bitorder="little").astype(bool)
+            assert is_fixed.sum() == bits
+            assert bits == 8 or np.abs(margins[is_fixed]).min() >= np.abs(margins[~is_fixed]).max()
+
+
+def test_where_bits_are_fixed_farther_hits_vote() -> None:
+    query = asked().words
+    options = VotingOptions(voting_limit=7, sigma=4)
+    weights = {
+        bits: voting.weights_of_hits(replace(query, fixed=query.fixed | np.uint8(bits)), options) for bits in (0, 9)
+    }
+    np.testing.assert_array_equal(weights[0], np.exp(-((np.arange(8) / 4) ** 2)).astype(np.float32))
+    np.testing.assert_array_equal(weights[9], np.exp(-((np.arange(11) / 6.4) ** 2)).astype(np.float32))
+
+
+def test_few_features_fix_no_bit() -> None:
+    assert voting.fixed_bits(5, 20_000_000).tolist() == [0] * 5
+    assert voting.fixed_bits(5, 20_000_001).tolist() == [2, 3, 4, 4, 4]

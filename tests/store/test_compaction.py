@@ -118,6 +118,29 @@ def test_compact_keeps_all_answers_to_the_bit(
     assert len(os.listdir(index.folder / "segments")) == 1
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_compact_cuts_lists_as_is_due_and_keeps_all_answers(
+    index: Index, pictures: list[Path], many: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if many:  # features, so that a hit may differ in few bits
+        monkeypatch.setattr("featmatch.search.voting.MANY_FEATURES", 0)
+    before, images = answers(index, pictures), list(index.images())
+    first = [json.loads(answer)[0]["name"] for answer in before if json.loads(answer)]
+    assert len(first) > 5
+    assert index.snapshot.features == sum(record.features for record in index.images())
+    for parts in (64, 1, 256, 256):
+        for module in ("segment", "segment_writer"):
+            monkeypatch.setattr(f"featmatch.store.{module}.parts_for", lambda *_, parts=parts: parts)
+        index.compact()
+        assert [segment.parts for segment in index.snapshot.segments.values()] == [parts]
+        assert check(index.folder)
+        assert list(index.images()) == images
+        after = answers(index, pictures)
+        if many or parts == 1:  # else the nearest of several hits counts whole, no longer the first
+            assert after == before
+        assert [json.loads(answer)[0]["name"] for answer in after if json.loads(answer)] == first
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_pictures_are_merged_with_their_images(index: Index, pictures: list[Path], kept: bool, tmp_path: Path) -> None:
     more = draw_pictures(tmp_path / "more", 2, seed=5)
@@ -269,7 +292,7 @@ def test_parts_are_as_large_as_may_be_and_one_word_at_least(
 ) -> None:
     monkeypatch.setattr(compaction, "_PART_POSTINGS", most)
     sources = [  # together [0, 2, 2, 5, 9, 9, 10]
-        compaction._Source(SimpleNamespace(offsets=np.array(offsets, np.uint32)), np.empty(0, np.int64))  # type: ignore[arg-type]
+        compaction._Source(SimpleNamespace(lists=np.array(offsets, np.uint32)), np.empty(0, np.int64))  # type: ignore[arg-type]
         for offsets in ([0, 2, 2, 4, 6, 6, 6], [0, 0, 0, 1, 3, 3, 4])
     ]
     assert list(compaction._parts(sources, 6)) == parts

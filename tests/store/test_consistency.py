@@ -130,6 +130,23 @@ def test_posting_lists_out_of_order_are_named(folder: Path, monkeypatch: pytest.
     assert problems_of(folder, 2, postings=postings) == ["a posting list is not in order"]
 
 
+@pytest.mark.parametrize("at_once", [1, 3, 1 << 22])
+def test_postings_in_a_part_of_others_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    monkeypatch.setattr("featmatch.store.segment.MANY_FEATURES", 0)
+    monkeypatch.setattr("featmatch.store.segment._PART", 1)
+    monkeypatch.setattr(consistency, "_ROWS", at_once)
+    make_index(tmp_path, (30, 50))
+    segment = segment_of(tmp_path, 1)
+    assert segment.parts == 4
+    assert problems_of(tmp_path, 1) == []
+    signature = np.array(segment.postings.signature)
+    signature[7] ^= np.uint64(1 << 62)
+    postings = dataclasses.replace(segment.postings, signature=signature)
+    assert problems_of(tmp_path, 1, postings=postings) == ["a posting list is not in order"]
+    signature[7] ^= np.uint64(1 << 62 | 1 << 61)  # that bit tells of no part
+    assert problems_of(tmp_path, 1, postings=dataclasses.replace(segment.postings, signature=signature)) == []
+
+
 @pytest.mark.parametrize("at_once", [1, 1 << 22])
 def test_postings_are_of_images_that_are_there_and_as_many(
     folder: Path, monkeypatch: pytest.MonkeyPatch, at_once: int

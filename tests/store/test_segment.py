@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 from collections import defaultdict
 from collections.abc import Callable
@@ -14,7 +15,15 @@ from numpy.typing import NDArray
 
 from featmatch.errors import StoreError
 from featmatch.features.looks import FEW_FEATURES
-from featmatch.store.segment import FORMAT_VERSION, MANIFEST, Segment, are_any_equal, damaged_files, read_manifest
+from featmatch.store.segment import (
+    FORMAT_VERSION,
+    MANIFEST,
+    Segment,
+    are_any_equal,
+    damaged_files,
+    parts_for,
+    read_manifest,
+)
 from featmatch.store.values import MOST_SIDE
 from tests.store.segments import WORDS, open_again, written
 
@@ -64,7 +73,7 @@ def spoil_header(folder: Path) -> None:
 
 def other_version(folder: Path) -> None:
     manifest = json.loads((folder / "segment.json").read_text())
-    (folder / "segment.json").write_text(json.dumps({**manifest, "version": FORMAT_VERSION + 1}))
+    (folder / "segment.json").write_text(json.dumps({**manifest, "version": FORMAT_VERSION + 2}))
 
 
 def rewrite(folder: Path, name: str, values: NDArray[Any]) -> None:
@@ -251,7 +260,7 @@ def test_a_segment_of_format_2_has_no_pictures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "told"), [(1, "format 1; .* reads 2 and 3"), (4, "format 4; "), ([3], r"format \[3\]")]
+    ("version", "told"), [(1, "format 1; .* reads 2 to 4"), (5, "format 5; "), ([3], r"format \[3\]")]
 )
 def test_another_format_is_refused_by_its_number(tmp_path: Path, version: object, told: str) -> None:
     written(tmp_path / "000001")
@@ -266,5 +275,59 @@ def test_format_3_without_pictures_is_damage(tmp_path: Path) -> None:
     without_pictures(tmp_path / "000001")
     manifest = json.loads((tmp_path / "000001" / MANIFEST).read_text())
     (tmp_path / "000001" / MANIFEST).write_text(json.dumps({**manifest, "version": 3}))
+    with pytest.raises(StoreError, match="damaged"):
+        open_again(tmp_path / "000001")
+
+
+# ---------------------------------------------------------------- in parts
+
+
+@pytest.fixture
+def _cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small segments are cut as large ones are."""
+    monkeypatch.setattr("featmatch.store.segment.MANY_FEATURES", 0)
+    monkeypatch.setattr("featmatch.store.segment._PART", 1)
+
+
+@pytest.mark.usefixtures("_cut")
+def test_lists_of_a_large_segment_are_in_parts_by_the_highest_bits(tmp_path: Path) -> None:
+    images = written(tmp_path / "000001", counts=(90, 1, 170))
+    segment = open_again(tmp_path / "000001")
+    assert json.loads((tmp_path / "000001" / MANIFEST).read_text())["version"] == 4
+    assert (segment.parts, segment.is_outdated) == (16, False)
+    found = []
+    for place, (first, end) in enumerate(itertools.pairwise(segment.offsets.tolist())):
+        word, part = divmod(place, 16)
+        rows = segment.postings.signature[first:end]
+        assert (rows >> np.uint64(60) == part).all()
+        assert (np.diff(segment.postings.image[first:end].astype(int)) >= 0).all()
+        found += [(word, int(signature)) for signature in rows]
+    expected = [(int(w), int(s)) for one in images for w, s in zip(one.words, one.postings.signature, strict=True)]
+    assert sorted(found) == sorted(expected)
+    assert segment.lists.tolist() == np.cumsum([0, *np.bincount([w for w, _ in expected], minlength=WORDS)]).tolist()
+
+
+def test_only_large_segments_are_in_parts() -> None:
+    words = 1 << 20
+    assert [parts_for(features, words) for features in (0, 20_000_000, 20_000_001, 1 << 26, 1 << 32)] == [
+        1,
+        1,
+        1,
+        4,
+        256,
+    ]
+
+
+@pytest.mark.usefixtures("_cut")
+@pytest.mark.parametrize("parts", [0, 3, 512])
+def test_parts_that_are_none_are_damage(tmp_path: Path, parts: int) -> None:
+    written(tmp_path / "000001")
+    column = tmp_path / "000001" / "offsets.npy"
+    manifest = json.loads((tmp_path / "000001" / MANIFEST).read_text())
+    np.save(
+        column, np.full(WORDS * parts + 1, 27, np.uint32) * np.arange(WORDS * parts + 1, dtype=np.uint32).clip(0, 1)
+    )
+    manifest["files"]["offsets.npy"] = {"bytes": column.stat().st_size, "sha256": "00" * 32}
+    (tmp_path / "000001" / MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(StoreError, match="damaged"):
         open_again(tmp_path / "000001")
