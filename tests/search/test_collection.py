@@ -35,7 +35,7 @@ def two(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> In
     return open_all([folder / "0.fm", folder / "1.fm"])
 
 
-@pytest.mark.parametrize(("forms", "counts"), [("none", [1]), ("few", [1, 2]), ("all", [1, 2, 11])])
+@pytest.mark.parametrize(("forms", "counts"), [("none", [1]), ("few", [1, 3]), ("all", [1, 3, 11])])
 def test_all_forms_of_a_round_are_asked_together(two: Indexes, forms: Any, counts: list[int]) -> None:
     search = SearchOptions(forms=forms).search_in(two.readers)
     assert isinstance(search.shards, LocalShards)
