@@ -19,10 +19,12 @@ from featmatch.cli.common import (
     jobs_option,
     json_option,
     max_pixels_option,
+    root_option_of,
     speed_option,
     tell,
     timeout_option,
     vocabulary_option,
+    wait_option_of,
     wanted_features,
 )
 from featmatch.cli.printing import print_object, say, size_of
@@ -30,15 +32,7 @@ from featmatch.names import printable
 from featmatch.system.progress import of_stage
 
 _cluster_argument = click.argument("folder", type=PathArgument(path_type=Path), metavar="CLUSTER")
-_root_option = click.option(
-    "--root",
-    type=PathArgument(),
-    metavar="FOLDER",
-    help="Folder where the images are now; names in CLUSTER are relative to it.  [default: as stored in CLUSTER]",
-)
-_wait_option = click.option(
-    "--wait", is_flag=True, help="If another process is writing to CLUSTER, wait for it instead of failing."
-)
+_root_option, _wait_option = root_option_of("CLUSTER"), wait_option_of("CLUSTER")
 
 
 @click.group()

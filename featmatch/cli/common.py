@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from featmatch.search.matches import Match
     from featmatch.store.reader import Reader
 
+_Command = TypeVar("_Command", bound="Callable[..., Any]")
+
 FOUND, NOTHING_FOUND, FAILED = 0, 1, 2
 DETECTORS = ("sift", "opencv-sift", "akaze", "orb", "brisk", "kaze", "surf")
 FORMS = ("few", "all", "none")
-CLUSTER_FILE = "cluster.json"  # that of cluster.layout, which takes too long to import here
+CLUSTER_FILE = "cluster.json"  # that of store.layout, which takes too long to import here
 SPEEDS = ("fast", "balanced", "thorough")
 
 
@@ -61,12 +63,6 @@ jobs_option = click.option(
     metavar="N",
     help="Number of processes; -1: one for each core, -2: one fewer, and so on.  [default: -1]",
 )
-root_option = click.option(
-    "--root",
-    type=PathArgument(),
-    metavar="FOLDER",
-    help="Folder where the images are now; names in INDEX are relative to it.  [default: as stored in INDEX]",
-)
 timeout_option = click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
@@ -82,9 +78,6 @@ max_pixels_option = click.option(
     show_default=True,
     metavar="N",
     help="Refuse larger images. A higher limit lets decoding use more memory, in proportion.",
-)
-wait_option = click.option(
-    "--wait", is_flag=True, help="If another process is writing to INDEX, wait for it instead of failing."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
 match_option = click.option(
@@ -112,6 +105,26 @@ forms_option = click.option(
     help="Other forms of an image to look up if nothing is proven: stretched, enlarged, sharpened and so on.",
 )
 index_argument = click.argument("index", type=PathArgument(path_type=Path))
+
+
+def root_option_of(what: str) -> Callable[[_Command], _Command]:
+    """``--root`` of a command whose collection the help calls so."""
+    return click.option(
+        "--root",
+        type=PathArgument(),
+        metavar="FOLDER",
+        help=f"Folder where the images are now; names in {what} are relative to it.  [default: as stored in {what}]",
+    )
+
+
+def wait_option_of(what: str) -> Callable[[_Command], _Command]:
+    """``--wait``, likewise."""
+    return click.option(
+        "--wait", is_flag=True, help=f"If another process is writing to {what}, wait for it instead of failing."
+    )
+
+
+root_option, wait_option = root_option_of("INDEX"), wait_option_of("INDEX")
 
 
 def wanted_features(features: str | None, speed: str | None) -> str | FeatureOptions | None:

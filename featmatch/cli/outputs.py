@@ -115,5 +115,5 @@ def _holds(reader: Reader, path: str) -> bool:
     from featmatch.store.places import name_known
 
     catalog, places = reader.snapshot.catalog, reader.places
-    parts = tuple(f"{name}#" for name in places.names_of(path))
-    return name_known(path, catalog, places) is not None or any(name.startswith(parts) for name in catalog.names())
+    parts = (f"{name}#" for name in places.names_of(path))
+    return name_known(path, catalog, places) is not None or bool(catalog.names_beginning(parts))
