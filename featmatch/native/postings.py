@@ -187,11 +187,12 @@ def parts_read(lists: PostingLists, query: QueryEntries) -> NDArray[np.int64]:
 
 def _longest(lists: PostingLists, words: NDArray[np.int32]) -> int:
     """How many postings the longest of some lists has at most; where a word is none, any number."""
-    bounds = lists.offsets[:: lists.parts].astype(np.int64)
-    if not len(words) or len(bounds) < 2:
+    count = (len(lists.offsets) - 1) // lists.parts
+    if not len(words) or count < 1:
         return 0
-    sound = np.clip(words, 0, len(bounds) - 2)
-    return min(max(0, int((bounds[sound + 1] - bounds[sound]).max())), len(lists.images))
+    first = np.clip(words.astype(np.int64), 0, count - 1) * lists.parts
+    lengths = lists.offsets[first + lists.parts].astype(np.int64) - lists.offsets[first]
+    return min(max(0, int(lengths.max())), len(lists.images))
 
 
 class _Lists(ctypes.Structure):
