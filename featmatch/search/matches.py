@@ -243,8 +243,8 @@ class Matches(list[Match]):
         related: images that share a design with the query, or show the same thing, and are no copies; best first.
         message: why the query could not be read, in words; empty where it could.
         damaged: the query's file is cut short; it was read as far as it goes.
-        times: milliseconds of "features" (decoding included), "words", "votes", "verification" and "pixels"; empty
-            where the query ended before them.
+        times: milliseconds of "features" (decoding included), "words", "votes", "verification" and "pixels", and of
+            "forms", where other forms or parts of the query were looked up; empty where the query ended before them.
         not_at_hand: names whose pixels were to be compared, but whose files are not at hand as they were added, best
             first; of answers that are not given, too: with their pixels they might be.
     """

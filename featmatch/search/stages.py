@@ -24,6 +24,7 @@ from featmatch.search.collection import Collection, Proved
 from featmatch.search.forms import InForm, Look, as_shared, found_in_forms, without_contradicted, without_sisters
 from featmatch.search.matches import FoundImage, Holder, Match, Matches, named
 from featmatch.search.merging import Listing
+from featmatch.search.parts import unexplained
 from featmatch.search.query import Query
 from featmatch.search.region import QueryRegion
 from featmatch.search.shard import Shard
@@ -62,6 +63,13 @@ class Compared(NamedTuple):
     def is_claimed(self) -> bool:
         """Whether any image is, by its proof or by the user."""
         return any(one.proof.proven or self.verdicts.get(one.id) for one in self.found)
+
+    def with_more(self, seen: Compared, found: Sequence[FoundImage]) -> Compared:
+        """The same and what another look has seen, of which only some images count as found."""
+        return Compared(
+            preferred(self.found, found), {**seen.holders, **self.holders}, {**seen.verdicts, **self.verdicts},
+            self.away | seen.away,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -229,7 +237,7 @@ class Search:
         self.clock.ended("verification")
         plain = self.compared(query, proved)
         self.clock.ended("pixels")
-        found, all_holders, verdicts, away = self.with_forms(query, asked, plain)
+        found, all_holders, verdicts, away = self.with_parts(query, asked, self.with_forms(query, asked, plain))
         holders = {
             image: [holder for holder in held if holder.place not in self.missing]
             for image, held in all_holders.items()
@@ -291,11 +299,24 @@ class Search:
             proved = self._proved_in_forms(query, asked, round_.forms, looks)
             by_features = as_shared(without_sisters(proved.by_features, compared.found), compared.found)
             seen = self.compared(query, proved._replace(by_features=by_features))
-            more = without_contradicted(seen.found, compared.found)
-            compared = Compared(
-                preferred(compared.found, more), {**seen.holders, **compared.holders},
-                {**seen.verdicts, **compared.verdicts}, compared.away | seen.away,
-            )  # fmt: skip
+            compared = compared.with_more(seen, without_contradicted(seen.found, compared.found))
+            self.clock.ended("forms")
+        return compared
+
+    def with_parts(self, query: Query, asked: Asked, compared: Compared) -> Compared:
+        """What was found and, while nothing of it is claimed, what the parts find that no sister explains."""
+        if not self.forms or self.region is not None or query.is_given:
+            return compared
+        for region in unexplained(compared.found, query.grey):
+            if compared.is_claimed:
+                break
+            search = dataclasses.replace(self, region=region, clock=StageClock())
+            part = search.read(query.grey)
+            if part.enough:
+                asked_of_it = dataclasses.replace(search.asked(part), content=asked.content)
+                plain = search.compared(part, search.proved(part, asked_of_it, search.listed(asked_of_it)))
+                seen = search.with_forms(part, asked_of_it, plain)
+                compared = compared.with_more(seen, without_sisters(seen.found, compared.found))
             self.clock.ended("forms")
         return compared
 

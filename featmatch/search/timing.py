@@ -6,7 +6,7 @@ import time
 
 
 class StageClock:
-    """Milliseconds of each stage, by its name: a stage begins where the one before ended."""
+    """Milliseconds of each stage, by its name: a stage begins where the one before ended, and may come again."""
 
     def __init__(self) -> None:
         self.times: dict[str, float] = {}
@@ -15,5 +15,5 @@ class StageClock:
     def ended(self, stage: str) -> None:
         """Say that a stage is over."""
         now = time.perf_counter()
-        self.times[stage] = 1000 * (now - self._began)
+        self.times[stage] = self.times.get(stage, 0.0) + 1000 * (now - self._began)
         self._began = now
