@@ -48,7 +48,7 @@ def pattern_of(printed: str) -> str:
 
 
 def run(command: str) -> str:
-    """What a command prints; featmatch runs in this process, which has all modules, and what reads its output in a shell."""
+    """What a command prints; featmatch runs in this process, with all modules, and what reads its output in a shell."""
     if not command.startswith("featmatch "):
         return shell(command, b"")
     own, mark, further = re.fullmatch(r"([^|>]*)([|>]?)(.*)", command, re.DOTALL).groups()  # type: ignore[union-attr]
