@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featmatch import Index, StoreError, VocabularyError, check, extract
+from featmatch import FeatureOptions, Index, StoreError, VocabularyError, check, extract
 from featmatch.store.generation import change_catalog
 from featmatch.store.open_catalog import FORMAT_VERSION, PARTS_VERSION
 
@@ -18,10 +18,10 @@ KEPT = sorted((Path(__file__).parent / "indexes").glob("*-[0-9]*"))
 
 
 def test_one_is_kept_of_each_version() -> None:
-    catalogues = [f"format-{version}" for version in range(2, FORMAT_VERSION + 1)]
     assert [folder.name for folder in KEPT] == [
-        *catalogues,
+        *(f"format-{version}" for version in range(2, FORMAT_VERSION + 1)),
         "format-3-pictures",  # segments of format 3
+        f"format-{PARTS_VERSION}",  # names in a part
         "segment-4",  # lists in parts
     ]
     assert all(sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 300_000 for folder in KEPT)
@@ -56,7 +56,9 @@ def test_it_is_clean_and_holds_what_was_put_in(kept: Path) -> None:
     pictures = [index.picture_of(record.name) for record in index.images()]
     parts = 16 if version_of(kept) == "segment-4" else 1
     assert [segment.parts for segment in index.snapshot.segments.values()] == [parts, parts]
-    if version_of(kept) in ("format-3-pictures", "segment-4"):
+    names_in_part = [part.names for part in index.snapshot.catalog.part_files]
+    assert names_in_part == ([4] if version_of(kept) == "format-4" else [])
+    if version_of(kept) in ("format-3-pictures", "format-4", "segment-4"):
         assert info.pictures == 4
         for name, picture in zip(("000", "001", "001", "002"), pictures, strict=True):
             with Image.open(kept / "pictures" / f"{name}.jpg") as original:
@@ -67,32 +69,36 @@ def test_it_is_clean_and_holds_what_was_put_in(kept: Path) -> None:
         assert pictures == [None] * 4
 
 
+def of_opencv(options: FeatureOptions) -> FeatureOptions:
+    return replace(options, detector="opencv-sift", choice="contrast")
+
+
 def test_sift_of_the_time_when_it_was_opencvs_still_means_that(kept: Path) -> None:
     options = Index.open(kept / "index").options
     assert Index.open(kept / "index", create=True, features=replace(options, detector="sift")).options == options
     if version_of(kept) != "format-2":
         with pytest.raises(StoreError, match="made with other features"):
-            Index.open(kept / "index", create=True, features=replace(options, detector="opencv-sift"))
+            Index.open(kept / "index", create=True, features=of_opencv(options))
     with pytest.raises(StoreError, match="made with other features"):
-        Index.open(kept / "index", create=True, features=replace(options, detector="orb"))
+        Index.open(kept / "index", create=True, features=replace(of_opencv(options), detector="orb"))
 
 
 def test_features_are_those_of_the_detector_that_it_was_made_with(kept: Path) -> None:
     index = Index.open(kept / "index")
     (first, _) = (index.snapshot.segments[number] for number in sorted(index.snapshot.segments))
     found = {}
-    for detector in ("sift", "opencv-sift"):
-        features = extract(kept / "pictures" / "000.jpg", replace(index.options, detector=detector))
+    for options in (replace(index.options, detector="sift"), of_opencv(index.options)):
+        features = extract(kept / "pictures" / "000.jpg", options)
         signatures = index.vocabulary.assign(features.descriptors).signatures[:, 0]
-        found[detector] = np.isin(signatures, first.postings.signature).mean()
+        found[options.detector] = np.isin(signatures, first.postings.signature).mean()
     assert max(found, key=lambda detector: float(found[detector])) == index.options.detector
     assert found[index.options.detector] > 0.9
 
 
-def test_it_goes_on_with_features_chosen_by_contrast(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_goes_on_with_features_chosen_as_they_were(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(kept)
     options = Index.open("index").options
-    assert options.choice == "contrast"
+    assert options.choice == ("scale" if version_of(kept) == "format-4" else "contrast")
     usual = options if options.detector == "opencv-sift" else replace(options, choice="scale")
     index = Index.open("index", create=True, features=usual)
     assert index.options == options

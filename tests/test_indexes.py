@@ -71,6 +71,7 @@ QUERIES: dict[str, Callable[[], Picture]] = {
     "caption": lambda: under_caption(scene(500)),
     "stranger": lambda: scene(700),
 }
+QUICK = tuple(name for name in QUERIES if name not in ("caption", "stranger"))  # those take two thirds of the time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +142,7 @@ def test_several_say_what_one_says(made: Made, count: int, at_hand: bool, monkey
     one, several = whole(made, count), made.together(count)
     plain: dict[str, Any] = {"forms": "none"}
     few = [plain | {"limit": 3}, plain | {"voting": VotingOptions(shortlist=5)}]
-    ways: dict[int, list[dict[str, Any]]] = {1: [plain], 2: [{}], 7: [plain, *few]}
+    ways: dict[int, list[dict[str, Any]]] = {1: [plain], 2: [{} if at_hand else plain], 7: [plain, *few]}
     asked = ways[count]
     found = 0
     for query in QUERIES.values():
@@ -150,8 +151,8 @@ def test_several_say_what_one_says(made: Made, count: int, at_hand: bool, monkey
             assert said(answer) == said(one.query(query(), unproven=True, **options))
             found += sum(match.proven for match in answer)
             for match in answer:
-                record = {record.name: record for record in several.readers[match.index or ""].images()}[match.name]
-                assert record.id == match.id
+                names = several.readers[match.index or ""].snapshot.catalog.names_of([match.id])
+                assert match.name in names[match.id]
     assert found > 6 * len(asked)
 
 
@@ -166,7 +167,8 @@ def test_many_features_in_lists_in_parts_and_in_whole_ones_say_the_same(
     one, several = Index.open(tmp_path / "cut.fm", root=made.photos), made.together(count)
     one.compact()
     assert [segment.parts for segment in one.snapshot.segments.values()] == [64]
-    answers = [(one.query(query(), unproven=True), several.query(query(), unproven=True)) for query in QUERIES.values()]
+    pictures = [QUERIES[name]() for name in (QUERIES if count == 2 else QUICK)]
+    answers = [(one.query(picture, unproven=True), several.query(picture, unproven=True)) for picture in pictures]
     assert [said(answer) for answer, _ in answers] == [said(answer) for _, answer in answers]
     assert sum(match.proven for answer, _ in answers for match in answer) > 6
 
@@ -191,11 +193,11 @@ def test_a_file_that_is_in_two_is_one_image_with_both_names(made: Made) -> None:
 
 
 def test_many_are_looked_up_in_several(made: Made) -> None:
-    several, pictures = made.together(2), [query() for query in QUERIES.values()]
+    several, pictures = made.together(2), [QUERIES[name]() for name in QUICK]
     expected = [said(several.query(one, unproven=True)) for one in pictures]
     assert list(map(said, several.query_many(pictures, jobs=1, unproven=True))) == expected
-    enough = several.query_many([*pictures, *pictures[:5]], jobs=2, unproven=True)  # for two processes
-    assert list(map(said, enough)) == [*expected, *expected[:5]]
+    enough = several.query_many([*pictures, *pictures, *pictures[:2]], jobs=2, unproven=True)  # for two processes
+    assert list(map(said, enough)) == [*expected, *expected, *expected[:2]]
 
 
 def test_words_of_names_count_in_each(made: Made) -> None:
@@ -244,9 +246,8 @@ def test_groups_of_several_are_those_of_one(made: Made, decoded_here: None) -> N
     one = whole(made, 1)
     expected = grouped(one.groups(jobs=1), one)
     assert len(expected) >= 5
-    for count in COUNTS[1:]:
-        several = made.together(count)
-        assert grouped(several.groups(jobs=1), several) == expected, count
+    several = made.together(7)
+    assert grouped(several.groups(jobs=1), several) == expected
     done: list[int] = []
     again = several.groups(jobs=1, progress=lambda images, _: done.append(images))
     assert grouped(again, several) == expected
@@ -306,8 +307,8 @@ def unsteady(monkeypatch: pytest.MonkeyPatch) -> type[Unsteady]:
 def test_late_answers_and_those_that_come_twice_change_nothing(made: Made, unsteady: type[Unsteady]) -> None:
     one, several = whole(made, 7), made.together(7)
     for name in ("two", "plain", "caption"):
-        query = QUERIES[name]()
-        assert said(several.query(query, unproven=True)) == said(one.query(query, unproven=True))
+        answers = [asked.query(QUERIES[name](), unproven=True, forms="none") for asked in (several, one)]
+        assert said(answers[0]) == said(answers[1])
 
 
 @pytest.mark.parametrize("at", [asking.TallyRequest, asking.ProofRequest, asking.PictureRequest])

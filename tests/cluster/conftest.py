@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,7 @@ from featmatch import Index, Indexes, Vocabulary, open_all
 from featmatch.adding.batches import AddOptions, AddReport
 from featmatch.cluster.writing import add_to_cluster, create_cluster
 from featmatch.system.progress import ignore
-from tests.test_indexes import FEATURES, collection
+from tests.test_indexes import FEATURES, QUERIES, collection, said
 
 
 def add(folder: Path, paths: list[str], root: Path) -> AddReport:
@@ -33,6 +35,11 @@ class Clusters:
 
     def opened(self, count: int) -> Indexes:
         return open_all([self.of(count)], root=self.photos)
+
+    @cache  # noqa: B019 (there is one)
+    def said_by_one(self, query: str) -> Any:
+        """All that the one index says of one of ``QUERIES``, without the unproven left out."""
+        return said(self.one.query(QUERIES[query](), unproven=True))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from featmatch import FeatureOptions, StoreError, UsageError, Vocabulary, open_all
+from featmatch import FeatureOptions, Indexes, StoreError, UsageError, Vocabulary, open_all
 from featmatch.adding.batches import AddOptions
 from featmatch.cluster import writing
 from featmatch.cluster.layout import Layout, slot_of
@@ -26,7 +26,7 @@ from featmatch.store.records import ImageRecord
 from featmatch.store.writing import hold_writer_lock
 from featmatch.system.progress import ignore
 from tests.cluster.conftest import Clusters, add
-from tests.test_indexes import FEATURES, QUERIES, encoded, grouped, said, scene
+from tests.test_indexes import FEATURES, QUERIES, QUICK, encoded, grouped, said, scene
 
 
 def records(folder: Path) -> list[tuple[int, ImageRecord]]:
@@ -37,10 +37,12 @@ def records(folder: Path) -> list[tuple[int, ImageRecord]]:
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_a_cluster_says_what_one_index_says(clusters: Clusters, count: int) -> None:
     several = clusters.opened(count)
-    for number, query in enumerate(QUERIES.values()):
-        voting = (None, VotingOptions(shortlist=5))[(number + count // 2) % 2]  # in turn, and the other way round of 1
-        answer = several.query(query(), unproven=True, voting=voting)
-        assert said(answer) == said(clusters.one.query(query(), unproven=True, voting=voting))
+    for name, query in QUERIES.items():
+        if count == 2:
+            assert said(several.query(query(), unproven=True)) == clusters.said_by_one(name)
+        else:
+            few: dict[str, Any] = {"forms": "none", "voting": VotingOptions(shortlist=5), "unproven": True}
+            assert said(several.query(query(), **few)) == said(clusters.one.query(query(), **few))
 
 
 def test_groups_of_a_cluster_are_those_of_one_index(clusters: Clusters, decoded_here: None) -> None:
@@ -111,11 +113,10 @@ def test_a_run_that_ends_early_is_gone_on_with(
 def test_a_shard_is_split_and_answers_stay(clusters: Clusters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "copy.fmc"
     shutil.copytree(clusters.of(2), folder)
-    expected = [said(clusters.one.query(query(), unproven=True)) for query in QUERIES.values()]
+    expected = [clusters.said_by_one(name) for name in QUICK]
 
-    def answers() -> list[Any]:
-        several = open_all([folder], root=clusters.photos)
-        return [said(several.query(query(), unproven=True)) for query in QUERIES.values()]
+    def answers(several: Indexes) -> list[Any]:
+        return [said(several.query(QUERIES[name](), unproven=True)) for name in QUICK]
 
     before = {record.sha256: record for _, record in records(folder)}
     opened = open_all([folder], root=clusters.photos)
@@ -123,8 +124,7 @@ def test_a_shard_is_split_and_answers_stay(clusters: Clusters, tmp_path: Path, m
         layout = split_shard(folder, number)
     assert layout.shards == ("shard-0000", "shard-0004", "shard-0003", "shard-0005")
     assert sorted(path.name for path in folder.iterdir()) == ["cluster.json", *sorted(layout.shards), "writer.lock"]
-    assert answers() == expected
-    assert [said(opened.query(query(), unproven=True)) for query in QUERIES.values()] == expected  # opened before
+    assert answers(open_all([folder], root=clusters.photos)) == answers(opened) == expected
     assert check_cluster(folder) == []
     held = records(folder)
     assert {record.sha256: record for _, record in held} == before

@@ -242,7 +242,7 @@ def test_noise_has_the_same_energy_in_each_wave() -> None:
 # Whole pictures
 
 
-@pytest.mark.parametrize("name", ["astronaut", "camera", "chelsea", "coffee"])
+@pytest.mark.parametrize("name", ["astronaut", "camera"])
 def test_a_homography_that_is_a_little_off_tells_the_same(photos: Photos, name: str) -> None:
     photo = Image.fromarray(photos[name]).convert("L")
     off = np.array([[1.0005, 0.0003, -0.07], [0.0001, 1.0005, -0.04], [0, 0, 1]])

@@ -137,7 +137,7 @@ def test_of_several_variants_the_surest_is_told(chelsea: Picture, monkeypatch: p
 
 
 def test_pictures_that_share_nothing_are_not_proven(chelsea: Picture, coffee: Picture) -> None:
-    found = verify(chelsea[:200, :300], coffee[:200, :300])
+    found = verify(chelsea[:200:2, :300:2], coffee[:200:2, :300:2])
     assert not found
     assert "to be sure" in found.reason or found.reason == "no geometry agrees"
 
@@ -184,7 +184,7 @@ def test_only_pairs_with_few_features_are_tried_as_a_whole(chelsea: Picture, mon
     noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
     few = np.ascontiguousarray(chelsea[:64, :64])
     monkeypatch.setattr(pair, "_proven_as_whole", proven_as_whole)
-    assert not verify(noise, chelsea)
+    assert not verify(noise, chelsea, forms="none")
     assert verify(chelsea[20:, 30:], chelsea)
     assert tried == []
     assert not verify(few, noise)

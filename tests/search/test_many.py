@@ -94,7 +94,7 @@ def test_few_images_need_no_other_searching_process(folder: Path, monkeypatch: p
         return 1
 
     monkeypatch.setattr(many, "processes_for", processes_for)
-    reader, pictures = Reader(folder / "index"), 2 * photos(folder)
+    reader, pictures = Reader(folder / "index"), 12 * [np.zeros((20, 20, 3), np.uint8)]
     for images in (pictures[:1], pictures[:11], []):
         assert len(list(look_up_each(reader, images, _OPTIONS, jobs=5))) == len(images)
     assert asked == []

@@ -136,7 +136,7 @@ def test_a_process_that_is_killed_while_idle_costs_nothing() -> None:
 
 
 def test_leaving_early_again_and_again_costs_nothing() -> None:
-    for _ in range(10):
+    for _ in range(4):
         running = in_order(task, [("value", number) for number in range(100)], jobs=1, seconds=60.0)
         assert next(running) == 0
         running.close()

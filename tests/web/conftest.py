@@ -24,8 +24,9 @@ class Server:
     """A service as a process of its own."""
 
     def __init__(self, index: Path, *options: object, port: int = 0) -> None:
+        few = ("--searches", 1, "--queue", 10)  # one process that decodes is started, and not one for each core
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "featmatch", "serve", index, *map(str, options), "--port", str(port)],
+            [sys.executable, "-m", "featmatch", "serve", index, *map(str, (*few, *options)), "--port", str(port)],
             stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self.process.stderr is not None

@@ -42,6 +42,7 @@ def test_adding_under_way_says_so(server: Server, open_page: Open, language: str
     job = {"id": "j_0", "kind": "add", "state": "running", "failures": [], "progress": progress}
     job["created"] = "2026-01-01T00:00:00+00:00"
     tab.route("**/v1", lambda route: route.fulfill(json=about))
+    tab.route("**/v1/images?*", lambda route: route.fulfill(json={"images": [], "next": None, "total": 0}))
     tab.route("**/v1/groups*", lambda route: route.fulfill(status=409, json={"code": "groups_not_made", "status": 409}))
     tab.route("**/v1/jobs", lambda route: route.fulfill(json={"jobs": [job]}))
     tab.goto(f"{server.address}?lang={language}")
