@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,25 +12,20 @@ from typing import Any
 import pytest
 
 from featmatch import FeatureOptions, StoreError, UsageError, Vocabulary, open_all
-from featmatch.adding.batches import AddOptions
+from featmatch.adding.batches import AddOptions, add_files
 from featmatch.cluster import writing
+from featmatch.cluster.adding import add_to_cluster
 from featmatch.cluster.layout import Layout, slot_of
 from featmatch.cluster.opening import open_shards
 from featmatch.cluster.telling import check_cluster
 from featmatch.cluster.turns import Turn
-from featmatch.cluster.writing import add_to_cluster, create_cluster, split_shard
+from featmatch.cluster.writing import create_cluster, split_shard
 from featmatch.search.voting import VotingOptions
 from featmatch.store.layout import CLUSTER_FILE
-from featmatch.store.records import ImageRecord
 from featmatch.store.writing import hold_writer_lock
 from featmatch.system.progress import ignore
-from tests.cluster.conftest import Clusters, add
+from tests.cluster.conftest import Clusters, add, records
 from tests.test_indexes import FEATURES, QUERIES, encoded, grouped, said, scene
-
-
-def records(folder: Path) -> list[tuple[int, ImageRecord]]:
-    """What each shard holds, by its number."""
-    return [(number, record) for number, reader in enumerate(open_shards(folder)) for record in reader.images()]
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
@@ -60,48 +54,24 @@ def test_images_lie_by_their_content_and_are_numbered_by_age(clusters: Clusters)
     assert check_cluster(clusters.of(7)) == []
 
 
-def test_adding_again_adds_nothing_and_a_change_moves_an_image(own: Callable[[int], Path], tmp_path: Path) -> None:
-    folder, photos = own(7), tmp_path / "photos"
-    photos.mkdir()
-    for number in range(4):
-        (photos / f"{number}.png").write_bytes(encoded(scene(number)))
-    assert len(add(folder, [str(photos)], photos).added) == 4
-    before = records(folder)
-    assert len(add(folder, [str(photos)], photos).skipped) == 4
-    assert records(folder) == before
-    (photos / "0.png").write_bytes(encoded(scene(9)))
-    (photos / "1.png").write_bytes(encoded(scene(2), 9))
-    (photos / "3.png").write_bytes((photos / "2.png").read_bytes())  # older than what it was
-    (photos / "5.png").write_bytes(b"nothing")
-    (photos / "6.zip").write_bytes(b"nothing")
-    report = add(folder, [str(photos), str(photos / "6.zip")], photos)
-    assert sorted(report.added) == ["0.png", "1.png", "3.png"]
-    assert sorted(os.path.basename(failure.name) for failure in report.failed) == ["5.png", "6.zip"]
-    now = {record.name: record for _, record in records(folder)}
-    assert len(records(folder)) == len(now) == 4
-    assert now["3.png"].sha256 == now["2.png"].sha256
-    assert now["3.png"].id == 3
-    assert check_cluster(folder) == []
-
-
 def test_a_run_that_ends_early_is_gone_on_with(
     own: Callable[[int], Path], clusters: Clusters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, done = own(3), writing._add_part
+    folder = own(3)
     parts: list[Any] = []
 
-    def fail_later(*arguments: Any) -> Any:
+    def fail_later(*arguments: Any, **options: Any) -> Any:
         parts.append(arguments)
         if len(parts) == 2:
             raise KeyboardInterrupt
-        return done(*arguments)
+        return add_files(*arguments, **options)
 
-    monkeypatch.setattr(writing, "_add_part", fail_later)
+    monkeypatch.setattr("featmatch.cluster.adding.add_files", fail_later)
     with pytest.raises(KeyboardInterrupt):
         add(folder, [str(clusters.photos)], clusters.photos)
     some = records(folder)
     assert 0 < len(some) < len(clusters.one)
-    monkeypatch.setattr(writing, "_add_part", done)
+    monkeypatch.undo()
     add(folder, [str(clusters.photos)], clusters.photos)
     assert {record.name for _, record in records(folder)} == {record.name for record in clusters.one.images()}
     assert set(some) <= set(records(folder))
