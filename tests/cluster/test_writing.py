@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from featmatch import FeatureOptions, StoreError, UsageError, Vocabulary, open_all
+from featmatch import FeatureOptions, Indexes, StoreError, UsageError, Vocabulary, open_all
 from featmatch.adding.batches import AddOptions, add_files
 from featmatch.cluster import writing
 from featmatch.cluster.adding import add_to_cluster
@@ -24,7 +24,9 @@ from featmatch.search.voting import VotingOptions
 from featmatch.store.layout import CLUSTER_FILE
 from featmatch.store.writing import hold_writer_lock
 from featmatch.system.progress import ignore
+from featmatch.system.workers import Lost
 from tests.cluster.conftest import Clusters, add, records
+from tests.cluster.engine import Fault, Workplace
 from tests.test_indexes import FEATURES, QUERIES, encoded, grouped, said, scene
 
 
@@ -37,9 +39,19 @@ def test_a_cluster_says_what_one_index_says(clusters: Clusters, count: int) -> N
         assert said(answer) == said(clusters.one.query(query(), unproven=True, voting=voting))
 
 
-def test_groups_of_a_cluster_are_those_of_one_index(clusters: Clusters, decoded_here: None) -> None:
+def test_groups_of_a_cluster_are_those_of_one_index_also_by_other_processes(
+    clusters: Clusters, decoded_here: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     several = clusters.opened(7)
-    assert grouped(several.groups(jobs=1), several) == grouped(clusters.one.groups(jobs=1), clusters.one)
+    expected = grouped(clusters.one.groups(jobs=1), clusters.one)
+    assert grouped(several.groups(jobs=1), several) == expected
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # so that nothing is remembered
+    monkeypatch.setattr("featmatch.grouping.finding._BLOCK_IMAGES", 5)
+    faults: dict[int, Fault] = {0: 5.0, 1: Lost("killed"), 2: "killed after it was done", 3: 1e9}
+    place = Workplace(faults.get)
+    elsewhere = Indexes(several.readers, workshop=place)
+    assert grouped(elsewhere.groups(jobs=1), elsewhere) == expected
+    assert len(place.calls) > len(faults)
 
 
 def test_images_lie_by_their_content_and_are_numbered_by_age(clusters: Clusters) -> None:
