@@ -35,6 +35,7 @@ from featmatch.store.reader import Reader
 from featmatch.system.progress import Progress, ignore
 
 _LIST_BYTES = 1 << 20  # of a file that lists indexes
+_WHAT_TO_DO = "ask each alone, or index the photos of the older one anew (featmatch add NEW PATH...)"
 _LINE_CHARS = 4096  # of a line of it: no path is longer
 
 
@@ -79,10 +80,10 @@ class Indexes(Queryable):
         (name, first), *others = readers.items()
         for other, reader in others:
             if reader.options != first.options:
-                mine, other_s = first.options.description(), reader.options.description()
-                raise StoreError(f"{name} and {other} were made with different features: {mine}; {other_s}")
+                differing = first.options.differences(reader.options)
+                raise StoreError(f"{name} and {other} were made with different features ({differing}); {_WHAT_TO_DO}")
             if reader.vocabulary.fingerprint != first.vocabulary.fingerprint:
-                raise StoreError(f"{name} and {other} were made with different vocabularies")
+                raise StoreError(f"{name} and {other} were made with different vocabularies; {_WHAT_TO_DO}")
         folders: dict[str, str] = {}
         for one, reader in readers.items():
             same = folders.setdefault(os.path.realpath(reader.folder), one)

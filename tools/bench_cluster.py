@@ -26,6 +26,7 @@ from featmatch.cluster.adding import add_to_cluster
 from featmatch.cluster.layout import is_cluster
 from featmatch.cluster.ray_engine import start_replicas
 from featmatch.cluster.writing import create_cluster
+from featmatch.features.forms import Forms
 from featmatch.images.folders import image_files
 from featmatch.system.progress import ignore
 
@@ -61,14 +62,15 @@ def main() -> None:
             ways["shards, over Ray"] = open_all([several], ray="auto")
         half = arguments.queries // 2
         found = [crop_of(name) for name in inside[:: max(len(inside) // half, 1)][:half]]
-        for forms in ("none", "few"):
+        kinds: tuple[Forms, ...] = ("none", "few")
+        for forms in kinds:
             print(f"\nforms {forms}\n")
             for kind, queries in {"in the index": found, "nowhere": list(map(whole, outside[:half]))}.items():
                 print_table(kind, {way: [] for way in ways}, ways, queries, forms)
 
 
 def print_table(
-    kind: str, times: dict[str, list[float]], ways: dict[str, Index | Indexes], queries: list[bytes], forms: str
+    kind: str, times: dict[str, list[float]], ways: dict[str, Index | Indexes], queries: list[bytes], forms: Forms
 ) -> None:
     """Ask all queries in turn, and print what they took."""
     for number, query in enumerate([*queries[:_WARM], *queries]):
