@@ -24,6 +24,7 @@ from featmatch.system.workers import Lost
 _NAMESPACE = "featmatch"
 _SHARE = 0.01  # of a core, in Ray's books: what answers takes what there is
 _READY_SECONDS = 120.0
+_PIECE_BYTES = 90_000  # of a message; Ray sends less than 100 KiB with the call, and what is larger by a detour
 _AHEAD = 4  # tasks that are begun, for each core
 
 
@@ -174,7 +175,8 @@ class _RayTransport(_RayCalls):
     def send(self, shard: int, replica: int, message: bytes) -> Any:
         """Ask a replica."""
         actor = self._actor(shard, replica)
-        return _NoCall() if actor is None else actor.answer.remote(message)
+        pieces = (message[start : start + _PIECE_BYTES] for start in range(0, len(message), _PIECE_BYTES))
+        return _NoCall() if actor is None else actor.answer.remote(*pieces)
 
     def ended(self, calls: Sequence[Any], seconds: float) -> list[Any]:
         """Those calls that have ended."""
