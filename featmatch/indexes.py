@@ -11,9 +11,11 @@ from pathlib import Path
 
 from featmatch.arguments import check_run, checked_paths
 from featmatch.cluster.asking import Patience
+from featmatch.cluster.calls import Workshop
 from featmatch.cluster.layout import is_cluster
 from featmatch.cluster.opening import Members
-from featmatch.cluster.ray_engine import connect, served_shards
+from featmatch.cluster.ray_engine import served_shards, workshop_at
+from featmatch.cluster.tasks import done_in_order
 from featmatch.errors import StoreError, UsageError
 from featmatch.features.extraction import Features
 from featmatch.grouping.groups import Group, Groups
@@ -33,6 +35,7 @@ from featmatch.store.reader import Reader
 from featmatch.system.progress import Progress, ignore
 
 _LIST_BYTES = 1 << 20  # of a file that lists indexes
+_WHAT_TO_DO = "ask each alone, or index the photos of the older one anew (featmatch add NEW PATH...)"
 _LINE_CHARS = 4096  # of a line of it: no path is longer
 
 
@@ -51,6 +54,7 @@ class Indexes(Queryable):
         *,
         members: Members | None = None,
         served: Callable[[Sequence[str]], Shards] | None = None,
+        workshop: Workshop | None = None,
     ) -> None:
         """Ask these as one.
 
@@ -59,6 +63,7 @@ class Indexes(Queryable):
             shards: what answers in place of the readers; None: they answer.
             members: what ``refresh`` opens, where a cluster has got other shards; None: they stay the same.
             served: what answers then in place of the readers, by what they are called; None: they answer.
+            workshop: whose processes compare images for groups; None: those of this machine.
 
         Raises:
             UsageError: there is none, or two of them are the same.
@@ -67,6 +72,7 @@ class Indexes(Queryable):
         if not readers:
             raise UsageError("no index was named")
         self._members, self._served = members, served
+        self._elsewhere = None if workshop is None else partial(done_in_order, workshop)
         self._use(readers, shards)
 
     def _use(self, readers: Mapping[str, Reader], shards: Shards | None) -> None:
@@ -74,10 +80,10 @@ class Indexes(Queryable):
         (name, first), *others = readers.items()
         for other, reader in others:
             if reader.options != first.options:
-                mine, other_s = first.options.description(), reader.options.description()
-                raise StoreError(f"{name} and {other} were made with different features: {mine}; {other_s}")
+                differing = first.options.differences(reader.options)
+                raise StoreError(f"{name} and {other} were made with different features ({differing}); {_WHAT_TO_DO}")
             if reader.vocabulary.fingerprint != first.vocabulary.fingerprint:
-                raise StoreError(f"{name} and {other} were made with different vocabularies")
+                raise StoreError(f"{name} and {other} were made with different vocabularies; {_WHAT_TO_DO}")
         folders: dict[str, str] = {}
         for one, reader in readers.items():
             same = folders.setdefault(os.path.realpath(reader.folder), one)
@@ -162,7 +168,8 @@ class Indexes(Queryable):
         """Find all groups of images that are copies of one another; arguments are those of ``Index.groups``.
 
         Each member says which index its number is of (``Member.index``). A name that two of the indexes have is told
-        with its index in front, as ``B.fm:photos/a.jpg``. What was found is kept in the user's cache folder.
+        with its index in front, as ``B.fm:photos/a.jpg``. What was found is kept in the user's cache folder. If
+        machines of a Ray cluster answer, they compare the images, too.
 
         Raises:
             StoreError: one of the indexes is damaged.
@@ -170,7 +177,7 @@ class Indexes(Queryable):
         from featmatch.grouping.finding import find_groups  # SciPy takes longer to import than a query takes
 
         check_run(jobs, progress)
-        found = find_groups(self.joined, jobs=jobs, progress=progress or ignore)
+        found = find_groups(self.joined, jobs=jobs, progress=progress or ignore, elsewhere=self._elsewhere)
         catalog = self.joined.snapshot.catalog
 
         def of_its_index(group: Group) -> Group:
@@ -225,12 +232,13 @@ def open_all(
         raise UsageError("machines answer for one cluster, and nothing else")
     if not named:
         raise UsageError("no index was named")
-    members, served = Members(named, root), None
+    members, served, workshop = Members(named, root), None, None
     if ray is not None:
-        connect(ray)
+        workshop = workshop_at(ray)
         served = partial(served_shards, Path(given[0]), patience=patience or Patience())
     readers = members.newest({})
-    return Indexes(readers, None if served is None else served(list(readers)), members=members, served=served)
+    shards = None if served is None else served(list(readers))
+    return Indexes(readers, shards, members=members, served=served, workshop=workshop)
 
 
 def _listed(path: str) -> list[str]:

@@ -378,10 +378,10 @@ def test_what_cannot_be_asked_as_one_is_refused(made: Made, small_words: Vocabul
     with pytest.raises(UsageError, match="the same index"):
         open_all([first, made.folder / "photos" / ".." / Path(first).name])
     Index.open(tmp_path / "options.fm", create=True, vocabulary=small_words)
-    with pytest.raises(StoreError, match="made with different features"):
+    with pytest.raises(StoreError, match=r"\(longest_px 320 and 2000, features 150 and 800\); ask each alone"):
         open_all([first, tmp_path / "options.fm"])
     Index.open(tmp_path / "words.fm", create=True, features=FEATURES)
-    with pytest.raises(StoreError, match="made with different vocabularies"):
+    with pytest.raises(StoreError, match="made with different vocabularies; ask each alone"):
         open_all([first, tmp_path / "words.fm"])
 
 

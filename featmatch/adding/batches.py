@@ -140,7 +140,7 @@ def add_files(
     pictures = are_pictures_kept(target, options.pictures)
     tasks = [(path, vocabulary, target.options, options.decoding, pictures) for path in pending]
     try:
-        with contextlib.closing(_in_processes(index_file, tasks, options)) as results:
+        with contextlib.closing(in_processes(index_file, tasks, options)) as results:
             for done, (path, result) in enumerate(results, 1):
                 if isinstance(result, Failure):
                     report.failed.append(result)
@@ -202,7 +202,7 @@ def _by_archives(files: Sequence[str], target: Target, options: AddOptions, repo
     members: dict[str, list[str]] = {}
     sizes: dict[str, int] = {}
     gone: list[str] = []
-    for file, listing in _in_processes(list_pictures, [(file,) for file in archives], options):
+    for file, listing in in_processes(list_pictures, [(file,) for file in archives], options):
         if isinstance(listing, Failure):
             report.failed.append(listing)
             members[file] = []
@@ -237,7 +237,7 @@ def _by_pages(
     paged = [file for file in files if name_of(file) in known or (options.pages and may_have_pages(file))]
     images: dict[str, list[str]] = {}
     gone: set[str] = set()
-    for file, count in _in_processes(count_pages, [(file,) for file in paged], options):
+    for file, count in in_processes(count_pages, [(file,) for file in paged], options):
         if isinstance(count, Failure):
             report.failed.append(count)
             images[file] = []
@@ -303,7 +303,7 @@ def _image_of(path: str, catalog: Catalog) -> int | None:
     return None
 
 
-def _in_processes(
+def in_processes(
     function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], options: AddOptions
 ) -> Generator[tuple[str, Any], None, None]:
     """Call a function with each task in parallel; yield its path, which is the first argument, with the result."""

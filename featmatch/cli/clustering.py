@@ -74,6 +74,10 @@ def create(
 @_cluster_argument
 @click.argument("paths", nargs=-1, required=True, type=PathArgument(), metavar="PATH...")
 @click.option("--text", help="Text to keep with each image that is added.")
+@click.option(
+    "--ray", "address", metavar="ADDRESS",
+    help="Let the machines of this Ray cluster read the files; auto: the one that runs on this machine.",
+)  # fmt: skip
 @jobs_option
 @timeout_option
 @max_pixels_option
@@ -81,22 +85,25 @@ def create(
 @_wait_option
 @json_option
 def add(
-    folder: Path, paths: Sequence[str], text: str | None, jobs: int, timeout: float, max_pixels: int, root: str | None,
-    wait: bool, as_json: bool,
+    folder: Path, paths: Sequence[str], text: str | None, address: str | None, jobs: int, timeout: float,
+    max_pixels: int, root: str | None, wait: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Index files and folders, each in the shard that holds its content.
 
-    Done again, it goes on where it ended: what is there and unchanged is skipped.
+    Done again, it goes on where it ended: what is there and unchanged is skipped. With --ray, all cores of all machines
+    read files; these, and CLUSTER, must have the same paths on all of them, and --jobs counts for nothing.
     """
     from featmatch.adding.batches import AddOptions
     from featmatch.cli.progress import progress_bars
-    from featmatch.cluster.writing import add_to_cluster
+    from featmatch.cluster.adding import add_to_cluster
+    from featmatch.cluster.ray_engine import workshop_at
     from featmatch.images.decoding import DecodingOptions
 
     options = AddOptions(jobs, DecodingOptions(timeout, max_pixels), text=text)
     with progress_bars(" images") as progress:
         report = add_to_cluster(
-            folder, paths, options, root=root, wait=wait, progress=of_stage(progress, "indexing")
+            folder, paths, options, root=root, wait=wait, progress=of_stage(progress, "indexing"),
+            workshop=None if address is None else workshop_at(address),
         )  # fmt: skip
     if as_json:
         print_object(asdict(report))

@@ -25,6 +25,7 @@ from featmatch.cli.common import (
     jobs_option,
     json_option,
     open_indexes,
+    ray_option,
     root_option,
     tell,
 )
@@ -124,6 +125,7 @@ def _wanted_options(command: Callable[..., int]) -> Callable[..., int]:
 @click.command()
 @index_argument
 @also_option
+@ray_option
 @click.option(
     "--across", type=PathArgument(), nargs=2, metavar="FOLDER FOLDER",
     help="Only groups with files of both folders, such as training and test data.",
@@ -131,7 +133,7 @@ def _wanted_options(command: Callable[..., int]) -> Callable[..., int]:
 @_wanted_options
 @jobs_option
 @root_option
-def groups(index: Path, also: Sequence[Path], jobs: int, root: str | None, **wanted: Any) -> int:
+def groups(index: Path, also: Sequence[Path], ray: str | None, jobs: int, root: str | None, **wanted: Any) -> int:
     """Find all groups of copies among the images in INDEX.
 
     The images of a group are copies of one another, in whole or in part. Each group begins with its original, which is
@@ -148,7 +150,7 @@ def groups(index: Path, also: Sequence[Path], jobs: int, root: str | None, **wan
 
     options = Wanted(**wanted)
     with progress_bars(" images") as progress:
-        opened = open_indexes(index, also, root)
+        opened = open_indexes(index, also, root, ray)
         return _show_groups(opened, options, jobs, progress)
 
 

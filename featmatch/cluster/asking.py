@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+from featmatch.cluster.calls import Transport
 from featmatch.errors import StoreError
 from featmatch.search.messages import answers_of, request_bytes
 from featmatch.search.shards import StaleError
@@ -30,25 +31,6 @@ class Patience:
 
     hedge: float = 1.0  # until another replica is asked, too; about twice what 95 of 100 answers take
     all: float = 20.0  # until a shard counts as missing
-
-
-class Transport(Protocol):
-    """The way to the processes that answer."""
-
-    def send(self, shard: int, replica: int, message: bytes) -> Any:
-        """Ask a replica; return a call."""
-
-    def ended(self, calls: Sequence[Any], seconds: float) -> list[Any]:
-        """Those of some calls that have ended; the first of them is waited for so long."""
-
-    def result(self, call: Any) -> bytes | Lost:
-        """What a call that has ended came to."""
-
-    def give_up(self, call: Any) -> None:
-        """Let go of a call whose answer is no longer wanted."""
-
-    def now(self) -> float:
-        """Seconds that only grow."""
 
 
 class _Call(NamedTuple):

@@ -19,6 +19,7 @@ from featmatch.store.numbers import IDS
 from featmatch.store.values import MOST
 from featmatch.system.files import flush_folder, replace_file
 
+PARCELS = "parcels"  # folder of what is on its way into the shards
 SLOTS = 4096  # of contents: three hexadecimal digits
 MOST_SHARDS, MOST_REPLICAS = 1000, 100
 MOST_NAMES = 10_000  # that shards ever have had

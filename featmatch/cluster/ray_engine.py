@@ -1,6 +1,7 @@
-"""Shards on the machines of a Ray cluster: an actor for each replica. Only actors and tasks of Ray Core are used.
+"""Shards on the machines of a Ray cluster: an actor for each replica; and tasks there, as of adding.
 
-All that is asked and answered is bytes of ``search/messages.py``.
+Only actors and tasks of Ray Core are used. All that is asked of replicas and answered is bytes of
+``search/messages.py``.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from featmatch.system.workers import Lost
 _NAMESPACE = "featmatch"
 _SHARE = 0.01  # of a core, in Ray's books: what answers takes what there is
 _READY_SECONDS = 120.0
+_PIECE_BYTES = 90_000  # of a message; Ray sends less than 100 KiB with the call, and what is larger by a detour
+_AHEAD = 4  # tasks that are begun, for each core
 
 
 def connect(address: str) -> None:
@@ -38,6 +41,12 @@ def connect(address: str) -> None:
             ray.init(address, namespace=_NAMESPACE, log_to_driver=False, logging_level="ERROR", configure_logging=False)
         except Exception as error:  # Ray raises what it likes
             raise FeatmatchError(f"cannot join the Ray cluster at {address}: {error}") from error
+
+
+def workshop_at(address: str) -> RayWorkshop:
+    """The machines of a Ray cluster, to do tasks; arguments and errors are those of ``connect``."""
+    connect(address)
+    return RayWorkshop()
 
 
 def start_replicas(folder: Path, root: str | None = None) -> int:
@@ -113,7 +122,46 @@ def served_shards(folder: Path, names: Sequence[str], patience: Patience) -> Rep
     return ReplicatedShards(transport, layout.replicas, names, BY_AGE if len(names) > 1 else BY_INDEX, patience)
 
 
-class _RayTransport:
+class _RayCalls:
+    """Calls of actors and tasks."""
+
+    def ended(self, calls: Sequence[Any], seconds: float) -> list[Any]:
+        """Those calls that have ended."""
+        ready, _ = _ray().wait(list(calls), num_returns=1, timeout=seconds)
+        return list(ready)
+
+    def result(self, call: Any) -> Any:
+        """What a call came to."""
+        try:
+            return _ray().get(call, timeout=1)
+        except Exception as error:  # of what was called, of its node, or of Ray
+            return Lost(str(getattr(error, "cause", None) or type(error).__name__))
+
+    def give_up(self, call: Any) -> None:
+        """Nothing: a result that nobody waits for is dropped with its call."""
+
+    def now(self) -> float:
+        """Seconds that only grow."""
+        return time.monotonic()
+
+
+class RayWorkshop(_RayCalls):
+    """Tasks on the machines that this process has joined (``connect``); each takes a core."""
+
+    def at_once(self) -> int:
+        """How many keep all cores busy: more than there are, as machines may join, and results are taken in order."""
+        return _AHEAD * max(int(_ray().cluster_resources().get("CPU", 1)), 1)
+
+    def begin(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        """Begin a task. Ray does not begin it again: who lost it does."""
+        return _ray().remote(function).options(num_cpus=1, max_retries=0).remote(*arguments)
+
+    def give_up(self, call: Any) -> None:
+        """Do not begin it any more."""
+        _ray().cancel(call, recursive=False)
+
+
+class _RayTransport(_RayCalls):
     """Calls of actors."""
 
     def __init__(self, layout: Layout) -> None:
@@ -127,32 +175,17 @@ class _RayTransport:
     def send(self, shard: int, replica: int, message: bytes) -> Any:
         """Ask a replica."""
         actor = self._actor(shard, replica)
-        return _NoCall() if actor is None else actor.answer.remote(message)
+        pieces = (message[start : start + _PIECE_BYTES] for start in range(0, len(message), _PIECE_BYTES))
+        return _NoCall() if actor is None else actor.answer.remote(*pieces)
 
     def ended(self, calls: Sequence[Any], seconds: float) -> list[Any]:
         """Those calls that have ended."""
         failed = [call for call in calls if isinstance(call, _NoCall)]
-        if failed:
-            return failed
-        ready, _ = _ray().wait(list(calls), num_returns=1, timeout=seconds)
-        return list(ready)
+        return failed or super().ended(calls, seconds)
 
-    def result(self, call: Any) -> bytes | Lost:
+    def result(self, call: Any) -> Any:
         """What a call came to."""
-        if isinstance(call, _NoCall):
-            return Lost("is not served")
-        try:
-            answer: bytes = _ray().get(call, timeout=1)
-        except Exception as error:  # of the actor, of its node, or of Ray
-            return Lost(str(getattr(error, "cause", None) or type(error).__name__))
-        return answer
-
-    def give_up(self, call: Any) -> None:
-        """Nothing: an answer that nobody waits for is dropped with its call."""
-
-    def now(self) -> float:
-        """Seconds that only grow."""
-        return time.monotonic()
+        return Lost("is not served") if isinstance(call, _NoCall) else super().result(call)
 
     def _actor(self, shard: int, replica: int) -> Any:
         if (shard, replica) not in self._actors:

@@ -33,8 +33,8 @@ class Replica:
         self._decoding = decoding
         self._kept: list[Shard] = []  # the newest last
 
-    def answer(self, message: bytes) -> bytes:
-        """The answer to a request.
+    def answer(self, *pieces: bytes) -> bytes:
+        """The answer to a request, which comes in pieces.
 
         Raises:
             StoreError: the request or the shard is damaged.
@@ -42,7 +42,7 @@ class Replica:
         self._reader.refresh()
         if not self._kept or self._kept[-1].snapshot is not self._reader.snapshot:
             self._kept = [*self._kept[1 - _KEPT :], Shard.of(self._reader, self._decoding)]
-        return answer_bytes(self._shard_in, message, len(self._reader.vocabulary))
+        return answer_bytes(self._shard_in, b"".join(pieces), len(self._reader.vocabulary))
 
     def _shard_in(self, state: Stamp) -> Shard | None:
         """The shard in a state that was seen not long ago; in its newest for ``()``."""

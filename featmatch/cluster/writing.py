@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from featmatch.adding.batches import AddOptions, AddReport, Target, add_files
-from featmatch.adding.one_image import Failure
 from featmatch.cluster.layout import MOST_NAMES, MOST_REPLICAS, MOST_SHARDS, SLOTS, Layout, slot_of, strange_shards
 from featmatch.cluster.opening import open_shards
 from featmatch.cluster.turns import take_turn
 from featmatch.errors import StoreError, UsageError
 from featmatch.features.extraction import FeatureOptions
-from featmatch.images.archives import is_archive
-from featmatch.images.contents import content_of
-from featmatch.names import whole_file
 from featmatch.store.catalog import Catalog
-from featmatch.store.compaction import compact, merge_due
+from featmatch.store.compaction import compact
 from featmatch.store.creation import create_index
 from featmatch.store.generation import change_catalog
 from featmatch.store.layout import CATALOG, CLUSTER_FILE, LOCK
@@ -29,7 +22,6 @@ from featmatch.store.numbers import CLUSTER
 from featmatch.store.reader import Reader
 from featmatch.store.removal import remove_images
 from featmatch.store.writing import become_writer, hold_writer_lock
-from featmatch.system.progress import Progress
 from featmatch.system.trust import trust_alike
 from featmatch.words.vocabulary import Vocabulary
 
@@ -95,58 +87,6 @@ def _see_that_it_is_like(first: Reader, folder: Path) -> None:
         raise StoreError(f"{folder} was there before and does not fit: it has images, or other features")
 
 
-def add_to_cluster(
-    folder: Path, paths: Sequence[str], options: AddOptions, *, root: str | None, wait: bool, progress: Progress
-) -> AddReport:
-    """Index files and folders: each in the shard that holds its content, with a number in the order of adding.
-
-    Done again, it goes on where it ended: what is there is skipped, and nothing is there twice.
-
-    Args:
-        folder: of the cluster.
-        paths: as for ``Index.add``.
-        options: as for ``Index.add``.
-        root: where the collection is now.
-        wait: for another writer to end.
-        progress: called with files done and in all.
-
-    Raises:
-        StoreError: another writer is at work, or the cluster cannot be written or is damaged.
-        UsageError: a path has no name.
-    """
-    report = AddReport()
-    with take_turn(folder, wait=wait) as (turn, former):
-        readers = open_shards(folder, root, former)
-        first, *others = readers
-        with become_writer(first, wait=wait):
-            naming, files = first.whereabouts.prepare_addition(paths, first.snapshot.catalog)
-        for reader in others:  # those that get nothing now, too: names are relative to one folder in all
-            with become_writer(reader, wait=wait):
-                reader.whereabouts.keep(naming, paths, files, reader.snapshot.catalog)
-        inside = os.path.realpath(folder) + os.sep
-        files = [file for file in files if not os.path.realpath(file).startswith(inside)]
-        names = {file: naming.name_of(file) for file in files}
-        pending = _not_known(readers, names, report)
-        newest = max(reader.snapshot.catalog.newest() for reader in readers)
-        number = max(former.next_number, newest + 1)
-        layout = turn.write(replace(former, next_number=number + len(pending)))
-        numbers = {names[file]: number + place for place, file in enumerate(pending)}
-        parts: list[list[str]] = [[] for _ in readers]
-        for file, content in pending.items():
-            parts[layout.shard_of(content)].append(file)
-        done = len(files) - len(pending)
-        for reader, part in zip(readers, parts, strict=True):
-            if part:
-                target = Target(reader.folder, naming, reader.options, len(reader.vocabulary), numbers, turn.check)
-                report.include(_add_part(reader, target, part, options, _shifted(progress, done, len(files))))
-                done += len(part)
-        there = {*report.added, *report.skipped}
-        keepers = {names[file]: layout.shard_of(content) for file, content in pending.items() if names[file] in there}
-        turn.check()
-        _forget_former(readers, keepers)
-    return report
-
-
 def remove_from_cluster(folder: Path, names: Sequence[str], *, wait: bool = False) -> list[str]:
     """Remove images by name, or by the path of the file, wherever they are; return those of ``names`` that were there.
 
@@ -160,58 +100,6 @@ def remove_from_cluster(folder: Path, names: Sequence[str], *, wait: bool = Fals
                 turn.check()
                 gone.update(remove_images(reader, names))
     return [name for name in dict.fromkeys(names) if name in gone]
-
-
-def _not_known(readers: Sequence[Reader], names: dict[str, str], report: AddReport) -> dict[str, str]:
-    """The files that no shard has as they are now, with their contents; what cannot be read has none of its own."""
-    stamps: dict[str, tuple[int, int]] = {}
-    for reader in readers:
-        stamps |= reader.snapshot.catalog.stamps_of(names.values())
-    pending: dict[str, str] = {}
-    for file, name in names.items():
-        if is_archive(file):
-            report.failed.append(Failure(file, "decode_failed", "archives are not added to a cluster; unpack it"))
-            continue
-        with contextlib.suppress(OSError):
-            state = os.stat(whole_file(file))
-            if stamps.get(name) == (state.st_size, state.st_mtime_ns):
-                report.skipped.append(name)
-                continue
-        try:
-            pending[file] = content_of(file)
-        except OSError:
-            pending[file] = 64 * "0"  # decoding it says what is wrong
-    return pending
-
-
-def _add_part(
-    reader: Reader, target: Target, files: Sequence[str], options: AddOptions, progress: Progress
-) -> AddReport:
-    def merge() -> None:
-        target.check()
-        merge_due(reader)
-
-    with become_writer(reader, wait=True):
-        return add_files(files, target, options, progress=progress, committed=merge)
-
-
-def _forget_former(readers: Sequence[Reader], keepers: dict[str, int]) -> None:
-    """Take names of files that changed out of the shards that hold what they were before.
-
-    Args:
-        readers: of the shards.
-        keepers: by name, the number of the shard that holds what its file is now.
-    """
-    for number, reader in enumerate(readers):
-        known = reader.snapshot.catalog.known_among(keepers)
-        former = [name for name, keeper in keepers.items() if keeper != number and name in known]
-        if former:
-            with become_writer(reader, wait=True), change_catalog(reader.snapshot.catalog.path) as change:
-                change.remove(former)
-
-
-def _shifted(progress: Progress, before: int, every: int) -> Progress:
-    return lambda done, _: progress(before + done, every)
 
 
 def split_shard(folder: Path, number: int, *, wait: bool = False) -> Layout:

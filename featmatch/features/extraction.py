@@ -123,6 +123,15 @@ class FeatureOptions:
         """All options in one line, for people to read."""
         return ", ".join(f"{name} {value}" for name, value in vars(self).items())
 
+    def differences(self, other: FeatureOptions) -> str:
+        """The options in which two differ, in one line, for people to read.
+
+        >>> FeatureOptions().differences(FeatureOptions(features_at_longest=4000, choice="contrast"))
+        'features_at_longest 1900 and 4000, choice scale and contrast'
+        """
+        both = zip(vars(self).items(), vars(other).values(), strict=True)
+        return ", ".join(f"{name} {own} and {other_s}" for (name, own), other_s in both if own != other_s)
+
     def limit(self, long_side_px: int) -> int:
         """Number of features to keep of a picture with this longer side at its working size.
 

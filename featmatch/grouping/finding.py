@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -39,6 +40,9 @@ from featmatch.store.writing import hold_writer_lock
 from featmatch.system.progress import Progress
 from featmatch.system.workers import Lost, in_order, processes_for
 
+# Calls a function with each of some tasks on other machines, and yields the results in order; a ``Lost`` for none.
+Elsewhere: TypeAlias = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], Generator[Any, None, None]]
+
 _BLOCK_IMAGES = 100  # images that are compared as one task, and saved as one record
 _FEW_IMAGES = 200  # new images up to which starting processes takes longer than comparing
 _BLOCK_SECONDS = 3600.0
@@ -47,8 +51,11 @@ _SEVERAL = 2  # members of a group that a look-up must match: one may be another
 _CHOICE_SECONDS = 60.0  # to choose an original, and as much again for each ten images of the group
 
 
-def find_groups(reader: Reader, *, jobs: int, progress: Progress) -> Groups:
-    """Find all groups of an index, the largest first; ``Index.groups`` explains the arguments."""
+def find_groups(reader: Reader, *, jobs: int, progress: Progress, elsewhere: Elsewhere | None = None) -> Groups:
+    """Find all groups of an index, the largest first; ``Index.groups`` explains the arguments.
+
+    Images are compared ``elsewhere``, on machines that see the index under the same path; None: on this one.
+    """
     reader.refresh()
     catalog = reader.snapshot.catalog
     sizes: dict[int, ImageSize] = {}
@@ -57,7 +64,7 @@ def find_groups(reader: Reader, *, jobs: int, progress: Progress) -> Groups:
         names[record.id] += 1
         sizes[record.id] = ImageSize(record.width, record.height, record.sha256)
     digests = {image: int(size.content[:16], 16) for image, size in sizes.items()}
-    known, unremembered = compare_all(reader, digests, jobs, progress)
+    known, unremembered = compare_all(reader, digests, jobs, progress, elsewhere)
     records: dict[int, list[ImageRecord]] = {}
     standings = Standings(reader.path_of)
     chosen_of: dict[int, Choice] = {}
@@ -153,7 +160,7 @@ def _choices(groups: Sequence[Sequence[Contender]], jobs: int) -> Iterator[Choic
 
 
 def compare_all(
-    reader: Reader, digests: Mapping[int, int], jobs: int, progress: Progress
+    reader: Reader, digests: Mapping[int, int], jobs: int, progress: Progress, elsewhere: Elsewhere | None = None
 ) -> tuple[Remembered, str | None]:
     """The pairs of all images: those that were found before, and those of new images, which are compared and kept.
 
@@ -162,21 +169,28 @@ def compare_all(
         digests: by id, the first eight bytes of the SHA-256 of each image that is in it.
         jobs: processes, as for ``Index.groups``.
         progress: called with images compared and in all.
+        elsewhere: where images are compared; None: on this machine.
 
     Returns:
         The pairs, and why what is new could not be kept, or None.
     """
     log = pairs_folder(reader)
     known = recall(log, digests)
-    return known, _compare_new(reader, log, known, digests, jobs, progress)
-
-
-def _compare_new(
-    reader: Reader, log: Path, known: Remembered, digests: Mapping[int, int], jobs: int, progress: Progress
-) -> str | None:
-    """Compare the images that were not compared before; return why the pairs could not be saved, or None."""
     new = sorted(digests.keys() - known.compared)
-    done, kept = len(digests) - len(new), 0
+    compared = _compared(reader, new, known, jobs, elsewhere)
+    return known, _keep_compared(compared, len(new), log, known, digests, progress)
+
+
+def _keep_compared(
+    compared: Generator[tuple[list[int], list[Pair]], None, None],
+    new: int,
+    log: Path,
+    known: Remembered,
+    digests: Mapping[int, int],
+    progress: Progress,
+) -> str | None:
+    """Keep the pairs of so many new images as they are compared; return why they could not be saved, or None."""
+    done, kept = len(digests) - new, 0
     progress(done, len(digests))
     waiting: list[tuple[list[int], list[Pair]]] = []
     reason: str | None = None
@@ -195,7 +209,7 @@ def _compare_new(
             reason = str(error)
 
     try:
-        with contextlib.closing(_compared(reader, new, known, jobs)) as results:
+        with contextlib.closing(compared) as results:
             for block, pairs in results:
                 known.add(block, pairs)
                 waiting.append((block, pairs))
@@ -208,20 +222,24 @@ def _compare_new(
 
 
 def _compared(
-    reader: Reader, new: Sequence[int], known: Remembered, jobs: int
+    reader: Reader, new: Sequence[int], known: Remembered, jobs: int, elsewhere: Elsewhere | None
 ) -> Generator[tuple[list[int], list[Pair]], None, None]:
     """Compare new images; yield them block by block with the pairs that they make."""
     blocks = [list(new[start : start + _BLOCK_IMAGES]) for start in range(0, len(new), _BLOCK_IMAGES)]
     # New images nearly always have the highest ids. Where one was compared before that has a higher id than a new one,
     # it counts as earlier all the same, so that no pair is left out.
     earlier = np.array(sorted(image for image in known.compared if new and image > new[0]), np.int64)
-    if jobs == 1 or len(new) <= _FEW_IMAGES:
+    if elsewhere is None and (jobs == 1 or len(new) <= _FEW_IMAGES):
         for block in blocks:
             yield block, compare_block(reader, block, earlier)
         return
-    tasks = ((reader.folders, block, earlier) for block in blocks)
-    processes = processes_for(jobs, len(blocks))
-    results = in_order(_compare_in_process, tasks, jobs=processes, seconds=_BLOCK_SECONDS)
+    folders = tuple((name, folder.absolute()) for name, folder in reader.folders)
+    tasks = ((folders, block, earlier) for block in blocks)
+    if elsewhere is None:
+        processes = processes_for(jobs, len(blocks))
+        results = in_order(_compare_in_process, tasks, jobs=processes, seconds=_BLOCK_SECONDS)
+    else:
+        results = elsewhere(_compare_in_process, tasks)
     with contextlib.closing(results):
         for block, pairs in zip(blocks, results, strict=True):
             if isinstance(pairs, Lost):

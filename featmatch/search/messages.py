@@ -12,6 +12,7 @@ from featmatch.features.looks import LOOK
 from featmatch.features.symmetry import Variant
 from featmatch.images.pixels import GreyImage
 from featmatch.search.asked import Asked
+from featmatch.search.folding import Folded, folded
 from featmatch.search.shard import Proofs, Shard, Tally
 from featmatch.search.shards import PictureRequest, ProofRequest, TallyRequest
 from featmatch.search.voting import Ranked
@@ -20,9 +21,30 @@ from featmatch.system.byte_forms import from_bytes, to_bytes
 
 AnyRequest: TypeAlias = TallyRequest | ProofRequest | PictureRequest
 
+
 # Each message tells the state of the index that is meant, or that answered: so all that one search asks is answered in
 # one state, whatever is committed meanwhile. Nothing: whichever is the newest.
-_REQUESTS = tuple[tuple[int, ...], tuple[AnyRequest, ...]]
+class _SentTally(NamedTuple):
+    """``TallyRequest`` as it is sent."""
+
+    asked: Folded
+
+    def received(self) -> TallyRequest:
+        return TallyRequest(self.asked.unfolded())
+
+
+class _SentProof(NamedTuple):
+    """``ProofRequest`` as it is sent."""
+
+    asked: Folded
+    ranked: Ranked
+    contents: tuple[str, ...]
+
+    def received(self) -> ProofRequest:
+        return ProofRequest(self.asked.unfolded(), self.ranked, self.contents)
+
+
+_REQUESTS = tuple[tuple[int, ...], tuple[_SentTally | _SentProof | PictureRequest, ...]]
 _ANSWERS: dict[type, Any] = {TallyRequest: Tally, ProofRequest: Proofs, PictureRequest: Mapping[int, GreyImage | None]}
 _MOST = float(1 << 24)  # px, of a place or a size; angles are below
 
@@ -41,7 +63,15 @@ class Answered(NamedTuple):
 
 def request_bytes(requests: Sequence[AnyRequest], state: Stamp = ()) -> bytes:
     """Requests, to be sent together, to be answered in that state."""
-    return to_bytes((state, requests), _REQUESTS, records=LOOK)
+    return to_bytes((state, tuple(map(_as_sent, requests))), _REQUESTS, records=LOOK)
+
+
+def _as_sent(request: AnyRequest) -> _SentTally | _SentProof | PictureRequest:
+    if isinstance(request, TallyRequest):
+        return _SentTally(folded(request.asked))
+    if isinstance(request, ProofRequest):
+        return _SentProof(folded(request.asked), request.ranked, request.contents)
+    return request
 
 
 def answer_bytes(shard_in: Callable[[Stamp], Shard | None], message: bytes, words: int) -> bytes:
@@ -55,8 +85,9 @@ def answer_bytes(shard_in: Callable[[Stamp], Shard | None], message: bytes, word
     Raises:
         StoreError: the requests are damaged, or of another version or vocabulary; or the index is damaged.
     """
-    state, requests = _read(message, _REQUESTS)
+    state, sent = _read(message, _REQUESTS)
     try:
+        requests = [one if isinstance(one, PictureRequest) else one.received() for one in sent]
         for request in requests:
             _check(request, words)
     except ValueError as error:

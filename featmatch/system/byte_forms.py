@@ -162,6 +162,22 @@ class _Array:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Scalar:
+    """Of one number or one structured value of NumPy."""
+
+    kind: np.dtype[Any] | None
+
+    def write(self, value: Any, arrays: list[NDArray[Any]]) -> Any:
+        return _Array(self.kind).write(value, arrays)
+
+    def read(self, tree: Any, arrays: _Arrays) -> Any:
+        array = arrays.next(tree, self.kind)
+        if array.shape:
+            raise ValueError("a message has an array in place of one number")
+        return array[()]
+
+
+@dataclasses.dataclass(frozen=True)
 class _Many:
     make: Any
     form: _Form
@@ -214,6 +230,8 @@ def _compound(kind: Any, origin: Any, parts: tuple[Any, ...]) -> _Form:
     if origin is np.ndarray:
         (scalar,) = get_args(parts[1])
         form = _Array(None if scalar is np.void else np.dtype(scalar))
+    elif isinstance(kind, type) and issubclass(kind, np.generic):
+        form = _Scalar(None if kind is np.void else np.dtype(kind))
     elif origin is Literal:
         form = _Word(parts)
     elif origin is tuple and parts[-1] is not Ellipsis:

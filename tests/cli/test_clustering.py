@@ -11,6 +11,7 @@ import pytest
 from featmatch.cluster.layout import Layout
 from featmatch.store.layout import CLUSTER_FILE
 from tests.cli.conftest import Run
+from tests.cluster.engine import Workplace
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_what_is_wrong_is_told(run: Run, made: Path, tmp_path: Path) -> None:
 
 
 def test_machines_are_asked_if_told_so(
-    run: Run, made: Path, index: Path, pictures: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    run: Run, made: Path, index: Path, pictures: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     seen: list[object] = []
 
@@ -104,8 +105,14 @@ def test_machines_are_asked_if_told_so(
     assert run("cluster", "serve", made, "--ray", "here:1").err == f"{made}: 6 replicas ready\n"
     assert run("cluster", "serve", made, "--stop").err == f"{made}: 3 replicas ended\n"
     assert seen == ["here:1", made, None, "auto", made]
-    ended = run("query", index, pictures["crop"], "--ray", "auto")
-    assert (ended.status, "for one cluster" in ended.err) == (2, True)
+    for command in (["query", index, pictures["crop"]], ["groups", index]):
+        ended = run(*command, "--ray", "auto")
+        assert (ended.status, "for one cluster" in ended.err) == (2, True)
+    folder, place = tmp_path / "copy.fmc", Workplace()
+    shutil.copytree(made, folder)
+    monkeypatch.setattr("featmatch.cluster.ray_engine.RayWorkshop", lambda: place)
+    ended = run("cluster", "add", folder, pictures["stranger"], "--ray", "there:1", "--json")
+    assert (json.loads(ended.out)["added"], len(place.calls), seen[-1]) == ([str(pictures["stranger"])], 1, "there:1")
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,25 @@ import pytest
 
 from featmatch import Index, Indexes, Vocabulary, open_all
 from featmatch.adding.batches import AddOptions, AddReport
-from featmatch.cluster.writing import add_to_cluster, create_cluster
+from featmatch.cluster.adding import add_to_cluster
+from featmatch.cluster.calls import Workshop
+from featmatch.cluster.opening import open_shards
+from featmatch.cluster.writing import create_cluster
+from featmatch.store.records import ImageRecord
 from featmatch.system.progress import ignore
 from tests.test_indexes import FEATURES, QUERIES, collection, said
 
 
-def add(folder: Path, paths: list[str], root: Path) -> AddReport:
+def add(folder: Path, paths: list[str], root: Path, workshop: Workshop | None = None) -> AddReport:
     """Add to a cluster, in this process."""
-    return add_to_cluster(folder, paths, AddOptions(1), root=str(root), wait=False, progress=ignore)
+    return add_to_cluster(
+        folder, paths, AddOptions(1), root=str(root), wait=False, progress=ignore, workshop=workshop
+    )  # fmt: skip
+
+
+def records(folder: Path) -> list[tuple[int, ImageRecord]]:
+    """What each shard holds, by its number."""
+    return [(number, record) for number, reader in enumerate(open_shards(folder)) for record in reader.images()]
 
 
 @dataclass(frozen=True)

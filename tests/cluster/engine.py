@@ -11,7 +11,7 @@ from featmatch.cluster.replica import Replica
 from featmatch.errors import StoreError
 from featmatch.system.workers import Lost
 
-Fault = float | Lost | bytes | None
+Fault = float | Lost | bytes | str | None
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Engine:
             answer: bytes | Lost = self.replicas[shard].answer(message)
         except StoreError as error:
             answer = Lost(str(error))
-        self.results[number] = self.time + (fault or 0.0), answer
+        self.results[number] = self.time + (fault if isinstance(fault, float) else 0.0), answer
         return number
 
     def ended(self, calls: Sequence[Any], seconds: float) -> list[int]:
@@ -59,6 +59,60 @@ class Engine:
 
     def give_up(self, call: int) -> None:
         self.given_up.append(call)
+
+    def now(self) -> float:
+        return self.time
+
+
+@dataclass
+class Workplace:
+    """A workshop whose processes are this one. Time passes only while somebody waits.
+
+    Attributes:
+        fault: what becomes of a call, by how many there were before: it takes so many seconds, or is lost before it is
+            done, or its result is, after it was done (a text, which says why); None: it is done at once.
+        places: calls that are begun before the first result is taken.
+    """
+
+    fault: Callable[[int], Fault] = lambda _: None
+    places: int = 3
+    time: float = 0.0
+    calls: list[tuple[Callable[..., Any], tuple[Any, ...]]] = field(default_factory=list)
+    ends: dict[int, float] = field(default_factory=dict)
+
+    def at_once(self) -> int:
+        return self.places
+
+    def begin(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> int:
+        number = len(self.calls)
+        self.calls.append((function, arguments))
+        fault = self.fault(number)
+        self.ends[number] = self.time + (fault if isinstance(fault, float) else 0.0)
+        return number
+
+    def ended(self, calls: Sequence[Any], seconds: float) -> list[int]:
+        first = min(self.ends[call] for call in calls)
+        self.time = min(max(first, self.time), self.time + seconds)
+        return [call for call in reversed(calls) if self.ends[call] <= self.time]
+
+    def result(self, call: int) -> Any:
+        assert self.ends.pop(call) <= self.time
+        fault = self.fault(call)
+        if isinstance(fault, Lost):
+            return fault
+        return Lost(fault) if self._done(call) is not None and isinstance(fault, str) else self._done(call)
+
+    def give_up(self, call: int) -> None:
+        """Its process does it all the same."""
+        del self.ends[call]
+        self._done(call)
+
+    def _done(self, call: int) -> Any:
+        function, arguments = self.calls[call]
+        try:
+            return function(*arguments)
+        except Exception as error:
+            return Lost(str(error))
 
     def now(self) -> float:
         return self.time

@@ -7,18 +7,27 @@ the photos, and how many queries each of two clients makes while a node is kille
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from featmatch import Indexes, StoreError, open_all
+from featmatch.adding.batches import AddOptions
+from featmatch.cluster import adding
 from featmatch.cluster.asking import Patience
 from featmatch.cluster.layout import Layout
-from featmatch.cluster.ray_engine import connect, replica_name, start_replicas, stop_replicas
-from featmatch.cluster.writing import split_shard
-from tests.test_indexes import QUERIES, said
+from featmatch.cluster.opening import open_shards
+from featmatch.cluster.ray_engine import RayWorkshop, connect, replica_name, start_replicas, stop_replicas
+from featmatch.cluster.telling import check_cluster
+from featmatch.cluster.writing import create_cluster, split_shard
+from featmatch.system.progress import ignore
+from tests.cluster.conftest import records
+from tests.test_indexes import QUERIES, grouped, said
 
 PATIENCE = Patience(hedge=2.0, all=30.0)
 
@@ -49,6 +58,8 @@ def main(two: Path, one: Path, root: Path, count: int) -> dict[str, Any]:
         told["equal"] = [
             said(served.query(query(), unproven=True)) == expected[name] for name, query in QUERIES.items()
         ]
+        told["added"] = _added(two.with_name("added.fmc"), two, root)
+        told["groups"] = grouped(served.groups(jobs=1), served) == _groups_here(local, two.with_name("cache"))
         told["split"] = _split(two, root, served, expected)
         half = threading.Event()
 
@@ -82,6 +93,46 @@ def main(two: Path, one: Path, root: Path, count: int) -> dict[str, Any]:
         machines.shutdown()
     told["seconds"] = time.monotonic() - begun
     return told
+
+
+class _Deadly(RayWorkshop):
+    """Processes of which each is killed in the middle of its first task."""
+
+    def begin(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        return super().begin(_killed_at_first, (function, arguments))
+
+
+def _killed_at_first(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """Do a task; where this machine has not done it before, end the process right after it."""
+    files, sorting = arguments
+    result, mark = function(*arguments), sorting.folder.with_name(f"{files[0].number}.done")
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return result
+
+
+def _added(folder: Path, like: Path, root: Path) -> list[Any]:
+    """Add what a cluster holds to another one; what was added, and whether both hold the same then."""
+    layout = Layout.read(like)
+    first = open_shards(like)[0]
+    create_cluster(folder, len(layout.shards), 1, first.options, first.vocabulary)
+    adding._TASK_FILES = 10
+    options = AddOptions(1)
+    report = adding.add_to_cluster(
+        folder, [str(root)], options, root=str(root), wait=False, progress=ignore, workshop=_Deadly()
+    )  # fmt: skip
+    held = [sorted((shard, record.name, record.sha256) for shard, record in records(one)) for one in (folder, like)]
+    marks = len(list(folder.parent.glob("*.done")))
+    return [len(report.added), len(report.failed), marks, held[0] == held[1], check_cluster(folder)]
+
+
+def _groups_here(local: Indexes, cache: Path) -> Any:
+    """The groups as this process finds them, which remembers nothing of what others found."""
+    os.environ["XDG_CACHE_HOME"] = str(cache)
+    found = grouped(local.groups(jobs=1), local)
+    assert any(cache.iterdir())
+    return found
 
 
 def _split(folder: Path, root: Path, served: Indexes, expected: dict[str, Any]) -> list[Any]:

@@ -11,11 +11,12 @@ import pytest
 from featmatch import StoreError, UsageError, open_all
 from featmatch.adding.batches import AddOptions
 from featmatch.cluster import opening
+from featmatch.cluster.adding import add_to_cluster
 from featmatch.cluster.asking import Patience, ReplicatedShards
 from featmatch.cluster.opening import Members, open_shards
 from featmatch.cluster.replica import Replica
 from featmatch.cluster.telling import check_cluster
-from featmatch.cluster.writing import add_to_cluster, split_shard
+from featmatch.cluster.writing import split_shard
 from featmatch.indexes import Indexes
 from featmatch.store.numbers import BY_AGE
 from featmatch.system.progress import ignore

@@ -19,7 +19,7 @@ from featmatch.store.generation import change_catalog
 from featmatch.store.layout import CATALOG
 from featmatch.store.numbers import CLUSTER
 from tests.cluster.conftest import Clusters
-from tests.test_indexes import QUERIES
+from tests.test_indexes import QUERIES, collection
 
 ROOT = Path(__file__).parents[2]
 _SECONDS = 300
@@ -50,6 +50,8 @@ def test_machines_answer_as_one_index_and_one_may_be_killed(clusters: Clusters, 
     assert told["replicas"] == [4, 4]
     assert all(told["equal"])
     assert (told["answers"], told["wrong"], told["partial"], told["errors"]) == (24, 0, 0, [])
+    assert told["added"] == [len(collection()), 0, 3, True, []]
+    assert told["groups"]
     assert told["split"] == [6, [True] * len(QUERIES)]
     assert told["stopped"] == 6
     alone = told["alone"]

@@ -12,7 +12,7 @@ import pytest
 
 from featmatch import StoreError
 from featmatch.adding import batches
-from featmatch.cluster import turns, writing
+from featmatch.cluster import adding, turns, writing
 from featmatch.cluster.layout import Layout
 from featmatch.cluster.opening import open_shards
 from featmatch.cluster.telling import check_cluster
@@ -22,7 +22,7 @@ from featmatch.store import writing as store_writing
 from tests.cluster.conftest import Clusters, add
 from tests.test_indexes import encoded, scene
 
-MODULES = {"batches": batches, "writing": writing}
+MODULES = {"batches": batches, "adding": adding}
 
 
 @contextlib.contextmanager
@@ -52,7 +52,7 @@ def names(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     ("module", "function"),
-    [("writing", "_not_known"), ("writing", "_add_part"), ("batches", "write_segment"), ("writing", "_forget_former")],
+    [("adding", "_not_as_known"), ("adding", "add_files"), ("batches", "write_segment"), ("adding", "_forget_former")],
 )
 def test_who_slept_while_adding_adds_nothing(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, function: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,25 +12,22 @@ from typing import Any
 import pytest
 
 from featmatch import FeatureOptions, Indexes, StoreError, UsageError, Vocabulary, open_all
-from featmatch.adding.batches import AddOptions
+from featmatch.adding.batches import AddOptions, add_files
 from featmatch.cluster import writing
+from featmatch.cluster.adding import add_to_cluster
 from featmatch.cluster.layout import Layout, slot_of
 from featmatch.cluster.opening import open_shards
 from featmatch.cluster.telling import check_cluster
 from featmatch.cluster.turns import Turn
-from featmatch.cluster.writing import add_to_cluster, create_cluster, split_shard
+from featmatch.cluster.writing import create_cluster, split_shard
 from featmatch.search.voting import VotingOptions
 from featmatch.store.layout import CLUSTER_FILE
-from featmatch.store.records import ImageRecord
 from featmatch.store.writing import hold_writer_lock
 from featmatch.system.progress import ignore
-from tests.cluster.conftest import Clusters, add
+from featmatch.system.workers import Lost
+from tests.cluster.conftest import Clusters, add, records
+from tests.cluster.engine import Fault, Workplace
 from tests.test_indexes import FEATURES, QUERIES, QUICK, encoded, grouped, said, scene
-
-
-def records(folder: Path) -> list[tuple[int, ImageRecord]]:
-    """What each shard holds, by its number."""
-    return [(number, record) for number, reader in enumerate(open_shards(folder)) for record in reader.images()]
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
@@ -45,9 +41,19 @@ def test_a_cluster_says_what_one_index_says(clusters: Clusters, count: int) -> N
             assert said(several.query(query(), **few)) == said(clusters.one.query(query(), **few))
 
 
-def test_groups_of_a_cluster_are_those_of_one_index(clusters: Clusters, decoded_here: None) -> None:
+def test_groups_of_a_cluster_are_those_of_one_index_also_by_other_processes(
+    clusters: Clusters, decoded_here: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     several = clusters.opened(7)
-    assert grouped(several.groups(jobs=1), several) == grouped(clusters.one.groups(jobs=1), clusters.one)
+    expected = grouped(clusters.one.groups(jobs=1), clusters.one)
+    assert grouped(several.groups(jobs=1), several) == expected
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # so that nothing is remembered
+    monkeypatch.setattr("featmatch.grouping.finding._BLOCK_IMAGES", 5)
+    faults: dict[int, Fault] = {0: 5.0, 1: Lost("killed"), 2: "killed after it was done", 3: 1e9}
+    place = Workplace(faults.get)
+    elsewhere = Indexes(several.readers, workshop=place)
+    assert grouped(elsewhere.groups(jobs=1), elsewhere) == expected
+    assert len(place.calls) > len(faults)
 
 
 def test_images_lie_by_their_content_and_are_numbered_by_age(clusters: Clusters) -> None:
@@ -62,48 +68,24 @@ def test_images_lie_by_their_content_and_are_numbered_by_age(clusters: Clusters)
     assert check_cluster(clusters.of(7)) == []
 
 
-def test_adding_again_adds_nothing_and_a_change_moves_an_image(own: Callable[[int], Path], tmp_path: Path) -> None:
-    folder, photos = own(7), tmp_path / "photos"
-    photos.mkdir()
-    for number in range(4):
-        (photos / f"{number}.png").write_bytes(encoded(scene(number)))
-    assert len(add(folder, [str(photos)], photos).added) == 4
-    before = records(folder)
-    assert len(add(folder, [str(photos)], photos).skipped) == 4
-    assert records(folder) == before
-    (photos / "0.png").write_bytes(encoded(scene(9)))
-    (photos / "1.png").write_bytes(encoded(scene(2), 9))
-    (photos / "3.png").write_bytes((photos / "2.png").read_bytes())  # older than what it was
-    (photos / "5.png").write_bytes(b"nothing")
-    (photos / "6.zip").write_bytes(b"nothing")
-    report = add(folder, [str(photos), str(photos / "6.zip")], photos)
-    assert sorted(report.added) == ["0.png", "1.png", "3.png"]
-    assert sorted(os.path.basename(failure.name) for failure in report.failed) == ["5.png", "6.zip"]
-    now = {record.name: record for _, record in records(folder)}
-    assert len(records(folder)) == len(now) == 4
-    assert now["3.png"].sha256 == now["2.png"].sha256
-    assert now["3.png"].id == 3
-    assert check_cluster(folder) == []
-
-
 def test_a_run_that_ends_early_is_gone_on_with(
     own: Callable[[int], Path], clusters: Clusters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, done = own(3), writing._add_part
+    folder = own(3)
     parts: list[Any] = []
 
-    def fail_later(*arguments: Any) -> Any:
+    def fail_later(*arguments: Any, **options: Any) -> Any:
         parts.append(arguments)
         if len(parts) == 2:
             raise KeyboardInterrupt
-        return done(*arguments)
+        return add_files(*arguments, **options)
 
-    monkeypatch.setattr(writing, "_add_part", fail_later)
+    monkeypatch.setattr("featmatch.cluster.adding.add_files", fail_later)
     with pytest.raises(KeyboardInterrupt):
         add(folder, [str(clusters.photos)], clusters.photos)
     some = records(folder)
     assert 0 < len(some) < len(clusters.one)
-    monkeypatch.setattr(writing, "_add_part", done)
+    monkeypatch.undo()
     add(folder, [str(clusters.photos)], clusters.photos)
     assert {record.name for _, record in records(folder)} == {record.name for record in clusters.one.images()}
     assert set(some) <= set(records(folder))

@@ -51,6 +51,11 @@ def outer(**changes: Any) -> Outer:
     return Outer(**(values | changes))
 
 
+class Scalars(NamedTuple):
+    number: np.uint64
+    record: np.void
+
+
 def written(value: object, kind: Any = Outer) -> bytes:
     return to_bytes(value, kind, records=RECORD)
 
@@ -130,3 +135,13 @@ def test_a_message_of_another_kind_is_refused() -> None:
             read(content)
     with pytest.raises(ValueError, match="message"):
         read(written("x", str), int)
+
+
+def test_single_numbers_and_records_are_read_as_they_were_and_an_array_is_none() -> None:
+    one = Scalars(np.uint64((1 << 64) - 1), np.zeros(1, RECORD)[0])
+    back = read(written(one, Scalars), Scalars)
+    assert (back.number, back.number.dtype, back.record, back.record.dtype) == (
+        one.number, np.uint64, one.record, RECORD,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="array in place of one number"):
+        read(written(Scalars(np.zeros(2, np.uint64), one.record), Scalars), Scalars)  # type: ignore[arg-type]
