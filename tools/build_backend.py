@@ -134,6 +134,7 @@ class BuildKernels(build_ext):
             if one.extra_compile_args and not _takes(self.compiler_command, one.extra_compile_args):
                 print(f"warning: {one.name} is left out: the compiler refuses {shlex.join(one.extra_compile_args)}")
                 self.extensions.remove(one)
+        self.parallel = self.parallel or len(self.extensions) or None  # else one after another
         super().run()
 
     def get_ext_filename(self, fullname: str) -> str:
