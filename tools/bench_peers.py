@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--at-most", type=int, default=1000, help="distractors, drawn evenly")
     parser.add_argument("--count", type=int, default=100, help="positives, and as many negatives, of each suite")
     parser.add_argument("--every", type=int, default=20, help="brute force gets one in so many queries")
+    parser.add_argument("--only", nargs="+", default=[""], metavar="NAME", help="tools whose names begin so")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     cv2.setRNGSeed(1)
@@ -46,6 +47,8 @@ def main() -> None:
     print("| | | one edit | | | one to four edits | | | | | |\n| --- |" + " ---: |" * 10)
     print("| | queries | first | above all false | µAP | first | above all false | µAP | build, s | query, ms | KB |")
     for peer in peers(arguments.every):
+        if not peer.name.startswith(tuple(arguments.only)):
+            continue
         began = time.perf_counter()
         try:
             built = peer.build(names)
