@@ -192,7 +192,7 @@ def complain_of_files(index: Reader | Indexes, images: int = 0, effect: str = ""
     """
     if images:
         complain(
-            f"the files of {count_of(images, 'image')} are not at hand (moved, changed, in an archive or not readable), "
+            f"the files of {count_of(images, 'image')} are not at hand (moved, changed, in an archive, unreadable), "
             f"so {effect}; if they were moved, say where they are with --root FOLDER"
         )
     if index.trust_problem is not None:
