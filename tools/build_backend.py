@@ -127,6 +127,8 @@ def kernels() -> list[Extension]:
 class BuildKernels(build_ext):
     """Plain shared libraries in place of modules of Python."""
 
+    parallel: Any  # of setuptools: how many at the same time
+
     def run(self) -> None:
         """Leave out levels that the compiler is too old for; the best of the others is used then."""
         self.compiler_command = _compiler()

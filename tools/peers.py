@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -70,13 +72,11 @@ def peers(every: int) -> Iterator[Peer]:
 
 
 def featmatch_index(names: Sequence[str]) -> Built:
-    """An index in a temporary folder."""
-    folder = tempfile.TemporaryDirectory(prefix="featmatch-")
-    index = Index.open(Path(folder.name) / "index", create=True)
+    """An index, used as it is by default, but for unproven answers."""
+    index = Index.open(working_folder() / "index", create=True)
     index.add(names, jobs=1)
 
-    def search(picture: Picture, folder: Any = folder) -> list[tuple[str, float]]:
-        del folder  # stays until the search is no more
+    def search(picture: Picture) -> list[tuple[str, float]]:
         return [(match.name, match.score) for match in index.query(picture, unproven=True, limit=ANSWERS)]
 
     return Built(search, index.info().bytes)
@@ -148,16 +148,23 @@ def cropcatcher(names: Sequence[str], method: str) -> Built:
     """CropCatcher's index of one kind of features, with a homography for each image in turn."""
     index = importlib.import_module("cropcatcher").Index(method=method)
     index.add_images([str(name) for name in names])
-    folder = tempfile.TemporaryDirectory(prefix="cropcatcher-")
-    index.save(Path(folder.name) / "index")
+    folder = working_folder()
+    index.save(folder / "index")
 
     def search(picture: Picture) -> list[tuple[str, float]]:
-        query = Path(folder.name) / "query.png"  # it takes paths only
+        query = folder / "query.png"  # it takes paths only
         Image.fromarray(picture).save(query, compress_level=0)
         found = index.search(query, max_workers=1)
         return [(one.source, one.score) for one in found][:ANSWERS]
 
-    return Built(search, (Path(folder.name) / "index").stat().st_size)
+    return Built(search, (folder / "index").stat().st_size)
+
+
+def working_folder() -> Path:
+    """A new folder that is removed at the end of the run."""
+    folder = tempfile.mkdtemp(prefix="featmatch-peers-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def sift(picture: Picture | str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
