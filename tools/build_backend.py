@@ -127,6 +127,8 @@ def kernels() -> list[Extension]:
 class BuildKernels(build_ext):
     """Plain shared libraries in place of modules of Python."""
 
+    parallel: Any  # of setuptools: how many at the same time
+
     def run(self) -> None:
         """Leave out levels that the compiler is too old for; the best of the others is used then."""
         self.compiler_command = _compiler()
@@ -134,6 +136,7 @@ class BuildKernels(build_ext):
             if one.extra_compile_args and not _takes(self.compiler_command, one.extra_compile_args):
                 print(f"warning: {one.name} is left out: the compiler refuses {shlex.join(one.extra_compile_args)}")
                 self.extensions.remove(one)
+        self.parallel = self.parallel or len(self.extensions) or None  # else one after another
         super().run()
 
     def get_ext_filename(self, fullname: str) -> str:

@@ -192,8 +192,8 @@ def complain_of_files(index: Reader | Indexes, images: int = 0, effect: str = ""
     """
     if images:
         complain(
-            f"the files of {count_of(images, 'image')} are not at hand (moved, changed or not readable), so {effect}; "
-            "if they were moved, say where they are with --root FOLDER"
+            f"the files of {count_of(images, 'image')} are not at hand (moved, changed, in an archive, unreadable), "
+            f"so {effect}; if they were moved, say where they are with --root FOLDER"
         )
     if index.trust_problem is not None:
         complain(index.trust_problem)
