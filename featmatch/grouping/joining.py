@@ -108,10 +108,13 @@ def stored_images(segments: Sequence[Segment], ids: Iterable[int], detector: str
     """Read images by their ids, in the order of the segments; each segment is scanned once."""
     wanted = np.array(sorted(ids), np.int64)
     for segment in segments:
-        is_wanted = np.isin(segment.ids, wanted)
-        if not is_wanted.any():
+        places = segment.rows_of(wanted)
+        places = np.sort(places[places >= 0])
+        if not len(places):
             continue
-        images = segment.postings.image
+        is_wanted = np.zeros(len(segment.ids), bool)
+        is_wanted[places] = True
+        images, lists = segment.postings.image, np.ascontiguousarray(segment.lists)
         parts = [np.empty(0, np.int64)]
         try:
             for start in range(0, len(images), _ROWS):
@@ -120,18 +123,23 @@ def stored_images(segments: Sequence[Segment], ids: Iterable[int], detector: str
             raise StoreError("the index is damaged: a posting names an image that is not there") from error
         rows = np.concatenate(parts)
         rows = rows[np.argsort(images[rows], kind="stable")]
-        bounds = np.searchsorted(images[rows], np.arange(len(segment.ids) + 1))
-        for image in np.flatnonzero(is_wanted).tolist():
-            yield _stored(segment, image, rows[bounds[image] : bounds[image + 1]], detector)
+        starts, ends = np.searchsorted(images[rows], [places, places + 1]).tolist()
+        for image, start, end in zip(places.tolist(), starts, ends, strict=True):
+            yield _stored(segment, lists, image, rows[start:end], detector)
 
 
-def _stored(segment: Segment, image: int, rows: NDArray[np.int64], detector: str) -> StoredImage:
+def _stored(
+    segment: Segment, lists: NDArray[np.uint32], image: int, rows: NDArray[np.int64], detector: str
+) -> StoredImage:
     features = _features_at(segment, image, rows, detector)
-    words = np.searchsorted(segment.lists, rows, "right").astype(np.int32) - 1
+    words = np.searchsorted(lists, rows, "right").astype(np.int32) - 1
     signatures = segment.postings.signature[rows]
     order = np.lexsort([*_columns(features), signatures, words])
+    features = replace(  # descriptors, which are not stored, take no memory as they are
+        features, keypoints=features.keypoints[order], sizes=features.sizes[order], angles=features.angles[order]
+    )
     own = Words(words[order, None], signatures[order, None])
-    return StoredImage(int(segment.ids[image]), features[order], own)
+    return StoredImage(int(segment.ids[image]), features, own)
 
 
 def _features_at(segment: Segment, image: int, rows: NDArray[np.int64], detector: str) -> Features:
@@ -199,11 +207,9 @@ def partners(
 
 def _partner(image: StoredImage, candidate: Candidate, segments: Sequence[Segment]) -> Partner:
     rows = candidate.matches.reference_rows
-    for segment in segments:
-        (place,) = np.nonzero(segment.ids == candidate.id)
-        if len(place):
-            break
+    places = [int(segment.rows_of(np.array([candidate.id]))[0]) for segment in segments]
+    segment, place = next((one, place) for one, place in zip(segments, places, strict=True) if place >= 0)
     own = image.features[candidate.matches.query_rows]
-    other = _features_at(segment, int(place[0]), rows, image.features.detector)
+    other = _features_at(segment, place, rows, image.features.detector)
     numbers = candidate.matches.query_rows, np.unique(rows, return_inverse=True)[1]
     return Partner(candidate.id, candidate.variant, own, other, *numbers, candidate.matches.costs)
