@@ -5,6 +5,10 @@ that come before it. No image is decoded, and no features are extracted or assig
 the words of the mirrored and of the negative picture follow from the stored ones (``Vocabulary.permuted``), so that
 such copies are found as well.
 
+In a large collection, lists are too long to be read for each image. There a hit must agree in the 8 highest bits of its
+signature, but for one of them at most, which then is not counted. By these bits long lists lie in parts: 9 of 256 are read.
+Which bits of a stored feature are the firmest is not known, so here, other than for a query, none is told from the others.
+
 Each feature has one word, so either of two images finds the same hits in the other, and it does not matter which one
 is looked up. What follows must begin at the same one, though: ``TentativeMatches`` lead from the image whose content
 (SHA-256) sorts later, in an order that does not depend on where the images are stored.
@@ -32,6 +36,8 @@ from featmatch.store.segment import MANY_FEATURES, Segment
 from featmatch.words.vocabulary import Vocabulary, Words
 
 _ROWS = 1 << 22  # postings that are scanned at a time
+_ONE_OFF = np.array([0, *(1 << 63 >> np.arange(8, dtype=np.uint64))], np.uint64)  # what the highest 8 bits may differ in
+_TIMES_THE_MEAN = 64  # of all words: in a large collection, words with more features than so many times it are too common
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class JoiningOptions:
     hamming_limit: int = 22  # most of 64 bits in which the signatures of a hit differ; 0 to 32
     sigma: float = 10.0  # bits, above 0; a hit at distance d has the weight exp(-(d / sigma)^2)
     partners: int = 30  # of each image that are verified; each variant of a partner counts; 1 to 2500
-    longest_list: int = 20_000  # words with more features than this are skipped as too common; at least 1
+    longest_list: int = 20_000  # words with more features than this are too common; more in large collections; at least 1
 
     def __post_init__(self) -> None:
         if not (
@@ -179,19 +185,24 @@ def partners(
         The best partners, for each variant of ``image``, with the hits. Images with too few hits for a homography are
         left out, so that they take no better one's place.
     """
+    features = sum(len(segment.postings.image) for segment in segments)
+    is_large = features > MANY_FEATURES
+    longest = max(options.longest_list, is_large * _TIMES_THE_MEAN * features // len(vocabulary))
+    one_off = _ONE_OFF if is_large else _ONE_OFF[:1]
     variants = list(Variant)[: vocabulary.forms]
     words = [vocabulary.permuted(image.words, variant) for variant in variants]
     ids = np.concatenate([seen.ids[:, 0] for seen in words])
     lengths = sum(segment.lists[ids + 1].astype(np.int64) - segment.lists[ids] for segment in segments)
-    looked_up = np.flatnonzero(lengths <= options.longest_list)
+    looked_up = np.repeat(np.flatnonzero(lengths <= longest), len(one_off))
+    signatures = np.concatenate([seen.signatures[:, 0] for seen in words])[looked_up]
     query = QueryWords(
         ids=ids[looked_up],
-        signatures=np.concatenate([seen.signatures[:, 0] for seen in words])[looked_up],
+        signatures=signatures ^ np.resize(one_off, len(looked_up)),
         weights=vocabulary.idf_of(ids[looked_up]) ** 2,
         variants=(looked_up // len(image.words.ids)).astype(np.int32),
         features=looked_up % len(image.words.ids),
-        fixed=np.zeros(len(looked_up), np.uint8),
-        nearest_first=sum(len(segment.postings.image) for segment in segments) > MANY_FEATURES,
+        fixed=np.full(len(looked_up), 255 if is_large else 0, np.uint8),
+        nearest_first=is_large,
     )
     voting = VotingOptions(
         hamming_limit=options.hamming_limit,
