@@ -173,17 +173,19 @@ def _models(matches: TentativeMatches, rows: NDArray[np.intp], tolerance: float)
     """An affine map through those of the matches that it brings close, and a homography where these are enough."""
     query, reference, turns = matches.query[rows], matches.reference[rows], matches.turns[rows]
     model = _affine(query, reference, turns, tolerance)
+    errors = _lengths(project(model, query) - reference)
     inside = np.ones(len(rows), bool)
     for factor in (6.0, 4.0, 2.0, 1.5, 1.0, 1.0):
-        errors = _lengths(project(model, query) - reference)
-        inside = errors <= factor * tolerance
-        if inside.sum() < FEWEST_MATCHES:
+        last, inside = inside, errors <= factor * tolerance
+        if np.count_nonzero(inside) < FEWEST_MATCHES:
             inside = np.zeros(len(rows), bool)
             inside[np.argsort(errors, kind="stable")[:FEWEST_MATCHES]] = True
-        model = _affine(query[inside], reference[inside], turns[inside], tolerance)
+        if (inside != last).any():
+            model = _affine(query[inside], reference[inside], turns[inside], tolerance)
+            errors = _lengths(project(model, query) - reference)
     models = [model]
-    if inside.sum() >= 8:
-        wide = _lengths(project(model, query) - reference) <= 10 * tolerance
+    if np.count_nonzero(inside) >= 8:
+        wide = errors <= 10 * tolerance
         homography = _magsac(query[wide], reference[wide], tolerance)
         if homography is not None:
             models.append(homography)
@@ -203,19 +205,26 @@ def _affine(
         turns: (N, 2), rotation and scale of each match.
         tolerance: px.
     """
-    centre = query.mean(axis=0)
-    centred = query - centre
-    x, y = turns.mean(axis=0)
+    count = len(query)
+    means = (np.hstack([query, reference, turns]).sum(axis=0) / count).tolist()
+    centre_x, centre_y, to_x, to_y, turn_x, turn_y = means
+    centred = query - np.array([centre_x, centre_y])
     # Variance of positions (tolerance / 2, squared) over that of rotation and scale, px squared.
-    rough = tolerance / 2 / (_KEYPOINT_ERROR * _lengths(turns).mean())
-    weight = len(query) * (rough * rough)
+    rough = tolerance / 2 / (_KEYPOINT_ERROR * (float(_lengths(turns).sum()) / count))
+    weight = count * (rough * rough)
     # Normal equations with two unknowns for each axis: quick, and well conditioned about the mean.
-    (a, b), (_, c) = (centred[:, :, None] * centred[:, None]).sum(axis=0) + weight * np.eye(2)
-    right = (reference[:, :, None] * centred[:, None]).sum(axis=0) + weight * np.array([[x, -y], [y, x]])
-    matrix = np.eye(3)
-    matrix[:2, :2] = product(right, np.array([[c, -b], [-b, a]])) / (a * c - b * b)
-    matrix[:2, 2] = reference.mean(axis=0) - product(matrix[:2, :2], centre[:, None])[:, 0]
-    return matrix
+    sums = (np.hstack([centred, reference])[:, :, None] * centred[:, None]).sum(axis=0)
+    sums += weight * np.array([[1, 0], [0, 1], [turn_x, -turn_y], [turn_y, turn_x]])
+    (a, b), (_, c), *rights = sums.tolist()
+    by = a * c - b * b
+    (xx, xy), (yx, yy) = (((p * c - q * b) / by, (q * a - p * b) / by) for p, q in rights)
+    return np.array(
+        [
+            [xx, xy, to_x - (xx * centre_x + xy * centre_y)],
+            [yx, yy, to_y - (yx * centre_x + yy * centre_y)],
+            [0.0, 0.0, 1.0],
+        ]
+    )
 
 
 def _magsac(query: NDArray[np.float64], reference: NDArray[np.float64], tolerance: float) -> Matrix | None:
