@@ -15,7 +15,7 @@ from featmatch.geometry.exact import cos_sin, determinants, exp2, inverse, produ
 from featmatch.geometry.maps import Matrix, jacobians, project
 from featmatch.geometry.matches import GeometryOptions, TentativeMatches
 from featmatch.geometry.pairs import agreement_with_pairs
-from featmatch.geometry.significance import weigh
+from featmatch.geometry.significance import most_score, weigh
 
 FEWEST_MATCHES = 3  # that must agree: two always agree on some similarity
 _KEYPOINT_ERROR = 0.2  # standard deviation of a keypoint's rotation (radians) and of its scale (as a share)
@@ -48,7 +48,11 @@ class Fit:
 
 
 def fit_homography(
-    matches: TentativeMatches, query_size: tuple[int, int], reference_size: tuple[int, int], options: GeometryOptions
+    matches: TentativeMatches,
+    query_size: tuple[int, int],
+    reference_size: tuple[int, int],
+    options: GeometryOptions,
+    least: float = -math.inf,
 ) -> Fit | None:
     """Find the homography that most tentative matches agree on.
 
@@ -61,9 +65,11 @@ def fit_homography(
         query_size: width and height, px.
         reference_size: width and height, px.
         options: the tolerances.
+        least: score below which no fit is wanted; most of those are then told before they are weighed.
 
     Returns:
-        The fit, or None where fewer than three matches agree or the map is degenerate. Nothing is random.
+        The fit, or None where fewer than three matches agree, its score is below ``least``, or the map is degenerate.
+        Nothing is random.
 
     >>> from featmatch.geometry.matches import Keypoints
     >>> places = np.random.default_rng(0).uniform(0, 500, (50, 2))
@@ -78,13 +84,15 @@ def fit_homography(
     if len(matches) < FEWEST_MATCHES:
         return None
     tolerance = options.tolerance * max(reference_size)
+    enough = _enough(matches, reference_size, options, least)
     best: Fit | None = None
     for turned, rows in _proposed(matches, tolerance, options):
         for model in _models(turned, rows, tolerance):
-            if not _is_sane(model, matches.query[rows]):
+            inliers = _inliers(model, turned, tolerance, options)
+            if len(inliers) < enough or not _is_sane(model, matches.query[rows]):
                 continue
-            fit = _judged(model, turned, query_size, reference_size, tolerance, options)
-            if fit is not None and (best is None or fit.score > best.score):
+            fit = Fit(model, inliers, *weigh(turned, inliers, query_size, reference_size, options))
+            if fit.score >= least and (best is None or fit.score > best.score):
                 best = fit
         if best is not None and best.score > _BEYOND_DOUBT:
             break
@@ -329,27 +337,29 @@ def _is_sane(matrix: Matrix, support: NDArray[np.float64]) -> bool:
     return not (sheared.any() or too_small or too_large)
 
 
-def _judged(
-    matrix: Matrix,
-    matches: TentativeMatches,
-    query_size: tuple[int, int],
-    reference_size: tuple[int, int],
-    tolerance: float,
-    options: GeometryOptions,
-) -> Fit | None:
-    """The matches that agree with a map, each feature's best one, weighed against chance; None if under three."""
+def _enough(
+    matches: TentativeMatches, reference_size: tuple[int, int], options: GeometryOptions, least: float
+) -> int:
+    """How many matches must agree at least, so that the score may be ``least``."""
+    enough = FEWEST_MATCHES
+    while enough <= len(matches) and most_score(matches, enough, reference_size, options) < least:
+        enough += 1
+    return enough
+
+
+def _inliers(
+    matrix: Matrix, matches: TentativeMatches, tolerance: float, options: GeometryOptions
+) -> NDArray[np.intp]:
+    """Rows of the matches that agree with a map, each feature's best one; sorted."""
     errors = _lengths(project(matrix, matches.query) - matches.reference)
     close = np.flatnonzero(errors <= tolerance)
     if len(close) < FEWEST_MATCHES:
-        return None
+        return close
     turn = _turn_at(matrix, matches.query[close].mean(axis=0))
     close = close[_turned_alike(matches.turns[close], turn[None], options)]
     close = close[np.argsort(errors[close], kind="stable")]
     close = close[_first_rows(matches.query_rows[close])]
-    inliers = np.sort(close[_first_rows(matches.reference_rows[close])])
-    if len(inliers) < FEWEST_MATCHES:
-        return None
-    return Fit(matrix, inliers, *weigh(matches, inliers, query_size, reference_size, options))
+    return np.sort(close[_first_rows(matches.reference_rows[close])])
 
 
 def _turn_at(matrix: Matrix, point: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -204,8 +204,8 @@ def _agreeing(
     for partner in sorted(found, key=lambda partner: (partner.id, partner.variant)):
         query, reference = collection.in_order(image.id, partner.id)
         matches = (partner if query == image.id else partner.seen_from_there()).matches()
-        fit = fit_homography(matches, looks.size(query), looks.size(reference), geometry)
-        if fit is None or fit.score < _LEAST_GEOMETRY:
+        fit = fit_homography(matches, looks.size(query), looks.size(reference), geometry, least=_LEAST_GEOMETRY)
+        if fit is None:
             continue
         if partner.id not in best or best[partner.id].fit.score < fit.score:
             best[partner.id] = _Found(query, reference, partner.variant, matches, fit)
