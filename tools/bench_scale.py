@@ -153,7 +153,10 @@ def built(
     return figures
 
 
-def build(folder: Path, images: int, photos: Photos, options: FeatureOptions, part: tuple[int, ...]) -> Figures:
+def build(
+    folder: Path, images: int, photos: Photos, options: FeatureOptions, part: tuple[int, ...],
+    copies: float | None = None,
+) -> Figures:  # fmt: skip
     """Make an index as ``add`` does, but for the extraction.
 
     Args:
@@ -162,6 +165,7 @@ def build(folder: Path, images: int, photos: Photos, options: FeatureOptions, pa
         photos: what they are made of.
         options: how features are taken.
         part: of the collection: a number, and of how many parts.
+        copies: as for ``Material.images``.
     """
     number, parts = part
     index = Index.open(folder, create=True, features=options)
@@ -182,7 +186,7 @@ def build(folder: Path, images: int, photos: Photos, options: FeatureOptions, pa
         for first in range(0, len(paths), batches.BATCH_IMAGES):
             began = time.perf_counter()
             some = paths[first : first + batches.BATCH_IMAGES]
-            made = list(material.images(len(some), options.features, (_SEED, first * parts + number)))
+            made = list(material.images(len(some), options.features, (_SEED, first * parts + number), copies))
             making += time.perf_counter() - began
             for path, image in zip(some, made, strict=True):
                 digest = hashlib.sha256(path.encode(errors="surrogateescape")).hexdigest()

@@ -15,7 +15,7 @@ from featmatch.geometry.exact import cos_sin, determinants, exp2, inverse, produ
 from featmatch.geometry.maps import Matrix, jacobians, project
 from featmatch.geometry.matches import GeometryOptions, TentativeMatches
 from featmatch.geometry.pairs import agreement_with_pairs
-from featmatch.geometry.significance import weigh
+from featmatch.geometry.significance import most_score, weigh
 
 FEWEST_MATCHES = 3  # that must agree: two always agree on some similarity
 _KEYPOINT_ERROR = 0.2  # standard deviation of a keypoint's rotation (radians) and of its scale (as a share)
@@ -48,7 +48,11 @@ class Fit:
 
 
 def fit_homography(
-    matches: TentativeMatches, query_size: tuple[int, int], reference_size: tuple[int, int], options: GeometryOptions
+    matches: TentativeMatches,
+    query_size: tuple[int, int],
+    reference_size: tuple[int, int],
+    options: GeometryOptions,
+    least: float = -math.inf,
 ) -> Fit | None:
     """Find the homography that most tentative matches agree on.
 
@@ -61,9 +65,11 @@ def fit_homography(
         query_size: width and height, px.
         reference_size: width and height, px.
         options: the tolerances.
+        least: score below which no fit is wanted; most of those are then told before they are weighed.
 
     Returns:
-        The fit, or None where fewer than three matches agree or the map is degenerate. Nothing is random.
+        The fit, or None where fewer than three matches agree, its score is below ``least``, or the map is degenerate.
+        Nothing is random.
 
     >>> from featmatch.geometry.matches import Keypoints
     >>> places = np.random.default_rng(0).uniform(0, 500, (50, 2))
@@ -78,13 +84,15 @@ def fit_homography(
     if len(matches) < FEWEST_MATCHES:
         return None
     tolerance = options.tolerance * max(reference_size)
+    enough = _enough(matches, reference_size, options, least)
     best: Fit | None = None
     for turned, rows in _proposed(matches, tolerance, options):
         for model in _models(turned, rows, tolerance):
-            if not _is_sane(model, matches.query[rows]):
+            inliers = _inliers(model, turned, tolerance, options)
+            if len(inliers) < enough or not _is_sane(model, matches.query[rows]):
                 continue
-            fit = _judged(model, turned, query_size, reference_size, tolerance, options)
-            if fit is not None and (best is None or fit.score > best.score):
+            fit = Fit(model, inliers, *weigh(turned, inliers, query_size, reference_size, options))
+            if fit.score >= least and (best is None or fit.score > best.score):
                 best = fit
         if best is not None and best.score > _BEYOND_DOUBT:
             break
@@ -173,17 +181,19 @@ def _models(matches: TentativeMatches, rows: NDArray[np.intp], tolerance: float)
     """An affine map through those of the matches that it brings close, and a homography where these are enough."""
     query, reference, turns = matches.query[rows], matches.reference[rows], matches.turns[rows]
     model = _affine(query, reference, turns, tolerance)
+    errors = _lengths(project(model, query) - reference)
     inside = np.ones(len(rows), bool)
     for factor in (6.0, 4.0, 2.0, 1.5, 1.0, 1.0):
-        errors = _lengths(project(model, query) - reference)
-        inside = errors <= factor * tolerance
-        if inside.sum() < FEWEST_MATCHES:
+        last, inside = inside, errors <= factor * tolerance
+        if np.count_nonzero(inside) < FEWEST_MATCHES:
             inside = np.zeros(len(rows), bool)
             inside[np.argsort(errors, kind="stable")[:FEWEST_MATCHES]] = True
-        model = _affine(query[inside], reference[inside], turns[inside], tolerance)
+        if (inside != last).any():
+            model = _affine(query[inside], reference[inside], turns[inside], tolerance)
+            errors = _lengths(project(model, query) - reference)
     models = [model]
-    if inside.sum() >= 8:
-        wide = _lengths(project(model, query) - reference) <= 10 * tolerance
+    if np.count_nonzero(inside) >= 8:
+        wide = errors <= 10 * tolerance
         homography = _magsac(query[wide], reference[wide], tolerance)
         if homography is not None:
             models.append(homography)
@@ -203,19 +213,26 @@ def _affine(
         turns: (N, 2), rotation and scale of each match.
         tolerance: px.
     """
-    centre = query.mean(axis=0)
-    centred = query - centre
-    x, y = turns.mean(axis=0)
+    count = len(query)
+    means = (np.hstack([query, reference, turns]).sum(axis=0) / count).tolist()
+    centre_x, centre_y, to_x, to_y, turn_x, turn_y = means
+    centred = query - np.array([centre_x, centre_y])
     # Variance of positions (tolerance / 2, squared) over that of rotation and scale, px squared.
-    rough = tolerance / 2 / (_KEYPOINT_ERROR * _lengths(turns).mean())
-    weight = len(query) * (rough * rough)
+    rough = tolerance / 2 / (_KEYPOINT_ERROR * (float(_lengths(turns).sum()) / count))
+    weight = count * (rough * rough)
     # Normal equations with two unknowns for each axis: quick, and well conditioned about the mean.
-    (a, b), (_, c) = (centred[:, :, None] * centred[:, None]).sum(axis=0) + weight * np.eye(2)
-    right = (reference[:, :, None] * centred[:, None]).sum(axis=0) + weight * np.array([[x, -y], [y, x]])
-    matrix = np.eye(3)
-    matrix[:2, :2] = product(right, np.array([[c, -b], [-b, a]])) / (a * c - b * b)
-    matrix[:2, 2] = reference.mean(axis=0) - product(matrix[:2, :2], centre[:, None])[:, 0]
-    return matrix
+    sums = (np.hstack([centred, reference])[:, :, None] * centred[:, None]).sum(axis=0)
+    sums += weight * np.array([[1, 0], [0, 1], [turn_x, -turn_y], [turn_y, turn_x]])
+    (a, b), (_, c), *rights = sums.tolist()
+    by = a * c - b * b
+    (xx, xy), (yx, yy) = (((p * c - q * b) / by, (q * a - p * b) / by) for p, q in rights)
+    return np.array(
+        [
+            [xx, xy, to_x - (xx * centre_x + xy * centre_y)],
+            [yx, yy, to_y - (yx * centre_x + yy * centre_y)],
+            [0.0, 0.0, 1.0],
+        ]
+    )
 
 
 def _magsac(query: NDArray[np.float64], reference: NDArray[np.float64], tolerance: float) -> Matrix | None:
@@ -320,27 +337,29 @@ def _is_sane(matrix: Matrix, support: NDArray[np.float64]) -> bool:
     return not (sheared.any() or too_small or too_large)
 
 
-def _judged(
-    matrix: Matrix,
-    matches: TentativeMatches,
-    query_size: tuple[int, int],
-    reference_size: tuple[int, int],
-    tolerance: float,
-    options: GeometryOptions,
-) -> Fit | None:
-    """The matches that agree with a map, each feature's best one, weighed against chance; None if under three."""
+def _enough(
+    matches: TentativeMatches, reference_size: tuple[int, int], options: GeometryOptions, least: float
+) -> int:
+    """How many matches must agree at least, so that the score may be ``least``."""
+    enough = FEWEST_MATCHES
+    while enough <= len(matches) and most_score(matches, enough, reference_size, options) < least:
+        enough += 1
+    return enough
+
+
+def _inliers(
+    matrix: Matrix, matches: TentativeMatches, tolerance: float, options: GeometryOptions
+) -> NDArray[np.intp]:
+    """Rows of the matches that agree with a map, each feature's best one; sorted."""
     errors = _lengths(project(matrix, matches.query) - matches.reference)
     close = np.flatnonzero(errors <= tolerance)
     if len(close) < FEWEST_MATCHES:
-        return None
+        return close
     turn = _turn_at(matrix, matches.query[close].mean(axis=0))
     close = close[_turned_alike(matches.turns[close], turn[None], options)]
     close = close[np.argsort(errors[close], kind="stable")]
     close = close[_first_rows(matches.query_rows[close])]
-    inliers = np.sort(close[_first_rows(matches.reference_rows[close])])
-    if len(inliers) < FEWEST_MATCHES:
-        return None
-    return Fit(matrix, inliers, *weigh(matches, inliers, query_size, reference_size, options))
+    return np.sort(close[_first_rows(matches.reference_rows[close])])
 
 
 def _turn_at(matrix: Matrix, point: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -87,13 +87,26 @@ def weigh_inliers(
         _effective(inliers.query, weights, query_size, options.grid),
         _effective(inliers.reference, weights, reference_size, options.grid),
     )
-    # The probability that a wrong match agrees: it lies anywhere in the reference, at any rotation and scale.
+    chance = _chance(reference_size, options)
+    clarity = float(weights.mean()) if len(weights) else 0.0
+    return Significance(effective, clarity, _meaningfulness(effective, inliers.tentative, chance, options.seeds))
+
+
+def most_score(
+    matches: TentativeMatches, inliers: int, reference_size: tuple[int, int], options: GeometryOptions
+) -> float:
+    """A score that so many inliers, or fewer, do not exceed: none of several is in one cell, and all are clear."""
+    tentative, chance = len(distinct(matches.query_rows)), _chance(reference_size, options)
+    effective = range(min(inliers, tentative) + 1)
+    return max(_meaningfulness(number, tentative, chance, options.seeds) for number in effective)
+
+
+def _chance(reference_size: tuple[int, int], options: GeometryOptions) -> float:
+    """The probability that a wrong match agrees: it lies anywhere in the reference, at any rotation and scale."""
     tolerance = options.tolerance * max(reference_size)
     area = reference_size[0] * reference_size[1]
     chance = math.pi * tolerance * tolerance / area
-    chance *= (2 * options.angle_deg / 360) * min(2 * options.octaves / _OCTAVES, 1)
-    clarity = float(weights.mean()) if len(weights) else 0.0
-    return Significance(effective, clarity, _meaningfulness(effective, inliers.tentative, chance, options.seeds))
+    return chance * ((2 * options.angle_deg / 360) * min(2 * options.octaves / _OCTAVES, 1))
 
 
 def _meaningfulness(effective: int, tentative: int, chance: float, seeds: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,13 +72,18 @@ class StoredLooks:
             earlier: ids of images to look at although they are higher; of the others only lower ones are.
         """
         own = self.row(image)
-        asked = (self.ids < image) | np.isin(self.ids, earlier)
-        asked &= (self.features < FEW_FEATURES) | (self.features[own] < FEW_FEATURES)
-        asked[own] = False
-        rows = np.flatnonzero(asked)
+        rows = np.arange(len(self.ids)) if self.features[own] < FEW_FEATURES else self._plain
         distances = np.bitwise_count(self.phashes[rows] ^ self.phashes[own])
-        near = np.argsort(distances, kind="stable")[:_NEAREST]
-        return [int(image) for image in self.ids[rows[near[distances[near] <= _HASH_LIMIT]]]]
+        is_near = distances <= _HASH_LIMIT
+        rows, distances = rows[is_near], distances[is_near]
+        asked = (rows < own) | ((rows > own) & np.isin(self.ids[rows], earlier))
+        rows, distances = rows[asked], distances[asked]
+        return [int(image) for image in self.ids[rows[np.argsort(distances, kind="stable")[:_NEAREST]]]]
+
+    @cached_property
+    def _plain(self) -> NDArray[np.intp]:
+        """Rows of the images with few features."""
+        return np.flatnonzero(self.features < FEW_FEATURES)
 
     def homography(self, a: int, b: int) -> Matrix:
         """(3, 3): px of image ``a`` to px of image ``b``, if both show the same frame."""

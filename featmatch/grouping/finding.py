@@ -44,9 +44,10 @@ from featmatch.system.workers import Lost, in_order, processes_for
 Elsewhere: TypeAlias = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], Generator[Any, None, None]]
 
 _BLOCK_IMAGES = 100  # images that are compared as one task, and saved as one record
+_BLOCKS, _MOST_OF_BLOCK = 1000, 1000  # of more images so many tasks, as each reads once all that there is; and their most
 _FEW_IMAGES = 200  # new images up to which starting processes takes longer than comparing
 _BLOCK_SECONDS = 3600.0
-_known_places: WeakKeyDictionary[Catalog, dict[int, int]] = WeakKeyDictionary()
+_known_collections: WeakKeyDictionary[Catalog, Collection] = WeakKeyDictionary()
 _SEVERAL = 2  # members of a group that a look-up must match: one may be another drawing of the same symbol
 _CHOICE_SECONDS = 60.0  # to choose an original, and as much again for each ten images of the group
 
@@ -225,7 +226,9 @@ def _compared(
     reader: Reader, new: Sequence[int], known: Remembered, jobs: int, elsewhere: Elsewhere | None
 ) -> Generator[tuple[list[int], list[Pair]], None, None]:
     """Compare new images; yield them block by block with the pairs that they make."""
-    blocks = [list(new[start : start + _BLOCK_IMAGES]) for start in range(0, len(new), _BLOCK_IMAGES)]
+    images = sum(len(segment.ids) for segment in reader.snapshot.segments.values())
+    size = max(_BLOCK_IMAGES, min(images // _BLOCKS, _MOST_OF_BLOCK))
+    blocks = [list(new[start : start + size]) for start in range(0, len(new), size)]
     # New images nearly always have the highest ids. Where one was compared before that has a higher id than a new one,
     # it counts as earlier all the same, so that no pair is left out.
     earlier = np.array(sorted(image for image in known.compared if new and image > new[0]), np.int64)
@@ -249,21 +252,22 @@ def _compared(
 
 def compare_block(reader: Reader, block: Sequence[int], earlier: NDArray[np.int64]) -> list[Pair]:
     """Compare images with all of lower ids, and with ``earlier``."""
-    snapshot = reader.snapshot
-    segments = tuple(snapshot.segments.values())
-    places = _places(snapshot.catalog)
-    listed = np.fromiter(places, np.int64)  # a damaged segment may name others
-    live = [np.isin(segment.ids, listed) for segment in segments]
-    images = sorted(stored_images(segments, block, reader.options.detector), key=lambda image: image.id)
-    collection = Collection(segments, live, reader.vocabulary, reader.options.detector, places)
+    collection = _collection(reader)
+    images = sorted(stored_images(collection.segments, block, collection.detector), key=lambda image: image.id)
     return pairs_of(images, collection, earlier, JoiningOptions(), geometry_of(collection.detector, None))
 
 
-def _places(catalog: Catalog) -> dict[int, int]:
-    """By image id, its place in the order of the contents (SHA-256); read once for each state of the catalogue."""
-    if catalog not in _known_places:
-        _known_places[catalog] = {image: place for place, image in enumerate(catalog.in_order_of_contents())}
-    return _known_places[catalog]
+def _collection(reader: Reader) -> Collection:
+    """The images of an index; put together once for each state of the catalogue."""
+    snapshot = reader.snapshot
+    if snapshot.catalog not in _known_collections:
+        segments = tuple(snapshot.segments.values())
+        places = {image: place for place, image in enumerate(snapshot.catalog.in_order_of_contents())}
+        listed = np.fromiter(places, np.int64)  # a damaged segment may name others
+        live = [np.isin(segment.ids, listed) for segment in segments]
+        collection = Collection(segments, live, reader.vocabulary, reader.options.detector, places)
+        _known_collections[snapshot.catalog] = collection
+    return _known_collections[snapshot.catalog]
 
 
 def _compare_in_process(folders: Folders, block: Sequence[int], earlier: NDArray[np.int64]) -> list[Pair]:

@@ -5,6 +5,10 @@ that come before it. No image is decoded, and no features are extracted or assig
 the words of the mirrored and of the negative picture follow from the stored ones (``Vocabulary.permuted``), so that
 such copies are found as well.
 
+In a large collection, lists are too long to be read for each image. There a hit must agree in the 8 highest bits of its
+signature, but for one of them at most, which then is not counted. By these bits long lists lie in parts: 9 of 256 are read.
+Which bits of a stored feature are the firmest is not known, so here, other than for a query, none is told from the others.
+
 Each feature has one word, so either of two images finds the same hits in the other, and it does not matter which one
 is looked up. What follows must begin at the same one, though: ``TentativeMatches`` lead from the image whose content
 (SHA-256) sorts later, in an order that does not depend on where the images are stored.
@@ -32,6 +36,8 @@ from featmatch.store.segment import MANY_FEATURES, Segment
 from featmatch.words.vocabulary import Vocabulary, Words
 
 _ROWS = 1 << 22  # postings that are scanned at a time
+_ONE_OFF = np.array([0, *(1 << 63 >> np.arange(8, dtype=np.uint64))], np.uint64)  # what the highest 8 bits may differ in
+_TIMES_THE_MEAN = 64  # of all words: in a large collection, words with more features than so many times it are too common
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class JoiningOptions:
     hamming_limit: int = 22  # most of 64 bits in which the signatures of a hit differ; 0 to 32
     sigma: float = 10.0  # bits, above 0; a hit at distance d has the weight exp(-(d / sigma)^2)
     partners: int = 30  # of each image that are verified; each variant of a partner counts; 1 to 2500
-    longest_list: int = 20_000  # words with more features than this are skipped as too common; at least 1
+    longest_list: int = 20_000  # words with more features than this are too common; more in large collections; at least 1
 
     def __post_init__(self) -> None:
         if not (
@@ -108,10 +114,13 @@ def stored_images(segments: Sequence[Segment], ids: Iterable[int], detector: str
     """Read images by their ids, in the order of the segments; each segment is scanned once."""
     wanted = np.array(sorted(ids), np.int64)
     for segment in segments:
-        is_wanted = np.isin(segment.ids, wanted)
-        if not is_wanted.any():
+        places = segment.rows_of(wanted)
+        places = np.sort(places[places >= 0])
+        if not len(places):
             continue
-        images = segment.postings.image
+        is_wanted = np.zeros(len(segment.ids), bool)
+        is_wanted[places] = True
+        images, lists = segment.postings.image, np.ascontiguousarray(segment.lists)
         parts = [np.empty(0, np.int64)]
         try:
             for start in range(0, len(images), _ROWS):
@@ -120,18 +129,23 @@ def stored_images(segments: Sequence[Segment], ids: Iterable[int], detector: str
             raise StoreError("the index is damaged: a posting names an image that is not there") from error
         rows = np.concatenate(parts)
         rows = rows[np.argsort(images[rows], kind="stable")]
-        bounds = np.searchsorted(images[rows], np.arange(len(segment.ids) + 1))
-        for image in np.flatnonzero(is_wanted).tolist():
-            yield _stored(segment, image, rows[bounds[image] : bounds[image + 1]], detector)
+        starts, ends = np.searchsorted(images[rows], [places, places + 1]).tolist()
+        for image, start, end in zip(places.tolist(), starts, ends, strict=True):
+            yield _stored(segment, lists, image, rows[start:end], detector)
 
 
-def _stored(segment: Segment, image: int, rows: NDArray[np.int64], detector: str) -> StoredImage:
+def _stored(
+    segment: Segment, lists: NDArray[np.uint32], image: int, rows: NDArray[np.int64], detector: str
+) -> StoredImage:
     features = _features_at(segment, image, rows, detector)
-    words = np.searchsorted(segment.lists, rows, "right").astype(np.int32) - 1
+    words = np.searchsorted(lists, rows, "right").astype(np.int32) - 1
     signatures = segment.postings.signature[rows]
     order = np.lexsort([*_columns(features), signatures, words])
+    features = replace(  # descriptors, which are not stored, take no memory as they are
+        features, keypoints=features.keypoints[order], sizes=features.sizes[order], angles=features.angles[order]
+    )
     own = Words(words[order, None], signatures[order, None])
-    return StoredImage(int(segment.ids[image]), features[order], own)
+    return StoredImage(int(segment.ids[image]), features, own)
 
 
 def _features_at(segment: Segment, image: int, rows: NDArray[np.int64], detector: str) -> Features:
@@ -171,19 +185,24 @@ def partners(
         The best partners, for each variant of ``image``, with the hits. Images with too few hits for a homography are
         left out, so that they take no better one's place.
     """
+    features = sum(len(segment.postings.image) for segment in segments)
+    is_large = features > MANY_FEATURES
+    longest = max(options.longest_list, is_large * _TIMES_THE_MEAN * features // len(vocabulary))
+    one_off = _ONE_OFF if is_large else _ONE_OFF[:1]
     variants = list(Variant)[: vocabulary.forms]
     words = [vocabulary.permuted(image.words, variant) for variant in variants]
     ids = np.concatenate([seen.ids[:, 0] for seen in words])
     lengths = sum(segment.lists[ids + 1].astype(np.int64) - segment.lists[ids] for segment in segments)
-    looked_up = np.flatnonzero(lengths <= options.longest_list)
+    looked_up = np.repeat(np.flatnonzero(lengths <= longest), len(one_off))
+    signatures = np.concatenate([seen.signatures[:, 0] for seen in words])[looked_up]
     query = QueryWords(
         ids=ids[looked_up],
-        signatures=np.concatenate([seen.signatures[:, 0] for seen in words])[looked_up],
+        signatures=signatures ^ np.resize(one_off, len(looked_up)),
         weights=vocabulary.idf_of(ids[looked_up]) ** 2,
         variants=(looked_up // len(image.words.ids)).astype(np.int32),
         features=looked_up % len(image.words.ids),
-        fixed=np.zeros(len(looked_up), np.uint8),
-        nearest_first=sum(len(segment.postings.image) for segment in segments) > MANY_FEATURES,
+        fixed=np.full(len(looked_up), 255 if is_large else 0, np.uint8),
+        nearest_first=is_large,
     )
     voting = VotingOptions(
         hamming_limit=options.hamming_limit,
@@ -199,11 +218,9 @@ def partners(
 
 def _partner(image: StoredImage, candidate: Candidate, segments: Sequence[Segment]) -> Partner:
     rows = candidate.matches.reference_rows
-    for segment in segments:
-        (place,) = np.nonzero(segment.ids == candidate.id)
-        if len(place):
-            break
+    places = [int(segment.rows_of(np.array([candidate.id]))[0]) for segment in segments]
+    segment, place = next((one, place) for one, place in zip(segments, places, strict=True) if place >= 0)
     own = image.features[candidate.matches.query_rows]
-    other = _features_at(segment, int(place[0]), rows, image.features.detector)
+    other = _features_at(segment, place, rows, image.features.detector)
     numbers = candidate.matches.query_rows, np.unique(rows, return_inverse=True)[1]
     return Partner(candidate.id, candidate.variant, own, other, *numbers, candidate.matches.costs)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -121,6 +122,11 @@ class Collection:
     detector: str
     places: Mapping[int, int]
 
+    @cached_property
+    def looks(self) -> StoredLooks:
+        """The looks of all images."""
+        return StoredLooks.of(self.segments, self.live)
+
     def in_order(self, one: int, other: int) -> tuple[int, int]:
         """Two images as query and reference: the one whose content sorts later is the query."""
         return (one, other) if self.places[one] > self.places[other] else (other, one)
@@ -138,22 +144,16 @@ def pairs_of(
     What is found of a pair does not depend on which of the two came first.
 
     Args:
-        images: to look up.
+        images: to look up, by ascending ids.
         collection: where to look.
         earlier: sorted ids of images that count as coming before all of ``images``, although their ids are higher.
         joining: how partners are found.
         geometry: what counts as agreement.
     """
-    segments, live = collection.segments, collection.live
-    is_earlier = [np.isin(segment.ids, earlier) for segment in segments]
-    looks = StoredLooks.of(segments, live)
+    segments, looks = collection.segments, collection.looks
     found: list[_Found] = []
     pairs: list[Pair] = []
-    for image in images:
-        among = [
-            alive & (first | (segment.ids < image.id)) & (segment.ids != image.id)
-            for segment, alive, first in zip(segments, live, is_earlier, strict=True)
-        ]
+    for image, among in zip(images, _before_each(images, collection, earlier), strict=True):
         sharing = partners(image, segments, among, collection.vocabulary, joining)
         agreeing = _agreeing(image, sharing, looks, collection, geometry)
         found += agreeing
@@ -165,6 +165,25 @@ def pairs_of(
     stored = {image.id: image for image in stored_images(segments, wanted, collection.detector)}
     pairs += [_pair(stored[one.query], stored[one.reference], one, looks, geometry) for one in found]
     return [pair for pair in pairs if pair.inliers or pair.alike > 0]
+
+
+def _before_each(
+    images: Sequence[StoredImage], collection: Collection, earlier: NDArray[np.int64]
+) -> Iterator[list[NDArray[np.bool_]]]:
+    """For each image in turn, which images of each segment come before it: the same masks, changed in place."""
+    parts = list(zip(collection.segments, collection.live, strict=True))
+    among = [alive & np.isin(segment.ids, earlier) for segment, alive in parts]
+    by_number = [np.argsort(segment.ids, kind="stable") for segment, _ in parts]
+    begun = [0] * len(parts)
+    for image in images:
+        for number, (segment, alive) in enumerate(parts):
+            rows = by_number[number]
+            end = int(np.searchsorted(segment.ids, image.id, sorter=rows))
+            new = rows[begun[number] : end]
+            among[number][new] = alive[new]
+            among[number][rows[end : end + 1][segment.ids[rows[end : end + 1]] == image.id]] = False
+            begun[number] = end
+        yield among
 
 
 class _Found(NamedTuple):
@@ -185,8 +204,8 @@ def _agreeing(
     for partner in sorted(found, key=lambda partner: (partner.id, partner.variant)):
         query, reference = collection.in_order(image.id, partner.id)
         matches = (partner if query == image.id else partner.seen_from_there()).matches()
-        fit = fit_homography(matches, looks.size(query), looks.size(reference), geometry)
-        if fit is None or fit.score < _LEAST_GEOMETRY:
+        fit = fit_homography(matches, looks.size(query), looks.size(reference), geometry, least=_LEAST_GEOMETRY)
+        if fit is None:
             continue
         if partner.id not in best or best[partner.id].fit.score < fit.score:
             best[partner.id] = _Found(query, reference, partner.variant, matches, fit)
