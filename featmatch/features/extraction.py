@@ -48,16 +48,17 @@ class FeatureOptions:
     shortest_px: int = 0  # working size: longer sides below this are scaled up to it; 0 to longest_px and 2000
     features: int = 0  # kept of a picture of 640 px or less; 10 to 100000; 0: the detector's own
     features_at_longest: int = 0  # kept of one at longest_px, in proportion between; at least features; 0: likewise
-    choice: str = ""  # one of CHOICES; by scale for ``sift`` alone; "": by scale where it can be
+    choice: str = "scale"  # one of CHOICES; detectors other than ``sift`` choose by contrast, whatever is said
 
     def __post_init__(self) -> None:
         check_options(self)
         descriptor_size(self.detector)
         if not (64 <= self.longest_px <= 10_000 and 0 <= self.shortest_px <= min(self.longest_px, 2000)):
             raise UsageError("longest_px is 64 to 10000, and shortest_px 0 to longest_px and 2000")
-        object.__setattr__(self, "choice", self.choice or ("scale" if self.detector == "sift" else "contrast"))
-        if self.choice not in CHOICES or (self.choice == "scale" and self.detector != "sift"):
-            raise UsageError(f"choice is contrast, or scale for sift alone, not {self.choice!r} for {self.detector}")
+        if self.choice not in CHOICES:
+            raise UsageError(f"choice is one of {', '.join(CHOICES)}, not {self.choice!r}")
+        if self.detector != "sift":
+            object.__setattr__(self, "choice", "contrast")
         features, features_at_longest = _FEATURES.get(self.detector, _FEATURES["sift"])
         object.__setattr__(self, "features", self.features or features)
         object.__setattr__(

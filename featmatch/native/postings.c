@@ -24,9 +24,10 @@
 enum {
     GROUP = 8,      /* signatures compared at once */
     STEP = 64,      /* postings between two looks at what was found: a bit each */
-    AHEAD = 1024,   /* postings that are asked for before they are compared; a processor does not look beyond a page */
+    SOON = 8,       /* lists whose offsets are asked for before these are looked up */
+    LINE = 16,      /* offsets that come together */
+    AHEAD = 16,     /* steps that are asked for before they are compared; a processor does not look beyond a page */
     HITS = 1024,    /* whose images are on their way at the same time, or all of one entry */
-    ENTRIES = 256,  /* whose hits are on their way at the same time, at most */
     PARTS = 256,    /* of a list, at most */
     PREFIX = 8,     /* highest bits of a signature */
     RUN = 16,       /* keys that are sorted one by one */
@@ -72,10 +73,10 @@ typedef struct {
     int64_t bits; /* of a signature that say in which part it is */
 } search;
 
-/* A place in the lists of a query, one part of a list after the other. */
+/* A place in the lists of a query: in parts of a list that lie side by side, one behind the other. */
 typedef struct {
     int64_t entry; /* of the query, whose list this is */
-    int64_t part;  /* in which bits the signatures there differ */
+    int64_t part;  /* the free bits of the first of these parts */
     int64_t row, end;
 } place;
 
@@ -93,27 +94,44 @@ static inline int64_t free_bits(const search *own, int64_t entry) {
     return ~((int64_t)own->query->fixed[entry] >> (PREFIX - own->bits)) & (own->lists->parts - 1);
 }
 
-/* On to the first row of a part of an entry's list. 0: it is not within the postings. */
-static int look_up(const search *own, int64_t entry, int64_t part, place *at) {
+/* How many parts lie side by side: those that differ in the lowest bits, as far as all of these are free. */
+static inline int64_t side_by_side(int64_t free) { return (free + 1) & ~free; }
+
+/* On to the first row of parts of an entry's list. 0: it is not within the postings. */
+static inline int look_up(const search *own, int64_t entry, int64_t part, place *at) {
     const posting_lists *lists = own->lists;
-    int64_t word = own->query->words[entry];
+    int64_t word = own->query->words[entry], free = free_bits(own, entry);
     if (word < 0 || word >= lists->words) return 0;
-    int64_t first = (int64_t)(own->query->signatures[entry] >> (64 - PREFIX) >> (PREFIX - own->bits));
-    const uint32_t *offsets = lists->offsets + word * lists->parts + (first ^ part);
-    *at = (place){entry, part, offsets[0], offsets[1]};
-    return at->row <= at->end && at->end <= lists->postings;
+    int64_t prefix = (int64_t)(own->query->signatures[entry] >> (64 - PREFIX) >> (PREFIX - own->bits));
+    const uint32_t *offsets = lists->offsets + word * lists->parts + ((prefix & ~free) | part);
+    int64_t row = offsets[0], end = offsets[side_by_side(free)];
+    if (row > end || end > lists->postings) return 0;
+    *at = (place){entry, part, row, end};
+    return 1;
 }
 
 static const place BEFORE = {-1, 0, 0, 0}; /* the first list */
 
-/* On to the next part or list, where this one is at its end, until there is a row. 0: there is none; or NO_LIST. */
+/* Ask for where the parts of a list lie that is looked up soon. */
+static inline void ask_offsets(const search *own, int64_t entry) {
+    if (entry >= own->query->count) return;
+    const uint32_t *offsets = own->lists->offsets + own->query->words[entry] * own->lists->parts;
+    for (int64_t part = 0; part <= own->lists->parts; part += LINE) __builtin_prefetch(offsets + part, 0, 3);
+}
+
+/* On to the next parts or list, where this is at its end, until there is a row. 0: there is none; or NO_LIST. */
 static inline int find_row(const search *own, place *at) {
     while (at->row >= at->end) {
-        int more = at->part > 0;
-        int64_t entry = more ? at->entry : at->entry + 1;
-        if (entry >= own->query->count) return 0;
-        int64_t free = free_bits(own, entry);
-        if (!look_up(own, entry, more ? (at->part - 1) & free : free, at)) return NO_LIST;
+        int64_t entry = at->entry, part = 0;
+        if (own->bits && entry >= 0) {
+            int64_t free = free_bits(own, entry), apart = free & -side_by_side(free);
+            part = (at->part - apart) & apart; /* the next larger number of these bits, or 0 */
+        }
+        if (!part) {
+            if (++entry >= own->query->count) return 0;
+            ask_offsets(own, entry + SOON);
+        }
+        if (!look_up(own, entry, part, at)) return NO_LIST;
     }
     return 1;
 }
@@ -165,39 +183,49 @@ static inline uint64_t near_of_group(const uint64_t *signatures, uint64_t one, i
 }
 #endif
 
-/* Which of the next signatures, up to STEP of them, are near, a bit each. Whole groups are compared as long as all of
- * them is there, beyond the end of the list too. */
-static inline uint64_t near_of_step(const posting_lists *lists, place at, uint64_t one, int64_t limit) {
+/* Up to STEP postings of one list, which lie side by side. */
+typedef struct {
+    int64_t entry, row;
+    int64_t count; /* 0: there are no more; or NO_LIST */
+} step;
+
+/* The next ones; their signatures are asked for, into the second cache: what is compared next should stay in the first. */
+static inline step ask(const search *own, place *ahead) {
+    int more = find_row(own, ahead);
+    if (more <= 0) return (step){ahead->entry, 0, more};
+    step asked = {ahead->entry, ahead->row, smaller(STEP, ahead->end - ahead->row)};
+    const uint64_t *signatures = own->lists->signatures + asked.row;
+    for (int64_t n = 0; n <= asked.count; n += GROUP) __builtin_prefetch(signatures + n, 0, 2);
+    ahead->row += asked.count;
+    return asked;
+}
+
+/* Which signatures of a step are near, a bit each. Whole groups are compared as long as all of them is there, beyond
+ * the end of the list too. */
+static inline uint64_t near_of_step(const posting_lists *lists, step at, uint64_t one, int64_t limit) {
     const uint64_t *signatures = lists->signatures + at.row;
     uint64_t near = 0;
-    int64_t left = at.end - at.row, n = 0;
-    if (left >= STEP) {
+    int64_t n = 0;
+    if (at.count == STEP) {
         for (; n < STEP; n += GROUP) near |= near_of_group(signatures + n, one, limit) << n;
         return near;
     }
-    for (; n < left && at.row + n + GROUP <= lists->postings; n += GROUP)
+    for (; n < at.count && at.row + n + GROUP <= lists->postings; n += GROUP)
         near |= near_of_group(signatures + n, one, limit) << n;
-    for (; n < left; n++) near |= is_near(signatures[n], one, limit) << n;
-    return near & (((uint64_t)1 << left) - 1);
+    for (; n < at.count; n++) near |= is_near(signatures[n], one, limit) << n;
+    return near & (((uint64_t)1 << at.count) - 1);
 }
 
 /* ------------------------------------------------------------------- votes */
 
-/* Ask for the signatures of one step, into the second cache: what is compared next should stay in the first. */
-static inline void ask(const search *own, place *ahead) {
-    if (find_row(own, ahead) <= 0) return;
-    const uint64_t *signatures = own->lists->signatures + ahead->row;
-    int64_t count = smaller(STEP, ahead->end - ahead->row);
-    for (int64_t n = 0; n <= count; n += GROUP) __builtin_prefetch(signatures + n, 0, 2);
-    ahead->row += STEP;
-}
-
-/* Hits that wait for their images: all of some entries. A key is the row of a hit, then its image; and its distance in
- * the lowest eight bits. */
+/* Hits that wait for their images. A key is the row of a hit, then its image; and its distance in the lowest eight
+ * bits. */
 typedef struct {
     uint64_t *keys, *spare;
-    int64_t count, room, entries;
-    int64_t entry[ENTRIES], first[ENTRIES + 1]; /* whose they are, and where those of each begin */
+    int64_t count, entries;
+    int64_t entry[HITS], first[HITS + 1];      /* whose they are, and where those of each begin */
+    int64_t last_entry, last_image, repeats; /* of the last hit that was counted */
+    int is_sorted;                           /* whether they are counted by image and distance, all of an entry at once */
 } waiting;
 
 /* By merging; quick where most are in order already. */
@@ -218,8 +246,7 @@ static void sort(uint64_t *keys, uint64_t *spare, int64_t count) {
         }
 }
 
-/* Count all hits that wait. Of those of an entry in the same image, the k-th adds sqrt(k) - sqrt(k - 1) of its weight.
- * Lists in parts have no other order than by distance. */
+/* Count all hits that wait. The k-th hit of an entry in the same image adds sqrt(k) - sqrt(k - 1) of its weight. */
 static int64_t count_hits(waiting *hits, const search *own, const float *distance_weights, float *votes, int64_t images) {
     for (int64_t n = 0; n < hits->count; n++) {
         int64_t image = own->lists->images[hits->keys[n] >> 8];
@@ -230,15 +257,18 @@ static int64_t count_hits(waiting *hits, const search *own, const float *distanc
     hits->first[hits->entries] = hits->count;
     for (int64_t n = 0; n < hits->entries; n++) {
         uint64_t *keys = hits->keys + hits->first[n];
-        int64_t count = hits->first[n + 1] - hits->first[n], repeats = 1;
-        float weight = own->query->weights[hits->entry[n]];
-        if (own->query->nearest_first || own->bits) sort(keys, hits->spare, count);
+        int64_t entry = hits->entry[n], count = hits->first[n + 1] - hits->first[n];
+        float weight = own->query->weights[entry];
+        if (hits->is_sorted) sort(keys, hits->spare, count);
         for (int64_t hit = 0; hit < count; hit++) {
-            int again = hit && keys[hit] >> 8 == keys[hit - 1] >> 8;
-            repeats = again ? repeats + 1 : 1;
+            int64_t image = (int64_t)(keys[hit] >> 8);
+            int again = entry == hits->last_entry && image == hits->last_image;
+            hits->repeats = again ? hits->repeats + 1 : 1;
             float share = 1;
-            if (again) share = (float)(sqrt((double)repeats) - sqrt((double)(repeats - 1)));
-            votes[keys[hit] >> 8] += weight * distance_weights[keys[hit] & 255] * share;
+            if (again) share = (float)(sqrt((double)hits->repeats) - sqrt((double)(hits->repeats - 1)));
+            votes[image] += weight * distance_weights[keys[hit] & 255] * share;
+            hits->last_entry = entry;
+            hits->last_image = image;
         }
     }
     hits->count = hits->entries = 0;
@@ -246,8 +276,8 @@ static int64_t count_hits(waiting *hits, const search *own, const float *distanc
 }
 
 /* Adds up the votes for all images: a hit is a posting whose signature differs from that of its entry in no fixed
- * bit, and in fewer bits than there are distance_weights. keys and spare have room for HITS and all postings of the
- * longest list each. Returns 0; or REFUSED, NO_LIST, NO_IMAGE, with a part of the votes counted. */
+ * bit, and in fewer bits than there are distance_weights. keys and spare have room for HITS each; and, if hits are sorted,
+ * for all postings of the longest list. Returns 0; or REFUSED, NO_LIST, NO_IMAGE, with a part of the votes counted. */
 EXPORTED int64_t featmatch_scan(const posting_lists *lists, const query_entries *query, const float *distance_weights,
                                 int64_t distances, uint64_t *keys, uint64_t *spare, int64_t room, float *votes,
                                 int64_t images) {
@@ -256,33 +286,34 @@ EXPORTED int64_t featmatch_scan(const posting_lists *lists, const query_entries 
     waiting hits;
     hits.keys = keys;
     hits.spare = spare;
-    hits.count = hits.entries = 0;
-    place at = BEFORE, ahead = BEFORE;
-    for (int n = 0; n < AHEAD; n += STEP) ask(&own, &ahead);
-    int64_t entry = -1;
-    int more;
-    while ((more = find_row(&own, &at)) > 0) {
-        if (at.entry != entry) {
-            int full = hits.count >= HITS || hits.entries == ENTRIES;
-            if (full && count_hits(&hits, &own, distance_weights, votes, images)) return NO_IMAGE;
-            hits.entry[hits.entries] = entry = at.entry;
-            hits.first[hits.entries++] = hits.count;
-        }
-        uint64_t signature = query->signatures[entry];
-        uint8_t fixed = query->fixed[entry];
-        for (; at.row < at.end; at.row += STEP) {
-            ask(&own, &ahead);
-            for (uint64_t near = near_of_step(lists, at, signature, distances - 1); near; near &= near - 1) {
-                int64_t row = at.row + __builtin_ctzll(near);
-                uint64_t differing = lists->signatures[row] ^ signature;
-                if (!is_free(differing, fixed)) continue;
-                if (hits.count >= room) return NO_LIST; /* lists overlap */
-                __builtin_prefetch(lists->images + row, 0, 3);
-                hits.keys[hits.count++] = (uint64_t)row << 8 | (uint64_t)count_bits(differing);
+    hits.count = hits.entries = hits.repeats = 0;
+    hits.last_entry = hits.last_image = -1;
+    hits.is_sorted = query->nearest_first || own.bits; /* lists in parts have no other order */
+    place ahead = BEFORE;
+    step asked[AHEAD], now;
+    for (int n = 0; n < AHEAD; n++) asked[n] = ask(&own, &ahead);
+    for (int64_t n = 0; (now = asked[n % AHEAD]).count > 0; n++) {
+        asked[n % AHEAD] = ask(&own, &ahead);
+        uint64_t signature = query->signatures[now.entry];
+        for (uint64_t near = near_of_step(lists, now, signature, distances - 1); near; near &= near - 1) {
+            int64_t row = now.row + __builtin_ctzll(near);
+            uint64_t differing = lists->signatures[row] ^ signature;
+            if (!is_free(differing, query->fixed[now.entry])) continue;
+            int is_new = !hits.entries || hits.entry[hits.entries - 1] != now.entry;
+            if (hits.count >= HITS && (is_new || !hits.is_sorted)) {
+                if (count_hits(&hits, &own, distance_weights, votes, images)) return NO_IMAGE;
+                is_new = 1;
             }
+            if (is_new) {
+                hits.entry[hits.entries] = now.entry;
+                hits.first[hits.entries++] = hits.count;
+            }
+            if (hits.count >= room) return NO_LIST; /* lists overlap */
+            __builtin_prefetch(lists->images + row, 0, 3);
+            hits.keys[hits.count++] = (uint64_t)row << 8 | (uint64_t)count_bits(differing);
         }
     }
-    return more ? more : count_hits(&hits, &own, distance_weights, votes, images);
+    return now.count ? now.count : count_hits(&hits, &own, distance_weights, votes, images);
 }
 
 /* -------------------------------------------------------------------- best */
@@ -422,13 +453,11 @@ static int64_t hits_of_lists(const search *own, int64_t limit, const uint32_t *i
 }
 
 /* Ask for the signatures of one step, and for the images. */
-static inline void ask_images(const search *own, place *ahead) {
-    ask(own, ahead);
-    int64_t row = ahead->row - STEP;
-    if (row >= 0 && row < own->lists->postings) {
-        __builtin_prefetch(own->lists->images + row, 0, 2);
-        __builtin_prefetch(own->lists->images + smaller(row + GROUP * 4, own->lists->postings - 1), 0, 2);
-    }
+static inline step ask_images(const search *own, place *ahead) {
+    step asked = ask(own, ahead);
+    const uint32_t *images = own->lists->images + asked.row;
+    for (int64_t n = 0; n <= asked.count; n += 2 * GROUP) __builtin_prefetch(images + n, 0, 2);
+    return asked;
 }
 
 /* Whether one of some images, which ascend, is this one. */
@@ -448,26 +477,23 @@ static int64_t hits_of_parts(const search *own, int64_t limit, const uint32_t *i
     const posting_lists *lists = own->lists;
     uint64_t sieve[SIEVE / 64] = {0};
     for (int64_t n = 0; n < count; n++) sieve[images[n] % SIEVE / 64] |= (uint64_t)1 << images[n] % 64;
-    place at = BEFORE, ahead = BEFORE;
+    place ahead = BEFORE;
+    step asked[AHEAD], now;
     int64_t found = 0;
-    int more;
-    for (int n = 0; n < AHEAD; n += STEP) ask_images(own, &ahead);
-    while ((more = find_row(own, &at)) > 0) {
-        uint64_t signature = own->query->signatures[at.entry];
-        uint8_t fixed = own->query->fixed[at.entry];
-        for (; at.row < at.end; at.row += STEP) {
-            ask_images(own, &ahead);
-            for (uint64_t near = near_of_step(lists, at, signature, limit); near; near &= near - 1) {
-                int64_t row = at.row + __builtin_ctzll(near);
-                uint32_t image = lists->images[row];
-                if (!(sieve[image % SIEVE / 64] >> image % 64 & 1) || !is_among(images, count, image)) continue;
-                uint64_t differing = lists->signatures[row] ^ signature;
-                if (is_free(differing, fixed))
-                    found = add_hit(hits, found, at.entry, row, image, count_bits(differing));
-            }
+    for (int n = 0; n < AHEAD; n++) asked[n] = ask_images(own, &ahead);
+    for (int64_t n = 0; (now = asked[n % AHEAD]).count > 0; n++) {
+        asked[n % AHEAD] = ask_images(own, &ahead);
+        uint64_t signature = own->query->signatures[now.entry];
+        for (uint64_t near = near_of_step(lists, now, signature, limit); near; near &= near - 1) {
+            int64_t row = now.row + __builtin_ctzll(near);
+            uint32_t image = lists->images[row];
+            if (!(sieve[image % SIEVE / 64] >> image % 64 & 1) || !is_among(images, count, image)) continue;
+            uint64_t differing = lists->signatures[row] ^ signature;
+            if (is_free(differing, own->query->fixed[now.entry]))
+                found = add_hit(hits, found, now.entry, row, image, count_bits(differing));
         }
     }
-    return more ? more : found;
+    return now.count ? now.count : found;
 }
 
 /* Finds the postings of some images, which ascend, whose signatures differ from those of the query in no fixed bit and in

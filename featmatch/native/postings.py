@@ -14,7 +14,7 @@ from featmatch.native.library import address, library
 _NO_LIST, _NO_IMAGE = -2, -3  # as returned by the kernels
 _SCORED = 64  # images whose scores the kernel looks at together
 _LISTS = 32  # posting lists that it bisects side by side
-_WAITING = 1 << 10  # hits that it counts together, or all of one list
+_WAITING = 1 << 10  # hits that it counts together; where it sorts them, all of one list at least
 _HITS = 1 << 12  # room for so many at first
 
 
@@ -59,7 +59,7 @@ class Hits(NamedTuple):
 
     Attributes:
         entries: (H,) int32, which of the query's entries; ascending.
-        rows: (H,) int64, which of the postings; ascending for each entry and part of its list.
+        rows: (H,) int64, which of the postings; ascending for each entry.
         images: (H,) uint32, their images.
         distances: (H,) uint8, how many bits differ.
     """
@@ -93,10 +93,12 @@ def scan(
         UsageError: an array is of another type, or of another length than its neighbours.
     """
     columns = _lists(lists), _query(query)  # checked by now
-    keys = np.empty((2, _WAITING + _longest(lists, query.words)), np.uint64)
+    is_sorted = query.nearest_first or lists.parts > 1
+    keys = np.empty((2, _WAITING + (_longest(lists, query.words) if is_sorted else 0)), np.uint64)
+    first = address(keys, np.uint64, 2, written=True)
     found = library().featmatch_scan(
         *columns, address(distance_weights, np.float32), len(distance_weights),
-        *(address(one, np.uint64, written=True) for one in keys), keys.shape[1],
+        first, first + keys.strides[0], keys.shape[1],
         address(votes, np.float32, written=True), len(votes),
     )  # fmt: skip
     _check(found)

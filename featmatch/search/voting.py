@@ -220,19 +220,19 @@ def tally(
 ) -> Ranked:
     """Score all images under the first ``variants`` of ``Variant``, and return the best; ``shortlist`` has the rest."""
     distance_weights = weights_of_hits(query, options)
+    entries = {variant: query.of_variant(variant)[0] for variant in list(Variant)[:variants]}
 
     def best_of(part: tuple[int, Variant]) -> tuple[NDArray[Any], ...]:
         number, variant = part
         segment = segments[number]
-        entries, _ = query.of_variant(variant)
         votes = np.zeros(len(segment.ids), np.float32)
-        scan(_lists_of(segment), entries, distance_weights, votes)
+        scan(_lists_of(segment), entries[variant], distance_weights, votes)
         votes[hidden[number]] = 0
         rows, scores = best(votes, segment.weights, options.shortlist)
         return segment.ids[rows], np.full(len(rows), int(variant)), scores
 
     nothing = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
-    parts = [(number, variant) for number in range(len(segments)) for variant in list(Variant)[:variants]]
+    parts = [(number, variant) for number in range(len(segments)) for variant in entries]
     if len(query.ids) == 0:
         parts = []
     # Votes of a segment and variant are added up by one thread: their sum does not depend on how many there are.

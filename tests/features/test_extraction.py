@@ -216,7 +216,7 @@ def test_detector_chooses_the_detector(photos: Photos) -> None:
         {"features": 900, "features_at_longest": 899},
         {"features_at_longest": 100_001},
         {"choice": "size"},
-        {"detector": "orb", "choice": "scale"},
+        {"choice": ""},
     ],
     ids=str,
 )
@@ -254,8 +254,13 @@ def test_an_index_that_names_no_choice_was_made_by_contrast() -> None:
     for wrong in (1, "psychic"):
         with pytest.raises(UsageError):
             FeatureOptions.of_index(kept | {"choice": wrong})
-    with pytest.raises(UsageError):
-        FeatureOptions.of_index({"detector": "orb", "choice": "scale"})
+
+
+@pytest.mark.parametrize("detector", ["orb", "opencv-sift"])
+def test_other_detectors_choose_by_contrast_whatever_is_said(detector: str) -> None:
+    options = replace(FeatureOptions(), detector=detector)
+    assert options.choice == "contrast"
+    assert options == replace(options, choice="scale") == FeatureOptions.of_index(vars(options) | {"choice": "scale"})
 
 
 @pytest.mark.parametrize(

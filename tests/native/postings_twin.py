@@ -47,15 +47,10 @@ def best(
 
 
 def _compared(lists: PostingLists, query: QueryEntries) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.uint8]]]:
-    """Each entry, the postings of its word that are within reach, and in how many bits the signatures differ.
-
-    The parts of a list come in the order in which the kernel reads them: those that differ in the most bits first.
-    """
-    bits = lists.parts.bit_length() - 1
+    """Each entry, the postings of its word that are within reach, and in how many bits the signatures differ."""
     for entry, (word, signature) in enumerate(zip(query.words.tolist(), query.signatures, strict=True)):
-        first = word * lists.parts + (int(signature) >> 64 - bits ^ np.arange(lists.parts)[::-1])
-        ranges = [np.arange(lists.offsets[part], lists.offsets[part + 1], dtype=np.int64) for part in first.tolist()]
-        rows = np.concatenate(ranges)
+        first, end = lists.offsets[word * lists.parts], lists.offsets[(word + 1) * lists.parts]
+        rows = np.arange(first, end, dtype=np.int64)
         differing = lists.signatures[rows] ^ signature
         near = (differing >> np.uint64(56) & query.fixed[entry]) == 0
         yield entry, rows[near], np.bitwise_count(differing[near])

@@ -137,7 +137,7 @@ def test_words_are_as_many_as_asked_for(photo_folder: Path, words: int) -> None:
 
 @pytest.mark.parametrize("detector", ["orb", "kaze"])
 def test_other_detectors(photo_folder: Path, photos: Photos, detector: str) -> None:
-    options = replace(SMALL, detector=detector, choice="")
+    options = replace(SMALL, detector=detector)
     vocabulary = trained(photo_folder, features=options, words=101)
     assert (vocabulary.detector, len(vocabulary), len(vocabulary.words)) == (detector, 101, 101)
     descriptors = descriptors_of(photos, options)
@@ -297,7 +297,7 @@ def test_options_override_words(photo_folder: Path) -> None:
 def test_flann_vocabulary_finds_the_same_words_after_loading(
     photo_folder: Path, photos: Photos, tmp_path: Path, detector: str, words: int
 ) -> None:
-    options = replace(SMALL, detector=detector, choice="")
+    options = replace(SMALL, detector=detector)
     vocabulary = trained(photo_folder, features=options, options=TrainingOptions(words=words, search="flann"))
     vocabulary.save(tmp_path / "v.npz")
     loaded = Vocabulary.load(tmp_path / "v.npz")
