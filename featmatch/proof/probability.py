@@ -21,10 +21,10 @@ _TWO_CONTENTS, _ENOUGH_AGREE = 0.55, 30
 # a camera brings in or takes away goes one way: of 284 true copies none exchanges as much, of 48 wrong ones 16.
 _EXCHANGED, _EXCHANGED_SHARE = 4, 0.03
 
-# Log-odds lost where few features agree by their descriptors, and the pixels do not: letters, bars and corners are much
-# alike. Set by hand.
+# Log-odds lost where few features agree by their descriptors or in another form of the query, and the pixels do not:
+# letters, bars and corners are much alike, and what is looked for in many ways is found by chance. Set by hand.
 _CONTRARY = 4.0
-_FEW, _HARDLY_AGREES, _MUCH_CONTRADICTS = 20.0, 0.5, 0.4  # geometry, agreement, and share of the cells
+_FEW, _HARDLY_AGREES, _MUCH_CONTRADICTS = 20.0, 0.5, 0.3  # geometry, agreement, and share of the cells
 
 _MOST_DOUBLINGS = 8.0  # of the number of cells that agree; more say no more
 
@@ -53,6 +53,7 @@ class FeatureEvidence:
         is_sister: whether another image explains what this one contradicts, and all else as well.
         by_descriptors: whether each feature was matched with one other, by descriptors, and not by words with all that
             look alike: then ``clarity`` tells nothing.
+        in_form: whether they were found in another form of the query.
     """
 
     geometry: float
@@ -69,11 +70,17 @@ class FeatureEvidence:
     is_coarse: bool = False
     is_sister: bool = False
     by_descriptors: bool = False
+    in_form: bool = False
 
     @property
     def counted(self) -> float:
-        """The geometry that counts: where the pictures differ was looked at, or else others may have the same part."""
-        return self.distinct if self.contradiction is None or self.is_coarse else self.geometry
+        """The geometry that counts: what others have as well counts half where one has looked where the two differ.
+
+        And else not at all. Where another content is told, only the design is left to prove, and all of it does.
+        """
+        if self.contradiction is None or self.is_coarse:
+            return self.distinct
+        return self.geometry if self.has_another_content else (self.geometry + self.distinct) / 2
 
     @property
     def covering(self) -> float:
@@ -89,11 +96,11 @@ class FeatureEvidence:
 
     @property
     def is_contrary(self) -> bool:
-        """Whether pixels speak against what few features say by their descriptors."""
+        """Whether pixels speak against what few features say, where one has looked for them in many ways."""
         return (
-            self.by_descriptors
+            (self.by_descriptors or self.in_form)
             and self.geometry < _FEW
-            and (self.agreement or 0.0) < _HARDLY_AGREES
+            and self.clear_agreement < _HARDLY_AGREES
             and (self.contradiction or 0.0) > _MUCH_CONTRADICTS
         )
 
@@ -175,6 +182,7 @@ class _WithoutFeatures:
     is_coarse: ClassVar[bool] = False
     is_sister: ClassVar[bool] = False
     by_descriptors: ClassVar[bool] = False
+    in_form: ClassVar[bool] = False
     clarity: ClassVar[float] = 0.0
     evenness: ClassVar[float] = 0.0
 
@@ -250,6 +258,7 @@ def _json_object(evidence: Evidence, whole: Likeness | None) -> dict[str, Any]:
         "is_coarse": evidence.is_coarse,
         "is_sister": evidence.is_sister,
         "by_descriptors": evidence.by_descriptors,
+        "in_form": evidence.in_form,
     }
 
 

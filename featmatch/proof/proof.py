@@ -169,7 +169,7 @@ class Proof:
         assert isinstance(self.evidence, FeatureEvidence)
         chances = float(log2(looks)) * _LOG10_OF_2
         geometry, distinct = self.evidence.geometry - chances, self.evidence.distinct - chances
-        evidence = dataclasses.replace(self.evidence, geometry=geometry, distinct=distinct)
+        evidence = dataclasses.replace(self.evidence, geometry=geometry, distinct=distinct, in_form=True)
         way = product(self.homography, inverse(seen.original_from_form))
         way = way / way[2, 2]
         points = project(seen.original_from_form, self.query_points)

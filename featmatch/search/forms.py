@@ -23,6 +23,7 @@ from featmatch.search.region import QueryRegion
 from featmatch.search.sisters import explains_less
 
 _EXPLAINED, _ANOTHER = 0.1, 0.4  # shares of contradicting cells
+_AS_MUCH = 1.0  # times the geometry of what a form finds is too much for a sister of it in the query as it is
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,9 @@ def as_shared(found: Sequence[FoundImage], before: Sequence[FoundImage]) -> list
 def without_contradicted(found: Sequence[FoundImage], before: Sequence[FoundImage]) -> list[FoundImage]:
     """Those that show no other content than the query, by their pixels, while another image explains all of it.
 
-    Nor do they explain less than a sister that was told before. A form has too few candidates to tell sisters by a
-    third image, as ``featmatch.search.sisters`` does.
+    Nor do they explain less than a sister that was told before: if the query as it is shows as much of a sister, it
+    shows more of the true one. A form has too few candidates to tell sisters by a third image, as
+    ``featmatch.search.sisters`` does.
     """
     sisters = [one for one in before if one.proof.evidence.is_sister]
     explained = max(
@@ -112,7 +114,7 @@ def without_contradicted(found: Sequence[FoundImage], before: Sequence[FoundImag
         one
         for one in found
         if (_contradicting(one) < _ANOTHER or one.proof.evidence.geometry >= explained)
-        and not explains_less(one, sisters)
+        and not explains_less(one, sisters, _AS_MUCH)
     ]
 
 

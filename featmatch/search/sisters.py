@@ -30,7 +30,7 @@ _MOST_ONLY_HERE = 0.8  # cells that only this image explains, as a share of thos
 _DESIGN = 0.25  # share of what agrees that must agree with another as well, to be of one design;
 _DESIGN_OF_RIVAL = 0.6  # the same, of one that explains hardly less
 _ALL_OVER, _HARDLY_ANY = 0.92, 0.05  # agreement, and share that contradicts, of an image that explains all of the query
-_FAR_MORE = 3.0  # times the geometry of an image has a sister that explains far more
+_FAR_MORE = 3.0  # times the geometry of an image has a sister that explains far more of a query
 _ANOTHER = 0.4  # correlation below which two images show something else in a cell
 
 
@@ -56,16 +56,21 @@ def told_from_sisters(found: Sequence[FoundImage]) -> list[FoundImage]:
     return told
 
 
-def explains_less(one: FoundImage, sisters: Sequence[FoundImage]) -> bool:
+def explains_less(one: FoundImage, sisters: Sequence[FoundImage], times: float = _FAR_MORE) -> bool:
     """Whether a known sister explains far more of the query, by features, than an image that does not agree all over.
 
     The true one explains what its sisters do, and what is filled in. Not where a sister explains hardly more: a copy
     that lost most of its features, as under coarse JPEG, has as few of them in common with each of its originals.
+
+    Args:
+        one: the image.
+        sisters: those that are known.
+        times: how many times as much is far more.
     """
     evidence = one.proof.evidence
     if (evidence.agreement or 0.0) >= _ALL_OVER and (evidence.contradiction or 0.0) <= _HARDLY_ANY:
         return False
-    return any(sister.proof.evidence.geometry > _FAR_MORE * evidence.geometry for sister in sisters)
+    return any(sister.proof.evidence.geometry > times * evidence.geometry for sister in sisters)
 
 
 def _agrees_with(other: FoundImage, own: Difference, share: float) -> bool:

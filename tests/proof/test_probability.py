@@ -71,12 +71,19 @@ def test_a_caption_over_another_photo_is_no_copy() -> None:
     assert probability(features(150.0, evenness=0.3, agreement=0.3)) < PROVEN
 
 
-def test_what_recurs_does_not_count_unless_it_was_seen_where_they_differ() -> None:
-    shared = features(100.0, distinct=0.0, evenness=0.7, agreement=0.9)
-    assert shared.counted == 0
-    assert dataclasses.replace(shared, agreement=None).counted == 0
-    assert dataclasses.replace(shared, contradiction=0.0).counted == 100
-    assert dataclasses.replace(shared, contradiction=0.0, is_coarse=True).counted == 0
+def test_what_recurs_counts_half_if_it_was_seen_where_they_differ_and_else_not_at_all() -> None:
+    shared = features(100.0, distinct=20.0, evenness=0.7, agreement=0.9)
+    assert shared.counted == 20
+    assert dataclasses.replace(shared, agreement=None).counted == 20
+    assert dataclasses.replace(shared, contradiction=0.0).counted == 60
+    assert dataclasses.replace(shared, contradiction=0.0, is_coarse=True).counted == 20
+    assert dataclasses.replace(shared, contradiction=0.0, is_sister=True).counted == 100
+
+
+def test_few_features_that_others_have_as_well_are_no_copy() -> None:
+    """A sign of another word: a letter and the frame agree, with all signs."""
+    alone = features(18.0, evenness=0.6, agreement=0.3, contradiction=0.3, agreeing=20)
+    assert probability(alone) > PROVEN > probability(dataclasses.replace(alone, distinct=0.0))
 
 
 @pytest.mark.parametrize("agreement", [0.79, 0.8, 0.81])
@@ -115,16 +122,23 @@ def test_two_contents_are_told_where_each_shows_what_the_other_lacks(agreeing: i
     assert probability_of(evidence.design_score) > 0.8
 
 
-def test_few_features_by_descriptors_are_not_believed_against_the_pixels() -> None:
-    few = features(14.0, evenness=0.7, agreement=0.45, contradiction=0.6, agreeing=40, by_descriptors=True)
-    by_words = dataclasses.replace(few, by_descriptors=False)
+@pytest.mark.parametrize(("by_descriptors", "in_form"), [(True, False), (False, True), (True, True)])
+def test_few_features_found_in_many_ways_are_not_believed_against_the_pixels(
+    by_descriptors: bool, in_form: bool
+) -> None:
+    by_words = features(14.0, evenness=0.7, agreement=0.45, contradiction=0.35, agreeing=40)
+    few = dataclasses.replace(by_words, by_descriptors=by_descriptors, in_form=in_form)
+    assert few.is_contrary
+    assert not by_words.is_contrary
     assert probability(few) < 0.8 < probability(by_words)
     assert few.score() < by_words.score() - 2
     for better in (
         dataclasses.replace(few, geometry=20.0), dataclasses.replace(few, agreement=0.5),
-        dataclasses.replace(few, contradiction=0.4),
+        dataclasses.replace(few, contradiction=0.3),
     ):  # fmt: skip
         assert not better.is_contrary
+    unclear = dataclasses.replace(few, agreement=0.5, clarity=0.9)  # of a repeated pattern
+    assert unclear.is_contrary
 
 
 def test_a_sister_is_no_copy_however_much_agrees() -> None:
@@ -205,12 +219,12 @@ def test_both_kinds_print_the_same_keys() -> None:
     assert by_features == {
         "geometry": 8.0, "distinct": 7.0, "clarity": 0.5, "evenness": 0.25, "agreement": 0.75, "whole": None,
         "detail": 0.125, "contradiction": None, "enclosed": 0.0, "agreeing": 0, "exchanged": 0,
-        "is_coarse": False, "is_sister": False, "by_descriptors": False,
+        "is_coarse": False, "is_sister": False, "by_descriptors": False, "in_form": False,
     }  # fmt: skip
     assert json.loads(json.dumps(as_whole)) == {
         "geometry": 0.0, "distinct": 0.0, "clarity": 0.0, "evenness": 0.0, "agreement": 0.75,
         "whole": [90, 0.5, 0.25], "detail": 0.125, "contradiction": None, "enclosed": 0.0, "agreeing": 0,
-        "exchanged": 0, "is_coarse": False, "is_sister": False, "by_descriptors": False,
+        "exchanged": 0, "is_coarse": False, "is_sister": False, "by_descriptors": False, "in_form": False,
     }  # fmt: skip
     assert list(by_features) == list(as_whole)
 
