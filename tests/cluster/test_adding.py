@@ -12,10 +12,8 @@ import pytest
 
 from featmatch import StoreError, open_all
 from featmatch.adding.batches import AddOptions
-from featmatch.cluster import parcels
 from featmatch.cluster.adding import add_to_cluster
-from featmatch.cluster.layout import Layout
-from featmatch.cluster.parcels import make_parcels, parcels_of, read_parcel
+from featmatch.cluster.parcels import make_parcels
 from featmatch.cluster.telling import check_cluster
 from featmatch.store.records import ImageRecord
 from featmatch.system.workers import Lost
@@ -139,31 +137,3 @@ def test_who_slept_while_processes_read_files_commits_nothing(
         add(folder, paths, clusters.photos, Workplace(places=1))
     assert [record.name for _, record in records(folder)] == ["scene0.png"]
     assert check_cluster(folder) == []
-
-
-def test_a_parcel_that_is_damaged_is_refused_and_what_was_removed_meanwhile_told(
-    clusters: Clusters, own: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder, path = own(1), str(clusters.photos / "scene0.png")
-
-    def damaged(*arguments: Any) -> Any:
-        made = make_parcels(*arguments)
-        (name, _, _), *_ = made.parcels
-        parcel = parcels_of(folder, Layout.read(folder).turn) / name
-        assert [image.name for image in read_parcel(parcel)] == ["scene0.png"]
-        parcel.write_bytes(parcel.read_bytes()[:-1])
-        return made
-
-    with monkeypatch.context() as patch, pytest.raises(StoreError, match=r"parcel .* is damaged"):
-        patch.setattr("featmatch.cluster.adding.make_parcels", damaged)
-        add(folder, [path], clusters.photos, Workplace())
-    assert not records(folder)
-    assert add(folder, [path], clusters.photos, Workplace()).added == ["scene0.png"]
-
-
-def test_old_parcels_go_and_those_of_a_later_writer_stay(tmp_path: Path) -> None:
-    for turn in (3, 5):
-        parcels_of(tmp_path, turn).mkdir(parents=True)
-    with parcels.folder_of_parcels(tmp_path, 4):
-        assert sorted(path.name for path in (tmp_path / "parcels").iterdir()) == ["0000000004", "0000000005"]
-    assert [path.name for path in (tmp_path / "parcels").iterdir()] == ["0000000005"]
