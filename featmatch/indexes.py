@@ -11,11 +11,10 @@ from pathlib import Path
 
 from featmatch.arguments import check_run, checked_paths
 from featmatch.cluster.asking import Patience
-from featmatch.cluster.calls import Workshop
 from featmatch.cluster.layout import is_cluster
 from featmatch.cluster.opening import Members
 from featmatch.cluster.ray_engine import served_shards, workshop_at
-from featmatch.cluster.tasks import done_in_order
+from featmatch.cluster.tasks import Workshop, done_in_order
 from featmatch.errors import StoreError, UsageError
 from featmatch.features.extraction import Features
 from featmatch.grouping.groups import Group, Groups

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from featmatch.adding.batches import BATCH_IMAGES, AddOptions, AddReport, Target, add_files, are_pictures_kept
 from featmatch.adding.one_image import Failure
-from featmatch.cluster.calls import Workshop
 from featmatch.cluster.layout import Layout
 from featmatch.cluster.opening import open_shards
 from featmatch.cluster.parcels import (
@@ -28,7 +27,7 @@ from featmatch.cluster.parcels import (
     make_parcels,
     parcels_of,
 )
-from featmatch.cluster.tasks import done_in_order
+from featmatch.cluster.tasks import Workshop, done_in_order
 from featmatch.cluster.turns import Turn, take_turn
 from featmatch.images.archives import is_archive
 from featmatch.images.contents import content_of

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from featmatch.cluster.calls import Transport
+from featmatch.cluster.tasks import Calls
 from featmatch.errors import StoreError
 from featmatch.search.messages import answers_of, request_bytes
 from featmatch.search.shards import StaleError
@@ -31,6 +31,13 @@ class Patience:
 
     hedge: float = 1.0  # until another replica is asked, too; about twice what 95 of 100 answers take
     all: float = 20.0  # until a shard counts as missing
+
+
+class Transport(Calls, Protocol):
+    """The way to the processes that answer for shards; results are bytes."""
+
+    def send(self, shard: int, replica: int, message: bytes) -> Any:
+        """Ask a replica; return a call."""
 
 
 class _Call(NamedTuple):

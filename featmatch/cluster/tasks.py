@@ -7,15 +7,40 @@ processes at a time, too.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from featmatch.cluster.calls import Workshop
 from featmatch.system.workers import Lost
 
 _TRIES = 3  # of a task; one that ends its process each time would end all others in turn
 _LATE_SECONDS = 600.0  # that the caller waits for one task, until another process is to do it too
+
+
+class Calls(Protocol):
+    """Calls that are under way."""
+
+    def ended(self, calls: Sequence[Any], seconds: float) -> list[Any]:
+        """Those of some calls that have ended; the first of them is waited for so long."""
+
+    def result(self, call: Any) -> Any:
+        """What a call that has ended came to; a ``Lost``, where it failed."""
+
+    def give_up(self, call: Any) -> None:
+        """Let go of a call whose result is no longer wanted."""
+
+    def now(self) -> float:
+        """Seconds that only grow."""
+
+
+class Workshop(Calls, Protocol):
+    """Where tasks are done. What is begun first is done first, as far as there are processes."""
+
+    def at_once(self) -> int:
+        """How many tasks keep all processes busy."""
+
+    def begin(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        """Let a process call a function, which it knows by its name; return a call."""
 
 
 @dataclass(eq=False)

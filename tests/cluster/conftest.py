@@ -13,8 +13,8 @@ import pytest
 from featmatch import Index, Indexes, Vocabulary, open_all
 from featmatch.adding.batches import AddOptions, AddReport
 from featmatch.cluster.adding import add_to_cluster
-from featmatch.cluster.calls import Workshop
 from featmatch.cluster.opening import open_shards
+from featmatch.cluster.tasks import Workshop
 from featmatch.cluster.writing import create_cluster
 from featmatch.store.records import ImageRecord
 from featmatch.system.progress import ignore

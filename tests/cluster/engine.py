@@ -100,7 +100,8 @@ class Workplace:
         fault = self.fault(call)
         if isinstance(fault, Lost):
             return fault
-        return Lost(fault) if self._done(call) is not None and isinstance(fault, str) else self._done(call)
+        result = self._done(call)
+        return Lost(fault) if isinstance(fault, str) else result
 
     def give_up(self, call: int) -> None:
         """Its process does it all the same."""

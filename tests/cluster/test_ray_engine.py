@@ -22,7 +22,7 @@ from tests.cluster.conftest import Clusters
 from tests.test_indexes import QUERIES, collection
 
 ROOT = Path(__file__).parents[2]
-_SECONDS = 300
+_SECONDS = 600
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed (pip install 'featmatch[cluster]')"

@@ -37,6 +37,14 @@ def test_a_task_that_is_late_is_done_by_another_process_too() -> None:
     assert not place.ends  # what is late is given up at the end
 
 
+def test_what_comes_to_nothing_when_it_is_done_elsewhere_is_not_done_again() -> None:
+    lost_late = iter([12.0, Lost("gone")])
+    place = Workplace(lambda call: next(lost_late) if call == 1 else 5.0 if call == 5 else None)
+    assert results(place) == [squared(*task) for task in TASKS]
+    assert place.time == LATE + 5.0
+    assert len(place.calls) == len(TASKS) + 1
+
+
 def test_a_task_that_ends_each_process_costs_itself() -> None:
     place = Workplace(places=1, fault=lambda call: Lost("killed") if 2 <= call < 5 else None)
     assert results(place) == [0, 1, Lost("killed"), *(squared(*task) for task in TASKS[3:])]
