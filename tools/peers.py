@@ -146,6 +146,8 @@ def image_match(names: Sequence[str]) -> Built:
 
 def cropcatcher(names: Sequence[str], method: str) -> Built:
     """CropCatcher's index of one kind of features, with a homography for each image in turn."""
+    if not hasattr(cv2, f"{method.upper()}_create"):
+        raise ImportError(f"CropCatcher asks for OpenCV 4; {cv2.__version__} has {method.upper()} elsewhere")
     index = importlib.import_module("cropcatcher").Index(method=method)
     index.add_images([str(name) for name in names])
     folder = working_folder()

@@ -481,8 +481,8 @@ def test_the_map_is_refined_and_the_judgement_stays() -> None:
     rough = Fit(off, np.arange(90), 80, 0.5, 33.0)
     refined = homography._refined(rough, matches, 3.6)
     assert corner_error(refined, truth) < 0.3 < corner_error(rough, truth)
-    assert dataclasses.replace(refined, reference_from_query=off) == dataclasses.replace(rough, inliers=refined.inliers)
-    assert refined.inliers is rough.inliers
+    kept = [name for name in vars(rough) if vars(refined)[name] is vars(rough)[name]]
+    assert kept == [field.name for field in dataclasses.fields(Fit) if field.name != "reference_from_query"]
 
 
 @pytest.mark.parametrize("found", [None, np.diag([-1.0, 1, 1])])

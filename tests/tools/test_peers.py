@@ -46,7 +46,7 @@ def test_matching_with_each_counts_inliers(names: list[str]) -> None:
 def test_cropcatcher_gets_files(names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     class Index:
         def __init__(self, method: str) -> None:
-            assert method == "akaze"
+            assert method == "sift"
 
         def add_images(self, images: list[str]) -> None:
             self.images = images
@@ -59,7 +59,7 @@ def test_cropcatcher_gets_files(names: list[str], monkeypatch: pytest.MonkeyPatc
             return [SimpleNamespace(source=name, score=1 / (1 + place)) for place, name in enumerate(self.images)]
 
     monkeypatch.setitem(sys.modules, "cropcatcher", SimpleNamespace(Index=Index))
-    built = peers.cropcatcher(names, "akaze")
+    built = peers.cropcatcher(names, "sift")
     assert (built.search(load_display(names[1]))[:2], built.bytes) == ([(names[0], 1.0), (names[1], 0.5)], 1000)
 
 
