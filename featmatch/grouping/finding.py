@@ -212,8 +212,7 @@ def _compared(
     reader: Reader, new: Sequence[int], known: Remembered, jobs: int
 ) -> Generator[tuple[list[int], list[Pair]], None, None]:
     """Compare new images; yield them block by block with the pairs that they make."""
-    images = sum(len(segment.ids) for segment in reader.snapshot.segments.values())
-    size = max(_BLOCK_IMAGES, min(images // _BLOCKS, _MOST_OF_BLOCK))
+    size = _block_images(reader)
     blocks = [list(new[start : start + size]) for start in range(0, len(new), size)]
     # New images nearly always have the highest ids. Where one was compared before that has a higher id than a new one,
     # it counts as earlier all the same, so that no pair is left out.
@@ -230,6 +229,12 @@ def _compared(
             if isinstance(pairs, Lost):
                 raise FeatmatchError(f"a process that compared images was lost: {pairs.reason}")
             yield block, pairs
+
+
+def _block_images(reader: Reader) -> int:
+    """How many images are compared as one task."""
+    images = sum(len(segment.ids) for segment in reader.snapshot.segments.values())
+    return max(_BLOCK_IMAGES, min(images // _BLOCKS, _MOST_OF_BLOCK))
 
 
 def compare_block(reader: Reader, block: Sequence[int], earlier: NDArray[np.int64]) -> list[Pair]:
