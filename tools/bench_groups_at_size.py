@@ -4,12 +4,12 @@
 
 The images are synthetic (`tools/synthetic_images.py`); 5 % are copies of others. Of each index, some blocks of images,
 spread evenly, are compared with all that come before them, as `groups` does it. Then the index is told that all were
-compared and that copies are as frequent everywhere as they are in these blocks, and the rest of `groups` is run: reading what is
-remembered, joining, choosing originals, and marking. There are no files, so nothing is decoded.
+compared and that copies are as frequent everywhere as they are in these blocks, and the rest of `groups` is run:
+reading what is remembered, joining, choosing originals, and marking. There are no files, so nothing is decoded.
 
-Milliseconds of processor time for each image are taken to grow in a straight line with the number of images: that of the
-sizes above which long lists are read in part only, or of all, where fewer than two are. What a block costs does not
-depend on the clock of a busy machine, hours do: they are processor time by the number of jobs.
+Processor time for each image, and memory, are taken to grow in a straight line with the number of images: through the
+sizes at which lists are read in part only, or through all where fewer than two are so large. Hours are processor time
+by the number of jobs, so that other work on the machine does not count.
 """
 
 from __future__ import annotations
@@ -137,13 +137,13 @@ def estimate(rows: Sequence[Figures], images: int, jobs: int) -> Figures:
 
     def at(name: str) -> float:
         values = [row[name] for row in used]
-        if len(used) == 1:
-            return float(values[0])
+        if len(used) == 1 or name == "pairs":
+            return float(np.mean(values))
         slope, start = np.polyfit(sizes, values, 1)
         return float(max(start + slope * images, values[-1]))  # nothing takes less where there is more
 
-    figures: Figures = {name: at(name) for name, _, _ in _LINES.values()} | {"images": images}
-    return figures | {"hours": _hours(images, figures["compare_s"] + figures["rest_s"], jobs), "estimated": True}
+    figures: Figures = {name: at(name) for name, _, _ in _LINES.values()} | {"images": images, "estimated": True}
+    return figures | {"hours": _hours(images, figures["compare_s"] + figures["rest_s"], jobs)}
 
 
 def _hours(images: int, seconds: float, jobs: int) -> float:

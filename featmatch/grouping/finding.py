@@ -40,7 +40,7 @@ from featmatch.system.progress import Progress
 from featmatch.system.workers import Lost, in_order, processes_for
 
 _BLOCK_IMAGES = 100  # images that are compared as one task, and saved as one record
-_BLOCKS, _MOST_OF_BLOCK = 1000, 1000  # of more images so many tasks, as each reads once all that there is; and their most
+_BLOCKS, _MOST_OF_BLOCK = 1000, 1000  # tasks for more images, as each goes once through all postings; and their most
 _FEW_IMAGES = 200  # new images up to which starting processes takes longer than comparing
 _BLOCK_SECONDS = 3600.0
 _known_collections: WeakKeyDictionary[Catalog, Collection] = WeakKeyDictionary()
