@@ -454,10 +454,10 @@ def test_matches_agree_up_to_the_tolerance() -> None:
     matches = made_matches(1, np.eye(3), 8, 0, noise_px=0)
     off = np.array([0, 0, 0, 5.9, 0, 6.1, 0, 20])
     matches = dataclasses.replace(matches, reference=matches.query + np.column_stack([off, 0 * off]))
-    fit = sure(homography._judged(np.eye(3), matches, SIZE, SIZE, 6.0, OPTIONS))
-    assert fit.inliers.tolist() == [0, 1, 2, 3, 4, 6]
-    assert homography._judged(np.eye(3), matches[np.array([0, 1, 5, 7])], SIZE, SIZE, 6.0, OPTIONS) is None
-    assert homography._judged(np.eye(3), matches[:3], SIZE, SIZE, 6.0, OPTIONS) is not None
+    inliers = homography._inliers(np.eye(3), matches, 6.0, OPTIONS)
+    assert inliers.tolist() == [0, 1, 2, 3, 4, 6]
+    assert len(homography._inliers(np.eye(3), matches[np.array([0, 1, 5, 7])], 6.0, OPTIONS)) == 2
+    assert len(homography._inliers(np.eye(3), matches[:3], 6.0, OPTIONS)) == 3
 
 
 def test_the_best_of_several_maps_is_kept_unless_one_is_beyond_doubt() -> None:
