@@ -3,7 +3,7 @@
     python -m tools.bench_groups_at_size PHOTOS... --images 10000 30000 100000 300000 --work DIR [--blocks 6] [--jobs 2]
 
 The images are synthetic (`tools/synthetic_images.py`); 5 % are copies of others. Of each index, some blocks of images,
-spread evenly, are compared with all that come before them, as `groups` does it. Then the index is told that all were
+one in each part, are compared with all that come before them, as `groups` does it. Then the index is told that all were
 compared and that copies are as frequent everywhere as they are in these blocks, and the rest of `groups` is run:
 reading what is remembered, joining, choosing originals, and marking. There are no files, so nothing is decoded.
 
@@ -36,7 +36,7 @@ from featmatch.system.workers import in_order
 from tools.bench_scale import Figures, PeakMemory, Photos, build, divided
 from tools.demo import bundled_photos
 
-_COPIES = 0.05
+_COPIES, _SEED = 0.05, 1
 _MILLION = 1_000_000
 _LINES = {
     "features, millions": ("features", 1e6, ".1f"),
@@ -85,7 +85,10 @@ def measure(index: Index, blocks: int, jobs: int) -> Figures:
     digests = {record.id: int(record.sha256[:16], 16) for record in index.images()}
     ids = sorted(digests)
     size = min(finding._block_images(index), len(ids) // blocks)
-    starts = [len(ids) * number // blocks + len(ids) // (2 * blocks) for number in range(blocks)]
+    strides = np.random.default_rng(_SEED).uniform(0, 1, blocks) + np.arange(blocks)
+    starts = (
+        (strides / blocks * (len(ids) - size)).astype(int).tolist()
+    )  # copies lie in batches, so not at round numbers
     none = np.empty(0, np.int64)
     tasks = [(index.folders, ids[start : start + size], none) for start in starts]
     began = _processor_seconds()

@@ -193,11 +193,12 @@ def partners(
     words = [vocabulary.permuted(image.words, variant) for variant in variants]
     ids = np.concatenate([seen.ids[:, 0] for seen in words])
     lengths = sum(segment.lists[ids + 1].astype(np.int64) - segment.lists[ids] for segment in segments)
-    looked_up = np.repeat(np.flatnonzero(lengths <= longest), len(one_off))
+    rare = np.flatnonzero(lengths <= longest)
+    looked_up = np.repeat(rare, len(one_off))
     signatures = np.concatenate([seen.signatures[:, 0] for seen in words])[looked_up]
     query = QueryWords(
         ids=ids[looked_up],
-        signatures=signatures ^ np.resize(one_off, len(looked_up)),
+        signatures=signatures ^ np.tile(one_off, len(rare)),
         weights=vocabulary.idf_of(ids[looked_up]) ** 2,
         variants=(looked_up // len(image.words.ids)).astype(np.int32),
         features=looked_up % len(image.words.ids),

@@ -12,7 +12,7 @@ from featmatch.features.symmetry import Variant
 from featmatch.geometry.maps import project
 from featmatch.grouping import joining
 from featmatch.grouping.joining import JoiningOptions, Partner, StoredImage, partners, stored_images
-from featmatch.store.segment import Segment
+from featmatch.store.segment import MANY_FEATURES, Segment
 from featmatch.words.vocabulary import Words
 from tests.grouping.made import Made, image, segment, turned, vocabulary
 
@@ -126,7 +126,7 @@ def hits(partner: Partner) -> NDArray[np.float64]:
     return np.column_stack([partner.own.keypoints, partner.other.keypoints, partner.distances])
 
 
-@pytest.mark.parametrize("many", [joining.MANY_FEATURES, 0])
+@pytest.mark.parametrize("many", [MANY_FEATURES, 0])
 def test_either_of_two_images_finds_the_same_hits(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(joining, "MANY_FEATURES", many)
     original = image(1)
