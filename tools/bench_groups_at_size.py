@@ -85,10 +85,8 @@ def measure(index: Index, blocks: int, jobs: int) -> Figures:
     digests = {record.id: int(record.sha256[:16], 16) for record in index.images()}
     ids = sorted(digests)
     size = min(finding._block_images(index), len(ids) // blocks)
-    strides = np.random.default_rng(_SEED).uniform(0, 1, blocks) + np.arange(blocks)
-    starts = (
-        (strides / blocks * (len(ids) - size)).astype(int).tolist()
-    )  # copies lie in batches, so not at round numbers
+    strides = np.random.default_rng(_SEED).uniform(0, 1, blocks) + np.arange(blocks)  # copies lie in batches of images
+    starts = (strides / blocks * (len(ids) - size)).astype(int).tolist()
     none = np.empty(0, np.int64)
     tasks = [(index.folders, ids[start : start + size], none) for start in starts]
     began = _processor_seconds()

@@ -195,7 +195,7 @@ def partners(
     lengths = sum(segment.lists[ids + 1].astype(np.int64) - segment.lists[ids] for segment in segments)
     rare = np.flatnonzero(lengths <= longest)
     looked_up = np.repeat(rare, len(one_off))
-    signatures = np.concatenate([seen.signatures[:, 0] for seen in words])[looked_up]
+    signatures: NDArray[np.uint64] = np.concatenate([seen.signatures[:, 0] for seen in words])[looked_up]
     query = QueryWords(
         ids=ids[looked_up],
         signatures=signatures ^ np.tile(one_off, len(rare)),
