@@ -6,8 +6,8 @@ In each signature about four of the 64 bits are flipped, and positions, angles a
 distribution that they have in photos, and signatures theirs within a word, but no synthetic image is a copy. As a whole
 it looks like the first of its photos, under a perceptual hash of random bits.
 
-To be grouped, images must share places only where they are copies: then features lie anywhere, and some images are copies
-of others, at four fifths of the size, with three fifths of the features that the other has.
+To be grouped, images must share places only where they are copies: then features lie anywhere, and some images are
+copies of others, at four fifths of the size, with three fifths of the features that the other has.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ class Material:
             count: of images.
             features: of each.
             seed: of what is random.
-            copies: the share of them that are copies of others of them, 0 to 0.5; None: none are, and features lie where
-                they do in the photos.
+            copies: the share of them that are copies of others, 0 to 0.5; None: none are, and features lie where they
+                do in the photos.
         """
         random = np.random.default_rng(seed)
         share = features // PHOTOS_AN_IMAGE

@@ -337,9 +337,7 @@ def _is_sane(matrix: Matrix, support: NDArray[np.float64]) -> bool:
     return not (sheared.any() or too_small or too_large)
 
 
-def _enough(
-    matches: TentativeMatches, reference_size: tuple[int, int], options: GeometryOptions, least: float
-) -> int:
+def _enough(matches: TentativeMatches, reference_size: tuple[int, int], options: GeometryOptions, least: float) -> int:
     """How many matches must agree at least, so that the score may be ``least``."""
     enough = FEWEST_MATCHES
     while enough <= len(matches) and most_score(matches, enough, reference_size, options) < least:
@@ -347,9 +345,7 @@ def _enough(
     return enough
 
 
-def _inliers(
-    matrix: Matrix, matches: TentativeMatches, tolerance: float, options: GeometryOptions
-) -> NDArray[np.intp]:
+def _inliers(matrix: Matrix, matches: TentativeMatches, tolerance: float, options: GeometryOptions) -> NDArray[np.intp]:
     """Rows of the matches that agree with a map, each feature's best one; sorted."""
     errors = _lengths(project(matrix, matches.query) - matches.reference)
     close = np.flatnonzero(errors <= tolerance)

@@ -44,7 +44,7 @@ from featmatch.system.workers import Lost, in_order, processes_for
 Elsewhere: TypeAlias = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], Generator[Any, None, None]]
 
 _BLOCK_IMAGES = 100  # images that are compared as one task, and saved as one record
-_BLOCKS, _MOST_OF_BLOCK = 1000, 1000  # of more images so many tasks, as each reads once all that there is; and their most
+_BLOCKS, _MOST_OF_BLOCK = 1000, 1000  # tasks for more images, as each goes once through all postings; and their most
 _FEW_IMAGES = 200  # new images up to which starting processes takes longer than comparing
 _BLOCK_SECONDS = 3600.0
 _known_collections: WeakKeyDictionary[Catalog, Collection] = WeakKeyDictionary()
@@ -226,8 +226,7 @@ def _compared(
     reader: Reader, new: Sequence[int], known: Remembered, jobs: int, elsewhere: Elsewhere | None
 ) -> Generator[tuple[list[int], list[Pair]], None, None]:
     """Compare new images; yield them block by block with the pairs that they make."""
-    images = sum(len(segment.ids) for segment in reader.snapshot.segments.values())
-    size = max(_BLOCK_IMAGES, min(images // _BLOCKS, _MOST_OF_BLOCK))
+    size = _block_images(reader)
     blocks = [list(new[start : start + size]) for start in range(0, len(new), size)]
     # New images nearly always have the highest ids. Where one was compared before that has a higher id than a new one,
     # it counts as earlier all the same, so that no pair is left out.
@@ -248,6 +247,12 @@ def _compared(
             if isinstance(pairs, Lost):
                 raise FeatmatchError(f"a process that compared images was lost: {pairs.reason}")
             yield block, pairs
+
+
+def _block_images(reader: Reader) -> int:
+    """How many images are compared as one task."""
+    images = sum(len(segment.ids) for segment in reader.snapshot.segments.values())
+    return max(_BLOCK_IMAGES, min(images // _BLOCKS, _MOST_OF_BLOCK))
 
 
 def compare_block(reader: Reader, block: Sequence[int], earlier: NDArray[np.int64]) -> list[Pair]:

@@ -12,6 +12,7 @@ from featmatch.geometry import homography
 from featmatch.geometry.homography import Fit, fit_homography
 from featmatch.geometry.maps import Matrix
 from featmatch.geometry.matches import GeometryOptions, TentativeMatches
+from featmatch.geometry.significance import most_score, weigh
 from tests.geometry.known_maps import CORNERS, SIZE, TRUTHS, made_matches, mapped, similarity
 
 OPTIONS = GeometryOptions()
@@ -453,10 +454,10 @@ def test_matches_agree_up_to_the_tolerance() -> None:
     matches = made_matches(1, np.eye(3), 8, 0, noise_px=0)
     off = np.array([0, 0, 0, 5.9, 0, 6.1, 0, 20])
     matches = dataclasses.replace(matches, reference=matches.query + np.column_stack([off, 0 * off]))
-    fit = sure(homography._judged(np.eye(3), matches, SIZE, SIZE, 6.0, OPTIONS))
-    assert fit.inliers.tolist() == [0, 1, 2, 3, 4, 6]
-    assert homography._judged(np.eye(3), matches[np.array([0, 1, 5, 7])], SIZE, SIZE, 6.0, OPTIONS) is None
-    assert homography._judged(np.eye(3), matches[:3], SIZE, SIZE, 6.0, OPTIONS) is not None
+    inliers = homography._inliers(np.eye(3), matches, 6.0, OPTIONS)
+    assert inliers.tolist() == [0, 1, 2, 3, 4, 6]
+    assert len(homography._inliers(np.eye(3), matches[np.array([0, 1, 5, 7])], 6.0, OPTIONS)) == 2
+    assert len(homography._inliers(np.eye(3), matches[:3], 6.0, OPTIONS)) == 3
 
 
 def test_the_best_of_several_maps_is_kept_unless_one_is_beyond_doubt() -> None:
@@ -513,3 +514,29 @@ def test_a_few_that_scatter_less_than_others_are_not_refined() -> None:
         assert np.array_equal(found, rough.reference_from_query) == is_kept
     none_near = dataclasses.replace(matches, reference=matches.reference + 50)
     assert homography._refined(rough, none_near, 3.6).reference_from_query is rough.reference_from_query
+
+
+def test_only_fits_with_the_least_score_are_wanted() -> None:
+    scores = []
+    for seed in range(40):
+        matches = made_matches(seed, similarity(20, 0.8, 30, 10), 3 + seed % 4, 30)
+        fit = fit_homography(matches, SIZE, SIZE, OPTIONS)
+        wanted = fit_homography(matches, SIZE, SIZE, OPTIONS, least=8.0)
+        scores.append(fit.score if fit else 0.0)
+        assert (wanted is None) == (scores[-1] < 8)
+        if fit and wanted:
+            assert (wanted.score, wanted.inliers.tolist()) == (fit.score, fit.inliers.tolist())
+            np.testing.assert_array_equal(wanted.reference_from_query, fit.reference_from_query)
+            assert fit_homography(matches, SIZE, SIZE, OPTIONS, least=fit.score) is not None
+            assert fit_homography(matches, SIZE, SIZE, OPTIONS, least=np.nextafter(fit.score, 99)) is None
+    assert 0 < sum(score < 8 for score in scores) < 40
+
+
+def test_no_score_exceeds_the_most_that_so_many_inliers_have() -> None:
+    matches = made_matches(3, np.eye(3), 12, 40)
+    for count in range(3, 13):
+        score = weigh(matches, np.arange(count), SIZE, SIZE, OPTIONS).score
+        assert score <= most_score(matches, count, SIZE, OPTIONS)
+    spread = weigh(matches, np.arange(4), SIZE, SIZE, OPTIONS)
+    assert spread.effective == 4
+    assert spread.score == most_score(matches, 4, SIZE, OPTIONS) > most_score(matches, 3, SIZE, OPTIONS)

@@ -11,7 +11,8 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -147,6 +148,15 @@ def test_an_index_is_grouped_and_goes_on_from_there(
     assert len(compared) == 1
     assert "coffee-grey.jpg" in after
     assert "chelsea-crop.png" not in after
+
+
+@pytest.mark.parametrize(
+    ("images", "size"), [(5, 100), (100_000, 100), (250_000, 250), (1_000_000, 1000), (9_000_000, 1000)]
+)
+def test_blocks_grow_with_the_collection_up_to_a_size(images: int, size: int) -> None:
+    segments = {1: SimpleNamespace(ids=range(images - 2)), 2: SimpleNamespace(ids=range(2))}
+    reader = SimpleNamespace(snapshot=SimpleNamespace(segments=segments))
+    assert finding._block_images(cast("Reader", reader)) == size
 
 
 def test_what_cannot_be_kept_is_said(copies: Path, tiny_vocabulary: Vocabulary, tmp_path: Path) -> None:

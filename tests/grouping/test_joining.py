@@ -12,7 +12,7 @@ from featmatch.features.symmetry import Variant
 from featmatch.geometry.maps import project
 from featmatch.grouping import joining
 from featmatch.grouping.joining import JoiningOptions, Partner, StoredImage, partners, stored_images
-from featmatch.store.segment import Segment
+from featmatch.store.segment import MANY_FEATURES, Segment
 from featmatch.words.vocabulary import Words
 from tests.grouping.made import Made, image, segment, turned, vocabulary
 
@@ -126,13 +126,15 @@ def hits(partner: Partner) -> NDArray[np.float64]:
     return np.column_stack([partner.own.keypoints, partner.other.keypoints, partner.distances])
 
 
-def test_either_of_two_images_finds_the_same_hits() -> None:
+@pytest.mark.parametrize("many", [MANY_FEATURES, 0])
+def test_either_of_two_images_finds_the_same_hits(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "MANY_FEATURES", many)
     original = image(1)
     segments = [segment({1: original, 2: flipped(original.moved(turned(10)), 5), 3: image(3)})]
     one, other = found_by(segments, 1)[0], found_by(segments, 2)[0]
     assert (one.id, other.id) == (2, 1)
     back = other.seen_from_there()
-    assert len(back.distances) == len(one.distances) > 100
+    assert len(back.distances) == len(one.distances) > 80
     assert sorted(map(tuple, hits(one).tolist())) == sorted(map(tuple, hits(back).tolist()))
     matches, again = one.matches(), back.matches()
     for name in ("query", "reference", "rotation", "octaves", "costs"):
@@ -231,3 +233,44 @@ def test_images_with_too_few_hits_take_no_others_place() -> None:
 
 def test_an_image_without_features_has_no_partners() -> None:
     assert found_by([segment({1: image(1, 0), 2: image(2)})], 1) == []
+
+
+# Large collections
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any collection is a large one."""
+    monkeypatch.setattr(joining, "MANY_FEATURES", 0)
+
+
+def with_bits(made: Made, *bits: int) -> Made:
+    """The same with some bits of each signature the other way round, 0 being the highest."""
+    mask = np.uint64(sum(1 << 63 - bit for bit in bits))
+    return replace(made, words=Words(made.words.ids, made.words.signatures ^ mask))
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize(
+    ("bits", "counted"),
+    [((), 0), ((0,), 0), ((7,), 0), ((8,), 1), ((3, 20), 1), ((8, 9), 2), ((0, 1), None), ((6, 7), None)],
+)
+def test_hits_of_a_large_collection_agree_in_all_but_one_of_the_first_bits(
+    bits: tuple[int, ...], counted: int | None
+) -> None:
+    original = image(1)
+    images = {1: original, 2: with_bits(original, *bits)}
+    for segments in ([segment(images)], [segment({number: one}) for number, one in images.items()]):
+        true = [one for one in found_by(segments, 1, JoiningOptions(hamming_limit=10)) if len(one.own) > 60]
+        if counted is None:
+            assert not true
+        else:
+            assert sorted(true[0].distances.tolist()) == [counted] * 120
+            assert len(set(true[0].own_numbers.tolist())) == len(set(true[0].other_numbers.tolist())) == 120
+
+
+@pytest.mark.usefixtures("large")
+def test_words_that_are_common_only_as_the_collection_is_large_are_looked_up() -> None:
+    original = image(1)
+    found = found_by([segment({1: original, 2: original})], 1, JoiningOptions(longest_list=1))
+    assert np.sum(found[0].distances == 0) == 120
