@@ -102,7 +102,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("photos", nargs="*", help="files and folders")
     parser.add_argument("--images", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--features", type=int, default=500, help="an image and a query")
+    parser.add_argument("--features", type=int, default=500, help="an image")
+    parser.add_argument("--query-features", type=int, help="a query; as an image, if not given")
     parser.add_argument("--planted", type=int, default=100, help="photos that are looked for, at most")
     parser.add_argument("--material", type=int, default=800, help="photos that synthetic images are made of, at most")
     parser.add_argument("--queries", type=int, default=200)
@@ -123,7 +124,9 @@ def main() -> int:
             shards = [folder.with_suffix(f".{number}.fm") for number in range(arguments.shards)]
             for number, shard in enumerate(shards):
                 built(shard, images, photos, options, (number, len(shards)))
-            rows.append(figures | measure(folder, shards, photos, arguments.queries, arguments.steady))
+            asked = edited_copies(photos, arguments.queries)
+            limit = arguments.query_features or arguments.features
+            rows.append(figures | measure(folder, shards, asked, limit, arguments.steady))
             print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1))
@@ -224,18 +227,28 @@ def extracted(names: Sequence[str], options: FeatureOptions) -> Iterator[tuple[G
         yield grey, extract_grey(grey, options)
 
 
-def measure(folder: Path, shards: Sequence[Path], photos: Photos, queries: int, steady: int) -> Figures:
-    """Search an index for edited copies of what was planted in it; and several with the same images."""
+def measure(
+    folder: Path, shards: Sequence[Path], asked: Sequence[tuple[str, Picture]], features: int, steady: int
+) -> Figures:
+    """Search an index for edited copies of what was planted in it; and several with the same images.
+
+    Args:
+        folder: of the index.
+        shards: of the others.
+        asked: names of what was planted, and the copies.
+        features: of a query, at most; times are of those that have so many.
+        steady: so many more searches, to see whether memory grows.
+    """
     opening = []
     for _ in range(5):
         began = time.perf_counter()
         index = Index.open(folder)
         opening.append(time.perf_counter() - began)
     segments = tuple(index.snapshot.segments.values())
-    asked = edited_copies(photos, queries)
-    read = Search.of(index).read
+    options = dataclasses.replace(index.options, features=features, features_at_longest=features)
+    read = dataclasses.replace(Search.of(index), options=options).read
     together = {shard.name: Reader(shard) for shard in shards}
-    warm = [read(picture) for _, picture in asked[: queries // 4]]
+    warm = [read(picture) for _, picture in asked[: len(asked) // 4]]
     for one in warm:  # compiled code is loaded, and pages are mapped
         searched(index, one, plain=False)
         if together:
@@ -249,7 +262,7 @@ def measure(folder: Path, shards: Sequence[Path], photos: Photos, queries: int, 
         one = read(picture)
         first, times, query = searched(index, one, plain=False)
         right += first == name
-        if len(one.features) == index.options.features:
+        if len(one.features) == features:
             full.append(times | reading_again(segments, query))
             looked_at.append(sum(postings_of(_lists_of(one), query.entries) for one in segments) / len(index))
             read(picture)  # or what was read is still at hand

@@ -31,7 +31,7 @@ enum {
     PARTS = 256,    /* of a list, at most */
     PREFIX = 8,     /* highest bits of a signature */
     RUN = 16,       /* keys that are sorted one by one */
-    SIEVE = 4096,   /* bits that tell of most images that they are not looked for */
+    SIEVE = 1024,   /* bits that tell of most images that they are not looked for */
     LISTS = 32,     /* bisected side by side, at most */
     SPREAD = 1,     /* roots of a list's length: so far an image stands from where it is looked for, mostly */
     SCORED = 64     /* images whose scores are looked at together */
@@ -189,14 +189,19 @@ typedef struct {
     int64_t count; /* 0: there are no more; or NO_LIST */
 } step;
 
-/* The next ones; their signatures are asked for, into the second cache: what is compared next should stay in the first. */
-static inline step ask(const search *own, place *ahead) {
+static inline step next_step(const search *own, place *ahead) {
     int more = find_row(own, ahead);
     if (more <= 0) return (step){ahead->entry, 0, more};
-    step asked = {ahead->entry, ahead->row, smaller(STEP, ahead->end - ahead->row)};
+    step next = {ahead->entry, ahead->row, smaller(STEP, ahead->end - ahead->row)};
+    ahead->row += next.count;
+    return next;
+}
+
+/* The next ones; their signatures are asked for, into the second cache: what is compared next should stay in the first. */
+static inline step ask(const search *own, place *ahead) {
+    step asked = next_step(own, ahead);
     const uint64_t *signatures = own->lists->signatures + asked.row;
     for (int64_t n = 0; n <= asked.count; n += GROUP) __builtin_prefetch(signatures + n, 0, 2);
-    ahead->row += asked.count;
     return asked;
 }
 
@@ -452,12 +457,30 @@ static int64_t hits_of_lists(const search *own, int64_t limit, const uint32_t *i
     return found;
 }
 
-/* Ask for the signatures of one step, and for the images. */
+/* The next postings; their images are asked for. */
 static inline step ask_images(const search *own, place *ahead) {
-    step asked = ask(own, ahead);
+    step asked = next_step(own, ahead);
     const uint32_t *images = own->lists->images + asked.row;
     for (int64_t n = 0; n <= asked.count; n += 2 * GROUP) __builtin_prefetch(images + n, 0, 2);
     return asked;
+}
+
+/* Which of up to STEP images are let through by a sieve, a bit each. */
+static inline uint64_t sifted(const uint32_t *sieve, const uint32_t *images, int64_t count) {
+    uint64_t passed = 0;
+#if defined(__AVX512F__)
+    __m512i low = _mm512_loadu_si512(sieve), high = _mm512_loadu_si512(sieve + 16);
+    for (int64_t n = 0; n < count; n += 16) {
+        __mmask16 there = (__mmask16)(count - n < 16 ? (1 << (count - n)) - 1 : 0xffff);
+        __m512i some = _mm512_maskz_loadu_epi32(there, images + n);
+        __m512i of_sieve = _mm512_permutex2var_epi32(low, _mm512_srli_epi32(some, 5), high);
+        __m512i bit = _mm512_sllv_epi32(_mm512_set1_epi32(1), _mm512_and_si512(some, _mm512_set1_epi32(31)));
+        passed |= (uint64_t)_mm512_mask_test_epi32_mask(there, of_sieve, bit) << n;
+    }
+#else
+    for (int64_t n = 0; n < count; n++) passed |= (uint64_t)(sieve[images[n] % SIEVE / 32] >> images[n] % 32 & 1) << n;
+#endif
+    return passed;
 }
 
 /* Whether one of some images, which ascend, is this one. */
@@ -471,26 +494,25 @@ static int is_among(const uint32_t *images, int64_t count, uint32_t image) {
     return images[first] == image;
 }
 
-/* The hits in lists that are in parts: short ones, which are gone through once more. */
+/* The hits in lists that are in parts: short ones, which are gone through once more. Few postings are of images that are
+ * looked for, so only of those is the signature looked up. */
 static int64_t hits_of_parts(const search *own, int64_t limit, const uint32_t *images, int64_t count,
                              const hit_columns *hits) {
     const posting_lists *lists = own->lists;
-    uint64_t sieve[SIEVE / 64] = {0};
-    for (int64_t n = 0; n < count; n++) sieve[images[n] % SIEVE / 64] |= (uint64_t)1 << images[n] % 64;
+    uint32_t sieve[SIEVE / 32] = {0};
+    for (int64_t n = 0; n < count; n++) sieve[images[n] % SIEVE / 32] |= (uint32_t)1 << images[n] % 32;
     place ahead = BEFORE;
     step asked[AHEAD], now;
     int64_t found = 0;
     for (int n = 0; n < AHEAD; n++) asked[n] = ask_images(own, &ahead);
     for (int64_t n = 0; (now = asked[n % AHEAD]).count > 0; n++) {
         asked[n % AHEAD] = ask_images(own, &ahead);
-        uint64_t signature = own->query->signatures[now.entry];
-        for (uint64_t near = near_of_step(lists, now, signature, limit); near; near &= near - 1) {
-            int64_t row = now.row + __builtin_ctzll(near);
-            uint32_t image = lists->images[row];
-            if (!(sieve[image % SIEVE / 64] >> image % 64 & 1) || !is_among(images, count, image)) continue;
-            uint64_t differing = lists->signatures[row] ^ signature;
-            if (is_free(differing, own->query->fixed[now.entry]))
-                found = add_hit(hits, found, now.entry, row, image, count_bits(differing));
+        for (uint64_t left = sifted(sieve, lists->images + now.row, now.count); left; left &= left - 1) {
+            int64_t row = now.row + __builtin_ctzll(left);
+            if (!is_among(images, count, lists->images[row])) continue;
+            uint64_t differing = lists->signatures[row] ^ own->query->signatures[now.entry];
+            if (count_bits(differing) <= limit && is_free(differing, own->query->fixed[now.entry]))
+                found = add_hit(hits, found, now.entry, row, lists->images[row], count_bits(differing));
         }
     }
     return now.count ? now.count : found;
