@@ -6,6 +6,7 @@ its features tell more, and as much as ``featmatch.verify`` goes by.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from featmatch.features.symmetry import Variant
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.pair import Pair
-from featmatch.proof.probability import FeatureEvidence
+from featmatch.proof.probability import FeatureEvidence, probability_of
 from featmatch.search.forms import as_shared
 from featmatch.search.matches import FoundImage, in_order
 
@@ -62,7 +63,11 @@ class CloserLook:
 
 
 def _may_be_right(found: FoundImage) -> bool:
-    """Whether what speaks for an image is its own: what others share as well is no more, however close one looks."""
+    """Whether what speaks for an image is its own: what others share as well is no more, however close one looks.
+
+    That few features of a form are against the pixels is what a closer look is to settle.
+    """
     evidence = found.proof.evidence
-    alone = isinstance(evidence, FeatureEvidence) and evidence.distinct == evidence.geometry
-    return alone and found.proof.probability >= _MAYBE
+    if not isinstance(evidence, FeatureEvidence) or evidence.distinct != evidence.geometry:
+        return False
+    return probability_of(dataclasses.replace(evidence, in_form=False).score()) >= _MAYBE

@@ -43,6 +43,15 @@ def test_what_may_be_right_is_looked_at_while_nothing_is_sure() -> None:
     assert closer.worth_it([found(1, FAIR, distinct=FAIR - 1), unsure[0]]) == [0]
 
 
+def test_what_is_against_the_pixels_in_a_form_is_looked_at_closer() -> None:
+    closer = look(np.zeros((300, 400), np.uint8))
+    against = found(1, FAIR + 1, agreement=0.1, contradiction=0.5, in_form=True)
+    assert against.proof.probability < 0.1
+    assert closer.worth_it([against]) == [1]
+    by_descriptors = found(1, FAIR + 1, agreement=0.1, contradiction=0.5, by_descriptors=True)
+    assert closer.worth_it([by_descriptors]) == []
+
+
 @pytest.mark.parametrize("change", ["none", "mirrored", "larger"])
 def test_the_better_proof_stays(photos: dict[str, NDArray[np.uint8]], change: str) -> None:
     picture = photos["coffee"]

@@ -80,7 +80,10 @@ def test_an_accepted_answer_is_one(folder: Path) -> None:
     picture = folder / "squeezed.png"
     Image.fromarray(squeezed(folder)).save(picture)
     index = opened(folder)
-    assert index.query(picture)[0].proof.form is not None
+    found = index.query(picture)[0].proof
+    assert found.form is not None
+    assert isinstance(found.evidence, FeatureEvidence)
+    assert found.evidence.in_form
     index.accept(picture, "001.png")
     (answer,) = index.query(picture)
     assert (answer.verdict, answer.proof.form is None) == ("accepted", False)
