@@ -125,7 +125,7 @@ def test_less_tells_two_contents_where_few_features_agree_by_their_descriptors(a
     assert told.has_another_content
     assert probability(told) < 0.1
     assert probability(few) >= PROVEN
-    for other in ({"geometry": 40.0}, {"by_descriptors": False}):
+    for other in ({"geometry": 36.0}, {"by_descriptors": False}):
         assert not dataclasses.replace(told, **other).has_another_content
     for less in ({"agreeing": 19, "exchanged": 0}, {"enclosed": 0.38, "exchanged": 1}):
         assert not dataclasses.replace(told, **less).has_another_content
