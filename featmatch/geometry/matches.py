@@ -64,8 +64,8 @@ class TentativeMatches:
         costs: (N,) float64, the lower, the more alike.
         query_rows: (N,) int, number of the feature in the query.
         reference_rows: (N,) int, number of the feature in the reference.
-        rivals: (N,) int64, where some of the matches found were dropped: how many there were of the query's feature or
-            of the reference's, whichever had more; None: none were dropped.
+        rivals: (N,) int64, where not all matches are here, since some were dropped, or each feature was to have one
+            only: how many there were of the query's feature or of the reference's, whichever had more; None: all are.
     """
 
     query: NDArray[np.float64]

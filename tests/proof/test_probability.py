@@ -122,6 +122,22 @@ def test_two_contents_are_told_where_each_shows_what_the_other_lacks(agreeing: i
     assert probability_of(evidence.design_score) > 0.8
 
 
+@pytest.mark.parametrize(
+    "against", [{"enclosed": 0.42, "agreeing": 25}, {"exchanged": 2, "agreeing": 200}], ids=["enclosed", "exchanged"]
+)
+def test_less_tells_two_contents_where_few_features_agree_by_their_descriptors(against: dict[str, float]) -> None:
+    few = features(30.0, evenness=0.8, agreement=0.7, contradiction=0.3, agreeing=25, by_descriptors=True)
+    assert not few.has_another_content
+    told = dataclasses.replace(few, **against)  # type: ignore[arg-type]
+    assert told.has_another_content
+    assert probability(told) < 0.1
+    assert probability(few) >= PROVEN
+    for other in ({"geometry": 36.0}, {"by_descriptors": False}):
+        assert not dataclasses.replace(told, **other).has_another_content
+    for less in ({"agreeing": 19, "exchanged": 0}, {"enclosed": 0.38, "exchanged": 1}):
+        assert not dataclasses.replace(told, **less).has_another_content
+
+
 @pytest.mark.parametrize(("by_descriptors", "in_form"), [(True, False), (False, True), (True, True)])
 def test_few_features_found_in_many_ways_are_not_believed_against_the_pixels(
     by_descriptors: bool, in_form: bool
