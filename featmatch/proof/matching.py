@@ -78,7 +78,7 @@ class DescriptorMatcher:
         if alike is None:
             return None
         counts = [(distances < alike * alike).sum(axis=1) for distances in (there, back)]
-        return np.maximum(np.maximum(*counts), 1).astype(np.int64)
+        return np.asarray(np.maximum(np.maximum(*counts), 1), np.int64)
 
 
 def _keypoints(features: Features, rows: NDArray[np.integer]) -> Keypoints:

@@ -22,8 +22,10 @@ _TWO_CONTENTS, _ENOUGH_AGREE = 0.55, 30
 _EXCHANGED, _EXCHANGED_SHARE = 4, 0.03
 
 # The same where few features agree by their descriptors: then less speaks for one content, and less must against it;
-# of 480 true copies none has as much and is claimed without this rule.
+# where hardly any do, that most cells contradict. Of 480 true copies one is claimed without this rule, and not with it
+# (docs/accuracy.md).
 _FEW_AGREE, _ANOTHER_OF_FEW, _ENOUGH_OF_FEW, _EXCHANGED_OF_FEW = 35.0, 0.4, 20, 2
+_HARDLY_ANY_AGREE, _MOST_CONTRADICTS = 10.0, 0.6
 
 # Log-odds lost where few features agree by their descriptors or in another form of the query, and the pixels do not:
 # letters, bars and corners are much alike, and what is looked for in many ways is found by chance. Set by hand.
@@ -96,6 +98,7 @@ class FeatureEvidence:
         """Whether they are told to share a design only: by another image, or since too much of it contradicts."""
         if self.by_descriptors and self.geometry < _FEW_AGREE:
             contradicts = self.enclosed >= _ANOTHER_OF_FEW and self.agreeing >= _ENOUGH_OF_FEW
+            contradicts |= self.geometry < _HARDLY_ANY_AGREE and (self.contradiction or 0.0) >= _MOST_CONTRADICTS
             return self.is_sister or contradicts or self.exchanged >= _EXCHANGED_OF_FEW
         contradicts = self.enclosed >= _TWO_CONTENTS and self.agreeing >= _ENOUGH_AGREE
         fewest = max(_EXCHANGED, _EXCHANGED_SHARE * (self.agreeing + self.exchanged))

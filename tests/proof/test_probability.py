@@ -138,6 +138,13 @@ def test_less_tells_two_contents_where_few_features_agree_by_their_descriptors(a
         assert not dataclasses.replace(told, **less).has_another_content
 
 
+def test_hardly_any_features_by_descriptors_are_another_content_where_most_contradicts() -> None:
+    told = features(9.0, evenness=1.0, agreement=0.8, contradiction=0.65, agreeing=10, by_descriptors=True)
+    assert told.has_another_content
+    for other in ({"geometry": 11.0}, {"contradiction": 0.55}, {"by_descriptors": False}):
+        assert not dataclasses.replace(told, **other).has_another_content
+
+
 @pytest.mark.parametrize(("by_descriptors", "in_form"), [(True, False), (False, True), (True, True)])
 def test_few_features_found_in_many_ways_are_not_believed_against_the_pixels(
     by_descriptors: bool, in_form: bool
