@@ -140,7 +140,7 @@ def _only_there(
     inside = ((places >= 0) & (places < np.array(clear.shape))).all(axis=1)
     places = np.where(inside[:, None], places, cells)
     there = _at(clear, places) & (_length(_at(shifts, places) - other) <= 1)
-    return np.asarray(falls & ~(there & (places != cells).any(axis=1)))
+    return np.asarray(falls & ~(there & np.not_equal(places, cells).any(axis=1)))
 
 
 def _correlation(view: Halves, corners: _Pairs, shifts: _Pairs) -> NDArray[np.float64]:
