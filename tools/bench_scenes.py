@@ -4,8 +4,8 @@
 
 PATH... are photos, or folders of them. A scene is drawn of one: a ground with a smooth relief, and three things before
 it, cut out of other photos. It is photographed from two places, so far apart that the nearest thing moves by a share of
-the longer side against the ground. Between the two photos other things, as persons, have changed places. Each photo is a
-little turned, and has its own tone, blur, noise and JPEG. The first photos are indexed, the second looked up.
+the longer side against the ground. Between the two photos other things, as persons, have changed places. Each is
+a little turned, and has its own tone, blur, noise and JPEG. The first photos are indexed, the second ones looked up.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ def two_photos(photos: list[str], share: float, moved: int, random: Random) -> t
     )
     angle = random.normal(0, 0.15) if random.random() < 0.6 else random.uniform(0, 2 * math.pi)
     way = share * longer * np.array([math.cos(angle), math.sin(angle)])
-    first = _seen(ground, relief, [one._replace(moves=np.zeros(2)) for one in things], -way / 2)
-    return _photo(first, random), _photo(_seen(ground, relief, things, way / 2), random)
+    first = seen_from(ground, relief, [one._replace(moves=np.zeros(2)) for one in things], -way / 2)
+    return _photo(first, random), _photo(seen_from(ground, relief, things, way / 2), random)
 
 
 def _outline(height: int, width: int, random: Random) -> NDArray[np.uint8]:
@@ -126,7 +126,7 @@ def _outline(height: int, width: int, random: Random) -> NDArray[np.uint8]:
     return mask
 
 
-def _seen(ground: Picture, relief: NDArray[Any], things: list[Thing], way: NDArray[np.float64]) -> Picture:
+def seen_from(ground: Picture, relief: NDArray[Any], things: list[Thing], way: NDArray[np.float64]) -> Picture:
     """The scene from a place from which the nearest thing is moved that way."""
     height, width = ground.shape[:2]
     y, x = np.mgrid[:height, :width].astype(np.float32)

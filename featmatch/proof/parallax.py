@@ -137,8 +137,8 @@ def _only_there(
     start, own, other = _at(corners, cells), _at(shifts, cells), _at(shifts, others)
     falls = _correlation(view, start, own) - _correlation(view, start, other) >= _UNLIKE
     places = (start - own + other - _REACH_PX + _STRIDE_PX // 2) // _STRIDE_PX
-    inside = ((places >= 0) & (places < np.array(clear.shape))).all(axis=1)
-    places = np.where(inside[:, None], places, cells)
+    inside = np.logical_and(places >= 0, places < np.array(clear.shape)).all(axis=1, keepdims=True)
+    places = np.where(inside, places, cells)
     there = _at(clear, places) & (_length(_at(shifts, places) - other) <= 1)
     return np.asarray(falls & ~(there & np.not_equal(places, cells).any(axis=1)))
 
