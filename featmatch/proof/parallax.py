@@ -30,7 +30,7 @@ _STEP_PX = 2  # beyond which a shift changes abruptly; more, where it changes be
 _STEEPER = 4  # times as much
 _BETWEEN = (2, 3)  # strides from a cell to one that may lie on the other side of an edge, which blurs those between
 _WAYS = ((0, 1), (1, 0), (1, 1), (1, -1))
-_UNLIKE = 0.25  # fall of the correlation where a cell is moved as the other one is: patterns repeat
+_UNLIKE = 0.25  # fall of the correlation where a cell is moved as the other one is
 _SPREAD = 0.03  # of what all steps add up to, squared, that may lie across the one line
 
 _Value = TypeVar("_Value", bound=np.generic)
@@ -57,8 +57,8 @@ def depth_steps(
     corners = np.moveaxis(np.indices((rows, columns), np.int64), 0, 2) * _STRIDE_PX + _REACH_PX
     shifts, clear = _found(view, corners)
     first, second = _steps(shifts, clear)
-    only = [_only_there(view, corners, shifts, clear, *pair) for pair in ((first, second), (second, first))]
-    steps = (_at(shifts, first) - _at(shifts, second))[only[0] & only[1]]
+    alone = [_is_alone(view, corners, shifts, *pair) for pair in ((first, second), (second, first))]
+    steps = (_at(shifts, first) - _at(shifts, second))[alone[0] & alone[1]]
     return len(steps) if _is_line(steps) else 0
 
 
@@ -126,21 +126,11 @@ def _steps(shifts: Places, clear: NDArray[np.bool_]) -> tuple[_Pairs, _Pairs]:
     return np.concatenate(firsts), np.concatenate(seconds)
 
 
-def _only_there(
-    view: Halves, corners: Places, shifts: Places, clear: NDArray[np.bool_], cells: _Pairs, others: _Pairs
-) -> NDArray[np.bool_]:
-    """Whether what cells show is where they were found alone.
-
-    Not in a pattern, which looks the same where the others are found, nor if it was copied: then the reference shows it
-    once, and the query where the others lead to as well.
-    """
-    start, own, other = _at(corners, cells), _at(shifts, cells), _at(shifts, others)
-    falls = _correlation(view, start, own) - _correlation(view, start, other) >= _UNLIKE
-    places = (start - own + other - _REACH_PX + _STRIDE_PX // 2) // _STRIDE_PX
-    inside = np.logical_and(places >= 0, places < np.array(clear.shape)).all(axis=1, keepdims=True)
-    places = np.where(inside, places, cells)
-    there = _at(clear, places) & (_length(_at(shifts, places) - other) <= 1)
-    return np.asarray(falls & ~(there & np.not_equal(places, cells).any(axis=1)))
+def _is_alone(view: Halves, corners: Places, shifts: Places, cells: _Pairs, others: _Pairs) -> NDArray[np.bool_]:
+    """Whether cells are alike where they were found, and not where the others were as well: patterns repeat."""
+    start = _at(corners, cells)
+    own, other = (_correlation(view, start, _at(shifts, one)) for one in (cells, others))
+    return np.asarray(own - other >= _UNLIKE)
 
 
 def _correlation(view: Halves, corners: _Pairs, shifts: _Pairs) -> NDArray[np.float64]:
