@@ -14,11 +14,13 @@ import argparse
 import math
 import tempfile
 from collections import Counter
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from featmatch import Index, verify
 from featmatch.evaluation.edits import Picture, Random, blur, jpeg, noise, tone
@@ -68,15 +70,17 @@ def _told(pairs: list[tuple[Picture, Picture]]) -> str:
     """How many are told to be what, by `verify` and by `query`."""
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="featmatch-") as folder:
-        index = Index.open(folder, create=True)
-        index.add_images([(str(number), first) for number, (first, _) in enumerate(pairs)])
+        for number, (first, _) in enumerate(pairs):
+            Image.fromarray(first).save(Path(folder, f"{number}.png"))
+        index = Index.open(Path(folder, "index"), create=True)
+        index.add([folder])
         for number, (first, second) in enumerate(pairs):
             found, answer = verify(second, first), index.query(second)
             counts["verify copy"] += bool(found)
             counts["verify scene"] += found.proof is not None and _is_scene(
                 found.proof.related, found.proof.relation.kind
             )
-            own = [one for one in (*answer, *answer.related) if one.name == str(number)]
+            own = [one for one in (*answer, *answer.related) if Path(one.name).name == f"{number}.png"]
             counts["query copy"] += any(one.proven for one in own)
             counts["query scene"] += any(_is_scene(not one.proven, one.relation.kind) for one in own)
     return " | ".join(str(counts[f"{way} {kind}"]) for way in ("verify", "query") for kind in ("scene", "copy"))

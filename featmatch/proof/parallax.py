@@ -31,7 +31,7 @@ _STEEPER = 4  # times as much
 _BETWEEN = (2, 3)  # strides from a cell to one that may lie on the other side of an edge, which blurs those between
 _WAYS = ((0, 1), (1, 0), (1, 1), (1, -1))
 _UNLIKE = 0.25  # fall of the correlation where a cell is moved as the other one is
-_SPREAD = 0.03  # of what all steps add up to, squared, that may lie across the one line
+_SPREAD = 0.02  # of what all steps add up to, squared, that may lie across the one line
 
 _Value = TypeVar("_Value", bound=np.generic)
 _Pairs: TypeAlias = NDArray[np.int64]  # (N, 2): row and column of a cell each
