@@ -84,7 +84,7 @@ _COMPARED = "pixels were compared only as far as INDEX keeps small pictures of t
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header, one row per match.")
 @parquet_option
 @click.option("--all", "unproven", is_flag=True, help="Show unproven candidates too.")
-@click.option("--related", is_flag=True, help="Show images of the same template too, which are no copies.")
+@click.option("--related", is_flag=True, help="Show images of the same template or scene too: no copies.")
 @match_option
 @forms_option
 @click.option("--draw", cls=OutputOption, metavar="DIR", help="Write a picture of each match into this folder.")

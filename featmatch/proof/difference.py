@@ -32,7 +32,7 @@ from featmatch.proof.registration import COARSE_REACH_PX, FAINT, grid, registere
 
 _opencv: Any = cv2  # its type stubs differ from release to release
 
-_SIDE_PX = 640.0  # root of the area at which the shared region is looked at: letters of a page are told apart from here
+SIDE_PX = 640.0  # root of the area at which the shared region is looked at: letters of a page are told apart from here
 _FINE_REACH_PX = 2  # by which a cell is moved in the end
 _BORDER_PX = _FINE_REACH_PX + 1  # around a cell that is compared alone: what its slopes are made of, too
 _STRUCTURED = 5.0  # standard deviation of grey levels from which a cell can contradict
@@ -186,7 +186,7 @@ def difference(
     Returns:
         What the cells say, or None where the shared region is too small to have any.
     """
-    frame = reduced(query, reference, reference_from_query, _SIDE_PX)
+    frame = reduced(query, reference, reference_from_query, SIDE_PX)
     if frame is None or min(frame.query.shape) < CELL_PX + 2 * COARSE_REACH_PX:
         return None
     picture = softened(255 - frame.query if negative else frame.query)

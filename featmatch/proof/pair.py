@@ -269,6 +269,12 @@ def _told(proof: Proof | None, turned: bool, too_few: bool, first: Features) -> 
         return False, f"too little detail in the {side} image", None
     if proof is None:
         return False, "no geometry agrees", None
+    if proof.related and proof.relation.kind == "same scene":
+        return (
+            False,
+            f"another photo of the same scene: {proof.inliers} features agree, and near things are moved",
+            proof,
+        )
     return False, f"{proof.inliers} features agree: too few, or too unevenly, to be sure", proof
 
 
@@ -288,8 +294,8 @@ def _evidence(pair: Pair, options: _Comparing) -> tuple[Proof | None, bool]:
         best = _proven_as_whole(pair) or best
     looks = plain.looks
     for round_ in options.forms:
-        if best and best.proven:
-            break
+        if best and (best.proven or best.relation.kind == "same scene"):
+            break  # that is told from the pixels, and any form of them has the same
         if round_.is_for(pair.grey, best.probability if best else 0.0):
             looks += len(round_.forms)
             best = _best_of(itertools.chain([best] if best else [], _in_forms(plain, round_.forms, looks)))

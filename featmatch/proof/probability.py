@@ -27,6 +27,10 @@ _EXCHANGED, _EXCHANGED_SHARE = 4, 0.03
 _FEW_AGREE, _ANOTHER_OF_FEW, _ENOUGH_OF_FEW, _EXCHANGED_OF_FEW = 35.0, 0.4, 20, 2
 _HARDLY_ANY_AGREE, _MOST_CONTRADICTS = 10.0, 0.6
 
+# Pairs of near places that are moved against one another along one line, from which it is another photo of the scene
+# (docs/accuracy.md).
+_DEPTH_STEPS = 9
+
 # Log-odds lost where few features agree by their descriptors or in another form of the query, and the pixels do not:
 # letters, bars and corners are much alike, and what is looked for in many ways is found by chance. Set by hand.
 _CONTRARY = 4.0
@@ -55,6 +59,7 @@ class FeatureEvidence:
         enclosed: the same among the cells that lie within what agrees.
         agreeing: number of the cells that show the same.
         exchanged: number of the cells in which one picture shows what the other lacks, of that which lacks fewer.
+        depth_steps: number of near places that are moved against one another, see ``featmatch.proof.parallax``.
         is_coarse: whether they were seen in a small picture only, in which other contents may look the same.
         is_sister: whether another image explains what this one contradicts, and all else as well.
         by_descriptors: whether each feature was matched with one other, by descriptors, and not by words with all that
@@ -73,6 +78,7 @@ class FeatureEvidence:
     enclosed: float = 0.0
     agreeing: int = 0
     exchanged: int = 0
+    depth_steps: int = 0
     is_coarse: bool = False
     is_sister: bool = False
     by_descriptors: bool = False
@@ -105,6 +111,11 @@ class FeatureEvidence:
         return self.is_sister or contradicts or self.exchanged >= fewest
 
     @property
+    def is_another_view(self) -> bool:
+        """Whether they are told to be two photos of one scene: what is nearer is moved against what lies behind it."""
+        return self.depth_steps >= _DEPTH_STEPS
+
+    @property
     def is_contrary(self) -> bool:
         """Whether pixels speak against what few features say, where one has looked for them in many ways."""
         return (
@@ -116,8 +127,8 @@ class FeatureEvidence:
 
     @property
     def own(self) -> float:
-        """Log-odds that both show the same content, and not only one design with another content in it."""
-        if self.has_another_content:
+        """Log-odds that both show the same content, and not only one design with another in it, or another photo."""
+        if self.has_another_content or self.is_another_view:
             return SISTER
         weights = feature_weights(self.detector, with_pixels=True)
         # Where it was not looked at, nothing contradicts: such a pair is never surer than one of which that was seen.
@@ -144,7 +155,7 @@ class FeatureEvidence:
 
     @property
     def design_score(self) -> float:
-        """Log-odds that they share what they share at all, a design with another content included."""
+        """Log-odds that they share what they share at all, be it a design with another content, or a scene."""
         return _all_of(*self._no_chance_and_whole())
 
     def _no_chance_and_whole(self) -> tuple[float, float]:
@@ -189,6 +200,7 @@ class _WithoutFeatures:
     enclosed: ClassVar[float] = 0.0
     agreeing: ClassVar[int] = 0
     exchanged: ClassVar[int] = 0
+    depth_steps: ClassVar[int] = 0
     is_coarse: ClassVar[bool] = False
     is_sister: ClassVar[bool] = False
     by_descriptors: ClassVar[bool] = False
@@ -265,6 +277,7 @@ def _json_object(evidence: Evidence, whole: Likeness | None) -> dict[str, Any]:
         "enclosed": evidence.enclosed,
         "agreeing": evidence.agreeing,
         "exchanged": evidence.exchanged,
+        "depth_steps": evidence.depth_steps,
         "is_coarse": evidence.is_coarse,
         "is_sister": evidence.is_sister,
         "by_descriptors": evidence.by_descriptors,

@@ -22,8 +22,9 @@ from featmatch.geometry.regions import evenness
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.agreement import pixel_agreement
 from featmatch.proof.difference import Difference, Differences, difference
+from featmatch.proof.parallax import depth_steps
 from featmatch.proof.probability import Evidence, FeatureEvidence, ToldEvidence, WholeEvidence, probability_of
-from featmatch.proof.relation import Kind, Relation, relation_at, shared_part
+from featmatch.proof.relation import RELATED, Kind, Relation, relation_at, shared_part
 
 # Pictures with fewer features than these cannot be proven by them.
 FEWEST_FEATURES = 8
@@ -35,6 +36,9 @@ _FEWEST_CELLS = 8
 
 # Root of the area at which letters of a page are told apart.
 _TELLING_PX = 500
+
+# Cells that contradict, from which one looks for depth: what is near is in another place, and so is what it hides.
+_MAY_BE_MOVED = 8
 
 # What a relation is when the two pictures change places.
 _TURNED_ROUND: dict[Kind, Kind] = {"crop": "contains", "contains": "crop"}
@@ -100,17 +104,17 @@ class Proof:
         """Whether the evidence would carry the claim if all pixels agreed."""
         best = dataclasses.replace(self.evidence, agreement=1.0, detail=1.0)
         if isinstance(best, FeatureEvidence):
-            best = dataclasses.replace(best, contradiction=0.0, enclosed=0.0, agreeing=256, exchanged=0)
+            best = dataclasses.replace(best, contradiction=0.0, enclosed=0.0, agreeing=256, exchanged=0, depth_steps=0)
         enough = isinstance(best, WholeEvidence) or best.geometry > 0
         return enough and probability_of(best.score()) >= PROVEN
 
     @property
     def related(self) -> bool:
-        """Whether the evidence carries that both show one design, though another content: no claim of a copy."""
+        """Whether the evidence carries that both show one design, or one scene: no claim of a copy."""
         evidence = self.evidence
-        if not isinstance(evidence, FeatureEvidence) or self.relation.kind != "same template":
+        if not isinstance(evidence, FeatureEvidence) or self.relation.kind not in RELATED:
             return False
-        return probability_of(evidence.design_score) >= PROVEN and not self.proven
+        return _shares(evidence) and not self.proven
 
     def with_pixels(self, query: GreyImage, reference: GreyImage) -> Proof:
         """The same proof with the evidence of pixels; as it is, where the pictures share too little to compare.
@@ -137,6 +141,9 @@ class Proof:
                 exchanged=seen.exchanged,
                 is_coarse=reference.is_stored and seen.seen.size < _TELLING_PX**2,
             )  # fmt: skip
+            if seen.contradicting >= _MAY_BE_MOVED and _shares(evidence):
+                steps = depth_steps(*pair, way, negative=self.relation.negative)
+                evidence = dataclasses.replace(evidence, depth_steps=steps)
             seen = seen._replace(query_from_cells=product(query.original_from_working, seen.query_from_cells))
             differences = seen.differences(self.homography)
         return dataclasses.replace(self, evidence=evidence, differences=differences, difference=seen).with_kind()
@@ -152,11 +159,12 @@ class Proof:
         return dataclasses.replace(self, evidence=dataclasses.replace(self.evidence, is_sister=True)).with_kind()
 
     def with_kind(self) -> Proof:
-        """The same proof, with the relation "same template" where the content is another's."""
+        """The same proof, with the relation "same scene" for another photo, "same template" for another content."""
         evidence = self.evidence
         if not isinstance(evidence, FeatureEvidence) or evidence.own >= 0:
             return self
-        return dataclasses.replace(self, relation=dataclasses.replace(self.relation, kind="same template"))
+        kind: Kind = "same scene" if evidence.is_another_view else "same template"
+        return dataclasses.replace(self, relation=dataclasses.replace(self.relation, kind=kind))
 
     def carried_over(self, seen: SeenForm, query_size: tuple[int, int], looks: int) -> Proof:
         """The same proof for the picture that was looked at in another form.
@@ -255,6 +263,11 @@ class Proof:
             reference_points=nowhere,
             differences=Differences.from_dict(told),
         )
+
+
+def _shares(evidence: FeatureEvidence) -> bool:
+    """Whether the evidence carries that the two share what they share, be it a design or a scene only."""
+    return probability_of(evidence.design_score) >= PROVEN
 
 
 def proof_of_fit(

@@ -6,6 +6,8 @@ to where most cells correlate best. A field that is smooth cannot turn one lette
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +31,32 @@ _STIFFNESS = 0.3  # weight of that map where few cells say anything
 _Mask = NDArray[np.uint8]
 
 
+class Halves(NamedTuple):
+    """Two pictures at half the size, one laid over the other by a homography alone.
+
+    Attributes:
+        picture: (h, w) int16.
+        seen: (h, w) int16, the other one.
+        mask: (h, w) uint8, 1 where that reaches.
+    """
+
+    picture: Soft
+    seen: Soft
+    mask: _Mask
+
+
+def at_half_size(picture: Soft, other: Soft, other_from_picture: Matrix) -> Halves:
+    """The other picture as it lies on this one, both at half the size.
+
+    Args:
+        picture: (h, w) int16, as ``softened`` makes them.
+        other: (H, W) int16.
+        other_from_picture: (3, 3) float64, px to px.
+    """
+    half, double = halved(picture), scaling_matrix(2, 2)
+    return Halves(half, *_laid(halved(other), product(inverse(double), other_from_picture, double), half))
+
+
 def registered(picture: Soft, other: Soft, other_from_picture: Matrix) -> tuple[Soft, _Mask]:
     """The other picture as it lies on this one, each place where it correlates best; and a mask of where it reaches.
 
@@ -37,9 +65,7 @@ def registered(picture: Soft, other: Soft, other_from_picture: Matrix) -> tuple[
         other: (H, W) int16.
         other_from_picture: (3, 3) float64, px to px.
     """
-    half, double = halved(picture), scaling_matrix(2, 2)
-    small = _laid(halved(other), product(inverse(double), other_from_picture, double), half)
-    coarse = _shifts(half, *small, COARSE_REACH_PX)
+    coarse = _shifts(*at_half_size(picture, other, other_from_picture), COARSE_REACH_PX)
     rows, columns = grid(picture, _MIDDLE_REACH_PX).shape[:2]
     # The nodes are the centres of cells, one more before the first, and two behind the last.
     shifts = np.zeros((2, rows + 3, columns + 3)) if coarse is None else -2 * _at_nodes(coarse, rows + 3, columns + 3)

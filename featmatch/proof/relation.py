@@ -14,7 +14,10 @@ from featmatch.geometry.exact import exp2, product
 from featmatch.geometry.maps import Matrix, mirror_matrix, project, turn_at
 from featmatch.geometry.regions import polygon_area, shared_region
 
-Kind = Literal["copy", "crop", "contains", "overlap", "whole picture", "same template"]
+Kind = Literal["copy", "crop", "contains", "overlap", "whole picture", "same template", "same scene"]
+
+# What two pictures are that are no copies.
+RELATED: frozenset[Kind] = frozenset({"same template", "same scene"})
 
 _WHOLE = 0.9  # a picture counts as wholly covered from this share of its area on
 
@@ -26,8 +29,9 @@ class Relation:
     Attributes:
         kind: "copy" (each covers the other), "crop" (the query is a part of the reference), "contains" (the reference
             is a part of the query), "overlap" (they share a part), "whole picture" (they look the same as a whole;
-            they have too few features to say more), or "same template" (they share a form, a card, a frame, and show
-            another content in it: no copies).
+            they have too few features to say more), "same template" (they share a form, a card, a frame, and show
+            another content in it), or "same scene" (two photos of one thing, from two places): the last two are no
+            copies.
         rotation_deg: by which the reference was turned, counter-clockwise as seen, in (-180, 180].
         scale: px of the query for each px of the reference.
         mirrored: whether it was mirrored left to right (after the turn).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 from featmatch.cluster.tasks import done_in_order
 from featmatch.system.workers import Lost
@@ -38,7 +39,7 @@ def test_a_task_that_is_late_is_done_by_another_process_too() -> None:
 
 
 def test_what_comes_to_nothing_when_it_is_done_elsewhere_is_not_done_again() -> None:
-    lost_late = iter([12.0, Lost("gone")])
+    lost_late: Iterator[Fault] = iter([12.0, Lost("gone")])
     place = Workplace(lambda call: next(lost_late) if call == 1 else 5.0 if call == 5 else None)
     assert results(place) == [squared(*task) for task in TASKS]
     assert place.time == LATE + 5.0

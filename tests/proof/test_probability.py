@@ -241,13 +241,14 @@ def test_both_kinds_print_the_same_keys() -> None:
     as_whole = WholeEvidence(Likeness(90, 0.5, 0.25), 0.75, 0.125).to_dict()
     assert by_features == {
         "geometry": 8.0, "distinct": 7.0, "clarity": 0.5, "evenness": 0.25, "agreement": 0.75, "whole": None,
-        "detail": 0.125, "contradiction": None, "enclosed": 0.0, "agreeing": 0, "exchanged": 0,
+        "detail": 0.125, "contradiction": None, "enclosed": 0.0, "agreeing": 0, "exchanged": 0, "depth_steps": 0,
         "is_coarse": False, "is_sister": False, "by_descriptors": False, "in_form": False,
     }  # fmt: skip
     assert json.loads(json.dumps(as_whole)) == {
         "geometry": 0.0, "distinct": 0.0, "clarity": 0.0, "evenness": 0.0, "agreement": 0.75,
         "whole": [90, 0.5, 0.25], "detail": 0.125, "contradiction": None, "enclosed": 0.0, "agreeing": 0,
-        "exchanged": 0, "is_coarse": False, "is_sister": False, "by_descriptors": False, "in_form": False,
+        "exchanged": 0, "depth_steps": 0, "is_coarse": False, "is_sister": False, "by_descriptors": False,
+        "in_form": False,
     }  # fmt: skip
     assert list(by_features) == list(as_whole)
 

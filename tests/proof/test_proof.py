@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import cv2
 import numpy as np
 import pytest
 
@@ -145,3 +146,24 @@ def test_two_codes_in_one_frame_are_one_template() -> None:
     same, other = proof.with_pixels(code(1), code(1)), proof.with_pixels(code(1), code(2))
     assert (same.relation.kind, same.proven, same.related) == ("copy", True, False)
     assert (other.relation.kind, other.proven, other.related) == ("same template", False, True)
+
+
+def test_two_photos_of_one_scene_are_no_copies() -> None:
+    """Three things stand before a ground, and are moved against it as from another place."""
+
+    def photo(move: int) -> GreyImage:
+        ground, thing = (
+            cv2.GaussianBlur(np.random.default_rng(seed).integers(0, 256, (480, 640)).astype(np.uint8), (0, 0), 2)
+            for seed in (1, 2)
+        )
+        for left, top, near in ((60, 60, 1.0), (260, 240, 0.6), (440, 90, 0.8)):
+            here = left + round(near * move)
+            ground[top : top + 150, here : here + 130] = thing[top : top + 150, left : left + 130]
+        return GreyImage(np.asarray(ground, np.uint8), 640, 480, 1.0, 1.0)
+
+    proof = made_proof(np.eye(3), (640, 480), (640, 480))
+    for ours, theirs in ((0, 40), (40, 0)):
+        other = proof.with_pixels(photo(ours), photo(theirs))
+        assert (other.relation.kind, other.proven, other.related) == ("same scene", False, True)
+    same = proof.with_pixels(photo(0), photo(0))
+    assert (same.relation.kind, same.proven, same.related) == ("copy", True, False)
