@@ -52,7 +52,7 @@ def _lists_and_query(case: Case, random: Random, images: int) -> tuple[Buffer, B
     weights = random.choice([1.0, 0.25, 7.3], entries).astype(np.float32)
     fixed = random.choice([0, 0, 1, 0x81, 0xF0, 0xFF], entries).astype(np.uint8)
     of_query = (asked, _near(random, centre, entries), weights, fixed)
-    return lists, case.record(*(case.given(one) for one in of_query), entries)
+    return lists, case.record(*(case.given(one) for one in of_query), entries, int(random.integers(2)))
 
 
 def _near(random: Random, centre: np.uint64, count: int) -> NDArray[np.uint64]:
