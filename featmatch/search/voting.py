@@ -23,10 +23,13 @@ from featmatch.geometry.matches import Keypoints, TentativeMatches
 from featmatch.native.postings import Hits, PostingLists, QueryEntries, best, hits_of, scan
 from featmatch.search.crowding import MOST_OF_WORD, first_of_each, thinned
 from featmatch.store.postings import Postings, restored
-from featmatch.store.segment import MANY_FEATURES, Segment
+from featmatch.store.segment import Segment
 from featmatch.words.vocabulary import Vocabulary
 
 _HITS_AT_ONCE = 1 << 18  # in memory, some 100 bytes each with all that is made of them
+# Of 600,000 images with 500 each. To read fewer postings saves no time with 190 million, and 1.4 times with 500 million
+# (docs/benchmarks.md), while one image in a hundred is lost.
+_MANY_FEATURES = 300_000_000
 _FIXED, _MOST_FIXED = 2, 4  # bits: of three words, about a sixth of the postings are left
 _MORE_BITS, _WIDER = 3, 1.6  # where bits are fixed, fewer hits are by chance, so those that are farther off vote, too
 _WORTH_THREADS = 2_000_000  # postings; fewer are scanned before threads have begun
@@ -38,10 +41,10 @@ def fixed_bits(words: int, features: int) -> NDArray[np.int64]:
     This depends on nothing but how many features all images have, so answers do not on how these lie in segments or
     indexes.
 
-    >>> fixed_bits(3, 10_000_000).tolist(), fixed_bits(3, 500_000_000).tolist()
+    >>> fixed_bits(3, 300_000_000).tolist(), fixed_bits(3, 500_000_000).tolist()
     ([0, 0, 0], [2, 3, 4])
     """
-    return np.minimum(_FIXED + np.arange(words), _MOST_FIXED) * (features > MANY_FEATURES)
+    return np.minimum(_FIXED + np.arange(words), _MOST_FIXED) * (features > _MANY_FEATURES)
 
 
 @dataclass(frozen=True)
