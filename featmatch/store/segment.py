@@ -34,7 +34,7 @@ from featmatch.system.files import sha256_of_rest
 FORMAT_VERSION = 3
 WITHOUT_PICTURES, PARTS_VERSION = 2, 4  # all else is as in version 3
 _READABLE = (WITHOUT_PICTURES, FORMAT_VERSION, PARTS_VERSION)
-MANY_FEATURES = 20_000_000  # of 40,000 images with 500 each; with fewer, whole lists are scanned soon enough
+MANY_FEATURES = 20_000_000  # of 40,000 images with 500 each: lists of a larger segment are cut into parts
 MOST_PARTS = 256
 _PART = 16  # postings that a part of a list has on average at least; its offset takes the room of a quarter of one
 MANIFEST = "segment.json"

@@ -446,5 +446,5 @@ def test_where_bits_are_fixed_farther_hits_vote() -> None:
 
 
 def test_few_features_fix_no_bit() -> None:
-    assert voting.fixed_bits(5, 20_000_000).tolist() == [0] * 5
-    assert voting.fixed_bits(5, 20_000_001).tolist() == [2, 3, 4, 4, 4]
+    assert voting.fixed_bits(5, 300_000_000).tolist() == [0] * 5
+    assert voting.fixed_bits(5, 300_000_001).tolist() == [2, 3, 4, 4, 4]
