@@ -208,7 +208,7 @@ def test_a_damaged_catalogue_that_can_be_read_is_mended_by_content(folder: Path,
     catalog = folder / "catalog.sqlite"
     content = catalog.read_bytes()
     name = str(pictures[4]).encode()
-    assert content.count(name) == 3  # in the table, in its index, and among what can be searched
+    assert content.count(name) >= 2  # in the table and in its index; among what can be searched it may be cut in two
     catalog.write_bytes(content.replace(name, name[:-1] + b"X"))
     assert not is_intact(catalog)
     report = check(folder, repair=True)

@@ -30,8 +30,10 @@ class Server:
             stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self.process.stderr is not None
-        said = self.process.stderr.readline()
-        assert "serving" in said, said
+        # A page that waits for the service may have asked before it says that it is there.
+        log = iter(self.process.stderr.readline, "")
+        said = next((line for line in log if "serving" in line), "")
+        assert said, "it ended"
         self.address = said.rstrip().rsplit(" at ", 1)[1] + "/"
         self.port = int(self.address.rsplit(":", 1)[1].strip("/"))
         # What it logs must not fill the pipe.
