@@ -114,7 +114,7 @@ def test_two_contents_are_told_where_most_of_what_is_enclosed_contradicts() -> N
 
 
 @pytest.mark.parametrize(
-    ("agreeing", "exchanged", "copy"), [(100, 3, True), (100, 4, False), (200, 6, True), (200, 7, False)]
+    ("agreeing", "exchanged", "copy"), [(60, 3, True), (60, 4, False), (200, 10, True), (200, 11, False)]
 )
 def test_two_contents_are_told_where_each_shows_what_the_other_lacks(agreeing: int, exchanged: int, copy: bool) -> None:
     evidence = dataclasses.replace(SURE, contradiction=0.0, agreeing=agreeing, exchanged=exchanged)
