@@ -36,9 +36,6 @@ _DEPTH_STEPS = 9
 # letters, bars and corners are much alike, and what is looked for in many ways is found by chance. Set by hand.
 _CONTRARY = 4.0
 _FEW, _HARDLY_AGREES, _MUCH_CONTRADICTS = 20.0, 0.5, 0.3  # geometry, agreement, and share of the cells
-# The same of any features, where nearly all contradicts: of one frame around two photos. A screen of dots or lines over
-# a picture leaves no cell that agrees, and says nothing.
-_NOTHING_AGREES, _ALL_CONTRADICTS, _FEWEST_AGREE = 0.25, 0.8, 4
 
 _MOST_DOUBLINGS = 8.0  # of the number of cells that agree; more say no more
 
@@ -121,12 +118,13 @@ class FeatureEvidence:
 
     @property
     def is_contrary(self) -> bool:
-        """Whether pixels speak against what few features say: hardly any agree, or one has looked in many ways."""
-        contradicts, agreement = self.contradiction or 0.0, self.clear_agreement
-        is_another = agreement < _NOTHING_AGREES and contradicts > _ALL_CONTRADICTS and self.agreeing >= _FEWEST_AGREE
-        is_unlike = agreement < _HARDLY_AGREES and contradicts > _MUCH_CONTRADICTS
-        in_many_ways = self.by_descriptors or self.in_form
-        return (self.geometry < _FEW_AGREE and is_another) or (self.geometry < _FEW and is_unlike and in_many_ways)
+        """Whether pixels speak against what few features say, where one has looked for them in many ways."""
+        return (
+            (self.by_descriptors or self.in_form)
+            and self.geometry < _FEW
+            and self.clear_agreement < _HARDLY_AGREES
+            and (self.contradiction or 0.0) > _MUCH_CONTRADICTS
+        )
 
     @property
     def own(self) -> float:

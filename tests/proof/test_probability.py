@@ -164,13 +164,6 @@ def test_few_features_found_in_many_ways_are_not_believed_against_the_pixels(
     assert unclear.is_contrary
 
 
-def test_one_frame_around_two_photos_is_not_believed() -> None:
-    frame = features(28.0, evenness=0.9, agreement=0.2, contradiction=0.9, agreeing=8)
-    assert frame.is_contrary
-    for better in ({"geometry": 36.0}, {"agreement": 0.3}, {"contradiction": 0.7}, {"agreeing": 3}):
-        assert not dataclasses.replace(frame, **better).is_contrary
-
-
 def test_a_sister_is_no_copy_however_much_agrees() -> None:
     sister = dataclasses.replace(SURE, contradiction=0.05, is_sister=True)
     assert sister.own == SISTER
