@@ -26,7 +26,7 @@ Forms: TypeAlias = Literal["few", "all", "none"]
 FORMS: tuple[Forms, ...] = ("few", "all", "none")
 
 # Large features outlast blur and noise, and small forms cost little: for the time of two forms of 60,000 px there are
-# three of these, and they find more (docs/accuracy.md).
+# three of these, and they find more (docs/tried.md).
 _SMALLEST_AREA_PX, _SMALL_PX, _THOROUGH_PX, _AREA_PX, _LARGE_PX = 15_000, 30_000, 80_000, 150_000, 600_000
 _PROBABLE = 0.01  # one in a hundred queries that are not there has an image of that probability, as it is
 _LARGE_QUERY_PX = 500_000  # such a picture costs more itself, so that more forms cost no more than it does

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from featmatch.images.pixels import GreyImage
 from featmatch.native.picture import MOST_SIDE_PX, pack, reduced, unpack
 
-LONGEST_PX, STEP = 256, 24  # longer side, and by what the levels of frequencies are rounded (docs/accuracy.md)
+LONGEST_PX, STEP = 256, 24  # longer side, and by what the levels of frequencies are rounded (docs/tried.md)
 FINER_PX, FINER_STEP, FINER_BYTES = 512, 48, 6144  # the same, if it takes no more bytes: letters of a page take few
 
 NO_PICTURE: NDArray[np.uint8] = np.empty(0, np.uint8)

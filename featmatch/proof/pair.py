@@ -72,8 +72,11 @@ class Verification:
 
     @property
     def homography(self) -> Matrix | None:
-        """(3, 3) float64, maps px of the first image to px of the second; None if not verified."""
-        return self.proof.homography if self.proof and self.verified else None
+        """(3, 3) float64, maps px of the first image to px of the second; None if neither verified nor related.
+
+        Related are two with one design, or two photos of one scene: ``proof.related``.
+        """
+        return self.proof.homography if self.proof and (self.verified or self.proof.related) else None
 
     @property
     def inliers(self) -> int:

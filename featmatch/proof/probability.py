@@ -14,7 +14,7 @@ from featmatch.system.shipped import shipped_file
 SISTER = -4.0
 
 # Share of the cells within what agrees that contradict, from which two contents are told by the two pictures alone, if
-# at least so many cells agree: of 1,900 true copies none had as many, of false ones every tenth (docs/accuracy.md).
+# at least so many cells agree: of 1,900 true copies none had as many, of false ones every tenth (docs/tried.md).
 _TWO_CONTENTS, _ENOUGH_AGREE = 0.55, 30
 
 # The same where each picture shows, in so many cells and in such a share of them, what the other lacks. What an edit or
@@ -24,12 +24,12 @@ _EXCHANGED, _EXCHANGED_SHARE = 4, 0.05
 
 # The same where few features agree by their descriptors: then less speaks for one content, and less must against it;
 # where hardly any do, that most cells contradict. Of 480 true copies one is claimed without this rule, and not with it
-# (docs/accuracy.md).
+# (docs/tried.md).
 _FEW_AGREE, _ANOTHER_OF_FEW, _ENOUGH_OF_FEW, _EXCHANGED_OF_FEW = 35.0, 0.4, 20, 2
 _HARDLY_ANY_AGREE, _MOST_CONTRADICTS = 10.0, 0.6
 
 # Pairs of near places that are moved against one another along one line, from which it is another photo of the scene
-# (docs/accuracy.md).
+# (docs/tried.md).
 _DEPTH_STEPS = 9
 
 # Log-odds lost where few features agree by their descriptors or in another form of the query, and the pixels do not:

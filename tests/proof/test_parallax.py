@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from featmatch import verify
 from featmatch.proof.parallax import depth_steps
 
 Picture = NDArray[np.uint8]
@@ -87,3 +88,15 @@ def test_the_next_period_of_a_pattern_is_no_depth() -> None:
 
 def test_small_pictures_are_not_looked_at() -> None:
     assert steps(STILL[:100, :100], STILL[:100, :100]) == 0
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_verify_tells_another_photo_of_the_scene_and_how_they_lie(turned: bool) -> None:
+    pair = (STILL, scene((24, 0), (40, 0))) if turned else (scene((24, 0), (40, 0)), STILL)
+    told = verify(*pair, forms="none")
+    assert not told
+    assert told.reason.startswith("another photo of the same scene")
+    assert told.proof is not None
+    assert told.proof.relation.kind == "same scene"
+    assert told.homography is not None
+    assert np.abs(told.homography - np.eye(3)).max() < 0.5
