@@ -22,8 +22,6 @@ from featmatch.system.byte_forms import from_bytes, to_bytes
 AnyRequest: TypeAlias = TallyRequest | ProofRequest | PictureRequest
 
 
-# Each message tells the state of the index that is meant, or that answered: so all that one search asks is answered in
-# one state, whatever is committed meanwhile. Nothing: whichever is the newest.
 class _SentTally(NamedTuple):
     """``TallyRequest`` as it is sent."""
 
@@ -44,6 +42,8 @@ class _SentProof(NamedTuple):
         return ProofRequest(self.asked.unfolded(), self.ranked, self.contents)
 
 
+# Each message tells the state of the index that is meant, or that answered: so all that one search asks is answered in
+# one state, whatever is committed meanwhile. Nothing: whichever is the newest.
 _REQUESTS = tuple[tuple[int, ...], tuple[_SentTally | _SentProof | PictureRequest, ...]]
 _ANSWERS: dict[type, Any] = {TallyRequest: Tally, ProofRequest: Proofs, PictureRequest: Mapping[int, GreyImage | None]}
 _MOST = float(1 << 24)  # px, of a place or a size; angles are below

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featmatch import Index, Vocabulary
+from featmatch import Index, Vocabulary, VotingOptions
 from featmatch.features.forms import Form, Round
 from featmatch.geometry.maps import project
 from featmatch.images.pixels import GreyImage
@@ -17,6 +17,8 @@ from featmatch.proof.proof import Proof
 from featmatch.search import stages
 from featmatch.search.matches import FoundImage
 from featmatch.search.parts import unexplained
+from featmatch.search.stages import Compared, Search
+from featmatch.store.reader import Reader
 from tests.proof.proofs import made_proof
 from tools.small_index import draw_pictures, small_index
 
@@ -62,11 +64,30 @@ def test_the_content_of_a_page_is_found_where_only_its_design_is_known(
     assert list(found.times)[-1] == "forms"
 
     assert index.query(query, forms="none") == []
+    assert index.query(query, region=(0, 0, 240, 380)) == []  # what was asked for is looked up, and no part of it
+    few = VotingOptions(shortlist=4)  # by votes of the whole page, only pages are listed
+    assert len(index.query(query, voting=few)) == 1
     index.reject(query, found[0].name)
-    assert index.query(query) == []
+    assert index.query(query, voting=few) == []
     index.forget(query, found[0].name)
     monkeypatch.setattr(stages, "unexplained", lambda *_: [])
     assert index.query(query) == []
+
+
+def test_parts_are_looked_up_while_nothing_is_claimed_and_a_known_sister_is_no_copy_by_one(
+    index: Index, tmp_path: Path
+) -> None:
+    search = Search.of(Reader(tmp_path / "index"), forms="few")
+    query = search.read(tmp_path / "query.png")
+    asked = search.asked(query)
+    numbers = {Path(record.name).stem: record.id for record in index.images()}
+    slot = sister(30, (LEFT, TOP, LEFT + WIDTH, TOP + HEIGHT))
+    for name, is_claimed in (("page-0", True), ("wanted", False)):
+        known = Compared([FoundImage(numbers[name], slot.proof)], {}, {}, frozenset())
+        assert search.with_parts(query, asked, known).is_claimed == is_claimed
+    proven = FoundImage(numbers["page-1"], made_proof(np.eye(3), (240, 380), (240, 380)))
+    enough = Compared([proven, FoundImage(numbers["page-0"], slot.proof)], {}, {}, frozenset())
+    assert search.with_parts(query, asked, enough) is enough
 
 
 def sister(geometry: float, *parts: tuple[float, float, float, float]) -> FoundImage:

@@ -88,7 +88,7 @@ def test_a_busy_service_is_waited_for(server: Server, open_page: Open, tmp_path:
 
 def test_a_service_that_is_gone_is_waited_for(start: Start, made_index: Path, open_page: Open, tmp_path: Path) -> None:
     server = start()
-    tab = open_page(server.address, allowed="Failed to load resource")
+    tab = open_page(server.address, allowed="net::ERR_|503")
     tab.locator(".examples img").first.wait_for()
     server.end()
     choose(tab, saved(draw(16), tmp_path / "asked.png"))
