@@ -219,10 +219,18 @@ class _Fields:
 
 @cache
 def _form_of(kind: Any) -> _Form:
+    kind = _spelled_out(kind)
     origin, parts = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
+        parts = tuple(map(_spelled_out, parts))
         return _OneOf(parts, tuple(map(_form_of, parts)))
     return _Plain(kind) if kind in (bool, int, float, str, types.NoneType) else _compound(kind, origin, parts)
+
+
+def _spelled_out(kind: Any) -> Any:
+    """What an alias stands for that is a type of its own, as ``NDArray`` is from NumPy 2.5 on."""
+    alias = get_origin(kind) or kind
+    return alias.__value__[get_args(kind)] if hasattr(alias, "__value__") else kind
 
 
 def _compound(kind: Any, origin: Any, parts: tuple[Any, ...]) -> _Form:
