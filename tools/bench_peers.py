@@ -6,7 +6,7 @@ All get the same photos and the same queries: those of `featmatch evaluate` (one
 copies of these should be found, and as many of the other half should not), and work on one thread. What is not
 installed is skipped. ``tools/peers.py`` has the tools; `pip install '.[bench]'` brings those that go together, and
 `pip install --no-deps --ignore-requires-python cropcatcher image-match imagededup` the others (with torch, torchvision,
-scikit-image and scikit-learn beside them).
+matplotlib, scikit-image and scikit-learn beside them).
 """
 
 from __future__ import annotations
