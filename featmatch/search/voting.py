@@ -34,7 +34,7 @@ _MANY_FEATURES = 300_000_000
 _FIXED, _MOST_FIXED = 2, 4  # bits: of three words, about a sixth of the postings are left
 _MORE_BITS, _WIDER = 3, 1.6  # where bits are fixed, fewer hits are by chance, so those that are farther off vote, too
 _WORTH_THREADS = 2_000_000  # postings; fewer are scanned before threads have begun
-_SAMPLED = 16  # of so many words the list of one is looked at, to say how many postings are read
+_SAMPLED = 64  # of so many words the list of one is looked at, to say how many postings are read
 
 
 def fixed_bits(words: int, features: int) -> NDArray[np.int64]:
@@ -292,10 +292,12 @@ def candidates_of(
     parts = []
     for segment in segments:
         rows = segment.rows_of(found.images)
-        for variant in list(Variant)[: len(query_features)]:
-            own = np.flatnonzero((rows >= 0) & (found.variants == variant))
-            if len(own):
-                own = own[np.argsort(rows[own], kind="stable")]
+        order = np.lexsort((rows, found.variants))
+        order = order[rows[order] >= 0]
+        ends = np.searchsorted(found.variants[order], np.arange(len(query_features) + 1)).tolist()
+        for variant, (begin, end) in zip(Variant, pairwise(ends), strict=False):
+            if begin < end:
+                own = order[begin:end]
                 parts.append(_Part(segment, variant, rows[own], found.part(own)))
     with _threads(query, segments) as each:
         ranked = [
