@@ -112,6 +112,7 @@ def crop_of(name: str) -> bytes:
 def ray_here() -> Iterator[None]:
     """A Ray of one machine, on the loopback only, until the end."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # as docs/cluster.md says
     import ray
 
     ray.init(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from featmatch.arguments import check_kind, check_options
 from featmatch.errors import UsageError
 from featmatch.features.detectors import descriptor_size, detect
 from featmatch.features.given import GivenArrays
+from featmatch.geometry.exact import log2
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.formats import MAX_PIXELS
 from featmatch.images.pixels import GreyImage, ImageSource, load_grey
@@ -226,6 +228,11 @@ class Features:
             angles=self.angles[rows],
             descriptors=self.descriptors[rows],
         )
+
+    @cached_property
+    def octaves(self) -> NDArray[np.float64]:
+        """(N,) float64: log2 of each size in px, of those below 1 px as of 1."""
+        return log2(np.maximum(self.sizes, 1))
 
 
 def _picture_size(size: tuple[int, int] | None, grey: GreyImage | None) -> tuple[int, int]:

@@ -34,6 +34,7 @@ enum {
     SIEVE = 1024,   /* bits that tell of most images that they are not looked for */
     LISTS = 32,     /* bisected side by side, at most */
     SPREAD = 1,     /* roots of a list's length: so far an image stands from where it is looked for, mostly */
+    FEW = 4,        /* postings of a list for each image that is looked for, up to which it is quicker to read them all */
     SCORED = 64     /* images whose scores are looked at together */
 };
 static const float LEAST = 0x1p-149f; /* there is nothing between this and 0 */
@@ -433,7 +434,7 @@ static int64_t add_hits(const search *own, place at, uint32_t image, int64_t lim
     return found;
 }
 
-/* The hits in lists that are in one part: long ones, in which a few images are looked for by bisection. */
+/* The hits in lists that are in one part, and long: a few images are looked for in them by bisection. */
 static int64_t hits_of_lists(const search *own, int64_t limit, const uint32_t *images, int64_t count, int64_t *starts,
                              int64_t room, const hit_columns *hits) {
     const uint32_t *posting_images = own->lists->images;
@@ -494,9 +495,9 @@ static int is_among(const uint32_t *images, int64_t count, uint32_t image) {
     return images[first] == image;
 }
 
-/* The hits in lists that are in parts: short ones, which are gone through once more. Few postings are of images that are
- * looked for, so only of those is the signature looked up. */
-static int64_t hits_of_parts(const search *own, int64_t limit, const uint32_t *images, int64_t count,
+/* The hits in lists that are in parts, or short for the number of images: they are gone through once more. Few postings
+ * are of images that are looked for, so only of those is the signature looked up. */
+static int64_t hits_of_postings(const search *own, int64_t limit, const uint32_t *images, int64_t count,
                              const hit_columns *hits) {
     const posting_lists *lists = own->lists;
     uint32_t sieve[SIEVE / 32] = {0};
@@ -527,6 +528,6 @@ EXPORTED int64_t featmatch_hits(const posting_lists *lists, const query_entries 
     search own;
     if (count < 0 || room < count || !begin(&own, lists, query)) return REFUSED;
     if (!count) return 0;
-    if (own.bits) return hits_of_parts(&own, limit, images, count, hits);
+    if (own.bits || lists->postings <= FEW * count * lists->words) return hits_of_postings(&own, limit, images, count, hits);
     return hits_of_lists(&own, limit, images, count, starts, room, hits);
 }

@@ -7,18 +7,14 @@ do the places of its features: three quarters of a question need not be sent.
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.features.extraction import Features
 from featmatch.features.symmetry import Variant, with_places_of
 from featmatch.search.asked import Asked
 from featmatch.search.voting import QueryWords
-
-_KEPT = 16  # questions; one search sends each several times
 
 
 class Folded(NamedTuple):
@@ -59,7 +55,6 @@ class Folded(NamedTuple):
         return replace(self.asked, words=whole, variants=[self.asked.features, *places])
 
 
-@lru_cache(maxsize=_KEPT)
 def folded(asked: Asked) -> Folded:
     """A question as it is sent: all of it, where it does not follow to the bit from a part."""
     whole = Folded(asked, np.empty(0, np.uint64))
@@ -76,13 +71,13 @@ def folded(asked: Asked) -> Folded:
 
 def _are_same(one: Asked, other: Asked) -> bool:
     """Whether words and places of two questions are the same to the bit."""
-    pairs = [(vars(one.words), vars(other.words))]
-    pairs += [(_places(a), _places(b)) for a, b in zip(one.variants, other.variants, strict=True)]
-    return all(_bits(a[name]) == _bits(b[name]) for a, b in pairs for name in a)
-
-
-def _places(features: Features) -> dict[str, object]:
-    return {name: value for name, value in vars(features).items() if name != "picture"}
+    pairs: list[tuple[Any, Any]] = [(one.words, other.words), *zip(one.variants, other.variants, strict=True)]
+    return all(
+        _bits(getattr(a, field.name)) == _bits(getattr(b, field.name))
+        for a, b in pairs
+        for field in fields(a)
+        if field.name != "picture"
+    )
 
 
 def _bits(value: object) -> object:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -17,7 +18,7 @@ from featmatch.search.shard import Proofs, Shard, Tally
 from featmatch.search.shards import PictureRequest, ProofRequest, TallyRequest
 from featmatch.search.voting import Ranked
 from featmatch.store.open_catalog import Stamp
-from featmatch.system.byte_forms import from_bytes, to_bytes
+from featmatch.system.byte_forms import from_bytes, joined, parted, to_bytes
 
 AnyRequest: TypeAlias = TallyRequest | ProofRequest | PictureRequest
 
@@ -25,21 +26,21 @@ AnyRequest: TypeAlias = TallyRequest | ProofRequest | PictureRequest
 class _SentTally(NamedTuple):
     """``TallyRequest`` as it is sent."""
 
-    asked: Folded
+    question: int  # which of those that are sent with it
 
-    def received(self) -> TallyRequest:
-        return TallyRequest(self.asked.unfolded())
+    def received(self, questions: Sequence[Asked]) -> TallyRequest:
+        return TallyRequest(_one_of(questions, self.question))
 
 
 class _SentProof(NamedTuple):
     """``ProofRequest`` as it is sent."""
 
-    asked: Folded
+    question: int
     ranked: Ranked
     contents: tuple[str, ...]
 
-    def received(self) -> ProofRequest:
-        return ProofRequest(self.asked.unfolded(), self.ranked, self.contents)
+    def received(self, questions: Sequence[Asked]) -> ProofRequest:
+        return ProofRequest(_one_of(questions, self.question), self.ranked, self.contents)
 
 
 # Each message tells the state of the index that is meant, or that answered: so all that one search asks is answered in
@@ -47,6 +48,7 @@ class _SentProof(NamedTuple):
 _REQUESTS = tuple[tuple[int, ...], tuple[_SentTally | _SentProof | PictureRequest, ...]]
 _ANSWERS: dict[type, Any] = {TallyRequest: Tally, ProofRequest: Proofs, PictureRequest: Mapping[int, GreyImage | None]}
 _MOST = float(1 << 24)  # px, of a place or a size; angles are below
+_KEPT = 16  # questions, written and read: one search sends each to several indexes, several times
 
 
 class Answered(NamedTuple):
@@ -62,16 +64,41 @@ class Answered(NamedTuple):
 
 
 def request_bytes(requests: Sequence[AnyRequest], state: Stamp = ()) -> bytes:
-    """Requests, to be sent together, to be answered in that state."""
-    return to_bytes((state, tuple(map(_as_sent, requests))), _REQUESTS, records=LOOK)
+    """Requests, to be sent together, to be answered in that state.
+
+    Questions are messages of their own behind that of the requests: so each is written once, for all indexes and
+    stages, and read once by each index.
+    """
+    questions = list(dict.fromkeys(one.asked for one in requests if not isinstance(one, PictureRequest)))
+    sent = tuple(_as_sent(request, questions) for request in requests)
+    return joined([to_bytes((state, sent), _REQUESTS, records=LOOK), *map(_question_bytes, questions)])
 
 
-def _as_sent(request: AnyRequest) -> _SentTally | _SentProof | PictureRequest:
+def _as_sent(request: AnyRequest, questions: Sequence[Asked]) -> _SentTally | _SentProof | PictureRequest:
     if isinstance(request, TallyRequest):
-        return _SentTally(folded(request.asked))
+        return _SentTally(questions.index(request.asked))
     if isinstance(request, ProofRequest):
-        return _SentProof(folded(request.asked), request.ranked, request.contents)
+        return _SentProof(questions.index(request.asked), request.ranked, request.contents)
     return request
+
+
+@lru_cache(maxsize=_KEPT)
+def _question_bytes(asked: Asked) -> bytes:
+    return to_bytes(folded(asked), Folded, records=LOOK)
+
+
+@lru_cache(maxsize=_KEPT)
+def _question(message: bytes, words: int) -> Asked:
+    """A question as it came, for an index with so many visual words."""
+    asked: Asked = _read(message, Folded).unfolded()
+    _check_question(asked, words)
+    return asked
+
+
+def _one_of(questions: Sequence[Asked], number: int) -> Asked:
+    if not 0 <= number < len(questions):
+        raise ValueError("a question is not there")
+    return questions[number]
 
 
 def answer_bytes(shard_in: Callable[[Stamp], Shard | None], message: bytes, words: int) -> bytes:
@@ -85,11 +112,14 @@ def answer_bytes(shard_in: Callable[[Stamp], Shard | None], message: bytes, word
     Raises:
         StoreError: the requests are damaged, or of another version or vocabulary; or the index is damaged.
     """
-    state, sent = _read(message, _REQUESTS)
+    first, *others = _parted(message)
+    state, sent = _read(first, _REQUESTS)
     try:
-        requests = [one if isinstance(one, PictureRequest) else one.received() for one in sent]
+        questions = [_question(one, words) for one in others]
+        requests = [one if isinstance(one, PictureRequest) else one.received(questions) for one in sent]
         for request in requests:
-            _check(request, words)
+            if isinstance(request, ProofRequest):
+                _check_proof(request)
     except ValueError as error:
         raise StoreError(f"a request cannot be meant: {error}") from error
     shard = shard_in(state)
@@ -115,18 +145,28 @@ def _answers_to(requests: Sequence[AnyRequest]) -> Any:
     return tuple[tuple[int, ...], answers | None]
 
 
+def _parted(message: bytes) -> list[bytes]:
+    """The parts of a message: one or more."""
+    try:
+        return parted(message) or [b""]
+    except ValueError as error:
+        raise _damaged(error) from error
+
+
 def _read(message: bytes, kind: Any) -> Any:
     try:
         return from_bytes(message, kind, records=LOOK)
     except ValueError as error:  # of options out of range, too
-        raise StoreError(f"a message between machines is damaged: {error}") from error
+        raise _damaged(error) from error
 
 
-def _check(request: AnyRequest, words: int) -> None:
-    """See that rows of a request lead nowhere else."""
-    if isinstance(request, PictureRequest):
-        return
-    asked, looked_up = request.asked, request.asked.words
+def _damaged(error: ValueError) -> StoreError:
+    return StoreError(f"a message between machines is damaged: {error}")
+
+
+def _check_question(asked: Asked, words: int) -> None:
+    """See that rows of a question lead nowhere else."""
+    looked_up = asked.words
     columns = [column for column in vars(looked_up).values() if isinstance(column, np.ndarray)]
     if len({column.shape for column in columns}) != 1 or columns[0].ndim != 1:
         raise ValueError("its words are not of one length")
@@ -141,20 +181,19 @@ def _check(request: AnyRequest, words: int) -> None:
         raise ValueError("its look is none")
     if not asked.shape > 0:
         raise ValueError("it has no shape")
-    if isinstance(request, ProofRequest):
-        _check_ranked(request.ranked, len(asked.variants))
-    _check_contents(asked, request)
+    _check_contents([*(asked.among or ()), *([asked.content] if asked.content else [])])
 
 
-def _check_ranked(ranked: Ranked, variants: int) -> None:
+def _check_proof(request: ProofRequest) -> None:
+    """See that what is listed leads nowhere else."""
+    ranked = request.ranked
     if len({column.shape for column in ranked}) != 1 or ranked.images.ndim != 1:
         raise ValueError("its list is not of one length")
-    _check_below(ranked.variants, variants)
+    _check_below(ranked.variants, len(request.asked.variants))
+    _check_contents(request.contents)
 
 
-def _check_contents(asked: Asked, request: TallyRequest | ProofRequest) -> None:
-    contents = [*(asked.among or ()), *([asked.content] if asked.content else [])]
-    contents += request.contents if isinstance(request, ProofRequest) else []
+def _check_contents(contents: Iterable[str]) -> None:
     if not all(len(bytes.fromhex(content)) == 32 for content in contents):
         raise ValueError("a content is none")
 

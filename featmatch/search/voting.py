@@ -8,6 +8,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -18,7 +20,6 @@ from featmatch.arguments import check_options
 from featmatch.errors import UsageError
 from featmatch.features.extraction import Features
 from featmatch.features.symmetry import Variant
-from featmatch.geometry.exact import log2
 from featmatch.geometry.matches import Keypoints, TentativeMatches
 from featmatch.native.postings import Hits, PostingLists, QueryEntries, best, hits_of, scan
 from featmatch.search.crowding import MOST_OF_WORD, first_of_each, thinned
@@ -33,6 +34,7 @@ _MANY_FEATURES = 300_000_000
 _FIXED, _MOST_FIXED = 2, 4  # bits: of three words, about a sixth of the postings are left
 _MORE_BITS, _WIDER = 3, 1.6  # where bits are fixed, fewer hits are by chance, so those that are farther off vote, too
 _WORTH_THREADS = 2_000_000  # postings; fewer are scanned before threads have begun
+_SAMPLED = 64  # of so many words the list of one is looked at, to say how many postings are read
 
 
 def fixed_bits(words: int, features: int) -> NDArray[np.int64]:
@@ -83,6 +85,20 @@ class Candidate:
     variant: Variant
     votes: float
     matches: TentativeMatches
+
+
+class VariantWords(NamedTuple):
+    """What one variant of a query looks up.
+
+    Attributes:
+        entries: of Q rows.
+        features: (Q,) int64, number of the feature of each.
+        most: how many of them look up the same word.
+    """
+
+    entries: QueryEntries
+    features: NDArray[np.int64]
+    most: int
 
 
 @dataclass(frozen=True)
@@ -150,13 +166,21 @@ class QueryWords:
         """What all variants look up."""
         return QueryEntries(self.ids, self.signatures, self.weights, self.fixed, self.nearest_first)
 
-    def of_variant(self, variant: Variant) -> tuple[QueryEntries, NDArray[np.int64]]:
-        """What one variant looks up, and the number of the feature of each entry."""
-        own = slice(*np.searchsorted(self.variants, [variant, variant + 1]).tolist())
+    def of_variant(self, variant: Variant) -> VariantWords:
+        """What one variant looks up."""
+        return self._of_variants[variant]
+
+    @cached_property
+    def _of_variants(self) -> list[VariantWords]:
+        """What each variant looks up, by number. It is the same in all segments and indexes, so it is made once."""
+        ends = np.searchsorted(self.variants, np.arange(len(Variant) + 1)).tolist()
+        return [self._part(slice(*own)) for own in pairwise(ends)]
+
+    def _part(self, own: slice) -> VariantWords:
         entries = QueryEntries(
             self.ids[own], self.signatures[own], self.weights[own], self.fixed[own], self.nearest_first
         )
-        return entries, self.features[own]
+        return VariantWords(entries, self.features[own], int(np.bincount(entries.words, minlength=1).max()))
 
 
 class Ranked(NamedTuple):
@@ -223,7 +247,7 @@ def tally(
 ) -> Ranked:
     """Score all images under the first ``variants`` of ``Variant``, and return the best; ``shortlist`` has the rest."""
     distance_weights = weights_of_hits(query, options)
-    entries = {variant: query.of_variant(variant)[0] for variant in list(Variant)[:variants]}
+    entries = {variant: query.of_variant(variant).entries for variant in list(Variant)[:variants]}
 
     def best_of(part: tuple[int, Variant]) -> tuple[NDArray[Any], ...]:
         number, variant = part
@@ -268,10 +292,12 @@ def candidates_of(
     parts = []
     for segment in segments:
         rows = segment.rows_of(found.images)
-        for variant in list(Variant)[: len(query_features)]:
-            own = np.flatnonzero((rows >= 0) & (found.variants == variant))
-            if len(own):
-                own = own[np.argsort(rows[own], kind="stable")]
+        order = np.lexsort((rows, found.variants))
+        order = order[rows[order] >= 0]
+        ends = np.searchsorted(found.variants[order], np.arange(len(query_features) + 1)).tolist()
+        for variant, (begin, end) in zip(Variant, pairwise(ends), strict=False):
+            if begin < end:
+                own = order[begin:end]
                 parts.append(_Part(segment, variant, rows[own], found.part(own)))
     with _threads(query, segments) as each:
         ranked = [
@@ -293,10 +319,10 @@ def _threads(query: QueryWords, segments: Sequence[Segment]) -> Iterator[Callabl
 
 
 def _about_read(segment: Segment, query: QueryWords) -> int:
-    """About how many postings of a segment a query reads."""
-    lists = segment.lists
-    lengths = lists[query.ids + 1].astype(np.int64) - lists[query.ids]
-    return int((lengths >> np.bitwise_count(query.fixed)).sum())
+    """About how many postings of a segment a query reads, by some of its words."""
+    lists, ids = segment.lists, query.ids[::_SAMPLED]
+    lengths = lists[ids + 1].astype(np.int64) - lists[ids]
+    return int((lengths >> np.bitwise_count(query.fixed[::_SAMPLED])).sum()) * _SAMPLED
 
 
 class _Part(NamedTuple):
@@ -330,9 +356,11 @@ def hidden_rows(segment: Segment, removed: frozenset[int], among: Sequence[int] 
 def _candidates(part: _Part, query: QueryWords, features: Features, limit: int) -> list[tuple[int, Candidate]]:
     """The candidates of a part, each with its rank and its hits, the nearest first."""
     # A posting is hit by each entry of its word at most, so this bounds the hits, and the memory that they take.
-    most = np.bincount(query.of_variant(part.variant)[0].words, minlength=1).max()
-    bounds = np.cumsum(part.segment.features[part.rows], dtype=np.int64) * most
-    how = query, features, limit
+    looked_up = query.of_variant(part.variant)
+    bounds = np.cumsum(part.segment.features[part.rows], dtype=np.int64) * looked_up.most
+    how = looked_up, features, limit
+    if bounds[-1] < _HITS_AT_ONCE:
+        return list(_with_hits(part, *how))
     at_once = np.split(np.arange(len(part.rows)), np.flatnonzero(np.diff(bounds // _HITS_AT_ONCE)) + 1)
     return [
         found
@@ -350,24 +378,23 @@ def _in_order(hits: Hits, postings: Postings) -> Hits:
     return Hits(hits.entries[order], rows[order], hits.images[order], hits.distances[order])
 
 
-def _with_hits(part: _Part, query: QueryWords, features: Features, limit: int) -> Iterator[tuple[int, Candidate]]:
+def _with_hits(part: _Part, looked_up: VariantWords, features: Features, limit: int) -> Iterator[tuple[int, Candidate]]:
     """The same; the hits of all are in memory at once."""
     segment, numbers = part.segment, part.rows
-    entries, features_of = query.of_variant(part.variant)
-    hits = hits_of(_lists_of(segment), entries, limit, numbers.astype(np.uint32))
-    if query.nearest_first or segment.parts > 1:
+    hits = hits_of(_lists_of(segment), looked_up.entries, limit, numbers.astype(np.uint32))
+    if looked_up.entries.nearest_first or segment.parts > 1:
         hits = _in_order(hits, segment.postings)
-    places, own = np.searchsorted(numbers, hits.images), features_of[hits.entries]
+    places, own = np.searchsorted(numbers, hits.images), looked_up.features[hits.entries]
     kept, rivals = thinned(places, own, hits.rows, hits.distances)
     rows, own, places = hits.rows[kept], own[kept], places[kept]
     images = numbers[places]
     matches = TentativeMatches.between(
-        Keypoints(features.keypoints[own], features.angles[own], log2(np.maximum(features.sizes[own], 1))),
+        Keypoints(features.keypoints[own], features.angles[own], features.octaves[own]),
         Keypoints(*restored(segment.postings, rows, np.maximum(segment.widths[images], segment.heights[images]))),
         costs=hits.distances[kept].astype(np.float64), query_rows=own, reference_rows=rows,
-        rivals=rivals,
+        rivals=rivals if rivals.any() else None,
     )  # fmt: skip
-    bounds = np.searchsorted(places, np.arange(len(numbers) + 1))
+    bounds = np.searchsorted(places, np.arange(len(numbers) + 1)).tolist()
     for place, row in enumerate(numbers.tolist()):
         of_image = matches[bounds[place] : bounds[place + 1]]
         if of_image.rivals is not None and not of_image.rivals.any():

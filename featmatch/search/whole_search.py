@@ -86,6 +86,8 @@ def nearest(
         for form, phash in enumerate(query.phashes):
             distances = np.bitwise_count(phash ^ hashes)
             places = np.flatnonzero(distances <= _HASH_LIMIT)
+            if not len(places):
+                continue  # as nearly always
             rows = places if features < FEW_FEATURES else segment.plain[places]
             ids = segment.ids[rows]
             shapes = segment.widths[rows] / segment.heights[rows]

@@ -21,8 +21,9 @@ from typing import Any, Literal, Protocol, Union, get_args, get_origin
 import numpy as np
 from numpy.typing import NDArray
 
-_MAGIC = b"featmatch message 1\n"
+_MAGIC = b"featmatch message 2\n"
 _HEAD = struct.Struct("<I")
+_LENGTH = struct.Struct("<Q")
 _DIGEST_BYTES = 16
 _MOST_AXES = 4
 
@@ -64,6 +65,34 @@ def from_bytes(content: bytes, kind: Any, *, records: np.dtype[Any]) -> Any:
         raise ValueError(f"a message means nothing: {error!r:.200}") from error
     arrays.end()
     return value
+
+
+def joined(messages: Sequence[bytes]) -> bytes:
+    """Several messages as one, which is taken apart without reading them.
+
+    >>> parted(joined([b"one", b"", b"three"]))
+    [b'one', b'', b'three']
+    """
+    return b"".join(part for message in messages for part in (_LENGTH.pack(len(message)), message))
+
+
+def parted(content: bytes) -> list[bytes]:
+    """The messages that were joined.
+
+    Raises:
+        ValueError: a part is not all there.
+    """
+    messages, begin = [], 0
+    while begin < len(content):
+        start = begin + _LENGTH.size
+        if start > len(content):
+            raise ValueError("a message is cut short")
+        (length,) = _LENGTH.unpack(content[begin:start])
+        begin = start + length
+        if begin > len(content):
+            raise ValueError("a message is cut short")
+        messages.append(content[start:begin])
+    return messages
 
 
 def _as_written(array: NDArray[Any], records: np.dtype[Any]) -> bytes:
@@ -186,18 +215,31 @@ class _Many:
         return [self.form.write(one, arrays) for one in (sorted(value) if self.make is frozenset else value)]
 
     def read(self, tree: Any, arrays: _Arrays) -> Any:
-        return self.make([self.form.read(one, arrays) for one in tree])
+        return self.make(_read_each(self.form, tree, arrays))
 
 
 @dataclasses.dataclass(frozen=True)
 class _Map:
-    pairs: _Form
+    """All keys, then all values."""
+
+    keys: _Form
+    values: _Form
 
     def write(self, value: Any, arrays: list[NDArray[Any]]) -> Any:
-        return [self.pairs.write(pair, arrays) for pair in value.items()]
+        keys = [self.keys.write(key, arrays) for key in value]
+        return [keys, [self.values.write(one, arrays) for one in value.values()]]
 
     def read(self, tree: Any, arrays: _Arrays) -> Any:
-        return dict(self.pairs.read(pair, arrays) for pair in tree)
+        keys, values = tree
+        own = _read_each(self.keys, keys, arrays)
+        return dict(zip(own, _read_each(self.values, values, arrays), strict=True))
+
+
+def _read_each(form: _Form, trees: Any, arrays: _Arrays) -> list[Any]:
+    """The values of several trees of one type."""
+    if isinstance(form, _Plain) and type(trees) is list and set(map(type, trees)) <= {form.kind}:
+        return trees  # hundreds, mostly
+    return [form.read(one, arrays) for one in trees]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -245,7 +287,7 @@ def _compound(kind: Any, origin: Any, parts: tuple[Any, ...]) -> _Form:
     elif origin is tuple and parts[-1] is not Ellipsis:
         form = _Fields(tuple, tuple(map(_form_of, parts)))
     elif isinstance(origin, type) and issubclass(origin, Mapping):
-        form = _Map(_Fields(tuple, tuple(map(_form_of, parts))))
+        form = _Map(*map(_form_of, parts))
     elif isinstance(origin, type) and issubclass(origin, (Sequence, frozenset)):
         form = _Many(origin if origin in (tuple, frozenset) else list, _form_of(parts[0]))
     else:

@@ -473,3 +473,12 @@ def test_jpeg_decoded_at_reduced_size_lies_where_the_whole_one_does(photos: Phot
     corners = np.array([[0, 0], [whole.width - 1, 0], [0, whole.height - 1], [whole.width - 1, whole.height - 1]])
     moved = project(np.asarray(homography), corners.astype(np.float64)) - corners
     assert np.abs(moved).max() < 0.5  # an eighth of a working pixel
+
+
+def test_octaves_are_those_of_the_sizes() -> None:
+    features = Features.from_arrays(
+        "drawn", np.ones((4, 2)), np.ones((4, 64)), size=(9, 9), angles=np.zeros(4), sizes=[0.25, 1, 8, 12]
+    )
+    assert features.octaves[:3].tolist() == [0, 0, 3]
+    assert features[2:].octaves.tolist() == features.octaves[2:].tolist()
+    assert features.octaves[3] == pytest.approx(np.log2(12))

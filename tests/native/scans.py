@@ -147,5 +147,6 @@ SCANS = {
     "a query without words": made(3, [5, 9], 0),
     "more hits than there is room for at first": made(7, [_HITS // 8, _HITS // 4], 12, limit=64),
     **{f"lists of {size} and few more": made(9, [3, size, 2, size + 1], 4, images=60) for size in (62, 63, 64, 1087)},
-    "more lists than are bisected at once": made(10, [5, 0, 40, 1] * 20, 2 * _LISTS + 3, images=30),
+    "more lists than are bisected at once": made(10, [60, 0, 500, 10] * 20, 2 * _LISTS + 3, images=30),
+    "lists that are read, of more images than two": made(12, [5, 0, 40, 1] * 20, 2 * _LISTS + 3, images=30),
 }

@@ -327,7 +327,7 @@ def test_the_kernels_believe_no_caller() -> None:
 
 
 def test_room_for_one_list_at_a_time_is_enough() -> None:
-    one: Scan = made(10, [5, 0, 40, 1] * 20, 2 * _LISTS + 3, images=30)
+    one: Scan = made(10, [60, 0, 500, 10] * 20, 2 * _LISTS + 3, images=30)
     images = np.arange(30, dtype=np.uint32)
     expected = hits_of(one.lists, one.query, 22, images)
     hits = Hits(*map(np.empty_like, expected))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,13 @@ from hypothesis import strategies as st
 from featmatch import Index, StoreError, Vocabulary
 from featmatch.features.looks import LOOK
 from featmatch.images.decoding import USUAL
+from featmatch.search import messages
 from featmatch.search.asked import Asked
 from featmatch.search.many import SearchOptions
 from featmatch.search.messages import AnyRequest, answer_bytes, answers_of, request_bytes
-from featmatch.search.shard import Shard
+from featmatch.search.shard import Proofs, Shard, Tally
 from featmatch.search.shards import PictureRequest, ProofRequest, TallyRequest
-from featmatch.system.byte_forms import to_bytes
+from featmatch.system.byte_forms import joined, parted, to_bytes
 from tests.system.test_byte_forms import resealed
 from tools.small_index import draw_pictures, small_index
 
@@ -122,11 +125,56 @@ def test_damaged_bytes_are_a_clear_error_or_another_question(pair: Pair, place: 
         content = bytearray(request_bytes([request]))
         content[place % len(content)] ^= 1 << bit
         try:
-            answer_bytes(lambda _: pair.shard, resealed(bytes(content)) if sealed else bytes(content), pair.words)
+            answer_bytes(lambda _: pair.shard, _resealed(bytes(content)) if sealed else bytes(content), pair.words)
         except StoreError as error:
             assert "damaged" in str(error) or "meant" in str(error)
         else:
             assert sealed
+
+
+def _resealed(message: bytes) -> bytes:
+    """Other bytes with checksums that fit, as far as they can be taken apart."""
+    try:
+        return joined(list(map(resealed, parted(message))))
+    except ValueError:
+        return message
+
+
+def test_a_question_is_written_once_and_read_once(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, other = (dataclasses.replace(pair.asked, shape=shape) for shape in (1.25, 1.5))
+    ranked = pair.shard.tally(asked).ranked
+    requests: list[AnyRequest] = [TallyRequest(asked), ProofRequest(asked, ranked, ()), TallyRequest(other)]
+    calls = Counter[str]()
+
+    def counted(name: str) -> Callable[..., Any]:
+        original = getattr(messages, name)
+
+        def count_and_call(*arguments: Any) -> Any:
+            calls[name] += 1
+            return original(*arguments)
+
+        return count_and_call
+
+    for name in ("folded", "_check_question"):
+        monkeypatch.setattr(messages, name, counted(name))
+    for some in (requests, requests[:1], requests[1:]):
+        answered = answers_of(some, answer_bytes(lambda _: pair.shard, request_bytes(some), pair.words))
+        assert answered.answers is not None
+        kinds = [Tally if isinstance(one, TallyRequest) else Proofs for one in some]
+        assert [type(answer) for answer in answered.answers] == kinds
+    assert calls == {"folded": 2, "_check_question": 2}
+
+
+@pytest.mark.parametrize("number", [-1, 1])
+def test_a_question_that_is_not_there_is_refused(pair: Pair, number: int) -> None:
+    first, *questions = parted(request_bytes([TallyRequest(pair.asked)]))
+    assert len(questions) == 1
+    wrong = to_bytes(((), (messages._SentTally(number),)), messages._REQUESTS, records=LOOK)
+    with pytest.raises(StoreError, match="cannot be meant"):
+        answer_bytes(lambda _: pair.shard, joined([wrong, *questions]), pair.words)
+    for damaged in (b"", joined([first, *questions])[:-1], joined([]), first):
+        with pytest.raises(StoreError, match="damaged"):
+            answer_bytes(lambda _: pair.shard, damaged, pair.words)
 
 
 def test_an_answer_to_something_else_is_refused(pair: Pair) -> None:

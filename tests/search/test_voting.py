@@ -332,11 +332,13 @@ def test_words_of_a_query_are_those_of_each_of_its_variants(detector: str, count
         others.descriptors, count
     )  # fmt: skip
     for variant, expected in ((Variant.PLAIN, first), (Variant.MIRRORED, second)):
-        entries, features = words.of_variant(variant)
+        entries, features, most = words.of_variant(variant)
         assert entries.words.tolist() == expected.ids.ravel().tolist()
         assert entries.signatures.tolist() == expected.signatures.ravel().tolist()
         assert entries.weights.tolist() == (vocabulary.idf_of(expected.ids.ravel()) ** 2).tolist()
         assert features.tolist() == np.repeat(np.arange(len(expected.ids)), count).tolist()
+        assert most == np.bincount(entries.words).max()
+        assert words.of_variant(variant) is words.of_variant(variant)  # for all segments and indexes
 
 
 def test_one_word_is_looked_up_by_so_many_features_of_a_variant_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,8 +348,9 @@ def test_one_word_is_looked_up_by_so_many_features_of_a_variant_at_most(monkeypa
     query = replace(features_at_random(18), descriptors=descriptors)
     words = QueryWords.of(vocabulary, [query, query], np.zeros(1, np.int64))
     for variant in (Variant.PLAIN, Variant.MIRRORED):
-        entries, features = words.of_variant(variant)
+        entries, features, most = words.of_variant(variant)
         assert set(np.bincount(entries.words).tolist()) <= {0, 4, 8, 12}  # unless descriptors share their word
+        assert most == np.bincount(entries.words).max()
         assert features.tolist() == sorted(features.tolist())
         assert len(features) < 18
 
@@ -360,6 +363,7 @@ def test_threads_are_for_long_scans_on_several_cores(monkeypatch: pytest.MonkeyP
     query = asked()
     length = sum(postings_of(voting._lists_of(segment), query.words.entries) for segment in query.segments)
     monkeypatch.setattr(voting, "_cores", lambda: cores)
+    monkeypatch.setattr(voting, "_SAMPLED", 1)
     for worth in (length - 1, length):
         monkeypatch.setattr(voting, "_WORTH_THREADS", worth)
         with voting._threads(query.words, query.segments) as each:

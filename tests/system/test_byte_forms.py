@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from featmatch.system.byte_forms import from_bytes, to_bytes
+from featmatch.system.byte_forms import from_bytes, joined, parted, to_bytes
 
 RECORD = np.dtype([("a", "<i2"), ("b", "u1", (3,))])
 
@@ -110,7 +110,7 @@ _JSON = st.recursive(
 @given(_JSON, _JSON)
 def test_whatever_the_tree_is_it_is_a_value_or_refused(tree: Any, shapes: Any) -> None:
     head = json.dumps([tree, shapes]).encode()
-    content = b"featmatch message 1\n" + struct.pack("<I", len(head)) + head + bytes(60)
+    content = b"featmatch message 2\n" + struct.pack("<I", len(head)) + head + bytes(60)
     with contextlib.suppress(ValueError):
         assert isinstance(read(resealed(content + bytes(16))), Outer)
 
@@ -145,3 +145,12 @@ def test_single_numbers_and_records_are_read_as_they_were_and_an_array_is_none()
     )  # fmt: skip
     with pytest.raises(ValueError, match="array in place of one number"):
         read(written(Scalars(np.zeros(2, np.uint64), one.record), Scalars), Scalars)  # type: ignore[arg-type]
+
+
+def test_messages_that_were_joined_are_taken_apart_and_nothing_else() -> None:
+    content = joined([b"one", b"", b"three"])
+    assert parted(content) == [b"one", b"", b"three"]
+    assert parted(b"") == []
+    for end in set(range(1, len(content))) - {11, 19}:  # in the middle of a part
+        with pytest.raises(ValueError, match="cut short"):
+            parted(content[:end])
