@@ -251,8 +251,9 @@ def test_a_run_that_is_interrupted_keeps_what_it_found(
 
     def look_up(*given: Any, **options: Any) -> Iterator[Matches]:
         answers = look_up_each(*given, **options)
-        yield from (next(answers), next(answers))
-        assert kept(cache) == (2 if at_once == 1 else 0)
+        yield next(answers)
+        assert kept(cache) == (1 if at_once == 1 else 0)
+        yield next(answers)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
