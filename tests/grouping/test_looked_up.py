@@ -11,16 +11,20 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 from PIL import Image
 
 from featmatch import Index, Vocabulary
 from featmatch.grouping import asking, looked_up
 from featmatch.grouping.asking import asked
+from featmatch.grouping.kept import digests_of
 from featmatch.grouping.placing import ImageSize
+from featmatch.search import voting
 from featmatch.search.many import look_up_each
 from featmatch.search.matches import Matches
 from featmatch.store.joined import reader_of
+from featmatch.system.shipped import shipped_file
 from tests.grouping.test_asking import blobs
 
 pytestmark = pytest.mark.usefixtures("decoded_here")
@@ -161,6 +165,14 @@ def test_another_version_of_the_code_looks_up_again(
     monkeypatch.setattr(looked_up, "_ways", lambda: ["another"])
     found(folder)
     assert since(looked) == TURNED
+
+
+def test_the_code_that_finds_and_the_fits_that_weigh_are_told() -> None:
+    ways = looked_up._ways()
+    assert set(
+        digests_of([Path(str(voting.__file__)), Path(str(looked_up.__file__)), shipped_file("whole.json")])
+    ) <= set(ways)
+    assert cv2.__version__ in ways
 
 
 def test_an_index_elsewhere_has_look_ups_of_its_own(folder: Path, tmp_path: Path, looked: list[str]) -> None:
