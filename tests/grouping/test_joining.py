@@ -286,6 +286,13 @@ def test_where_lists_are_shorter_fewer_bits_must_agree(
     assert [sorted(one.distances.tolist()) for one in true] == ([] if counted is None else [[counted] * 120])
 
 
+def test_a_small_collection_is_read_wholly_however_long_its_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "_READ", 0)
+    original = image(1)
+    partner = found_by([segment({1: original, 2: with_bits(original, 0, 1)})], 1)[0]
+    assert np.sum(partner.distances == 2) == 120
+
+
 def test_as_many_bits_must_agree_as_keep_what_is_read_the_same() -> None:
     words, bits = 65_536, [joining._agreeing_bits(millions * 1_000_000, 65_536) for millions in range(1, 2000)]
     assert bits[:19] == [0] * 19  # lists are read wholly
