@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from featmatch.geometry.exact import inverse
+from featmatch.grouping.looked_up import LookedUp
 from featmatch.grouping.pairs import Pair
 from featmatch.grouping.placing import ImageSize
 from featmatch.grouping.repeating import Repeated
@@ -18,8 +19,8 @@ from featmatch.search.many import SearchOptions, look_up_each
 from featmatch.search.matches import Match
 from featmatch.store.reader import Reader
 
-_MOST = 20  # matches of one image, itself among them
 _SURE = 0.95  # probability from which a match counts: the others of its group were not compared
+_OPTIONS = SearchOptions(limit=1_000_000, unproven=True, forms="none")  # all that is found: what is kept depends on it
 
 
 def asked(
@@ -40,15 +41,25 @@ def asked(
     if not files:
         return found
     ids = sorted(files, key=lambda image: images[image].content)
-    answers = look_up_each(reader, [files[image] for image in ids], SearchOptions(limit=_MOST, forms="none"), jobs=jobs)
-    for image, matches in zip(ids, answers, strict=True):
-        for match in matches:
-            is_claimed = match.proven and match.verdict is None  # what users said counts by itself
-            if is_claimed and match.probability >= _SURE and match.id != image:
-                pair = _pair(image, match, images)
-                if pair.key not in found or found[pair.key].alike < pair.alike:
-                    found[pair.key] = pair
+    kept = LookedUp(reader, files, images)
+    pairs = kept.recall()
+    new = [image for image in ids if image not in pairs]
+    answers = look_up_each(reader, [files[image] for image in new], _OPTIONS, jobs=jobs)
+    try:
+        for image, matches in zip(new, answers, strict=True):
+            pairs[image] = [_pair(image, match, images) for match in matches if match.id != image and _is_sure(match)]
+            kept.keep(image, matches, pairs[image])
+    finally:
+        kept.save()
+    for pair in (pair for image in ids for pair in pairs[image]):
+        if pair.key not in found or found[pair.key].alike < pair.alike:
+            found[pair.key] = pair
     return found
+
+
+def _is_sure(match: Match) -> bool:
+    """Whether it is claimed, and surely; what users said counts by itself."""
+    return match.proven and match.verdict is None and match.probability >= _SURE
 
 
 def _pair(image: int, match: Match, images: Mapping[int, ImageSize]) -> Pair:

@@ -5,9 +5,10 @@ that come before it. No image is decoded, and no features are extracted or assig
 the words of the mirrored and of the negative picture follow from the stored ones (``Vocabulary.permuted``), so that
 such copies are found as well.
 
-In a large collection, lists are too long to be read for each image. There a hit must agree in the 8 highest bits of its
-signature, but for one of them at most, which then is not counted. By these bits long lists lie in parts: 9 of 256 are
-read. Other than of a query's features, it is not known which bits of a stored one are the firmest: so all are alike.
+In a large collection, lists are too long to be read for each image. There a hit must agree in the highest bits of its
+signature, but for one of them at most, which then is not counted. By these bits long lists lie in parts, of which few
+are read: of 16 by 4 bits 5, of 256 by 8 bits 9. The longer lists are, the more bits must agree. Other than of a query's
+features, it is not known which bits of a stored one are the firmest: so all are alike.
 
 Each feature has one word, so either of two images finds the same hits in the other, and it does not matter which one
 is looked up. What follows must begin at the same one, though: ``TentativeMatches`` lead from the image whose content
@@ -37,6 +38,8 @@ from featmatch.words.vocabulary import Vocabulary, Words
 
 _ROWS = 1 << 22  # postings that are scanned at a time
 _ONE_OFF = np.array([0, *(1 << 63 >> np.arange(8, dtype=np.uint64))], np.uint64)  # how the highest bits may differ
+_MOST_BITS = 8  # by which lists are cut
+_READ = 300  # postings of a list of mean length that are read for a feature, while fewer bits than the most must agree
 _TIMES_THE_MEAN = 64  # features of a word; in a large collection, those with more are too common
 
 
@@ -188,7 +191,8 @@ def partners(
     features = sum(len(segment.postings.image) for segment in segments)
     is_large = features > MANY_FEATURES
     longest = max(options.longest_list, is_large * _TIMES_THE_MEAN * features // len(vocabulary))
-    one_off = _ONE_OFF if is_large else _ONE_OFF[:1]
+    bits = _agreeing_bits(features, len(vocabulary)) if is_large else 0
+    one_off = _ONE_OFF[: bits + 1]
     variants = list(Variant)[: vocabulary.forms]
     words = [vocabulary.permuted(image.words, variant) for variant in variants]
     ids = np.concatenate([seen.ids[:, 0] for seen in words])
@@ -202,7 +206,7 @@ def partners(
         weights=vocabulary.idf_of(ids[looked_up]) ** 2,
         variants=(looked_up // len(image.words.ids)).astype(np.int32),
         features=looked_up % len(image.words.ids),
-        fixed=np.full(len(looked_up), 255 if is_large else 0, np.uint8),
+        fixed=np.full(len(looked_up), 256 - (256 >> bits), np.uint8),
         nearest_first=is_large,
     )
     voting = VotingOptions(
@@ -215,6 +219,16 @@ def partners(
     found = shortlist(query, seen, segments, [~open_ for open_ in among], voting)
     enough = [candidate for candidate in found if len(candidate.matches) >= FEWEST_MATCHES][: options.partners]
     return [_partner(image, candidate, segments) for candidate in enough]
+
+
+def _agreeing_bits(features: int, words: int) -> int:
+    """In how many of the highest bits all but one agree, in a large collection: as few as the length of lists allows.
+
+    >>> [_agreeing_bits(features * 1_000_000, 65_536) for features in (21, 50, 100, 200, 500)]
+    [2, 4, 5, 7, 8]
+    """
+    mean = features / words
+    return next((bits for bits in range(_MOST_BITS) if (bits + 1) / 2**bits * mean <= _READ), _MOST_BITS)
 
 
 def _partner(image: StoredImage, candidate: Candidate, segments: Sequence[Segment]) -> Partner:

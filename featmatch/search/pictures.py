@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 from featmatch.errors import ImageError
 from featmatch.images.decoding import USUAL, DecodingOptions
@@ -31,12 +33,20 @@ class Pictures:
         Raises:
             StoreError: the index is damaged.
         """
-        for name, stamp in self._snapshot.catalog.files_of(image):
-            for path in self._places.paths_of(name):
-                try:
-                    state = os.stat(split_page(path)[0])
-                    if (state.st_size, state.st_mtime_ns) == stamp:
-                        return load_grey(path, longest_px=_COMPARED_PX, decoding=self._decoding)
-                except (OSError, ImageError):
-                    continue
+        for path in self.paths_of(image):
+            with contextlib.suppress(OSError, ImageError):
+                return load_grey(path, longest_px=_COMPARED_PX, decoding=self._decoding)
         return self._snapshot.stored_picture(image)
+
+    def paths_of(self, image: int) -> Iterator[str]:
+        """Where there are files of an image, by its number, that have the size and the time that were indexed."""
+        for name, stamp in self._snapshot.catalog.files_of(image):
+            yield from (path for path in self._places.paths_of(name) if _size_and_time(path) == stamp)
+
+
+def _size_and_time(path: str) -> tuple[int, int] | None:
+    """Size in bytes and time of change (ns) of a file; None where there is none."""
+    with contextlib.suppress(OSError):
+        state = os.stat(split_page(path)[0])
+        return state.st_size, state.st_mtime_ns
+    return None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,8 @@ def pairs_for(monkeypatch: pytest.MonkeyPatch, answers: dict[int, list[Match]]) 
         yield from (Matches(answers[int(file)]) for file in files)
 
     monkeypatch.setattr(asking, "look_up_each", look_up)
+    nothing = SimpleNamespace(recall=dict, keep=lambda *found: None, save=lambda: None)
+    monkeypatch.setattr(asking, "LookedUp", lambda *given: nothing)
     reader: Any = None  # passed on only
     return asked(reader, {image: str(image) for image in answers}, IMAGES, jobs=3)
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from featmatch import Index, Vocabulary
 from featmatch.grouping import choices, finding
-from featmatch.grouping.choices import key_of, recall
+from featmatch.grouping.choices import key_of_group, recall
 from featmatch.grouping.choosing import NOT_COMPARED, Choice, Contender
 
 
@@ -84,7 +84,7 @@ def test_a_broken_cache_costs_time_only(index: Index, cache: Path, damage: str) 
     first = told(index)
     if damage == "nonsense":
         with sqlite3.connect(cache) as connection:
-            connection.execute("UPDATE choices SET choice = ?", (json.dumps({"original": "none of them"}),))
+            connection.execute("UPDATE texts SET text = ?", (json.dumps({"original": "none of them"}),))
         connection.close()
     else:
         cache.unlink()
@@ -119,7 +119,7 @@ def test_what_could_not_be_compared_is_tried_again(index: Index, monkeypatch: py
 )  # fmt: skip
 def test_whatever_decides_is_part_of_the_key(changes: dict[str, object]) -> None:
     group = [contender(1), contender(2)]
-    assert key_of(group) != key_of([contender(1, **changes), contender(2)])
+    assert key_of_group(group) != key_of_group([contender(1, **changes), contender(2)])
 
 
 def at(folder: Path, number: int) -> Contender:
@@ -147,14 +147,6 @@ def test_nothing_is_kept_of_files_that_are_not_what_an_index_says(tmp_path: Path
     assert recall([true]) == [Choice(1, "true", {2: ""})]
 
 
-def test_a_full_cache_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choices, "_MOST", 1)
-    groups = [[at(tmp_path / "here", number)] for number in (1, 2, 3)]
-    for group, kept in zip(groups, ([1], [1, 2], [3]), strict=True):
-        choices.keep(group, Choice(group[0].id, "a test"))
-        assert [one[0].id for one, choice in zip(groups, recall(groups), strict=True) if choice] == kept
-
-
 def test_a_choice_is_replaced_and_only_the_users_own(tmp_path: Path, cache: Path) -> None:
     group = [at(tmp_path / "here", number) for number in (1, 2)]
     for by in ("one", "another"):
@@ -174,6 +166,6 @@ def test_nonsense_in_the_cache_is_no_choice(tmp_path: Path, cache: Path, text: s
     group = [at(tmp_path / "here", 1)]
     choices.keep(group, Choice(1, "a test"))
     with sqlite3.connect(cache) as connection:
-        connection.execute("UPDATE choices SET choice = ?", (text,))
+        connection.execute("UPDATE texts SET text = ?", (text,))
     connection.close()
     assert recall([group]) == [None]

@@ -129,6 +129,7 @@ def hits(partner: Partner) -> NDArray[np.float64]:
 @pytest.mark.parametrize("many", [MANY_FEATURES, 0])
 def test_either_of_two_images_finds_the_same_hits(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(joining, "MANY_FEATURES", many)
+    monkeypatch.setattr(joining, "_READ", 0)
     original = image(1)
     segments = [segment({1: original, 2: flipped(original.moved(turned(10)), 5), 3: image(3)})]
     one, other = found_by(segments, 1)[0], found_by(segments, 2)[0]
@@ -240,8 +241,9 @@ def test_an_image_without_features_has_no_partners() -> None:
 
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any collection is a large one."""
+    """Any collection is a large one, in which as many bits as may be must agree."""
     monkeypatch.setattr(joining, "MANY_FEATURES", 0)
+    monkeypatch.setattr(joining, "_READ", 0)
 
 
 def with_bits(made: Made, *bits: int) -> Made:
@@ -267,6 +269,40 @@ def test_hits_of_a_large_collection_agree_in_all_but_one_of_the_first_bits(
         else:
             assert sorted(true[0].distances.tolist()) == [counted] * 120
             assert len(set(true[0].own_numbers.tolist())) == len(set(true[0].other_numbers.tolist())) == 120
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize(
+    ("bits", "counted"), [((), 0), ((2,), 0), ((3,), 1), ((0, 3), 1), ((3, 4, 5), 3), ((0, 1), None), ((1, 2), None)]
+)
+def test_where_lists_are_shorter_fewer_bits_must_agree(
+    bits: tuple[int, ...], counted: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = image(1)
+    segments = [segment({1: original, 2: with_bits(original, *bits)})]
+    # 240 features of 400 words are 0.6 a list: half of that is read if all but one of 3 bits agree.
+    monkeypatch.setattr(joining, "_READ", 0.3)
+    true = [one for one in found_by(segments, 1, JoiningOptions(hamming_limit=10)) if len(one.own) > 60]
+    assert [sorted(one.distances.tolist()) for one in true] == ([] if counted is None else [[counted] * 120])
+
+
+def test_a_small_collection_is_read_wholly_however_long_its_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "_READ", 0)
+    original = image(1)
+    partner = found_by([segment({1: original, 2: with_bits(original, 0, 1)})], 1)[0]
+    assert np.sum(partner.distances == 2) == 120
+
+
+def test_as_many_bits_must_agree_as_keep_what_is_read_the_same() -> None:
+    words, bits = 65_536, [joining._agreeing_bits(millions * 1_000_000, 65_536) for millions in range(1, 2000)]
+    assert bits[:19] == [0] * 19  # lists are read wholly
+    assert sorted(set(bits)) == [0, 2, 3, 4, 5, 6, 7, 8]
+    assert bits == sorted(bits)
+    for millions, agreeing in enumerate(bits, 1):
+        parts = 2.0 ** np.arange(9)
+        read = (np.arange(9) + 1) / parts * millions * 1_000_000 / words
+        assert agreeing == 8 or read[agreeing] <= 300
+        assert (read[:agreeing] > 300).all()
 
 
 @pytest.mark.usefixtures("large")
