@@ -113,7 +113,7 @@ def ip(*arguments: str) -> None:
 @contextlib.contextmanager
 def machines(folder: Path) -> Iterator[None]:
     """A Ray of a head here and a node in each namespace, until the end; each node offers a place for each shard."""
-    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_AUTH_MODE="disabled")
+    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_AUTH_MODE="disabled", RAY_worker_niceness="0")
     import ray
 
     started = [
