@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,15 +15,19 @@ from PIL import Image
 from featmatch import Index, UsageError
 from featmatch.features.forms import Form, Round
 from featmatch.geometry.maps import project
+from featmatch.images.pixels import GreyImage
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.search import stages
+from featmatch.search.collection import Collection, Proved
 from featmatch.search.forms import as_shared, without_contradicted, without_sisters
 from featmatch.search.matches import FoundImage
 from featmatch.search.stages import Search
+from featmatch.search.verification import Matched
 from featmatch.store.reader import Reader
 from tests.proof.proofs import made_proof
 
 SQUEEZED = 2.2
+FORMS = Form(SQUEEZED, 0, area_px=80_000), Form(SQUEEZED, 90)
 
 
 def opened(built: Path) -> Index:
@@ -118,6 +124,29 @@ def test_a_round_for_images_that_stand_out_is_passed_over_where_none_does(built:
     assert len(found[0]) == 1
     assert found[0] == found[1]
     assert found[2] == []
+
+
+def test_places_that_images_match_in_the_query_as_it_is_are_known_in_its_forms(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = np.array([[10.0, 20.0], [60.0, 30.0]])
+    search = dataclasses.replace(Search.of(Reader(built / "index", built / "photos")), forms=[Round(FORMS)])
+    query, known = search.read(squeezed(built)), []
+    proved = Collection.proved
+
+    def spied(self: Collection, grey: GreyImage, listed: Sequence[Any], there: Any = None) -> list[Proved]:
+        known.append(there)
+        return proved(self, grey, listed, there)
+
+    monkeypatch.setattr(stages, "matched_in_part", lambda found: [Matched(5, places)])
+    monkeypatch.setattr(Collection, "proved", spied)
+    search.matches(query, search.asked(query))
+    as_it_is, in_forms = known
+    assert as_it_is is None
+    assert len(in_forms) == len(FORMS)
+    for form, (matched,) in zip(FORMS, in_forms, strict=True):
+        assert matched.image == 5
+        assert project(form.of(query.grey).original_from_form, matched.points) == pytest.approx(places)
 
 
 def test_features_of_a_form_count_in_the_region_only(built: Path) -> None:
