@@ -87,13 +87,13 @@ class FeatureEvidence:
 
     @property
     def counted(self) -> float:
-        """The geometry that counts: what others have as well counts half where one has looked where the two differ.
+        """The geometry that counts: of what others have as well, a third where one has looked where the two differ.
 
-        And else not at all. Where another content is told, only the design is left to prove, and all of it does.
+        And else none. Where another content is told, only the design is left to prove, and all of it does.
         """
         if self.contradiction is None or self.is_coarse:
             return self.distinct
-        return self.geometry if self.has_another_content else (self.geometry + self.distinct) / 2
+        return self.geometry if self.has_another_content else (self.geometry + 2 * self.distinct) / 3
 
     @property
     def covering(self) -> float:

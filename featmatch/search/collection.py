@@ -17,7 +17,7 @@ from featmatch.search.matches import FoundImage, Holder
 from featmatch.search.merging import Listing, merged, of_all
 from featmatch.search.shard import Proofs
 from featmatch.search.shards import PictureRequest, ProofRequest, Request, Shards, TallyRequest
-from featmatch.search.verification import judge
+from featmatch.search.verification import Matched, judge
 from featmatch.search.whole_search import whole_candidates
 from featmatch.system.workers import Lost
 
@@ -66,12 +66,18 @@ class Collection:
             for number, asked in enumerate(questions)
         ]  # fmt: skip
 
-    def proved(self, grey: GreyImage, listed: Sequence[tuple[Asked, Listing]]) -> list[Proved]:
+    def proved(
+        self,
+        grey: GreyImage,
+        listed: Sequence[tuple[Asked, Listing]],
+        known: Sequence[Sequence[Matched]] | None = None,
+    ) -> list[Proved]:
         """Prove listed images by geometry, and choose those that look the same as a whole.
 
         Args:
             grey: the query.
             listed: questions, and what is listed for each; their proofs are asked for together.
+            known: for each question, where other looks at the query have found images, px of its features.
         """
         as_whole = [
             [] if asked.whole is None else whole_candidates(listing.nearest, asked.whole, grey)
@@ -88,18 +94,20 @@ class Collection:
         answers = self._ask(requests)
         return [
             Proved(
-                self._judged(asked, {place: proofs[number] for place, proofs in answers.items()}), as_whole[number],
+                self._judged(
+                    asked, {place: proofs[number] for place, proofs in answers.items()}, known[number] if known else ()
+                ), as_whole[number],
                 self._holders(contents[number], {place: proofs[number].held for place, proofs in answers.items()}),
                 listing.verdicts_of_images,
             )
             for number, (asked, listing) in enumerate(listed)
         ]  # fmt: skip
 
-    def _judged(self, asked: Asked, proofs: Mapping[int, Proofs]) -> list[FoundImage]:
+    def _judged(self, asked: Asked, proofs: Mapping[int, Proofs], known: Sequence[Matched]) -> list[FoundImage]:
         """What all indexes proved of one query, by their places, judged together."""
         size = (asked.features.width, asked.features.height)
         fitted = [of_all(one, place, self.shards.numbering) for place, proof in proofs.items() for one in proof.fitted]
-        return judge(fitted, size, self.geometry)
+        return judge(fitted, size, self.geometry, known)
 
     def _holders(
         self, contents: Mapping[int, str], held: Mapping[int, Mapping[str, tuple[int, list[str]]]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -86,9 +87,11 @@ def without_sisters(found: Sequence[FoundImage], before: Sequence[FoundImage]) -
 
 
 def as_shared(found: Sequence[FoundImage], before: Sequence[FoundImage]) -> list[FoundImage]:
-    """Those found in forms; what others share with the query as it is counts as little as it did before."""
-    shared = [one for one in before if one.proof.evidence.distinct < one.proof.evidence.geometry]
-    alone = {one.id: one.proof.evidence.distinct for one in shared}
+    """Those found in forms; what others share in any look before counts as little as it did there."""
+    alone: dict[int, float] = {}
+    for one in before:
+        if one.proof.evidence.distinct < one.proof.evidence.geometry:
+            alone[one.id] = min(one.proof.evidence.distinct, alone.get(one.id, math.inf))
     weighed = []
     for one in found:
         evidence = one.proof.evidence

@@ -6,6 +6,7 @@ Here is what needs all images that were found; each index says what it can say o
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
@@ -27,11 +28,12 @@ from featmatch.search.merging import Listing
 from featmatch.search.parts import unexplained
 from featmatch.search.query import Query
 from featmatch.search.region import QueryRegion
+from featmatch.search.relatives import laid_over, relatives_of
 from featmatch.search.shard import Shard
 from featmatch.search.shards import LocalShards, Shards, StaleError
 from featmatch.search.timing import StageClock
 from featmatch.search.verdicts import content_of_query
-from featmatch.search.verification import compare_pixels, worth_a_look
+from featmatch.search.verification import Matched, compare_pixels, matched_in_part, worth_a_look
 from featmatch.search.voting import QueryWords, VotingOptions, fixed_bits
 from featmatch.search.whole_search import preferred
 from featmatch.store.reader import Reader
@@ -281,14 +283,25 @@ class Search:
 
         pictures_of(one.id for found in (proved.by_features, proved.as_whole) for one in worth_a_look(found))
         closer = None if query.is_given else CloserLook(grey, query.features, self.options, self.geometry)
-        by_features = compare_pixels(proved.by_features, grey, pictures_of, closer)
+        relatives = None if query.is_given else functools.partial(self._relatives, grey)
+        by_features = compare_pixels(proved.by_features, grey, pictures_of, closer, relatives)
         as_whole = compare_pixels(proved.as_whole, grey, pictures_of)
         away = {image for image, picture in pictures.items() if picture is None or picture.is_stored}
         return Compared(preferred(by_features, as_whole), proved.holders, proved.verdicts, frozenset(away))
 
+    def _relatives(self, query: GreyImage, one: FoundImage, picture: GreyImage) -> list[FoundImage]:
+        """Images that share a part with one that was found, laid over the query by way of it."""
+        search = dataclasses.replace(self, region=None, forms=(), clock=StageClock())
+        reference = search.read(picture)
+        asked = dataclasses.replace(search.asked(reference), whole=None)
+        proved = search.proved(reference, asked, search.listed(asked))
+        found = relatives_of(one, proved.by_features)
+        pictures = self._collection.pictures({other.id: proved.holders[other.id] for other in found})
+        return laid_over(query, one, found, pictures)
+
     def with_forms(self, query: Query, asked: Asked, compared: Compared) -> Compared:
         """What was found and, while nothing of it is claimed, what other forms of the query find."""
-        looks = 1
+        looks, before = 1, compared.found
         for round_ in self.forms:
             if compared.is_claimed or query.is_given:
                 break
@@ -296,9 +309,10 @@ class Search:
             if not round_.is_for(self._part(query), most_probable):
                 continue
             looks += len(round_.forms)
-            proved = self._proved_in_forms(query, asked, round_.forms, looks)
-            by_features = as_shared(without_sisters(proved.by_features, compared.found), compared.found)
+            proved = self._proved_in_forms(query, asked, round_.forms, looks, matched_in_part(before))
+            by_features = as_shared(without_sisters(proved.by_features, compared.found), before)
             seen = self.compared(query, proved._replace(by_features=by_features))
+            before = [*before, *seen.found]
             compared = compared.with_more(seen, without_contradicted(seen.found, compared.found))
             self.clock.ended("forms")
         return compared
@@ -320,7 +334,9 @@ class Search:
             self.clock.ended("forms")
         return compared
 
-    def _proved_in_forms(self, query: Query, asked: Asked, forms: Sequence[Form], looks: int) -> Proved:
+    def _proved_in_forms(
+        self, query: Query, asked: Asked, forms: Sequence[Form], looks: int, known: Sequence[Matched]
+    ) -> Proved:
         """Prove images by geometry in other forms of the query, each of which is asked for like a query."""
         holders: dict[int, list[Holder]] = {}
         verdicts: dict[int, bool] = {}
@@ -328,7 +344,8 @@ class Search:
         def found_by(every: Sequence[InForm]) -> Iterator[Sequence[FoundImage]]:
             questions = [self._asked_in(one, asked) for one in every]
             listings = self._collection.tallied(questions)
-            for proved in self._collection.proved(query.grey, list(zip(questions, listings, strict=True))):
+            there = [[one.seen_in(form.seen) for one in known] for form in every]
+            for proved in self._collection.proved(query.grey, list(zip(questions, listings, strict=True)), there):
                 holders.update(proved.holders)
                 verdicts.update(proved.verdicts)
                 yield proved.by_features

@@ -5,12 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.features.extraction import Features
+from featmatch.features.forms import SeenForm
+from featmatch.geometry.exact import inverse
 from featmatch.geometry.homography import Fit, fit_homography
+from featmatch.geometry.maps import project
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.geometry.significance import Inliers, distinct, weigh_inliers
 from featmatch.images.pixels import GreyImage
@@ -18,6 +22,7 @@ from featmatch.proof.probability import FeatureEvidence
 from featmatch.proof.proof import Proof, proof_of_fit
 from featmatch.search.closer import CloserLook
 from featmatch.search.matches import FoundImage, in_order
+from featmatch.search.relatives import is_doubtful
 from featmatch.search.sisters import told_from_sisters
 from featmatch.search.voting import Candidate
 
@@ -32,6 +37,7 @@ _NO_CHANCE = 8.0  # score that chance does not make
 _HARDLY_CHANCE = 3.0  # score that chance seldom makes
 _DOUBTFUL = 0.005  # share of contradicting cells from which a claim wants witnesses
 _WITNESSES = 4  # that are looked at for it
+_MOST_DOUBTFUL = 2  # claims of which relatives are looked up: each takes as long as a query
 _CELLS = 20  # along the longer side of the query, in which places are told apart
 
 
@@ -48,6 +54,22 @@ class Fitted:
     rank: int
     image: FoundImage
     inliers: Inliers | None
+
+
+class Matched(NamedTuple):
+    """Where an image matches a query.
+
+    Attributes:
+        image: its number.
+        points: (N, 2) float64, its inliers in the query, px.
+    """
+
+    image: int
+    points: NDArray[np.float64]
+
+    def seen_in(self, form: SeenForm) -> Matched:
+        """The same in a form of the query, px of the form."""
+        return Matched(self.image, project(inverse(form.original_from_form), self.points))
 
 
 def fit_candidates(
@@ -76,17 +98,21 @@ def _fitted(rank: int, candidate: Candidate, fit: Fit, query: Features) -> Fitte
     return Fitted(rank, FoundImage(candidate.id, proof), inliers)
 
 
-def judge(fitted: Iterable[Fitted], query_size: tuple[int, int], options: GeometryOptions) -> list[FoundImage]:
+def judge(
+    fitted: Iterable[Fitted], query_size: tuple[int, int], options: GeometryOptions, known: Sequence[Matched] = ()
+) -> list[FoundImage]:
     """Weigh images without what several of them share with the query, each in a part only; best first.
 
     Args:
         fitted: all images of one query.
         query_size: width and height, px.
         options: the tolerances.
+        known: what other looks at the query have found.
     """
     ranked = sorted(fitted, key=lambda one: one.rank)
-    places = {one.rank: _places(one.image.proof, query_size) for one in ranked if one.inliers is not None}
-    recurring = _recurring(list(places.values()))
+    places = {one.rank: _places(one.image.proof.query_points, query_size) for one in ranked if one.inliers is not None}
+    own = [(one.image.id, places[one.rank]) for one in ranked if one.rank in places]
+    recurring = _recurring([*own, *((one.image, _places(one.points, query_size)) for one in known)])
     found = []
     for one in ranked:
         image = one.image
@@ -113,15 +139,23 @@ def _is_partial(proof: Proof) -> bool:
     return uneven and proof.evidence.geometry > _NO_CHANCE
 
 
-def _places(proof: Proof, query_size: tuple[int, int]) -> NDArray[np.int64]:
-    """The cell of the query that each inlier lies in."""
-    cells = np.floor(proof.query_points * (_CELLS / max(query_size))).astype(np.int64)
+def matched_in_part(found: Iterable[FoundImage]) -> list[Matched]:
+    """Where images match a query in a part only, so that they can share it with others."""
+    return [Matched(one.id, one.proof.query_points) for one in found if _is_partial(one.proof)]
+
+
+def _places(points: NDArray[np.float64], query_size: tuple[int, int]) -> NDArray[np.int64]:
+    """The cell of the query that each point lies in."""
+    cells = np.floor(points * (_CELLS / max(query_size))).astype(np.int64)
     return np.asarray(cells[:, 0] * (_CELLS + 1) + cells[:, 1])
 
 
-def _recurring(places: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Cells of the query that several images match: a logo, a caption, a frame, a pattern."""
-    cells, counts = np.unique(np.concatenate([np.empty(0, np.int64), *map(distinct, places)]), return_counts=True)
+def _recurring(places: Iterable[tuple[int, NDArray[np.int64]]]) -> NDArray[np.int64]:
+    """Cells of the query that several images match: a logo, a caption, a frame, a pattern. Each image counts once."""
+    of_images: dict[int, NDArray[np.int64]] = {}
+    for image, cells in places:
+        of_images[image] = distinct(np.concatenate([of_images.get(image, cells), cells]))
+    cells, counts = np.unique(np.concatenate([np.empty(0, np.int64), *of_images.values()]), return_counts=True)
     return cells[counts >= _SEVERAL]
 
 
@@ -130,6 +164,7 @@ def compare_pixels(
     query: GreyImage,
     pictures_of: Callable[[Sequence[int]], Mapping[int, GreyImage | None]],
     closer: CloserLook | None = None,
+    relatives: Callable[[FoundImage, GreyImage], list[FoundImage]] | None = None,
 ) -> list[FoundImage]:
     """Look at all images that are claimed, could be after a look, or bear witness; sort all again.
 
@@ -141,6 +176,8 @@ def compare_pixels(
         query: the picture that was looked up.
         pictures_of: numbers of images -> the picture of each, or None where it is not at hand.
         closer: how those that may be right are looked at again, if none is claimed; None: not at all.
+        relatives: an image and its picture -> others that share a part with it, laid over the query. They bear witness
+            where a claim is doubtful, and are no answers. None: there are none.
     """
     hopeful = worth_a_look(found)
     pictures = pictures_of([one.id for one in hopeful])
@@ -156,8 +193,17 @@ def compare_pixels(
         witnesses = [one for one in unseen if one.proof.evidence.geometry > _HARDLY_CHANCE][:_WITNESSES]
         if witnesses:
             pictures = pictures_of([one.id for one in witnesses])
-            told = told_from_sisters([*looked_at, *(_with_pixels(one, query, pictures[one.id]) for one in witnesses)])
+            looked_at = [*looked_at, *(_with_pixels(one, query, pictures[one.id]) for one in witnesses)]
+            told = told_from_sisters(looked_at)
             unseen = [one for one in unseen if one not in witnesses]
+    if relatives is not None:
+        known = {one.id for one in looked_at}
+        more: dict[int, FoundImage] = {}
+        for one in [one for one in in_order(told) if is_doubtful(one)][:_MOST_DOUBTFUL]:
+            if (picture := pictures_of([one.id])[one.id]) is not None:
+                more |= {other.id: other for other in relatives(one, picture) if other.id not in known}
+        if more:
+            told = [one for one in told_from_sisters([*looked_at, *more.values()]) if one.id in known]
     return in_order([*told, *unseen])
 
 

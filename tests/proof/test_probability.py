@@ -71,12 +71,12 @@ def test_a_caption_over_another_photo_is_no_copy() -> None:
     assert probability(features(150.0, evenness=0.3, agreement=0.3)) < PROVEN
 
 
-def test_what_recurs_counts_half_if_it_was_seen_where_they_differ_and_else_not_at_all() -> None:
-    shared = features(100.0, distinct=20.0, evenness=0.7, agreement=0.9)
-    assert shared.counted == 20
-    assert dataclasses.replace(shared, agreement=None).counted == 20
-    assert dataclasses.replace(shared, contradiction=0.0).counted == 60
-    assert dataclasses.replace(shared, contradiction=0.0, is_coarse=True).counted == 20
+def test_what_recurs_counts_a_third_if_it_was_seen_where_they_differ_and_else_not_at_all() -> None:
+    shared = features(100.0, distinct=10.0, evenness=0.7, agreement=0.9)
+    assert shared.counted == 10
+    assert dataclasses.replace(shared, agreement=None).counted == 10
+    assert dataclasses.replace(shared, contradiction=0.0).counted == 40
+    assert dataclasses.replace(shared, contradiction=0.0, is_coarse=True).counted == 10
     assert dataclasses.replace(shared, contradiction=0.0, is_sister=True).counted == 100
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,15 +15,19 @@ from PIL import Image
 from featmatch import Index, UsageError
 from featmatch.features.forms import Form, Round
 from featmatch.geometry.maps import project
+from featmatch.images.pixels import GreyImage
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.search import stages
+from featmatch.search.collection import Collection, Proved
 from featmatch.search.forms import as_shared, without_contradicted, without_sisters
 from featmatch.search.matches import FoundImage
 from featmatch.search.stages import Search
+from featmatch.search.verification import Matched
 from featmatch.store.reader import Reader
 from tests.proof.proofs import made_proof
 
 SQUEEZED = 2.2
+FORMS = Form(SQUEEZED, 0, area_px=80_000), Form(SQUEEZED, 90)
 
 
 def opened(built: Path) -> Index:
@@ -120,6 +126,38 @@ def test_a_round_for_images_that_stand_out_is_passed_over_where_none_does(built:
     assert found[2] == []
 
 
+def test_places_that_images_match_in_the_query_as_it_is_are_known_in_its_forms(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = np.array([[10.0, 20.0], [60.0, 30.0]])
+    search = Search.of(Reader(built / "index", built / "photos"))
+    search = dataclasses.replace(search, forms=[Round(FORMS[:1]), Round(FORMS)])
+    query, known, looked_at = search.read(squeezed(built)), [], []
+    proved = Collection.proved
+
+    def spied(self: Collection, grey: GreyImage, listed: Sequence[Any], there: Any = None) -> list[Proved]:
+        known.append(there)
+        return proved(self, grey, listed, there)
+
+    def matched_in_part(found: Sequence[FoundImage]) -> list[Matched]:
+        looked_at.append(list(found))
+        return [Matched(5, places)]
+
+    monkeypatch.setattr(stages, "matched_in_part", matched_in_part)
+    monkeypatch.setattr(stages.Compared, "is_claimed", False)  # so that all rounds are tried
+    monkeypatch.setattr(Collection, "proved", spied)
+    search.matches(query, search.asked(query))
+    as_it_is, _, in_forms = known
+    first, second = looked_at
+    assert [one.proof.form for one in second] == [None] * len(first) + [FORMS[0]] * (len(second) - len(first))
+    assert len(second) > len(first)  # what the first round has seen counts in the second
+    assert as_it_is is None
+    assert len(in_forms) == len(FORMS)
+    for form, (matched,) in zip(FORMS, in_forms, strict=True):
+        assert matched.image == 5
+        assert project(form.of(query.grey).original_from_form, matched.points) == pytest.approx(places)
+
+
 def test_features_of_a_form_count_in_the_region_only(built: Path) -> None:
     query = squeezed(built)
     height, width = query.shape[:2]
@@ -203,7 +241,7 @@ def test_what_others_share_counts_in_a_form_as_little_as_before() -> None:
         evidence = FeatureEvidence(geometry, distinct, 1.0, 1.0, "sift")
         return FoundImage(number, dataclasses.replace(proof, evidence=evidence))
 
-    before = [found(1, 30.0, 2.0), found(2, 5.0, 5.0)]
+    before = [found(1, 30.0, 2.0), found(1, 80.0, 8.0), found(1, 90.0, 90.0), found(2, 5.0, 5.0)]
     in_form = as_shared([found(1, 40.0, 40.0), found(2, 50.0, 50.0), found(3, 60.0, 60.0)], before)
     assert [one.proof.evidence.distinct for one in in_form] == [2.0, 50.0, 60.0]
     assert [one.proof.evidence.geometry for one in in_form] == [40.0, 50.0, 60.0]

@@ -10,12 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 from featmatch.features.extraction import Features
+from featmatch.features.forms import Form
 from featmatch.features.symmetry import Variant
+from featmatch.geometry.maps import project
 from featmatch.geometry.matches import GeometryOptions, TentativeMatches
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.search.matches import FoundImage
-from featmatch.search.verification import compare_pixels, fit_candidates, judge
+from featmatch.search.verification import Matched, compare_pixels, fit_candidates, judge, matched_in_part
 from featmatch.search.voting import Candidate
 from tests.proof.proofs import made_proof
 from tests.proof.test_difference import ANNA, PAUL, form
@@ -81,6 +83,31 @@ def test_a_caption_that_several_images_share_is_no_proof(points: NDArray[np.floa
 def test_what_one_image_alone_shares_is_counted_in_full(points: NDArray[np.float64]) -> None:
     (match,) = verified(points, [np.arange(300, 360)]).values()
     assert match.proof.evidence.distinct == match.proof.evidence.geometry
+
+
+def test_what_another_look_found_is_shared_as_well(points: NDArray[np.float64]) -> None:
+    caption = np.arange(300, 360)
+    fitted = fit_candidates([(0, candidate(7, points, caption))], features_at(points), OPTIONS)
+    found = [judge(fitted, SIZE, OPTIONS, [Matched(number, points[caption])]) for number in (7, 8)]
+    (itself,), (another,) = found
+    assert distinct(itself) == itself.proof.evidence.geometry > 50  # one image in two looks is one
+    assert distinct(another) < 5
+
+
+def test_places_of_the_query_are_found_again_in_its_forms() -> None:
+    seen = Form(stretch=2.0, area_px=100_000).of(grey(form("")))
+    places = np.array([[3.0, 4.0], [50.0, 20.0]])
+    there = Matched(1, places).seen_in(seen)
+    assert there.image == 1
+    assert project(seen.original_from_form, there.points) == pytest.approx(places)
+    assert np.ptp(there.points[:, 0]) / np.ptp(there.points[:, 1]) > 1.9 * 47 / 16  # stretched across
+
+
+def test_only_what_matches_in_a_part_can_be_shared(points: NDArray[np.float64]) -> None:
+    found = verified(points, [np.arange(0, 360, 3), np.arange(300, 360)])
+    (part,) = matched_in_part(found.values())
+    assert part.image == 1
+    assert len(part.points) == found[1].proof.inliers
 
 
 def test_several_whole_copies_do_not_speak_against_one_another(points: NDArray[np.float64]) -> None:
