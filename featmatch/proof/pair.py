@@ -177,7 +177,7 @@ def verify(
 def _verify_features(a: object, b: object, matching: MatchingOptions, geometry: GeometryOptions | None) -> Verification:
     if not (isinstance(a, Features) and isinstance(b, Features)) or a.detector != b.detector:
         raise UsageError(f"features are compared with features of the same detector, not {a!r:.60} with {b!r:.60}")
-    turned = (len(b), b.descriptors.tobytes()) < (len(a), a.descriptors.tobytes())
+    turned = _order(b) < _order(a)
     query, reference = (b, a) if turned else (a, b)
     proof, too_few = None, len(query) < FEWEST_FEATURES
     if not too_few:
@@ -235,8 +235,7 @@ class Pair(NamedTuple):
     @property
     def is_turned(self) -> bool:
         """Whether the second picture is the one to look up: the one with fewer features, which tell the more of it."""
-        ours, theirs = len(self.query), len(self.reference)
-        return theirs < ours or (theirs == ours and self.other.pixels.tobytes() < self.grey.pixels.tobytes())
+        return _order_of_pictures(self.other, self.reference) < _order_of_pictures(self.grey, self.query)
 
     def turned_round(self) -> Pair:
         """The same pair the other way round."""
@@ -252,6 +251,19 @@ class Pair(NamedTuple):
         features = list(variants_of(pair.query, pair.grey, pair.taking))[variant]
         proof = _proof_of_variant(look, variant, features)
         return proof.turned_round((self.query.width, self.query.height)) if proof and turned else proof
+
+
+def _order_of_pictures(picture: GreyImage, features: Features) -> tuple[object, ...]:
+    """What decides which of two pictures is looked up: all that the answer is made of, so that both ways are one."""
+    colours = b"" if picture.colours is None else picture.colours.tobytes()
+    return len(features), picture.pixels.tobytes(), picture.pixels.shape, picture.width, picture.height, colours
+
+
+def _order(features: Features) -> tuple[object, ...]:
+    """The same of features that are compared alone, and the pixels of pictures that came with them."""
+    columns = features.descriptors, features.keypoints, features.angles, features.sizes
+    pixels = b"" if features.picture is None else features.picture.pixels.tobytes()
+    return len(features), *(one.tobytes() for one in columns), features.width, features.height, pixels
 
 
 def _compare(pair: Pair, options: _Comparing) -> tuple[bool, str, Proof | None]:
