@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,8 @@ from featmatch.proof.proof import FEWEST_FEATURES, Proof, proof_of_fit
 from featmatch.proof.whole import whole_proof
 from featmatch.system.worker_loop import Lost, at_work
 from featmatch.system.workers import run
+
+_LEAST_OF_PLAIN = 0.5  # of the geometry of a picture as it is, that a form of it must have (docs/tried.md)
 
 
 @dataclass(frozen=True, eq=False)
@@ -307,14 +310,26 @@ def _evidence(pair: Pair, options: _Comparing) -> tuple[Proof | None, bool]:
     best = _best_of(plain.proofs())
     if not (best and best.proven) and fewest < FEW_FEATURES:
         best = _proven_as_whole(pair) or best
-    looks = plain.looks
+    looks, least = plain.looks, _least_of_form(best)
     for round_ in options.forms:
         if best and (best.proven or best.relation.kind == "same scene"):
             break  # that is told from the pixels, and any form of them has the same
         if round_.is_for(pair.grey, best.probability if best else 0.0):
             looks += len(round_.forms)
-            best = _best_of(itertools.chain([best] if best else [], _in_forms(plain, round_.forms, looks)))
+            found = (one for one in _in_forms(plain, round_.forms, looks) if one.evidence.geometry >= least)
+            best = _best_of(itertools.chain([best] if best else [], found))
     return best, False
+
+
+def _least_of_form(plain: Proof | None) -> float:
+    """The least geometry of what a form shows, after what the picture as it is shows.
+
+    Of a caption that is all that two photos share, a form that shows less may show a part that looks even. Where the
+    picture as it is shows another content, there is no doubt of a part, and a form may show that it is none.
+    """
+    if plain is None or plain.relation.kind == "same template":
+        return -math.inf
+    return _LEAST_OF_PLAIN * plain.evidence.geometry
 
 
 def _best_of(proofs: Iterable[Proof]) -> Proof | None:

@@ -195,6 +195,26 @@ def test_only_pairs_with_few_features_are_tried_as_a_whole(chelsea: Picture, mon
     assert len(tried) == 1
 
 
+@pytest.mark.parametrize(("share", "told", "claimed"), [(0.6, False, True), (0.4, False, False), (0.4, True, True)])
+def test_a_form_that_shows_less_than_half_of_the_picture_counts_only_against_another_content(
+    share: float, told: bool, claimed: bool, coffee: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caption that two photos share is most of what they have in common; a few letters of it may lie evenly."""
+    made = made_proof(np.eye(3), (600, 400), (600, 400))
+    part = FeatureEvidence(90.0, 90.0, 0.9, 0.0, "sift", agreement=0.3, contradiction=0.7, exchanged=9 * told)
+    even = FeatureEvidence(90.0 * share, 90.0 * share, 1.0, 1.0, "sift", agreement=0.9, contradiction=0.0, agreeing=90)
+    plain, in_form = (dataclasses.replace(made, evidence=one).with_kind() for one in (part, even))
+    assert (plain.relation.kind == "same template") is told
+    assert not plain.proven
+    assert in_form.proven
+    monkeypatch.setattr(pair._Look, "proofs", lambda _: iter([plain]))
+    monkeypatch.setattr(pair, "_in_forms", lambda *_: iter([in_form]))
+    found = verify(coffee, coffee)
+    assert bool(found) is claimed
+    assert found.proof is (in_form if claimed else plain)
+    assert not verify(coffee, coffee, forms="none")
+
+
 def test_both_pictures_are_read_as_the_options_say(chelsea: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[dict[str, Any]] = []
 
