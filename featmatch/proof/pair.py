@@ -255,6 +255,11 @@ class Pair(NamedTuple):
         proof = _proof_of_variant(look, variant, features)
         return proof.turned_round((self.query.width, self.query.height)) if proof and turned else proof
 
+    def best_proof(self, geometry: GeometryOptions) -> Proof | None:
+        """The best evidence of all that ``verify`` looks at; None where there is none."""
+        _, _, proof = _compare(self, _Comparing(MatchingOptions(), geometry, forms_to_verify("all")))
+        return proof
+
 
 def _order_of_pictures(picture: GreyImage, features: Features) -> tuple[object, ...]:
     """What decides which of two pictures is looked up: all that the answer is made of, so that both ways are one."""
