@@ -7,10 +7,12 @@ Of each query of a suite (`featmatch evaluate`) these pairs are compared:
 
     true     the query and the image that it shows
     sister   the query and the best answer that has its design and another content
-    wrong    the query and the best answer that is neither, or a photo that it does not show, where there is none
+    wrong    the query and the best answer that is neither, if there is any
+    shared   the same, where the index shows that others have as well what the two have in common: a caption, a design
 
-A query sees its index, and with it whether a design recurs; `verify` sees two pictures. So they may differ on sisters,
-and should not on the others.
+A query sees its index, and with it whether a design recurs; `verify` sees two pictures. So they may differ on sisters
+and on what is shared, and should not on the others. Other forms are tried by `verify` where they may matter: of pairs
+that are true, that `query` claims, or that have a probability of 0.01 as they are.
 """
 
 from __future__ import annotations
@@ -29,9 +31,11 @@ import featmatch
 from featmatch.evaluation.running import Photos, evaluate, evidence_of, index_of
 from featmatch.evaluation.trials import SUITES, EvaluationOptions, Made, Plan, Trial, make
 from featmatch.features.forms import FORMS
+from featmatch.images.pixels import ImageSource
 from featmatch.search.matches import Match
 
-KINDS = ("true", "wrong", "sister")
+KINDS = ("true", "wrong", "shared", "sister")
+_MAY_MATTER = 0.01  # probability of a pair as it is
 
 
 @dataclass(frozen=True)
@@ -107,12 +111,14 @@ def _said_of(trial: Trial, plan: Plan, workspace: Path, forms: featmatch.Forms) 
     made, index = make(trial, plan), index_of(trial.suite, workspace)
     found = index.query(made.picture, unproven=True, limit=plan.options.limit, forms=plan.options.forms)
     matches = {os.path.abspath(index.path_of(one.name) or one.name): one for one in found}
-    for kind, name in _pairs(made, matches, plan, trial.number, workspace):
-        there = featmatch.verify(made.picture, name, forms=forms)
-        back = featmatch.verify(name, made.picture, forms=forms)
+    for kind, name in _pairs(made, matches, workspace):
         match = matches.get(name)
+        sure = kind == "true" or (match is not None and match.proven)
+        there = _verified(made.picture, name, forms, sure)
+        back = _verified(name, made.picture, forms, sure)
+        told = "shared" if kind == "wrong" and match and _recurs(match) else kind
         yield Said(
-            trial.suite, trial.number, trial.positive, made.recipe, kind, name,
+            trial.suite, trial.number, trial.positive, made.recipe, told, name,
             (match.probability if match else 0.0, there.probability, back.probability),
             (match is not None and match.proven, bool(there), bool(back)),
             (there.reason, back.reason), evidence_of(match) if match else None,
@@ -120,9 +126,13 @@ def _said_of(trial: Trial, plan: Plan, workspace: Path, forms: featmatch.Forms) 
         )  # fmt: skip
 
 
-def _pairs(
-    made: Made, matches: dict[str, Match], plan: Plan, number: int, workspace: Path
-) -> Iterator[tuple[str, str]]:
+def _verified(a: ImageSource, b: ImageSource, forms: featmatch.Forms, sure: bool) -> featmatch.Verification:
+    """What `verify` says, as the pictures are; in other forms as well, if that is ``sure`` to matter, or may."""
+    plain = featmatch.verify(a, b, forms="none")
+    return plain if plain or not (sure or plain.probability >= _MAY_MATTER) else featmatch.verify(a, b, forms=forms)
+
+
+def _pairs(made: Made, matches: dict[str, Match], workspace: Path) -> Iterator[tuple[str, str]]:
     """Kinds and files of the images that the query is compared with."""
     sources, sisters, kin = (
         {os.path.join(workspace, name) for name in some} for some in (made.sources, made.sisters, made.kin)
@@ -130,10 +140,13 @@ def _pairs(
     yield from (("true", name) for name in sorted(sources))
     shown = sources | kin | {os.path.join(workspace, name) for name in (made.photo, *made.others)}
     yield from (("sister", name) for name in [one for one in matches if one in sisters][:1])
-    wrong = [one for one in matches if one not in sisters and one not in shown]
-    ours = len(plan.indexed)
-    other = [name for name in (plan.indexed[number % ours], plan.indexed[(number + 1) % ours]) if name not in shown]
-    yield from (("wrong", name) for name in [*wrong, *other][:1])
+    yield from (("wrong", name) for name in [one for one in matches if one not in sisters and one not in shown][:1])
+
+
+def _recurs(match: Match) -> bool:
+    """Whether the index says that others share what an image shares with the query."""
+    evidence = match.proof.evidence
+    return evidence.is_sister or evidence.distinct < evidence.geometry
 
 
 def table(said: list[Said]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,8 @@ from featmatch.proof.proof import FEWEST_FEATURES, Proof, proof_of_fit
 from featmatch.proof.whole import whole_proof
 from featmatch.system.worker_loop import Lost, at_work
 from featmatch.system.workers import run
+
+_LEAST_OF_PLAIN = 0.5  # of the geometry of a picture as it is, that a form of it must have (docs/tried.md)
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +180,7 @@ def verify(
 def _verify_features(a: object, b: object, matching: MatchingOptions, geometry: GeometryOptions | None) -> Verification:
     if not (isinstance(a, Features) and isinstance(b, Features)) or a.detector != b.detector:
         raise UsageError(f"features are compared with features of the same detector, not {a!r:.60} with {b!r:.60}")
-    turned = (len(b), b.descriptors.tobytes()) < (len(a), a.descriptors.tobytes())
+    turned = _order(b) < _order(a)
     query, reference = (b, a) if turned else (a, b)
     proof, too_few = None, len(query) < FEWEST_FEATURES
     if not too_few:
@@ -235,8 +238,7 @@ class Pair(NamedTuple):
     @property
     def is_turned(self) -> bool:
         """Whether the second picture is the one to look up: the one with fewer features, which tell the more of it."""
-        ours, theirs = len(self.query), len(self.reference)
-        return theirs < ours or (theirs == ours and self.other.pixels.tobytes() < self.grey.pixels.tobytes())
+        return _order_of_pictures(self.other, self.reference) < _order_of_pictures(self.grey, self.query)
 
     def turned_round(self) -> Pair:
         """The same pair the other way round."""
@@ -252,6 +254,24 @@ class Pair(NamedTuple):
         features = list(variants_of(pair.query, pair.grey, pair.taking))[variant]
         proof = _proof_of_variant(look, variant, features)
         return proof.turned_round((self.query.width, self.query.height)) if proof and turned else proof
+
+    def best_proof(self, geometry: GeometryOptions) -> Proof | None:
+        """The best evidence of all that ``verify`` looks at; None where there is none."""
+        _, _, proof = _compare(self, _Comparing(MatchingOptions(), geometry, forms_to_verify("all")))
+        return proof
+
+
+def _order_of_pictures(picture: GreyImage, features: Features) -> tuple[object, ...]:
+    """What decides which of two pictures is looked up: all that the answer is made of, so that both ways are one."""
+    colours = b"" if picture.colours is None else picture.colours.tobytes()
+    return len(features), picture.pixels.tobytes(), picture.pixels.shape, picture.width, picture.height, colours
+
+
+def _order(features: Features) -> tuple[object, ...]:
+    """The same of features that are compared alone, and the pixels of pictures that came with them."""
+    columns = features.descriptors, features.keypoints, features.angles, features.sizes
+    pixels = b"" if features.picture is None else features.picture.pixels.tobytes()
+    return len(features), *(one.tobytes() for one in columns), features.width, features.height, pixels
 
 
 def _compare(pair: Pair, options: _Comparing) -> tuple[bool, str, Proof | None]:
@@ -295,14 +315,26 @@ def _evidence(pair: Pair, options: _Comparing) -> tuple[Proof | None, bool]:
     best = _best_of(plain.proofs())
     if not (best and best.proven) and fewest < FEW_FEATURES:
         best = _proven_as_whole(pair) or best
-    looks = plain.looks
+    looks, least = plain.looks, _least_of_form(best)
     for round_ in options.forms:
         if best and (best.proven or best.relation.kind == "same scene"):
             break  # that is told from the pixels, and any form of them has the same
         if round_.is_for(pair.grey, best.probability if best else 0.0):
             looks += len(round_.forms)
-            best = _best_of(itertools.chain([best] if best else [], _in_forms(plain, round_.forms, looks)))
+            found = (one for one in _in_forms(plain, round_.forms, looks) if one.evidence.geometry >= least)
+            best = _best_of(itertools.chain([best] if best else [], found))
     return best, False
+
+
+def _least_of_form(plain: Proof | None) -> float:
+    """The least geometry of what a form shows, after what the picture as it is shows.
+
+    Of a caption that is all that two photos share, a form that shows less may show a part that looks even. Where the
+    picture as it is shows another content, there is no doubt of a part, and a form may show that it is none.
+    """
+    if plain is None or plain.relation.kind == "same template":
+        return -math.inf
+    return _LEAST_OF_PLAIN * plain.evidence.geometry
 
 
 def _best_of(proofs: Iterable[Proof]) -> Proof | None:

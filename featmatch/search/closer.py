@@ -61,6 +61,17 @@ class CloserLook:
                 best = max(best, *as_shared([closer], [found]), key=lambda each: each.proof.score)
         return best
 
+    def in_all_forms(self, found: FoundImage, reference: GreyImage) -> FoundImage:
+        """The same, in all forms that ``verify`` tries: what they say of the pair is one answer."""
+        features = extract_grey(reference, self.options)
+        proof = Pair(self.query, reference, self.features, features, self.options).best_proof(self.geometry)
+        if proof is None:
+            return found
+        (closer,) = as_shared(
+            [FoundImage(found.id, dataclasses.replace(proof, difference=None), found.damaged)], [found]
+        )
+        return max(found, closer, key=lambda each: each.proof.score)
+
 
 def _may_be_right(found: FoundImage) -> bool:
     """Whether what speaks for an image is its own: what others share as well is no more, however close one looks.

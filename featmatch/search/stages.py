@@ -239,7 +239,8 @@ class Search:
         self.clock.ended("verification")
         plain = self.compared(query, proved)
         self.clock.ended("pixels")
-        found, all_holders, verdicts, away = self.with_parts(query, asked, self.with_forms(query, asked, plain))
+        in_forms = self.with_parts(query, asked, self.with_forms(query, asked, plain))
+        found, all_holders, verdicts, away = self.with_verified(query, in_forms)
         holders = {
             image: [holder for holder in held if holder.place not in self.missing]
             for image, held in all_holders.items()
@@ -331,6 +332,19 @@ class Search:
                 plain = search.compared(part, search.proved(part, asked_of_it, search.listed(asked_of_it)))
                 seen = search.with_forms(part, asked_of_it, plain)
                 compared = compared.with_more(seen, without_sisters(seen.found, compared.found))
+            self.clock.ended("forms")
+        return compared
+
+    def with_verified(self, query: Query, compared: Compared) -> Compared:
+        """What was found and, while nothing of it is claimed, what ``verify`` says of the likeliest, by its file."""
+        if not self.forms or self.region is not None or query.is_given or compared.is_claimed:
+            return compared
+        closer = CloserLook(query.grey, query.features, self.options, self.geometry)
+        for image in closer.worth_it(compared.found)[:1]:
+            picture = self._collection.pictures({image: compared.holders[image]})[image]
+            if picture is not None and not picture.is_stored:
+                (found,) = (one for one in compared.found if one.id == image)
+                compared = compared._replace(found=preferred(compared.found, [closer.in_all_forms(found, picture)]))
             self.clock.ended("forms")
         return compared
 

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from featmatch import FeatureOptions, GeometryOptions, MatchingOptions, UsageError
+from featmatch import FeatureOptions, Features, GeometryOptions, MatchingOptions, UsageError
 from featmatch.evaluation.edits import blur, jpeg
+from featmatch.features.extraction import extract_grey
 from featmatch.features.looks import FEW_FEATURES
 from featmatch.geometry.maps import project
 from featmatch.images.decoding import DecodingOptions
-from featmatch.images.pixels import load_grey
+from featmatch.images.pixels import GreyImage, load_grey
 from featmatch.proof import pair
 from featmatch.proof.drawing import draw_proof
-from featmatch.proof.pair import Verification, verify
+from featmatch.proof.pair import Pair, Verification, verify
 from featmatch.proof.probability import FeatureEvidence
 from tests.plain_pictures import blobs, gradient
 from tests.proof.proofs import made_proof
@@ -194,6 +195,26 @@ def test_only_pairs_with_few_features_are_tried_as_a_whole(chelsea: Picture, mon
     assert len(tried) == 1
 
 
+@pytest.mark.parametrize(("share", "told", "claimed"), [(0.6, False, True), (0.4, False, False), (0.4, True, True)])
+def test_a_form_that_shows_less_than_half_of_the_picture_counts_only_against_another_content(
+    share: float, told: bool, claimed: bool, coffee: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caption that two photos share is most of what they have in common; a few letters of it may lie evenly."""
+    made = made_proof(np.eye(3), (600, 400), (600, 400))
+    part = FeatureEvidence(90.0, 90.0, 0.9, 0.0, "sift", agreement=0.3, contradiction=0.7, exchanged=9 * told)
+    even = FeatureEvidence(90.0 * share, 90.0 * share, 1.0, 1.0, "sift", agreement=0.9, contradiction=0.0, agreeing=90)
+    plain, in_form = (dataclasses.replace(made, evidence=one).with_kind() for one in (part, even))
+    assert (plain.relation.kind == "same template") is told
+    assert not plain.proven
+    assert in_form.proven
+    monkeypatch.setattr(pair._Look, "proofs", lambda _: iter([plain]))
+    monkeypatch.setattr(pair, "_in_forms", lambda *_: iter([in_form]))
+    found = verify(coffee, coffee)
+    assert bool(found) is claimed
+    assert found.proof is (in_form if claimed else plain)
+    assert not verify(coffee, coffee, forms="none")
+
+
 def test_both_pictures_are_read_as_the_options_say(chelsea: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[dict[str, Any]] = []
 
@@ -234,6 +255,47 @@ def test_the_answer_is_the_same_whichever_picture_comes_first(edit: str, chelsea
     assert there.proof.query_overlap == back.proof.reference_overlap
     assert back.proof.reference_size == piece.shape[::-1]
     np.testing.assert_array_equal(there.proof.query_points, back.proof.reference_points)
+
+
+def test_where_pixels_and_features_are_the_same_size_and_colours_decide_which_is_looked_up() -> None:
+    options, colours = FeatureOptions(), np.zeros((64, 64, 3), np.uint8)
+    plain = GreyImage(BLANK, 100, 100, 1.0, 1.0)
+    others = [
+        GreyImage(BLANK, 100, 200, 1.0, 2.0), GreyImage(BLANK, 200, 100, 2.0, 1.0),
+        GreyImage(BLANK.reshape(50, 200), 100, 100, 0.5, 2.0), GreyImage(BLANK, 100, 100, 1.0, 1.0, colours=colours),
+    ]  # fmt: skip
+    features = extract_grey(plain, options)
+    for other in others:
+        turned = [Pair(*pair, features, features, options).is_turned for pair in ((plain, other), (other, plain))]
+        assert sorted(turned) == [False, True]
+    assert not Pair(plain, plain, features, features, options).is_turned
+
+
+@pytest.mark.parametrize("differs", ["keypoints", "angles", "sizes"])
+def test_features_that_differ_by_their_places_alone_are_the_same_both_ways(differs: str) -> None:
+    random = np.random.default_rng(1)
+    made = {
+        "keypoints": random.uniform(20, 380, (9, 2)), "angles": random.uniform(1, 2, 9), "sizes": np.full(9, 9.0)
+    }  # fmt: skip
+    descriptors = random.normal(size=(9, 128))
+    first, second = (
+        Features.from_arrays("made", descriptors=descriptors, size=(400, 400), **one)
+        for one in (made, {**made, differs: made[differs] + random.normal(0, 0.3, made[differs].shape)})
+    )
+    there, back = verify(first, second), verify(second, first)
+    assert there.proof is not None
+    assert back.proof is not None
+    assert there.proof.evidence == back.proof.evidence
+    back_again = np.linalg.inv(back.proof.homography)
+    np.testing.assert_allclose(there.proof.homography, back_again / back_again[2, 2], rtol=1e-9, atol=1e-9)
+
+
+def test_features_so_few_that_trees_would_lose_some_are_compared() -> None:
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        keypoints, descriptors = random.uniform(20, 380, (9, 2)), random.normal(size=(9, 128))
+        few = Features.from_arrays("made", keypoints, descriptors, size=(400, 400))
+        assert verify(few, few).inliers == 9
 
 
 def test_whole_pictures_are_the_same_both_ways() -> None:

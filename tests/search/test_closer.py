@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from featmatch.features.extraction import FeatureOptions, extract_grey
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.pixels import GreyImage, load_grey
+from featmatch.proof.pair import verify
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.search.closer import CloserLook
 from featmatch.search.matches import FoundImage
@@ -101,3 +103,23 @@ def test_only_pictures_at_hand_are_looked_at(photos: dict[str, NDArray[np.uint8]
     assert (best.id, best.proof.proven, best.proof.difference) == (0, True, None)
     assert best.proof.relation.kind == "crop"
     assert {one.id: one.proof.evidence.geometry for one in rest} == {1: FAIR + 2, 2: FAIR + 2}
+
+
+def test_in_all_forms_it_says_what_verify_says(photos: dict[str, NDArray[np.uint8]]) -> None:
+    """Seen from far aside, a picture has other features, and only a form that is stretched again shows its own."""
+    picture = photos["coffee"]
+    squeezed = cv2.resize(picture, (picture.shape[1] // 4, picture.shape[0]), interpolation=cv2.INTER_AREA)
+    aside = np.asarray(squeezed, np.uint8)
+    reference = load_grey(picture, longest_px=2000)
+    before = found(7, FAIR, (reference.width, reference.height))
+    assert not look(aside).at(before, reference).proof.proven
+    after, verified = look(aside).in_all_forms(before, reference), verify(aside, picture)
+    assert verified.proof is not None
+    assert verified.proof.form is not None
+    assert (after.id, after.proof.score, after.proof.form) == (7, verified.proof.score, verified.proof.form)
+    assert after.proof.proven
+    assert after.proof.difference is None
+    shared = found(7, FAIR, (reference.width, reference.height), distinct=1.0)
+    assert look(aside).in_all_forms(shared, reference).proof.evidence.distinct == 1.0
+    rocket = load_grey(photos["rocket"], longest_px=2000)
+    assert look(photos["coffee"]).in_all_forms(before, rocket) is before

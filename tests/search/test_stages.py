@@ -12,11 +12,17 @@ from PIL import Image
 
 from featmatch import Index, UsageError, Vocabulary, VotingOptions
 from featmatch.features.extraction import Features
-from featmatch.search.matches import Holder
-from featmatch.search.stages import Search
+from featmatch.images.pixels import GreyImage
+from featmatch.proof.probability import FeatureEvidence
+from featmatch.search.closer import CloserLook
+from featmatch.search.collection import Collection
+from featmatch.search.matches import FoundImage, Holder
+from featmatch.search.region import QueryRegion
+from featmatch.search.stages import Compared, Search
 from featmatch.store.catalog import Catalog
 from featmatch.store.reader import Reader
 from tests.plain_pictures import blobs, described, gradient
+from tests.proof.proofs import made_proof
 from tests.search.searches import candidates
 from tools.small_index import draw_pictures, small_index
 
@@ -162,3 +168,41 @@ def test_eight_features_are_enough(reader: Reader, monkeypatch: pytest.MonkeyPat
         assert len(query.features) == kept
         assert query.enough
         assert dataclasses.replace(query, whole=described(gradient(99, 99))).enough is bool(kept)
+
+
+def test_the_likeliest_is_verified_by_its_file_while_nothing_is_claimed(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = Search.of(reader, forms="few")
+    query = search.read(pixels(reader, 0))
+    proven = made_proof(np.eye(3), (96, 128), (96, 128), score=90.0)
+    few = FeatureEvidence(10.0, 10.0, 1.0, 0.6, "sift")
+    holders = {number: [Holder(number, [f"photos/{number}.png"])] for number in (1, 2)}
+    unsure, other = (
+        FoundImage(number, dataclasses.replace(proven, evidence=dataclasses.replace(few, evenness=evenness)))
+        for number, evenness in ((1, 0.61), (2, 0.6))
+    )
+    asked: list[int] = []
+
+    def in_all_forms(_: CloserLook, found: FoundImage, reference: GreyImage) -> FoundImage:
+        asked.append(found.id)
+        assert not reference.is_stored
+        return FoundImage(found.id, proven)
+
+    monkeypatch.setattr(CloserLook, "in_all_forms", in_all_forms)
+    plain = Compared([unsure, other], holders, {}, frozenset())
+    found = search.with_verified(query, plain)
+    assert [(one.id, one.proof.proven) for one in found.found] == [(1, True), (2, False)]
+    assert asked == [1]
+    sure = Compared([unsure, FoundImage(2, proven)], holders, {}, frozenset())
+    assert search.with_verified(query, sure) is sure
+    assert Search.of(reader, forms="none").with_verified(query, plain) is plain
+    part = Search.of(reader, forms="few", region=QueryRegion(((0, 0), (90, 0), (90, 90))))
+    assert part.with_verified(query, plain) is plain
+    given = dataclasses.replace(query, is_given=True)
+    assert search.with_verified(given, plain) is plain
+    stored = GreyImage(np.zeros((128, 96), np.uint8), 96, 128, 1.0, 1.0, is_stored=True)
+    for picture in (stored, None):
+        monkeypatch.setattr(Collection, "pictures", lambda _, wanted, picture=picture: dict.fromkeys(wanted, picture))
+        assert search.with_verified(query, plain).found == plain.found
+    assert asked == [1]

@@ -69,3 +69,24 @@ def test_points_may_be_of_any_layout_and_queries_too() -> None:
     plain = FlannIndex(points).nearest(queries, 1, 32)
     turned = FlannIndex(np.asfortranarray(points)).nearest(np.asfortranarray(queries), 1, 32)
     assert np.array_equal(plain[0], turned[0])
+
+
+@pytest.mark.parametrize("count", [7, 8, 9, 10])
+def test_all_of_few_points_are_found(count: int) -> None:
+    """The trees themselves lose some of ten, of every tenth picture or so."""
+    for seed in range(20):
+        points = random_points(count, 128, seed)
+        found, squared = FlannIndex(points).nearest(points, count, 128)
+        assert np.array_equal(found[:, 0], np.arange(count))
+        assert np.array_equal(np.sort(found, axis=1), np.tile(np.arange(count), (count, 1)))
+        assert np.array_equal(squared, ((points[:, None] - points[found]) ** 2).sum(axis=2))
+        assert (np.diff(squared, axis=1) >= 0).all()
+        assert found.dtype == np.int32
+        assert squared.dtype == np.float32
+
+
+def test_of_points_at_one_distance_the_first_is_the_nearest() -> None:
+    points = np.array([[4, 0], [0, 4], [9, 9]], np.float32)
+    found, squared = FlannIndex(points).nearest(np.array([[2, 2], [9, 8]], np.float32), 2, 32)
+    assert found.tolist() == [[0, 1], [2, 0]]
+    assert squared.tolist() == [[8, 8], [1, 89]]
