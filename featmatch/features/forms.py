@@ -29,6 +29,7 @@ FORMS: tuple[Forms, ...] = ("few", "all", "none")
 # three of these, and they find more (docs/tried.md).
 _SMALLEST_AREA_PX, _SMALL_PX, _THOROUGH_PX, _AREA_PX, _LARGE_PX = 15_000, 30_000, 80_000, 150_000, 600_000
 _PROBABLE = 0.01  # one in a hundred queries that are not there has an image of that probability, as it is
+_SMALL_QUERY_PX = 20_000  # such a picture has few features; twice as large, it is still smaller than most queries
 _LARGE_QUERY_PX = 500_000  # such a picture costs more itself, so that more forms cost no more than it does
 _BLURS = 4  # each of a sigma of 1 px: together 2 px
 _SMALLEST_PX = 16
@@ -102,15 +103,21 @@ class Round(NamedTuple):
         forms: all of which are tried.
         from_probability: of the likeliest image so far; where none has it, the round is passed over.
         from_px: area of the picture; a smaller one is not looked at in these forms.
+        below_px: the same; only smaller ones are.
     """
 
     forms: tuple[Form, ...]
     from_probability: float = 0.0
     from_px: int = 0
+    below_px: float = math.inf
 
     def is_for(self, picture: GreyImage, probability: float) -> bool:
         """Whether it is tried with a picture, of which an image is so probable already."""
-        return probability >= self.from_probability and picture.pixels.size >= self.from_px
+        return probability >= self.from_probability and self.from_px <= picture.pixels.size < self.below_px
+
+    def of_part(self) -> Round:
+        """The same for a part of a design, where a photo may be squeezed to fit, however small it is."""
+        return self._replace(from_px=0) if self.from_px <= _SMALL_QUERY_PX else self
 
 
 _ALONG = (0.0, 90.0, 45.0, 135.0)
@@ -118,6 +125,7 @@ _FEW = (
     Form(1.6, 90, area_px=_SMALL_PX, part=9, quick=True), Form(1.6, 0, area_px=_SMALL_PX, part=9, quick=True),
     Form(area_px=_SMALLEST_AREA_PX, part=16, quick=True),
 )  # fmt: skip
+_FEW_OF_SMALL = (Form(enlarge=2, area_px=_LARGE_PX, quick=True),)
 _FEW_OF_LARGE = (
     Form(1.6, 45, area_px=_SMALL_PX, part=9, quick=True), Form(1.6, 135, area_px=_SMALL_PX, part=9, quick=True),
     Form(area_px=_SMALL_PX, part=9, quick=True),
@@ -145,7 +153,10 @@ def forms_of(forms: Forms) -> tuple[Round, ...]:
     """
     if forms not in FORMS:
         raise UsageError(f"forms is one of {', '.join(FORMS)}, not {forms!r:.40}")
-    few = Round(_FEW), Round(_FEW_OF_LARGE, from_px=_LARGE_QUERY_PX), Round(_MORE, from_probability=_PROBABLE)
+    few = (
+        Round(_FEW_OF_SMALL, below_px=_SMALL_QUERY_PX), Round(_FEW, from_px=_SMALL_QUERY_PX),
+        Round(_FEW_OF_LARGE, from_px=_LARGE_QUERY_PX), Round(_MORE, from_probability=_PROBABLE),
+    )  # fmt: skip
     return {"few": few, "all": (Round(_THE_SAME), Round(_MORE)), "none": ()}[forms]
 
 

@@ -322,10 +322,11 @@ class Search:
         """What was found and, while nothing of it is claimed, what the parts find that no sister explains."""
         if not self.forms or self.region is not None or query.is_given:
             return compared
+        forms = [round_.of_part() for round_ in self.forms]
         for region in unexplained(compared.found, query.grey):
             if compared.is_claimed:
                 break
-            search = dataclasses.replace(self, region=region, clock=StageClock())
+            search = dataclasses.replace(self, region=region, forms=forms, clock=StageClock())
             part = search.read(query.grey)
             if part.enough:
                 asked_of_it = dataclasses.replace(search.asked(part), content=asked.content)

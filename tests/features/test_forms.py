@@ -97,22 +97,31 @@ def test_sets_have_names() -> None:
     assert none == ()
     assert [forms_to_verify(name) for name in ("few", "none")] == [few, none]
     assert forms_to_verify("all")[:-1] == everything
-    assert list(map(str, everything[0].forms)) == list(map(str, few[0].forms))
+    assert list(map(str, everything[0].forms)) == list(map(str, few[1].forms))
     assert [{form.quick for form in one.forms} for one in (*few, *everything)] == [
-        {True}, {True}, {False}, {False}, {False},
+        {True}, {True}, {True}, {False}, {False}, {False},
     ]  # fmt: skip
-    assert everything[1].forms == few[2].forms
+    assert everything[1].forms == few[3].forms
     assert all(len(set(forms)) == len({str(form) for form in forms}) for forms, *_ in forms_to_verify("all"))
 
 
-def test_a_round_is_for_large_pictures_or_where_an_image_stands_out() -> None:
-    small, large = (GreyImage(np.zeros((side, side), np.uint8), side, side, 1.0, 1.0) for side in (100, 800))
-    first, of_large, more = forms_of("few")
-    cases = [(small, 0.0), (small, 0.02), (large, 0.0), (large, 0.02)]
-    assert [first.is_for(*case) for case in cases] == [True] * 4
-    assert [of_large.is_for(*case) for case in cases] == [False, False, True, True]
-    assert [more.is_for(*case) for case in cases] == [False, True, False, True]
-    assert all(one.is_for(small, 0.0) for one in forms_to_verify("all"))
+def test_a_round_is_for_pictures_of_a_size_or_where_an_image_stands_out() -> None:
+    pictures = [GreyImage(np.zeros((side, side), np.uint8), side, side, 1.0, 1.0) for side in (100, 141, 142, 800)]
+    of_small, first, of_large, more = forms_of("few")
+    for probability in (0.0, 0.02):
+        assert [of_small.is_for(one, probability) for one in pictures] == [True, True, False, False]
+        assert [first.is_for(one, probability) for one in pictures] == [False, False, True, True]
+        assert [of_large.is_for(one, probability) for one in pictures] == [False, False, False, True]
+        assert [more.is_for(one, probability) for one in pictures] == [probability > 0] * 4
+    of_parts = [one.of_part() for one in forms_of("few")]
+    assert [one.is_for(pictures[0], 0.0) for one in of_parts] == [True, True, False, False]
+    assert all(one.is_for(pictures[0], 0.0) for one in forms_to_verify("all"))
+
+
+def test_a_small_picture_is_looked_at_twice_as_large() -> None:
+    (form,) = forms_of("few")[0].forms
+    grey = dotted(100, 80, SPOTS)
+    assert form.of(grey).grey.pixels.shape == (160, 200)
 
 
 def test_sets_of_another_name_are_refused() -> None:

@@ -35,13 +35,16 @@ def two(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> In
     return open_all([folder / "0.fm", folder / "1.fm"])
 
 
-@pytest.mark.parametrize(("forms", "counts"), [("none", [1]), ("few", [1, 3]), ("all", [1, 3, 11])])
-def test_all_forms_of_a_round_are_asked_together(two: Indexes, forms: Any, counts: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("forms", "rows", "counts"),
+    [("none", 150, [1]), ("few", 150, [1, 3]), ("few", 90, [1, 1]), ("all", 150, [1, 3, 11])],
+)
+def test_all_forms_of_a_round_are_asked_together(two: Indexes, forms: Any, rows: int, counts: list[int]) -> None:
     search = SearchOptions(forms=forms).search_in(two.readers)
     assert isinstance(search.shards, LocalShards)
     heard = Heard(search.shards)
     object.__setattr__(search, "shards", heard)
-    query = scene(700)
+    query = scene(700)[:rows]
     assert not search.answer(query, limit=10, unproven=False)
     asked = [one for one in heard.rounds if not any(PictureRequest in kinds for kinds in one)]
     assert asked == [{(kind,) * count} for count in counts for kind in (TallyRequest, ProofRequest)]

@@ -22,7 +22,7 @@ from featmatch.store.reader import Reader
 from tests.proof.proofs import made_proof
 from tools.small_index import draw_pictures, small_index
 
-LEFT, TOP, WIDTH, HEIGHT = SLOT = (20, 260, 200, 100)  # of a page, px
+LEFT, TOP, WIDTH, HEIGHT = SLOT = (20, 260, 180, 90)  # of a page, px: squeezed, and small
 
 
 def page(print_: Image.Image, content: Image.Image) -> Image.Image:
