@@ -74,6 +74,7 @@ class Slots:
             began = time.monotonic()
             future = asyncio.get_running_loop().run_in_executor(self._threads, function)
             future.add_done_callback(lambda _: self._ended(time.monotonic() - began))
+            await asyncio.sleep(0)  # from Python 3.14 on it may be done already, and goes on before that is called
             try:
                 return await asyncio.wait_for(asyncio.shield(future), self._seconds)
             except (TimeoutError, asyncio.TimeoutError) as error:
