@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from featmatch.indexes import Indexes as Indexes
     from featmatch.indexes import open_all as open_all
     from featmatch.proof.matching import MatchingOptions as MatchingOptions
-    from featmatch.proof.pair import Verification as Verification
     from featmatch.proof.pair import verify as verify
     from featmatch.proof.proof import Proof as Proof
     from featmatch.proof.relation import Relation as Relation
+    from featmatch.proof.verified import Verification as Verification
     from featmatch.search.explanation import Explanation as Explanation
     from featmatch.search.matches import Match as Match
     from featmatch.search.matches import Matches as Matches
@@ -50,9 +50,10 @@ _HOMES = {
     "adding.batches": ("AddReport",),
     "adding.one_image": ("Failure",),
     "client": ("Client", "ServiceError"),
-    "proof.pair": ("Verification", "verify"),
+    "proof.pair": ("verify",),
     "proof.proof": ("Proof",),
     "proof.relation": ("Relation",),
+    "proof.verified": ("Verification",),
     "search.matches": ("Match", "Matches"),
     "errors": (
         "FeatmatchError", "ImageError", "MissingFeatureError", "StoreError", "UsageError", "VocabularyError",

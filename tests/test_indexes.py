@@ -160,7 +160,7 @@ def test_several_say_what_one_says(made: Made, count: int, at_hand: bool, monkey
 def test_many_features_in_lists_in_parts_and_in_whole_ones_say_the_same(
     made: Made, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("featmatch.search.voting._MANY_FEATURES", 0)
+    monkeypatch.setattr("featmatch.search.query_words._MANY_FEATURES", 0)
     for module in ("segment", "segment_writer"):
         monkeypatch.setattr(f"featmatch.store.{module}.parts_for", lambda *_: 64)
     shutil.copytree(whole(made, count).folder, tmp_path / "cut.fm")

@@ -80,15 +80,13 @@ def home(tmp_path: Path) -> Path:
 def test_commands_print_what_the_tutorial_says(
     name: str, home: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if "| jq " in (TUTORIALS / name).read_text(encoding="utf-8") and not which("jq"):
-        pytest.skip("jq is not installed")
     monkeypatch.chdir(home)
     for own in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(own, str(tmp_path_factory.mktemp("own")))
     count = 0
     for command, printed in steps((TUTORIALS / name).read_text(encoding="utf-8")):
         told = _PROGRESS.sub("", run(command)).replace(str(home), _HOME)
-        if printed:
+        if printed and ("| jq " not in command or which("jq")):
             assert re.fullmatch(pattern_of(printed), told), f"$ {command}\n{told}"
         count += 1
     assert count >= 5

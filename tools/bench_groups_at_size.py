@@ -3,9 +3,10 @@
     python -m tools.bench_groups_at_size PHOTOS... --images 10000 30000 100000 300000 --work DIR [--blocks 6] [--jobs 2]
 
 The images are synthetic (`tools/synthetic_images.py`); 5 % are copies of others. Of each index, some blocks of images,
-one in each part, are compared with all that come before them, as `groups` does it. Then the index is told that all were
-compared and that copies are as frequent everywhere as they are in these blocks, and the rest of `groups` is run:
-reading what is remembered, joining, choosing originals, and marking. There are no files, so nothing is decoded.
+one in each part, are compared with all that come before them, as `groups` does it, but in this process. Then the index
+is told that all were compared and that copies are as frequent everywhere as they are in these blocks, and the rest of
+`groups` is run: reading what is remembered, joining, choosing originals, and marking. There are no files, so nothing is
+decoded.
 
 Processor time for each image, and memory, are taken to grow in a straight line with the number of images: through the
 sizes at which lists are read in part only, or through all where fewer than two are so large. Hours are processor time
@@ -16,13 +17,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import resource
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from featmatch import FeatureOptions, Index
@@ -32,7 +33,6 @@ from featmatch.grouping.remembered import remember
 from featmatch.images.folders import image_files
 from featmatch.store.layout import PAIRS
 from featmatch.store.segment import MANY_FEATURES
-from featmatch.system.workers import in_order
 from tools.bench_scale import Figures, PeakMemory, Photos, build, divided
 from tools.demo import bundled_photos
 
@@ -57,7 +57,7 @@ def main() -> int:
     parser.add_argument("--features", type=int, default=500, help="of an image")
     parser.add_argument("--material", type=int, default=800, help="photos that synthetic images are made of, at most")
     parser.add_argument("--blocks", type=int, default=6, help="of images that are compared, for each size")
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--jobs", type=int, default=2, help="processes that hours are told for")
     parser.add_argument("--work", type=Path, help="folder of the indexes; they are kept there")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -87,21 +87,20 @@ def measure(index: Index, blocks: int, jobs: int) -> Figures:
     size = min(finding._block_images(index), len(ids) // blocks)
     strides = np.random.default_rng(_SEED).uniform(0, 1, blocks) + np.arange(blocks)  # copies lie in batches of images
     starts = (strides / blocks * (len(ids) - size)).astype(int).tolist()
-    none = np.empty(0, np.int64)
-    tasks = [(index.folders, ids[start : start + size], none) for start in starts]
-    began = _processor_seconds()
-    found: list[list[Pair]] = list(in_order(finding._compare_in_process, tasks, jobs=jobs, seconds=3600.0))
-    compared = (_processor_seconds() - began) / sum(len(block) for _, block, _ in tasks)
+    parts = [ids[start : start + size] for start in starts]
+    cv2.setNumThreads(1)  # as in the processes that compare
+    began = time.process_time()
     with PeakMemory() as comparing:
-        finding.compare_block(index, ids[-size:], none)
+        found = [finding.compare_block(index, part, np.empty(0, np.int64)) for part in parts]
+    compared = (time.process_time() - began) / sum(map(len, parts))
     (index.folder / PAIRS).unlink(missing_ok=True)
     everywhere = [pair for pairs in found for pair in spread(pairs, ids, size, len(ids) // blocks)]
     remember(index.folder, ids, everywhere, digests)
-    began, wall = _processor_seconds(), time.perf_counter()
+    began, wall = time.process_time(), time.perf_counter()
     with PeakMemory() as joining:
         groups = index.groups(jobs=jobs)
     (index.folder / PAIRS).unlink()
-    rest = (_processor_seconds() - began) / len(ids)
+    rest = (time.process_time() - began) / len(ids)
     return {
         "images": len(ids),
         "features": index.info().features,
@@ -149,12 +148,6 @@ def estimate(rows: Sequence[Figures], images: int, jobs: int) -> Figures:
 
 def _hours(images: int, seconds: float, jobs: int) -> float:
     return images * seconds / jobs / 3600
-
-
-def _processor_seconds() -> float:
-    """What this process and those that it waited for have taken."""
-    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def table(rows: Sequence[Figures]) -> str:

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -58,8 +59,8 @@ def main() -> None:
             start_replicas(folder)
             served = open_all([folder], ray="auto", patience=Patience(hedge=arguments.hedge, all=30.0))
             seconds: list[float] = []
-            wrong, partial = [0], [0]
-            turns = threading.Barrier(2)
+            told: Counter[str] = Counter()
+            turns = threading.Barrier(2, timeout=60)
 
             def ask(client: int) -> None:
                 for number in range(arguments.queries):
@@ -68,10 +69,14 @@ def main() -> None:
                         if client == 0:
                             cables("down" if number < arguments.queries // 2 else "up")
                     which, at = (number + client) % len(queries), time.monotonic()
-                    answer = served.query(queries[which])
+                    try:
+                        answer = served.query(queries[which])
+                    except FeatmatchError as error:
+                        told[f"error: {error}"] += 1
+                        continue
                     seconds.append(time.monotonic() - at)
-                    partial[0] += bool(answer.missing)
-                    wrong[0] += [(match.name, match.probability) for match in answer] != expected[which]
+                    told["partial"] += bool(answer.missing)
+                    told["wrong"] += [(match.name, match.probability) for match in answer] != expected[which]
 
             clients = [threading.Thread(target=ask, args=(client,)) for client in range(2)]
             for client in clients:
@@ -79,7 +84,7 @@ def main() -> None:
             for client in clients:
                 client.join()
             late = [f"{one:.2f}" for one in sorted(seconds) if one > arguments.hedge]
-            print(f"{len(seconds)} answers, {wrong[0]} wrong, {partial[0]} partial; those above the hedge, s: {late}")
+            print(f"{len(seconds)} of {2 * arguments.queries} answered; {dict(told)}; those above the hedge, s: {late}")
 
 
 @contextlib.contextmanager

@@ -50,8 +50,9 @@ from featmatch.images.metadata import Metadata
 from featmatch.images.pixels import GreyImage, load_display, load_grey
 from featmatch.native.postings import parts_read, postings_of
 from featmatch.search.query import Query
+from featmatch.search.query_words import QueryWords
 from featmatch.search.stages import Readers, Search
-from featmatch.search.voting import QueryWords, VotingOptions, _lists_of, weights_of_hits
+from featmatch.search.voting import VotingOptions, _lists_of, weights_of_hits
 from featmatch.store.compaction import merge_due
 from featmatch.store.places import Naming
 from featmatch.store.reader import Reader

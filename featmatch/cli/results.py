@@ -13,7 +13,7 @@ from featmatch.names import printable
 if TYPE_CHECKING:
     from featmatch.grouping.groups import Group, Groups
     from featmatch.grouping.two_views import ProvenPair
-    from featmatch.proof.pair import Verification
+    from featmatch.proof.verified import Verification
     from featmatch.search.explanation import Explanation
     from featmatch.search.matches import Matches
     from featmatch.search.similar import SimilarImage

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from featmatch.features.forms import Forms
     from featmatch.images.decoding import DecodingOptions
     from featmatch.images.named import NamedPicture
-    from featmatch.proof.pair import Verification
+    from featmatch.proof.verified import Verification
     from featmatch.search.matches import Match, Matches
     from featmatch.search.similar import By
 

@@ -31,7 +31,8 @@ from featmatch.features.symmetry import Variant, with_places_of
 from featmatch.geometry.exact import exp2, log2
 from featmatch.geometry.homography import FEWEST_MATCHES
 from featmatch.geometry.matches import Keypoints, TentativeMatches
-from featmatch.search.voting import Candidate, QueryWords, VotingOptions, shortlist
+from featmatch.search.query_words import QueryWords
+from featmatch.search.voting import Candidate, VotingOptions, shortlist
 from featmatch.store.postings import restored
 from featmatch.store.segment import MANY_FEATURES, Segment
 from featmatch.words.vocabulary import Vocabulary, Words

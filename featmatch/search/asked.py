@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from featmatch.features.extraction import Features
 from featmatch.features.looks import WholePicture
 from featmatch.geometry.matches import GeometryOptions
-from featmatch.search.voting import QueryWords, VotingOptions
+from featmatch.search.query_words import QueryWords
+from featmatch.search.voting import VotingOptions
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,8 +21,9 @@ from featmatch.search.many import SearchOptions
 from featmatch.search.matches import Match
 from featmatch.search.merging import Listing
 from featmatch.search.query import Query
+from featmatch.search.query_words import QueryWords
 from featmatch.search.stages import Search
-from featmatch.search.voting import Candidate, QueryWords, VotingOptions, candidates_of, hidden_rows, tally
+from featmatch.search.voting import Candidate, VotingOptions, candidates_of, hidden_rows, tally
 from featmatch.store.places import name_known
 from featmatch.store.reader import Reader
 from featmatch.store.segment import Segment

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from featmatch.features.symmetry import Variant, with_places_of
 from featmatch.search.asked import Asked
-from featmatch.search.voting import QueryWords
+from featmatch.search.query_words import QueryWords
 
 
 class Folded(NamedTuple):

@@ -16,7 +16,7 @@ from featmatch.proof.probability import FeatureEvidence
 from featmatch.search.matches import FoundImage
 
 _MOST = 6  # that are laid over the query: each costs a look at a file
-_NO_CHANCE = 8.0  # geometry that chance does not make
+NO_CHANCE = 8.0  # geometry that chance does not make
 _FEW_AGREE = 35.0  # geometry below which a claim goes by few features
 _DOUBTFUL = 0.03  # share of the cells that contradict it
 _ENOUGH_AGREE = 10  # cells; where fewer do, the map lies too badly to tell what is shared, as on a bent label
@@ -32,7 +32,7 @@ def is_doubtful(one: FoundImage) -> bool:
 
 def relatives_of(one: FoundImage, found: Iterable[FoundImage]) -> list[FoundImage]:
     """Those that share the most with an image, among what was found with it as the query."""
-    likely = [other for other in found if other.id != one.id and other.proof.evidence.geometry > _NO_CHANCE]
+    likely = [other for other in found if other.id != one.id and other.proof.evidence.geometry > NO_CHANCE]
     return sorted(likely, key=lambda other: -other.proof.evidence.geometry)[:_MOST]
 
 

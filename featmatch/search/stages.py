@@ -27,6 +27,7 @@ from featmatch.search.matches import FoundImage, Holder, Match, Matches, named
 from featmatch.search.merging import Listing
 from featmatch.search.parts import unexplained
 from featmatch.search.query import Query
+from featmatch.search.query_words import QueryWords, fixed_bits
 from featmatch.search.region import QueryRegion
 from featmatch.search.relatives import laid_over, relatives_of
 from featmatch.search.shard import Shard
@@ -34,7 +35,7 @@ from featmatch.search.shards import LocalShards, Shards, StaleError
 from featmatch.search.timing import StageClock
 from featmatch.search.verdicts import content_of_query
 from featmatch.search.verification import Matched, compare_pixels, matched_in_part, worth_a_look
-from featmatch.search.voting import QueryWords, VotingOptions, fixed_bits
+from featmatch.search.voting import VotingOptions
 from featmatch.search.whole_search import preferred
 from featmatch.store.reader import Reader
 from featmatch.store.snapshot import Snapshot

@@ -22,7 +22,7 @@ from featmatch.proof.probability import FeatureEvidence
 from featmatch.proof.proof import Proof, proof_of_fit
 from featmatch.search.closer import CloserLook
 from featmatch.search.matches import FoundImage, in_order
-from featmatch.search.relatives import is_doubtful
+from featmatch.search.relatives import NO_CHANCE, is_doubtful
 from featmatch.search.sisters import told_from_sisters
 from featmatch.search.voting import Candidate
 
@@ -33,7 +33,6 @@ _LOOKED_AT, _MOST_LOOKED_AT = 16, 64
 # What this many images share with a query, each in a part only, is no copy.
 _SEVERAL = 2
 _EVEN = 0.8  # evenness below this is a part
-_NO_CHANCE = 8.0  # score that chance does not make
 _HARDLY_CHANCE = 3.0  # score that chance seldom makes
 _DOUBTFUL = 0.005  # share of contradicting cells from which a claim wants witnesses
 _WITNESSES = 4  # that are looked at for it
@@ -136,7 +135,7 @@ def _with_rest(image: FoundImage, rest: Inliers, query_size: tuple[int, int], op
 def _is_partial(proof: Proof) -> bool:
     """Whether significant inliers cover only a part of the shared region, or the region is an overlap."""
     uneven = proof.evidence.evenness < _EVEN or proof.relation.kind == "overlap"
-    return uneven and proof.evidence.geometry > _NO_CHANCE
+    return uneven and proof.evidence.geometry > NO_CHANCE
 
 
 def matched_in_part(found: Iterable[FoundImage]) -> list[Matched]:
@@ -214,7 +213,7 @@ def _closer(found: FoundImage, closer: CloserLook, reference: GreyImage | None) 
 def worth_a_look(found: Iterable[FoundImage]) -> list[FoundImage]:
     """The images whose pixels ``compare_pixels`` compares first, in that order."""
     hopeful = [
-        one for one in _by_geometry(found) if one.proof.could_be_proven or one.proof.evidence.geometry > _NO_CHANCE
+        one for one in _by_geometry(found) if one.proof.could_be_proven or one.proof.evidence.geometry > NO_CHANCE
     ]
     return [*hopeful[:_LOOKED_AT], *(one for one in hopeful[_LOOKED_AT:_MOST_LOOKED_AT] if one.proof.proven)]
 

@@ -73,12 +73,12 @@ class Slots:
             await self._turn(gone)
             began = time.monotonic()
             future = asyncio.get_running_loop().run_in_executor(self._threads, function)
+            future.add_done_callback(_look_at)
             future.add_done_callback(lambda _: self._ended(time.monotonic() - began))
-            await asyncio.sleep(0)  # from Python 3.14 on it may be done already, and goes on before that is called
             try:
+                await asyncio.sleep(0)  # with Python 3.14 it may be done already, and would go on before that is called
                 return await asyncio.wait_for(asyncio.shield(future), self._seconds)
             except (TimeoutError, asyncio.TimeoutError) as error:
-                future.add_done_callback(_look_at)
                 raise self._busy(f"the search took more than {self._seconds:g} seconds") from error
 
     async def drain(self, seconds: float) -> None:

@@ -52,16 +52,17 @@ def catalog_problems(catalog: Catalog) -> Iterator[str]:
     Raises:
         StoreError: it is so damaged that the rest of it cannot be read.
     """
-    searched = catalog.meta.get(TEXT_SEARCH)
-    for (message,) in catalog.rows("PRAGMA integrity_check(20)"):
-        # What is wrong with the words that are looked up is told below; SQLite tells it too, from 3.44 on.
-        if message != "ok" and not (searched and "fts5" in message.lower()):
-            yield str(message)
+    told = [str(message) for (message,) in catalog.rows("PRAGMA integrity_check(20)") if message != "ok"]
+    of_words = [message for message in told if "fts5" in message.lower()]
+    yield from (message for message in told if message not in of_words)
     for _ in catalog.images():  # each is compared with what can be
         pass
-    if searched:
+    if catalog.meta.get(TEXT_SEARCH):
         for source in catalog.sources:
-            yield from text_search.problems(catalog.rows, source.select, source.schema)
+            for problem in text_search.problems(catalog.rows, source.select, source.schema):
+                of_words = []  # SQLite tells of the same, from 3.44 on
+                yield problem
+    yield from of_words
     for words, statement in _INCONSISTENCIES.items():
         for (number,) in catalog.each(f"{statement} LIMIT 20"):
             yield f"{words} {number}"

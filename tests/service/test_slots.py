@@ -196,6 +196,22 @@ def test_what_goes_wrong_frees_the_slot() -> None:
     run(scenario)
 
 
+def test_a_search_that_is_done_at_once_frees_the_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        loop, slots = asyncio.get_running_loop(), Slots(1, 0, 60)
+
+        def done(_: object, function: Callable[[], object]) -> asyncio.Future[object]:
+            future = loop.create_future()
+            future.set_result(function())
+            return future
+
+        monkeypatch.setattr(loop, "run_in_executor", done)  # as Python 3.14 does where the thread was quick
+        assert [await slots.run(make) for make in (list, dict, int)] == [[], {}, 0]
+        slots.close()
+
+    run(scenario)
+
+
 def test_nobody_waits_for_a_turn_for_ever() -> None:
     async def scenario() -> None:
         slots, gate = Slots(1, 2, 0.05), Gate()

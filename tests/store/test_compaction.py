@@ -123,7 +123,7 @@ def test_compact_cuts_lists_as_is_due_and_keeps_all_answers(
     index: Index, pictures: list[Path], many: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if many:  # features, so that a hit may differ in few bits
-        monkeypatch.setattr("featmatch.search.voting._MANY_FEATURES", 0)
+        monkeypatch.setattr("featmatch.search.query_words._MANY_FEATURES", 0)
     before, images = answers(index, pictures), list(index.images())
     first = [json.loads(answer)[0]["name"] for answer in before if json.loads(answer)]
     assert len(first) > 5

@@ -63,6 +63,24 @@ def test_a_contradiction_in_the_catalogue_is_named(folder: Path, statement: str,
     assert [told] == [problem for problem in catalog_problems(catalog_of(folder)) if "words" not in problem]
 
 
+def test_what_sqlite_tells_of_words_is_told_unless_it_is_told_already(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, told = Catalog.rows, ["malformed inverted index for FTS5 table main.searched", "row 3 missing from index"]
+
+    def with_more(catalog: Catalog, statement: str, *values: object) -> list[tuple[object, ...]]:
+        said = rows(catalog, statement, *values)
+        return [(one,) for one in told] if statement.startswith("PRAGMA integrity_check") else said
+
+    monkeypatch.setattr(Catalog, "rows", with_more)
+    assert list(catalog_problems(Catalog(folder / CATALOG))) == told[::-1]
+    in_catalog(folder, "UPDATE searched_data SET block = zeroblob(9)")
+    assert list(catalog_problems(Catalog(folder / CATALOG))) == [
+        told[1],
+        "other words are found than those of the names",
+    ]
+
+
 def test_images_that_wait_are_in_no_segment_and_no_contradiction(folder: Path) -> None:
     with change_catalog(folder / CATALOG) as change:
         change.replace_segments([1], None)

@@ -8,7 +8,7 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import pytest
@@ -145,6 +145,18 @@ def test_single_numbers_and_records_are_read_as_they_were_and_an_array_is_none()
     )  # fmt: skip
     with pytest.raises(ValueError, match="array in place of one number"):
         read(written(Scalars(np.zeros(2, np.uint64), one.record), Scalars), Scalars)  # type: ignore[arg-type]
+
+
+def test_an_alias_stands_for_what_it_means() -> None:
+    """NumPy's ``NDArray`` is such an alias from 2.5 on."""
+    alias: Any = pytest.importorskip("typing_extensions").TypeAliasType
+    scalar = TypeVar("scalar", bound=np.generic)
+    column: Any = alias("column", np.ndarray[Any, np.dtype[scalar]], type_params=(scalar,))[np.float32]  # type: ignore[valid-type]
+    optional: Any = column | None
+    numbers = np.arange(3, dtype=np.float32)
+    for kind in (column, optional):
+        assert np.array_equal(read(written(numbers, kind), kind), numbers)
+    assert read(written(None, optional), optional) is None
 
 
 def test_messages_that_were_joined_are_taken_apart_and_nothing_else() -> None:
