@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import skimage.data
@@ -18,6 +20,17 @@ from featmatch.words.vocabulary import Vocabulary
 
 # These come inside the scikit-image wheel; the others would be downloaded.
 PHOTOS = ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "grass", "rocket")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Nothing of what is collected becomes garbage: the collector of that need not look at it, now or between tests."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,6 +53,25 @@ def nothing_waits_for_disks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", flush)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def opencv_has_one_thread() -> Iterator[None]:
+    """In processes that the tests start, too: files run side by side, and its threads wait for one another at work."""
+    threads = cv2.getNumThreads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENCV_FOR_THREADS_NUM", "1")
+        cv2.setNumThreads(1)
+        yield
+    cv2.setNumThreads(threads)
+
+
+@pytest.fixture
+def opencv_has_threads() -> Iterator[None]:
+    """In this process, as users have it: other processes of featmatch have one, and are to say the same."""
+    cv2.setNumThreads(4)
+    yield
+    cv2.setNumThreads(1)
 
 
 @pytest.fixture

@@ -345,6 +345,7 @@ def test_paths_are_a_list(empty: Index) -> None:
         empty.add("photos/")
 
 
+@pytest.mark.usefixtures("opencv_has_threads")
 def test_one_go_one_by_one_and_any_number_of_jobs_give_the_same_answers(
     photos: Photos, tiny_vocabulary: Vocabulary, tmp_path: Path
 ) -> None:

@@ -56,6 +56,7 @@ def in_this_process(function: Callable[..., Any], tasks: Iterable[tuple[Any, ...
         yield function(*task)
 
 
+@pytest.mark.usefixtures("opencv_has_threads")
 def test_the_answers_do_not_depend_on_the_number_of_jobs(folder: Path, mixed: list[ImageSource]) -> None:
     reader = Reader(folder / "index")
     options = SearchOptions(limit=3, unproven=True)
