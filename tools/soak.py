@@ -117,7 +117,7 @@ class Soak:
     def _query(self) -> None:
         """The reader answers as of its last refresh."""
         picture = self._random.choice(self._pool)
-        found = {match.name for match in self._reader.query(picture, limit=100)}
+        found = {match.name for match in self._reader.query(picture, limit=100, forms="none")}
         if found != {name for name, content in self._seen.items() if content == picture}:
             self.failures.append(f"{picture} is found as {sorted(found)}")
 

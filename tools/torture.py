@@ -290,7 +290,7 @@ class Torture:
                 self.failures.append(f"{told}: in a state that is neither before nor after")
             for path in self._random.sample(self._pool, 2):
                 expected = {name for name, sha in state.names.items() if sha == self._sha_of[path]}
-                found = index.query(path, limit=100)
+                found = index.query(path, limit=100, forms="none")
                 if {match.name for match in found if match.verdict is None} != expected:
                     self.failures.append(f"{told}: {path} is not found where it should be")
             return state
