@@ -33,7 +33,7 @@ def edited(photos: dict[str, NDArray[np.uint8]], tmp_path_factory: pytest.TempPa
     small = {}
     for name in ("chelsea", "coffee", "rocket"):
         photo = Image.fromarray(photos[name])
-        photo.thumbnail((300, 300))
+        photo.thumbnail((240, 240))
         small[name] = photo
         width, height = photo.size
         save(f"{name}.png", photo)
@@ -42,9 +42,9 @@ def edited(photos: dict[str, NDArray[np.uint8]], tmp_path_factory: pytest.TempPa
         save(f"{name}-crop.png", photo.crop((width // 4, height // 5, width, height)))
         save(f"{name}-turned.png", photo.rotate(25, expand=True))
         save(f"{name}-negative.jpg", Image.fromarray(255 - np.asarray(photo)), quality=60)
-    collage = Image.new("RGB", (600, 220))
+    collage = Image.new("RGB", (480, 180))
     collage.paste(small["chelsea"], (0, 0))
-    collage.paste(small["coffee"], (300, 10))
+    collage.paste(small["coffee"], (240, 10))
     save("collage.png", collage)
     save("icon.png", Image.fromarray(np.add.outer(np.arange(60), np.arange(90)).astype(np.uint8)))
     (folder / "again.png").write_bytes((folder / "rocket.png").read_bytes())
@@ -79,13 +79,9 @@ def test_any_order_gives_the_same_groups(
     assert sum(group["files"] for group in expected) >= 18
     shuffled = [edited[place] for place in np.random.default_rng(5).permutation(len(edited))]
     monkeypatch.setattr(finding, "_BLOCK_IMAGES", 7)
-    orders = {
-        "shuffled": [shuffled],
-        "in batches": [shuffled[start : start + 8] for start in range(0, len(shuffled), 8)],
-    }
-    for name, batches in orders.items():
-        index = grouped(tmp_path / name, tiny_vocabulary, batches)
-        assert answer(index.groups(jobs=1)) == expected, name
+    batches = [shuffled[start : start + 11] for start in range(0, len(shuffled), 11)]
+    index = grouped(tmp_path / "in batches", tiny_vocabulary, batches)
+    assert answer(index.groups(jobs=1)) == expected
     index.remove(shuffled[::3])
     index.groups(jobs=1)
     index.add(shuffled[::3], jobs=1)

@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from featmatch import Index, Vocabulary
+from featmatch import FeatureOptions, Index, Vocabulary
 from featmatch.cli import main
 
 Photos = dict[str, NDArray[np.uint8]]
@@ -117,7 +117,8 @@ def hostile(photos: Photos, tiny_vocabulary: Vocabulary, tmp_path_factory: pytes
         exif[0x010E] = "\x1b[31mcaption\u202e"
         exif[0x0110] = "=camera\x1b[31m"
         picture.save(folder / name, exif=exif)
-    index = Index.open(folder / "i.fm", create=True, vocabulary=tiny_vocabulary, root=folder)
+    few = FeatureOptions(features=100)  # all of these pictures are proven, of one another
+    index = Index.open(folder / "i.fm", create=True, features=few, vocabulary=tiny_vocabulary, root=folder)
     assert len(index.add([folder / name for name in names], jobs=1, text="=text\x1b[31m\u202e").added) == len(names)
     return folder
 

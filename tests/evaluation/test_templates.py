@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from functools import cache
 
 import cv2
 import numpy as np
@@ -12,30 +14,38 @@ from numpy.typing import NDArray
 from featmatch.evaluation.edits import Picture
 from featmatch.evaluation.templates import TEMPLATES
 
-
-def fillings(kind: str, photos: dict[str, NDArray[np.uint8]], count: int, design: int = 1) -> list[Picture]:
-    names = ("chelsea", "coffee", "astronaut", "rocket")
-    return [
-        TEMPLATES[kind].draw(photos[names[own % 4]], np.random.default_rng(design), np.random.default_rng([7, own]))
-        for own in range(count)
-    ]
+Drawn = Callable[[int, int], Picture]
 
 
-@pytest.mark.parametrize("kind", TEMPLATES)
-def test_a_filling_is_drawn_again_as_it_was(kind: str, photos: dict[str, NDArray[np.uint8]]) -> None:
-    first, again = (fillings(kind, photos, 1)[0] for _ in range(2))
-    np.testing.assert_array_equal(first, again)
+@pytest.fixture(scope="module", params=TEMPLATES)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of picture; all tests of one go together."""
+    return str(request.param)
+
+
+def draw(photos: dict[str, NDArray[np.uint8]], kind: str, own: int, design: int) -> Picture:
+    photo = photos[("chelsea", "coffee", "astronaut", "rocket")[own % 4]]
+    return TEMPLATES[kind].draw(photo, np.random.default_rng(design), np.random.default_rng([7, own]))
+
+
+@pytest.fixture(scope="module")
+def drawn(kind: str, photos: dict[str, NDArray[np.uint8]]) -> Drawn:
+    """The filling of such a number, in a design; drawn once. Not to be written to."""
+    return cache(lambda own, design: draw(photos, kind, own, design))
+
+
+def test_a_filling_is_drawn_again_as_it_was(kind: str, photos: dict[str, NDArray[np.uint8]], drawn: Drawn) -> None:
+    first = drawn(0, 1)
+    np.testing.assert_array_equal(first, draw(photos, kind, 0, 1))
     assert first.dtype == np.uint8
     assert first.shape[2] == 3
     assert 350 < max(first.shape) < 1200
 
 
-@pytest.mark.parametrize("kind", TEMPLATES)
-def test_sisters_share_their_design_and_differ_in_content(kind: str, photos: dict[str, NDArray[np.uint8]]) -> None:
+def test_sisters_share_their_design_and_differ_in_content(kind: str, drawn: Drawn) -> None:
     if kind == "watermark":
         pytest.skip("what its sisters share is drawn half transparent")
-    sisters = fillings(kind, photos, 5)
-    others = fillings(kind, photos, 5, design=2)
+    sisters, others = ([drawn(own, design) for own in range(5)] for design in (1, 2))
     assert len({one.shape for one in sisters}) == 1
     for a, b in itertools.pairwise(sisters):
         differing = (np.abs(a.astype(int) - b).max(axis=2) > 60).mean()
@@ -47,13 +57,10 @@ def test_sisters_share_their_design_and_differ_in_content(kind: str, photos: dic
         assert same < apart
 
 
-@pytest.mark.parametrize("kind", TEMPLATES)
-def test_no_two_fillings_look_the_same(kind: str, photos: dict[str, NDArray[np.uint8]]) -> None:
-    drawn = fillings(kind, photos, 12)
-    if kind == "watermark":
-        drawn = drawn[:4]  # one for each photo
-    size = (160, 160 * drawn[0].shape[0] // drawn[0].shape[1])
-    small = [cv2.resize(one, size, interpolation=cv2.INTER_AREA).astype(float) for one in drawn]
+def test_no_two_fillings_look_the_same(kind: str, drawn: Drawn) -> None:
+    sisters = [drawn(own, 1) for own in range(4 if kind == "watermark" else 12)]  # one for each photo
+    size = (160, 160 * sisters[0].shape[0] // sisters[0].shape[1])
+    small = [cv2.resize(one, size, interpolation=cv2.INTER_AREA).astype(float) for one in sisters]
     for place, one in enumerate(small):
         for other in small[:place]:
             blocks = np.abs(one - other).max(axis=2)
