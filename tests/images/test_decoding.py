@@ -67,16 +67,17 @@ def nested_pdf(levels: int = 12) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("kind", "options", "reason"),
+    ("kind", "source", "options", "reason"),
     [
-        ("crash", DecodingOptions(), "its process ended: SIGABRT"),
-        ("hang", DecodingOptions(timeout=0.2), "took more than 0.2 seconds"),
-        ("memory", DecodingOptions(), "wants more than 4096 MB of memory"),
+        ("crash", "a.jpg", DecodingOptions(), "its process ended: SIGABRT"),
+        ("crash", b"content", DecodingOptions(), "its process ended: SIGABRT"),
+        ("hang", Path("a.jpg"), DecodingOptions(timeout=0.2), "took more than 0.2 seconds"),
+        ("memory", "a.jpg", DecodingOptions(), "wants more than 4096 MB of memory"),
+        ("memory", bytearray(b"content"), DecodingOptions(), "wants more than 4096 MB of memory"),
     ],
 )
-@pytest.mark.parametrize("source", ["a.jpg", Path("a.jpg"), b"content", bytearray(b"content")])
 def test_what_a_file_does_to_its_decoder_is_an_error(
-    kind: str, options: DecodingOptions, reason: str, source: Any
+    kind: str, source: Any, options: DecodingOptions, reason: str
 ) -> None:
     with pytest.raises(ImageError) as raised:
         decode_apart(decoder, source, kind, options=options)
