@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "featmatch").rglob("*.py"))
 MODULES = [path for path in SOURCES if not path.stem.startswith("__")]
@@ -20,10 +18,11 @@ FACADE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("module", [str(path.relative_to(ROOT / "featmatch")) for path in MODULES])
-def test_each_module_has_a_test_file_of_its_name(module: str) -> None:
-    path = Path(module)
-    assert module in WITHOUT_CODE or (ROOT / "tests" / path.parent / f"test_{path.name}").exists()
+def test_each_module_has_a_test_file_of_its_name() -> None:
+    modules = [path.relative_to(ROOT / "featmatch") for path in MODULES]
+    tested = {path for path in modules if (ROOT / "tests" / path.parent / f"test_{path.name}").exists()}
+    assert len(tested) > 200
+    assert {str(path) for path in modules if path not in tested} == WITHOUT_CODE
 
 
 def functions(tree: ast.AST, within: str = "") -> list[tuple[str, ast.FunctionDef]]:
@@ -36,11 +35,13 @@ def functions(tree: ast.AST, within: str = "") -> list[tuple[str, ast.FunctionDe
     return found
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_function_but_a_command_takes_more_than_seven_arguments(path: Path) -> None:
-    if path.parent.name == "cli":
-        return
-    for name, function in functions(ast.parse(path.read_text(encoding="utf-8"))):
-        given = [one.arg for one in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)]
-        own = [one for one in given if one not in ("self", "cls")]
-        assert len(own) <= 7 or name in FACADE, f"{name} takes {len(own)} arguments"
+def test_no_function_but_a_command_takes_more_than_seven_arguments() -> None:
+    taken = {}
+    for path in SOURCES:
+        if path.parent.name == "cli":
+            continue
+        for name, function in functions(ast.parse(path.read_text(encoding="utf-8"))):
+            given = [one.arg for one in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)]
+            taken[path.name, name] = len([one for one in given if one not in ("self", "cls")])
+    assert len(taken) > 1000
+    assert {name for (_, name), count in taken.items() if count > 7} <= FACADE
