@@ -64,7 +64,7 @@ def test_same_seed_same_answers_however_many_and_used_again(
 def test_an_index_that_was_kept_serves_from_another_working_directory(
     small_photos: Path, vocabulary_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = EvaluationOptions(("single",), count=2, forms="none")
+    options = EvaluationOptions(("single",), count=2)
     done = []
     for place, photos in ((small_photos.parent, small_photos.name), (small_photos, ".")):
         monkeypatch.chdir(place)
