@@ -204,6 +204,7 @@ class _WithoutFeatures:
     depth_steps: ClassVar[int] = 0
     is_coarse: ClassVar[bool] = False
     is_sister: ClassVar[bool] = False
+    is_another_view: ClassVar[bool] = False
     by_descriptors: ClassVar[bool] = False
     in_form: ClassVar[bool] = False
     clarity: ClassVar[float] = 0.0

@@ -80,10 +80,13 @@ def found_in_forms(
     return list(best.values())
 
 
-def without_sisters(found: Sequence[FoundImage], before: Sequence[FoundImage]) -> list[FoundImage]:
-    """Those found in forms that were not told as sisters before: the query as it is shows more than a form."""
-    sisters = {one.id for one in before if one.proof.evidence.is_sister}
-    return [one for one in found if one.id not in sisters]
+def without_related(found: Sequence[FoundImage], before: Sequence[FoundImage]) -> list[FoundImage]:
+    """Those found in forms that were not told as sisters, or as another photo of the scene, before.
+
+    The query as it is shows more than a form.
+    """
+    related = {one.id for one in before if one.proof.evidence.is_sister or one.proof.evidence.is_another_view}
+    return [one for one in found if one.id not in related]
 
 
 def as_shared(found: Sequence[FoundImage], before: Sequence[FoundImage]) -> list[FoundImage]:

@@ -22,7 +22,7 @@ from featmatch.images.pixels import GreyImage, ImageSource, load_each, load_grey
 from featmatch.search.asked import Asked
 from featmatch.search.closer import CloserLook
 from featmatch.search.collection import Collection, Proved
-from featmatch.search.forms import InForm, Look, as_shared, found_in_forms, without_contradicted, without_sisters
+from featmatch.search.forms import InForm, Look, as_shared, found_in_forms, without_contradicted, without_related
 from featmatch.search.matches import FoundImage, Holder, Match, Matches, named
 from featmatch.search.merging import Listing
 from featmatch.search.parts import unexplained
@@ -312,7 +312,7 @@ class Search:
                 continue
             looks += len(round_.forms)
             proved = self._proved_in_forms(query, asked, round_.forms, looks, matched_in_part(before))
-            by_features = as_shared(without_sisters(proved.by_features, compared.found), before)
+            by_features = as_shared(without_related(proved.by_features, compared.found), before)
             seen = self.compared(query, proved._replace(by_features=by_features))
             before = [*before, *seen.found]
             compared = compared.with_more(seen, without_contradicted(seen.found, compared.found))
@@ -333,7 +333,7 @@ class Search:
                 asked_of_it = dataclasses.replace(search.asked(part), content=asked.content)
                 plain = search.compared(part, search.proved(part, asked_of_it, search.listed(asked_of_it)))
                 seen = search.with_forms(part, asked_of_it, plain)
-                compared = compared.with_more(seen, without_sisters(seen.found, compared.found))
+                compared = compared.with_more(seen, without_related(seen.found, compared.found))
             self.clock.ended("forms")
         return compared
 

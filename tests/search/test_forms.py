@@ -19,7 +19,7 @@ from featmatch.images.pixels import GreyImage
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.search import stages
 from featmatch.search.collection import Collection, Proved
-from featmatch.search.forms import as_shared, without_contradicted, without_sisters
+from featmatch.search.forms import as_shared, without_contradicted, without_related
 from featmatch.search.matches import FoundImage
 from featmatch.search.stages import Search
 from featmatch.search.verification import Matched
@@ -197,14 +197,14 @@ def test_explain_says_in_which_form_it_was_found(built: Path) -> None:
     assert index.explain(built / "half.png", "000.png").to_dict()["form"] is None
 
 
-def test_what_was_told_as_a_sister_is_not_found_in_a_form() -> None:
-    def found(number: int, *, is_sister: bool) -> FoundImage:
+def test_what_was_told_as_a_sister_or_another_view_is_not_found_in_a_form() -> None:
+    def found(number: int, **told: Any) -> FoundImage:
         proof = made_proof(np.eye(3), (100, 100), (100, 100))
-        return FoundImage(number, proof.as_sister() if is_sister else proof)
+        return FoundImage(number, dataclasses.replace(proof, evidence=dataclasses.replace(proof.evidence, **told)))
 
-    before = [found(1, is_sister=True), found(2, is_sister=False)]
-    in_form = [found(number, is_sister=False) for number in (1, 2, 3)]
-    assert [one.id for one in without_sisters(in_form, before)] == [2, 3]
+    before = [found(1, is_sister=True), found(2), found(3, depth_steps=99), found(4, depth_steps=1)]
+    in_form = [found(number) for number in (1, 2, 3, 4, 5)]
+    assert [one.id for one in without_related(in_form, before)] == [2, 4, 5]
 
 
 def test_a_form_must_not_explain_less_than_a_sister_that_was_told_or_agree_all_over() -> None:
