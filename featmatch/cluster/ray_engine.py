@@ -1,7 +1,7 @@
 """Shards on the machines of a Ray cluster: an actor for each replica; and tasks there, as of adding.
 
 Only actors and tasks of Ray Core are used. All that is asked of replicas and answered is bytes of
-``search/messages.py``.
+``search/messages.py``, which go by connections of their own, or by calls of Ray's while there are none.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from featmatch.cluster import connections
 from featmatch.cluster.asking import Patience, ReplicatedShards
+from featmatch.cluster.connections import Address, Connection, Listener
 from featmatch.cluster.layout import Layout
 from featmatch.cluster.replica import Replica
 from featmatch.errors import FeatmatchError, MissingFeatureError, StoreError
@@ -26,6 +28,7 @@ _SHARE = 0.01  # of a core, in Ray's books: what answers takes what there is
 _READY_SECONDS = 120.0
 _PIECE_BYTES = 90_000  # of a message; Ray sends less than 100 KiB with the call, and what is larger by a detour
 _AHEAD = 4  # tasks that are begun, for each core
+_TURN_SECONDS = 0.002  # that answers by connections are waited for, before one looks whether one came by Ray
 
 
 def connect(address: str) -> None:
@@ -62,7 +65,7 @@ def start_replicas(folder: Path, root: str | None = None) -> int:
     wanted = {replica_name(layout, *one) for one in _replicas(layout)}
     _stop(name for name in _running(layout) if name not in wanted)  # of shards that were split
     offered = ray.cluster_resources()
-    actor = ray.remote(Replica)
+    actor = ray.remote(_Actor)
     actors = []
     paths = layout.folders(folder.absolute())
     for shard, replica in _replicas(layout):
@@ -122,6 +125,19 @@ def served_shards(folder: Path, names: Sequence[str], patience: Patience) -> Rep
     return ReplicatedShards(transport, layout.replicas, names, BY_AGE if len(names) > 1 else BY_INDEX, patience)
 
 
+class _Actor(Replica):
+    """A replica as Ray starts it."""
+
+    _listener: Listener | None = None
+
+    def address(self) -> Address | None:
+        """Where it can be asked without Ray; None: nowhere, as nobody may listen, or Ray encrypts what it carries."""
+        if self._listener is None and os.environ.get("RAY_USE_TLS", "0").lower() not in ("1", "true"):
+            with contextlib.suppress(OSError):
+                self._listener = Listener(self.answer, _ray().util.get_node_ip_address())
+        return None if self._listener is None else self._listener.address
+
+
 class _RayCalls:
     """Calls of actors and tasks."""
 
@@ -162,11 +178,16 @@ class RayWorkshop(_RayCalls):
 
 
 class _RayTransport(_RayCalls):
-    """Calls of actors."""
+    """Requests to actors."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._actors: dict[tuple[int, int], Any] = {}
+        # Of each actor: the call that asks for its address; what is being connected; what waits for requests.
+        self._addresses: dict[tuple[int, int], Any] = {}
+        self._connecting: dict[tuple[int, int], Connection] = {}
+        self._idle: dict[tuple[int, int], list[Connection]] = {}
+        self._busy: dict[Connection, tuple[int, int]] = {}
 
     def knows(self, shard: int, replica: int) -> bool:
         """Whether there is such an actor."""
@@ -175,17 +196,76 @@ class _RayTransport(_RayCalls):
     def send(self, shard: int, replica: int, message: bytes) -> Any:
         """Ask a replica."""
         actor = self._actor(shard, replica)
+        if actor is None:
+            return _NoCall()
+        connection = self._connection(shard, replica)
+        if connection is not None:
+            self._busy[connection] = shard, replica
+            connection.ask(message)
+            return connection
         pieces = (message[start : start + _PIECE_BYTES] for start in range(0, len(message), _PIECE_BYTES))
-        return _NoCall() if actor is None else actor.answer.remote(*pieces)
+        return actor.answer.remote(*pieces)
+
+    def _connection(self, shard: int, replica: int) -> Connection | None:
+        """A connection to an actor that is idle now. None: there is none yet; each request brings it one step closer.
+
+        None of the steps waits: a machine may not be reached by Ray, nor past it.
+        """
+        own = shard, replica
+        idle = self._idle.setdefault(own, [])
+        while idle:
+            waiting = idle.pop()
+            if waiting.is_open:
+                return waiting
+            waiting.close()
+        connection = self._connecting.pop(own, None) or self._begun(own)
+        if connection is None or connection.is_open:
+            return connection
+        if connection.is_open is None:
+            self._connecting[own] = connection
+        else:
+            connection.close()
+        return None
+
+    def _begun(self, own: tuple[int, int]) -> Connection | None:
+        """A new connection to an actor, once Ray has told its address."""
+        asked = self._addresses.pop(own, None) or self._actors[own].address.remote()
+        if not super().ended([asked], 0):
+            self._addresses[own] = asked
+            return None
+        address = self.result(asked)
+        return Connection(Address(*address)) if isinstance(address, tuple) else None
 
     def ended(self, calls: Sequence[Any], seconds: float) -> list[Any]:
         """Those calls that have ended."""
         failed = [call for call in calls if isinstance(call, _NoCall)]
-        return failed or super().ended(calls, seconds)
+        if failed:
+            return failed
+        direct = [call for call in calls if isinstance(call, Connection)]
+        by_ray = [call for call in calls if not isinstance(call, Connection)]
+        if not by_ray:
+            return [*connections.ended(direct, seconds)]
+        if not direct:
+            return super().ended(by_ray, seconds)
+        end = self.now() + seconds
+        while True:
+            found = connections.ended(direct, min(_TURN_SECONDS, max(end - self.now(), 0)))
+            every = [*found, *super().ended(by_ray, 0)]
+            if every or self.now() >= end:
+                return every
 
     def result(self, call: Any) -> Any:
         """What a call came to."""
+        if isinstance(call, Connection):
+            self._idle[self._busy.pop(call)].append(call)
+            return call.result
         return Lost("is not served") if isinstance(call, _NoCall) else super().result(call)
+
+    def give_up(self, call: Any) -> None:
+        """End a connection whose answer is no longer wanted; of Ray, a result that nobody waits for is dropped."""
+        if isinstance(call, Connection):
+            del self._busy[call]
+            call.close()
 
     def _actor(self, shard: int, replica: int) -> Any:
         if (shard, replica) not in self._actors:

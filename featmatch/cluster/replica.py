@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from featmatch.images.decoding import USUAL, DecodingOptions
@@ -15,7 +16,7 @@ _KEPT = 3  # states of a shard; a search that began in one goes on in it while o
 
 
 class Replica:
-    """Answers requests in the newest state of a shard, or in the one in which a search began."""
+    """Answers requests in the newest state of a shard, or in the one in which a search began; one at a time."""
 
     def __init__(self, folder: str, root: str | None = None, decoding: DecodingOptions = USUAL) -> None:
         """Open a shard.
@@ -32,6 +33,7 @@ class Replica:
         self._reader = Reader(Path(folder), root)
         self._decoding = decoding
         self._kept: list[Shard] = []  # the newest last
+        self._turn = threading.Lock()
 
     def answer(self, *pieces: bytes) -> bytes:
         """The answer to a request, which comes in pieces.
@@ -39,10 +41,11 @@ class Replica:
         Raises:
             StoreError: the request or the shard is damaged.
         """
-        self._reader.refresh()
-        if not self._kept or self._kept[-1].snapshot is not self._reader.snapshot:
-            self._kept = [*self._kept[1 - _KEPT :], Shard.of(self._reader, self._decoding)]
-        return answer_bytes(self._shard_in, b"".join(pieces), len(self._reader.vocabulary))
+        with self._turn:
+            self._reader.refresh()
+            if not self._kept or self._kept[-1].snapshot is not self._reader.snapshot:
+                self._kept = [*self._kept[1 - _KEPT :], Shard.of(self._reader, self._decoding)]
+            return answer_bytes(self._shard_in, b"".join(pieces), len(self._reader.vocabulary))
 
     def _shard_in(self, state: Stamp) -> Shard | None:
         """The shard in a state that was seen not long ago; in its newest for ``()``."""

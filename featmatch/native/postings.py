@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +20,8 @@ _WAITING = 1 << 10  # hits that it counts together; where it sorts them, all of 
 _HITS = 1 << 12  # room for so many at first
 
 
-class PostingLists(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class PostingLists:
     """The posting lists of W words in CSR form, of P postings; each list in S parts by the highest bits of signatures.
 
     Attributes:
@@ -34,8 +37,18 @@ class PostingLists(NamedTuple):
     signatures: NDArray[np.uint64]
     parts: int = 1
 
+    @cached_property
+    def for_kernels(self) -> _Lists:
+        """Where the columns lie; checked once for all variants of a query."""
+        _check_lengths(self.images, self.signatures)
+        return _Lists(
+            address(self.offsets, np.uint32), address(self.images, np.uint32), address(self.signatures, np.uint64),
+            (len(self.offsets) - 1) // max(self.parts, 1), self.parts, len(self.images),
+        )  # fmt: skip
 
-class QueryEntries(NamedTuple):
+
+@dataclass(frozen=True, eq=False)
+class QueryEntries:
     """The words that a query looks up, in flat columns of Q rows.
 
     Attributes:
@@ -52,6 +65,15 @@ class QueryEntries(NamedTuple):
     weights: NDArray[np.float32]
     fixed: NDArray[np.uint8]
     nearest_first: bool = False
+
+    @cached_property
+    def for_kernels(self) -> _Query:
+        """Where the columns lie; looked at and checked once for all segments and indexes."""
+        _check_lengths(self.words, self.signatures, self.weights, self.fixed)
+        return _Query(
+            address(self.words, np.int32), address(self.signatures, np.uint64), address(self.weights, np.float32),
+            address(self.fixed, np.uint8), len(self.words), self.nearest_first,
+        )  # fmt: skip
 
 
 class Hits(NamedTuple):
@@ -92,7 +114,7 @@ def scan(
             counted.
         UsageError: an array is of another type, or of another length than its neighbours.
     """
-    columns = _lists(lists), _query(query)  # checked by now
+    columns = ctypes.byref(lists.for_kernels), ctypes.byref(query.for_kernels)  # checked by now
     is_sorted = query.nearest_first or lists.parts > 1
     keys = np.empty((2, _WAITING + (_longest(lists, query.words) if is_sorted else 0)), np.uint64)
     first = address(keys, np.uint64, 2, written=True)
@@ -155,7 +177,8 @@ def hits_of(lists: PostingLists, query: QueryEntries, limit: int, images: NDArra
             np.empty(room, np.int32), np.empty(room, np.int64), np.empty(room, np.uint32), np.empty(room, np.uint8)
         )
         found = library().featmatch_hits(
-            _lists(lists), _query(query), limit, address(images, np.uint32), len(images),
+            ctypes.byref(lists.for_kernels), ctypes.byref(query.for_kernels), limit,
+            address(images, np.uint32), len(images),
             address(starts, np.int64, written=True), len(starts), _columns(hits),
         )  # fmt: skip
         _check(found)
@@ -167,11 +190,12 @@ def hits_of(lists: PostingLists, query: QueryEntries, limit: int, images: NDArra
 def postings_of(lists: PostingLists, query: QueryEntries) -> int:
     """How many postings a query reads.
 
+    >>> from dataclasses import replace
     >>> lists = PostingLists(np.array([0, 2, 2, 9, 9], np.uint32), np.zeros(9, np.uint32), np.zeros(9, np.uint64), 2)
     >>> one = np.ones(3, np.float32)
     >>> fixed = np.array([0, 128, 0], np.uint8)
     >>> query = QueryEntries(np.array([0, 1, 1], np.int32), np.zeros(3, np.uint64), one, fixed)
-    >>> postings_of(lists, query), postings_of(lists._replace(offsets=np.array([0, 2, 9]), parts=1), query)
+    >>> postings_of(lists, query), postings_of(replace(lists, offsets=np.array([0, 2, 9]), parts=1), query)
     (16, 16)
     """
     parts = parts_read(lists, query)
@@ -201,7 +225,7 @@ class _Lists(ctypes.Structure):
     """``posting_lists`` of postings.c."""
 
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in PostingLists._fields[:3]),
+        *((name, ctypes.c_void_p) for name in ("offsets", "images", "signatures")),
         ("words", ctypes.c_int64), ("parts", ctypes.c_int64), ("postings", ctypes.c_int64),
     )  # fmt: skip
 
@@ -210,7 +234,7 @@ class _Query(ctypes.Structure):
     """``query_entries`` of postings.c."""
 
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in QueryEntries._fields[:4]),
+        *((name, ctypes.c_void_p) for name in ("words", "signatures", "weights", "fixed")),
         ("count", ctypes.c_int64), ("nearest_first", ctypes.c_int64),
     )  # fmt: skip
 
@@ -219,26 +243,6 @@ class _Columns(ctypes.Structure):
     """``hit_columns`` of postings.c."""
 
     _fields_ = (*((name, ctypes.c_void_p) for name in Hits._fields), ("capacity", ctypes.c_int64))
-
-
-def _lists(lists: PostingLists) -> Any:
-    _check_lengths(lists.images, lists.signatures)
-    columns = (
-        address(lists.offsets, np.uint32),
-        address(lists.images, np.uint32),
-        address(lists.signatures, np.uint64),
-    )
-    words = (len(lists.offsets) - 1) // max(lists.parts, 1)
-    return ctypes.byref(_Lists(*columns, words, lists.parts, len(lists.images)))
-
-
-def _query(query: QueryEntries) -> Any:
-    _check_lengths(*query[:4])
-    columns = (
-        address(query.words, np.int32), address(query.signatures, np.uint64), address(query.weights, np.float32),
-        address(query.fixed, np.uint8),
-    )  # fmt: skip
-    return ctypes.byref(_Query(*columns, len(query.words), query.nearest_first))
 
 
 def _columns(hits: Hits) -> Any:

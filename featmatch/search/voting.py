@@ -135,12 +135,13 @@ def tally(
     """Score all images under the first ``variants`` of ``Variant``, and return the best; ``shortlist`` has the rest."""
     distance_weights = weights_of_hits(query, options)
     entries = {variant: query.of_variant(variant).entries for variant in list(Variant)[:variants]}
+    lists = [_lists_of(segment) for segment in segments]
 
     def best_of(part: tuple[int, Variant]) -> tuple[NDArray[Any], ...]:
         number, variant = part
         segment = segments[number]
         votes = np.zeros(len(segment.ids), np.float32)
-        scan(_lists_of(segment), entries[variant], distance_weights, votes)
+        scan(lists[number], entries[variant], distance_weights, votes)
         votes[hidden[number]] = 0
         rows, scores = best(votes, segment.weights, options.shortlist)
         return segment.ids[rows], np.full(len(rows), int(variant)), scores
@@ -178,6 +179,7 @@ def candidates_of(
     """
     parts = []
     for segment in segments:
+        lists = _lists_of(segment)
         rows = segment.rows_of(found.images)
         order = np.lexsort((rows, found.variants))
         order = order[rows[order] >= 0]
@@ -185,7 +187,7 @@ def candidates_of(
         for variant, (begin, end) in zip(Variant, pairwise(ends), strict=False):
             if begin < end:
                 own = order[begin:end]
-                parts.append(_Part(segment, variant, rows[own], found.part(own)))
+                parts.append(_Part(segment, lists, variant, rows[own], found.part(own)))
     with _threads(query, segments) as each:
         ranked = [
             pair
@@ -216,6 +218,7 @@ class _Part(NamedTuple):
     """Images of one segment that were found under one variant."""
 
     segment: Segment
+    lists: PostingLists  # of the segment
     variant: Variant
     rows: NDArray[np.intp]  # ascending
     found: Ranked
@@ -252,7 +255,7 @@ def _candidates(part: _Part, query: QueryWords, features: Features, limit: int) 
     return [
         found
         for some in at_once
-        for found in _with_hits(_Part(part.segment, part.variant, part.rows[some], part.found.part(some)), *how)
+        for found in _with_hits(part._replace(rows=part.rows[some], found=part.found.part(some)), *how)
     ]
 
 
@@ -268,7 +271,7 @@ def _in_order(hits: Hits, postings: Postings) -> Hits:
 def _with_hits(part: _Part, looked_up: VariantWords, features: Features, limit: int) -> Iterator[tuple[int, Candidate]]:
     """The same; the hits of all are in memory at once."""
     segment, numbers = part.segment, part.rows
-    hits = hits_of(_lists_of(segment), looked_up.entries, limit, numbers.astype(np.uint32))
+    hits = hits_of(part.lists, looked_up.entries, limit, numbers.astype(np.uint32))
     if looked_up.entries.nearest_first or segment.parts > 1:
         hits = _in_order(hits, segment.postings)
     places, own = np.searchsorted(numbers, hits.images), looked_up.features[hits.entries]

@@ -6,14 +6,20 @@ import importlib.util
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from featmatch import MissingFeatureError, UsageError, open_all
+from featmatch.cluster import ray_engine
+from featmatch.cluster.connections import Address, Connection, Listener
 from featmatch.cluster.layout import Layout
 from featmatch.store.generation import change_catalog
 from featmatch.store.layout import CATALOG
@@ -67,3 +73,133 @@ def test_only_one_cluster_is_answered_for_by_machines(clusters: Clusters, monkey
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingFeatureError, match=r"pip install 'featmatch\[cluster\]'"):
         open_all([clusters.of(2)], ray="auto")
+
+
+@dataclass
+class _Ray:
+    """A Ray whose only actor answers how it was asked.
+
+    Attributes:
+        address: what the actor says of where it listens.
+        late: calls of which the result is not there yet.
+    """
+
+    address: Address | None
+    late: list[Any] = field(default_factory=list)
+
+    def get_actor(self, *_: str) -> Any:
+        def method(function: Callable[..., Any]) -> Any:
+            return SimpleNamespace(remote=lambda *given: (function, given))
+
+        return SimpleNamespace(answer=method(lambda *pieces: b"by Ray: " + b"".join(pieces)), address=method(self.told))
+
+    def told(self) -> Address | None:
+        return self.address
+
+    def wait(self, calls: list[Any], **_: Any) -> tuple[list[Any], list[Any]]:
+        there = [call for call in calls if call[0] not in self.late]
+        return there[:1], there[1:]
+
+    def get(self, call: Any, **_: Any) -> Any:
+        function, given = call
+        return function(*given)
+
+
+@dataclass
+class _Asker:
+    """Who asks one actor.
+
+    Attributes:
+        way: to it.
+    """
+
+    way: ray_engine._RayTransport
+
+    def ask(self, *messages: bytes) -> list[Any]:
+        """The answers to requests that are asked at the same time."""
+        calls = [self.way.send(0, 0, message) for message in messages]
+        results: dict[int, Any] = {}
+        while len(results) < len(calls):
+            left = [call for number, call in enumerate(calls) if number not in results]
+            for call in self.way.ended(left, 20.0):
+                results[calls.index(call)] = self.way.result(call)
+        return [results[number] for number in range(len(calls))]
+
+    def connect(self) -> Connection:
+        """Ask until a connection is there, which some machines make later than others; the one that waits then."""
+        while self.ask(b"one") != [b"connected: one"]:
+            pass
+        return self.way._idle[0, 0][-1]
+
+
+@pytest.fixture
+def asker(clusters: Clusters, monkeypatch: pytest.MonkeyPatch) -> Callable[[_Ray], _Asker]:
+    def of(ray: _Ray) -> _Asker:
+        monkeypatch.setattr(ray_engine, "_ray", lambda: ray)
+        return _Asker(ray_engine._RayTransport(Layout.read(clusters.of(2))))
+
+    return of
+
+
+def _listening() -> _Ray:
+    return _Ray(Listener(lambda message: b"connected: " + message, "127.0.0.1").address)
+
+
+Askers = Callable[[_Ray], _Asker]
+
+
+def test_actors_are_asked_by_connections_once_these_are_there(asker: Askers) -> None:
+    ray = _listening()
+    ray.late.append(ray.told)
+    client = asker(ray)
+    assert [client.ask(b"one"), client.ask(b"one")] == [[b"by Ray: one"]] * 2
+    ray.late.clear()
+    first = client.connect()
+    assert client.ask(b"two") == [b"connected: two"]
+    assert client.way._idle[0, 0] == [first]
+
+
+def test_a_connection_that_was_ended_is_made_anew(asker: Askers) -> None:
+    client = asker(_listening())
+    first = client.connect()
+    first._socket.shutdown(socket.SHUT_RDWR)
+    assert client.connect() is not first
+    given_up = client.way.send(0, 0, b"two")
+    client.way.give_up(given_up)
+    assert given_up.is_open is False
+    assert client.connect() is not given_up
+
+
+def test_requests_at_the_same_time_have_connections_of_their_own(asker: Askers) -> None:
+    ray = _listening()
+    client = asker(ray)
+    client.connect()
+    ray.late.append(ray.told)
+    assert client.ask(b"one", b"two") == [b"connected: one", b"by Ray: two"]
+    ray.late.clear()
+    while client.ask(b"one", b"two") != [b"connected: one", b"connected: two"]:
+        pass
+    assert len(client.way._idle[0, 0]) == 2
+
+
+@pytest.mark.parametrize("where", [None, Address("127.0.0.1", 9, b"nobody listens")])
+def test_where_no_connection_can_be_had_actors_are_asked_by_ray(asker: Askers, where: Address | None) -> None:
+    client = asker(_Ray(where))
+    assert [client.ask(b"one") for _ in range(4)] == [[b"by Ray: one"]] * 4
+
+
+def test_an_actor_listens_unless_what_ray_carries_is_encrypted(
+    clusters: Clusters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    util = SimpleNamespace(get_node_ip_address=lambda: "127.0.0.1")
+    monkeypatch.setattr(ray_engine, "_ray", lambda: SimpleNamespace(util=util))
+    (folder,) = Layout.read(clusters.of(1)).folders(clusters.of(1))
+    monkeypatch.setenv("RAY_USE_TLS", "1")
+    actor = ray_engine._Actor(str(folder))
+    assert actor.address() is None
+    monkeypatch.setenv("RAY_USE_TLS", "0")
+    address = actor.address()
+    assert address is not None
+    assert address == actor.address()
+    util.get_node_ip_address = lambda: "192.0.2.1"  # of no machine
+    assert ray_engine._Actor(str(folder)).address() is None

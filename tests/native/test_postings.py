@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
+from ctypes import byref
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any
 
@@ -21,8 +22,6 @@ from featmatch.native.postings import (
     PostingLists,
     QueryEntries,
     _columns,
-    _lists,
-    _query,
     best,
     hits_of,
     postings_of,
@@ -222,7 +221,7 @@ def test_a_vote_for_an_image_that_is_not_there_is_damage(images: int) -> None:
 )
 def test_lists_that_are_not_there_are_damage(offsets: list[int], word: int) -> None:
     lists = PostingLists(np.array(offsets, np.uint32), np.zeros(9, np.uint32), np.zeros(9, np.uint64))
-    good = PostingLists(np.array([0, 3, 6, 9], np.uint32), *lists[1:])
+    good = replace(lists, offsets=np.array([0, 3, 6, 9], np.uint32))
     for words in ([word], [0, word], [0, word, 0]):
         query = asking(words)
         for call in (scanned, looked_up):
@@ -266,11 +265,15 @@ def test_lists_of_anything_do_no_harm() -> None:
     assert 50 < refused < 300
 
 
+def columns_of(value: PostingLists | QueryEntries) -> list[Any]:
+    return [getattr(value, field.name) for field in fields(value)]
+
+
 @pytest.mark.parametrize("column", range(7))
 def test_columns_of_another_length_or_type_are_refused(column: int) -> None:
     one = made(1, [9, 8], 3)
     for spoil in (lambda values: values[:-1].copy(), lambda values: values.astype(np.float64), np.ndarray.tolist):
-        columns: list[Any] = [*one.lists[:3], *one.query[:4]]
+        columns: list[Any] = [*columns_of(one.lists)[:3], *columns_of(one.query)[:4]]
         columns[column] = spoil(columns[column])
         if column == 0 and len(columns[0]) == 2:
             continue  # it is one word less
@@ -300,7 +303,7 @@ def test_votes_and_weights_of_another_length_or_type_are_refused() -> None:
 
 def test_the_kernels_believe_no_caller() -> None:
     one, kernels = one_list(list(range(70)), [0] * 70), library()
-    lists, query = _lists(one.lists), _query(one.query)
+    lists, query = byref(one.lists.for_kernels), byref(one.query.for_kernels)
     votes, weights = np.ones(200, np.float32), np.ones(200, np.float32)
     heap, above, found = np.empty(3, np.float32), np.empty(200, np.uint8), np.full(300, -7, np.int64)
     given = votes.ctypes.data, weights.ctypes.data, 200, heap.ctypes.data
@@ -310,7 +313,7 @@ def test_the_kernels_believe_no_caller() -> None:
     assert kernels.featmatch_scan(lists, query, weights.ctypes.data, 0, *spare, votes.ctypes.data, 200) == -1
     assert kernels.featmatch_scan(lists, query, weights.ctypes.data, 9, *spare, votes.ctypes.data, 200) == -2
     for parts in (0, -1, 3, 512):
-        wrong = _lists(one.lists._replace(parts=parts))
+        wrong = byref(replace(one.lists, parts=parts).for_kernels)
         assert kernels.featmatch_scan(wrong, query, weights.ctypes.data, 9, *spare, votes.ctypes.data, 200) == -1
     assert kernels.featmatch_best(*given, 0, above.ctypes.data, blocks, found.ctypes.data, 300) == -1
     assert kernels.featmatch_best(*given, 3, above.ctypes.data, blocks - 1, found.ctypes.data, 300) == -1
@@ -333,7 +336,14 @@ def test_room_for_one_list_at_a_time_is_enough() -> None:
     hits = Hits(*map(np.empty_like, expected))
     starts = np.empty(30, np.int64)
     found = library().featmatch_hits(
-        _lists(one.lists), _query(one.query), 22, images.ctypes.data, 30, starts.ctypes.data, 30, _columns(hits)
+        byref(one.lists.for_kernels),
+        byref(one.query.for_kernels),
+        22,
+        images.ctypes.data,
+        30,
+        starts.ctypes.data,
+        30,
+        _columns(hits),
     )
     assert found == len(expected.rows)
     for column, of_all in zip(hits, expected, strict=True):
@@ -359,7 +369,7 @@ def whole_lists(fixed: int) -> Scan:
     """Every other entry of the query with these bits fixed. Not to be written to."""
     one = made(11, [3000, 0, 700, 40], 30, images=90, limit=24)  # sorted by merging, too
     one.query.fixed[::2] = fixed
-    return replace(one, query=one.query._replace(nearest_first=True))
+    return replace(one, query=replace(one.query, nearest_first=True))
 
 
 @pytest.mark.parametrize("parts", [1, 2, 16, 256])
