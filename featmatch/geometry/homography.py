@@ -70,8 +70,8 @@ def fit_homography(
         query_size: width and height, px.
         reference_size: width and height, px.
         options: the tolerances.
-        least: score below which no fit is wanted. Most of those are told at once: for such a score so many matches must
-            agree with one map that, if they did, as many would with the similarity of one of them.
+        least: score below which no fit is wanted. Then a similarity that one match proposes must have as many matches
+            about it as the score takes; else nothing is fitted. Hardly any fit is lost so, and of little score.
 
     Returns:
         The fit, or None where fewer than three matches agree, its score is below ``least``, or the map is degenerate.

@@ -14,6 +14,7 @@ from featmatch.geometry.maps import project
 from featmatch.geometry.matches import TentativeMatches
 from featmatch.grouping import joining
 from featmatch.grouping.joining import JoiningOptions, Partners, StoredImage, partners, stored_images
+from featmatch.search import voting
 from featmatch.store.segment import MANY_FEATURES, Segment
 from featmatch.words.vocabulary import Words
 from tests.grouping.made import Made, image, segment, turned, vocabulary
@@ -253,6 +254,19 @@ def test_images_with_too_few_hits_take_no_others_place() -> None:
     three = Made(original.features[:3], Words(original.words.ids[:3], original.words.signatures[:3]))
     segments = [segment({1: original, 2: few, 3: few, 4: few, 5: three.beside(image(9, 300))})]
     assert [one.id for one in found_by(segments, 1, JoiningOptions(hamming_limit=5, partners=1))] == [5]
+
+
+def test_hits_are_the_same_however_few_are_in_memory_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = image(1)
+    images = {1: original, 2: flipped(original, 5), 3: original.moved(turned(10)), 4: original}
+    segments = [segment(images), segment({5: original})]
+    one = found_by(segments, 1)
+    monkeypatch.setattr(voting, "_HITS_AT_ONCE", 1)
+    for there, again in zip(one, found_by(segments, 1), strict=True):
+        assert (there.id, there.variant) == (again.id, again.variant)
+        np.testing.assert_array_equal(there.matches.query, again.matches.query)
+        np.testing.assert_array_equal(there.back.reference, again.back.reference)
+    assert {2, 3, 4, 5} <= {there.id for there in one}
 
 
 def test_an_image_without_features_has_no_partners() -> None:
