@@ -36,6 +36,7 @@ from tools.kernel_cases import Case, Random
 from tools.picture_inputs import small_picture_case
 from tools.postings_inputs import postings_case
 from tools.sift_inputs import drawn_pictures, photographs, picture_case, sift_case
+from tools.similar_inputs import similar_case
 from tools.words_inputs import words_case
 
 # For each module of kernels, what makes a case. New ones go to the end: an input is known by its number.
@@ -46,6 +47,7 @@ GENERATORS: dict[str, Callable[[Random], Case]] = {
     "agreement": agreement_case,
     "difference": difference_case,
     "picture": small_picture_case,
+    "similar": similar_case,
 }
 
 SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -15,11 +16,15 @@ from featmatch.geometry.exact import cos_sin, determinants, exp2, inverse, produ
 from featmatch.geometry.maps import Matrix, jacobians, project
 from featmatch.geometry.matches import GeometryOptions, TentativeMatches
 from featmatch.geometry.pairs import agreement_with_pairs
-from featmatch.geometry.significance import most_score, weigh
+from featmatch.geometry.significance import distinct, fewest_inliers, weigh
+from featmatch.native import similar as kernel
 
 FEWEST_MATCHES = 3  # that must agree: two always agree on some similarity
 _KEYPOINT_ERROR = 0.2  # standard deviation of a keypoint's rotation (radians) and of its scale (as a share)
+# A keypoint's scale and angle are rough, and it does not tell of stretching: errors grow with the distance from it.
+_LOOSE, _CLOSE = 0.35, 0.1
 _ENOUGH_TO_REFINE = 12  # matches for eight unknowns
+_ROW_BITS = 40  # of a feature's number in a joint one; the pair's number takes the bits above
 _STEPS = 10  # of least squares; two or three do
 _LAST_STEP = 1e-9  # of the entries of a map between pictures of unit size
 _BEYOND_DOUBT = 40.0  # a score above which no further set of matches is tried
@@ -65,7 +70,8 @@ def fit_homography(
         query_size: width and height, px.
         reference_size: width and height, px.
         options: the tolerances.
-        least: score below which no fit is wanted; most of those are then told before they are weighed.
+        least: score below which no fit is wanted. Then a similarity that one match proposes must have as many matches
+            about it as the score takes; else nothing is fitted. Hardly any fit is lost so, and of little score.
 
     Returns:
         The fit, or None where fewer than three matches agree, its score is below ``least``, or the map is degenerate.
@@ -84,9 +90,11 @@ def fit_homography(
     if len(matches) < FEWEST_MATCHES:
         return None
     tolerance = options.tolerance * max(reference_size)
-    enough = _enough(matches, reference_size, options, least)
+    enough = _enough(len(distinct(matches.query_rows)), least, reference_size, options)
+    if enough > len(matches):
+        return None
     best: Fit | None = None
-    for turned, rows in _proposed(matches, tolerance, options):
+    for turned, rows in _proposed(matches, tolerance, options, enough):
         for model in _models(turned, rows, tolerance):
             inliers = _inliers(model, turned, tolerance, options)
             if len(inliers) < enough or not _is_sane(model, matches.query[rows]):
@@ -99,41 +107,77 @@ def fit_homography(
     return best and _refined(best, matches, 0.6 * tolerance)
 
 
+def may_fit(
+    matches: TentativeMatches,
+    ends: NDArray[np.int64],
+    reference_sizes: Sequence[tuple[int, int]],
+    options: GeometryOptions,
+    least: float,
+) -> NDArray[np.bool_]:
+    """Tell at once of many pairs of pictures which may have a fit; most that have none are told.
+
+    Args:
+        matches: of all pairs, those of each side by side, the surest first.
+        ends: (P + 1,) int64, the matches of pair p are the rows ``ends[p]`` up to ``ends[p + 1]``.
+        reference_sizes: of each, width and height, px.
+        options: as for ``fit_homography``.
+        least: likewise.
+
+    Returns:
+        (P,) bool; where it is false, ``fit_homography`` finds nothing.
+    """
+    if options.seeds != 1:
+        return np.ones(len(reference_sizes), bool)
+    pair = np.repeat(np.arange(len(reference_sizes)), np.diff(ends))
+    features = distinct(pair << _ROW_BITS | matches.query_rows) >> _ROW_BITS
+    tentative = np.bincount(features, minlength=len(reference_sizes)).tolist()
+    enough = [_enough(count, least, size, options) for count, size in zip(tentative, reference_sizes, strict=True)]
+    tolerances = [options.tolerance * max(size) for size in reference_sizes]
+    return kernel.may_fit(
+        (matches.query, matches.reference, matches.turns), ends, np.array(tolerances, np.float64),
+        np.array(enough, np.int64), options.hypotheses,
+        kernel.FitLimits(_LOOSE, _CLOSE, *_bounds(options), _KEYPOINT_ERROR),
+    )  # fmt: skip
+
+
+def _enough(tentative: int, least: float, reference_size: tuple[int, int], options: GeometryOptions) -> int:
+    """How many matches must agree at least, so that the score may be ``least``."""
+    return max(FEWEST_MATCHES, fewest_inliers(tentative, least, reference_size, options))
+
+
 def _proposed(
-    matches: TentativeMatches, tolerance: float, options: GeometryOptions
+    matches: TentativeMatches, tolerance: float, options: GeometryOptions, enough: int
 ) -> list[tuple[TentativeMatches, NDArray[np.intp]]]:
     """Sets of matches that agree with one similarity: all matches, and the rows of a set, sorted.
 
-    Where two matches propose it, all are given its rotation and scale.
+    Where two matches propose it, all are given its rotation and scale. None if no set has ``enough`` matches.
     """
     if options.seeds == 1:
-        return [(matches, rows) for _, rows in _similar(matches, tolerance, options)]
+        return [(matches, rows) for _, rows in _similar(matches, tolerance, options, enough)]
     agreement = agreement_with_pairs(matches, tolerance, options.hypotheses)
-    sets = _largest(agreement.loosely, agreement.closely) if len(agreement.turns) else []
+    sets = _largest(agreement.loosely, agreement.closely, enough) if len(agreement.turns) else []
     return [(matches.turned_by(agreement.turns[seed]), rows) for seed, rows in sets]
 
 
 def _similar(
-    matches: TentativeMatches, tolerance: float, options: GeometryOptions
+    matches: TentativeMatches, tolerance: float, options: GeometryOptions, enough: int
 ) -> list[tuple[int, NDArray[np.intp]]]:
     """Sets of matches, each of those that agree with the similarity of one match: that one, and rows, sorted."""
-    seeds = slice(0, options.hypotheses)
-    residual, distance = _errors_of_similarities(matches, seeds)
-    # A keypoint's scale and angle are rough, and it does not tell of stretching: errors grow with the distance from it.
-    agree = residual <= 2 * tolerance + 0.35 * distance
-    rows, columns = np.nonzero(agree)  # few: comparing angles is slow, so only theirs are compared
-    agree[rows, columns] = _turned_alike(matches.turns[columns], matches.turns[rows], options)
-    return _largest(agree, agree & (residual <= 2 * tolerance + 0.1 * distance))
+    seeds = min(options.hypotheses, len(matches))
+    limits = kernel.SimilarityLimits(2 * tolerance, _LOOSE, _CLOSE, *_bounds(options))
+    return _largest(*kernel.similar(matches.query, matches.reference, matches.turns, seeds, limits), enough)
 
 
-def _largest(agree: NDArray[np.bool_], closely: NDArray[np.bool_]) -> list[tuple[int, NDArray[np.intp]]]:
-    """The rows of (S, N) with the most agreement, and what agrees there.
+def _largest(agree: NDArray[np.bool_], closely: NDArray[np.bool_], enough: int) -> list[tuple[int, NDArray[np.intp]]]:
+    """The rows of (S, N) with the most agreement, and what agrees there; none, if in no row ``enough`` do.
 
     Up to three large sets of loose agreement, no two of which share most of their matches, and the largest set of close
     agreement: in a repeated pattern many matches agree loosely with any map.
     """
-    sets = []
+    sets: list[tuple[int, NDArray[np.intp]]] = []
     weights = agree.sum(axis=1)
+    if weights.max() < enough:
+        return sets
     for _ in range(3):
         seed = int(weights.argmax())
         if weights[seed] < FEWEST_MATCHES:
@@ -144,15 +188,6 @@ def _largest(agree: NDArray[np.bool_], closely: NDArray[np.bool_]) -> list[tuple
     if closely[closest].sum() >= FEWEST_MATCHES:
         sets.append((closest, np.flatnonzero(closely[closest])))
     return sets
-
-
-def _errors_of_similarities(matches: TentativeMatches, seeds: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """For the similarity of each seed, (S, N): the error of each match, and its distance from the seed; px."""
-    query_x, query_y = (one - one[seeds, None] for one in matches.query.T)
-    x, y = (one - one[seeds, None] for one in matches.reference.T)
-    turn_x, turn_y = matches.turns[seeds].T[..., None]
-    off_x, off_y = turn_x * query_x - turn_y * query_y - x, turn_y * query_x + turn_x * query_y - y
-    return np.sqrt(off_x * off_x + off_y * off_y), np.sqrt(x * x + y * y)
 
 
 def _turned_alike(
@@ -335,14 +370,6 @@ def _is_sane(matrix: Matrix, support: NDArray[np.float64]) -> bool:
     sheared = squares > (_MOST_SHEAR + 1 / _MOST_SHEAR) * areas
     too_small, too_large = areas.min() <= 1 / _MOST_GROWTH**2, areas.max() >= _MOST_GROWTH**2
     return not (sheared.any() or too_small or too_large)
-
-
-def _enough(matches: TentativeMatches, reference_size: tuple[int, int], options: GeometryOptions, least: float) -> int:
-    """How many matches must agree at least, so that the score may be ``least``."""
-    enough = FEWEST_MATCHES
-    while enough <= len(matches) and most_score(matches, enough, reference_size, options) < least:
-        enough += 1
-    return enough
 
 
 def _inliers(matrix: Matrix, matches: TentativeMatches, tolerance: float, options: GeometryOptions) -> NDArray[np.intp]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -92,13 +93,22 @@ def weigh_inliers(
     return Significance(effective, clarity, _meaningfulness(effective, inliers.tentative, chance, options.seeds))
 
 
-def most_score(
-    matches: TentativeMatches, inliers: int, reference_size: tuple[int, int], options: GeometryOptions
-) -> float:
-    """A score that so many inliers, or fewer, do not exceed: none of several is in one cell, and all are clear."""
-    tentative, chance = len(distinct(matches.query_rows)), _chance(reference_size, options)
-    effective = range(min(inliers, tentative) + 1)
-    return max(_meaningfulness(number, tentative, chance, options.seeds) for number in effective)
+@functools.lru_cache(maxsize=1 << 14)  # of few numbers, again and again
+def fewest_inliers(tentative: int, least: float, reference_size: tuple[int, int], options: GeometryOptions) -> int:
+    """How many inliers may have the score ``least``: as if none of several were in one cell, and all were clear.
+
+    Args:
+        tentative: how many features of the query match any of the reference.
+        least: the score that is wanted.
+        reference_size: width and height, px.
+        options: the tolerances.
+
+    Returns:
+        0 or more; where no number of inliers has such a score, one more than ``tentative``.
+    """
+    chance, numbers = _chance(reference_size, options), range(tentative + 1)
+    enough = (number for number in numbers if _meaningfulness(number, tentative, chance, options.seeds) >= least)
+    return next(enough, tentative + 1)
 
 
 def _chance(reference_size: tuple[int, int], options: GeometryOptions) -> float:

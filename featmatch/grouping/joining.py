@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,18 +27,19 @@ from numpy.typing import NDArray
 from featmatch.errors import StoreError, UsageError
 from featmatch.features.detectors import descriptor_size
 from featmatch.features.extraction import Features
-from featmatch.features.symmetry import Variant, with_places_of
+from featmatch.features.symmetry import Variant
 from featmatch.geometry.exact import exp2, log2
 from featmatch.geometry.homography import FEWEST_MATCHES
 from featmatch.geometry.matches import Keypoints, TentativeMatches
 from featmatch.search.query_words import QueryWords
-from featmatch.search.voting import Candidate, VotingOptions, shortlist
-from featmatch.store.postings import restored
+from featmatch.search.voting import Ranked, RankedHits, VotingOptions, hits_of_ranked, tally
+from featmatch.store.postings import Postings, restored
 from featmatch.store.segment import MANY_FEATURES, Segment
 from featmatch.words.vocabulary import Vocabulary, Words
 
 _ROWS = 1 << 22  # postings that are scanned at a time
 _ONE_OFF = np.array([0, *(1 << 63 >> np.arange(8, dtype=np.uint64))], np.uint64)  # how the highest bits may differ
+_ORDER_BITS = 48  # of the numbers that features are sorted by
 _MOST_BITS = 8  # by which lists are cut
 _READ = 300  # postings of a list of mean length that are read for a feature, while fewer bits than the most must agree
 _TIMES_THE_MEAN = 64  # features of a word; in a large collection, those with more are too common
@@ -68,49 +69,96 @@ class StoredImage:
         id: in the catalogue.
         features: positions, sizes and angles of its N features; descriptors are not stored.
         words: (N, 1), the word and the signature of each feature.
+        order: (N,) int64, how its features are sorted where nothing else tells them apart: by what is stored of them.
     """
 
     id: int
     features: Features
     words: Words
+    order: NDArray[np.int64]
+
+
+class SharedFeatures(NamedTuple):
+    """One side of hits; columns of H rows.
+
+    Attributes:
+        keypoints: (H, 2) float32, px, x then y.
+        angles: (H,) float32, radians.
+        sizes: (H,) float32, px.
+        widths: (H,) int32, of the image of each, px.
+        numbers: (H,) int64, equal for hits of one feature of an image.
+        order: (H,) int64, as in ``StoredImage``.
+    """
+
+    keypoints: NDArray[np.float32]
+    angles: NDArray[np.float32]
+    sizes: NDArray[np.float32]
+    widths: NDArray[np.int32]
+    numbers: NDArray[np.int64]
+    order: NDArray[np.int64]
+
+    def at(self, rows: NDArray[Any]) -> SharedFeatures:
+        """Some of them, by their rows."""
+        return SharedFeatures(*(column[rows] for column in self))
+
+    def or_else(self, others: SharedFeatures, is_own: NDArray[np.bool_]) -> SharedFeatures:
+        """Row by row these or the others."""
+        return SharedFeatures(
+            np.where(is_own[:, None], self.keypoints, others.keypoints),
+            np.where(is_own, self.angles, others.angles),
+            np.where(is_own, self.sizes, others.sizes),
+            np.where(is_own, self.widths, others.widths),
+            np.where(is_own, self.numbers, others.numbers),
+            np.where(is_own, self.order, others.order),
+        )
+
+    def seen_in(self, variants: NDArray[np.int64]) -> Keypoints:
+        """Where they lie in the variant of each, as ``symmetry.with_places_of`` says."""
+        keypoints, angles = self.keypoints.copy(), self.angles.copy()
+        mirrored = variants & Variant.MIRRORED > 0
+        keypoints[mirrored, 0] = -keypoints[mirrored, 0] + (self.widths[mirrored] - 1).astype(np.float32)
+        angles[mirrored] = np.pi - angles[mirrored]
+        angles[variants & Variant.NEGATIVE > 0] += np.pi
+        return Keypoints(keypoints, np.mod(angles, 2 * np.pi).astype(np.float32), log2(np.maximum(self.sizes, 1)))
 
 
 @dataclass(frozen=True)
-class Partner:
-    """An image that shares features with the image that was looked up; columns of N rows, one for each hit.
+class Partners:
+    """The P images that share the most features with one that was looked up, by their ids; and the hits of all.
 
     Attributes:
-        id: in the catalogue.
-        variant: of the looked-up image that is like this one.
-        own: (N,) features of the image that was looked up.
-        other: (N,) features of this one.
-        own_numbers: (N,) int64, equal for hits of one feature of the looked-up image.
-        other_numbers: (N,) int64, equal for hits of one feature of this image.
-        distances: (N,) float64, number of bits in which the signatures differ.
+        ids: (P,) int64, ascending; one image may be there in several variants.
+        variants: (P,) int64, of ``Variant``: of the looked-up image, that is like this one.
+        ends: (P + 1,) int64, the hits of partner p are the rows ``ends[p]`` up to ``ends[p + 1]`` of the columns.
+        own: features of the image that was looked up.
+        other: those of the partners.
+        distances: (H,) int64, number of bits in which the signatures differ.
     """
 
-    id: int
-    variant: Variant
-    own: Features
-    other: Features
-    own_numbers: NDArray[np.int64]
-    other_numbers: NDArray[np.int64]
-    distances: NDArray[np.float64]
+    ids: NDArray[np.int64]
+    variants: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    own: SharedFeatures
+    other: SharedFeatures
+    distances: NDArray[np.int64]
 
-    def seen_from_there(self) -> Partner:
-        """The same hits as if this image had been looked up, and the other one found."""
-        return replace(
-            self, own=self.other, other=self.own, own_numbers=self.other_numbers, other_numbers=self.own_numbers
-        )
+    def __len__(self) -> int:
+        return len(self.ids)
 
-    def matches(self) -> TentativeMatches:
-        """The hits, from the variant of the looked-up image to this one, the smallest distance first."""
-        order = np.lexsort([*_columns(self.other), *_columns(self.own), self.distances])
-        query, reference = with_places_of(self.own[order], self.variant), self.other[order]
+    def matches(self, from_own: NDArray[np.bool_]) -> TentativeMatches:
+        """The hits, those of each partner by ascending distance.
+
+        Args:
+            from_own: (P,), whether they lead from the image that was looked up to the partner; or the other way round.
+        """
+        partner = np.repeat(np.arange(len(self)), np.diff(self.ends))
+        query = self.own.or_else(self.other, from_own[partner])
+        reference = self.other.or_else(self.own, from_own[partner])
+        rows = np.lexsort([reference.order, self.distances << _ORDER_BITS | query.order, partner])
+        query, reference = query.at(rows), reference.at(rows)
         return TentativeMatches.between(
-            Keypoints(query.keypoints, query.angles, log2(np.maximum(query.sizes, 1))),
-            Keypoints(reference.keypoints, reference.angles, log2(np.maximum(reference.sizes, 1))),
-            costs=self.distances[order], query_rows=self.own_numbers[order], reference_rows=self.other_numbers[order],
+            query.seen_in(self.variants[partner]), reference.seen_in(np.zeros_like(partner)),
+            costs=self.distances[rows].astype(np.float64), query_rows=query.numbers, reference_rows=reference.numbers,
         )  # fmt: skip
 
 
@@ -149,7 +197,13 @@ def _stored(
         features, keypoints=features.keypoints[order], sizes=features.sizes[order], angles=features.angles[order]
     )
     own = Words(words[order, None], signatures[order, None])
-    return StoredImage(int(segment.ids[image]), features, own)
+    return StoredImage(int(segment.ids[image]), features, own, _order(segment.postings, rows[order]))
+
+
+def _order(postings: Postings, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Numbers below 2 ** _ORDER_BITS to sort features by: all that is stored of them but the signature."""
+    looks = postings.size[rows].astype(np.int64) << 8 | postings.angle[rows]
+    return (looks << 16 | postings.y[rows]) << 16 | postings.x[rows]
 
 
 def _features_at(segment: Segment, image: int, rows: NDArray[np.int64], detector: str) -> Features:
@@ -175,7 +229,7 @@ def partners(
     among: Sequence[NDArray[np.bool_]],
     vocabulary: Vocabulary,
     options: JoiningOptions,
-) -> list[Partner]:
+) -> Partners:
     """Find the images that share the most features with one.
 
     Args:
@@ -216,10 +270,9 @@ def partners(
         sigma=options.sigma,
         shortlist=4 * options.partners,
     )
-    seen = [with_places_of(image.features, variant) for variant in variants]
-    found = shortlist(query, seen, segments, [~open_ for open_ in among], voting)
-    enough = [candidate for candidate in found if len(candidate.matches) >= FEWEST_MATCHES][: options.partners]
-    return [_partner(image, candidate, segments) for candidate in enough]
+    found = tally(query, len(variants), segments, [~open_ for open_ in among], voting)
+    hits = list(hits_of_ranked(found, query, segments, options.hamming_limit))
+    return _partners(image, found, hits, options.partners)
 
 
 def _agreeing_bits(features: int, words: int) -> int:
@@ -232,11 +285,48 @@ def _agreeing_bits(features: int, words: int) -> int:
     return next((bits for bits in range(_MOST_BITS) if (bits + 1) / 2**bits * mean <= _READ), _MOST_BITS)
 
 
-def _partner(image: StoredImage, candidate: Candidate, segments: Sequence[Segment]) -> Partner:
-    rows = candidate.matches.reference_rows
-    places = [int(segment.rows_of(np.array([candidate.id]))[0]) for segment in segments]
-    segment, place = next((one, place) for one, place in zip(segments, places, strict=True) if place >= 0)
-    own = image.features[candidate.matches.query_rows]
-    other = _features_at(segment, place, rows, image.features.detector)
-    numbers = candidate.matches.query_rows, np.unique(rows, return_inverse=True)[1]
-    return Partner(candidate.id, candidate.variant, own, other, *numbers, candidate.matches.costs)
+def _partners(image: StoredImage, found: Ranked, hits: Sequence[RankedHits], most: int) -> Partners:
+    """The best of what was found that have enough hits, with these."""
+    nothing = np.empty(0, np.int64)
+    ranks = np.concatenate([nothing, *(some.ranks for some in hits)])
+    enough = np.flatnonzero(np.bincount(ranks, minlength=len(found.images)) >= FEWEST_MATCHES)[:most]
+    enough = enough[np.lexsort((found.variants[enough], found.images[enough]))]
+    place = np.full(len(found.images), -1)
+    place[enough] = np.arange(len(enough))
+    kept = [place[some.ranks] >= 0 for some in hits]
+    partner = place[ranks]
+    own = np.concatenate([nothing, *(some.own for some in hits)])
+    distances = np.concatenate([nothing, *(some.distances for some in hits)])
+    others = [_others(some.segment, some.rows[rows]) for some, rows in zip(hits, kept, strict=True)]
+    other = SharedFeatures(*(np.concatenate(columns) for columns in zip(_NOTHING, *others, strict=True)))
+    own, distances, partner = own[partner >= 0], distances[partner >= 0], partner[partner >= 0]
+    by_partner = np.argsort(partner, kind="stable")
+    ends = np.searchsorted(partner[by_partner], np.arange(len(enough) + 1))
+    own, features = own[by_partner], image.features
+    return Partners(
+        found.images[enough], found.variants[enough], ends,
+        SharedFeatures(
+            features.keypoints[own], features.angles[own], features.sizes[own],
+            np.full(len(own), features.width, np.int32), own, image.order[own],
+        ),
+        other.at(by_partner),
+        distances[by_partner].astype(np.int64),
+    )  # fmt: skip
+
+
+def _others(segment: Segment, rows: NDArray[np.int64]) -> SharedFeatures:
+    """The features of some postings; a number tells only features of one image apart."""
+    images = segment.postings.image[rows]
+    keypoints, angles, octaves = restored(
+        segment.postings, rows, np.maximum(segment.widths[images], segment.heights[images])
+    )
+    return SharedFeatures(
+        keypoints.astype(np.float32), angles.astype(np.float32), exp2(octaves).astype(np.float32),
+        segment.widths[images], np.unique(rows, return_inverse=True)[1], _order(segment.postings, rows),
+    )  # fmt: skip
+
+
+_NOTHING = SharedFeatures(
+    np.empty((0, 2), np.float32), np.empty(0, np.float32), np.empty(0, np.float32), np.empty(0, np.int32),
+    np.empty(0, np.int64), np.empty(0, np.int64),
+)  # fmt: skip

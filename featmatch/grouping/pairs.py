@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from featmatch.features.symmetry import Variant
 from featmatch.geometry.exact import inverse
-from featmatch.geometry.homography import Fit, fit_homography
+from featmatch.geometry.homography import Fit, fit_homography, may_fit
 from featmatch.geometry.maps import Matrix
 from featmatch.geometry.matches import GeometryOptions, TentativeMatches
 from featmatch.geometry.regions import evenness
 from featmatch.grouping.alike import StoredLooks
-from featmatch.grouping.joining import JoiningOptions, Partner, StoredImage, partners, stored_images
+from featmatch.grouping.joining import JoiningOptions, Partners, StoredImage, partners, stored_images
 from featmatch.grouping.repeating import Repeated, repeated
 from featmatch.proof.probability import feature_weights, probability_of
 from featmatch.proof.proof import proof_of_fit
@@ -197,18 +197,22 @@ class _Found(NamedTuple):
 
 
 def _agreeing(
-    image: StoredImage, found: Sequence[Partner], looks: StoredLooks, collection: Collection, geometry: GeometryOptions
+    image: StoredImage, found: Partners, looks: StoredLooks, collection: Collection, geometry: GeometryOptions
 ) -> list[_Found]:
     """The best homography with each partner; partners without a good one are left out."""
     best: dict[int, _Found] = {}
-    for partner in sorted(found, key=lambda partner: (partner.id, partner.variant)):
-        query, reference = collection.in_order(image.id, partner.id)
-        matches = (partner if query == image.id else partner.seen_from_there()).matches()
-        fit = fit_homography(matches, looks.size(query), looks.size(reference), geometry, least=_LEAST_GEOMETRY)
+    ways = [collection.in_order(image.id, partner) for partner in found.ids.tolist()]
+    matches = found.matches(np.array([query == image.id for query, _ in ways], bool))
+    sizes = [looks.size(reference) for _, reference in ways]
+    for row in np.flatnonzero(may_fit(matches, found.ends, sizes, geometry, _LEAST_GEOMETRY)).tolist():
+        query, reference = ways[row]
+        own = matches[found.ends[row] : found.ends[row + 1]]
+        fit = fit_homography(own, looks.size(query), sizes[row], geometry, least=_LEAST_GEOMETRY)
         if fit is None:
             continue
-        if partner.id not in best or best[partner.id].fit.score < fit.score:
-            best[partner.id] = _Found(query, reference, partner.variant, matches, fit)
+        partner = int(found.ids[row])
+        if partner not in best or best[partner].fit.score < fit.score:
+            best[partner] = _Found(query, reference, Variant(found.variants[row]), own, fit)
     return list(best.values())
 
 

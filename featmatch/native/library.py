@@ -37,6 +37,11 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "featmatch_smooth": (_I64, [_POINTER, _I64, _I64, _POINTER, _I64, _POINTER, _POINTER, _POINTER]),
     "featmatch_lay_over": (_I64, [_POINTER, _I64, _I64, _POINTER, _I64, _I64, _POINTER, _POINTER]),
     "featmatch_align_sums": (_I64, [*[_POINTER] * 5, _I64, _I64, _POINTER, _POINTER]),
+    "featmatch_similar": (_I64, [*[_POINTER] * 3, _I64, _I64, *[_POINTER] * 4]),
+    "featmatch_may_fit": (
+        _I64,
+        [*[_POINTER] * 3, _I64, _POINTER, _I64, *[_POINTER] * 3, _I64, _I64, *[_POINTER] * 6],
+    ),
     "featmatch_soften": (_I64, [_POINTER, _I64, _I64, _POINTER, _POINTER]),
     "featmatch_halve": (_I64, [_POINTER, _I64, _I64, _POINTER]),
     "featmatch_lay_parts": (

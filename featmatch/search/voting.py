@@ -177,17 +177,7 @@ def candidates_of(
         segments: where the images are.
         limit: bits in which the signature of a hit may differ.
     """
-    parts = []
-    for segment in segments:
-        lists = _lists_of(segment)
-        rows = segment.rows_of(found.images)
-        order = np.lexsort((rows, found.variants))
-        order = order[rows[order] >= 0]
-        ends = np.searchsorted(found.variants[order], np.arange(len(query_features) + 1)).tolist()
-        for variant, (begin, end) in zip(Variant, pairwise(ends), strict=False):
-            if begin < end:
-                own = order[begin:end]
-                parts.append(_Part(segment, lists, variant, rows[own], found.part(own)))
+    parts = _parts(found, segments, len(query_features))
     with _threads(query, segments) as each:
         ranked = [
             pair
@@ -195,6 +185,32 @@ def candidates_of(
             for pair in candidates
         ]
     return sorted(ranked, key=itemgetter(0))
+
+
+class RankedHits(NamedTuple):
+    """Hits of some of the best images, which are all in one segment; columns of H rows.
+
+    Attributes:
+        segment: where they are.
+        ranks: (H,) int64, places in ``Ranked``.
+        rows: (H,) int64, postings.
+        own: (H,) int64, features of the query.
+        distances: (H,) uint8, bits that differ.
+    """
+
+    segment: Segment
+    ranks: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    own: NDArray[np.int64]
+    distances: NDArray[np.uint8]
+
+
+def hits_of_ranked(found: Ranked, query: QueryWords, segments: Sequence[Segment], limit: int) -> Iterator[RankedHits]:
+    """The hits of pairs of an image and a variant, in flat columns; else as ``candidates_of``."""
+    for part in _parts(found, segments, len(Variant)):
+        for some in _some_at_once(part, query.of_variant(part.variant)):
+            hits = _kept_hits(some, query.of_variant(part.variant), limit)
+            yield RankedHits(part.segment, some.found.ranks[hits.places], hits.rows, hits.own, hits.distances)
 
 
 @contextlib.contextmanager
@@ -224,6 +240,22 @@ class _Part(NamedTuple):
     found: Ranked
 
 
+def _parts(found: Ranked, segments: Sequence[Segment], variants: int) -> list[_Part]:
+    """The pairs under the first ``variants`` of ``Variant``, by segment and variant."""
+    parts = []
+    for segment in segments:
+        lists = _lists_of(segment)
+        rows = segment.rows_of(found.images)
+        order = np.lexsort((rows, found.variants))
+        order = order[rows[order] >= 0]
+        ends = np.searchsorted(found.variants[order], np.arange(variants + 1)).tolist()
+        for variant, (begin, end) in zip(Variant, pairwise(ends), strict=False):
+            if begin < end:
+                own = order[begin:end]
+                parts.append(_Part(segment, lists, variant, rows[own], found.part(own)))
+    return parts
+
+
 def _lists_of(segment: Segment) -> PostingLists:
     return PostingLists(segment.offsets, segment.postings.image, segment.postings.signature, segment.parts)
 
@@ -245,18 +277,18 @@ def hidden_rows(segment: Segment, removed: frozenset[int], among: Sequence[int] 
 
 def _candidates(part: _Part, query: QueryWords, features: Features, limit: int) -> list[tuple[int, Candidate]]:
     """The candidates of a part, each with its rank and its hits, the nearest first."""
-    # A posting is hit by each entry of its word at most, so this bounds the hits, and the memory that they take.
     looked_up = query.of_variant(part.variant)
+    return [found for some in _some_at_once(part, looked_up) for found in _with_hits(some, looked_up, features, limit)]
+
+
+def _some_at_once(part: _Part, looked_up: VariantWords) -> list[_Part]:
+    """Smaller parts, of so few images that their hits can be in memory at once."""
+    # A posting is hit by each entry of its word at most, so this bounds the hits, and the memory that they take.
     bounds = np.cumsum(part.segment.features[part.rows], dtype=np.int64) * looked_up.most
-    how = looked_up, features, limit
     if bounds[-1] < _HITS_AT_ONCE:
-        return list(_with_hits(part, *how))
+        return [part]
     at_once = np.split(np.arange(len(part.rows)), np.flatnonzero(np.diff(bounds // _HITS_AT_ONCE)) + 1)
-    return [
-        found
-        for some in at_once
-        for found in _with_hits(part._replace(rows=part.rows[some], found=part.found.part(some)), *how)
-    ]
+    return [part._replace(rows=part.rows[some], found=part.found.part(some)) for some in at_once]
 
 
 def _in_order(hits: Hits, postings: Postings) -> Hits:
@@ -268,20 +300,44 @@ def _in_order(hits: Hits, postings: Postings) -> Hits:
     return Hits(hits.entries[order], rows[order], hits.images[order], hits.distances[order])
 
 
+class _Hits(NamedTuple):
+    """Hits of the images of a part, those of one image side by side; columns of H rows.
+
+    Attributes:
+        places: (H,) int64, ascending: of which image of the part.
+        own: (H,) int64, features of the query.
+        rows: (H,) int64, postings.
+        distances: (H,) uint8, bits that differ.
+        rivals: (H,) int64, as ``crowding.Thinned``.
+    """
+
+    places: NDArray[np.int64]
+    own: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    distances: NDArray[np.uint8]
+    rivals: NDArray[np.int64]
+
+
+def _kept_hits(part: _Part, looked_up: VariantWords, limit: int, *, in_order: bool = False) -> _Hits:
+    """The hits of a part, thinned; ``in_order``: those of one image and distance in the order of what they are."""
+    hits = hits_of(part.lists, looked_up.entries, limit, part.rows.astype(np.uint32))
+    if in_order:
+        hits = _in_order(hits, part.segment.postings)
+    places, own = np.searchsorted(part.rows, hits.images), looked_up.features[hits.entries]
+    kept, rivals = thinned(places, own, hits.rows, hits.distances)
+    return _Hits(places[kept], own[kept], hits.rows[kept], hits.distances[kept], rivals)
+
+
 def _with_hits(part: _Part, looked_up: VariantWords, features: Features, limit: int) -> Iterator[tuple[int, Candidate]]:
     """The same; the hits of all are in memory at once."""
     segment, numbers = part.segment, part.rows
-    hits = hits_of(part.lists, looked_up.entries, limit, numbers.astype(np.uint32))
-    if looked_up.entries.nearest_first or segment.parts > 1:
-        hits = _in_order(hits, segment.postings)
-    places, own = np.searchsorted(numbers, hits.images), looked_up.features[hits.entries]
-    kept, rivals = thinned(places, own, hits.rows, hits.distances)
-    rows, own, places = hits.rows[kept], own[kept], places[kept]
+    in_order = looked_up.entries.nearest_first or segment.parts > 1
+    places, own, rows, distances, rivals = _kept_hits(part, looked_up, limit, in_order=in_order)
     images = numbers[places]
     matches = TentativeMatches.between(
         Keypoints(features.keypoints[own], features.angles[own], features.octaves[own]),
         Keypoints(*restored(segment.postings, rows, np.maximum(segment.widths[images], segment.heights[images]))),
-        costs=hits.distances[kept].astype(np.float64), query_rows=own, reference_rows=rows,
+        costs=distances.astype(np.float64), query_rows=own, reference_rows=rows,
         rivals=rivals if rivals.any() else None,
     )  # fmt: skip
     bounds = np.searchsorted(places, np.arange(len(numbers) + 1)).tolist()

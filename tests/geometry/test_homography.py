@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from featmatch.geometry import homography
-from featmatch.geometry.homography import Fit, fit_homography
+from featmatch.geometry.homography import Fit, fit_homography, may_fit
 from featmatch.geometry.maps import Matrix
 from featmatch.geometry.matches import GeometryOptions, TentativeMatches
-from featmatch.geometry.significance import most_score, weigh
+from featmatch.geometry.significance import fewest_inliers, weigh
 from tests.geometry.known_maps import CORNERS, SIZE, TRUTHS, made_matches, mapped, similarity
 
 OPTIONS = GeometryOptions()
@@ -312,7 +312,7 @@ def test_an_affine_map_weighs_keypoints_against_places(count: int, spread: float
 
 
 def rows_of(matches: TentativeMatches, options: GeometryOptions = OPTIONS) -> list[list[int]]:
-    return [matches.query_rows[rows].tolist() for _, rows in homography._similar(matches, 6.0, options)]
+    return [matches.query_rows[rows].tolist() for _, rows in homography._similar(matches, 6.0, options, 3)]
 
 
 def together(*parts: TentativeMatches) -> TentativeMatches:
@@ -532,11 +532,40 @@ def test_only_fits_with_the_least_score_are_wanted() -> None:
     assert 0 < sum(score < 8 for score in scores) < 40
 
 
-def test_no_score_exceeds_the_most_that_so_many_inliers_have() -> None:
+def test_so_many_inliers_as_are_needed_for_a_score_may_have_it_and_fewer_never_do() -> None:
     matches = made_matches(3, np.eye(3), 12, 40)
-    for count in range(3, 13):
-        score = weigh(matches, np.arange(count), SIZE, SIZE, OPTIONS).score
-        assert score <= most_score(matches, count, SIZE, OPTIONS)
     spread = weigh(matches, np.arange(4), SIZE, SIZE, OPTIONS)
     assert spread.effective == 4
-    assert spread.score == most_score(matches, 4, SIZE, OPTIONS) > most_score(matches, 3, SIZE, OPTIONS)
+    above = float(np.nextafter(spread.score, 99))
+    assert [fewest_inliers(52, least, SIZE, OPTIONS) for least in (spread.score, above)] == [4, 5]
+    for count in range(3, 13):
+        score = weigh(matches, np.arange(count), SIZE, SIZE, OPTIONS).score
+        assert fewest_inliers(52, score, SIZE, OPTIONS) <= count
+    assert fewest_inliers(52, -np.inf, SIZE, OPTIONS) == 0
+    assert fewest_inliers(52, 1e9, SIZE, OPTIONS) == 53  # one more than there are
+
+
+def test_where_no_set_is_large_enough_for_the_score_no_model_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    matches = made_matches(3, np.eye(3), 5, 0, noise_px=0)
+    assert [bool(homography._similar(matches, 6.0, OPTIONS, enough)) for enough in (5, 6)] == [True, False]
+    monkeypatch.setattr(homography, "_models", lambda *_: pytest.fail("a model was tried"))
+    assert fit_homography(made_matches(4, np.eye(3), 3, 60), SIZE, SIZE, OPTIONS, least=8.0) is None
+
+
+def test_pairs_that_are_told_to_have_no_fit_have_none_and_most_without_one_are_told() -> None:
+    parts = [made_matches(seed, similarity(20, 0.8, 30, 10), seed % 9, seed % 41) for seed in range(120)]
+    sizes = [(1000, 800), (700, 1000)]
+    ends = np.cumsum([0, *map(len, parts)])
+    columns = ("query", "reference", "rotation", "octaves", "costs", "query_rows", "reference_rows")
+    every = TentativeMatches(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
+    found = may_fit(every, ends, [sizes[number % 2] for number in range(120)], OPTIONS, 8.0)
+    fits = [
+        fit_homography(part, SIZE, sizes[number % 2], OPTIONS, least=8.0) is not None
+        for number, part in enumerate(parts)
+    ]
+    told = [told for told, fit in zip(found, fits, strict=True) if not fit]
+    assert all(found[np.flatnonzero(fits)])
+    assert 30 < sum(fits) < 90
+    assert np.mean(told) < 0.1
+    without_angles = dataclasses.replace(OPTIONS, seeds=2)
+    assert may_fit(every, ends, [SIZE] * 120, without_angles, 8.0).all()

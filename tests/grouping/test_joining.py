@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 from featmatch.errors import StoreError, UsageError
 from featmatch.features.symmetry import Variant
 from featmatch.geometry.maps import project
+from featmatch.geometry.matches import TentativeMatches
 from featmatch.grouping import joining
-from featmatch.grouping.joining import JoiningOptions, Partner, StoredImage, partners, stored_images
+from featmatch.grouping.joining import JoiningOptions, Partners, StoredImage, partners, stored_images
+from featmatch.search import voting
 from featmatch.store.segment import MANY_FEATURES, Segment
 from featmatch.words.vocabulary import Words
 from tests.grouping.made import Made, image, segment, turned, vocabulary
@@ -24,12 +27,36 @@ def stored(segments: list[Segment], number: int) -> StoredImage:
     return found
 
 
+class Partner(NamedTuple):
+    """One of the partners of an image, with what they have in common, from that image to it and the other way round."""
+
+    id: int
+    variant: int
+    distances: NDArray[np.int64]
+    own_numbers: NDArray[np.int64]
+    other_numbers: NDArray[np.int64]
+    matches: TentativeMatches
+    back: TentativeMatches
+
+
 def found_by(
     segments: list[Segment], number: int, options: JoiningOptions = OPTIONS, hidden: tuple[int, ...] = ()
 ) -> list[Partner]:
-    """The partners of an image among all others."""
+    """The partners of an image among all others, by their ids."""
     among = [~np.isin(one.ids, (number, *hidden)) for one in segments]
-    return partners(stored(segments, number), segments, among, vocabulary(), options)
+    return apart(partners(stored(segments, number), segments, among, vocabulary(), options))
+
+
+def apart(found: Partners) -> list[Partner]:
+    there, back = (found.matches(np.full(len(found), way)) for way in (True, False))
+    rows = [slice(*ends) for ends in pairwise(found.ends.tolist())]
+    return [
+        Partner(
+            number, variant, found.distances[own], found.own.numbers[own], found.other.numbers[own],
+            there[own], back[own],
+        )
+        for number, variant, own in zip(found.ids.tolist(), found.variants.tolist(), rows, strict=True)
+    ]  # fmt: skip
 
 
 def flipped(made: Made, bits: int, seed: int = 9) -> Made:
@@ -110,9 +137,9 @@ def test_a_copy_is_found_in_its_variant_with_all_its_hits(variant: Variant) -> N
     original, others = image(1), {number: image(number) for number in (3, 4, 5)}
     copy = original.moved(turned(30, 0.6)).in_variant(variant)
     segments = [segment({1: original, 3: others[3]}), segment({4: others[4], 2: copy, 5: others[5]})]
-    first = found_by(segments, 2)[0]
+    first = next(one for one in found_by(segments, 2) if len(one.distances) > 60)
     assert (first.id, first.variant) == (1, variant)
-    matches = first.matches()
+    matches = first.matches
     true = matches.costs == 0  # others are hits by chance
     assert true.sum() == len(copy.features)
     # In the variant of the copy (mirrored again, say) all that is left is to turn and to enlarge it.
@@ -122,35 +149,30 @@ def test_a_copy_is_found_in_its_variant_with_all_its_hits(variant: Variant) -> N
     np.testing.assert_allclose(back, matches.reference[true], atol=0.1)
 
 
-def hits(partner: Partner) -> NDArray[np.float64]:
-    return np.column_stack([partner.own.keypoints, partner.other.keypoints, partner.distances])
-
-
 @pytest.mark.parametrize("many", [MANY_FEATURES, 0])
 def test_either_of_two_images_finds_the_same_hits(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(joining, "MANY_FEATURES", many)
     monkeypatch.setattr(joining, "_READ", 0)
     original = image(1)
     segments = [segment({1: original, 2: flipped(original.moved(turned(10)), 5), 3: image(3)})]
-    one, other = found_by(segments, 1)[0], found_by(segments, 2)[0]
+    one, other = (
+        next(partner for partner in found_by(segments, number) if len(partner.distances) > 60) for number in (1, 2)
+    )
     assert (one.id, other.id) == (2, 1)
-    back = other.seen_from_there()
-    assert len(back.distances) == len(one.distances) > 80
-    assert sorted(map(tuple, hits(one).tolist())) == sorted(map(tuple, hits(back).tolist()))
-    matches, again = one.matches(), back.matches()
-    for name in ("query", "reference", "rotation", "octaves", "costs"):
-        np.testing.assert_array_equal(getattr(matches, name), getattr(again, name))
+    assert len(other.distances) == len(one.distances) > 80
+    for there, again in ((one.matches, other.back), (one.back, other.matches)):
+        for name in ("query", "reference", "rotation", "octaves", "costs"):
+            np.testing.assert_array_equal(getattr(there, name), getattr(again, name))
 
 
 def test_matches_are_the_nearest_first_and_know_their_features() -> None:
     original = image(1, 60)
     near, far = flipped(original, 3), flipped(original, 14, seed=5)
     partner = found_by([segment({1: original, 2: far.beside(near)})], 1)[0]
-    matches = partner.matches()
+    matches = partner.matches
     assert (np.diff(matches.costs) >= 0).all()
     assert matches.costs[0] == 3
-    assert len(partner.own.descriptors) == len(partner.other.descriptors) == len(partner.distances)
-    assert len(matches.costs) == 120
+    assert len(matches.costs) == len(partner.distances) == 120
     assert len(set(matches.query_rows.tolist())) == 60  # each has two
     assert len(set(matches.reference_rows.tolist())) == 120
     for rows, points in ((matches.query_rows, matches.query), (matches.reference_rows, matches.reference)):
@@ -161,10 +183,12 @@ def test_matches_are_the_nearest_first_and_know_their_features() -> None:
 @pytest.mark.parametrize(("bits", "found"), [(22, True), (23, False)])
 def test_signatures_may_differ_by_the_limit(bits: int, found: bool) -> None:
     original = image(1)
-    partner = [one for one in found_by([segment({1: original, 2: flipped(original, bits)})], 1) if len(one.own) > 60]
+    partner = [
+        one for one in found_by([segment({1: original, 2: flipped(original, bits)})], 1) if len(one.distances) > 60
+    ]
     assert bool(partner) == found
     wide = found_by([segment({1: original, 2: flipped(original, bits)})], 1, JoiningOptions(hamming_limit=30))
-    assert len(wide[0].own) >= 120
+    assert len(wide[0].distances) >= 120
 
 
 def test_only_those_that_are_looked_among_are_found() -> None:
@@ -206,8 +230,8 @@ def test_near_signatures_weigh_more_than_many() -> None:
     few = Made(original.features[:20], Words(original.words.ids[:20], original.words.signatures[:20]))
     rest = Made(other.features[:100], Words(other.words.ids[:100], other.words.signatures[:100]))
     segments = [segment({1: original, 2: flipped(original, 18), 3: few.beside(rest)})]
-    assert [one.id for one in found_by(segments, 1)][:2] == [3, 2]
-    assert [one.id for one in found_by(segments, 1, JoiningOptions(sigma=100.0))][:2] == [2, 3]
+    assert [one.id for one in found_by(segments, 1, JoiningOptions(partners=1))] == [3]
+    assert [one.id for one in found_by(segments, 1, JoiningOptions(partners=1, sigma=100.0))] == [2]
 
 
 def test_rare_words_weigh_by_the_square_of_their_idf() -> None:
@@ -220,8 +244,8 @@ def test_rare_words_weigh_by_the_square_of_their_idf() -> None:
     words = replace(vocabulary(), idf=np.repeat([3.0, 1.5], 50).astype(np.float32))
     segments = [segment(images)]
     among = [np.array([False, True, True])]
-    found = partners(stored(segments, 1), segments, among, words, OPTIONS)
-    assert [one.id for one in found] == [2, 3]  # 20 of 9 are more than 50 of 2.25
+    found = partners(stored(segments, 1), segments, among, words, JoiningOptions(partners=1))
+    assert found.ids.tolist() == [2]  # 20 of 9 are more than 50 of 2.25
 
 
 def test_images_with_too_few_hits_take_no_others_place() -> None:
@@ -230,6 +254,19 @@ def test_images_with_too_few_hits_take_no_others_place() -> None:
     three = Made(original.features[:3], Words(original.words.ids[:3], original.words.signatures[:3]))
     segments = [segment({1: original, 2: few, 3: few, 4: few, 5: three.beside(image(9, 300))})]
     assert [one.id for one in found_by(segments, 1, JoiningOptions(hamming_limit=5, partners=1))] == [5]
+
+
+def test_hits_are_the_same_however_few_are_in_memory_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = image(1)
+    images = {1: original, 2: flipped(original, 5), 3: original.moved(turned(10)), 4: original}
+    segments = [segment(images), segment({5: original})]
+    one = found_by(segments, 1)
+    monkeypatch.setattr(voting, "_HITS_AT_ONCE", 1)
+    for there, again in zip(one, found_by(segments, 1), strict=True):
+        assert (there.id, there.variant) == (again.id, again.variant)
+        np.testing.assert_array_equal(there.matches.query, again.matches.query)
+        np.testing.assert_array_equal(there.back.reference, again.back.reference)
+    assert {2, 3, 4, 5} <= {there.id for there in one}
 
 
 def test_an_image_without_features_has_no_partners() -> None:
@@ -263,7 +300,7 @@ def test_hits_of_a_large_collection_agree_in_all_but_one_of_the_first_bits(
     original = image(1)
     images = {1: original, 2: with_bits(original, *bits)}
     for segments in ([segment(images)], [segment({number: one}) for number, one in images.items()]):
-        true = [one for one in found_by(segments, 1, JoiningOptions(hamming_limit=10)) if len(one.own) > 60]
+        true = [one for one in found_by(segments, 1, JoiningOptions(hamming_limit=10)) if len(one.distances) > 60]
         if counted is None:
             assert not true
         else:
@@ -282,7 +319,7 @@ def test_where_lists_are_shorter_fewer_bits_must_agree(
     segments = [segment({1: original, 2: with_bits(original, *bits)})]
     # 240 features of 400 words are 0.6 a list: half of that is read if all but one of 3 bits agree.
     monkeypatch.setattr(joining, "_READ", 0.3)
-    true = [one for one in found_by(segments, 1, JoiningOptions(hamming_limit=10)) if len(one.own) > 60]
+    true = [one for one in found_by(segments, 1, JoiningOptions(hamming_limit=10)) if len(one.distances) > 60]
     assert [sorted(one.distances.tolist()) for one in true] == ([] if counted is None else [[counted] * 120])
 
 
