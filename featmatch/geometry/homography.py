@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from dataclasses import dataclass
 
@@ -11,13 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.geometry.exact import cos_sin, determinants, exp2, inverse, product, solve
+from featmatch.geometry.exact import determinants, inverse, product, solve
 from featmatch.geometry.maps import Matrix, jacobians, project
-from featmatch.geometry.matches import GeometryOptions, TentativeMatches
+from featmatch.geometry.matches import FEWEST_MATCHES, GeometryOptions, TentativeMatches
 from featmatch.geometry.pairs import agreement_with_pairs
 from featmatch.geometry.significance import most_score, weigh
+from featmatch.geometry.singles import agreement_with_singles, lengths, turned_alike
 
-FEWEST_MATCHES = 3  # that must agree: two always agree on some similarity
 _KEYPOINT_ERROR = 0.2  # standard deviation of a keypoint's rotation (radians) and of its scale (as a share)
 _ENOUGH_TO_REFINE = 12  # matches for eight unknowns
 _STEPS = 10  # of least squares; two or three do
@@ -117,13 +116,7 @@ def _similar(
     matches: TentativeMatches, tolerance: float, options: GeometryOptions
 ) -> list[tuple[int, NDArray[np.intp]]]:
     """Sets of matches, each of those that agree with the similarity of one match: that one, and rows, sorted."""
-    seeds = slice(0, options.hypotheses)
-    residual, distance = _errors_of_similarities(matches, seeds)
-    # A keypoint's scale and angle are rough, and it does not tell of stretching: errors grow with the distance from it.
-    agree = residual <= 2 * tolerance + 0.35 * distance
-    rows, columns = np.nonzero(agree)  # few: comparing angles is slow, so only theirs are compared
-    agree[rows, columns] = _turned_alike(matches.turns[columns], matches.turns[rows], options)
-    return _largest(agree, agree & (residual <= 2 * tolerance + 0.1 * distance))
+    return _largest(*agreement_with_singles(matches, tolerance, options))
 
 
 def _largest(agree: NDArray[np.bool_], closely: NDArray[np.bool_]) -> list[tuple[int, NDArray[np.intp]]]:
@@ -146,42 +139,11 @@ def _largest(agree: NDArray[np.bool_], closely: NDArray[np.bool_]) -> list[tuple
     return sets
 
 
-def _errors_of_similarities(matches: TentativeMatches, seeds: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """For the similarity of each seed, (S, N): the error of each match, and its distance from the seed; px."""
-    query_x, query_y = (one - one[seeds, None] for one in matches.query.T)
-    x, y = (one - one[seeds, None] for one in matches.reference.T)
-    turn_x, turn_y = matches.turns[seeds].T[..., None]
-    off_x, off_y = turn_x * query_x - turn_y * query_y - x, turn_y * query_x + turn_x * query_y - y
-    return np.sqrt(off_x * off_x + off_y * off_y), np.sqrt(x * x + y * y)
-
-
-def _turned_alike(
-    turns: NDArray[np.float64], others: NDArray[np.float64], options: GeometryOptions
-) -> NDArray[np.bool_]:
-    """Whether two maps, as vectors (N, 2), agree in rotation and scale within the tolerances."""
-    least_cosine, most = _bounds(options)
-    growths, other_growths = _lengths(turns), _lengths(others)
-    along = turns[:, 0] * others[:, 0] + turns[:, 1] * others[:, 1]
-    grown_alike = (growths <= most * other_growths) & (other_growths <= most * growths)
-    return np.asarray(grown_alike & (along >= least_cosine * (growths * other_growths)))
-
-
-@functools.cache
-def _bounds(options: GeometryOptions) -> tuple[float, float]:
-    """The tolerances as the least cosine between two turns, and the most growth from one to the other."""
-    return float(cos_sin(math.radians(options.angle_deg))[0]), float(exp2(options.octaves))
-
-
-def _lengths(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 2) to (N,)."""
-    return np.sqrt(vectors[:, 0] * vectors[:, 0] + vectors[:, 1] * vectors[:, 1])
-
-
 def _models(matches: TentativeMatches, rows: NDArray[np.intp], tolerance: float) -> list[Matrix]:
     """An affine map through those of the matches that it brings close, and a homography where these are enough."""
     query, reference, turns = matches.query[rows], matches.reference[rows], matches.turns[rows]
     model = _affine(query, reference, turns, tolerance)
-    errors = _lengths(project(model, query) - reference)
+    errors = lengths(project(model, query) - reference)
     inside = np.ones(len(rows), bool)
     for factor in (6.0, 4.0, 2.0, 1.5, 1.0, 1.0):
         last, inside = inside, errors <= factor * tolerance
@@ -190,7 +152,7 @@ def _models(matches: TentativeMatches, rows: NDArray[np.intp], tolerance: float)
             inside[np.argsort(errors, kind="stable")[:FEWEST_MATCHES]] = True
         if (inside != last).any():
             model = _affine(query[inside], reference[inside], turns[inside], tolerance)
-            errors = _lengths(project(model, query) - reference)
+            errors = lengths(project(model, query) - reference)
     models = [model]
     if np.count_nonzero(inside) >= 8:
         wide = errors <= 10 * tolerance
@@ -218,7 +180,7 @@ def _affine(
     centre_x, centre_y, to_x, to_y, turn_x, turn_y = means
     centred = query - np.array([centre_x, centre_y])
     # Variance of positions (tolerance / 2, squared) over that of rotation and scale, px squared.
-    rough = tolerance / 2 / (_KEYPOINT_ERROR * (float(_lengths(turns).sum()) / count))
+    rough = tolerance / 2 / (_KEYPOINT_ERROR * (float(lengths(turns).sum()) / count))
     weight = count * (rough * rough)
     # Normal equations with two unknowns for each axis: quick, and well conditioned about the mean.
     sums = (np.hstack([centred, reference])[:, :, None] * centred[:, None]).sum(axis=0)
@@ -263,7 +225,7 @@ def _refined(fit: Fit, matches: TentativeMatches, tolerance: float) -> Fit:
     matrix = fit.reference_from_query
     last = np.zeros(len(matches), bool)
     for _ in range(6):
-        errors = _lengths(project(matrix, matches.query) - matches.reference)
+        errors = lengths(project(matrix, matches.query) - matches.reference)
         near = errors < tolerance
         if near.sum() < _ENOUGH_TO_REFINE:
             break
@@ -312,7 +274,7 @@ def _least_squares(start: Matrix, query: NDArray[np.float64], reference: NDArray
 def _to_unit(points: NDArray[np.float64]) -> Matrix:
     """(3, 3): brings (N, 2) points to mean 0 and about unit size."""
     middle = points.mean(axis=0)
-    scale = 1 / max(float(_lengths(points - middle).mean()), 1e-9)
+    scale = 1 / max(float(lengths(points - middle).mean()), 1e-9)
     return np.array([[scale, 0, -scale * middle[0]], [0, scale, -scale * middle[1]], [0, 0, 1]])
 
 
@@ -340,6 +302,8 @@ def _is_sane(matrix: Matrix, support: NDArray[np.float64]) -> bool:
 def _enough(matches: TentativeMatches, reference_size: tuple[int, int], options: GeometryOptions, least: float) -> int:
     """How many matches must agree at least, so that the score may be ``least``."""
     enough = FEWEST_MATCHES
+    if least == -math.inf:
+        return enough
     while enough <= len(matches) and most_score(matches, enough, reference_size, options) < least:
         enough += 1
     return enough
@@ -347,12 +311,12 @@ def _enough(matches: TentativeMatches, reference_size: tuple[int, int], options:
 
 def _inliers(matrix: Matrix, matches: TentativeMatches, tolerance: float, options: GeometryOptions) -> NDArray[np.intp]:
     """Rows of the matches that agree with a map, each feature's best one; sorted."""
-    errors = _lengths(project(matrix, matches.query) - matches.reference)
+    errors = lengths(project(matrix, matches.query) - matches.reference)
     close = np.flatnonzero(errors <= tolerance)
     if len(close) < FEWEST_MATCHES:
         return close
     turn = _turn_at(matrix, matches.query[close].mean(axis=0))
-    close = close[_turned_alike(matches.turns[close], turn[None], options)]
+    close = close[turned_alike(matches.turns[close], turn[None], options)]
     close = close[np.argsort(errors[close], kind="stable")]
     close = close[_first_rows(matches.query_rows[close])]
     return np.sort(close[_first_rows(matches.reference_rows[close])])

@@ -13,6 +13,8 @@ from featmatch.arguments import check_options
 from featmatch.errors import UsageError
 from featmatch.geometry.exact import arctan2, cos_sin, exp2, log2
 
+FEWEST_MATCHES = 3  # that must agree: two always agree on some similarity
+
 
 @dataclass(frozen=True)
 class GeometryOptions:
@@ -103,7 +105,7 @@ class TentativeMatches:
     @cached_property
     def turns(self) -> NDArray[np.float64]:
         """(N, 2): rotation and scale of each, as the vector that they make of (1, 0)."""
-        return np.stack(cos_sin(self.rotation), axis=1) * exp2(self.octaves)[:, None]
+        return turns_of(self.rotation, self.octaves)
 
     def turned_by(self, turn: NDArray[np.float64]) -> TentativeMatches:
         """The same, each with one rotation and scale, (2,): that of a map, for keypoints that have none."""
@@ -120,3 +122,8 @@ class TentativeMatches:
             self.costs[rows], self.query_rows[rows], self.reference_rows[rows],
             None if self.rivals is None else self.rivals[rows],
         )  # fmt: skip
+
+
+def turns_of(rotation: NDArray[np.float64], octaves: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 2): N rotations (radians) and scales (octaves), as the vectors that they make of (1, 0)."""
+    return np.stack(cos_sin(rotation), axis=1) * exp2(octaves)[:, None]

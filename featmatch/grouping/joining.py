@@ -29,8 +29,7 @@ from featmatch.features.detectors import descriptor_size
 from featmatch.features.extraction import Features
 from featmatch.features.symmetry import Variant, with_places_of
 from featmatch.geometry.exact import exp2, log2
-from featmatch.geometry.homography import FEWEST_MATCHES
-from featmatch.geometry.matches import Keypoints, TentativeMatches
+from featmatch.geometry.matches import FEWEST_MATCHES, Keypoints, TentativeMatches
 from featmatch.search.query_words import QueryWords
 from featmatch.search.voting import Candidate, VotingOptions, shortlist
 from featmatch.store.postings import restored

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from featmatch.geometry.homography import Fit, fit_homography
 from featmatch.geometry.maps import project
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.geometry.significance import Inliers, distinct, weigh_inliers
+from featmatch.geometry.singles import may_agree
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.proof.proof import Proof, proof_of_fit
@@ -81,8 +83,11 @@ def fit_candidates(
         query: features of the query as it is.
         options: the tolerances.
     """
+    candidates = list(candidates)
+    tolerances = [options.tolerance * max(one.width, one.height) for _, one in candidates]
+    may = may_agree([one.matches for _, one in candidates], tolerances, options)
     best: dict[int, tuple[int, Candidate, Fit]] = {}
-    for rank, candidate in candidates:
+    for rank, candidate in itertools.compress(candidates, may):
         size = (candidate.width, candidate.height)
         fit = fit_homography(candidate.matches, (query.width, query.height), size, options)
         first, _, other = best.get(candidate.id, (rank, candidate, None))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from featmatch.geometry import homography
 from featmatch.geometry.homography import Fit, fit_homography
 from featmatch.geometry.maps import Matrix
-from featmatch.geometry.matches import GeometryOptions, TentativeMatches
+from featmatch.geometry.matches import FEWEST_MATCHES, GeometryOptions, TentativeMatches
 from featmatch.geometry.significance import most_score, weigh
 from tests.geometry.known_maps import CORNERS, SIZE, TRUTHS, made_matches, mapped, similarity
 
@@ -447,7 +447,7 @@ def test_three_matches_of_two_features_are_too_few() -> None:
     matches = made_matches(1, np.eye(3), 3, 0, noise_px=0)
     for name in ("query_rows", "reference_rows"):
         two = dataclasses.replace(matches, **{name: np.array([0, 1, 1])})
-        assert len(homography._inliers(np.eye(3), two, 6.0, OPTIONS)) < homography.FEWEST_MATCHES
+        assert len(homography._inliers(np.eye(3), two, 6.0, OPTIONS)) < FEWEST_MATCHES
 
 
 def test_matches_agree_up_to_the_tolerance() -> None:
