@@ -112,7 +112,7 @@ def may_fit(
     ends: NDArray[np.int64],
     reference_sizes: Sequence[tuple[int, int]],
     options: GeometryOptions,
-    least: float,
+    least: float = -math.inf,
 ) -> NDArray[np.bool_]:
     """Tell at once of many pairs of pictures which may have a fit; most that have none are told.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -99,6 +100,15 @@ class TentativeMatches:
             np.asarray(reference_rows, np.int64),
             rivals,
         )
+
+    @classmethod
+    def joined(cls, several: Sequence[TentativeMatches]) -> tuple[TentativeMatches, NDArray[np.int64]]:
+        """The matches of P pairs of pictures side by side, without rivals; and the (P + 1,) rows where each pair begins."""
+        places, numbers = np.empty((0, 2)), np.empty(0, np.int64)
+        nothing = cls(places, places, places[:, 0], places[:, 0], places[:, 0], numbers, numbers)
+        names = [one.name for one in fields(cls) if one.name != "rivals"]
+        columns = (np.concatenate([getattr(one, name) for one in (nothing, *several)]) for name in names)
+        return cls(*columns), np.cumsum([0, *(len(one) for one in several)], dtype=np.int64)
 
     @cached_property
     def turns(self) -> NDArray[np.float64]:

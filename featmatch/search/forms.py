@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from featmatch.features.extraction import FeatureOptions, Features, extract_grey
-from featmatch.features.forms import Form, SeenForm
+from featmatch.features.forms import Form, SeenForm, seen_in
 from featmatch.features.symmetry import Variant, variants_of
 from featmatch.geometry.exact import product
 from featmatch.geometry.maps import mirror_matrix, project
@@ -70,7 +70,7 @@ def found_in_forms(
         Proofs in px of the query; what they say of geometry allows for the number of looks.
     """
     best: dict[int, FoundImage] = {}
-    asked = [InForm(seen, _variants(look, seen)) for seen in (form.of(look.query) for form in forms)]
+    asked = [InForm(seen, _variants(look, seen)) for seen in seen_in(look.query, forms)]
     asked = [one for one in asked if one.variants]
     for (seen, _), found in zip(asked, found_by(asked) if asked else [], strict=True):
         for one in found:
@@ -131,7 +131,7 @@ def _contradicting(found: FoundImage) -> float:
 
 def _variants(look: Look, seen: SeenForm) -> list[Features]:
     """The features of a form under each ``Variant``, px of the form; none, where they are too few to prove anything."""
-    options = _fewer(look.options) if seen.form.quick else look.options
+    options = _with_eighths(look.options, seen.form.eighths)
     features = _within(look.region, extract_grey(seen.grey, options), Variant.PLAIN, seen)
     if len(features) < FEWEST_FEATURES:
         return []
@@ -139,9 +139,9 @@ def _variants(look: Look, seen: SeenForm) -> list[Features]:
     return [_within(look.region, one, variant, seen) for variant, one in zip(Variant, found, strict=True)]
 
 
-def _fewer(options: FeatureOptions) -> FeatureOptions:
-    """The same with three eighths of the features: 300 of a small picture by SIFT."""
-    features, at_longest = (max(3 * count // 8, 10) for count in (options.features, options.features_at_longest))
+def _with_eighths(options: FeatureOptions, eighths: int) -> FeatureOptions:
+    """The same with so many eighths of the features: with three 300 of a small picture by SIFT."""
+    features, at_longest = (max(eighths * count // 8, 10) for count in (options.features, options.features_at_longest))
     return dataclasses.replace(options, features=features, features_at_longest=max(features, at_longest))
 
 

@@ -372,8 +372,8 @@ class Search:
     def _asked_in(self, one: InForm, asked: Asked) -> Asked:
         """What is asked, with the query in another form."""
         words, places = self._words_and_places(one.variants)
-        shortlist = min(asked.voting.shortlist, _QUICK_SHORTLIST) if one.seen.form.quick else asked.voting.shortlist
-        voting = dataclasses.replace(asked.voting, shortlist=shortlist)
+        most = _QUICK_SHORTLIST if one.seen.form.eighths < 8 else asked.voting.shortlist
+        voting = dataclasses.replace(asked.voting, shortlist=min(asked.voting.shortlist, most))
         return dataclasses.replace(asked, words=words, variants=places, whole=None, voting=voting)
 
     def _words_and_places(self, variants: Sequence[Features]) -> tuple[QueryWords, list[Features]]:

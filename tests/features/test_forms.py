@@ -8,11 +8,13 @@ import itertools
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from featmatch import UsageError
-from featmatch.features.forms import FORMS, Form, forms_of, forms_to_verify
+from featmatch.features import forms
+from featmatch.features.forms import FORMS, Form, forms_of, forms_to_verify, seen_in
 from featmatch.geometry.maps import project
-from featmatch.images.pixels import GreyImage
+from featmatch.images.pixels import GreyImage, resized
 
 
 def dotted(width: int, height: int, spots: np.ndarray) -> GreyImage:
@@ -60,6 +62,24 @@ def test_a_picture_is_stretched_along_the_direction_that_is_asked_for() -> None:
     assert np.allclose(linear @ across, across / 2)
 
 
+def test_forms_of_one_size_are_scaled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    grey, sizes = dotted(400, 300, SPOTS), []
+
+    def resized_once(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+        sizes.append(size)
+        return resized(pixels, size)
+
+    forms_tried = [Form(1.6, 0, area_px=30_000), Form(1.6, 90, area_px=30_000), Form(area_px=30_000), Form()]
+    alone = [form.of(grey) for form in forms_tried]
+    monkeypatch.setattr(forms, "resized", resized_once)
+    together = list(seen_in(grey, forms_tried))
+    assert sizes == [(158, 119), (200, 150)]
+    for one, other in zip(together, alone, strict=True):
+        assert one.form == other.form
+        assert (one.grey.pixels == other.grey.pixels).all()
+        assert (one.original_from_form == other.original_from_form).all()
+
+
 def test_a_form_is_no_larger_than_it_may_be() -> None:
     grey = dotted(400, 300, SPOTS)
     assert Form(enlarge=2, area_px=480_000).of(grey).grey.pixels.shape == (600, 800)
@@ -67,7 +87,7 @@ def test_a_form_is_no_larger_than_it_may_be() -> None:
     assert Form(area_px=30_000).of(grey).grey.pixels.shape == (150, 200)
     assert Form(area_px=10_000).of(grey).grey.pixels.shape == (150, 200)  # a quarter of its own area
     assert Form(area_px=1_000, part=16).of(grey).grey.pixels.shape == (75, 100)
-    for form in itertools.chain.from_iterable(forms for forms, *_ in forms_to_verify("all")):
+    for form in itertools.chain.from_iterable(one.forms for one in forms_to_verify("all")):
         small = dataclasses.replace(form, area_px=20_000).of(grey)
         assert small.grey.pixels.size <= 2.6 * 30_000 * form.stretch**0.5  # with the black around it
 
@@ -98,23 +118,24 @@ def test_sets_have_names() -> None:
     assert [forms_to_verify(name) for name in ("few", "none")] == [few, none]
     assert forms_to_verify("all")[:-1] == everything
     assert list(map(str, everything[0].forms)) == list(map(str, few[1].forms))
-    assert [{form.quick for form in one.forms} for one in (*few, *everything)] == [
-        {True}, {True}, {True}, {False}, {False}, {False},
+    assert [{form.eighths for form in one.forms} for one in (*few, *everything)] == [
+        {3}, {3}, {5}, {5}, {8}, {8}, {8},
     ]  # fmt: skip
-    assert everything[1].forms == few[3].forms
-    assert all(len(set(forms)) == len({str(form) for form in forms}) for forms, *_ in forms_to_verify("all"))
+    assert everything[1].forms == few[4].forms
+    assert all(len(set(one.forms)) == len({str(form) for form in one.forms}) for one in forms_to_verify("all"))
 
 
 def test_a_round_is_for_pictures_of_a_size_or_where_an_image_stands_out() -> None:
     pictures = [GreyImage(np.zeros((side, side), np.uint8), side, side, 1.0, 1.0) for side in (100, 141, 142, 800)]
-    of_small, first, of_large, more = forms_of("few")
+    of_small, first, of_large, more_of_large, more = forms_of("few")
     for probability in (0.0, 0.02):
         assert [of_small.is_for(one, probability) for one in pictures] == [True, True, False, False]
-        assert [first.is_for(one, probability) for one in pictures] == [False, False, True, True]
-        assert [of_large.is_for(one, probability) for one in pictures] == [False, False, False, True]
+        assert [first.is_for(one, probability) for one in pictures] == [False, False, True, False]
+        for of_it in (of_large, more_of_large):
+            assert [of_it.is_for(one, probability) for one in pictures] == [False, False, False, True]
         assert [more.is_for(one, probability) for one in pictures] == [probability > 0] * 4
     of_parts = [one.of_part() for one in forms_of("few")]
-    assert [one.is_for(pictures[0], 0.0) for one in of_parts] == [True, True, False, False]
+    assert [one.is_for(pictures[0], 0.0) for one in of_parts] == [True, True, False, False, False]
     assert all(one.is_for(pictures[0], 0.0) for one in forms_to_verify("all"))
 
 

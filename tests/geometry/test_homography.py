@@ -19,8 +19,7 @@ OPTIONS = GeometryOptions()
 
 
 def joined(one: TentativeMatches, other: TentativeMatches) -> TentativeMatches:
-    columns = [column for column in vars(one) if column != "rivals"]
-    return TentativeMatches(**{name: np.concatenate([getattr(one, name), getattr(other, name)]) for name in columns})
+    return TentativeMatches.joined([one, other])[0]
 
 
 def fitted(matches: TentativeMatches, **options: float) -> Fit | None:
@@ -555,9 +554,7 @@ def test_where_no_set_is_large_enough_for_the_score_no_model_is_tried(monkeypatc
 def test_pairs_that_are_told_to_have_no_fit_have_none_and_most_without_one_are_told() -> None:
     parts = [made_matches(seed, similarity(20, 0.8, 30, 10), seed % 9, seed % 41) for seed in range(120)]
     sizes = [(1000, 800), (700, 1000)]
-    ends = np.cumsum([0, *map(len, parts)])
-    columns = ("query", "reference", "rotation", "octaves", "costs", "query_rows", "reference_rows")
-    every = TentativeMatches(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
+    every, ends = TentativeMatches.joined(parts)
     found = may_fit(every, ends, [sizes[number % 2] for number in range(120)], OPTIONS, 8.0)
     fits = [
         fit_homography(part, SIZE, sizes[number % 2], OPTIONS, least=8.0) is not None
@@ -569,3 +566,18 @@ def test_pairs_that_are_told_to_have_no_fit_have_none_and_most_without_one_are_t
     assert np.mean(told) < 0.1
     without_angles = dataclasses.replace(OPTIONS, seeds=2)
     assert may_fit(every, ends, [SIZE] * 120, without_angles, 8.0).all()
+
+
+def test_of_few_matches_those_without_any_fit_are_told_at_once() -> None:
+    parts = []
+    for seed, size in enumerate([0, 2, 3, 4, 5, 6, 8, 10, 15, 25] * 12):
+        right = min(seed % 6, size)
+        matches = made_matches(seed, TRUTHS["turned and smaller"], right, size - right, noise_px=4.0)
+        parts.append(matches[np.random.default_rng(seed).permutation(size)])
+    every, ends = TentativeMatches.joined(parts)
+    found = may_fit(every, ends, [SIZE] * len(parts), OPTIONS)
+    fits = np.array([fit_homography(part, SIZE, SIZE, OPTIONS) is not None for part in parts])
+    assert found[fits].all()
+    assert fits.sum() > 20
+    assert (~found).sum() > 40
+    assert may_fit(*TentativeMatches.joined([]), [], OPTIONS).tolist() == []

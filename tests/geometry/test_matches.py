@@ -80,3 +80,17 @@ def test_chosen_rows_keep_together() -> None:
     crowded = dataclasses.replace(matches, rivals=np.arange(30))
     assert crowded[2:5].rivals is not None
     assert_array_equal(crowded[2:5].rivals, [2, 3, 4])
+
+
+def test_matches_of_several_lie_side_by_side() -> None:
+    several = [made_matches(seed, TRUTHS["shift"], count, 0, noise_px=0) for seed, count in enumerate((3, 0, 5))]
+    every, ends = TentativeMatches.joined(several)
+    assert ends.tolist() == [0, 3, 3, 8]
+    assert every.rivals is None
+    for start, end, one in zip(ends, ends[1:], several, strict=False):
+        for field in dataclasses.fields(one):
+            if field.name != "rivals":
+                assert_array_equal(getattr(every[start:end], field.name), getattr(one, field.name))
+    nothing, ends = TentativeMatches.joined([])
+    assert len(nothing) == 0
+    assert ends.tolist() == [0]
