@@ -172,7 +172,9 @@ class Proof:
         evidence = self.evidence
         if not isinstance(evidence, FeatureEvidence) or evidence.own >= 0:
             return self
-        kind: Kind = "same scene" if evidence.is_another_view else "same template"
+        # What is filled in at another place looks moved; but where others show that a design recurs, it is one.
+        is_scene = evidence.is_another_view and not evidence.is_sister
+        kind: Kind = "same scene" if is_scene else "same template"
         return dataclasses.replace(self, relation=dataclasses.replace(self.relation, kind=kind))
 
     def carried_over(self, seen: SeenForm, query_size: tuple[int, int], looks: int) -> Proof:
