@@ -183,7 +183,7 @@ def _quadrangles(lines: _Lines, across: _Ints, down: _Ints) -> list[NDArray[np.f
     lengths = np.sqrt((sides[rows] * sides[rows]).sum(axis=2))
     bounded = (edged * lengths).sum(axis=1) / np.maximum(lengths.sum(axis=1), 1e-9)
     likely = bounded * np.sqrt(np.sqrt(areas / (width * height)))
-    fits = (edged.min(axis=1) >= _LEAST_OF_SIDE) & (bounded >= _LEAST) if len(rows) else np.zeros(0, bool)
+    fits = (edged.min(axis=1) >= _LEAST_OF_SIDE) & (bounded >= _LEAST)
     chosen: list[NDArray[np.float64]] = []
     for row in np.argsort(-likely, kind="stable").tolist():
         if not fits[row] or len(chosen) == _MOST:

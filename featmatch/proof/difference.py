@@ -91,14 +91,13 @@ class Difference(NamedTuple):
         query_from_cells: (3, 3), column and row of a cell's upper left corner to px of the query.
         seen: (h, w) int16, the reference as it lies on the query, as ``softened`` makes it; cells of ``CELL_PX`` begin
             ``_FINE_REACH_PX`` in.
-        stark_share: share of the contradicting cells among those with stark structure in both pictures that say
-            anything; 0 where few of these agree: then the map may lie badly.
+        stark: (rows, columns) bool, where both pictures have stark structure; None: nowhere.
     """
 
     states: NDArray[np.int8]
     query_from_cells: Matrix
     seen: Soft
-    stark_share: float = 0.0
+    stark: NDArray[np.bool_] | None = None
 
     @property
     def agreeing(self) -> int:
@@ -140,6 +139,13 @@ class Difference(NamedTuple):
         against = int((self.enclosed == CONTRADICTING).sum())
         said = int((self.enclosed == AGREEING).sum()) + against
         return against / said if said else 1.0
+
+    @property
+    def stark_share(self) -> float:
+        """The same among those of them with stark structure; 0 where few of these agree: the map may lie badly."""
+        stark = self.enclosed[self.stark] if self.stark is not None else self.states[:0]
+        agreeing, against = (int((stark == state).sum()) for state in (AGREEING, CONTRADICTING))
+        return against / (agreeing + against) if agreeing >= _FEWEST_STARK else 0.0
 
     @property
     def exchanged(self) -> int:
@@ -206,17 +212,14 @@ def difference(
     cells = corners.reshape(-1, 2)
     compared = _compared(picture, seen, mask, cells)
     states = _states(compared)
-    stark = states[np.minimum(compared.contrast, compared.seen_contrast) >= _STARK]
+    stark = (np.minimum(compared.contrast, compared.seen_contrast) >= _STARK).reshape(corners.shape[:2])
     for state, plain in ((ADDED, seen), (LACKING, picture)):
         some = np.flatnonzero(states == state)
         states[some[~_is_plain_around(plain, cells[some])]] = SILENT
     states = states.reshape(corners.shape[:2])
-    return Difference(states, product(frame.query_from_frame, _corner(_FINE_REACH_PX)), seen, _stark_share(stark))
-
-
-def _stark_share(states: NDArray[np.int8]) -> float:
-    agreeing, against = (int((states == state).sum()) for state in (AGREEING, CONTRADICTING))
-    return against / (agreeing + against) if agreeing >= _FEWEST_STARK else 0.0
+    return Difference(
+        states, product(frame.query_from_frame, _corner(_FINE_REACH_PX)), seen, stark.reshape(states.shape)
+    )
 
 
 def _corner(reach: int) -> Matrix:

@@ -30,7 +30,6 @@ _HARDLY_ANY_AGREE, _MOST_CONTRADICTS = 10.0, 0.6
 
 # The same where few agree, in any way, by the cells with stark structure in both: print and flat drawings are neither
 # blurred nor noisy there, so that a tenth is another word or face, unless the pixels agree all over, as under halftone.
-# Where it lies beyond what agrees, as around a label, yet fewer (``_FEW``) must agree.
 _ANOTHER_STARK, _ALL_OVER = 0.12, 0.9
 
 # Pairs of near places that are moved against one another along one line, from which it is another photo of the scene
@@ -71,7 +70,7 @@ class FeatureEvidence:
         enclosed: the same among the cells that lie within what agrees.
         agreeing: number of the cells that show the same.
         exchanged: number of the cells in which one picture shows what the other lacks, of that which lacks fewer.
-        stark: share of the cells that contradict among those with stark structure in both, if enough of these agree.
+        stark: as ``enclosed``, among the cells with stark structure in both pictures, if enough of these agree.
         depth_steps: number of near places that are moved against one another, see ``featmatch.proof.parallax``.
         is_coarse: whether they were seen in a small picture only, in which other contents may look the same.
         is_sister: whether another image explains what this one contradicts, and all else as well.
@@ -117,7 +116,7 @@ class FeatureEvidence:
     def has_another_content(self) -> bool:
         """Whether they are told to share a design only: by another image, or since too much of it contradicts."""
         stark = self.stark >= _ANOTHER_STARK and self.clear_agreement < _ALL_OVER
-        if stark and self.geometry < (_FEW_AGREE if self.enclosed >= _ANOTHER_STARK else _FEW):
+        if stark and self.geometry < _FEW_AGREE:
             return True
         if self.by_descriptors and self.geometry < _FEW_AGREE:
             contradicts = self.enclosed >= _ANOTHER_OF_FEW and self.agreeing >= _ENOUGH_OF_FEW

@@ -202,3 +202,20 @@ def test_print_that_contradicts_is_stark_where_enough_of_it_agrees() -> None:
     assert found.contradicting > 0
     assert found.stark_share == 0  # nothing of it is stark
     assert seen(form(*PAUL)[195:255, 190:430], page[195:255, 190:430]).stark_share == 0  # hardly anything agrees
+
+
+def test_stark_structure_counts_within_what_agrees() -> None:
+    states = np.zeros((8, 12), np.int8)
+    states[:6, :6], states[:6, 9:] = AGREEING, CONTRADICTING
+    everywhere = np.ones(states.shape, bool)
+    beyond = Difference(states, HERE, np.zeros((8, 8), np.int16), everywhere)
+    assert beyond.stark_share == 0
+    states = states.copy()
+    states[2:4, 2:4] = CONTRADICTING
+    within = beyond._replace(states=states)
+    assert within.stark_share == 4 / 36
+    assert within._replace(stark=everywhere & (states != CONTRADICTING)).stark_share == 0
+    few = np.zeros(states.shape, bool)
+    few[:3] = True  # of these 16 agree
+    assert within._replace(stark=few).stark_share == 0
+    assert within._replace(stark=None).stark_share == 0
