@@ -103,7 +103,7 @@ class TentativeMatches:
 
     @classmethod
     def joined(cls, several: Sequence[TentativeMatches]) -> tuple[TentativeMatches, NDArray[np.int64]]:
-        """The matches of P pairs of pictures side by side, without rivals; and the (P + 1,) rows where each pair begins."""
+        """The matches of P pairs of pictures side by side, without rivals; and the (P + 1,) ends between pairs."""
         places, numbers = np.empty((0, 2)), np.empty(0, np.int64)
         nothing = cls(places, places, places[:, 0], places[:, 0], places[:, 0], numbers, numbers)
         names = [one.name for one in fields(cls) if one.name != "rivals"]

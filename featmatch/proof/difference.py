@@ -37,9 +37,11 @@ _FINE_REACH_PX = 2  # by which a cell is moved in the end
 _BORDER_PX = _FINE_REACH_PX + 1  # around a cell that is compared alone: what its slopes are made of, too
 _STRUCTURED = 5.0  # standard deviation of grey levels from which a cell can contradict
 _CLEARLY = 12.0  # the same, from which it shows what a plain cell lacks: well above noise
+_STARK = 30.0  # the same, of print, lines and edges of flat colour: neither noise nor blur makes it something else
 _PLAIN = 10 * STEPS  # range of a picture in and around a cell that is plain
 _AGREES, _CONTRADICTS = 0.6, 0.4  # correlation from which a cell agrees, and below which it contradicts
 _TELLING = 0.4  # of the edges of the stronger direction: a direction with fewer says nothing
+_FEWEST_STARK = 18  # stark cells that agree, or the map may lie badly
 _FEWEST_TOGETHER = 3  # agreeing cells among nine, or they may do so by chance
 
 SILENT, AGREEING, CONTRADICTING, ADDED, LACKING = 0, 1, 2, 3, 4
@@ -89,11 +91,13 @@ class Difference(NamedTuple):
         query_from_cells: (3, 3), column and row of a cell's upper left corner to px of the query.
         seen: (h, w) int16, the reference as it lies on the query, as ``softened`` makes it; cells of ``CELL_PX`` begin
             ``_FINE_REACH_PX`` in.
+        stark: (rows, columns) bool, where both pictures have stark structure; None: nowhere.
     """
 
     states: NDArray[np.int8]
     query_from_cells: Matrix
     seen: Soft
+    stark: NDArray[np.bool_] | None = None
 
     @property
     def agreeing(self) -> int:
@@ -124,11 +128,24 @@ class Difference(NamedTuple):
         return self.contradicting / max(self.agreeing + self.contradicting, 1)
 
     @property
+    def unlike_share(self) -> float:
+        """The same, counting what only one of the two pictures shows as well."""
+        unlike = int((self.states >= CONTRADICTING).sum())
+        return unlike / max(self.agreeing + unlike, 1)
+
+    @property
     def enclosed_share(self) -> float:
         """The same among the cells that lie within what agrees: margins and what lies behind a picture are outside."""
         against = int((self.enclosed == CONTRADICTING).sum())
         said = int((self.enclosed == AGREEING).sum()) + against
         return against / said if said else 1.0
+
+    @property
+    def stark_share(self) -> float:
+        """The same among those of them with stark structure; 0 where few of these agree: the map may lie badly."""
+        stark = self.enclosed[self.stark] if self.stark is not None else self.states[:0]
+        agreeing, against = (int((stark == state).sum()) for state in (AGREEING, CONTRADICTING))
+        return against / (agreeing + against) if agreeing >= _FEWEST_STARK else 0.0
 
     @property
     def exchanged(self) -> int:
@@ -193,12 +210,16 @@ def difference(
     seen, mask = registered(picture, softened(frame.reference), frame.reference_from_frame)
     corners = grid(picture, _FINE_REACH_PX)
     cells = corners.reshape(-1, 2)
-    states = _states(_compared(picture, seen, mask, cells))
+    compared = _compared(picture, seen, mask, cells)
+    states = _states(compared)
+    stark = (np.minimum(compared.contrast, compared.seen_contrast) >= _STARK).reshape(corners.shape[:2])
     for state, plain in ((ADDED, seen), (LACKING, picture)):
         some = np.flatnonzero(states == state)
         states[some[~_is_plain_around(plain, cells[some])]] = SILENT
     states = states.reshape(corners.shape[:2])
-    return Difference(states, product(frame.query_from_frame, _corner(_FINE_REACH_PX)), seen)
+    return Difference(
+        states, product(frame.query_from_frame, _corner(_FINE_REACH_PX)), seen, stark.reshape(states.shape)
+    )
 
 
 def _corner(reach: int) -> Matrix:

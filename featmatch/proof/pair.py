@@ -15,6 +15,7 @@ from featmatch.errors import ImageError, UsageError
 from featmatch.features.extraction import FeatureOptions, Features, extract_grey, features_wanted
 from featmatch.features.forms import Form, Forms, Round, SeenForm, forms_to_verify
 from featmatch.features.looks import FEW_FEATURES, LEAST_DETAIL, whole_picture
+from featmatch.features.sheets import sheets_of
 from featmatch.features.symmetry import Variant, variants_of
 from featmatch.geometry.homography import fit_homography
 from featmatch.geometry.matches import GeometryOptions
@@ -27,7 +28,7 @@ from featmatch.proof.matching import DescriptorMatcher, MatchingOptions
 from featmatch.proof.probability import WholeEvidence
 from featmatch.proof.proof import FEWEST_FEATURES, Proof, proof_of_fit
 from featmatch.proof.verified import Verification
-from featmatch.proof.whole import whole_proof
+from featmatch.proof.whole import on_picture, whole_proof
 from featmatch.system.worker_loop import Lost, at_work
 from featmatch.system.workers import run
 
@@ -227,11 +228,11 @@ def _evidence(pair: Pair, options: _Comparing) -> tuple[Proof | None, bool]:
     """The best evidence, and whether one of the two has too few features for any but that of whole pictures."""
     fewest = min(len(pair.query), len(pair.reference))
     if fewest < FEWEST_FEATURES:
-        return _proven_as_whole(pair), True
+        return _proven_as_whole(pair) or _proven_as_sheet(pair, options), True
     plain = _Look(pair, DescriptorMatcher(pair.reference, options.matching), options, pair.query)
     best = _best_of(plain.proofs())
     if not (best and best.proven) and fewest < FEW_FEATURES:
-        best = _proven_as_whole(pair) or best
+        best = _proven_as_whole(pair) or _proven_as_sheet(pair, options) or best
     looks, least = plain.looks, _least_of_form(best)
     for round_ in options.forms:
         if best and (best.proven or best.relation.kind == "same scene"):
@@ -322,3 +323,15 @@ def _proven_as_whole(pair: Pair) -> Proof | None:
     proof = proof.with_pixels(pair.grey, pair.other)
     enough = isinstance(proof.evidence, WholeEvidence) and proof.evidence.likeness.layout >= LEAST_DETAIL
     return proof if proof.proven and enough else None
+
+
+def _proven_as_sheet(pair: Pair, options: _Comparing) -> Proof | None:
+    """The pair, of which one lies within the other as a sheet, if that proves it; where forms are looked at."""
+    for one in (pair, pair.turned_round()) if options.forms else ():
+        size = one.grey.width, one.grey.height
+        for sheet in sheets_of(one.grey):
+            proof = _proven_as_whole(one._replace(grey=sheet.grey))
+            if proof is not None:
+                proof = on_picture(proof, sheet, size)
+                return proof if one is pair else proof.turned_round(size)
+    return None

@@ -28,6 +28,10 @@ _EXCHANGED, _EXCHANGED_SHARE = 4, 0.05
 _FEW_AGREE, _ANOTHER_OF_FEW, _ENOUGH_OF_FEW, _EXCHANGED_OF_FEW = 35.0, 0.4, 20, 2
 _HARDLY_ANY_AGREE, _MOST_CONTRADICTS = 10.0, 0.6
 
+# The same where few agree, in any way, by the cells with stark structure in both: print and flat drawings are neither
+# blurred nor noisy there, so that a tenth is another word or face, unless the pixels agree all over, as under halftone.
+_ANOTHER_STARK, _ALL_OVER = 0.12, 0.9
+
 # Pairs of near places that are moved against one another along one line, from which it is another photo of the scene
 # (docs/tried.md).
 _DEPTH_STEPS = 9
@@ -41,6 +45,12 @@ _MOST_DOUBLINGS = 8.0  # of the number of cells that agree; more say no more
 
 # Log-odds that whole pictures lose where their pixels show nothing but the outline of a flat shape; set by hand.
 _OUTLINE = 4.0
+
+# Log-odds that whole pictures are the same, by their cells: for each doubling of those that agree beyond the first
+# doublings, less for the share of those that do not, and for pixels that do not agree: smooth things may have one
+# outline. Of flat drawings laid over one another true ones have at most 4 % of such cells, others 12 % and more
+# (docs/tried.md); set by hand.
+_DOUBLING, _NOTHING_YET, _NOT_ALIKE, _UNLIKE_PIXELS = 3.0, 4.0, 60.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,7 @@ class FeatureEvidence:
         enclosed: the same among the cells that lie within what agrees.
         agreeing: number of the cells that show the same.
         exchanged: number of the cells in which one picture shows what the other lacks, of that which lacks fewer.
+        stark: as ``enclosed``, among the cells with stark structure in both pictures, if enough of these agree.
         depth_steps: number of near places that are moved against one another, see ``featmatch.proof.parallax``.
         is_coarse: whether they were seen in a small picture only, in which other contents may look the same.
         is_sister: whether another image explains what this one contradicts, and all else as well.
@@ -79,6 +90,7 @@ class FeatureEvidence:
     enclosed: float = 0.0
     agreeing: int = 0
     exchanged: int = 0
+    stark: float = 0.0
     depth_steps: int = 0
     is_coarse: bool = False
     is_sister: bool = False
@@ -103,6 +115,9 @@ class FeatureEvidence:
     @property
     def has_another_content(self) -> bool:
         """Whether they are told to share a design only: by another image, or since too much of it contradicts."""
+        stark = self.stark >= _ANOTHER_STARK and self.clear_agreement < _ALL_OVER
+        if stark and self.geometry < _FEW_AGREE:
+            return True
         if self.by_descriptors and self.geometry < _FEW_AGREE:
             contradicts = self.enclosed >= _ANOTHER_OF_FEW and self.agreeing >= _ENOUGH_OF_FEW
             contradicts |= self.geometry < _HARDLY_ANY_AGREE and (self.contradiction or 0.0) >= _MOST_CONTRADICTS
@@ -197,10 +212,9 @@ class _WithoutFeatures:
 
     geometry: ClassVar[float] = 0.0
     distinct: ClassVar[float] = 0.0
-    contradiction: ClassVar[None] = None
     enclosed: ClassVar[float] = 0.0
-    agreeing: ClassVar[int] = 0
     exchanged: ClassVar[int] = 0
+    stark: ClassVar[float] = 0.0
     depth_steps: ClassVar[int] = 0
     is_coarse: ClassVar[bool] = False
     is_sister: ClassVar[bool] = False
@@ -219,14 +233,33 @@ class WholeEvidence(_WithoutFeatures):
         likeness: how alike the pictures look.
         agreement: as of ``FeatureEvidence``.
         detail: likewise.
+        contradiction: share of the cells that show something else, or that only one of the two pictures shows; None
+            where they were not looked at.
+        agreeing: number of the cells that show the same; 0 where they were seen in a small picture only.
     """
 
     likeness: Likeness
     agreement: float | None = None
     detail: float = 1.0
+    contradiction: float | None = None
+    agreeing: int = 0
 
     def score(self) -> float:
-        """Log-odds that the pictures are the same: the higher, the surer."""
+        """Log-odds that the pictures are the same: the higher, the surer.
+
+        Layout and colours tell pictures without detail; cells tell flat drawings, however they were lit.
+
+        >>> drawing = WholeEvidence(Likeness(5.0, 0.3, 0.8), agreement=0.9, contradiction=0.0, agreeing=60)
+        >>> sister = WholeEvidence(Likeness(9.0, 0.5, 0.8), agreement=0.9, contradiction=0.15, agreeing=60)
+        >>> probability_of(drawing.score()) > 0.9, probability_of(sister.score()) < 0.1
+        (True, True)
+        """
+        if not self.agreeing:
+            return self._by_look()
+        unlike = _NOT_ALIKE * (self.contradiction or 0.0) + _UNLIKE_PIXELS * (1 - self.detail * (self.agreement or 0.0))
+        return max(self._by_look(), _DOUBLING * (math.log2(1 + self.agreeing) - _NOTHING_YET) - unlike)
+
+    def _by_look(self) -> float:
         weights = whole_weights(with_pixels=self.agreement is not None)
         terms = (*self.likeness, self.agreement or 0.0, 1.0)
         odds = math.fsum(weight * term for weight, term in zip(weights, terms, strict=True))
@@ -252,6 +285,9 @@ class ToldEvidence(_WithoutFeatures):
     probability: float
     agreement: float | None = None
     detail: float = 1.0
+
+    contradiction: ClassVar[None] = None
+    agreeing: ClassVar[int] = 0
 
     def score(self) -> float:
         """Log-odds that the pictures are the same, as told."""
@@ -279,6 +315,7 @@ def _json_object(evidence: Evidence, whole: Likeness | None) -> dict[str, Any]:
         "enclosed": evidence.enclosed,
         "agreeing": evidence.agreeing,
         "exchanged": evidence.exchanged,
+        "stark": evidence.stark,
         "depth_steps": evidence.depth_steps,
         "is_coarse": evidence.is_coarse,
         "is_sister": evidence.is_sister,

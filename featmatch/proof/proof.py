@@ -103,8 +103,10 @@ class Proof:
     def could_be_proven(self) -> bool:
         """Whether the evidence would carry the claim if all pixels agreed."""
         best = dataclasses.replace(self.evidence, agreement=1.0, detail=1.0)
+        if not isinstance(best, ToldEvidence):
+            best = dataclasses.replace(best, contradiction=0.0, agreeing=256)
         if isinstance(best, FeatureEvidence):
-            best = dataclasses.replace(best, contradiction=0.0, enclosed=0.0, agreeing=256, exchanged=0, depth_steps=0)
+            best = dataclasses.replace(best, enclosed=0.0, exchanged=0, stark=0.0, depth_steps=0)
         enough = isinstance(best, WholeEvidence) or best.geometry > 0
         return enough and probability_of(best.score()) >= PROVEN
 
@@ -129,23 +131,30 @@ class Proof:
         if found is None:
             return self
         evidence = dataclasses.replace(self.evidence, agreement=found.correlation, detail=found.detail)
-        if not isinstance(evidence, FeatureEvidence):
+        if isinstance(evidence, ToldEvidence):
             return dataclasses.replace(self, evidence=evidence)
         seen = difference(*pair, way, negative=self.relation.negative)
         if seen is not None and seen.agreeing + seen.contradicting < _FEWEST_CELLS:
             seen = None
+        is_coarse = seen is not None and reference.is_stored and seen.seen.size < _TELLING_PX**2
+        if isinstance(evidence, WholeEvidence):
+            if seen is not None:
+                agreeing = 0 if is_coarse else seen.agreeing
+                evidence = dataclasses.replace(evidence, contradiction=seen.unlike_share, agreeing=agreeing)
+            return dataclasses.replace(self, evidence=evidence)
         differences = None
         if seen is not None:
             evidence = dataclasses.replace(
                 evidence, contradiction=seen.share, enclosed=seen.enclosed_share, agreeing=seen.agreeing,
-                exchanged=seen.exchanged,
-                is_coarse=reference.is_stored and seen.seen.size < _TELLING_PX**2,
+                exchanged=seen.exchanged, stark=seen.stark_share, is_coarse=is_coarse,
             )  # fmt: skip
             if seen.contradicting >= _MAY_BE_MOVED and _shares(evidence):
                 steps = depth_steps(*pair, way, negative=self.relation.negative)
                 evidence = dataclasses.replace(evidence, depth_steps=steps)
             seen = seen._replace(query_from_cells=product(query.original_from_working, seen.query_from_cells))
             differences = seen.differences(self.homography)
+        if self.relation.kind in RELATED and evidence.own >= 0:
+            evidence = self.evidence  # laid over one another the other way round, they were seen to be no copies
         return dataclasses.replace(self, evidence=evidence, differences=differences, difference=seen).with_kind()
 
     def by_descriptors(self) -> Proof:
@@ -163,7 +172,9 @@ class Proof:
         evidence = self.evidence
         if not isinstance(evidence, FeatureEvidence) or evidence.own >= 0:
             return self
-        kind: Kind = "same scene" if evidence.is_another_view else "same template"
+        # What is filled in at another place looks moved; but where others show that a design recurs, it is one.
+        is_scene = evidence.is_another_view and not evidence.is_sister
+        kind: Kind = "same scene" if is_scene else "same template"
         return dataclasses.replace(self, relation=dataclasses.replace(self.relation, kind=kind))
 
     def carried_over(self, seen: SeenForm, query_size: tuple[int, int], looks: int) -> Proof:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.features.looks import FORMS, LookArray, WholePicture, colour_likeness, likeness, original_from_undone
-from featmatch.geometry.exact import product
-from featmatch.geometry.maps import project, scaling_matrix
+from featmatch.features.sheets import Sheet
+from featmatch.geometry.exact import inverse, product
+from featmatch.geometry.maps import mirror_matrix, project, scaling_matrix
 from featmatch.geometry.regions import shared_region
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.probability import Likeness, WholeEvidence
 from featmatch.proof.proof import Proof
-from featmatch.proof.relation import Relation
+from featmatch.proof.relation import Relation, relation_at, shared_part
 
 
 def whole_proof(query: WholePicture, grey: GreyImage, other: WholePicture, other_grey: GreyImage) -> Proof:
@@ -75,3 +77,25 @@ def proof_of_look(
         query_points=np.empty((0, 2)),
         reference_points=np.empty((0, 2)),
     )
+
+
+def on_picture(proof: Proof, sheet: Sheet, query_size: tuple[int, int]) -> Proof:
+    """A proof of a sheet within a picture, as one of the picture.
+
+    Args:
+        proof: that the sheet looks the same as the reference.
+        sheet: where it lies in the picture.
+        query_size: width and height of the picture, px.
+    """
+    way = product(proof.homography, inverse(sheet.original_from_sheet))
+    way = way / way[2, 2]
+    shared = shared_part(way, query_size, proof.reference_size)
+    turned, point, mirrored = way, shared.query_region.mean(axis=0), proof.relation.mirrored
+    if mirrored:
+        turned, point = product(way, mirror_matrix(query_size[0])), np.array([query_size[0] - 1 - point[0], point[1]])
+    return dataclasses.replace(
+        proof, homography=way,
+        relation=relation_at(shared.kind, turned, point, mirrored=mirrored, negative=proof.relation.negative),
+        query_region=shared.query_region, reference_region=shared.reference_region,
+        query_overlap=shared.query_overlap, reference_overlap=shared.reference_overlap,
+    )  # fmt: skip

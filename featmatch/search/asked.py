@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from featmatch.features.extraction import Features
 from featmatch.features.looks import WholePicture
@@ -26,6 +26,7 @@ class Asked:
         content: SHA-256 of its file, by which verdicts are kept; None: there are none, or it is no file.
         match: words that the names of images must have to be found; None: all are.
         among: SHA-256 of the only images that are to be found; None: all.
+        stretch: ratio by which the shape of what looks the same as a whole may differ.
     """
 
     words: QueryWords
@@ -37,6 +38,11 @@ class Asked:
     content: str | None = None
     match: str | None = None
     among: frozenset[str] | None = None
+    stretch: float = 1.1051709180756477  # e to the 0.1
+
+    def of_look(self, whole: WholePicture, shape: float, stretch: float) -> Asked:
+        """What looks the same as another picture alone, which has these features or fewer; by no words."""
+        return replace(self, words=self.words.none, whole=whole, shape=shape, stretch=stretch)
 
     @property
     def features(self) -> Features:

@@ -179,7 +179,7 @@ def _check_question(asked: Asked, words: int) -> None:
     _check_below(looked_up.features, min(map(len, asked.variants)))
     if asked.whole is not None and (asked.whole.phashes.shape, asked.whole.looks.shape) != ((8,), (8,)):
         raise ValueError("its look is none")
-    if not asked.shape > 0:
+    if not (asked.shape > 0 and asked.stretch >= 1):
         raise ValueError("it has no shape")
     _check_contents([*(asked.among or ()), *([asked.content] if asked.content else [])])
 

@@ -110,6 +110,14 @@ class QueryWords:
         )
 
     @property
+    def none(self) -> QueryWords:
+        """None of them."""
+        return QueryWords(
+            self.ids[:0], self.signatures[:0], self.weights[:0], self.variants[:0], self.features[:0], self.fixed[:0],
+            self.nearest_first,
+        )  # fmt: skip
+
+    @property
     def entries(self) -> QueryEntries:
         """What all variants look up."""
         return QueryEntries(self.ids, self.signatures, self.weights, self.fixed, self.nearest_first)

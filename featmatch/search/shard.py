@@ -80,10 +80,10 @@ class Shard:
         among = self._among(asked)
         hidden = [hidden_rows(segment, removed, among) for segment in segments]
         ranked = tally(asked.words, len(asked.variants), segments, hidden, asked.voting)
-        few = len(asked.features)
-        alike = (
-            Nearest.of([]) if asked.whole is None else nearest(asked.whole, asked.shape, few, segments, removed, among)
-        )
+        alike = Nearest.of([])
+        if asked.whole is not None:
+            few = len(asked.features)
+            alike = nearest(asked.whole, asked.shape, few, segments, removed, among, stretch=asked.stretch)
         contents = catalog.contents_of([*ranked.images.tolist(), *alike.images.tolist()])
         verdicts = {} if asked.content is None else catalog.verdicts_of(asked.content)
         return Tally(ranked, alike, contents, verdicts)

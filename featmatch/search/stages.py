@@ -9,19 +9,23 @@ import dataclasses
 import functools
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from featmatch.arguments import check_kind
 from featmatch.errors import ImageError, UsageError
 from featmatch.features.extraction import FeatureOptions, Features
 from featmatch.features.forms import Form, Forms, Round, forms_of
 from featmatch.features.given import geometry_of
+from featmatch.features.looks import whole_picture
+from featmatch.features.sheets import sheets_of
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import GreyImage, ImageSource, load_each, load_grey
+from featmatch.proof.whole import on_picture
 from featmatch.search.asked import Asked
 from featmatch.search.closer import CloserLook
 from featmatch.search.collection import Collection, Proved
+from featmatch.search.compared import Compared
 from featmatch.search.forms import InForm, Look, as_shared, found_in_forms, without_contradicted, without_related
 from featmatch.search.matches import FoundImage, Holder, Match, Matches, named
 from featmatch.search.merging import Listing
@@ -42,37 +46,10 @@ from featmatch.store.snapshot import Snapshot
 from featmatch.words.vocabulary import Vocabulary
 
 _QUICK_SHORTLIST = 20  # candidates of a form that is to cost little
+_SHEET_STRETCH = 1.3498588075760032  # e to the 0.3; ratio by which the shape of what is seen from the side may be off
 
 # An index; or several that are asked as one, by what they are called. They have the same vocabulary and options.
 Readers: TypeAlias = "Reader | Mapping[str, Reader]"
-
-
-class Compared(NamedTuple):
-    """What all indexes have found, by pixels too; images by their numbers among all.
-
-    Attributes:
-        found: each image with the best of its proofs, best first.
-        holders: the indexes that hold each of them, in order, by number.
-        verdicts: of the user on the query and some of them, by number: true is a copy.
-        away: those whose files are not at hand.
-    """
-
-    found: list[FoundImage]
-    holders: Mapping[int, list[Holder]]
-    verdicts: Mapping[int, bool]
-    away: frozenset[int]
-
-    @property
-    def is_claimed(self) -> bool:
-        """Whether any image is, by its proof or by the user."""
-        return any(one.proof.proven or self.verdicts.get(one.id) for one in self.found)
-
-    def with_more(self, seen: Compared, found: Sequence[FoundImage]) -> Compared:
-        """The same and what another look has seen, of which only some images count as found."""
-        return Compared(
-            preferred(self.found, found), {**seen.holders, **self.holders}, {**seen.verdicts, **self.verdicts},
-            self.away | seen.away,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -240,7 +217,8 @@ class Search:
         self.clock.ended("verification")
         plain = self.compared(query, proved)
         self.clock.ended("pixels")
-        in_forms = self.with_parts(query, asked, self.with_forms(query, asked, plain))
+        with_sheets = self.with_sheets(query, asked, plain)
+        in_forms = self.with_parts(query, asked, self.with_forms(query, asked, with_sheets))
         found, all_holders, verdicts, away = self.with_verified(query, in_forms)
         holders = {
             image: [holder for holder in held if holder.place not in self.missing]
@@ -300,6 +278,29 @@ class Search:
         found = relatives_of(one, proved.by_features)
         pictures = self._collection.pictures({other.id: proved.holders[other.id] for other in found})
         return laid_over(query, one, found, pictures)
+
+    def with_sheets(self, query: Query, asked: Asked, compared: Compared) -> Compared:
+        """What was found and, while nothing of it is claimed, what looks the same as a sheet within the query."""
+        if not self.forms or query.whole is None or compared.is_claimed:
+            return compared
+        sheets = sheets_of(query.grey)
+        questions = []
+        for sheet in sheets:
+            shape = sheet.grey.width / sheet.grey.height
+            questions.append(asked.of_look(whole_picture(sheet.grey), shape, _SHEET_STRETCH))
+        listings = self._collection.tallied(questions) if questions else []
+        for sheet, question, listing in zip(sheets, questions, listings, strict=True):
+            if not len(listing.nearest.images):
+                continue  # as nearly always
+            (proved,) = self._collection.proved(sheet.grey, [(question, listing)])
+            of_sheet = Query(sheet.grey, query.variants, question.whole)
+            seen = self.compared(of_sheet, proved._replace(by_features=[]))
+            size = query.grey.width, query.grey.height
+            proven = [one for one in seen.found if one.proof.proven]  # others say less than what features do
+            found = [dataclasses.replace(one, proof=on_picture(one.proof, sheet, size)) for one in proven]
+            compared = compared.with_more(seen, found)
+        self.clock.ended("forms")
+        return compared
 
     def with_forms(self, query: Query, asked: Asked, compared: Compared) -> Compared:
         """What was found and, while nothing of it is claimed, what other forms of the query find."""

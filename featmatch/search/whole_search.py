@@ -17,6 +17,7 @@ from featmatch.features.looks import (
     WholePicture,
 )
 from featmatch.images.pixels import GreyImage
+from featmatch.proof.proof import Proof
 from featmatch.proof.whole import evidence_of_looks, proof_of_look
 from featmatch.search.matches import FoundImage, in_order
 from featmatch.store.segment import Segment
@@ -24,7 +25,6 @@ from featmatch.store.segment import Segment
 _HASH_LIMIT = 20  # of 64 bits: perceptual hashes of unlike pictures differ in 32, give or take 4
 _SHORTLIST = 200  # pairs of an image and a form that are compared closely
 _MOST = 4  # matches; each costs a look at a file
-_STRETCH = 1.1051709180756477  # e to the 0.1; ratio by which the shapes of two frames may differ
 
 
 class Nearest(NamedTuple):
@@ -67,6 +67,8 @@ def nearest(
     segments: Sequence[Segment],
     removed: frozenset[int],
     among: Sequence[int] | None = None,
+    *,
+    stretch: float,
 ) -> Nearest:
     """Find the images whose hashes are the nearest to those of a query, and whose shapes fit.
 
@@ -77,6 +79,7 @@ def nearest(
         segments: where to look.
         removed: numbers of images that are not to be found.
         among: numbers of the only images that are to be found; None: all.
+        stretch: ratio by which the shapes of two frames may differ.
     """
     own = [1 / shape if form % 2 else shape for form in range(FORMS)]
     gone = np.fromiter(removed, np.int64)
@@ -91,7 +94,7 @@ def nearest(
             rows = places if features < FEW_FEATURES else segment.plain[places]
             ids = segment.ids[rows]
             shapes = segment.widths[rows] / segment.heights[rows]
-            fits = (shapes <= _STRETCH * own[form]) & (own[form] <= _STRETCH * shapes)
+            fits = (shapes <= stretch * own[form]) & (own[form] <= stretch * shapes)
             fits &= ~np.isin(ids, gone)
             if among is not None:
                 fits &= np.isin(ids, np.asarray(among, np.int64))
@@ -122,10 +125,17 @@ def whole_candidates(found: Nearest, query: WholePicture, grey: GreyImage) -> li
 
 
 def preferred(by_features: Iterable[FoundImage], as_whole: Iterable[FoundImage]) -> list[FoundImage]:
-    """Merge both results: an image keeps its proof by features if that is proven, else the one that scores higher."""
+    """Merge both results: an image keeps its proof by features if that is proven, else the one that scores higher.
+
+    That it is known as a sister is worth more than a look that proves nothing.
+    """
     best = {one.id: one for one in by_features}
     for one in as_whole:
         other = best.get(one.id)
-        if other is None or (not other.proof.proven and other.score < one.score):
+        if other is None or (other.score < one.score and not _goes_before(other.proof, one.proof)):
             best[one.id] = one
     return in_order(best.values())
+
+
+def _goes_before(by_features: Proof, as_whole: Proof) -> bool:
+    return by_features.proven or (by_features.evidence.is_sister and not as_whole.proven)

@@ -8,7 +8,15 @@ import pytest
 from numpy.typing import NDArray
 
 from featmatch.geometry.maps import Matrix, project
-from featmatch.proof.difference import AGREEING, CONTRADICTING, Difference, difference
+from featmatch.proof.difference import (
+    ADDED,
+    AGREEING,
+    CONTRADICTING,
+    LACKING,
+    SILENT,
+    Difference,
+    difference,
+)
 
 Picture = NDArray[np.uint8]
 HERE = np.eye(3)
@@ -172,3 +180,42 @@ def test_a_plain_place_is_another_content_than_a_filled_one_and_says_nothing_bes
     assert (against < 0.4).sum() >= 3
     assert (with_content.correlation(off) == 0).all()
     assert np.isnan(off.correlation(off)).all()
+
+
+def test_what_only_one_picture_shows_is_unlike_as_what_contradicts_is() -> None:
+    states = np.array([[AGREEING, AGREEING, CONTRADICTING], [ADDED, LACKING, SILENT]], np.int8)
+    found = Difference(states, HERE, np.zeros((60, 80), np.int16))
+    assert found.unlike_share == 0.6
+    assert found.share == pytest.approx(1 / 3)
+    assert Difference(states[:0], HERE, found.seen).unlike_share == 0
+
+
+def test_print_that_contradicts_is_stark_where_enough_of_it_agrees() -> None:
+    page = form(*ANNA)
+    other = seen(form(*PAUL), page)
+    cells = other.agreeing + other.contradicting
+    assert 0.03 < other.stark_share < 0.6
+    assert other.contradicting / cells > 0.02
+    assert seen(page, page).stark_share == 0
+    faint = (form(*PAUL) // 12 + 100).astype(np.uint8)
+    found = seen(faint, page)
+    assert found.contradicting > 0
+    assert found.stark_share == 0  # nothing of it is stark
+    assert seen(form(*PAUL)[195:255, 190:430], page[195:255, 190:430]).stark_share == 0  # hardly anything agrees
+
+
+def test_stark_structure_counts_within_what_agrees() -> None:
+    states = np.zeros((8, 12), np.int8)
+    states[:6, :6], states[:6, 9:] = AGREEING, CONTRADICTING
+    everywhere = np.ones(states.shape, bool)
+    beyond = Difference(states, HERE, np.zeros((8, 8), np.int16), everywhere)
+    assert beyond.stark_share == 0
+    states = states.copy()
+    states[2:4, 2:4] = CONTRADICTING
+    within = beyond._replace(states=states)
+    assert within.stark_share == 4 / 36
+    assert within._replace(stark=everywhere & (states != CONTRADICTING)).stark_share == 0
+    few = np.zeros(states.shape, bool)
+    few[:3] = True  # of these 16 agree
+    assert within._replace(stark=few).stark_share == 0
+    assert within._replace(stark=None).stark_share == 0

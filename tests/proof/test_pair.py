@@ -19,7 +19,7 @@ from featmatch.images.pixels import GreyImage, load_grey
 from featmatch.proof import pair
 from featmatch.proof.pair import Pair, verify
 from featmatch.proof.probability import FeatureEvidence
-from tests.plain_pictures import blobs, gradient
+from tests.plain_pictures import before_a_background, blobs, drawn_flag, gradient
 from tests.proof.proofs import made_proof
 
 Picture = NDArray[np.uint8]
@@ -262,3 +262,19 @@ def test_whole_pictures_are_the_same_both_ways() -> None:
     assert there.proof.relation.rotation_deg == pytest.approx(-back.proof.relation.rotation_deg)
     assert there.proof.reference_size == blobs(1).shape[1::-1]
     assert back.proof.reference_size == turned.shape[1::-1]
+
+
+def test_a_flat_picture_that_lies_within_another_is_proven_from_both_sides() -> None:
+    corners = np.array([[120.0, 60], [520, 110], [480, 400], [90, 330]])
+    flag, seen = drawn_flag(0), before_a_background(drawn_flag(0), corners)
+    lies, holds = verify(seen, flag), verify(flag, seen)
+    assert lies
+    assert holds
+    assert lies.proof is not None
+    assert holds.proof is not None
+    assert (lies.proof.relation.kind, holds.proof.relation.kind) == ("contains", "crop")
+    found = project(lies.proof.homography, corners)
+    np.testing.assert_allclose(found, [[0, 0], [600, 0], [600, 400], [0, 400]], atol=12)
+    np.testing.assert_allclose(project(holds.proof.homography, found), corners, atol=1e-6)
+    assert not verify(before_a_background(drawn_flag(3), corners), flag)
+    assert not verify(seen, flag, forms="none")

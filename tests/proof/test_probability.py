@@ -145,6 +145,15 @@ def test_hardly_any_features_by_descriptors_are_another_content_where_most_contr
         assert not dataclasses.replace(told, **other).has_another_content
 
 
+def test_few_features_are_another_content_where_print_contradicts() -> None:
+    told = features(34.0, evenness=1.0, agreement=0.85, contradiction=0.1, agreeing=60, stark=0.13)
+    assert told.has_another_content
+    assert probability(told) < 0.1
+    assert probability_of(told.design_score) > PROVEN
+    for other in ({"geometry": 36.0}, {"stark": 0.11}, {"agreement": 0.95}):
+        assert not dataclasses.replace(told, **other).has_another_content  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(("by_descriptors", "in_form"), [(True, False), (False, True), (True, True)])
 def test_few_features_found_in_many_ways_are_not_believed_against_the_pixels(
     by_descriptors: bool, in_form: bool
@@ -233,6 +242,25 @@ def test_whole_pictures_of_which_only_an_outline_agrees_are_not_proven() -> None
     assert alike.score() - half.score() == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize(
+    ("agreeing", "contradiction", "same"),
+    [(60, 0.0, True), (60, 0.03, True), (60, 0.12, False), (28, 0.0, True), (20, 0.0, False), (250, 0.2, False)],
+)
+def test_drawings_of_which_nearly_all_cells_agree_are_the_same(agreeing: int, contradiction: float, same: bool) -> None:
+    unseen = WholeEvidence(Likeness(5, 0.3, 0.7), 0.9)
+    assert probability(unseen) < 0.1
+    seen = dataclasses.replace(unseen, agreeing=agreeing, contradiction=contradiction)
+    assert (probability(seen) >= PROVEN) is same
+    assert seen.score() >= unseen.score()
+    for outline in ({"agreement": 0.5}, {"detail": 0.5}):  # of smooth things
+        assert probability(dataclasses.replace(seen, agreeing=60, **outline)) < PROVEN  # type: ignore[arg-type]
+
+
+def test_cells_add_nothing_where_the_look_says_more() -> None:
+    alike = WholeEvidence(Likeness(150, 0.9, 0.9), 0.9)
+    assert dataclasses.replace(alike, agreeing=20, contradiction=0.3).score() == alike.score()
+
+
 # JSON
 
 
@@ -241,13 +269,13 @@ def test_both_kinds_print_the_same_keys() -> None:
     as_whole = WholeEvidence(Likeness(90, 0.5, 0.25), 0.75, 0.125).to_dict()
     assert by_features == {
         "geometry": 8.0, "distinct": 7.0, "clarity": 0.5, "evenness": 0.25, "agreement": 0.75, "whole": None,
-        "detail": 0.125, "contradiction": None, "enclosed": 0.0, "agreeing": 0, "exchanged": 0, "depth_steps": 0,
-        "is_coarse": False, "is_sister": False, "by_descriptors": False, "in_form": False,
+        "detail": 0.125, "contradiction": None, "enclosed": 0.0, "agreeing": 0, "exchanged": 0, "stark": 0.0,
+        "depth_steps": 0, "is_coarse": False, "is_sister": False, "by_descriptors": False, "in_form": False,
     }  # fmt: skip
     assert json.loads(json.dumps(as_whole)) == {
         "geometry": 0.0, "distinct": 0.0, "clarity": 0.0, "evenness": 0.0, "agreement": 0.75,
         "whole": [90, 0.5, 0.25], "detail": 0.125, "contradiction": None, "enclosed": 0.0, "agreeing": 0,
-        "exchanged": 0, "depth_steps": 0, "is_coarse": False, "is_sister": False, "by_descriptors": False,
+        "exchanged": 0, "stark": 0.0, "depth_steps": 0, "is_coarse": False, "is_sister": False, "by_descriptors": False,
         "in_form": False,
     }  # fmt: skip
     assert list(by_features) == list(as_whole)

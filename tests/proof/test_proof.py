@@ -165,5 +165,20 @@ def test_two_photos_of_one_scene_are_no_copies() -> None:
     for ours, theirs in ((0, 40), (40, 0)):
         other = proof.with_pixels(photo(ours), photo(theirs))
         assert (other.relation.kind, other.proven, other.related) == ("same scene", False, True)
+        assert other.as_sister().relation.kind == "same template"  # that the design recurs says more
     same = proof.with_pixels(photo(0), photo(0))
     assert (same.relation.kind, same.proven, same.related) == ("copy", True, False)
+
+
+def test_another_content_that_was_seen_the_other_way_round_stays_one() -> None:
+    def code(seed: int) -> GreyImage:
+        blocks = np.random.default_rng(seed).integers(0, 2, (60, 60)).astype(np.uint8) * 255
+        return GreyImage(np.kron(blocks, np.ones((10, 10), np.uint8)), 600, 600, 1.0, 1.0)
+
+    proof = made_proof(np.eye(3), (600, 600), (600, 600))
+    assert isinstance(proof.evidence, FeatureEvidence)
+    told = dataclasses.replace(proof, evidence=dataclasses.replace(proof.evidence, exchanged=9)).with_kind()
+    assert told.relation.kind == "same template"
+    again = told.with_pixels(code(1), code(1))
+    assert (again.evidence, again.relation.kind, again.proven) == (told.evidence, "same template", False)
+    assert proof.with_pixels(code(1), code(1)).proven

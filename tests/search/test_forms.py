@@ -19,6 +19,7 @@ from featmatch.images.pixels import GreyImage
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.search import stages
 from featmatch.search.collection import Collection, Proved
+from featmatch.search.compared import Compared
 from featmatch.search.forms import as_shared, without_contradicted, without_related
 from featmatch.search.matches import FoundImage
 from featmatch.search.stages import Search
@@ -144,7 +145,7 @@ def test_places_that_images_match_in_the_query_as_it_is_are_known_in_its_forms(
         return [Matched(5, places)]
 
     monkeypatch.setattr(stages, "matched_in_part", matched_in_part)
-    monkeypatch.setattr(stages.Compared, "is_claimed", False)  # so that all rounds are tried
+    monkeypatch.setattr(Compared, "is_claimed", False)  # so that all rounds are tried
     monkeypatch.setattr(Collection, "proved", spied)
     search.matches(query, search.asked(query))
     as_it_is, _, in_forms = known

@@ -84,7 +84,7 @@ def test_answers_are_the_same_as_bytes(pair: Pair) -> None:
         {"words": {"ids": lambda it: it[:-1]}}, {"words": {"variants": lambda it: it + 7}},
         {"words": {"variants": lambda it: it[::-1]}}, {"words": {"fixed": lambda it: it[1:]}},
         {"words": {"features": lambda it: it + 10_000}},
-        {"shape": -1.0}, {"variants": []}, {"among": frozenset(["xyz"])}, {"content": "00"},
+        {"shape": -1.0}, {"stretch": 0.9}, {"variants": []}, {"among": frozenset(["xyz"])}, {"content": "00"},
     ],
 )  # fmt: skip
 def test_a_request_leads_nowhere_else(pair: Pair, change: dict[str, Any]) -> None:

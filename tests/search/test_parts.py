@@ -15,9 +15,10 @@ from featmatch.images.pixels import GreyImage
 from featmatch.proof.difference import Differences
 from featmatch.proof.proof import Proof
 from featmatch.search import stages
+from featmatch.search.compared import Compared
 from featmatch.search.matches import FoundImage
 from featmatch.search.parts import unexplained
-from featmatch.search.stages import Compared, Search
+from featmatch.search.stages import Search
 from featmatch.store.reader import Reader
 from tests.proof.proofs import made_proof
 from tools.small_index import draw_pictures, small_index

@@ -16,9 +16,10 @@ from featmatch.images.pixels import GreyImage
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.search.closer import CloserLook
 from featmatch.search.collection import Collection
+from featmatch.search.compared import Compared
 from featmatch.search.matches import FoundImage, Holder
 from featmatch.search.region import QueryRegion
-from featmatch.search.stages import Compared, Search
+from featmatch.search.stages import Search
 from featmatch.store.catalog import Catalog
 from featmatch.store.reader import Reader
 from tests.plain_pictures import blobs, described, gradient

@@ -28,7 +28,7 @@ from featmatch.search.matches import FoundImage
 from featmatch.search.pictures import Pictures
 from featmatch.search.whole_search import nearest, preferred, whole_candidates
 from featmatch.store.segment import Segment
-from tests.plain_pictures import Picture, blobs, described, gradient, in_form
+from tests.plain_pictures import Picture, before_a_background, blobs, described, drawn_flag, gradient, in_form
 from tests.proof.proofs import made_proof
 
 
@@ -94,7 +94,9 @@ def test_only_pairs_with_few_features_are_compared(plain_index: Index) -> None:
     grey = load_grey(blobs(3), longest_px=2000, colours=True)
 
     def found(segment: Segment, features: int, removed: frozenset[int] = frozenset()) -> list[int]:
-        images: list[int] = nearest(whole_picture(grey), 4 / 3, features, [segment], removed).images.tolist()
+        images: list[int] = nearest(
+            whole_picture(grey), 4 / 3, features, [segment], removed, stretch=1.1
+        ).images.tolist()
         return images[:1]
 
     assert found(segment, FEW_FEATURES) == found(rich, FEW_FEATURES - 1) != []
@@ -142,7 +144,7 @@ def candidates(
 ) -> list[FoundImage]:
     grey = load_grey(picture, longest_px=2000, colours=True)
     whole = whole_picture(grey)
-    found = nearest(whole, grey.width / grey.height, 0, segments, frozenset(removed), among)
+    found = nearest(whole, grey.width / grey.height, 0, segments, frozenset(removed), among, stretch=1.1)
     return whole_candidates(found, whole, grey)
 
 
@@ -225,9 +227,54 @@ def test_features_that_prove_an_image_go_before_its_look(
     assert [(one.id, one.proof.evidence) for one in best] == [(7, expected), (5, HOPELESS)]
 
 
+def test_that_an_image_is_a_sister_is_kept_unless_its_look_proves_it() -> None:
+    sister = dataclasses.replace(SURE, is_sister=True)
+    nearly = WholeEvidence(Likeness(14.0, 0.6, 1.0), 0.86, 1.0, 0.15, 110)
+    proven = dataclasses.replace(nearly, contradiction=0.0)
+    assert sister.score() < nearly.score() < proven.score()
+    for look, expected in ((nearly, sister), (proven, proven)):
+        (best,) = preferred([found_by(7, sister)], [found_by(7, look)])
+        assert best.proof.evidence == expected
+
+
 def test_features_that_prove_an_image_are_kept_though_its_look_scores_higher() -> None:
     barely = FeatureEvidence(20.0, 20.0, 1.0, 0.6, "sift")
     assert found_by(1, barely).proof.proven
     assert barely.score() < ALIKE.score()
     (best,) = preferred([found_by(1, barely)], [found_by(1, ALIKE)])
     assert best.proof.evidence == barely
+
+
+# Sheets within a query
+
+
+@pytest.fixture(scope="module")
+def flag_index(tmp_path_factory: pytest.TempPathFactory, tiny_vocabulary: Vocabulary) -> Index:
+    folder = tmp_path_factory.mktemp("flags")
+    for number in range(6):
+        Image.fromarray(drawn_flag(number)).save(folder / f"{number}.png")
+    index = Index.open(folder / "index", create=True, vocabulary=tiny_vocabulary)
+    assert len(index.add([folder], jobs=1).added) == 6
+    return index
+
+
+SEEN = np.array([[120.0, 60], [520, 110], [480, 400], [90, 330]])
+
+
+@pytest.mark.parametrize("number", [0, 3, 5])
+def test_a_flat_picture_seen_from_the_side_is_found_as_a_sheet(flag_index: Index, number: int) -> None:
+    picture = before_a_background(drawn_flag(number), SEEN)
+    (match,) = flag_index.query(jpeg(blur(picture, 1), 90))
+    assert Path(match.name).name == f"{number}.png"
+    assert match.relation.kind == "contains"
+    assert match.query_overlap == pytest.approx(0.34, abs=0.05)
+    corners = project(match.homography, SEEN)
+    np.testing.assert_allclose(corners, [[0, 0], [600, 0], [600, 400], [0, 400]], atol=12)
+    assert flag_index.query(picture, forms="none") == []
+
+
+def test_another_flat_picture_seen_from_the_side_is_not_claimed(flag_index: Index) -> None:
+    for number in range(10, 16):
+        found = flag_index.query(before_a_background(drawn_flag(number), SEEN), unproven=True)
+        assert not any(one.proven for one in found)
+        assert not any(one.relation.kind == "contains" and one.inliers == 0 for one in found)  # it says nothing
