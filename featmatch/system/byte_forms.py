@@ -21,7 +21,7 @@ from typing import Any, Literal, Protocol, Union, get_args, get_origin
 import numpy as np
 from numpy.typing import NDArray
 
-_MAGIC = b"featmatch message 2\n"
+_MAGIC = b"featmatch message 3\n"
 _HEAD = struct.Struct("<I")
 _LENGTH = struct.Struct("<Q")
 _DIGEST_BYTES = 16

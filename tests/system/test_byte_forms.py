@@ -110,7 +110,7 @@ _JSON = st.recursive(
 @given(_JSON, _JSON)
 def test_whatever_the_tree_is_it_is_a_value_or_refused(tree: Any, shapes: Any) -> None:
     head = json.dumps([tree, shapes]).encode()
-    content = b"featmatch message 2\n" + struct.pack("<I", len(head)) + head + bytes(60)
+    content = b"featmatch message 3\n" + struct.pack("<I", len(head)) + head + bytes(60)
     with contextlib.suppress(ValueError):
         assert isinstance(read(resealed(content + bytes(16))), Outer)
 
