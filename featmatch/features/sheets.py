@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +42,7 @@ _COLOURS = 64  # px of a side of ``GreyImage.colours``
 _SMALLEST_PX = 32
 
 _Lines = NDArray[np.float64]
-_Ints = NDArray[np.int64]
+_Slopes = NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +88,9 @@ def corners_of_sheets(pixels: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
     return [(corners + 0.5) * scale - 0.5 for corners in found]
 
 
-def _slopes(pixels: NDArray[np.uint8]) -> tuple[_Ints, _Ints]:
+def _slopes(pixels: NDArray[np.uint8]) -> tuple[_Slopes, _Slopes]:
     """Slopes to the right and down, by Sobel's kernels; 0 at the border."""
-    soft = softened(pixels).astype(np.int64)
+    soft = softened(pixels).astype(np.int32)
     across, down = np.zeros_like(soft), np.zeros_like(soft)
     rows = soft[:-2] + 2 * soft[1:-1] + soft[2:]
     columns = soft[:, :-2] + 2 * soft[:, 1:-1] + soft[:, 2:]
@@ -100,7 +99,7 @@ def _slopes(pixels: NDArray[np.uint8]) -> tuple[_Ints, _Ints]:
     return across, down
 
 
-def _lines(across: _Ints, down: _Ints) -> _Lines:
+def _lines(across: _Slopes, down: _Slopes) -> _Lines:
     """Straight edges, the longest first: each edge px votes for the lines through it along its own direction.
 
     (Duda and Hart, CACM 1972; by the direction of the slope: O'Gorman and Clowes, IEEE Trans. Computers 1976.)
@@ -119,12 +118,11 @@ def _lines(across: _Ints, down: _Ints) -> _Lines:
     x, y = cos_sin(np.arange(_DIRECTIONS) * (math.pi / _DIRECTIONS))
     farthest = math.ceil(math.hypot(width, height) / 2) + 1
     reach = 2 * farthest + 1
-    votes = np.zeros(_DIRECTIONS * reach, np.int64)
-    for turned in range(-_SPREAD, _SPREAD + 1):
-        towards = (own + turned) % _DIRECTIONS
-        offsets = np.rint((columns - width / 2) * x[towards] + (rows - height / 2) * y[towards]).astype(np.int64)
-        votes += np.bincount(towards * reach + offsets + farthest, strength, len(votes)).astype(np.int64)
-    table = votes.reshape(_DIRECTIONS, reach)
+    towards = (own + np.arange(-_SPREAD, _SPREAD + 1)[:, None]) % _DIRECTIONS
+    offsets = np.rint((columns - width / 2) * x[towards] + (rows - height / 2) * y[towards]).astype(np.int64)
+    places = (towards * reach + offsets + farthest).ravel()
+    votes = np.bincount(places, np.tile(strength, len(towards)), _DIRECTIONS * reach)
+    table = votes.astype(np.int64).reshape(_DIRECTIONS, reach)
     table = 10 * table + 7 * np.roll(table, 1, axis=1) + 7 * np.roll(table, -1, axis=1)
     least = round(10 * _SHORTEST * min(height, width) * _STRONG * 3 / 8)
     found: list[tuple[float, float, int]] = []
@@ -139,7 +137,7 @@ def _lines(across: _Ints, down: _Ints) -> _Lines:
     return np.array(found).reshape(-1, 3)
 
 
-def _edges(across: _Ints, down: _Ints) -> tuple[_Ints, _Ints]:
+def _edges(across: _Slopes, down: _Slopes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and columns of px whose slope is the greatest along it, or nearly along it."""
     squares = across * across + down * down
     around = np.pad(squares, 1)
@@ -152,16 +150,16 @@ def _edges(across: _Ints, down: _Ints) -> tuple[_Ints, _Ints]:
     return rows, columns
 
 
-def _quadrangles(lines: _Lines, across: _Ints, down: _Ints) -> list[NDArray[np.float64]]:
+def _quadrangles(lines: _Lines, across: _Slopes, down: _Slopes) -> list[NDArray[np.float64]]:
     """Corners of what four lines bound, if edges lie along most of it; the likeliest first."""
     height, width = across.shape
     x, y, offsets = lines.T
-    towards = np.abs(x[:, None] * x + y[:, None] * y)
-    opposite = [(a, b) for a, b in combinations(range(len(lines)), 2) if towards[a, b] > _TOWARDS]
-    pairs = [(*one, *other) for one, other in combinations(opposite, 2) if not set(one) & set(other)]
-    if not pairs:
+    opposite = np.argwhere(np.triu(np.abs(x[:, None] * x + y[:, None] * y) > _TOWARDS, 1))
+    one, other = (opposite[rows] for rows in np.triu_indices(len(opposite), 1))
+    apart = (one[:, :, None] != other[:, None]).all(axis=(1, 2))  # four lines
+    if not apart.any():
         return []
-    a, b, c, d = np.array(pairs).T
+    (a, b), (c, d) = one[apart].T, other[apart].T
     crossing = x[:, None] * y - y[:, None] * x
     with np.errstate(divide="ignore", invalid="ignore"):
         meet_x = (offsets[:, None] * y - y[:, None] * offsets) / crossing + width / 2
@@ -195,7 +193,7 @@ def _quadrangles(lines: _Lines, across: _Ints, down: _Ints) -> list[NDArray[np.f
     return chosen
 
 
-def _edged(corners: NDArray[np.float64], lines: _Lines, across: _Ints, down: _Ints) -> NDArray[np.float64]:
+def _edged(corners: NDArray[np.float64], lines: _Lines, across: _Slopes, down: _Slopes) -> NDArray[np.float64]:
     """(N, 4): the share of each side that has an edge along it, within a px.
 
     Args:
