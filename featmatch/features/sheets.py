@@ -28,6 +28,7 @@ _APART = 5  # directions, and px, by which lines differ
 _EDGE, _STRONG, _ACROSS = 192, 1280, 112  # that is an edge, that counts no more, that is an edge across a side
 _ALONG = 0.85  # share of the slope that must lie across a side
 _FEWEST_EDGES = 30
+_MOST_EDGES = 0.12  # share of the px: most photos have more, flat drawings before what is out of focus have less
 _SHORTEST = 0.12  # of the shorter side, that the edges of a line come to, if each is middling
 
 _SAMPLES = 64  # along a side
@@ -43,6 +44,7 @@ _SMALLEST_PX = 32
 
 _Lines = NDArray[np.float64]
 _Slopes = NDArray[np.int32]
+_Edges = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,7 @@ def sheets_of(grey: GreyImage) -> list[Sheet]:
 
 
 def corners_of_sheets(pixels: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
-    """Where the likeliest sheets lie.
+    """Where the likeliest sheets lie; in pictures that are full of edges, where they cost the most, none is looked for.
 
     Args:
         pixels: (H, W) uint8, grey.
@@ -82,8 +84,10 @@ def corners_of_sheets(pixels: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
     if min(size) < _SMALLEST_PX:
         return []
     across, down = _slopes(pixels if size == (width, height) else resized(pixels, size))
-    lines = _lines(across, down)
-    found = _quadrangles(lines, across, down)
+    edges = _edges(across, down)
+    if not _FEWEST_EDGES <= len(edges[0]) <= _MOST_EDGES * across.size:
+        return []
+    found = _quadrangles(_lines(edges, across, down), across, down)
     scale = np.array([width / size[0], height / size[1]])
     return [(corners + 0.5) * scale - 0.5 for corners in found]
 
@@ -99,7 +103,7 @@ def _slopes(pixels: NDArray[np.uint8]) -> tuple[_Slopes, _Slopes]:
     return across, down
 
 
-def _lines(across: _Slopes, down: _Slopes) -> _Lines:
+def _lines(edges: _Edges, across: _Slopes, down: _Slopes) -> _Lines:
     """Straight edges, the longest first: each edge px votes for the lines through it along its own direction.
 
     (Duda and Hart, CACM 1972; by the direction of the slope: O'Gorman and Clowes, IEEE Trans. Computers 1976.)
@@ -108,9 +112,7 @@ def _lines(across: _Slopes, down: _Slopes) -> _Lines:
         (N, 3): a normal, and the distance from the middle of the picture along it, px.
     """
     height, width = across.shape
-    rows, columns = _edges(across, down)
-    if len(rows) < _FEWEST_EDGES:
-        return np.empty((0, 3))
+    rows, columns = edges
     x_slopes, y_slopes = across[rows, columns], down[rows, columns]
     strength = np.minimum(np.sqrt(x_slopes * x_slopes + y_slopes * y_slopes), _STRONG).astype(np.int64)
     angles = arctan2(y_slopes.astype(np.float64), x_slopes.astype(np.float64))
@@ -137,7 +139,7 @@ def _lines(across: _Slopes, down: _Slopes) -> _Lines:
     return np.array(found).reshape(-1, 3)
 
 
-def _edges(across: _Slopes, down: _Slopes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _edges(across: _Slopes, down: _Slopes) -> _Edges:
     """Rows and columns of px whose slope is the greatest along it, or nearly along it."""
     squares = across * across + down * down
     around = np.pad(squares, 1)

@@ -109,3 +109,14 @@ def test_three_sides_bound_no_sheet() -> None:
 def test_tiny_pictures_have_none() -> None:
     for shape in ((1, 1), (8, 3), (31, 200), (3, 4000)):
         assert corners_of_sheets(np.zeros(shape, np.uint8)) == []
+
+
+@pytest.mark.parametrize(("side", "found"), [(10, False), (80, True)])
+def test_before_a_background_full_of_edges_no_sheet_is_looked_for(side: int, found: bool) -> None:
+    picture = before_a_background(drawing(), SEEN)
+    rows, columns = np.indices(picture.shape[:2])
+    squares = np.where((rows // side + columns // side) % 2, 60, 190).astype(np.uint8)
+    is_sheet = np.zeros(picture.shape[:2], np.uint8)
+    cv2.fillConvexPoly(is_sheet, SEEN.astype(np.int32), 1)
+    picture = np.where(is_sheet[..., None] > 0, picture, squares[..., None])
+    assert bool(corners_of_sheets(grey_of(picture))) == found
