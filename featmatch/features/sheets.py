@@ -28,7 +28,7 @@ _APART = 5  # directions, and px, by which lines differ
 _EDGE, _STRONG, _ACROSS = 192, 1280, 112  # that is an edge, that counts no more, that is an edge across a side
 _ALONG = 0.85  # share of the slope that must lie across a side
 _FEWEST_EDGES = 30
-_MOST_EDGES = 0.12  # share of the px: most photos have more, flat drawings before what is out of focus have less
+_MOST_EDGES = 0.14  # share of the px: most photos have more, flat drawings before what is out of focus have less
 _SHORTEST = 0.12  # of the shorter side, that the edges of a line come to, if each is middling
 
 _SAMPLES = 64  # along a side
