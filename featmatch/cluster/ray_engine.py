@@ -213,15 +213,17 @@ class _RayTransport(_RayCalls):
         """
         own = shard, replica
         idle = self._idle.setdefault(own, [])
-        while idle:
-            waiting = idle.pop()
-            if waiting.is_open:
-                return waiting
-            waiting.close()
+        with contextlib.suppress(IndexError):  # none is left: other threads take some, too
+            while True:
+                waiting = idle.pop()
+                if waiting.is_open:
+                    return waiting
+                waiting.close()
         connection = self._connecting.pop(own, None) or self._begun(own)
-        if connection is None or connection.is_open:
+        is_open = False if connection is None else connection.is_open
+        if connection is None or is_open:
             return connection
-        if connection.is_open is None:
+        if is_open is None:
             self._connecting[own] = connection
         else:
             connection.close()

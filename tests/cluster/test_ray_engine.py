@@ -182,6 +182,17 @@ def test_requests_at_the_same_time_have_connections_of_their_own(asker: Askers) 
     assert len(client.way._idle[0, 0]) == 2
 
 
+def test_another_thread_may_take_the_last_connection_that_was_idle(asker: Askers) -> None:
+    class Taken(list[Connection]):
+        def __bool__(self) -> bool:  # there was one when it was looked at
+            return True
+
+    client = asker(_listening())
+    client.connect()
+    client.way._idle[0, 0] = Taken()
+    assert client.ask(b"two") == [b"connected: two"]
+
+
 @pytest.mark.parametrize("where", [None, Address("127.0.0.1", 9, b"nobody listens")])
 def test_where_no_connection_can_be_had_actors_are_asked_by_ray(asker: Askers, where: Address | None) -> None:
     client = asker(_Ray(where))
