@@ -74,7 +74,7 @@ CALLS: list[tuple[str, str, tuple[Any, ...]]] = [
     ("FeatureOptions.of", "speed", (3, None, "brisk", ["fast"])), ("FeatureOptions.of", "detector", (3, None, [])),
     ("VotingOptions", "words", ("3", None, 0, 2.5)), ("VotingOptions", "sigma", ("10", None, 0, float("nan"))),
     ("GeometryOptions", "tolerance", ("0.1", None, [0.1], float("nan"))), ("GeometryOptions", "grid", (2.5, None)),
-    ("MatchingOptions", "ratio", ("0.8", None, True)), ("MatchingOptions", "checks", (None, 1.5, "1")),
+    ("MatchingOptions", "ratio", ("0.8", None, True)),
     ("TrainingOptions", "words", ("64", None, 64.0)), ("TrainingOptions", "scales", (1.0, None, "1", ("1",), ())),
     ("TrainingOptions", "search", (3, None, "slow")),
 ]  # fmt: skip
