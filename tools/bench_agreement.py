@@ -1,7 +1,7 @@
 """Measure whether `query`, `verify A B` and `verify B A` claim the same, on the pairs of the suites of an evaluation.
 
-    python -m tools.bench_agreement PHOTOS [--suite NAME]... [--count N] [--seed N] [--forms few] [--verify-forms all]
-                                    [--workspace DIR] [--json FILE]
+    python -m tools.bench_agreement PHOTOS [--distractors PATH]... [--suite NAME]... [--count N] [--seed N]
+                                    [--forms few] [--verify-forms all] [--workspace DIR] [--json FILE]
 
 Of each query of a suite (`featmatch evaluate`) these pairs are compared:
 
@@ -78,7 +78,8 @@ def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("photos", type=Path)
-    parser.add_argument("--suite", dest="suites", action="append", choices=SUITES, help="repeatable")
+    parser.add_argument("--distractors", action="append", default=[], help="index these as well; repeatable")
+    parser.add_argument("--suite", dest="suites", action="append", choices=SUITES, help="repeatable; all by default")
     parser.add_argument("--count", type=int, default=80, help="positives, and as many negatives, of each suite")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--forms", choices=FORMS, default="few", help="other forms that `query` tries")
@@ -86,21 +87,23 @@ def main() -> None:
     parser.add_argument("--workspace", type=Path, help="kept, with the indexes")
     parser.add_argument("--json", type=Path, help="write all pairs to this file")
     asked = parser.parse_args()
-    suites = tuple(asked.suites or ("random", "crops", "hard", "photographed", "templates"))
-    options = EvaluationOptions(suites=suites, count=asked.count, seed=asked.seed, limit=1000, forms=asked.forms)
+    options = EvaluationOptions(
+        suites=tuple(asked.suites or SUITES), count=asked.count, seed=asked.seed, limit=1000, forms=asked.forms
+    )
     with tempfile.TemporaryDirectory(prefix="featmatch-") as temporary:
         workspace = Path(os.path.abspath(asked.workspace or temporary))
-        said = list(_all_said((str(asked.photos),), workspace, options, asked.verify_forms))
+        photos = Photos((str(asked.photos),), asked.distractors)
+        said = list(_all_said(photos, workspace, options, asked.verify_forms))
     if asked.json:
         asked.json.write_text(json.dumps([dataclasses.asdict(one) for one in said], indent=1))
     print(table(said))
 
 
 def _all_said(
-    photos: tuple[str, ...], workspace: Path, options: EvaluationOptions, verify_forms: featmatch.Forms
+    photos: Photos, workspace: Path, options: EvaluationOptions, verify_forms: featmatch.Forms
 ) -> Iterator[Said]:
     none = dataclasses.replace(options, count=1)
-    plan = dataclasses.replace(evaluate(Photos(photos), workspace, none, jobs=1).plan, options=options)
+    plan = dataclasses.replace(evaluate(photos, workspace, none, jobs=1).plan, options=options)
     for suite in options.suites:
         for positive in (True, False):
             for number in range(options.count):

@@ -61,16 +61,25 @@ class CloserLook:
                 best = max(best, *as_shared([closer], [found]), key=lambda each: each.proof.score)
         return best
 
-    def in_all_forms(self, found: FoundImage, reference: GreyImage) -> FoundImage:
-        """The same, in all forms that ``verify`` tries: what they say of the pair is one answer."""
+    def verified(self, found: FoundImage, reference: GreyImage) -> FoundImage | None:
+        """The image with what ``verify`` says of the pair, in all forms that it tries; None where nothing agrees."""
         features = extract_grey(reference, self.options)
         proof = Pair(self.query, reference, self.features, features, self.options).best_proof(self.geometry)
         if proof is None:
-            return found
+            return None
         (closer,) = as_shared(
             [FoundImage(found.id, dataclasses.replace(proof, difference=None), found.damaged)], [found]
         )
-        return max(found, closer, key=lambda each: each.proof.score)
+        return closer
+
+
+def rests_on_form(found: FoundImage) -> bool:
+    """Whether an image is claimed by the words of another form of the query alone.
+
+    Words have many forms to agree in by chance, and a form few features: descriptors of two pictures tell more.
+    """
+    evidence = found.proof.evidence
+    return found.proof.proven and evidence.in_form and not evidence.by_descriptors
 
 
 def _may_be_right(found: FoundImage) -> bool:

@@ -23,11 +23,11 @@ from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import GreyImage, ImageSource, load_each, load_grey
 from featmatch.proof.whole import on_picture
 from featmatch.search.asked import Asked
-from featmatch.search.closer import CloserLook
+from featmatch.search.closer import CloserLook, rests_on_form
 from featmatch.search.collection import Collection, Proved
 from featmatch.search.compared import Compared
 from featmatch.search.forms import InForm, Look, as_shared, found_in_forms, without_contradicted, without_related
-from featmatch.search.matches import FoundImage, Holder, Match, Matches, named
+from featmatch.search.matches import FoundImage, Holder, Match, Matches, in_order, named
 from featmatch.search.merging import Listing
 from featmatch.search.parts import unexplained
 from featmatch.search.query import Query
@@ -262,7 +262,7 @@ class Search:
             return pictures
 
         pictures_of(one.id for found in (proved.by_features, proved.as_whole) for one in worth_a_look(found))
-        closer = None if query.is_given else CloserLook(grey, query.features, self.options, self.geometry)
+        closer = None if query.is_given else self._closer(query)
         relatives = None if query.is_given else functools.partial(self._relatives, grey)
         by_features = compare_pixels(proved.by_features, grey, pictures_of, closer, relatives)
         as_whole = compare_pixels(proved.as_whole, grey, pictures_of)
@@ -314,7 +314,7 @@ class Search:
             looks += len(round_.forms)
             proved = self._proved_in_forms(query, asked, round_.forms, looks, matched_in_part(before))
             by_features = as_shared(without_related(proved.by_features, compared.found), before)
-            seen = self.compared(query, proved._replace(by_features=by_features))
+            seen = self.as_verified(query, self.compared(query, proved._replace(by_features=by_features)))
             before = [*before, *seen.found]
             compared = compared.with_more(seen, without_contradicted(seen.found, compared.found))
             self.clock.ended("forms")
@@ -333,7 +333,7 @@ class Search:
             if part.enough:
                 asked_of_it = dataclasses.replace(search.asked(part), content=asked.content)
                 plain = search.compared(part, search.proved(part, asked_of_it, search.listed(asked_of_it)))
-                seen = search.with_forms(part, asked_of_it, plain)
+                seen = self.as_verified(query, search.with_forms(part, asked_of_it, plain))
                 compared = compared.with_more(seen, without_related(seen.found, compared.found))
             self.clock.ended("forms")
         return compared
@@ -342,14 +342,33 @@ class Search:
         """What was found and, while nothing of it is claimed, what ``verify`` says of the likeliest, by its file."""
         if not self.forms or self.region is not None or query.is_given or compared.is_claimed:
             return compared
-        closer = CloserLook(query.grey, query.features, self.options, self.geometry)
-        for image in closer.worth_it(compared.found)[:1]:
-            picture = self._collection.pictures({image: compared.holders[image]})[image]
-            if picture is not None and not picture.is_stored:
-                (found,) = (one for one in compared.found if one.id == image)
-                compared = compared._replace(found=preferred(compared.found, [closer.in_all_forms(found, picture)]))
-            self.clock.ended("forms")
-        return compared
+        likeliest = self._closer(query).worth_it(compared.found)[:1]
+        verified = self._verified(query, compared, likeliest).values()
+        self.clock.ended("forms")
+        return compared._replace(found=preferred(compared.found, [one for one in verified if one is not None]))
+
+    def as_verified(self, query: Query, in_form: Compared) -> Compared:
+        """What another form of the query has found; what it claims by words, ``verify`` confirms by the files, or not.
+
+        What is confirmed keeps its proof; else the image has what ``verify`` says of it.
+        """
+        if self.region is not None:
+            return in_form
+        verified = self._verified(query, in_form, [one.id for one in in_form.found if rests_on_form(one)])
+        denied = {image: one for image, one in verified.items() if one is None or not one.proof.proven}
+        found = [denied.get(one.id, one) for one in in_form.found]
+        return in_form._replace(found=in_order(one for one in found if one is not None))
+
+    def _verified(self, query: Query, compared: Compared, images: Sequence[int]) -> dict[int, FoundImage | None]:
+        """What ``verify`` says of those images whose files are at hand; None where nothing of the two agrees."""
+        closer = self._closer(query)
+        pictures = self._collection.pictures({image: compared.holders[image] for image in images})
+        at_hand = {image: picture for image, picture in pictures.items() if picture and not picture.is_stored}
+        found = {one.id: one for one in compared.found if one.id in at_hand}
+        return {image: closer.verified(one, at_hand[image]) for image, one in found.items()}
+
+    def _closer(self, query: Query) -> CloserLook:
+        return CloserLook(self._part(query), query.features, self.options, self.geometry)
 
     def _proved_in_forms(
         self, query: Query, asked: Asked, forms: Sequence[Form], looks: int, known: Sequence[Matched]

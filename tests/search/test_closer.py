@@ -14,7 +14,7 @@ from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.pixels import GreyImage, load_grey
 from featmatch.proof.pair import verify
 from featmatch.proof.probability import FeatureEvidence
-from featmatch.search.closer import CloserLook
+from featmatch.search.closer import CloserLook, rests_on_form
 from featmatch.search.matches import FoundImage
 from featmatch.search.verification import compare_pixels
 from tests.proof.proofs import made_proof
@@ -52,6 +52,17 @@ def test_what_is_against_the_pixels_in_a_form_is_looked_at_closer() -> None:
     assert closer.worth_it([against]) == [1]
     by_descriptors = found(1, FAIR + 1, agreement=0.1, contradiction=0.5, by_descriptors=True)
     assert closer.worth_it([by_descriptors]) == []
+
+
+@pytest.mark.parametrize(
+    ("geometry", "in_form", "by_descriptors", "rests"),
+    [(SURE, True, False, True), (SURE, False, False, False), (POOR, True, False, False), (SURE, True, True, False)],
+)
+def test_a_claim_by_words_of_another_form_rests_on_it(
+    geometry: float, in_form: bool, by_descriptors: bool, rests: bool
+) -> None:
+    seen = found(1, geometry, evenness=1.0, agreement=1.0, in_form=in_form, by_descriptors=by_descriptors)
+    assert rests_on_form(seen) == rests
 
 
 @pytest.mark.parametrize("change", ["none", "mirrored", "larger"])
@@ -105,7 +116,7 @@ def test_only_pictures_at_hand_are_looked_at(photos: dict[str, NDArray[np.uint8]
     assert {one.id: one.proof.evidence.geometry for one in rest} == {1: FAIR + 2, 2: FAIR + 2}
 
 
-def test_in_all_forms_it_says_what_verify_says(photos: dict[str, NDArray[np.uint8]]) -> None:
+def test_verified_it_says_what_verify_says_in_all_forms(photos: dict[str, NDArray[np.uint8]]) -> None:
     """Seen from far aside, a picture has other features, and only a form that is stretched again shows its own."""
     picture = photos["coffee"]
     squeezed = cv2.resize(picture, (picture.shape[1] // 4, picture.shape[0]), interpolation=cv2.INTER_AREA)
@@ -114,13 +125,16 @@ def test_in_all_forms_it_says_what_verify_says(photos: dict[str, NDArray[np.uint
     before = found(7, FAIR, (reference.width, reference.height))
     closer = look(aside)
     assert not closer.at(before, reference).proof.proven
-    after, verified = closer.in_all_forms(before, reference), verify(aside, picture)
+    after, verified = closer.verified(before, reference), verify(aside, picture)
+    assert after is not None
     assert verified.proof is not None
     assert verified.proof.form is not None
     assert (after.id, after.proof.score, after.proof.form) == (7, verified.proof.score, verified.proof.form)
     assert after.proof.proven
     assert after.proof.difference is None
     shared = found(7, FAIR, (reference.width, reference.height), distinct=1.0)
-    assert closer.in_all_forms(shared, reference).proof.evidence.distinct == 1.0
-    rocket = load_grey(photos["rocket"], longest_px=300)
-    assert look(picture[::2, ::2].copy()).in_all_forms(before, rocket) is before
+    again = closer.verified(shared, reference)
+    assert again is not None
+    assert again.proof.evidence.distinct == 1.0
+    blank = GreyImage(np.zeros((300, 400), np.uint8), 400, 300, 1.0, 1.0)
+    assert look(picture[::2, ::2].copy()).verified(before, blank) is None

@@ -18,6 +18,7 @@ from featmatch.search import stages
 from featmatch.search.compared import Compared
 from featmatch.search.matches import FoundImage
 from featmatch.search.parts import unexplained
+from featmatch.search.query import Query
 from featmatch.search.stages import Search
 from featmatch.store.reader import Reader
 from tests.proof.proofs import made_proof
@@ -89,6 +90,23 @@ def test_parts_are_looked_up_while_nothing_is_claimed_and_a_known_sister_is_no_c
     proven = FoundImage(numbers["page-1"], made_proof(np.eye(3), (240, 380), (240, 380)))
     enough = Compared([proven, FoundImage(numbers["page-0"], slot.proof)], {}, {}, frozenset())
     assert search.with_parts(query, asked, enough) is enough
+
+
+def test_what_a_part_claims_is_decided_by_what_verify_says_of_the_whole(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = Search.of(Reader(tmp_path / "index"), forms="few")
+    query = search.read(tmp_path / "query.png")
+    asked = search.asked(query)
+    (page,) = (record.id for record in index.images() if Path(record.name).stem == "page-0")
+    slot = sister(30, (LEFT, TOP, LEFT + WIDTH, TOP + HEIGHT))
+    known = Compared([FoundImage(page, slot.proof)], {}, {}, frozenset())
+
+    def as_verified(of: Search, picture: Query, seen: Compared) -> Compared:
+        return seen if of.region else seen._replace(found=[] if picture is query else seen.found)
+
+    monkeypatch.setattr(Search, "as_verified", as_verified)
+    assert not search.with_parts(query, asked, known).is_claimed
 
 
 def sister(geometry: float, *parts: tuple[float, float, float, float]) -> FoundImage:

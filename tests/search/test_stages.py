@@ -185,12 +185,12 @@ def test_the_likeliest_is_verified_by_its_file_while_nothing_is_claimed(
     )
     asked: list[int] = []
 
-    def in_all_forms(_: CloserLook, found: FoundImage, reference: GreyImage) -> FoundImage:
+    def verified(_: CloserLook, found: FoundImage, reference: GreyImage) -> FoundImage:
         asked.append(found.id)
         assert not reference.is_stored
         return FoundImage(found.id, proven)
 
-    monkeypatch.setattr(CloserLook, "in_all_forms", in_all_forms)
+    monkeypatch.setattr(CloserLook, "verified", verified)
     plain = Compared([unsure, other], holders, {}, frozenset())
     found = search.with_verified(query, plain)
     assert [(one.id, one.proof.proven) for one in found.found] == [(1, True), (2, False)]
@@ -207,3 +207,47 @@ def test_the_likeliest_is_verified_by_its_file_while_nothing_is_claimed(
         monkeypatch.setattr(Collection, "pictures", lambda _, wanted, picture=picture: dict.fromkeys(wanted, picture))
         assert search.with_verified(query, plain).found == plain.found
     assert asked == [1]
+
+
+def test_what_another_form_claims_by_words_is_decided_by_what_verify_says(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = Search.of(reader, forms="few")
+    query = search.read(pixels(reader, 0))
+    proof = made_proof(np.eye(3), (96, 128), (96, 128))
+    evidence = FeatureEvidence(40.0, 40.0, 1.0, 1.0, "sift", agreement=1.0, agreeing=90, contradiction=0.0)
+
+    def found(
+        number: int, geometry: float = 40.0, *, in_form: bool = False, by_descriptors: bool = False
+    ) -> FoundImage:
+        own = dataclasses.replace(
+            evidence, geometry=geometry, distinct=geometry, in_form=in_form, by_descriptors=by_descriptors
+        )
+        return FoundImage(number, dataclasses.replace(proof, evidence=own))
+
+    said = {1: found(1, 90.0, by_descriptors=True), 2: found(2, -5.0, by_descriptors=True), 3: None}
+    monkeypatch.setattr(CloserLook, "verified", lambda _, one, reference: said[one.id])
+    holders = {number: [Holder(number, [f"photos/{number}.png"])] for number in range(7)}
+    in_form = [found(number, in_form=True) for number in (1, 2, 3)]
+    others = [found(4), found(5, in_form=True, by_descriptors=True), found(6, -6.0, in_form=True)]
+    assert [one.proof.proven for one in (*in_form, *others)] == [True] * 5 + [False]
+    seen = Compared([*in_form, *others], holders, {}, frozenset())
+    decided = {one.id: one for one in search.as_verified(query, seen).found}
+    assert list(decided) == [1, 4, 5, 2, 6]
+    assert decided[1] is in_form[0]
+    assert decided[2] is said[2]
+    part = Search.of(reader, forms="few", region=QueryRegion(((0, 0), (90, 0), (90, 90))))
+    assert part.as_verified(query, seen) is seen
+    stored = GreyImage(np.zeros((128, 96), np.uint8), 96, 128, 1.0, 1.0, is_stored=True)
+    for picture in (stored, None):
+        monkeypatch.setattr(Collection, "pictures", lambda _, wanted, picture=picture: dict.fromkeys(wanted, picture))
+        assert {one.id for one in search.as_verified(query, seen).found} == set(range(1, 7))
+
+
+def test_forms_of_a_query_are_decided_so(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = Search.of(reader, forms="few")
+    query = search.read(pixels(reader, 0))
+    asked = search.asked(query)
+    nothing = Compared([], {}, {}, frozenset())
+    monkeypatch.setattr(Search, "as_verified", lambda _, of, in_form: in_form._replace(found=in_form.found[:1]))
+    assert [one.id for one in search.with_forms(query, asked, nothing).found] == [1]
