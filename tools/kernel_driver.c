@@ -26,7 +26,7 @@ typedef union {
 #include "kernel_calls.h"
 
 enum { GIVEN, WRITTEN, SCRATCH, RECORD };
-enum { MOST_BUFFERS = 32, MOST_ARGUMENTS = 32, MOST_CALLS = 8, SECONDS = 60 };
+enum { MOST_BUFFERS = 48, MOST_ARGUMENTS = 32, MOST_CALLS = 8, SECONDS = 60 };
 
 static int64_t read_number(void) {
     int64_t number;

@@ -11,9 +11,11 @@ from featmatch.native.postings import _LISTS, _SCORED
 from featmatch.store.segment import parts_of
 from tools.kernel_cases import ODD_WHOLES, Buffer, Case, Random, maybe_odd, one_in
 
+VARIANTS = 3  # of a query
+
 
 def postings_case(random: Random) -> Case:
-    """A search: votes for all images, the best of these, and the hits of some, or of what stands for them."""
+    """A search: votes for all images, the best of these, hits of some or of what stands for them, and rows of some."""
     case = Case()
     images = int(random.integers(1, 300))
     lists, query = _lists_and_query(case, random, images)
@@ -23,8 +25,9 @@ def postings_case(random: Random) -> Case:
         ("featmatch_hits", (lists, query, int(random.integers(-1, 66)), *_hit_arguments(case, random, images))),
         ("featmatch_scan", (lists, query, case.given(np.abs(steps)), *_votes(case, random, distances, images))),
         ("featmatch_best", _best_arguments(case, random, images)),
+        ("featmatch_rows", _row_arguments(case, random, images)),
     ]
-    for number in random.permutation(3):
+    for number in random.permutation(len(calls)):
         case.call(calls[number][0], *calls[number][1])
     return case
 
@@ -51,8 +54,12 @@ def _lists_and_query(case: Case, random: Random, images: int) -> tuple[Buffer, B
     lists = case.record(*(case.given(one) for one in shown), words, told, postings)
     weights = random.choice([1.0, 0.25, 7.3], entries).astype(np.float32)
     fixed = random.choice([0, 0, 1, 0x81, 0xF0, 0xFF], entries).astype(np.uint8)
-    of_query = (asked, _near(random, centre, entries), weights, fixed)
-    return lists, case.record(*(case.given(one) for one in of_query), entries, int(random.integers(2)))
+    variants = random.integers(0, VARIANTS, entries).astype(np.int32)
+    if entries and one_in(random, 50):
+        variants[random.integers(entries)] = random.choice([-1, VARIANTS])
+    of_query = (asked, _near(random, centre, entries), weights, fixed, variants)
+    nearest_first, all_but_one = (int(one) for one in random.integers(2, size=2))
+    return lists, case.record(*(case.given(one) for one in of_query), entries, nearest_first, all_but_one)
 
 
 def _near(random: Random, centre: np.uint64, count: int) -> NDArray[np.uint64]:
@@ -74,23 +81,33 @@ def _damage(random: Random, offsets: NDArray[Any], images: NDArray[Any], words: 
 
 
 def _votes(case: Case, random: Random, distances: int, images: int) -> tuple[Buffer | int, ...]:
-    """The count of distances; room for hits; and the votes, for fewer images than there are, at times."""
+    """The count of distances; room for keys; votes, for fewer images than there are, at times; and room for hits."""
     images = int(random.integers(0, images + 1)) if one_in(random, 20) else images
     distances = int(random.choice([*ODD_WHOLES[:4], distances])) if one_in(random, 50) else distances
     room = int(random.choice([1300, 1300, 10, 0]))
     keys = case.scratch(8 * room), case.scratch(8 * room)
-    return distances, *keys, room, case.given(np.zeros(images, np.float32)), images
+    votes, capacity = case.given(np.zeros(VARIANTS * images, np.float32)), int(random.choice([0, 3, 300]))
+    return distances, *keys, room, votes, VARIANTS, images, _room_for_hits(case, capacity)
 
 
 def _best_arguments(case: Case, random: Random, images: int) -> tuple[Buffer | int, ...]:
-    votes = random.choice([0, 0, 0, 1e-40, 1, 2, 3.5], images).astype(np.float32)
+    votes = random.choice([0, 0, 0, 1e-40, 1, 2, 3.5], VARIANTS * images).astype(np.float32)
     weights = random.choice([1, 0.5, 0.37], images).astype(np.float32)
-    count, blocks = int(random.integers(1, 40)), -(-images // _SCORED)
+    count, blocks = int(random.integers(1, 40)), VARIANTS * -(-images // _SCORED)
     heap, above = case.scratch(4 * count), case.scratch(blocks)
     capacity = int(random.integers(0, 2 * count))
     told = -count if one_in(random, 50) else count, int(random.integers(-1, blocks)) if one_in(random, 50) else blocks
-    shown = (case.given(votes), case.given(weights), images)
+    shown = (case.given(votes), VARIANTS, case.given(weights), images)
     return *shown, heap, told[0], above, told[1], case.written(8 * capacity), capacity
+
+
+def _row_arguments(case: Case, random: Random, images: int) -> tuple[Buffer | int, ...]:
+    postings = int(random.integers(0, 200))
+    of_images = random.integers(0, images + one_in(random, 100), postings).astype(np.uint32)
+    wanted = random.choice([0, 0, 1, 255], images).astype(np.uint8)
+    room = max(postings - one_in(random, 100), 0)
+    rows = case.given(np.full(room, -1, np.int64))
+    return case.given(of_images), postings, case.given(wanted), images, rows, room
 
 
 def _hit_arguments(case: Case, random: Random, images: int) -> tuple[Buffer | int, ...]:
@@ -101,8 +118,11 @@ def _hit_arguments(case: Case, random: Random, images: int) -> tuple[Buffer | in
         wanted[-1] = 0xFFFF_FFFF
     room = int(random.choice([_LISTS * len(wanted), len(wanted), 2 * len(wanted) + 1]))
     capacity = int(random.integers(0, 100))
-    columns = (case.written(size * capacity) for size in (4, 8, 4, 1))
     told = room - 1 if one_in(random, 50) and len(wanted) == room else room
     count = len(wanted) if not one_in(random, 50) else min(maybe_odd(random, -1), 0)
     starts = case.scratch(8 * room)
-    return case.given(wanted), count, starts, told, case.record(*columns, capacity)
+    return case.given(wanted), count, starts, told, _room_for_hits(case, capacity)
+
+
+def _room_for_hits(case: Case, capacity: int) -> Buffer:
+    return case.record(*(case.written(size * capacity) for size in (4, 8, 4, 1)), capacity)

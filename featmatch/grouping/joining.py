@@ -7,8 +7,8 @@ such copies are found as well.
 
 In a large collection, lists are too long to be read for each image. There a hit must agree in the highest bits of its
 signature, but for one of them at most, which then is not counted. By these bits long lists lie in parts, of which few
-are read: of 16 by 4 bits 5, of 256 by 8 bits 9. The longer lists are, the more bits must agree. Other than of a query's
-features, it is not known which bits of a stored one are the firmest: so all are alike.
+are read, each of them once: of 16 by 4 bits 5, of 256 by 8 bits 9. The longer lists are, the more bits must agree.
+Other than of a query's features, it is not known which bits of a stored one are the firmest: so all are alike.
 
 Each feature has one word, so either of two images finds the same hits in the other, and it does not matter which one
 is looked up. What follows must begin at the same one, though: ``TentativeMatches`` lead from the image whose content
@@ -24,21 +24,29 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from featmatch.errors import StoreError, UsageError
+from featmatch.errors import UsageError
 from featmatch.features.detectors import descriptor_size
 from featmatch.features.extraction import Features
 from featmatch.features.symmetry import Variant
 from featmatch.geometry.exact import exp2, log2
 from featmatch.geometry.homography import FEWEST_MATCHES
 from featmatch.geometry.matches import Keypoints, TentativeMatches
+from featmatch.native.postings import rows_of
 from featmatch.search.query_words import QueryWords
-from featmatch.search.voting import Ranked, RankedHits, VotingOptions, hits_of_ranked, tally
+from featmatch.search.voting import (
+    Ranked,
+    RankedHits,
+    VotingOptions,
+    best_of_segment,
+    hits_among,
+    hits_of_ranked,
+    weights_of_hits,
+)
 from featmatch.store.postings import Postings, restored
 from featmatch.store.segment import MANY_FEATURES, Segment
 from featmatch.words.vocabulary import Vocabulary, Words
 
-_ROWS = 1 << 22  # postings that are scanned at a time
-_ONE_OFF = np.array([0, *(1 << 63 >> np.arange(8, dtype=np.uint64))], np.uint64)  # how the highest bits may differ
+_ROOM = 1 << 20  # hits in a segment that are kept, 17 bytes each; where there are more, those of the best are looked up
 _ORDER_BITS = 48  # of the numbers that features are sorted by
 _MOST_BITS = 8  # by which lists are cut
 _READ = 300  # postings of a list of mean length that are read for a feature, while fewer bits than the most must agree
@@ -173,13 +181,7 @@ def stored_images(segments: Sequence[Segment], ids: Iterable[int], detector: str
         is_wanted = np.zeros(len(segment.ids), bool)
         is_wanted[places] = True
         images, lists = segment.postings.image, np.ascontiguousarray(segment.lists)
-        parts = [np.empty(0, np.int64)]
-        try:
-            for start in range(0, len(images), _ROWS):
-                parts.append(start + np.flatnonzero(is_wanted[images[start : start + _ROWS]]))
-        except IndexError as error:
-            raise StoreError("the index is damaged: a posting names an image that is not there") from error
-        rows = np.concatenate(parts)
+        rows = rows_of(images, is_wanted)
         rows = rows[np.argsort(images[rows], kind="stable")]
         starts, ends = np.searchsorted(images[rows], [places, places + 1]).tolist()
         for image, start, end in zip(places.tolist(), starts, ends, strict=True):
@@ -247,22 +249,20 @@ def partners(
     is_large = features > MANY_FEATURES
     longest = max(options.longest_list, is_large * _TIMES_THE_MEAN * features // len(vocabulary))
     bits = _agreeing_bits(features, len(vocabulary)) if is_large else 0
-    one_off = _ONE_OFF[: bits + 1]
     variants = list(Variant)[: vocabulary.forms]
     words = [vocabulary.permuted(image.words, variant) for variant in variants]
     ids = np.concatenate([seen.ids[:, 0] for seen in words])
     lengths = sum(segment.lists[ids + 1].astype(np.int64) - segment.lists[ids] for segment in segments)
     rare = np.flatnonzero(lengths <= longest)
-    looked_up = np.repeat(rare, len(one_off))
-    signatures: NDArray[np.uint64] = np.concatenate([seen.signatures[:, 0] for seen in words])[looked_up]
     query = QueryWords(
-        ids=ids[looked_up],
-        signatures=signatures ^ np.tile(one_off, len(rare)),
-        weights=vocabulary.idf_of(ids[looked_up]) ** 2,
-        variants=(looked_up // len(image.words.ids)).astype(np.int32),
-        features=looked_up % len(image.words.ids),
-        fixed=np.full(len(looked_up), 256 - (256 >> bits), np.uint8),
+        ids=ids[rare],
+        signatures=np.concatenate([seen.signatures[:, 0] for seen in words])[rare],
+        weights=vocabulary.idf_of(ids[rare]) ** 2,
+        variants=(rare // len(image.words.ids)).astype(np.int32),
+        features=rare % len(image.words.ids),
+        fixed=np.full(len(rare), 256 - (256 >> bits), np.uint8),
         nearest_first=is_large,
+        all_but_one=is_large,
     )
     voting = VotingOptions(
         hamming_limit=options.hamming_limit,
@@ -270,9 +270,34 @@ def partners(
         sigma=options.sigma,
         shortlist=4 * options.partners,
     )
-    found = tally(query, len(variants), segments, [~open_ for open_ in among], voting)
-    hits = list(hits_of_ranked(found, query, segments, options.hamming_limit))
+    read = [number for number, open_ in enumerate(among) if open_.any()]
+    segments = [segments[number] for number in read]
+    found, hits = _best_with_hits(query, len(variants), segments, [~among[number] for number in read], voting)
     return _partners(image, found, hits, options.partners)
+
+
+def _best_with_hits(
+    query: QueryWords,
+    variants: int,
+    segments: Sequence[Segment],
+    hidden: Sequence[NDArray[np.bool_]],
+    voting: VotingOptions,
+) -> tuple[Ranked, list[RankedHits]]:
+    """The best images and their hits. All hits vote, so where they are not too many, lists are read once."""
+    distance_weights = weights_of_hits(query, voting)
+    scanned = [
+        best_of_segment(segment, query.entries, variants, closed, distance_weights, voting.shortlist, _ROOM)
+        for segment, closed in zip(segments, hidden, strict=True)
+    ]
+    every = Ranked.of(found for found, _ in scanned)
+    best = Ranked.best(every.images, every.variants, every.votes, voting.shortlist)
+    hits: list[RankedHits] = []
+    for segment, (_, found) in zip(segments, scanned, strict=True):
+        if found is None:
+            hits += hits_of_ranked(best, query, [segment], voting.hamming_limit)
+        else:
+            hits.append(hits_among(best, query, segment, found))
+    return best, hits
 
 
 def _agreeing_bits(features: int, words: int) -> int:

@@ -1,7 +1,8 @@
 /* Searching posting lists: query words -> votes for images -> the best images -> their hits.
  *
  * The list of a word may be cut into parts by the highest bits of the signatures. What is looked up says in which of its
- * 8 highest bits no hit may differ: of lists in parts, only those parts are read that can have such hits.
+ * 8 highest bits no hit may differ, or in all but one of which: of lists in parts, only those parts are read that can
+ * have such hits, and each of them once.
  *
  * Signatures lie side by side, so several are compared at once. Images are anywhere in memory: only those of hits are
  * looked up, many on their way at the same time. Votes are float32, added by entry and image, then in the order of the
@@ -30,6 +31,7 @@ enum {
     HITS = 1024,    /* whose images are on their way at the same time, or all of one entry */
     PARTS = 256,    /* of a list, at most */
     PREFIX = 8,     /* highest bits of a signature */
+    KEPT = 12,      /* lowest bits of a key, that do not say which row or image: of these eight are the distance */
     RUN = 16,       /* keys that are sorted one by one */
     SIEVE = 1024,   /* bits that tell of most images that they are not looked for */
     LISTS = 32,     /* bisected side by side, at most */
@@ -53,8 +55,10 @@ typedef struct {
     const uint64_t *signatures;
     const float *weights;
     const uint8_t *fixed; /* in which of the PREFIX highest bits of its signature no hit differs */
+    const int32_t *variants; /* of the query: which row of votes it counts in */
     int64_t count;
     int64_t nearest_first; /* whether of several hits of an entry in an image the nearest counts whole; else the first */
+    int64_t all_but_one;   /* whether one of the fixed bits may differ after all, which does not count */
 } query_entries;
 
 typedef struct {
@@ -76,8 +80,9 @@ typedef struct {
 
 /* A place in the lists of a query: in parts of a list that lie side by side, one behind the other. */
 typedef struct {
-    int64_t entry; /* of the query, whose list this is */
-    int64_t part;  /* the free bits of the first of these parts */
+    int64_t entry;  /* of the query, whose list this is */
+    int64_t turned; /* the fixed bit in which these parts differ from the entry's own; 0: in none */
+    int64_t part;   /* the free bits of the first of these parts */
     int64_t row, end;
 } place;
 
@@ -99,19 +104,19 @@ static inline int64_t free_bits(const search *own, int64_t entry) {
 static inline int64_t side_by_side(int64_t free) { return (free + 1) & ~free; }
 
 /* On to the first row of parts of an entry's list. 0: it is not within the postings. */
-static inline int look_up(const search *own, int64_t entry, int64_t part, place *at) {
+static inline int look_up(const search *own, int64_t entry, int64_t turned, int64_t part, place *at) {
     const posting_lists *lists = own->lists;
     int64_t word = own->query->words[entry], free = free_bits(own, entry);
     if (word < 0 || word >= lists->words) return 0;
     int64_t prefix = (int64_t)(own->query->signatures[entry] >> (64 - PREFIX) >> (PREFIX - own->bits));
-    const uint32_t *offsets = lists->offsets + word * lists->parts + ((prefix & ~free) | part);
+    const uint32_t *offsets = lists->offsets + word * lists->parts + (((prefix ^ turned) & ~free) | part);
     int64_t row = offsets[0], end = offsets[side_by_side(free)];
     if (row > end || end > lists->postings) return 0;
-    *at = (place){entry, part, row, end};
+    *at = (place){entry, turned, part, row, end};
     return 1;
 }
 
-static const place BEFORE = {-1, 0, 0, 0}; /* the first list */
+static const place BEFORE = {-1, 0, 0, 0, 0}; /* the first list */
 
 /* Ask for where the parts of a list lie that is looked up soon. */
 static inline void ask_offsets(const search *own, int64_t entry) {
@@ -120,19 +125,27 @@ static inline void ask_offsets(const search *own, int64_t entry) {
     for (int64_t part = 0; part <= own->lists->parts; part += LINE) __builtin_prefetch(offsets + part, 0, 3);
 }
 
+/* The fixed bit after this one by which parts are told apart, from the lowest on, or 0; after 0 comes the first. */
+static inline int64_t next_turned(const search *own, int64_t free, int64_t turned) {
+    int64_t left = (own->lists->parts - 1) & ~free & -(turned ? 2 * turned : 1);
+    return left & -left;
+}
+
 /* On to the next parts or list, where this is at its end, until there is a row. 0: there is none; or NO_LIST. */
 static inline int find_row(const search *own, place *at) {
     while (at->row >= at->end) {
-        int64_t entry = at->entry, part = 0;
+        int64_t entry = at->entry, turned = 0, part = 0;
         if (own->bits && entry >= 0) {
             int64_t free = free_bits(own, entry), apart = free & -side_by_side(free);
             part = (at->part - apart) & apart; /* the next larger number of these bits, or 0 */
+            turned = at->turned;
+            if (!part && own->query->all_but_one) turned = next_turned(own, free, turned);
         }
-        if (!part) {
+        if (!part && !turned) {
             if (++entry >= own->query->count) return 0;
             ask_offsets(own, entry + SOON);
         }
-        if (!look_up(own, entry, part, at)) return NO_LIST;
+        if (!look_up(own, entry, turned, part, at)) return NO_LIST;
     }
     return 1;
 }
@@ -150,8 +163,26 @@ static inline uint64_t is_near(uint64_t one, uint64_t other, int64_t limit) {
     return count_bits(one ^ other) <= limit;
 }
 
-/* Whether what differs of a signature is free to. */
-static inline int is_free(uint64_t differing, uint8_t fixed) { return !(differing >> (64 - PREFIX) & fixed); }
+static inline uint64_t fixed_bits(const query_entries *query, int64_t entry) {
+    return (uint64_t)query->fixed[entry] << (64 - PREFIX);
+}
+
+/* Whether what differs of a signature is free to, or all but one bit of it where that is enough. */
+static inline int is_free(const query_entries *query, int64_t entry, uint64_t differing) {
+    uint64_t fixed = differing & fixed_bits(query, entry);
+    return !(query->all_but_one ? fixed & (fixed - 1) : fixed);
+}
+
+/* Which fixed bit differs, from 1 for the highest on; 0: none. */
+static inline uint64_t which_fixed(const query_entries *query, int64_t entry, uint64_t differing) {
+    uint64_t fixed = differing & fixed_bits(query, entry);
+    return fixed ? 1 + (uint64_t)__builtin_clzll(fixed) : 0;
+}
+
+/* How many bits differ, and count. */
+static inline int64_t distance(const query_entries *query, int64_t entry, uint64_t differing) {
+    return count_bits(differing & ~fixed_bits(query, entry));
+}
 
 /* Which of GROUP signatures differ from one in at most so many bits. */
 #if defined(__AVX512VPOPCNTDQ__)
@@ -224,14 +255,15 @@ static inline uint64_t near_of_step(const posting_lists *lists, step at, uint64_
 
 /* ------------------------------------------------------------------- votes */
 
-/* Hits that wait for their images. A key is the row of a hit, then its image; and its distance in the lowest eight
- * bits. */
+/* Hits that wait for their images. A key is the row of a hit, then its image; below that which fixed bit differs, then
+ * the distance. */
 typedef struct {
     uint64_t *keys, *spare;
     int64_t count, entries;
     int64_t entry[HITS], first[HITS + 1];      /* whose they are, and where those of each begin */
-    int64_t last_entry, last_image, repeats; /* of the last hit that was counted */
-    int is_sorted;                           /* whether they are counted by image and distance, all of an entry at once */
+    int64_t last_entry, last_key, repeats; /* of the last hit that was counted */
+    int64_t counted;                       /* before those that wait */
+    int is_sorted;                         /* whether they are counted by key, all of an entry at once */
 } waiting;
 
 /* By merging; quick where most are in order already. */
@@ -252,62 +284,78 @@ static void sort(uint64_t *keys, uint64_t *spare, int64_t count) {
         }
 }
 
-/* Count all hits that wait. The k-th hit of an entry in the same image adds sqrt(k) - sqrt(k - 1) of its weight. */
-static int64_t count_hits(waiting *hits, const search *own, const float *distance_weights, float *votes, int64_t images) {
-    for (int64_t n = 0; n < hits->count; n++) {
-        int64_t image = own->lists->images[hits->keys[n] >> 8];
-        if (image >= images) return NO_IMAGE;
-        hits->keys[n] = (uint64_t)image << 8 | (hits->keys[n] & 255);
-        __builtin_prefetch(votes + image, 1, 2);
-    }
+/* Count all hits that wait. The k-th hit of an entry in the same image adds sqrt(k) - sqrt(k - 1) of its weight; the fixed
+ * bits are taken as part of the word, so that those which differ in another of them are counted apart. */
+static int64_t count_hits(waiting *hits, const search *own, const float *distance_weights, float *votes, int64_t images,
+                          const hit_columns *found) {
     hits->first[hits->entries] = hits->count;
+    for (int64_t entry = 0, n = 0; entry < hits->entries; entry++) {
+        float *of_variant = votes + own->query->variants[hits->entry[entry]] * images;
+        for (; n < hits->first[entry + 1]; n++) {
+            int64_t image = own->lists->images[hits->keys[n] >> KEPT];
+            if (image >= images) return NO_IMAGE;
+            if (hits->counted + n < found->capacity) found->images[hits->counted + n] = (uint32_t)image;
+            hits->keys[n] = (uint64_t)image << KEPT | (hits->keys[n] & ((1 << KEPT) - 1));
+            __builtin_prefetch(of_variant + image, 1, 2);
+        }
+    }
     for (int64_t n = 0; n < hits->entries; n++) {
         uint64_t *keys = hits->keys + hits->first[n];
         int64_t entry = hits->entry[n], count = hits->first[n + 1] - hits->first[n];
-        float weight = own->query->weights[entry];
+        float *of_variant = votes + own->query->variants[entry] * images, weight = own->query->weights[entry];
         if (hits->is_sorted) sort(keys, hits->spare, count);
         for (int64_t hit = 0; hit < count; hit++) {
-            int64_t image = (int64_t)(keys[hit] >> 8);
-            int again = entry == hits->last_entry && image == hits->last_image;
+            int64_t image = (int64_t)(keys[hit] >> KEPT), key = (int64_t)(keys[hit] >> 8);
+            int again = entry == hits->last_entry && key == hits->last_key;
             hits->repeats = again ? hits->repeats + 1 : 1;
             float share = 1;
             if (again) share = (float)(sqrt((double)hits->repeats) - sqrt((double)(hits->repeats - 1)));
-            votes[image] += weight * distance_weights[keys[hit] & 255] * share;
+            of_variant[image] += weight * distance_weights[keys[hit] & 255] * share;
             hits->last_entry = entry;
-            hits->last_image = image;
+            hits->last_key = key;
         }
     }
+    hits->counted += hits->count;
     hits->count = hits->entries = 0;
     return 0;
 }
 
-/* Adds up the votes for all images: a hit is a posting whose signature differs from that of its entry in no fixed
- * bit, and in fewer bits than there are distance_weights. keys and spare have room for HITS each; and, if hits are sorted,
- * for all postings of the longest list. Returns 0; or REFUSED, NO_LIST, NO_IMAGE, with a part of the votes counted. */
+static int variants_are_below(const query_entries *query, int64_t variants) {
+    for (int64_t n = 0; n < query->count; n++)
+        if (query->variants[n] < 0 || query->variants[n] >= variants) return 0;
+    return 1;
+}
+
+/* Adds up the votes for all images, in a row for each variant: a hit is a posting whose signature differs from that of its entry in no fixed
+ * bit (or in one), and else in fewer bits than there are distance_weights. keys and spare have room for HITS each; and, if hits are sorted,
+ * for all postings of the longest list. Hits are written as featmatch_hits does, as long as there is capacity. Returns
+ * their number; or REFUSED, NO_LIST, NO_IMAGE, with a part of the votes counted. */
 EXPORTED int64_t featmatch_scan(const posting_lists *lists, const query_entries *query, const float *distance_weights,
                                 int64_t distances, uint64_t *keys, uint64_t *spare, int64_t room, float *votes,
-                                int64_t images) {
+                                int64_t variants, int64_t images, const hit_columns *found) {
     search own;
-    if (distances < 1 || !begin(&own, lists, query)) return REFUSED;
+    if (distances < 1 || !begin(&own, lists, query) || !variants_are_below(query, variants)) return REFUSED;
     waiting hits;
     hits.keys = keys;
     hits.spare = spare;
-    hits.count = hits.entries = hits.repeats = 0;
-    hits.last_entry = hits.last_image = -1;
+    hits.count = hits.entries = hits.repeats = hits.counted = 0;
+    hits.last_entry = hits.last_key = -1;
     hits.is_sorted = query->nearest_first || own.bits; /* lists in parts have no other order */
+    int64_t limit = distances - 1 + (query->all_but_one != 0); /* of what may be a hit: one may not count */
     place ahead = BEFORE;
     step asked[AHEAD], now;
     for (int n = 0; n < AHEAD; n++) asked[n] = ask(&own, &ahead);
     for (int64_t n = 0; (now = asked[n % AHEAD]).count > 0; n++) {
         asked[n % AHEAD] = ask(&own, &ahead);
         uint64_t signature = query->signatures[now.entry];
-        for (uint64_t near = near_of_step(lists, now, signature, distances - 1); near; near &= near - 1) {
+        for (uint64_t near = near_of_step(lists, now, signature, limit); near; near &= near - 1) {
             int64_t row = now.row + __builtin_ctzll(near);
             uint64_t differing = lists->signatures[row] ^ signature;
-            if (!is_free(differing, query->fixed[now.entry])) continue;
+            int64_t bits = distance(query, now.entry, differing);
+            if (bits >= distances || !is_free(query, now.entry, differing)) continue;
             int is_new = !hits.entries || hits.entry[hits.entries - 1] != now.entry;
             if (hits.count >= HITS && (is_new || !hits.is_sorted)) {
-                if (count_hits(&hits, &own, distance_weights, votes, images)) return NO_IMAGE;
+                if (count_hits(&hits, &own, distance_weights, votes, images, found)) return NO_IMAGE;
                 is_new = 1;
             }
             if (is_new) {
@@ -316,10 +364,17 @@ EXPORTED int64_t featmatch_scan(const posting_lists *lists, const query_entries 
             }
             if (hits.count >= room) return NO_LIST; /* lists overlap */
             __builtin_prefetch(lists->images + row, 0, 3);
-            hits.keys[hits.count++] = (uint64_t)row << 8 | (uint64_t)count_bits(differing);
+            int64_t place = hits.counted + hits.count;
+            if (place < found->capacity) {
+                found->entries[place] = (int32_t)now.entry;
+                found->rows[place] = row;
+                found->distances[place] = (uint8_t)bits;
+            }
+            hits.keys[hits.count++] = (uint64_t)row << KEPT | which_fixed(query, now.entry, differing) << 8 | (uint64_t)bits;
         }
     }
-    return now.count ? now.count : count_hits(&hits, &own, distance_weights, votes, images);
+    if (now.count) return now.count;
+    return count_hits(&hits, &own, distance_weights, votes, images, found) ? NO_IMAGE : hits.counted;
 }
 
 /* -------------------------------------------------------------------- best */
@@ -335,31 +390,34 @@ static void replace_first(float *heap, int64_t count, float value) {
     heap[n] = value;
 }
 
-/* Finds the images whose votes * weights are the largest: count of them, and all that are as good as the last; none of
- * those without votes. heap has room for count, above for one in SCORED images. Returns their number, and writes which
- * they are, ascending; where that is above capacity, only so many were written. Or REFUSED. */
-EXPORTED int64_t featmatch_best(const float *votes, const float *weights, int64_t images, float *heap, int64_t count,
-                                uint8_t *above, int64_t blocks, int64_t *best, int64_t capacity) {
-    if (count < 1 || blocks < 0 || blocks < (images + SCORED - 1) / SCORED) return REFUSED;
+/* Finds the images whose votes * weights are the largest, in any of the rows of votes, one for each variant: count of
+ * them, and all that are as good as the last; none of those without votes. heap has room for count, above for one in
+ * SCORED images of each row. Returns their number, and writes where they are in all rows, ascending; where that is above
+ * capacity, only so many were written. Or REFUSED. */
+EXPORTED int64_t featmatch_best(const float *votes, int64_t variants, const float *weights, int64_t images, float *heap,
+                                int64_t count, uint8_t *above, int64_t blocks, int64_t *best, int64_t capacity) {
+    int64_t of_row = (images + SCORED - 1) / SCORED;
+    if (count < 1 || variants < 0 || blocks < 0 || blocks < variants * of_row) return REFUSED;
     for (int64_t n = 0; n < count; n++) heap[n] = LEAST;
-    for (int64_t first = 0; first < images; first += SCORED) {
-        int64_t end = smaller(first + SCORED, images);
+    for (int64_t block = 0; block < variants * of_row; block++) {
+        const float *own = votes + block / of_row * images;
+        int64_t first = block % of_row * SCORED, end = smaller(first + SCORED, images);
         int32_t some = 0;
-        for (int64_t image = first; image < end; image++) some |= votes[image] * weights[image] >= heap[0];
-        above[first / SCORED] = (uint8_t)some;
+        for (int64_t image = first; image < end; image++) some |= own[image] * weights[image] >= heap[0];
+        above[block] = (uint8_t)some;
         if (!some) continue;
         for (int64_t image = first; image < end; image++) {
-            float score = votes[image] * weights[image];
+            float score = own[image] * weights[image];
             if (score > heap[0]) replace_first(heap, count, score);
         }
     }
     int64_t found = 0;
-    for (int64_t first = 0; first < images; first += SCORED) {
-        if (!above[first / SCORED]) continue;
-        int64_t end = smaller(first + SCORED, images);
+    for (int64_t block = 0; block < variants * of_row; block++) {
+        if (!above[block]) continue;
+        int64_t row = block / of_row * images, first = block % of_row * SCORED, end = smaller(first + SCORED, images);
         for (int64_t image = first; image < end; image++) {
-            if (!(votes[image] * weights[image] >= heap[0])) continue;
-            if (found < capacity) best[found] = image;
+            if (!(votes[row + image] * weights[image] >= heap[0])) continue;
+            if (found < capacity) best[found] = row + image;
             found++;
         }
     }
@@ -421,16 +479,20 @@ static inline int64_t add_hit(const hit_columns *hits, int64_t found, int64_t en
     return found + 1;
 }
 
+/* The same with a posting, if it is a hit. */
+static inline int64_t add_if_hit(const search *own, int64_t entry, int64_t row, int64_t limit, const hit_columns *hits,
+                                 int64_t found) {
+    uint64_t differing = own->lists->signatures[row] ^ own->query->signatures[entry];
+    int64_t bits = distance(own->query, entry, differing);
+    if (bits > limit || !is_free(own->query, entry, differing)) return found;
+    return add_hit(hits, found, entry, row, own->lists->images[row], bits);
+}
+
 /* The hits of one entry in one image, from a row on. Returns how many there are now. */
 static int64_t add_hits(const search *own, place at, uint32_t image, int64_t limit, const hit_columns *hits,
                         int64_t found) {
-    const posting_lists *lists = own->lists;
-    uint8_t fixed = own->query->fixed[at.entry];
-    for (; at.row < at.end && lists->images[at.row] == image; at.row++) {
-        uint64_t differing = lists->signatures[at.row] ^ own->query->signatures[at.entry];
-        if (count_bits(differing) > limit || !is_free(differing, fixed)) continue;
-        found = add_hit(hits, found, at.entry, at.row, image, count_bits(differing));
-    }
+    for (; at.row < at.end && own->lists->images[at.row] == image; at.row++)
+        found = add_if_hit(own, at.entry, at.row, limit, hits, found);
     return found;
 }
 
@@ -443,7 +505,7 @@ static int64_t hits_of_lists(const search *own, int64_t limit, const uint32_t *i
     for (int64_t first = 0; first < own->query->count; first += together) {
         int64_t some = smaller(together, own->query->count - first);
         for (int64_t n = 0; n < some; n++) {
-            if (!look_up(own, first + n, 0, &at[n])) return NO_LIST;
+            if (!look_up(own, first + n, 0, 0, &at[n])) return NO_LIST;
             if (at[n].row < at[n].end) __builtin_prefetch(posting_images + at[n].end - 1, 0, 3);
         }
         for (int64_t n = 0; n < some; n++) lengths[n] = look_near(posting_images, at[n], starts + n * count, images, count);
@@ -510,17 +572,14 @@ static int64_t hits_of_postings(const search *own, int64_t limit, const uint32_t
         asked[n % AHEAD] = ask_images(own, &ahead);
         for (uint64_t left = sifted(sieve, lists->images + now.row, now.count); left; left &= left - 1) {
             int64_t row = now.row + __builtin_ctzll(left);
-            if (!is_among(images, count, lists->images[row])) continue;
-            uint64_t differing = lists->signatures[row] ^ own->query->signatures[now.entry];
-            if (count_bits(differing) <= limit && is_free(differing, own->query->fixed[now.entry]))
-                found = add_hit(hits, found, now.entry, row, lists->images[row], count_bits(differing));
+            if (is_among(images, count, lists->images[row])) found = add_if_hit(own, now.entry, row, limit, hits, found);
         }
     }
     return now.count ? now.count : found;
 }
 
-/* Finds the postings of some images, which ascend, whose signatures differ from those of the query in no fixed bit and in
- * at most limit bits, by entry. starts has room for count rows or more. Returns their number; where that is
+/* Finds the postings of some images, which ascend, whose signatures differ from those of the query in no fixed bit (or in
+ * one), and else in at most limit bits; by entry, and of an entry in the order in which its parts are read. starts has room for count rows or more. Returns their number; where that is
  * above the capacity, only so many were written. Or REFUSED, NO_LIST. */
 EXPORTED int64_t featmatch_hits(const posting_lists *lists, const query_entries *query, int64_t limit,
                                 const uint32_t *images, int64_t count, int64_t *starts, int64_t room,
@@ -530,4 +589,20 @@ EXPORTED int64_t featmatch_hits(const posting_lists *lists, const query_entries 
     if (!count) return 0;
     if (own.bits || lists->postings <= FEW * count * lists->words) return hits_of_postings(&own, limit, images, count, hits);
     return hits_of_lists(&own, limit, images, count, starts, room, hits);
+}
+
+/* -------------------------------------------------------------------- rows */
+
+/* Finds the postings of the images that are wanted, a byte each that is 0 or 1. rows has room for as many as there are
+ * postings. Returns their number; or REFUSED, NO_IMAGE. */
+EXPORTED int64_t featmatch_rows(const uint32_t *images, int64_t postings, const uint8_t *wanted, int64_t count,
+                                int64_t *rows, int64_t room) {
+    if (room < postings) return REFUSED;
+    int64_t found = 0;
+    for (int64_t row = 0; row < postings; row++) {
+        if (images[row] >= count) return NO_IMAGE;
+        rows[found] = row;
+        found += wanted[images[row]] != 0;
+    }
+    return found;
 }

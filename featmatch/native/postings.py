@@ -18,6 +18,7 @@ _SCORED = 64  # images whose scores the kernel looks at together
 _LISTS = 32  # posting lists that it bisects side by side
 _WAITING = 1 << 10  # hits that it counts together; where it sorts them, all of one list at least
 _HITS = 1 << 12  # room for so many at first
+_ROWS = 1 << 18  # postings that are gone through at a time, since all of them might be wanted
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,23 +57,28 @@ class QueryEntries:
         signatures: (Q,) uint64.
         weights: (Q,) float32, what a hit counts: idf squared.
         fixed: (Q,) uint8, in which of the 8 highest bits of its signature no hit may differ; 0: it may in all.
+        variants: (Q,) int32, of the query: in which row of votes a hit counts.
         nearest_first: whether of several hits of a word in an image the nearest counts whole, which does not depend on
             how lists lie; else the first in the list, if that is in one part.
+        all_but_one: whether a hit may differ in one of its fixed bits after all; that bit does not count.
     """
 
     words: NDArray[np.int32]
     signatures: NDArray[np.uint64]
     weights: NDArray[np.float32]
     fixed: NDArray[np.uint8]
+    variants: NDArray[np.int32]
     nearest_first: bool = False
+    all_but_one: bool = False
 
     @cached_property
     def for_kernels(self) -> _Query:
         """Where the columns lie; looked at and checked once for all segments and indexes."""
-        _check_lengths(self.words, self.signatures, self.weights, self.fixed)
+        _check_lengths(self.words, self.signatures, self.weights, self.fixed, self.variants)
         return _Query(
             address(self.words, np.int32), address(self.signatures, np.uint64), address(self.weights, np.float32),
-            address(self.fixed, np.uint8), len(self.words), self.nearest_first,
+            address(self.fixed, np.uint8), address(self.variants, np.int32), len(self.words), self.nearest_first,
+            self.all_but_one,
         )  # fmt: skip
 
 
@@ -81,9 +87,10 @@ class Hits(NamedTuple):
 
     Attributes:
         entries: (H,) int32, which of the query's entries; ascending.
-        rows: (H,) int64, which of the postings; ascending for each entry.
+        rows: (H,) int64, which of the postings; ascending for each entry, but for parts that differ in a fixed bit:
+            these come last.
         images: (H,) uint32, their images.
-        distances: (H,) uint8, how many bits differ.
+        distances: (H,) uint8, how many bits differ, and count.
     """
 
     entries: NDArray[np.int32]
@@ -91,69 +98,96 @@ class Hits(NamedTuple):
     images: NDArray[np.uint32]
     distances: NDArray[np.uint8]
 
+    @classmethod
+    def room(cls, count: int) -> Hits:
+        """Columns of so many rows, which hold anything."""
+        return cls(
+            np.empty(count, np.int32), np.empty(count, np.int64), np.empty(count, np.uint32), np.empty(count, np.uint8)
+        )
+
+    def first(self, count: int) -> Hits:
+        """The first so many."""
+        return Hits(self.entries[:count], self.rows[:count], self.images[:count], self.distances[:count])
+
 
 def scan(
-    lists: PostingLists, query: QueryEntries, distance_weights: NDArray[np.float32], votes: NDArray[np.float32]
-) -> None:
+    lists: PostingLists,
+    query: QueryEntries,
+    distance_weights: NDArray[np.float32],
+    votes: NDArray[np.float32],
+    room: int = 0,
+) -> Hits | None:
     """Scan the posting list of each query word, and add up the votes of the hits.
 
-    A hit is a posting whose signature differs from the query's in no fixed bit, and in fewer bits than
-    ``distance_weights`` has entries: few do, and only of those is the image looked up. Of the hits of one query word in
-    the same image, the k-th adds sqrt(k) - sqrt(k - 1) of its weight, so that repeated structure counts by its square
-    root (burstiness: Jegou, Douze and Schmid, CVPR 2009). With the nearest first, votes are the same to the bit in
-    however many parts lists are.
+    A hit is a posting whose signature differs from the query's in no fixed bit, or in one where that is allowed, and of
+    the other bits in fewer than ``distance_weights`` has entries: few do, and only of those is the image looked up. Of
+    the hits of one query word in the same image, the k-th adds sqrt(k) - sqrt(k - 1) of its weight, so that repeated
+    structure counts by its square root (burstiness: Jegou, Douze and Schmid, CVPR 2009). Fixed bits are taken as part
+    of the word: hits that differ in another of them are damped apart. With the nearest first, votes are the same to
+    the bit in however many parts lists are.
 
     Args:
         lists: where to look.
         query: what to look up.
         distance_weights: (D,) float32, weight of a hit at each Hamming distance; 1 or more of them.
-        votes: (images,) float32, changed in place.
+        votes: (variants, images) float32, changed in place.
+        room: how many hits are wanted at most.
+
+    Returns:
+        The hits, of all images; None where there are more than ``room``.
 
     Raises:
         StoreError: a hit names an image that is not there, or a list is not within the postings; some votes are
             counted.
-        UsageError: an array is of another type, or of another length than its neighbours.
+        UsageError: an array is of another type, or of another length than its neighbours; or there is no row of votes
+            for a variant.
     """
     columns = ctypes.byref(lists.for_kernels), ctypes.byref(query.for_kernels)  # checked by now
     is_sorted = query.nearest_first or lists.parts > 1
     keys = np.empty((2, _WAITING + (_longest(lists, query.words) if is_sorted else 0)), np.uint64)
-    first = address(keys, np.uint64, 2, written=True)
+    first, hits = address(keys, np.uint64, 2, written=True), Hits.room(room)
     found = library().featmatch_scan(
         *columns, address(distance_weights, np.float32), len(distance_weights),
         first, first + keys.strides[0], keys.shape[1],
-        address(votes, np.float32, written=True), len(votes),
+        address(votes, np.float32, 2, written=True), *votes.shape, _columns(hits),
     )  # fmt: skip
     _check(found)
+    return hits.first(found) if found <= room else None
 
 
 def best(
     votes: NDArray[np.float32], weights: NDArray[np.float32], count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Find the images with the largest weighted votes, among those with any.
+    """Find the images with the largest weighted votes, among those with any, under whichever variant.
 
     Args:
-        votes: (images,) float32, 0 or more.
+        votes: (variants, images) float32, 0 or more.
         weights: (images,) float32, more than 0.
         count: how many to find, 1 or more; with them come those that are as good as the last.
 
     Returns:
-        Their numbers (N,) int64, ascending, and votes * weights (N,) float32.
+        Their places (N,) int64 in the flat votes (variant * images + image), ascending; and votes * weights (N,)
+        float32.
 
     Raises:
         UsageError: an array is of another type, or they are not of one length; or ``count`` is less than 1.
     """
-    _check_lengths(votes, weights)
-    heap, above = np.empty(max(count, 0), np.float32), np.empty(-(-len(votes) // _SCORED), np.uint8)
+    begin = address(votes, np.float32, 2)
+    variants, count_of_images = votes.shape
+    if count_of_images != len(weights):
+        raise UsageError(f"votes for {count_of_images} images do not fit {len(weights)} weights")
+    heap, above = np.empty(max(count, 0), np.float32), np.empty(variants * -(-len(weights) // _SCORED), np.uint8)
     images = np.empty(2 * len(heap), np.int64)
     while True:
         found = library().featmatch_best(
-            address(votes, np.float32), address(weights, np.float32), len(votes),
+            begin, variants, address(weights, np.float32), len(weights),
             address(heap, np.float32, written=True), count, address(above, np.uint8, written=True), len(above),
             address(images, np.int64, written=True), len(images),
         )  # fmt: skip
         _check(found)
         if found <= len(images):
-            return images[:found], votes[images[:found]] * weights[images[:found]]
+            places = images[:found]
+            return places, votes.ravel()[places] * weights[places % max(len(weights), 1)]
         images = np.empty(found, np.int64)
 
 
@@ -173,9 +207,7 @@ def hits_of(lists: PostingLists, query: QueryEntries, limit: int, images: NDArra
     starts = np.empty(_LISTS * len(images), np.int64)
     room = _HITS
     while True:
-        hits = Hits(
-            np.empty(room, np.int32), np.empty(room, np.int64), np.empty(room, np.uint32), np.empty(room, np.uint8)
-        )
+        hits = Hits.room(room)
         found = library().featmatch_hits(
             ctypes.byref(lists.for_kernels), ctypes.byref(query.for_kernels), limit,
             address(images, np.uint32), len(images),
@@ -183,8 +215,38 @@ def hits_of(lists: PostingLists, query: QueryEntries, limit: int, images: NDArra
         )  # fmt: skip
         _check(found)
         if found <= room:
-            return Hits(hits.entries[:found], hits.rows[:found], hits.images[:found], hits.distances[:found])
+            return hits.first(found)
         room = found
+
+
+def rows_of(images: NDArray[np.uint32], wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The postings of some images, in one pass over those of all.
+
+    Args:
+        images: (P,) uint32, of each posting.
+        wanted: (images,) bool, which are looked for.
+
+    Returns:
+        (N,) int64, their rows, ascending.
+
+    Raises:
+        StoreError: a posting names an image that is not there.
+        UsageError: an array is of another type.
+
+    >>> rows_of(np.array([2, 0, 1, 2], np.uint32), np.array([True, False, True])).tolist()
+    [0, 1, 3]
+    """
+    parts = [np.empty(0, np.int64)]
+    room = np.empty(min(len(images), _ROWS), np.int64)
+    for start in range(0, len(images), _ROWS):
+        some = images[start : start + _ROWS]
+        found = library().featmatch_rows(
+            address(some, np.uint32), len(some), address(wanted, np.bool_), len(wanted),
+            address(room, np.int64, written=True), len(room),
+        )  # fmt: skip
+        _check(found)
+        parts.append(start + room[:found])
+    return np.concatenate(parts)
 
 
 def postings_of(lists: PostingLists, query: QueryEntries) -> int:
@@ -194,7 +256,7 @@ def postings_of(lists: PostingLists, query: QueryEntries) -> int:
     >>> lists = PostingLists(np.array([0, 2, 2, 9, 9], np.uint32), np.zeros(9, np.uint32), np.zeros(9, np.uint64), 2)
     >>> one = np.ones(3, np.float32)
     >>> fixed = np.array([0, 128, 0], np.uint8)
-    >>> query = QueryEntries(np.array([0, 1, 1], np.int32), np.zeros(3, np.uint64), one, fixed)
+    >>> query = QueryEntries(np.array([0, 1, 1], np.int32), np.zeros(3, np.uint64), one, fixed, np.zeros(3, np.int32))
     >>> postings_of(lists, query), postings_of(replace(lists, offsets=np.array([0, 2, 9]), parts=1), query)
     (16, 16)
     """
@@ -207,7 +269,8 @@ def parts_read(lists: PostingLists, query: QueryEntries) -> NDArray[np.int64]:
     bits, parts = lists.parts.bit_length() - 1, np.arange(lists.parts)
     first = (query.signatures >> np.uint64(32) >> np.uint64(32 - bits)).astype(np.int64)
     fixed = query.fixed.astype(np.int64) >> (8 - bits)
-    entries, read = np.nonzero(((first[:, None] ^ parts) & fixed[:, None]) == 0)
+    turned = np.bitwise_count((first[:, None] ^ parts) & fixed[:, None])
+    entries, read = np.nonzero(turned <= query.all_but_one)
     return np.asarray(query.words[entries].astype(np.int64) * lists.parts + read)
 
 
@@ -234,8 +297,8 @@ class _Query(ctypes.Structure):
     """``query_entries`` of postings.c."""
 
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("words", "signatures", "weights", "fixed")),
-        ("count", ctypes.c_int64), ("nearest_first", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("words", "signatures", "weights", "fixed", "variants")),
+        *((name, ctypes.c_int64) for name in ("count", "nearest_first", "all_but_one")),
     )  # fmt: skip
 
 

@@ -62,6 +62,7 @@ class QueryWords:
         fixed: (Q,) uint8, in which of the 8 highest bits of its signature no hit may differ.
         nearest_first: whether hits count, and match, in an order that does not depend on how lists lie; as where there
             are so many features that segments may have their lists in parts.
+        all_but_one: whether a hit may differ in one of its fixed bits after all, which does not count.
     """
 
     ids: NDArray[np.int32]
@@ -71,6 +72,7 @@ class QueryWords:
     features: NDArray[np.int64]
     fixed: NDArray[np.uint8]
     nearest_first: bool = False
+    all_but_one: bool = False
 
     @classmethod
     def of(cls, vocabulary: Vocabulary, variants: Sequence[Features], fixed: NDArray[np.integer]) -> QueryWords:
@@ -114,16 +116,18 @@ class QueryWords:
         """None of them."""
         return QueryWords(
             self.ids[:0], self.signatures[:0], self.weights[:0], self.variants[:0], self.features[:0], self.fixed[:0],
-            self.nearest_first,
+            self.nearest_first, self.all_but_one,
         )  # fmt: skip
 
-    @property
+    @cached_property
     def entries(self) -> QueryEntries:
         """What all variants look up."""
-        return QueryEntries(self.ids, self.signatures, self.weights, self.fixed, self.nearest_first)
+        return QueryEntries(
+            self.ids, self.signatures, self.weights, self.fixed, self.variants, self.nearest_first, self.all_but_one
+        )
 
     def of_variant(self, variant: Variant) -> VariantWords:
-        """What one variant looks up."""
+        """What one variant looks up, as if there was no other."""
         return self._of_variants[variant]
 
     @cached_property
@@ -134,6 +138,7 @@ class QueryWords:
 
     def _part(self, own: slice) -> VariantWords:
         entries = QueryEntries(
-            self.ids[own], self.signatures[own], self.weights[own], self.fixed[own], self.nearest_first
-        )
+            self.ids[own], self.signatures[own], self.weights[own], self.fixed[own],
+            np.zeros_like(self.variants[own]), self.nearest_first, self.all_but_one,
+        )  # fmt: skip
         return VariantWords(entries, self.features[own], int(np.bincount(entries.words, minlength=1).max()))

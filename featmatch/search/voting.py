@@ -20,7 +20,7 @@ from featmatch.errors import UsageError
 from featmatch.features.extraction import Features
 from featmatch.features.symmetry import Variant
 from featmatch.geometry.matches import Keypoints, TentativeMatches
-from featmatch.native.postings import Hits, PostingLists, best, hits_of, scan
+from featmatch.native.postings import Hits, PostingLists, QueryEntries, best, hits_of, scan
 from featmatch.search.crowding import thinned
 from featmatch.search.query_words import QueryWords, VariantWords
 from featmatch.store.postings import Postings, restored
@@ -133,28 +133,58 @@ def tally(
     options: VotingOptions,
 ) -> Ranked:
     """Score all images under the first ``variants`` of ``Variant``, and return the best; ``shortlist`` has the rest."""
-    distance_weights = weights_of_hits(query, options)
-    entries = {variant: query.of_variant(variant).entries for variant in list(Variant)[:variants]}
-    lists = [_lists_of(segment) for segment in segments]
-
-    def best_of(part: tuple[int, Variant]) -> tuple[NDArray[Any], ...]:
-        number, variant = part
-        segment = segments[number]
-        votes = np.zeros(len(segment.ids), np.float32)
-        scan(lists[number], entries[variant], distance_weights, votes)
-        votes[hidden[number]] = 0
-        rows, scores = best(votes, segment.weights, options.shortlist)
-        return segment.ids[rows], np.full(len(rows), int(variant)), scores
-
-    nothing = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
-    parts = [(number, variant) for number in range(len(segments)) for variant in entries]
     if len(query.ids) == 0:
-        parts = []
+        segments = []
+    distance_weights = weights_of_hits(query, options)
     # Votes of a segment and variant are added up by one thread: their sum does not depend on how many there are.
-    with _threads(query, segments) as each:
-        found = [nothing, *each(best_of, parts)]
-    images, of_variants, votes = (np.concatenate(column) for column in zip(*found, strict=True))
-    return Ranked.best(images, of_variants, votes, options.shortlist)
+    looked_up, in_threads = [(0, query.entries, variants)], _are_worth_threads(query, segments)
+    if in_threads:
+        looked_up = [(int(variant), query.of_variant(variant).entries, 1) for variant in list(Variant)[:variants]]
+
+    def best_of(part: tuple[int, tuple[int, QueryEntries, int]]) -> Ranked:
+        number, (first, entries, count) = part
+        found, _ = best_of_segment(
+            segments[number], entries, count, hidden[number], distance_weights, options.shortlist
+        )
+        return found._replace(variants=found.variants + first)
+
+    with _threads(in_threads) as each:
+        found = Ranked.of(each(best_of, [(number, one) for number in range(len(segments)) for one in looked_up]))
+    return Ranked.best(found.images, found.variants, found.votes, options.shortlist)
+
+
+def best_of_segment(
+    segment: Segment,
+    entries: QueryEntries,
+    variants: int,
+    hidden: NDArray[np.bool_] | NDArray[np.intp],
+    distance_weights: NDArray[np.float32],
+    count: int,
+    room: int = 0,
+) -> tuple[Ranked, Hits | None]:
+    """The best so many of one segment, and those that are as good as the last; their ranks are not told.
+
+    Args:
+        segment: where to look.
+        entries: what to look up, under so many ``variants``.
+        variants: how many the query has.
+        hidden: the images that are not to be found: their rows, or a mask.
+        distance_weights: as of ``weights_of_hits``.
+        count: of images to find.
+        room: how many hits are wanted at most.
+
+    Returns:
+        The best; and the hits of all images, hidden ones too, None where there are more than ``room``.
+    """
+    votes = np.zeros((variants, len(segment.ids)), np.float32)
+    hits = scan(_lists_of(segment), entries, distance_weights, votes, room)
+    if hidden.dtype == bool:
+        np.copyto(votes, 0, where=hidden)  # many times as quick as by index, where nearly all are hidden
+    else:
+        votes[:, hidden] = 0
+    places, scores = best(votes, segment.weights, count)
+    of_variant, rows = np.divmod(places, max(len(segment.ids), 1))
+    return Ranked(np.zeros_like(places), segment.ids[rows], of_variant, scores), hits
 
 
 def weights_of_hits(query: QueryWords, options: VotingOptions) -> NDArray[np.float32]:
@@ -178,7 +208,7 @@ def candidates_of(
         limit: bits in which the signature of a hit may differ.
     """
     parts = _parts(found, segments, len(query_features))
-    with _threads(query, segments) as each:
+    with _threads(_are_worth_threads(query, segments)) as each:
         ranked = [
             pair
             for candidates in each(lambda part: _candidates(part, query, query_features[part.variant], limit), parts)
@@ -213,14 +243,38 @@ def hits_of_ranked(found: Ranked, query: QueryWords, segments: Sequence[Segment]
             yield RankedHits(part.segment, some.found.ranks[hits.places], hits.rows, hits.own, hits.distances)
 
 
+def hits_among(found: Ranked, query: QueryWords, segment: Segment, hits: Hits) -> RankedHits:
+    """Of the hits of all images of a segment those of pairs of an image and a variant; else as ``hits_of_ranked``."""
+    rows, images = segment.rows_of(found.images), len(segment.ids)
+    there = np.flatnonzero(rows >= 0)
+    pairs = found.variants[there] * images + rows[there]
+    there, pairs = there[np.argsort(pairs)], np.sort(pairs)
+    is_there = np.zeros(images, bool)
+    is_there[rows[there]] = True
+    some = np.flatnonzero(is_there[hits.images])  # most are of others
+    variants = query.variants[hits.entries[some]].astype(np.int64)
+    pair = variants * images + hits.images[some]
+    places = np.searchsorted(pairs, pair)
+    right = np.flatnonzero(pairs[np.minimum(places, len(pairs) - 1)] == pair) if len(pairs) else places
+    some, ranks = some[right], found.ranks[there[places[right]]]
+    own, postings = query.features[hits.entries[some]], hits.rows[some]
+    kept = thinned(ranks, own, postings * len(Variant) + variants[right], hits.distances[some]).rows
+    return RankedHits(segment, ranks[kept], postings[kept], own[kept], hits.distances[some[kept]])
+
+
 @contextlib.contextmanager
-def _threads(query: QueryWords, segments: Sequence[Segment]) -> Iterator[Callable[..., Iterator[Any]]]:
-    """A ``map``: one that works in threads, if there is enough to scan and more than one core."""
-    if _cores() == 1 or sum(_about_read(one, query) for one in segments) <= _WORTH_THREADS:
+def _threads(in_threads: bool) -> Iterator[Callable[..., Iterator[Any]]]:
+    """A ``map``: one that works in threads, or not."""
+    if not in_threads:
         yield map
         return
     with ThreadPoolExecutor(_cores()) as pool:
         yield pool.map
+
+
+def _are_worth_threads(query: QueryWords, segments: Sequence[Segment]) -> bool:
+    """Whether there is enough to scan, and more than one core."""
+    return _cores() > 1 and sum(_about_read(one, query) for one in segments) > _WORTH_THREADS
 
 
 def _about_read(segment: Segment, query: QueryWords) -> int:

@@ -14,7 +14,9 @@ from featmatch.geometry.maps import project
 from featmatch.geometry.matches import TentativeMatches
 from featmatch.grouping import joining
 from featmatch.grouping.joining import JoiningOptions, Partners, StoredImage, partners, stored_images
+from featmatch.native.postings import Hits
 from featmatch.search import voting
+from featmatch.search.voting import Ranked
 from featmatch.store.segment import MANY_FEATURES, Segment
 from featmatch.words.vocabulary import Words
 from tests.grouping.made import Made, image, segment, turned, vocabulary
@@ -102,12 +104,10 @@ def test_an_image_comes_back_as_it_was_stored() -> None:
         assert got.words.ids.dtype == np.int32
 
 
-def test_images_come_from_all_segments_and_only_those_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_come_from_all_segments_and_only_those_that_are_asked_for() -> None:
     segments = [segment({number: image(number, 20) for number in numbers}) for numbers in ((4, 2), (7,), (1, 6))]
-    for rows in (joining._ROWS, 7):  # all postings at once, or a few at a time
-        monkeypatch.setattr(joining, "_ROWS", rows)
-        assert [one.id for one in stored_images(segments, [6, 2, 4, 99], "sift")] == [4, 2, 6]
-        assert all(len(one.features) == 20 for one in stored_images(segments, [6, 2], "sift"))
+    assert [one.id for one in stored_images(segments, [6, 2, 4, 99], "sift")] == [4, 2, 6]
+    assert all(len(one.features) == 20 for one in stored_images(segments, [6, 2], "sift"))
 
 
 def test_an_image_without_features_is_there_all_the_same() -> None:
@@ -198,6 +198,21 @@ def test_only_those_that_are_looked_among_are_found() -> None:
     assert {one.id for one in found_by(segments, 1, hidden=(2,))} == {3}
 
 
+def test_lists_are_not_read_where_no_image_is_looked_among(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = image(1)
+    segments = [segment({1: original, 2: original}), segment({3: original})]
+    read: list[list[int]] = []
+
+    def best_of_segment(one: Segment, *others: Any) -> tuple[Ranked, Hits | None]:
+        read.append(one.ids.tolist())
+        return voting.best_of_segment(one, *others)
+
+    monkeypatch.setattr(joining, "best_of_segment", best_of_segment)
+    assert {one.id for one in found_by(segments, 1, hidden=(2,))} == {3}
+    assert found_by(segments, 1, hidden=(2, 3)) == []
+    assert read == [[3]]
+
+
 def test_words_that_many_features_have_are_passed_over() -> None:
     rare = image(1, 60)
     word = 4 * next(base for base in range(100) if base not in rare.words.ids // 4)
@@ -256,17 +271,23 @@ def test_images_with_too_few_hits_take_no_others_place() -> None:
     assert [one.id for one in found_by(segments, 1, JoiningOptions(hamming_limit=5, partners=1))] == [5]
 
 
-def test_hits_are_the_same_however_few_are_in_memory_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = image(1)
-    images = {1: original, 2: flipped(original, 5), 3: original.moved(turned(10)), 4: original}
-    segments = [segment(images), segment({5: original})]
+@pytest.mark.parametrize("many", [MANY_FEATURES, 0])
+def test_hits_are_the_same_however_few_are_in_memory_at_once(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "MANY_FEATURES", many)
+    original, same = image(1), image(2, 80)
+    words = Words(np.full((80, 1), same.words.ids[0, 0], np.int32), np.full((80, 1), 7, np.uint64))
+    crowded = original.beside(replace(same, words=words))  # 80 features of one word: more hits than are kept
+    images = {1: crowded, 2: flipped(original, 5), 3: crowded.moved(turned(10)), 4: original}
+    segments = [segment(images), segment({5: crowded.in_variant(Variant.MIRRORED)}), segment({6: image(3)})]
     one = found_by(segments, 1)
-    monkeypatch.setattr(voting, "_HITS_AT_ONCE", 1)
-    for there, again in zip(one, found_by(segments, 1), strict=True):
-        assert (there.id, there.variant) == (again.id, again.variant)
-        np.testing.assert_array_equal(there.matches.query, again.matches.query)
-        np.testing.assert_array_equal(there.back.reference, again.back.reference)
     assert {2, 3, 4, 5} <= {there.id for there in one}
+    assert max(len(there.distances) for there in one) < 80 * 80
+    for name, value in ((joining, "_ROOM"), 0), ((voting, "_HITS_AT_ONCE"), 1):
+        monkeypatch.setattr(*name, value)
+        for there, again in zip(one, found_by(segments, 1), strict=True):
+            assert (there.id, there.variant) == (again.id, again.variant)
+            np.testing.assert_array_equal(there.matches.query, again.matches.query)
+            np.testing.assert_array_equal(there.back.reference, again.back.reference)
 
 
 def test_an_image_without_features_has_no_partners() -> None:

@@ -15,15 +15,19 @@ def scan(
 ) -> None:
     for entry, rows, distances in _compared(lists, query):
         hit = np.flatnonzero(distances < len(distance_weights))
+        fixed = (lists.signatures[rows] ^ query.signatures[entry]) >> np.uint64(56) & query.fixed[entry]
+        words = lists.images[rows].astype(np.int64) << 8 | np.where(fixed, 256 - fixed.astype(np.int64), 0)
         if query.nearest_first or lists.parts > 1:
-            hit = hit[np.lexsort((distances[hit], lists.images[rows[hit]]))]
+            hit = hit[np.lexsort((distances[hit], words[hit]))]
         images = lists.images[rows[hit]]
         new = np.ones(len(images), bool)
-        new[1:] = images[1:] != images[:-1]
+        new[1:] = np.diff(words[hit]) != 0
         places = np.arange(len(images))
         repeats = places - np.maximum.accumulate(np.where(new, places, 0)) + 1
         shares = (np.sqrt(repeats) - np.sqrt(repeats - 1)).astype(np.float32)
-        np.add.at(votes, images, query.weights[entry] * distance_weights[distances[hit]] * shares)
+        np.add.at(
+            votes[query.variants[entry]], images, query.weights[entry] * distance_weights[distances[hit]] * shares
+        )
 
 
 def hits_of(lists: PostingLists, query: QueryEntries, limit: int, images: NDArray[np.uint32]) -> Hits:
@@ -39,7 +43,7 @@ def hits_of(lists: PostingLists, query: QueryEntries, limit: int, images: NDArra
 def best(
     votes: NDArray[np.float32], weights: NDArray[np.float32], count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    scores = votes * weights
+    scores = (votes * weights).ravel()
     place = max(len(scores) - count, 0)
     floor = np.partition(scores, place)[place] if len(scores) else 0
     found = np.flatnonzero((scores >= floor) & (scores > 0))
@@ -52,5 +56,6 @@ def _compared(lists: PostingLists, query: QueryEntries) -> Iterator[tuple[int, N
         first, end = lists.offsets[word * lists.parts], lists.offsets[(word + 1) * lists.parts]
         rows = np.arange(first, end, dtype=np.int64)
         differing = lists.signatures[rows] ^ signature
-        near = (differing >> np.uint64(56) & query.fixed[entry]) == 0
-        yield entry, rows[near], np.bitwise_count(differing[near])
+        fixed = np.uint64(int(query.fixed[entry]) << 56)
+        near = np.bitwise_count(differing & fixed) <= query.all_but_one
+        yield entry, rows[near], np.bitwise_count(differing[near] & ~fixed)

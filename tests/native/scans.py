@@ -33,8 +33,12 @@ class Scan:
     limit: int
     images: int
 
-    def votes_by(self, scan: Callable[..., None]) -> NDArray[np.float32]:
-        votes = np.zeros(self.images, np.float32)
+    @property
+    def variants(self) -> int:
+        return int(self.query.variants.max(initial=0)) + 1
+
+    def votes_by(self, scan: Callable[..., object]) -> NDArray[np.float32]:
+        votes = np.zeros((self.variants, self.images), np.float32)
         scan(self.lists, self.query, self.distance_weights, votes)
         return votes
 
@@ -48,18 +52,20 @@ class Scan:
 
     @cached_property
     def votes_one_by_one(self) -> NDArray[np.float64]:
-        votes = np.zeros(self.images)
+        votes = np.zeros((self.variants, self.images))
         for entry in range(len(self.query.words)):
-            seen: dict[int, int] = {}
+            seen: dict[tuple[int, int], int] = {}
             postings = self.postings_of(entry)
             if self.query.nearest_first or self.lists.parts > 1:
                 postings = sorted(postings, key=itemgetter(1))
-            for row, distance in postings:
+            for row, distance, fixed in postings:
                 if distance < len(self.distance_weights):
                     image = int(self.lists.images[row])
-                    seen[image] = seen.get(image, 0) + 1
-                    share = np.sqrt(seen[image]) - np.sqrt(seen[image] - 1)
-                    votes[image] += self.query.weights[entry] * self.distance_weights[distance] * share
+                    times = seen[image, fixed] = seen.get((image, fixed), 0) + 1
+                    share = np.sqrt(times) - np.sqrt(times - 1)
+                    votes[int(self.query.variants[entry]), image] += (
+                        self.query.weights[entry] * self.distance_weights[distance] * share
+                    )
         return votes
 
     @cached_property
@@ -67,19 +73,25 @@ class Scan:
         return [
             (entry, row, distance)
             for entry in range(len(self.query.words))
-            for row, distance in self.postings_of(entry)
+            for row, distance, _ in self.postings_of(entry)
             if distance <= self.limit
         ]
 
-    def postings_of(self, entry: int) -> list[tuple[int, int]]:
-        """Each posting of the word of a query entry that differs in no fixed bit, and in how many it differs."""
+    def postings_of(self, entry: int) -> list[tuple[int, int, int]]:
+        """Postings of the word of a query entry that may be hits, in how many bits each differs, and in which fixed."""
         word, own = int(self.query.words[entry]), int(self.query.signatures[entry])
         fixed, parts = int(self.query.fixed[entry]) << 56, self.lists.parts
         rows = range(int(self.lists.offsets[word * parts]), int(self.lists.offsets[(word + 1) * parts]))
         differing = [(row, int(self.lists.signatures[row]) ^ own) for row in rows]
-        return [(row, bits.bit_count()) for row, bits in differing if not bits & fixed]
+        return [
+            (row, (bits & ~fixed).bit_count(), bits & fixed)
+            for row, bits in differing
+            if (bits & fixed).bit_count() <= self.query.all_but_one
+        ]
 
-    def assert_scanned(self, scan: Callable[..., None], hits_of: Callable[..., Sequence[NDArray[np.generic]]]) -> None:
+    def assert_scanned(
+        self, scan: Callable[..., object], hits_of: Callable[..., Sequence[NDArray[np.generic]]]
+    ) -> None:
         """These find what is found one by one, of all images and of a few."""
         np.testing.assert_allclose(self.votes_by(scan), self.votes_one_by_one, rtol=1e-4, atol=1e-5)
         every, hits = np.arange(self.images, dtype=np.uint32), self.hits_one_by_one
@@ -108,6 +120,7 @@ def made(seed: int, lists: list[int], queries: int, images: int = 7, limit: int 
             signatures=signatures(queries),
             weights=random.uniform(0.1, 9, queries).astype(np.float32),
             fixed=np.zeros(queries, np.uint8),
+            variants=random.integers(3, size=queries).astype(np.int32),
         ),
         distance_weights=np.exp(-((np.arange(min(limit, voting) + 1) / 16) ** 2)).astype(np.float32),
         limit=limit,
@@ -126,6 +139,7 @@ def one_list(images: list[int], signatures: list[int], entries: int = 1, voting:
             np.zeros(entries, np.uint64),
             np.ones(entries, np.float32),
             np.zeros(entries, np.uint8),
+            np.zeros(entries, np.int32),
         ),
         distance_weights=np.ones(voting + 1, np.float32),
         limit=3,

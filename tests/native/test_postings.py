@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from featmatch.errors import StoreError, UsageError
+from featmatch.native import postings
 from featmatch.native.library import library
 from featmatch.native.postings import (
     _LISTS,
@@ -25,6 +26,7 @@ from featmatch.native.postings import (
     best,
     hits_of,
     postings_of,
+    rows_of,
     scan,
 )
 from featmatch.store.segment import parts_of
@@ -56,7 +58,7 @@ def test_limit_zero_takes_equal_signatures_only() -> None:
     one = made(5, [21], 1, limit=0)
     one.lists.signatures[4] = one.query.signatures[0]
     assert [row for _, row, _ in one.hits_by(hits_of, np.arange(one.images, dtype=np.uint32))] == [4]
-    assert np.flatnonzero(one.votes_by(scan)).tolist() == [one.lists.images[4]]
+    assert np.flatnonzero(one.votes_by(scan)[one.query.variants[0]]).tolist() == [one.lists.images[4]]
 
 
 def test_signatures_that_differ_in_the_highest_bit_only_are_one_bit_apart() -> None:
@@ -67,7 +69,7 @@ def test_signatures_that_differ_in_the_highest_bit_only_are_one_bit_apart() -> N
 
 def test_signatures_may_differ_in_all_bits() -> None:
     one = one_list([0], [(1 << 64) - 1], voting=64)
-    assert one.votes_by(scan).tolist() == [1]
+    assert one.votes_by(scan).tolist() == [[1]]
     assert hits_of(one.lists, one.query, 64, np.zeros(1, np.uint32)).distances.tolist() == [64]
     assert len(hits_of(one.lists, one.query, 63, np.zeros(1, np.uint32)).distances) == 0
 
@@ -85,30 +87,30 @@ def test_each_place_in_a_list_may_be_the_only_hit(size: int) -> None:
 def test_what_follows_a_list_is_no_hit(length: int) -> None:
     lists = PostingLists(np.array([0, length, 30], np.uint32), np.zeros(30, np.uint32), np.zeros(30, np.uint64))
     query = asking([0])
-    votes = np.zeros(1, np.float32)
+    votes = np.zeros((1, 1), np.float32)
     scan(lists, query, np.ones(1, np.float32), votes)
-    np.testing.assert_allclose(votes, [np.sqrt(length)], rtol=1e-6)
+    np.testing.assert_allclose(votes, np.sqrt(length), rtol=1e-6)
 
 
 @pytest.mark.parametrize("repeats", [1, 2, 9, 3000])
 def test_repeats_in_one_image_count_by_their_square_root(repeats: int) -> None:
     votes = one_list([0] * repeats + [1], [0] * (repeats + 1)).votes_by(scan)
-    np.testing.assert_allclose(votes, [np.sqrt(repeats), 1], rtol=1e-5)
+    np.testing.assert_allclose(votes, [[np.sqrt(repeats), 1]], rtol=1e-5)
 
 
 def test_hits_that_do_not_vote_are_no_repeats() -> None:
     one = one_list([0] * 4, [0b111, 0, 0b1111, 1], voting=1)
     assert one.hits_by(hits_of, np.zeros(1, np.uint32)) == [(0, 0, 3), (0, 1, 0), (0, 3, 1)]
-    np.testing.assert_allclose(one.votes_by(scan), [np.sqrt(2)], rtol=1e-6)
+    np.testing.assert_allclose(one.votes_by(scan), np.sqrt(2), rtol=1e-6)
 
 
 def test_repeats_are_counted_anew_for_each_query_word() -> None:
-    np.testing.assert_allclose(one_list([0], [0], entries=3).votes_by(scan), [3])
+    np.testing.assert_allclose(one_list([0], [0], entries=3).votes_by(scan), 3)
 
 
 def test_votes_are_added_to_what_is_there() -> None:
     one = made(8, [20], 4)
-    votes = np.full(one.images, 5, np.float32)
+    votes = np.full((one.variants, one.images), 5, np.float32)
     scan(one.lists, one.query, one.distance_weights, votes)
     np.testing.assert_allclose(votes, one.votes_one_by_one + 5, rtol=1e-4)
 
@@ -135,25 +137,26 @@ def test_images_are_found_however_they_are_spread(spread: str) -> None:
 
 @pytest.mark.parametrize("images", [0, 1, 7, 64, 1000])
 @pytest.mark.parametrize("count", [1, 3, 50])
-def test_the_best_are_found_with_all_that_are_as_good_as_the_last(images: int, count: int) -> None:
+@pytest.mark.parametrize("variants", [1, 3])
+def test_the_best_are_found_with_all_that_are_as_good_as_the_last(images: int, count: int, variants: int) -> None:
     random = np.random.default_rng(images + count)
     for levels in (1, 2, 5, 1 << 20):  # few levels: many are equally good
-        votes = random.integers(levels, size=images).astype(np.float32) * np.float32(0.37)
+        votes = random.integers(levels, size=(variants, images)).astype(np.float32) * np.float32(0.37)
         weights = (1 / np.sqrt(random.integers(1, 5, images))).astype(np.float32)
         found, scores = best(votes, weights, count)
         twin_found, twin_scores = twin.best(votes, weights, count)
         np.testing.assert_array_equal(found, twin_found, strict=True)
         np.testing.assert_array_equal(scores, twin_scores, strict=True)
-        ranked = sorted((votes * weights).tolist(), reverse=True)[:count]
+        ranked = sorted((votes * weights).ravel().tolist(), reverse=True)[:count]
         assert sorted(scores.tolist(), reverse=True)[:count] == [score for score in ranked if score > 0]
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_best_may_come_first_or_last(order: int) -> None:
-    votes = np.arange(1, 1001, dtype=np.float32)[::order].copy()
+    votes = np.arange(1, 1001, dtype=np.float32)[None, ::order].copy()
     found, scores = best(votes, np.ones(1000, np.float32), 3)
     assert sorted(scores.tolist()) == [998, 999, 1000]
-    np.testing.assert_array_equal(votes[found], scores)
+    np.testing.assert_array_equal(votes[0, found], scores)
 
 
 @pytest.mark.parametrize(
@@ -169,14 +172,36 @@ def test_the_best_may_come_first_or_last(order: int) -> None:
     ],
 )
 def test_the_best_are_those_with_any_votes(votes: list[float], count: int, expected: dict[int, float]) -> None:
-    found, scores = best(np.array(votes, np.float32), np.ones(len(votes), np.float32), count)
+    found, scores = best(np.array([votes], np.float32), np.ones(len(votes), np.float32), count)
     assert dict(zip(found.tolist(), scores.tolist(), strict=True)) == pytest.approx(expected, abs=0)
 
 
 def test_the_best_are_those_with_the_most_weighted_votes() -> None:
     weights: NDArray[np.float32] = np.array([1, 0.25, 1], np.float32)
-    found, scores = best(np.array([2, 12, 1], np.float32), weights, 1)
+    found, scores = best(np.array([[2, 12, 1]], np.float32), weights, 1)
     assert (found.tolist(), scores.tolist()) == ([1], [3.0])
+
+
+@pytest.mark.parametrize("name", SCANS)
+def test_a_scan_hands_out_the_hits_of_all_images(name: str) -> None:
+    one = SCANS[name]
+    votes = np.zeros((one.variants, one.images), np.float32)
+    limit, every = len(one.distance_weights) - 1, np.arange(one.images, dtype=np.uint32)
+    expected = hits_of(one.lists, one.query, limit, every)
+    found = scan(one.lists, one.query, one.distance_weights, votes, len(expected.rows))
+    assert found is not None
+    for column, looked_up in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(column, looked_up, strict=True)
+    if len(expected.rows):
+        assert scan(one.lists, one.query, one.distance_weights, votes, len(expected.rows) - 1) is None
+
+
+def test_hits_that_differ_in_another_fixed_bit_are_of_another_word() -> None:
+    signatures = np.array([0, 1, 1 << 63, 1 << 63 | 1, 1 << 62], np.uint64)
+    lists = PostingLists(np.array([0, 5], np.uint32), np.zeros(5, np.uint32), signatures)
+    votes = np.zeros((1, 1), np.float32)
+    scan(lists, replace(asking([0], 0b1100_0000), nearest_first=True, all_but_one=True), np.ones(2, np.float32), votes)
+    np.testing.assert_allclose(votes, 2 * np.sqrt(2) + 1, rtol=1e-6)
 
 
 def test_postings_are_counted() -> None:
@@ -193,14 +218,34 @@ def test_threads_scan_beside_one_another() -> None:
             np.testing.assert_array_equal(votes, expected)
 
 
+@pytest.mark.parametrize("rows", [1, 7, 1 << 22])
+def test_the_postings_of_some_images_are_found(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postings, "_ROWS", rows)  # gone through at a time
+    random = np.random.default_rng(7)
+    for count in (0, 1, 7, 130):
+        images = random.integers(40, size=count).astype(np.uint32)
+        for wanted in (random.random(40) < 0.3, np.zeros(40, bool), np.ones(40, bool)):
+            np.testing.assert_array_equal(rows_of(images, wanted), np.flatnonzero(wanted[images]), strict=True)
+
+
 # ---------------------------------------------------------------- of strangers
+
+
+def test_a_posting_of_an_image_that_is_not_there_has_no_row() -> None:
+    for images in ([0, 1, 3], [0xFFFF_FFFF]):
+        with pytest.raises(StoreError, match="a posting names an image that is not there"):
+            rows_of(np.array(images, np.uint32), np.ones(3, bool))
+    one = np.zeros(3, np.uint32)
+    for given in ((one.astype(np.int64), np.ones(3, bool)), (one, np.ones(3, np.uint8))):
+        with pytest.raises(UsageError):
+            rows_of(*given)
 
 
 @pytest.mark.parametrize("images", [0, 2])
 def test_a_vote_for_an_image_that_is_not_there_is_damage(images: int) -> None:
     one = one_list([0, 1, 2], [0, 0, 0])
     with pytest.raises(StoreError, match="a posting names an image that is not there"):
-        scan(one.lists, one.query, one.distance_weights, np.zeros(images, np.float32))
+        scan(one.lists, one.query, one.distance_weights, np.zeros((1, images), np.float32))
 
 
 @pytest.mark.parametrize(
@@ -236,12 +281,12 @@ def asking(words: list[int], fixed: int = 0) -> QueryEntries:
     count = len(words)
     return QueryEntries(
         np.array(words, np.int32), np.zeros(count, np.uint64), np.ones(count, np.float32),
-        np.full(count, fixed, np.uint8),
+        np.full(count, fixed, np.uint8), np.zeros(count, np.int32),
     )  # fmt: skip
 
 
 def scanned(lists: PostingLists, query: QueryEntries) -> None:
-    scan(lists, query, np.ones(3, np.float32), np.zeros(1, np.float32))
+    scan(lists, query, np.ones(3, np.float32), np.zeros((1, 1), np.float32))
 
 
 def looked_up(lists: PostingLists, query: QueryEntries) -> None:
@@ -269,25 +314,25 @@ def columns_of(value: PostingLists | QueryEntries) -> list[Any]:
     return [getattr(value, field.name) for field in fields(value)]
 
 
-@pytest.mark.parametrize("column", range(7))
+@pytest.mark.parametrize("column", range(8))
 def test_columns_of_another_length_or_type_are_refused(column: int) -> None:
     one = made(1, [9, 8], 3)
     for spoil in (lambda values: values[:-1].copy(), lambda values: values.astype(np.float64), np.ndarray.tolist):
-        columns: list[Any] = [*columns_of(one.lists)[:3], *columns_of(one.query)[:4]]
+        columns: list[Any] = [*columns_of(one.lists)[:3], *columns_of(one.query)[:5]]
         columns[column] = spoil(columns[column])
         if column == 0 and len(columns[0]) == 2:
             continue  # it is one word less
         lists, query = PostingLists(*columns[:3]), QueryEntries(*columns[3:])
         with pytest.raises(UsageError):
-            scan(lists, query, one.distance_weights, np.zeros(one.images, np.float32))
+            scan(lists, query, one.distance_weights, np.zeros((3, one.images), np.float32))
         with pytest.raises(UsageError):
             hits_of(lists, query, 3, np.zeros(1, np.uint32))
 
 
 def test_votes_and_weights_of_another_length_or_type_are_refused() -> None:
-    one, votes = made(1, [9, 8], 3), np.zeros(7, np.float32)
+    one, votes = made(1, [9, 8], 3), np.zeros((3, 7), np.float32)
     wrong: Any
-    for wrong in (votes[:0], np.ones(3)):
+    for wrong in (votes[0, :0], np.ones(3)):
         with pytest.raises(UsageError):
             scan(one.lists, one.query, wrong, votes)
     with pytest.raises(UsageError):
@@ -296,9 +341,16 @@ def test_votes_and_weights_of_another_length_or_type_are_refused() -> None:
     read_only.setflags(write=False)
     with pytest.raises(UsageError, match="writable"):
         scan(one.lists, one.query, one.distance_weights, read_only)
-    for given in ((votes, votes[:6].copy(), 3), (votes, votes, 0), (votes, votes, -1), (votes, votes.astype(float), 3)):
+    weights = np.ones(7, np.float32)
+    for given in (
+        (votes, weights[:6], 3), (votes, weights, 0), (votes, weights, -1), (votes, weights.astype(float), 3),
+        (votes[0], weights, 3), (votes[:, :6], weights[:6], 3),
+    ):  # fmt: skip
         with pytest.raises(UsageError):
             best(*given)
+    for variants in (replace(one.query, variants=np.full(3, number, np.int32)) for number in (3, -1)):
+        with pytest.raises(UsageError):
+            scan(one.lists, variants, one.distance_weights, votes)
 
 
 def test_the_kernels_believe_no_caller() -> None:
@@ -306,20 +358,23 @@ def test_the_kernels_believe_no_caller() -> None:
     lists, query = byref(one.lists.for_kernels), byref(one.query.for_kernels)
     votes, weights = np.ones(200, np.float32), np.ones(200, np.float32)
     heap, above, found = np.empty(3, np.float32), np.empty(200, np.uint8), np.full(300, -7, np.int64)
-    given = votes.ctypes.data, weights.ctypes.data, 200, heap.ctypes.data
+    given = votes.ctypes.data, 1, weights.ctypes.data, 200, heap.ctypes.data
     blocks = -(-200 // _SCORED)
     keys = np.empty((2, 3), np.uint64)
     spare = *(one.ctypes.data for one in keys), 3
-    assert kernels.featmatch_scan(lists, query, weights.ctypes.data, 0, *spare, votes.ctypes.data, 200) == -1
-    assert kernels.featmatch_scan(lists, query, weights.ctypes.data, 9, *spare, votes.ctypes.data, 200) == -2
+    counted = votes.ctypes.data, 1, 200, _columns(Hits.room(0))
+    assert kernels.featmatch_scan(lists, query, weights.ctypes.data, 0, *spare, *counted) == -1
+    assert kernels.featmatch_scan(lists, query, weights.ctypes.data, 9, *spare, *counted) == -2
     for parts in (0, -1, 3, 512):
         wrong = byref(replace(one.lists, parts=parts).for_kernels)
-        assert kernels.featmatch_scan(wrong, query, weights.ctypes.data, 9, *spare, votes.ctypes.data, 200) == -1
+        assert kernels.featmatch_scan(wrong, query, weights.ctypes.data, 9, *spare, *counted) == -1
     assert kernels.featmatch_best(*given, 0, above.ctypes.data, blocks, found.ctypes.data, 300) == -1
     assert kernels.featmatch_best(*given, 3, above.ctypes.data, blocks - 1, found.ctypes.data, 300) == -1
     assert kernels.featmatch_best(*given, 3, above.ctypes.data, blocks, found.ctypes.data, 5) == 200
     assert found[:6].tolist() == [0, 1, 2, 3, 4, -7]  # only so many are written
     images, starts = np.arange(70, dtype=np.uint32), np.empty(_LISTS * 70, np.int64)
+    wanted = np.ones(70, bool).ctypes.data
+    assert kernels.featmatch_rows(images.ctypes.data, 70, wanted, 70, starts.ctypes.data, 69) == -1
     hits = Hits(np.full(9, -7, np.int32), np.full(9, -7, np.int64), np.full(9, 7, np.uint32), np.full(9, 7, np.uint8))
     few = Hits(hits.entries[:5], hits.rows[:5], hits.images[:5], hits.distances[:5])
     asked = lists, query, 3, images.ctypes.data, 70, starts.ctypes.data
@@ -365,39 +420,69 @@ def cut(one: Scan, parts: int) -> tuple[Scan, NDArray[np.int64]]:
 
 
 @cache
-def whole_lists(fixed: int) -> Scan:
+def whole_lists(fixed: int, all_but_one: bool) -> Scan:
     """Every other entry of the query with these bits fixed. Not to be written to."""
     one = made(11, [3000, 0, 700, 40], 30, images=90, limit=24)  # sorted by merging, too
     one.query.fixed[::2] = fixed
-    return replace(one, query=replace(one.query, nearest_first=True))
+    return replace(one, query=replace(one.query, nearest_first=True, all_but_one=all_but_one))
 
 
 @pytest.mark.parametrize("parts", [1, 2, 16, 256])
-@pytest.mark.parametrize("fixed", [0, 0b1, 0b1000_0000, 0b0110_0001, 0xFF])
-def test_lists_in_parts_have_the_votes_and_hits_of_whole_ones(parts: int, fixed: int) -> None:
-    one = whole_lists(fixed)
+@pytest.mark.parametrize("fixed", [0, 0b1, 0b1000_0000, 0b0110_0001, 0b1110_0000, 0xFF])
+@pytest.mark.parametrize("all_but_one", [False, True])
+def test_lists_in_parts_have_the_votes_and_hits_of_whole_ones(parts: int, fixed: int, all_but_one: bool) -> None:
+    one = whole_lists(fixed, all_but_one)
     images = np.arange(0, 90, 7, dtype=np.uint32)
     cut_one, order = cut(one, parts)
     np.testing.assert_array_equal(cut_one.votes_by(scan), one.votes_by(scan))
     np.testing.assert_array_equal(cut_one.votes_by(scan), one.votes_by(twin.scan))
     np.testing.assert_allclose(cut_one.votes_by(scan), one.votes_one_by_one, rtol=1e-4)
     hits = cut_one.hits_by(hits_of, images)
-    assert hits == cut_one.hits_by(twin.hits_of, images)
+    assert sorted(hits) == cut_one.hits_by(twin.hits_of, images)
+    assert all_but_one or hits == sorted(hits)
     whole = [hit for hit in one.hits_one_by_one if one.lists.images[hit[1]] in images]
     assert sorted((entry, int(order[row]), bits) for entry, row, bits in hits) == whole
     assert postings_of(cut_one.lists, cut_one.query) <= postings_of(one.lists, one.query)
 
 
-def test_only_parts_in_which_hits_can_be_are_read() -> None:
+def one_in_each_part() -> PostingLists:
+    """One list of 256 parts, with a posting of image 0 in each."""
     signatures = np.arange(256, dtype=np.uint64) << np.uint64(56)
-    lists = PostingLists(np.arange(257, dtype=np.uint32), np.zeros(256, np.uint32), signatures, 256)
+    return PostingLists(np.arange(257, dtype=np.uint32), np.zeros(256, np.uint32), signatures, 256)
+
+
+def test_only_parts_in_which_hits_can_be_are_read() -> None:
+    lists = one_in_each_part()
     assert [postings_of(lists, asking([0], fixed)) for fixed in (0, 1, 0b111, 0xFF)] == [256, 128, 32, 1]
     lists.images[1:] = 9  # of these, whose signatures differ, none is there
-    votes = np.zeros(1, np.float32)
+    votes = np.zeros((1, 1), np.float32)
     scan(lists, asking([0], 0xFF), np.ones(65, np.float32), votes)
-    assert votes.tolist() == [1]
+    assert votes.tolist() == [[1]]
     with pytest.raises(StoreError):
         scan(lists, asking([0], 0xFE), np.ones(65, np.float32), votes)
+
+
+@pytest.mark.parametrize(("fixed", "parts_read"), [(0xFF, 9), (0b1110_0000, 128), (0b0000_0001, 256), (0, 256)])
+def test_parts_that_differ_in_one_fixed_bit_are_read_once(fixed: int, parts_read: int) -> None:
+    signature = np.array([0b1010_0101 << 56], np.uint64)
+    lists, query = one_in_each_part(), replace(asking([0], fixed), signatures=signature, all_but_one=True)
+    found = hits_of(lists, query, 64, np.zeros(1, np.uint32)).rows.tolist()
+    assert len(found) == len(set(found)) == postings_of(lists, query) == parts_read
+    votes = np.zeros((1, 1), np.float32)
+    scan(lists, query, np.ones(65, np.float32), votes)
+    changed = [(row ^ 0b1010_0101) & fixed for row in found]  # a part of another word for each fixed bit that differs
+    np.testing.assert_allclose(votes, sum(np.sqrt(changed.count(one)) for one in set(changed)), rtol=1e-5)
+
+
+def test_a_fixed_bit_that_differs_does_not_count() -> None:
+    signatures = np.array([0, 1 << 63, 1 << 63 | 0b111, 0b11 << 62, 0b1111], np.uint64)
+    lists = PostingLists(np.array([0, 5], np.uint32), np.arange(5, dtype=np.uint32), signatures)
+    query = replace(asking([0], 0b1100_0000), all_but_one=True)
+    found = hits_of(lists, query, 3, np.arange(5, dtype=np.uint32))
+    assert (found.rows.tolist(), found.distances.tolist()) == ([0, 1, 2], [0, 0, 3])
+    votes = np.zeros((1, 5), np.float32)
+    scan(lists, query, np.array([4, 3, 2, 1], np.float32), votes)
+    assert votes.tolist() == [[4, 4, 1, 0, 0]]
 
 
 def test_parts_in_any_order_do_no_harm() -> None:

@@ -327,7 +327,7 @@ def test_threads_are_for_long_scans_on_several_cores(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(voting, "_SAMPLED", 1)
     for worth in (length - 1, length):
         monkeypatch.setattr(voting, "_WORTH_THREADS", worth)
-        with voting._threads(query.words, query.segments) as each:
+        with voting._threads(voting._are_worth_threads(query.words, query.segments)) as each:
             assert (each is not map) == (cores > 1 and worth < length)
 
 
