@@ -70,6 +70,7 @@ def test_a_service_keeps_its_word_under_load(small_words: Vocabulary, tmp_path: 
     result = run(Load(searches=24, uploads=8, deletions=4, clients=4), tmp_path, base)
     assert result.failures == []
     assert len(result.searches) >= 24
+    assert len(result.uploads) == 8
     assert result.live
 
 
