@@ -140,7 +140,7 @@ def test_long_use_gives_the_answers_of_a_plain_dict_and_grows_nothing(small_word
 
 
 def test_an_index_of_synthetic_images_gives_back_what_was_planted(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], photo_folder: Path, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], small_photos: Path, tmp_path: Path
 ) -> None:
     from tools import bench_scale, build_backend
 
@@ -151,7 +151,7 @@ def test_an_index_of_synthetic_images_gives_back_what_was_planted(
     monkeypatch.setattr(
         "sys.argv",
         [
-            "bench_scale", str(photo_folder), "--images", "20", "40", "--features", "100", "--queries", "4", "--steady",
+            "bench_scale", str(small_photos), "--images", "20", "40", "--features", "100", "--queries", "4", "--steady",
             "2", "--shards", "2", "--work", str(tmp_path / "work"), "--json", str(results),
             "--plot", str(tmp_path / "plot.svg"),
         ],
