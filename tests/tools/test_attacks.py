@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from featmatch import Vocabulary
-from featmatch.system import worker_loop
+from tests.tools.conftest import worker_for_a_while
 from tools.attacks import ATTACKS, LINKS
 
 pytestmark = [
@@ -26,8 +25,7 @@ COMMANDS = ("query", "list", "groups", "add", "explain", "compact", "vocabulary"
 def siege(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     from tools.attack_index import Siege
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker_loop, "_at_work", threading.Event())
+    with worker_for_a_while():
         yield Siege(tmp_path_factory.mktemp("attack"), small_words)
 
 

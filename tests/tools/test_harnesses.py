@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from featmatch import UsageError, Vocabulary
 from featmatch.adding import batches
 from featmatch.grouping import finding
 from featmatch.search import query
-from featmatch.system import arrays, worker_loop
+from featmatch.system import arrays
+from tests.tools.conftest import worker_for_a_while
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
@@ -26,13 +27,14 @@ pytestmark = [
 
 
 @pytest.fixture(autouse=True)
-def what_harnesses_patch(monkeypatch: pytest.MonkeyPatch) -> None:
+def what_harnesses_patch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Put it back afterwards."""
     for module, name in (
         (batches, "BATCH_IMAGES"), (query, "extract_grey"), (arrays, "MAPPED_BYTES"), (finding, "_BLOCK_IMAGES"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, vars(module)[name])
-    monkeypatch.setattr(worker_loop, "_at_work", threading.Event())
+    with worker_for_a_while():
+        yield
 
 
 def test_killed_and_failing_writers_lose_nothing(small_words: Vocabulary) -> None:
