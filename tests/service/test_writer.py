@@ -53,7 +53,7 @@ def test_uploads_that_came_together_are_one_commit(
         writer.upload([image(drawn[5], "a"), bad], refuse_taken=False),
         writer.upload([image(drawn[6], "b")], refuse_taken=False),
         writer.upload([image(drawn[6], "b")], refuse_taken=True),
-        writer.upload([image(drawn[7], "b")], refuse_taken=True),
+        writer.upload([image(drawn[7], "a")], refuse_taken=True),  # which came with the first
     ]
     done = writer.submit(lambda: len(index))
     held.set()
