@@ -53,7 +53,6 @@ class Ended(uvicorn.Server):
 @pytest.fixture
 def client(index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     """Of a server on this machine."""
-    monkeypatch.setattr("featmatch.service.writer._SECONDS", 0.0)  # no upload waits for more to come
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     secret = new_key(tmp_path / "keys", "me", "write")
     options = ServeOptions(

@@ -50,7 +50,7 @@ GENERATORS: dict[str, Callable[[Random], Case]] = {
     "similar": similar_case,
 }
 
-SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
+SANITIZERS = ["-O1", "-g1", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
 _ROOT = Path(__file__).parents[1]
 _BATCH = 1000  # inputs to one process, and how many may be lost with it
 _BATCH_S = 600

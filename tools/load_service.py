@@ -4,9 +4,10 @@
 
 The server is a process of its own, on this machine, with an index of drawn pictures, or of 1,000 photos of a folder.
 Each client uploads drawn pictures of its own, so it knows what every search must find. Printed are refusals (503 with
-Retry-After is right), the times of searches and of /healthz/live, the memory and the open files of the server as it
-goes on, and each limit that was passed; the exit status is 1 if one was: an answer that was wrong, an error, liveness
-above 100 ms at p99, a search of one client more than 5 ms longer than in the process at p50, memory or files that grow.
+Retry-After is right), the times of searches, uploads and /healthz/live, the memory and the open files of the server as
+it goes on, and each limit that was passed; the exit status is 1 if one was: an answer that was wrong, an error,
+liveness above 100 ms at p99, a search of one client more than 5 ms longer than in the process at p50, memory or files
+that grow.
 The long run has --searches 20000 --uploads 2000 --deletions 500; --minutes bounds it.
 """
 
@@ -63,6 +64,7 @@ class Result:
     failures: list[str] = field(default_factory=list)
     refused: int = 0
     searches: list[float] = field(default_factory=list)
+    uploads: list[float] = field(default_factory=list)
     live: list[float] = field(default_factory=list)
     memory: list[int] = field(default_factory=list)
     handles: list[int] = field(default_factory=list)
@@ -82,7 +84,7 @@ class Result:
     def print(self) -> None:
         """Print it."""
         print(f"{len(self.searches)} searches, {len(self.failures)} failures, {self.refused} refused for a while")
-        for what, times in (("search", self.searches), ("live", self.live)):
+        for what, times in (("search", self.searches), ("upload", self.uploads), ("live", self.live)):
             if len(times) > 1:
                 hundredths = _hundredths(times)
                 print(what, *(f"p{mark}: {1000 * hundredths[mark - 1]:.1f} ms" for mark in (50, 95, 99)))
@@ -218,7 +220,9 @@ class Client(threading.Thread):
         name = f"client {self._number} {picture}"
         form = b'--b\r\nContent-Disposition: form-data; name="image"; filename="x"\r\n\r\n' + self._own[picture]
         form += f'\r\n--b\r\nContent-Disposition: form-data; name="name"\r\n\r\n{name}\r\n--b--\r\n'.encode()
+        began = time.perf_counter()
         status, told = self._asker.ask("POST", "/v1/images", form, "multipart/form-data; boundary=b")
+        self.result.uploads.append(time.perf_counter() - began)
         if status not in (200, 201) or told["failed"]:
             self.result.failures.append(f"upload of {name}: {status} {told}")
             return
@@ -273,6 +277,7 @@ def run(load: Load, folder: Path, base: Sequence[bytes]) -> Result:
             client.join()
             result.failures += client.result.failures
             result.searches += client.result.searches
+            result.uploads += client.result.uploads
             result.refused += client.result.refused
         over.set()
         probe.join()

@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -162,8 +162,8 @@ class Torture:
                     self.failures.append(f"repair with {way} at {step}: {error}")
                 self._verified(f"repair with {way} at {step}", [self._model])
 
-    def groupings(self, steps: range) -> None:
-        """Let the search for groups suffer all faults; then and afterwards they must be those of a run without any."""
+    def groupings(self, faults: Iterable[Fault]) -> None:
+        """Let the search for groups suffer faults; then and afterwards they must be those of a run without any."""
         finding._BLOCK_IMAGES = 3  # several records each time
         folder = self.folder / "grouped"
         copies = self.folder / "copies"
@@ -179,8 +179,6 @@ class Torture:
             if _groups(folder) != expected:
                 raise AssertionError("other groups")
 
-        faults = [Fault(way, step) for step in steps for way in ("before", "after", "ENOSPC", "EIO")]
-        faults += [Fault("full", size) for size in (0, 10, 100, 5000)] + [Fault("later", 0.05), Fault("read-only")]
         for fault in faults:
             (folder / PAIRS).unlink(missing_ok=True)
             ended = self._in_child(group, folder, fault).partition(" after ")[0]
@@ -299,6 +297,16 @@ class Torture:
             return self._model
 
 
+def _grouping_faults(steps: range) -> Iterator[Fault]:
+    """Each kind at each of these steps, and those that need no step."""
+    for step in steps:
+        for way in ("before", "after", "ENOSPC", "EIO"):
+            yield Fault(way, step)
+    for size in (0, 10, 100, 5000):
+        yield Fault("full", size)
+    yield from (Fault("later", 0.05), Fault("read-only"))
+
+
 def _groups(folder: Path) -> list[dict[str, Any]]:
     return [group.to_dict() for group in Index.open(folder).groups(jobs=1)]
 
@@ -377,7 +385,7 @@ def main() -> int:
         reader = Reader(Path(folder) / "index", sorted((Path(folder) / "pool").iterdir()))
         try:
             torture.creations(range(1, 30))
-            torture.groupings(range(1, 60))
+            torture.groupings(_grouping_faults(range(1, 60)))
             torture.every_step()
             torture.repairs(range(1, 80, 2))
             torture.at_random(arguments.kills)

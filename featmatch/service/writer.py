@@ -1,4 +1,4 @@
-"""The one thread that writes to an index. Uploads of many requests are gathered into few commits."""
+"""The one thread that writes to an index. Uploads that come during a commit are gathered into the next one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import functools
 import hashlib
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -26,7 +25,6 @@ from featmatch.system.progress import ignore
 from featmatch.system.workers import in_background
 
 MOST_GATHERED = 64  # images of one commit
-_SECONDS = 1.0  # between commits of uploads
 
 
 @dataclass(frozen=True)
@@ -49,29 +47,20 @@ class _Upload:
 class Writer:
     """Does what writes in the order in which it came, one after the other."""
 
-    def __init__(
-        self,
-        index: Reader,
-        decoding: DecodingOptions,
-        uploads: Uploads | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, index: Reader, decoding: DecodingOptions, uploads: Uploads | None = None) -> None:
         """Start the thread.
 
         Args:
             index: that is written to.
             decoding: what decoding one image may cost.
             uploads: where the files of uploads are kept.
-            clock: seconds.
         """
         self._uploads = uploads
         self._index = index
         self._decoding = decoding
-        self._clock = clock
         self._waiting: deque[_Work | _Upload] = deque()
         self._changed = threading.Condition()
         self._stopped = False
-        self._last_commit = clock() - _SECONDS
         self._thread = threading.Thread(target=self._loop, name="writer", daemon=True)
         self._thread.start()
 
@@ -135,22 +124,20 @@ class Writer:
                 _settle(item.done, item.run)
 
     def _gathered(self) -> list[_Upload]:
-        """Uploads for one commit: those at the head of the queue, once a second, or when there are enough of them."""
-        while True:
-            uploads: list[_Upload] = []
-            images = 0
-            for item in self._waiting:
-                if not isinstance(item, _Upload) or (uploads and images + len(item.images) > MOST_GATHERED):
-                    break
-                uploads.append(item)
-                images += len(item.images)
-            left = self._last_commit + _SECONDS - self._clock()
-            full = images >= MOST_GATHERED or len(uploads) < len(self._waiting)
-            if not uploads or full or left <= 0 or self._stopped:
-                for _ in uploads:
-                    self._waiting.popleft()
-                return uploads
-            self._changed.wait(left)
+        """Uploads for one commit: those at the head of the queue, taken from it, as many as go into one.
+
+        Nothing waits for more to come: as in databases, those that arrive while a commit is made share the next one.
+        """
+        uploads: list[_Upload] = []
+        images = 0
+        while self._waiting:
+            item = self._waiting[0]
+            if not isinstance(item, _Upload) or (uploads and images + len(item.images) > MOST_GATHERED):
+                break
+            self._waiting.popleft()
+            uploads.append(item)
+            images += len(item.images)
+        return uploads
 
     def _add(self, uploads: Sequence[_Upload]) -> None:
         """Add the images of several requests in one commit, and give each its part of the report."""
@@ -168,8 +155,6 @@ class Writer:
                 with contextlib.suppress(Exception):  # it was refused already
                     upload.done.set_exception(error)
             return
-        finally:
-            self._last_commit = self._clock()
         for upload, report in zip(accepted, reports, strict=True):
             upload.done.set_result(report)
 

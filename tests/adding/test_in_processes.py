@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featmatch import Index, UsageError, Vocabulary
-from featmatch.adding.one_image import index_file
 from featmatch.proof.drawing import draw_proof
+from tests.adding.decoders import treacherous
 
 Photos = dict[str, NDArray[np.uint8]]
 NAMES = ("astronaut", "chelsea", "coffee")
@@ -108,17 +106,6 @@ def named(path: str, *numbers: int) -> list[str]:
 
 
 # Bounds
-
-
-def treacherous(name: str, *arguments: Any) -> Any:
-    """``index_file`` with a decoder that some names are too much for."""
-    if "crash" in name:
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if "hang" in name:
-        time.sleep(1000)
-    if "memory" in name:
-        np.ones(1 << 40, np.uint8)
-    return index_file(name, *arguments)
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals work differently here")

@@ -62,22 +62,18 @@ def test_names_that_are_no_utf_8_go_in_and_come_out(
     path = os.fsencode(tmp_path) + b"/caf\xe9.png"
     Path(os.fsdecode(path)).write_bytes(pictures["coins"].read_bytes())
 
-    def bare(*arguments: str | bytes | Path) -> subprocess.CompletedProcess[bytes]:
-        command = [sys.executable, "-m", "featmatch", *arguments]
-        return subprocess.run(command, capture_output=True, check=False)
-
     assert run("add", own_index, os.fsdecode(path)).status == 0
     printed = b'"' + os.fsencode(tmp_path) + b'/caf\\351.png"'
-    assert printed in bare("list", own_index).stdout.splitlines()
-    for given in (path, printed):
-        queried = bare("query", own_index, given, "--json")
-        assert queried.returncode == 0
-        found = json.loads(queried.stdout)
-        assert os.fsencode(found["query"]) == os.fsencode(found["matches"][0]["name"]) == path
-        assert found["query_quoted"] == found["matches"][0]["name_quoted"] == printed.decode()
-    rows = list(csv.DictReader(io.StringIO(bare("query", own_index, path, "--csv").stdout.decode())))
-    assert [row["name"] for row in rows] == [printed.decode()]
     named = printed.decode()
+    assert named in run("list", own_index).out.splitlines()
+    program = [os.fsencode(sys.executable), b"-m", b"featmatch", b"query", os.fsencode(own_index), path, b"--json"]
+    queried = subprocess.run(program, capture_output=True, check=True)
+    for said in (queried.stdout, run("query", own_index, named, "--json").out):
+        found = json.loads(said)
+        assert os.fsencode(found["query"]) == os.fsencode(found["matches"][0]["name"]) == path
+        assert found["query_quoted"] == found["matches"][0]["name_quoted"] == named
+    rows = list(csv.DictReader(io.StringIO(run("query", own_index, named, "--csv").out)))
+    assert [row["name"] for row in rows] == [named]
     assert run("verify", named, os.fsdecode(path)).status == 0
     assert run("explain", own_index, named, named).status == 0
     for command in ("reject", "accept"):

@@ -33,12 +33,13 @@ from tests.test_indexes import FEATURES, QUERIES, QUICK, encoded, grouped, said,
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_a_cluster_says_what_one_index_says(clusters: Clusters, count: int) -> None:
     several = clusters.opened(count)
-    for name, query in QUERIES.items():
+    few: dict[str, Any] = {"forms": "none", "voting": VotingOptions(shortlist=5), "unproven": True}
+    for name in QUERIES if count == 2 else QUICK:
+        query = QUERIES[name]()
         if count == 2:
-            assert said(several.query(query(), unproven=True)) == clusters.said_by_one(name)
+            assert said(several.query(query, unproven=True)) == clusters.said_by_one(name)
         else:
-            few: dict[str, Any] = {"forms": "none", "voting": VotingOptions(shortlist=5), "unproven": True}
-            assert said(several.query(query(), **few)) == said(clusters.one.query(query(), **few))
+            assert said(several.query(query, **few)) == said(clusters.one.query(query, **few))
 
 
 def test_groups_of_a_cluster_are_those_of_one_index_also_by_other_processes(

@@ -252,7 +252,7 @@ def test_a_homography_that_is_a_little_off_tells_the_same(photos: Photos, name: 
     assert compare_detail(edited, source, np.eye(3)) == Comparison(0, 1)
 
 
-@pytest.mark.parametrize("name", ["astronaut", "camera", "grass"])
+@pytest.mark.parametrize("name", ["astronaut", "grass"])
 @pytest.mark.parametrize("edit", EDITS)
 def test_detail_is_what_pixels_resolve(photos: Photos, name: str, edit: str) -> None:
     photo = Image.fromarray(photos[name]).convert("L")

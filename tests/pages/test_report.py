@@ -69,7 +69,7 @@ def test_page_escapes_names_and_shows_misses(small_photos: Path, vocabulary_file
     odd.mkdir()
     for file in small_photos.iterdir():
         (odd / file.name).write_bytes(file.read_bytes())
-    options = EvaluationOptions(("crops",), count=8, forms="none")
+    options = EvaluationOptions(("crops",), count=5, forms="none")
     done = evaluate(Photos([odd]), tmp_path / "work", options, vocabulary=vocabulary_file, jobs=1)
     page = page_of(report_of(done), done, tmp_path / "work")
     missed = worst_misses(done.records, "crops")

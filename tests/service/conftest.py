@@ -36,7 +36,6 @@ def index(drawn: list[Path], small_words: Vocabulary, tmp_path: Path) -> Index:
 def serve(index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Serves the index with some options; the servers end with the test."""
     monkeypatch.setattr("featmatch.service.app.Thumbnails", lambda: Thumbnails(tmp_path / "thumbnails"))
-    monkeypatch.setattr("featmatch.service.writer._SECONDS", 0.0)  # no upload waits for more to come
     clients: list[TestClient] = []
 
     def start(*, indexes: dict[str, Index] | None = None, **options: Any) -> TestClient:

@@ -6,8 +6,6 @@ import base64
 import dataclasses
 import io
 import json
-import os
-import signal
 import sys
 import threading
 from pathlib import Path
@@ -19,12 +17,12 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from featmatch import Index, Match, Matches, Vocabulary, extract, verify
-from featmatch.search.query import _load_timed
 from featmatch.service.parameters import Parameters
 from featmatch.service.searching import Wanted
 from tests.proof.test_difference import ANNA, PAUL, form
 from tests.search.test_sisters import EVA
 from tests.service.conftest import Serve, problem
+from tests.service.decoders import treacherous
 from tools.small_index import small_index
 
 
@@ -212,20 +210,6 @@ def test_limits_of_size_are_kept_before_and_while_reading(serve: Serve, drawn: l
 def test_too_many_pixels_are_refused_by_the_header(client: TestClient) -> None:
     header = b"P5 20000 20000 255\n" + bytes(100)
     assert problem(client.post("/v1/search", content=header)) == (422, "too_large")
-
-
-def treacherous(source: Any, *more: Any) -> Any:
-    """Decodes a picture, but for those whose last byte says otherwise. Runs in another process."""
-    last = source[-1:] if isinstance(source, bytes) else b""
-    if last == b"C":
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if last == b"K":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if last == b"H":
-        threading.Event().wait()
-    if last == b"M":
-        np.ones(1 << 40, np.uint8)
-    return _load_timed(source, *more)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals work differently there")

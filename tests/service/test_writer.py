@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from featmatch.service.writer import Writer
 
 @pytest.fixture
 def writer(index: Index, tmp_path: Path) -> Iterator[Writer]:
-    writer = Writer(index, USUAL, Uploads(tmp_path / "uploads"), clock=lambda: 0.0)  # nobody waits for a second to pass
+    writer = Writer(index, USUAL, Uploads(tmp_path / "uploads"))
     yield writer
     writer.stop()
     writer.join(60)
@@ -52,7 +53,7 @@ def test_uploads_that_came_together_are_one_commit(
         writer.upload([image(drawn[5], "a"), bad], refuse_taken=False),
         writer.upload([image(drawn[6], "b")], refuse_taken=False),
         writer.upload([image(drawn[6], "b")], refuse_taken=True),
-        writer.upload([image(drawn[7], "b")], refuse_taken=True),
+        writer.upload([image(drawn[7], "a")], refuse_taken=True),  # which came with the first
     ]
     done = writer.submit(lambda: len(index))
     held.set()
@@ -105,13 +106,47 @@ def test_a_writer_that_stops_answers_what_waits(index: Index, drawn: list[Path])
     writer.join(60)
 
 
-def test_many_images_do_not_wait_for_the_second(
+def test_uploads_that_come_during_a_commit_share_the_next(
     writer: Writer, index: Index, drawn: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("featmatch.service.writer.MOST_GATHERED", 2)
-    writer.upload([image(drawn[5], "a")], refuse_taken=False).result(60)  # the clock stands still from here
-    waiting = [writer.upload([image(drawn[6], str(number))], refuse_taken=False) for number in range(4)]
-    assert [future.result(60).added for future in waiting] == [["0"], ["1"], ["2"], ["3"]]
+    begun, go_on = threading.Event(), threading.Event()
+    keep = Uploads.keep
+
+    def slow(uploads: Uploads, content: bytes) -> object:
+        begun.set()
+        go_on.wait(60)
+        return keep(uploads, content)
+
+    monkeypatch.setattr(Uploads, "keep", slow)
+    before = index.info().segments
+    first = writer.upload([image(drawn[5], "a")], refuse_taken=False)
+    assert begun.wait(60)  # alone: nothing waits for more to come
+    rest = [writer.upload([image(drawn[6 + number], str(number))], refuse_taken=False) for number in range(2)]
+    go_on.set()
+    assert [future.result(60).added for future in (first, *rest)] == [["a"], ["0"], ["1"]]
+    assert index.info().segments == before + 2
+
+
+@pytest.mark.parametrize(("most", "commits"), [(1, ["ab", "c", "d"]), (3, ["abc", "d"])])
+def test_a_commit_has_so_many_images_at_most(
+    writer: Writer, held: threading.Event, index: Index, drawn: list[Path], monkeypatch: pytest.MonkeyPatch,
+    most: int, commits: list[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr("featmatch.service.writer.MOST_GATHERED", most)
+    made: list[str] = []
+    added = Writer._added
+
+    def counted(writer: Writer, uploads: list[Any]) -> object:
+        made.append("".join(image.name for upload in uploads for image in upload.images))
+        return added(writer, uploads)
+
+    monkeypatch.setattr(Writer, "_added", counted)
+    many = [image(drawn[5], "a"), image(drawn[6], "b")]  # one request is never divided
+    waiting = [writer.upload(many, refuse_taken=False)]
+    waiting += [writer.upload([image(drawn[7], name)], refuse_taken=False) for name in "cd"]
+    held.set()
+    assert [name for future in waiting for name in future.result(60).added] == list("abcd")
+    assert made == commits
 
 
 def test_files_are_kept_for_what_is_in_the_index_only(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +16,7 @@ import pytest
 
 from featmatch.system import worker_loop
 from featmatch.system.worker_loop import MEMORY_BYTES, Lost, at_work, be_at_work, limit_memory
+from tests.system.tasks import state
 
 resource = pytest.importorskip("resource", reason="no limits here")
 
@@ -60,29 +59,6 @@ def loop() -> Iterator[Loop]:
     made = Loop()
     yield made
     made.end()
-
-
-def state(what: str) -> Any:  # noqa: PLR0911
-    """What the process is asked; it is found by its name."""
-    if what == "at work":
-        return at_work()
-    if what == "interrupt":
-        return signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-    if what == "limit":
-        return resource.getrlimit(resource.RLIMIT_DATA)[0]
-    if what == "streams":
-        return os.read(0, 9), os.write(1, b"a decoder")
-    if what == "threads":
-        return [thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()]
-    if what == "gc":
-        return gc.isenabled()
-    if what == "colorsys":
-        return what in sys.modules
-    if what == "hang":
-        signal.pause()
-    if what == "badness":
-        return Path("/proc/self/oom_score_adj").read_text()
-    raise KeyError(what)
 
 
 def test_calls_are_answered_one_after_the_other(loop: Loop, tmp_path: Path) -> None:

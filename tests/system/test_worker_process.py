@@ -15,7 +15,7 @@ import pytest
 from featmatch.system import worker_process
 from featmatch.system.worker_loop import MEMORY_BYTES, Lost
 from featmatch.system.worker_process import NotBegunError, Worker, working_folder
-from tests.system.test_workers import task
+from tests.system.tasks import search_path, task
 
 
 @pytest.fixture
@@ -60,10 +60,6 @@ def test_it_has_a_session_and_threads_of_its_own_and_finds_what_its_parent_does(
         assert call(worker, os.getenv, name) == (True, "1")  # the processes share the cores already
     assert call(worker, os.getenv, "PATH") == (True, os.environ["PATH"])
     assert call(worker, search_path) == (True, [os.path.normpath(path or os.getcwd()) for path in sys.path])
-
-
-def search_path() -> list[str]:
-    return sys.path
 
 
 def test_it_has_the_options_of_the_interpreter() -> None:

@@ -4,7 +4,6 @@ import errno
 import gc
 import multiprocessing
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -12,49 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from featmatch.errors import FeatmatchError, UsageError
 from featmatch.system import worker_process, workers
 from featmatch.system.workers import Lost, in_order, processes_for, run
-
-
-def task(kind: str, value: Any = 0) -> Any:  # noqa: PLR0911, PLR0912
-    """What the processes are made to do; it is found by its name."""
-    if kind == "exit":
-        os._exit(value)
-    if kind == "signal":
-        os.kill(os.getpid(), value)
-    if kind == "hang":
-        signal.pause()
-    if kind == "tell and hang":
-        Path(value).write_text(str(os.getpid()))
-        signal.pause()
-    if kind == "memory":
-        return len(np.empty(value, np.uint8))
-    if kind == "raise":
-        raise OSError(value)
-    if kind == "process":
-        return os.getpid()
-    if kind == "niceness":
-        return os.nice(0)
-    if kind == "folder":
-        return os.getcwd()
-    if kind == "nested":
-        return run(task, ("process",), seconds=60.0) == os.getpid()
-    if kind == "limit":
-        return resource.getrlimit(resource.RLIMIT_DATA)[0]
-    if kind == "nested late":
-        return run(task, ("process",), seconds=0.0)
-    if kind == "nested limit":
-        return run(task, ("limit",), seconds=60.0, memory_bytes=value), run(task, ("limit",), seconds=60.0)
-    if kind == "print":
-        os.write(1, value.encode())
-        return os.read(0, 10)
-    if kind == "noise":
-        return os.write(2, b"from a decoder\n")
-    return value
+from tests.system.tasks import sys_has, task
 
 
 def results(tasks: list[tuple[Any, ...]], jobs: int = 2, seconds: float = 60.0, **how: Any) -> list[Any]:
@@ -245,10 +207,6 @@ def test_a_prepared_process_has_imported_what_was_named() -> None:
     assert run(sys_has, ("wave",), seconds=60.0) == [False]
 
 
-def sys_has(*modules: str) -> list[bool]:
-    return [module in sys.modules for module in modules]
-
-
 def test_nothing_is_prepared_where_no_process_may_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     workers._stop_idle()
     monkeypatch.setattr(workers, "may_start", lambda: False)
@@ -377,7 +335,8 @@ def test_processes_that_end_before_they_begin_are_tried_again(monkeypatch: pytes
 def test_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from tests.system.test_workers import in_order, task\n"
+        "from featmatch.system.workers import in_order\n"
+        "from tests.system.tasks import task\n"
         "for result in in_order(task, [('process',), ('hang',)], jobs=1, seconds=60.0): print(result, flush=True)\n"
     )
     root = str(Path(__file__).parents[2])

@@ -56,7 +56,7 @@ def cases(module: str, first: int, count: int) -> tuple[list[str], list[Case]]:
 @pytest.mark.parametrize("other", [SANITIZED, f"zig-{BEST}", "arm64"])
 def test_all_builds_answer_alike(built: Built, module: str, other: str) -> None:
     programs = [built(BEST), built(other)]
-    names, inputs = cases(module, 5_000_000, 150 if other == "arm64" else 300)
+    names, inputs = cases(module, 5_000_000, 100)
     assert compare(programs, names, inputs) == []
 
 
@@ -71,20 +71,20 @@ def test_all_builds_find_the_same_in_pictures(built: Built, other: str) -> None:
 def test_inputs_are_the_same_each_time_and_call_each_kernel() -> None:
     called: set[str] = set()
     for module in GENERATORS:
-        inputs = cases(module, 0, 300)[1]
+        inputs = cases(module, 0, 100)[1]
         messages = [one.message() for one in inputs]
-        assert messages == [one.message() for one in cases(module, 0, 300)[1]]
-        assert len(set(messages)) == 300
+        assert messages == [one.message() for one in cases(module, 0, 100)[1]]
+        assert len(set(messages)) == 100
         called.update(name for one in inputs for name in one.called)
     assert called == set(libraries._SIGNATURES) - {"featmatch_best_level", "featmatch_built_from"}
 
 
 @pytest.mark.parametrize("module", GENERATORS)
 def test_most_inputs_are_worked_on_and_some_are_refused(built: Built, module: str) -> None:
-    answers, end = built(BEST).answers(cases(module, 0, 500)[1])
+    answers, end = built(BEST).answers(cases(module, 0, 200)[1])
     assert end == ""
     refused = sum(any(-3 < number < 0 for number in one) for one in answers)
-    assert 5 < refused < 200
+    assert 2 < refused < 80
 
 
 # A kernel with faults: it writes beyond what it is given, adds up more than an int holds, and returns what it finds in
