@@ -36,10 +36,16 @@ _ANOTHER_STARK, _ALL_OVER = 0.12, 0.9
 # (docs/tried.md).
 _DEPTH_STEPS = 9
 
-# Log-odds lost where few features agree by their descriptors or in another form of the query, and the pixels do not:
-# letters, bars and corners are much alike, and what is looked for in many ways is found by chance. Set by hand.
-_CONTRARY = 4.0
+# Log-odds lost where few features agree by their descriptors or in another form of the query, and the pixels do not
+# bear them out: letters, bars and corners are much alike, and what is looked for in many ways is found by chance. Set
+# by hand.
+_UNSUPPORTED = 4.0
 _FEW, _HARDLY_AGREES, _MUCH_CONTRADICTS = 20.0, 0.5, 0.3  # geometry, agreement, and share of the cells
+
+# Cells that must say something, for or against, so that pixels bear few features of a form out. Where flat drawings and
+# smooth things were taken for others they had 44 at most, photographed prints that were found so 55 and more
+# (docs/tried.md).
+_ENOUGH_SAID = 50
 
 _MOST_DOUBLINGS = 8.0  # of the number of cells that agree; more say no more
 
@@ -129,14 +135,15 @@ class FeatureEvidence:
         return self.depth_steps >= _DEPTH_STEPS
 
     @property
-    def is_contrary(self) -> bool:
-        """Whether pixels speak against what few features say, where one has looked for them in many ways."""
-        return (
-            (self.by_descriptors or self.in_form)
-            and self.geometry < _FEW
-            and self.clear_agreement < _HARDLY_AGREES
-            and (self.contradiction or 0.0) > _MUCH_CONTRADICTS
-        )
+    def is_unsupported(self) -> bool:
+        """Whether pixels do not bear out what few features say, where one has looked for them in many ways.
+
+        They speak against it; or, in another form of the query, there is hardly anything that could speak.
+        """
+        if not (self.by_descriptors or self.in_form) or self.geometry >= _FEW or self.contradiction is None:
+            return False
+        against = self.clear_agreement < _HARDLY_AGREES and self.contradiction > _MUCH_CONTRADICTS
+        return against or (self.in_form and self.agreeing < _ENOUGH_SAID * (1 - self.contradiction))
 
     @property
     def own(self) -> float:
@@ -178,7 +185,7 @@ class FeatureEvidence:
             + weights.agreement * self.clear_agreement
             + weights.seen * self.covering
             + weights.chance
-            - _CONTRARY * self.is_contrary,
+            - _UNSUPPORTED * self.is_unsupported,
             weights.evenness * self.evenness
             + weights.sameness * self.clear_agreement**2
             + weights.covering * self.covering

@@ -158,17 +158,33 @@ def test_few_features_found_in_many_ways_are_not_believed_against_the_pixels(
 ) -> None:
     by_words = features(14.0, evenness=0.7, agreement=0.45, contradiction=0.35, agreeing=40)
     few = dataclasses.replace(by_words, by_descriptors=by_descriptors, in_form=in_form)
-    assert few.is_contrary
-    assert not by_words.is_contrary
+    assert few.is_unsupported
+    assert not by_words.is_unsupported
     assert probability(few) < 0.8 < probability(by_words)
     assert few.score() < by_words.score() - 2
     for better in (
         dataclasses.replace(few, geometry=20.0), dataclasses.replace(few, agreement=0.5),
         dataclasses.replace(few, contradiction=0.3),
     ):  # fmt: skip
-        assert not better.is_contrary
+        assert not better.is_unsupported
     unclear = dataclasses.replace(few, agreement=0.5, clarity=0.9)  # of a repeated pattern
-    assert unclear.is_contrary
+    assert unclear.is_unsupported
+
+
+@pytest.mark.parametrize(("contradiction", "enough"), [(0.0, 50), (0.2, 40), (0.9, 5)])
+def test_few_features_of_a_form_are_not_believed_where_hardly_a_cell_says_anything(
+    contradiction: float, enough: int
+) -> None:
+    """Corners and outlines of flat and smooth things are much alike, and their pixels agree as well."""
+    as_it_is = features(9.0, evenness=1.0, agreement=0.8, contradiction=contradiction, agreeing=enough - 1)
+    flat = dataclasses.replace(as_it_is, in_form=True)
+    assert flat.is_unsupported
+    assert probability(flat) < PROVEN < probability(as_it_is)
+    for better in (
+        as_it_is, dataclasses.replace(as_it_is, by_descriptors=True), dataclasses.replace(flat, agreeing=enough),
+        dataclasses.replace(flat, geometry=20.0), dataclasses.replace(flat, contradiction=None, agreeing=0),
+    ):  # fmt: skip
+        assert not better.is_unsupported
 
 
 def test_a_sister_is_no_copy_however_much_agrees() -> None:
