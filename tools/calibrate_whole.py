@@ -22,8 +22,9 @@ from scipy.optimize import minimize
 from scipy.special import log_expit
 
 from featmatch.evaluation.metrics import calibration_error, reliability
-from featmatch.proof.probability import Likeness, WholeEvidence, WholeWeights, probability_of
+from featmatch.proof.probability import probability_of
 from featmatch.proof.proof import PROVEN
+from featmatch.proof.whole_evidence import Likeness, WholeEvidence, WholeWeights
 
 TARGET = Path(__file__).parent.parent / "data" / "whole.json"
 # A wrong answer counts as so many: a collection has more pictures that look alike than the few hundred of a report.

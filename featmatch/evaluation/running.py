@@ -29,7 +29,7 @@ from featmatch.evaluation.trials import (
 from featmatch.features.extraction import FeatureOptions
 from featmatch.images.folders import image_files
 from featmatch.index import Index
-from featmatch.proof.probability import Likeness
+from featmatch.proof.whole_evidence import Likeness
 from featmatch.search.matches import Match
 from featmatch.store.info import IndexInfo
 from featmatch.store.layout import VOCABULARY

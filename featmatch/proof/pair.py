@@ -25,10 +25,10 @@ from featmatch.images.pixels import GreyImage, ImageSource, load_grey
 from featmatch.images.sources import buffered
 from featmatch.proof.given import proofs_of_features
 from featmatch.proof.matching import DescriptorMatcher, MatchingOptions
-from featmatch.proof.probability import WholeEvidence
 from featmatch.proof.proof import FEWEST_FEATURES, Proof, proof_of_fit
 from featmatch.proof.verified import Verification
 from featmatch.proof.whole import on_picture, whole_proof
+from featmatch.proof.whole_evidence import WholeEvidence
 from featmatch.system.worker_loop import Lost, at_work
 from featmatch.system.workers import run
 

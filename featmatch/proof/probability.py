@@ -36,21 +36,24 @@ _ANOTHER_STARK, _ALL_OVER = 0.12, 0.9
 # (docs/tried.md).
 _DEPTH_STEPS = 9
 
-# Log-odds lost where few features agree by their descriptors or in another form of the query, and the pixels do not:
-# letters, bars and corners are much alike, and what is looked for in many ways is found by chance. Set by hand.
-_CONTRARY = 4.0
+# Log-odds lost where few features agree by their descriptors or in another form of the query, and the pixels do not
+# bear them out: letters, bars and corners are much alike, and what is looked for in many ways is found by chance. Set
+# by hand.
+_UNSUPPORTED = 4.0
 _FEW, _HARDLY_AGREES, _MUCH_CONTRADICTS = 20.0, 0.5, 0.3  # geometry, agreement, and share of the cells
+
+# Cells that must say something, for or against, so that pixels bear few features of a form out. Where flat drawings and
+# smooth things were taken for others they had 44 at most, photographed prints that were found so 55 and more
+# (docs/tried.md).
+_ENOUGH_SAID = 50
 
 _MOST_DOUBLINGS = 8.0  # of the number of cells that agree; more say no more
 
-# Log-odds that whole pictures lose where their pixels show nothing but the outline of a flat shape; set by hand.
-_OUTLINE = 4.0
-
-# Log-odds that whole pictures are the same, by their cells: for each doubling of those that agree beyond the first
-# doublings, less for the share of those that do not, and for pixels that do not agree: smooth things may have one
-# outline. Of flat drawings laid over one another true ones have at most 4 % of such cells, others 12 % and more
-# (docs/tried.md); set by hand.
-_DOUBLING, _NOTHING_YET, _NOT_ALIKE, _UNLIKE_PIXELS = 3.0, 4.0, 60.0, 10.0
+# What JSON tells of evidence, of any kind.
+_KEYS = (
+    "geometry", "distinct", "clarity", "evenness", "agreement", "whole", "detail", "contradiction", "enclosed",
+    "agreeing", "exchanged", "stark", "depth_steps", "is_coarse", "is_sister", "by_descriptors", "in_form",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -132,14 +135,15 @@ class FeatureEvidence:
         return self.depth_steps >= _DEPTH_STEPS
 
     @property
-    def is_contrary(self) -> bool:
-        """Whether pixels speak against what few features say, where one has looked for them in many ways."""
-        return (
-            (self.by_descriptors or self.in_form)
-            and self.geometry < _FEW
-            and self.clear_agreement < _HARDLY_AGREES
-            and (self.contradiction or 0.0) > _MUCH_CONTRADICTS
-        )
+    def is_unsupported(self) -> bool:
+        """Whether pixels do not bear out what few features say, where one has looked for them in many ways.
+
+        They speak against it; or, in another form of the query, there is hardly anything that could speak.
+        """
+        if not (self.by_descriptors or self.in_form) or self.geometry >= _FEW or self.contradiction is None:
+            return False
+        against = self.clear_agreement < _HARDLY_AGREES and self.contradiction > _MUCH_CONTRADICTS
+        return against or (self.in_form and self.agreeing < _ENOUGH_SAID * (1 - self.contradiction))
 
     @property
     def own(self) -> float:
@@ -181,7 +185,7 @@ class FeatureEvidence:
             + weights.agreement * self.clear_agreement
             + weights.seen * self.covering
             + weights.chance
-            - _CONTRARY * self.is_contrary,
+            - _UNSUPPORTED * self.is_unsupported,
             weights.evenness * self.evenness
             + weights.sameness * self.clear_agreement**2
             + weights.covering * self.covering
@@ -190,24 +194,10 @@ class FeatureEvidence:
 
     def to_dict(self) -> dict[str, Any]:
         """The evidence object of the JSON output."""
-        return _json_object(self, whole=None)
+        return evidence_object(self)
 
 
-class Likeness(NamedTuple):
-    """How alike two whole pictures are.
-
-    Attributes:
-        layout: see ``featmatch.features.looks.likeness``; nats.
-        share: ``layout`` as a share of what the plainer of the two pictures could reach at most; at most 1.
-        colours: see ``featmatch.features.looks.colour_likeness``; 0 to 1.
-    """
-
-    layout: float
-    share: float
-    colours: float
-
-
-class _WithoutFeatures:
+class WithoutFeatures:
     """No features agree; named as those of ``FeatureEvidence``, so that all kinds are sorted and recorded alike."""
 
     geometry: ClassVar[float] = 0.0
@@ -226,52 +216,7 @@ class _WithoutFeatures:
 
 
 @dataclass(frozen=True)
-class WholeEvidence(_WithoutFeatures):
-    """What speaks for and against a match of whole pictures, which have too few features to go by.
-
-    Attributes:
-        likeness: how alike the pictures look.
-        agreement: as of ``FeatureEvidence``.
-        detail: likewise.
-        contradiction: share of the cells that show something else, or that only one of the two pictures shows; None
-            where they were not looked at.
-        agreeing: number of the cells that show the same; 0 where they were seen in a small picture only.
-    """
-
-    likeness: Likeness
-    agreement: float | None = None
-    detail: float = 1.0
-    contradiction: float | None = None
-    agreeing: int = 0
-
-    def score(self) -> float:
-        """Log-odds that the pictures are the same: the higher, the surer.
-
-        Layout and colours tell pictures without detail; cells tell flat drawings, however they were lit.
-
-        >>> drawing = WholeEvidence(Likeness(5.0, 0.3, 0.8), agreement=0.9, contradiction=0.0, agreeing=60)
-        >>> sister = WholeEvidence(Likeness(9.0, 0.5, 0.8), agreement=0.9, contradiction=0.15, agreeing=60)
-        >>> probability_of(drawing.score()) > 0.9, probability_of(sister.score()) < 0.1
-        (True, True)
-        """
-        if not self.agreeing:
-            return self._by_look()
-        unlike = _NOT_ALIKE * (self.contradiction or 0.0) + _UNLIKE_PIXELS * (1 - self.detail * (self.agreement or 0.0))
-        return max(self._by_look(), _DOUBLING * (math.log2(1 + self.agreeing) - _NOTHING_YET) - unlike)
-
-    def _by_look(self) -> float:
-        weights = whole_weights(with_pixels=self.agreement is not None)
-        terms = (*self.likeness, self.agreement or 0.0, 1.0)
-        odds = math.fsum(weight * term for weight, term in zip(weights, terms, strict=True))
-        return odds - _OUTLINE * (1 - self.detail)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The evidence object of the JSON output."""
-        return _json_object(self, whole=self.likeness)
-
-
-@dataclass(frozen=True)
-class ToldEvidence(_WithoutFeatures):
+class ToldEvidence(WithoutFeatures):
     """What another process, or an earlier run, made of its evidence: all that JSON tells of it.
 
     Attributes:
@@ -295,33 +240,12 @@ class ToldEvidence(_WithoutFeatures):
 
     def to_dict(self) -> dict[str, Any]:
         """The evidence object of the JSON output."""
-        return _json_object(self, whole=None)
+        return evidence_object(self)
 
 
-Evidence = FeatureEvidence | WholeEvidence | ToldEvidence
-
-
-def _json_object(evidence: Evidence, whole: Likeness | None) -> dict[str, Any]:
-    """All kinds of evidence print the same keys."""
-    return {
-        "geometry": evidence.geometry,
-        "distinct": evidence.distinct,
-        "clarity": evidence.clarity,
-        "evenness": evidence.evenness,
-        "agreement": evidence.agreement,
-        "whole": whole,
-        "detail": evidence.detail,
-        "contradiction": evidence.contradiction,
-        "enclosed": evidence.enclosed,
-        "agreeing": evidence.agreeing,
-        "exchanged": evidence.exchanged,
-        "stark": evidence.stark,
-        "depth_steps": evidence.depth_steps,
-        "is_coarse": evidence.is_coarse,
-        "is_sister": evidence.is_sister,
-        "by_descriptors": evidence.by_descriptors,
-        "in_form": evidence.in_form,
-    }
+def evidence_object(evidence: object, whole: object = None) -> dict[str, Any]:
+    """The evidence object of the JSON output: all kinds of evidence print the same keys."""
+    return {key: whole if key == "whole" else getattr(evidence, key) for key in _KEYS}
 
 
 class FeatureWeights(NamedTuple):
@@ -352,24 +276,6 @@ class FeatureWeights(NamedTuple):
     contradiction: float = 0.0
     enclosed: float = 0.0
     content: float = math.inf
-
-
-class WholeWeights(NamedTuple):
-    """Weights of the log-odds that two pictures that look alike as a whole are the same.
-
-    Attributes:
-        layout: weight of ``Likeness.layout``.
-        share: weight of ``Likeness.share``.
-        colours: weight of ``Likeness.colours``.
-        agreement: weight of the agreement of pixels; 0 where they were not looked at.
-        odds: constant.
-    """
-
-    layout: float
-    share: float
-    colours: float
-    agreement: float
-    odds: float
 
 
 def probability_of(score: float) -> float:
@@ -404,10 +310,3 @@ def feature_weights(detector: str, *, with_pixels: bool) -> FeatureWeights:
     """The weights fitted for a detector, from ``data/probability.json`` (``tools/calibrate.py``)."""
     fits = json.loads(shipped_file("probability.json").read_text())
     return FeatureWeights(**fits.get(detector, fits["other"])["with pixels" if with_pixels else "without pixels"])
-
-
-@cache
-def whole_weights(*, with_pixels: bool) -> WholeWeights:
-    """The weights fitted for whole pictures, from ``data/whole.json`` (``tools/calibrate_whole.py``)."""
-    fits = json.loads(shipped_file("whole.json").read_text())
-    return WholeWeights(**fits["with pixels" if with_pixels else "without pixels"])

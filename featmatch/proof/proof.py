@@ -23,13 +23,16 @@ from featmatch.images.pixels import GreyImage
 from featmatch.proof.agreement import pixel_agreement
 from featmatch.proof.difference import Difference, Differences, difference
 from featmatch.proof.parallax import depth_steps
-from featmatch.proof.probability import Evidence, FeatureEvidence, ToldEvidence, WholeEvidence, probability_of
+from featmatch.proof.probability import FeatureEvidence, ToldEvidence, probability_of
 from featmatch.proof.relation import RELATED, Kind, Relation, relation_at, shared_part
+from featmatch.proof.whole_evidence import WholeEvidence
 
 # Pictures with fewer features than these cannot be proven by them.
 FEWEST_FEATURES = 8
 
 _LOG10_OF_2 = 0.3010299956639812
+
+Evidence = FeatureEvidence | WholeEvidence | ToldEvidence
 
 # Fewer cells than these, agreeing or contradicting, say nothing of the content.
 _FEWEST_CELLS = 8

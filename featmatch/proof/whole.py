@@ -14,9 +14,9 @@ from featmatch.geometry.exact import inverse, product
 from featmatch.geometry.maps import mirror_matrix, project, scaling_matrix
 from featmatch.geometry.regions import shared_region
 from featmatch.images.pixels import GreyImage
-from featmatch.proof.probability import Likeness, WholeEvidence
 from featmatch.proof.proof import Proof
 from featmatch.proof.relation import Relation, relation_at, shared_part
+from featmatch.proof.whole_evidence import Likeness, WholeEvidence
 
 
 def whole_proof(query: WholePicture, grey: GreyImage, other: WholePicture, other_grey: GreyImage) -> Proof:

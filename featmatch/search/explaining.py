@@ -13,8 +13,8 @@ from featmatch.errors import ImageError
 from featmatch.features.symmetry import Variant
 from featmatch.images.pixels import ImageSource
 from featmatch.images.sources import buffered
-from featmatch.proof.probability import WholeEvidence
 from featmatch.proof.proof import FEWEST_FEATURES, Proof
+from featmatch.proof.whole_evidence import WholeEvidence
 from featmatch.search.asked import Asked
 from featmatch.search.explanation import RANKED, Explanation, Seen, SharedWords, Stage, Verified, Votes, sentence
 from featmatch.search.many import SearchOptions

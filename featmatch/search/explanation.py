@@ -14,8 +14,9 @@ from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import ImageSource
 from featmatch.notebooks import png_of
 from featmatch.proof.drawing import draw_proof
-from featmatch.proof.probability import FeatureEvidence, WholeEvidence
+from featmatch.proof.probability import FeatureEvidence
 from featmatch.proof.proof import PROVEN
+from featmatch.proof.whole_evidence import WholeEvidence
 from featmatch.search.matches import Match
 
 Stage = Literal["index", "detail", "words", "votes", "shortlist", "geometry", "verdict", "probability"]

@@ -12,8 +12,8 @@ from featmatch.features.looks import FORMS, colour_likeness, likeness, whole_pic
 from featmatch.features.sheets import Sheet
 from featmatch.geometry.maps import project
 from featmatch.images.pixels import GreyImage, load_grey
-from featmatch.proof.probability import Likeness, WholeEvidence
 from featmatch.proof.whole import evidence_of_looks, on_picture, proof_of_look, whole_proof
+from featmatch.proof.whole_evidence import Likeness, WholeEvidence
 from tests.plain_pictures import blobs, described, in_form
 
 

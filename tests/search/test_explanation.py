@@ -11,7 +11,8 @@ import pytest
 from featmatch.errors import ImageError
 from featmatch.features.symmetry import Variant
 from featmatch.images.decoding import DecodingOptions
-from featmatch.proof.probability import FeatureEvidence, Likeness, WholeEvidence
+from featmatch.proof.probability import FeatureEvidence
+from featmatch.proof.whole_evidence import Likeness, WholeEvidence
 from featmatch.search.explanation import Explanation, Seen, SharedWords, Stage, Verified, Votes, sentence
 from featmatch.search.matches import Match, Verdict
 from tests.proof.proofs import made_proof

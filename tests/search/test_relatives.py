@@ -14,7 +14,8 @@ from PIL import Image
 from featmatch import Index
 from featmatch.features.symmetry import Variant
 from featmatch.images.pixels import GreyImage
-from featmatch.proof.probability import FeatureEvidence, Likeness, WholeEvidence
+from featmatch.proof.probability import FeatureEvidence
+from featmatch.proof.whole_evidence import Likeness, WholeEvidence
 from featmatch.search.collection import Proved
 from featmatch.search.matches import FoundImage, Holder
 from featmatch.search.relatives import is_doubtful, laid_over, relatives_of

@@ -23,7 +23,9 @@ from featmatch.features.looks import (
 )
 from featmatch.geometry.maps import project
 from featmatch.images.pixels import load_grey
-from featmatch.proof.probability import Evidence, FeatureEvidence, Likeness, WholeEvidence
+from featmatch.proof.probability import FeatureEvidence
+from featmatch.proof.proof import Evidence
+from featmatch.proof.whole_evidence import Likeness, WholeEvidence
 from featmatch.search.matches import FoundImage
 from featmatch.search.pictures import Pictures
 from featmatch.search.whole_search import nearest, preferred, whole_candidates

@@ -15,7 +15,7 @@ from PIL import Image
 from featmatch.evaluation.report import report_of
 from featmatch.evaluation.running import Photos, evaluate
 from featmatch.evaluation.trials import EvaluationOptions
-from featmatch.proof.probability import Likeness, WholeEvidence
+from featmatch.proof.whole_evidence import Likeness, WholeEvidence
 from tools import calibrate_whole
 
 OPTIONS = EvaluationOptions(("plain",), count=10)
