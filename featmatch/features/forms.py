@@ -50,8 +50,7 @@ class Form:
         filter: what is done to its pixels.
         area_px: of the form, about: a larger picture is scaled down to it, or to ``part`` of its own area.
         part: 1 / part of the area of a picture is the least that is left of it.
-        eighths: of the features that are usually taken. Where these are not all, fewer candidates are verified: half
-            the time, for nine tenths as much.
+        eighths: of the features that are usually taken.
     """
 
     stretch: float = 1.0

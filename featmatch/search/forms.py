@@ -108,8 +108,8 @@ def without_contradicted(found: Sequence[FoundImage], before: Sequence[FoundImag
     """Those that show no other content than the query, by their pixels, while another image explains all of it.
 
     Nor do they explain less than a sister that was told before: if the query as it is shows as much of a sister, it
-    shows more of the true one. A form has too few candidates to tell sisters by a third image, as
-    ``featmatch.search.sisters`` does.
+    shows more of the true one. A third image that tells sisters (``featmatch.search.sisters``) may be none of those
+    that a form finds.
     """
     sisters = [one for one in before if one.proof.evidence.is_sister]
     explained = max(

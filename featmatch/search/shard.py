@@ -89,8 +89,9 @@ class Shard:
         return Tally(ranked, alike, contents, verdicts)
 
     def candidates(self, asked: Asked, ranked: Ranked) -> list[tuple[int, Candidate]]:
-        """Images with their hits, each with its rank."""
-        return candidates_of(ranked, asked.words, asked.variants, self.segments, asked.voting.hamming_limit)
+        """Images whose hits may agree on a homography, with these, each with its rank."""
+        limit = asked.voting.hamming_limit
+        return candidates_of(ranked, asked.words, asked.variants, self.segments, limit, asked.geometry)
 
     def prove(self, asked: Asked, ranked: Ranked, contents: Iterable[str]) -> Proofs:
         """Fit a homography to images; say which contents are there."""

@@ -45,7 +45,6 @@ from featmatch.store.reader import Reader
 from featmatch.store.snapshot import Snapshot
 from featmatch.words.vocabulary import Vocabulary
 
-_QUICK_SHORTLIST = 20  # candidates of a form that is to cost little
 _SHEET_STRETCH = 1.3498588075760032  # e to the 0.3; ratio by which the shape of what is seen from the side may be off
 
 # An index; or several that are asked as one, by what they are called. They have the same vocabulary and options.
@@ -392,9 +391,7 @@ class Search:
     def _asked_in(self, one: InForm, asked: Asked) -> Asked:
         """What is asked, with the query in another form."""
         words, places = self._words_and_places(one.variants)
-        most = _QUICK_SHORTLIST if one.seen.form.eighths < 8 else asked.voting.shortlist
-        voting = dataclasses.replace(asked.voting, shortlist=min(asked.voting.shortlist, most))
-        return dataclasses.replace(asked, words=words, variants=places, whole=None, voting=voting)
+        return dataclasses.replace(asked, words=words, variants=places, whole=None)
 
     def _words_and_places(self, variants: Sequence[Features]) -> tuple[QueryWords, list[Features]]:
         """The visual words of features under each ``Variant``, and where they are, without descriptors."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,9 +13,9 @@ from numpy.typing import NDArray
 from featmatch.features.extraction import Features
 from featmatch.features.forms import SeenForm
 from featmatch.geometry.exact import inverse
-from featmatch.geometry.homography import Fit, fit_homography, may_fit
+from featmatch.geometry.homography import Fit, fit_homography
 from featmatch.geometry.maps import project
-from featmatch.geometry.matches import GeometryOptions, TentativeMatches
+from featmatch.geometry.matches import GeometryOptions
 from featmatch.geometry.significance import Inliers, distinct, weigh_inliers
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.probability import FeatureEvidence
@@ -82,11 +81,8 @@ def fit_candidates(
         query: features of the query as it is.
         options: the tolerances.
     """
-    candidates = list(candidates)
-    matches, ends = TentativeMatches.joined([one.matches for _, one in candidates])
-    may = may_fit(matches, ends, [(one.width, one.height) for _, one in candidates], options)
     best: dict[int, tuple[int, Candidate, Fit]] = {}
-    for rank, candidate in itertools.compress(candidates, may):
+    for rank, candidate in candidates:
         size = (candidate.width, candidate.height)
         fit = fit_homography(candidate.matches, (query.width, query.height), size, options)
         first, _, other = best.get(candidate.id, (rank, candidate, None))

@@ -19,7 +19,8 @@ from featmatch.arguments import check_options
 from featmatch.errors import UsageError
 from featmatch.features.extraction import Features
 from featmatch.features.symmetry import Variant
-from featmatch.geometry.matches import Keypoints, TentativeMatches
+from featmatch.geometry.homography import may_fit
+from featmatch.geometry.matches import GeometryOptions, Keypoints, TentativeMatches
 from featmatch.native.postings import Hits, PostingLists, QueryEntries, best, hits_of, scan
 from featmatch.search.crowding import thinned
 from featmatch.search.query_words import QueryWords, VariantWords
@@ -196,7 +197,12 @@ def weights_of_hits(query: QueryWords, options: VotingOptions) -> NDArray[np.flo
 
 
 def candidates_of(
-    found: Ranked, query: QueryWords, query_features: Sequence[Features], segments: Sequence[Segment], limit: int
+    found: Ranked,
+    query: QueryWords,
+    query_features: Sequence[Features],
+    segments: Sequence[Segment],
+    limit: int,
+    geometry: GeometryOptions | None = None,
 ) -> list[tuple[int, Candidate]]:
     """Pairs of an image and a variant with their hits, and their ranks, best first.
 
@@ -206,14 +212,17 @@ def candidates_of(
         query_features: the features of each variant, in the order of ``Variant``.
         segments: where the images are.
         limit: bits in which the signature of a hit may differ.
+        geometry: those whose hits agree on no homography are left out, most of them; None: they are not.
     """
     parts = _parts(found, segments, len(query_features))
     with _threads(_are_worth_threads(query, segments)) as each:
-        ranked = [
-            pair
-            for candidates in each(lambda part: _candidates(part, query, query_features[part.variant], limit), parts)
-            for pair in candidates
+        matched = [
+            some
+            for several in each(lambda part: _matched(part, query, query_features[part.variant], limit), parts)
+            for some in several
         ]
+    hopeful = _hopeful(matched, geometry)
+    ranked = [one.candidate(place) for one, places in zip(matched, hopeful, strict=True) for place in places]
     return sorted(ranked, key=itemgetter(0))
 
 
@@ -329,10 +338,56 @@ def hidden_rows(segment: Segment, removed: frozenset[int], among: Sequence[int] 
     return np.concatenate(parts)
 
 
-def _candidates(part: _Part, query: QueryWords, features: Features, limit: int) -> list[tuple[int, Candidate]]:
-    """The candidates of a part, each with its rank and its hits, the nearest first."""
+class _Matched(NamedTuple):
+    """The hits of all images of a part, as matches of features.
+
+    Attributes:
+        part: the images.
+        matches: those of each image side by side, the nearest first.
+        ends: (N + 1,) int64, the matches of image n are the rows ``ends[n]`` up to ``ends[n + 1]``.
+    """
+
+    part: _Part
+    matches: TentativeMatches
+    ends: NDArray[np.int64]
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Width and height of each image, px."""
+        segment, rows = self.part.segment, self.part.rows
+        return list(zip(segment.widths[rows].tolist(), segment.heights[rows].tolist(), strict=True))
+
+    def candidate(self, place: int) -> tuple[int, Candidate]:
+        """One of the images, with its rank."""
+        part, own = self.part, self.matches[self.ends[place] : self.ends[place + 1]]
+        if own.rivals is not None and not own.rivals.any():
+            own = dataclasses.replace(own, rivals=None)
+        segment, row = part.segment, part.rows[place]
+        candidate = Candidate(
+            int(segment.ids[row]), int(segment.widths[row]), int(segment.heights[row]), part.variant,
+            float(part.found.votes[place]), own,
+        )  # fmt: skip
+        return int(part.found.ranks[place]), candidate
+
+
+def _matched(part: _Part, query: QueryWords, features: Features, limit: int) -> list[_Matched]:
+    """The hits of a part, of so many images at once as memory allows."""
     looked_up = query.of_variant(part.variant)
-    return [found for some in _some_at_once(part, looked_up) for found in _with_hits(some, looked_up, features, limit)]
+    return [_with_hits(some, looked_up, features, limit) for some in _some_at_once(part, looked_up)]
+
+
+def _hopeful(matched: Sequence[_Matched], geometry: GeometryOptions | None) -> list[list[int]]:
+    """Places of the images of each part that may have a homography: hardly any, so only these are cut out."""
+    counts = [len(one.part.rows) for one in matched]
+    may = np.ones(sum(counts), bool)
+    if geometry is not None:
+        every, firsts = TentativeMatches.joined([one.matches for one in matched])
+        ends = [first + one.ends[1:] for first, one in zip(firsts[:-1], matched, strict=True)]
+        may = may_fit(
+            every, np.concatenate([firsts[:1], *ends]), [size for one in matched for size in one.sizes], geometry
+        )
+    bounds = np.cumsum([0, *counts])
+    return [np.flatnonzero(may[begin:end]).tolist() for begin, end in pairwise(bounds.tolist())]
 
 
 def _some_at_once(part: _Part, looked_up: VariantWords) -> list[_Part]:
@@ -382,7 +437,7 @@ def _kept_hits(part: _Part, looked_up: VariantWords, limit: int, *, in_order: bo
     return _Hits(places[kept], own[kept], hits.rows[kept], hits.distances[kept], rivals)
 
 
-def _with_hits(part: _Part, looked_up: VariantWords, features: Features, limit: int) -> Iterator[tuple[int, Candidate]]:
+def _with_hits(part: _Part, looked_up: VariantWords, features: Features, limit: int) -> _Matched:
     """The same; the hits of all are in memory at once."""
     segment, numbers = part.segment, part.rows
     in_order = looked_up.entries.nearest_first or segment.parts > 1
@@ -394,13 +449,4 @@ def _with_hits(part: _Part, looked_up: VariantWords, features: Features, limit: 
         costs=distances.astype(np.float64), query_rows=own, reference_rows=rows,
         rivals=rivals if rivals.any() else None,
     )  # fmt: skip
-    bounds = np.searchsorted(places, np.arange(len(numbers) + 1)).tolist()
-    for place, row in enumerate(numbers.tolist()):
-        of_image = matches[bounds[place] : bounds[place + 1]]
-        if of_image.rivals is not None and not of_image.rivals.any():
-            of_image = dataclasses.replace(of_image, rivals=None)
-        candidate = Candidate(
-            int(segment.ids[row]), int(segment.widths[row]), int(segment.heights[row]), part.variant,
-            float(part.found.votes[place]), of_image,
-        )  # fmt: skip
-        yield int(part.found.ranks[place]), candidate
+    return _Matched(part, matches, np.searchsorted(places, np.arange(len(numbers) + 1)))

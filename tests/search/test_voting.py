@@ -16,11 +16,13 @@ from featmatch.errors import UsageError
 from featmatch.features.extraction import Features
 from featmatch.features.looks import LOOK
 from featmatch.features.symmetry import Variant
+from featmatch.geometry.homography import fit_homography
+from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.stored import NO_PICTURE
 from featmatch.native.postings import PostingLists, QueryEntries, hits_of, postings_of
 from featmatch.search import crowding, voting
 from featmatch.search.query_words import QueryWords
-from featmatch.search.voting import Candidate, VotingOptions, hidden_rows, shortlist, tally
+from featmatch.search.voting import Candidate, VotingOptions, candidates_of, hidden_rows, shortlist, tally
 from featmatch.store.postings import Postings, quantised, restored
 from featmatch.store.segment import Segment
 from tests.words.vocabularies import descriptors_for, made
@@ -408,3 +410,21 @@ def test_where_bits_are_fixed_farther_hits_vote() -> None:
     }
     np.testing.assert_array_equal(weights[0], np.exp(-((np.arange(8) / 4) ** 2)).astype(np.float32))
     np.testing.assert_array_equal(weights[9], np.exp(-((np.arange(11) / 6.4) ** 2)).astype(np.float32))
+
+
+@pytest.mark.parametrize("at_once", [100, 1 << 18])
+def test_candidates_without_a_homography_are_left_out(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    query, options, usual = asked(), VotingOptions(), GeometryOptions()
+    hidden = [hidden_rows(segment, frozenset(), None) for segment in query.segments]
+    ranked = tally(query.words, len(query.features), query.segments, hidden, options)
+    monkeypatch.setattr(voting, "_HITS_AT_ONCE", at_once)
+    every, hopeful = (
+        candidates_of(ranked, query.words, query.features, query.segments, options.hamming_limit, geometry)
+        for geometry in (None, usual)
+    )
+    ranks = [rank for rank, _ in hopeful]
+    assert same([one for _, one in hopeful], [one for rank, one in every if rank in ranks])
+    assert ranks == sorted(ranks)
+    has_one = [rank for rank, one in every if fit_homography(one.matches, SIZE, SIZE, usual) is not None]
+    assert has_one
+    assert set(has_one) <= set(ranks) < {rank for rank, _ in every}
