@@ -326,10 +326,10 @@ static int variants_are_below(const query_entries *query, int64_t variants) {
     return 1;
 }
 
-/* Adds up the votes for all images, in a row for each variant: a hit is a posting whose signature differs from that of its entry in no fixed
- * bit (or in one), and else in fewer bits than there are distance_weights. keys and spare have room for HITS each; and, if hits are sorted,
- * for all postings of the longest list. Hits are written as featmatch_hits does, as long as there is capacity. Returns
- * their number; or REFUSED, NO_LIST, NO_IMAGE, with a part of the votes counted. */
+/* Adds up the votes for all images, in a row for each variant: a hit is a posting whose signature differs from that of
+ * its entry in no fixed bit (or in one), and else in fewer bits than there are distance_weights. keys and spare have room
+ * for HITS each; and, if hits are sorted, for all postings of the longest list. Hits are written as featmatch_hits does,
+ * as long as there is capacity. Returns their number; or REFUSED, NO_LIST, NO_IMAGE, with a part of the votes counted. */
 EXPORTED int64_t featmatch_scan(const posting_lists *lists, const query_entries *query, const float *distance_weights,
                                 int64_t distances, uint64_t *keys, uint64_t *spare, int64_t room, float *votes,
                                 int64_t variants, int64_t images, const hit_columns *found) {
@@ -579,8 +579,9 @@ static int64_t hits_of_postings(const search *own, int64_t limit, const uint32_t
 }
 
 /* Finds the postings of some images, which ascend, whose signatures differ from those of the query in no fixed bit (or in
- * one), and else in at most limit bits; by entry, and of an entry in the order in which its parts are read. starts has room for count rows or more. Returns their number; where that is
- * above the capacity, only so many were written. Or REFUSED, NO_LIST. */
+ * one), and else in at most limit bits; by entry, and of an entry in the order in which its parts are read. starts has
+ * room for count rows or more. Returns their number; where that is above the capacity, only so many were written. Or
+ * REFUSED, NO_LIST. */
 EXPORTED int64_t featmatch_hits(const posting_lists *lists, const query_entries *query, int64_t limit,
                                 const uint32_t *images, int64_t count, int64_t *starts, int64_t room,
                                 const hit_columns *hits) {
