@@ -14,8 +14,9 @@ from featmatch.system.shipped import shipped_file
 SISTER = -4.0
 
 # Share of the cells within what agrees that contradict, from which two contents are told by the two pictures alone, if
-# at least so many cells agree: of 1,900 true copies none had as many, of false ones every tenth (docs/tried.md).
-_TWO_CONTENTS, _ENOUGH_AGREE = 0.55, 30
+# at least so many cells agree: of 1,900 true copies none had as many, of false ones every tenth. But motion blur takes
+# edges away: cells of a print contradict as well, while its pixels agree all over (docs/tried.md).
+_TWO_CONTENTS, _ENOUGH_AGREE, _SAME_ALL_OVER = 0.55, 30, 0.75
 
 # The same where each picture shows, in so many cells and in such a share of them, what the other lacks. What an edit or
 # a camera brings in or takes away goes one way; but stickers over a quarter of a picture do both, in up to 5 %
@@ -118,7 +119,7 @@ class FeatureEvidence:
     @property
     def has_another_content(self) -> bool:
         """Whether they are told to share a design only: by another image, or since too much of it contradicts."""
-        stark = self.stark >= _ANOTHER_STARK and self.clear_agreement < _ALL_OVER
+        stark = self.stark >= _ANOTHER_STARK and not self.agrees_all_over
         if stark and self.geometry < _FEW_AGREE:
             return True
         if self.by_descriptors and self.geometry < _FEW_AGREE:
@@ -126,6 +127,7 @@ class FeatureEvidence:
             contradicts |= self.geometry < _HARDLY_ANY_AGREE and (self.contradiction or 0.0) >= _MOST_CONTRADICTS
             return self.is_sister or contradicts or self.exchanged >= _EXCHANGED_OF_FEW
         contradicts = self.enclosed >= _TWO_CONTENTS and self.agreeing >= _ENOUGH_AGREE
+        contradicts &= self.clear_agreement < _SAME_ALL_OVER
         fewest = max(_EXCHANGED, _EXCHANGED_SHARE * (self.agreeing + self.exchanged))
         return self.is_sister or contradicts or self.exchanged >= fewest
 
@@ -158,6 +160,11 @@ class FeatureEvidence:
     def clear_agreement(self) -> float:
         """The agreement that counts: pixels of a repeated pattern agree in many places, those of flat shapes often."""
         return self.clarity * self.detail * (self.agreement or 0.0)
+
+    @property
+    def agrees_all_over(self) -> bool:
+        """Whether the pixels are the same nearly everywhere, as under halftone."""
+        return self.clear_agreement >= _ALL_OVER
 
     def score(self) -> float:
         """Log-odds that one picture is a copy of the other: the higher, the surer.

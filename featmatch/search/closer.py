@@ -76,10 +76,13 @@ class CloserLook:
 def rests_on_form(found: FoundImage) -> bool:
     """Whether an image is claimed by the words of another form of the query alone.
 
-    Words have many forms to agree in by chance, and a form few features: descriptors of two pictures tell more.
+    Words have many forms to agree in by chance, and a form few features: descriptors of two pictures tell more. Pixels
+    that agree all over tell still more, and of a small crop there are hardly any descriptors.
     """
     evidence = found.proof.evidence
-    return found.proof.proven and evidence.in_form and not evidence.by_descriptors
+    if not isinstance(evidence, FeatureEvidence) or not found.proof.proven:
+        return False
+    return evidence.in_form and not evidence.by_descriptors and not evidence.agrees_all_over
 
 
 def _may_be_right(found: FoundImage) -> bool:

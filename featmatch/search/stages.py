@@ -45,6 +45,7 @@ from featmatch.store.reader import Reader
 from featmatch.store.snapshot import Snapshot
 from featmatch.words.vocabulary import Vocabulary
 
+_FORM_SHORTLIST = 50  # candidates of another form of the query
 _SHEET_STRETCH = 1.3498588075760032  # e to the 0.3; ratio by which the shape of what is seen from the side may be off
 
 # An index; or several that are asked as one, by what they are called. They have the same vocabulary and options.
@@ -391,7 +392,8 @@ class Search:
     def _asked_in(self, one: InForm, asked: Asked) -> Asked:
         """What is asked, with the query in another form."""
         words, places = self._words_and_places(one.variants)
-        return dataclasses.replace(asked, words=words, variants=places, whole=None)
+        few = dataclasses.replace(asked.voting, shortlist=min(asked.voting.shortlist, _FORM_SHORTLIST))
+        return dataclasses.replace(asked, words=words, variants=places, whole=None, voting=few)
 
     def _words_and_places(self, variants: Sequence[Features]) -> tuple[QueryWords, list[Features]]:
         """The visual words of features under each ``Variant``, and where they are, without descriptors."""

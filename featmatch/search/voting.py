@@ -41,7 +41,7 @@ class VotingOptions:
     hamming_limit: int = 22  # a hit differs in at most this many of 64 bits; 0 to 32
     voting_limit: int = 19  # hits that differ in at most this many vote; the others only match; 0 to 32
     sigma: float = 10.0  # bits; a hit at distance d weighs exp(-(d / sigma)^2); both are more in large collections
-    shortlist: int = 50  # pairs of an image and a variant that go on to verification; 1 to 10000
+    shortlist: int = 100  # pairs of an image and a variant that go on to verification; 1 to 10000
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import cv2
 import numpy as np
@@ -55,14 +56,13 @@ def test_what_is_against_the_pixels_in_a_form_is_looked_at_closer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("geometry", "in_form", "by_descriptors", "rests"),
-    [(SURE, True, False, True), (SURE, False, False, False), (POOR, True, False, False), (SURE, True, True, False)],
+    ("change", "rests"),
+    [({}, True), ({"in_form": False}, False), ({"geometry": POOR}, False), ({"by_descriptors": True}, False)],
 )
-def test_a_claim_by_words_of_another_form_rests_on_it(
-    geometry: float, in_form: bool, by_descriptors: bool, rests: bool
-) -> None:
-    seen = found(1, geometry, evenness=1.0, agreement=1.0, in_form=in_form, by_descriptors=by_descriptors)
-    assert rests_on_form(seen) == rests
+def test_a_claim_by_words_of_another_form_rests_on_it(change: dict[str, Any], rests: bool) -> None:
+    shown = {"geometry": SURE, "evenness": 1.0, "agreement": 0.89, "in_form": True, **change}
+    assert rests_on_form(found(1, **shown)) == rests
+    assert not rests_on_form(found(1, **{**shown, "agreement": 0.9}))  # the pixels are the same
 
 
 @pytest.mark.parametrize("change", ["none", "mirrored", "larger"])

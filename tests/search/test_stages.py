@@ -215,7 +215,7 @@ def test_what_another_form_claims_by_words_is_decided_by_what_verify_says(
     search = Search.of(reader, forms="few")
     query = search.read(pixels(reader, 0))
     proof = made_proof(np.eye(3), (96, 128), (96, 128))
-    evidence = FeatureEvidence(40.0, 40.0, 1.0, 1.0, "sift", agreement=1.0, agreeing=90, contradiction=0.0)
+    evidence = FeatureEvidence(40.0, 40.0, 1.0, 1.0, "sift", agreement=0.8, agreeing=90, contradiction=0.0)
 
     def found(
         number: int, geometry: float = 40.0, *, in_form: bool = False, by_descriptors: bool = False

@@ -347,7 +347,7 @@ def test_as_many_threads_as_cores_that_this_process_may_use(monkeypatch: pytest.
 
 def test_options_are_those_that_everything_was_measured_with() -> None:
     assert vars(VotingOptions()) == {
-        "words": 3, "hamming_limit": 22, "voting_limit": 19, "sigma": 10.0, "shortlist": 50,
+        "words": 3, "hamming_limit": 22, "voting_limit": 19, "sigma": 10.0, "shortlist": 100,
     }  # fmt: skip
 
 
