@@ -15,8 +15,8 @@ SISTER = -4.0
 
 # Share of the cells within what agrees that contradict, from which two contents are told by the two pictures alone, if
 # at least so many cells agree: of 1,900 true copies none had as many, of false ones every tenth. But motion blur takes
-# edges away: cells of a print contradict as well, while its pixels agree all over (docs/tried.md).
-_TWO_CONTENTS, _ENOUGH_AGREE, _SAME_ALL_OVER = 0.55, 30, 0.75
+# edges away: cells of a print contradict as well, while its pixels look the same (docs/tried.md).
+_TWO_CONTENTS, _ENOUGH_AGREE, _LOOKS_THE_SAME = 0.55, 30, 0.75
 
 # The same where each picture shows, in so many cells and in such a share of them, what the other lacks. What an edit or
 # a camera brings in or takes away goes one way; but stickers over a quarter of a picture do both, in up to 5 %
@@ -127,7 +127,7 @@ class FeatureEvidence:
             contradicts |= self.geometry < _HARDLY_ANY_AGREE and (self.contradiction or 0.0) >= _MOST_CONTRADICTS
             return self.is_sister or contradicts or self.exchanged >= _EXCHANGED_OF_FEW
         contradicts = self.enclosed >= _TWO_CONTENTS and self.agreeing >= _ENOUGH_AGREE
-        contradicts &= self.clear_agreement < _SAME_ALL_OVER
+        contradicts &= self.clear_agreement < _LOOKS_THE_SAME
         fewest = max(_EXCHANGED, _EXCHANGED_SHARE * (self.agreeing + self.exchanged))
         return self.is_sister or contradicts or self.exchanged >= fewest
 

@@ -16,6 +16,7 @@ from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.pair import Pair
 from featmatch.proof.probability import FeatureEvidence, probability_of
+from featmatch.proof.proof import Proof
 from featmatch.search.forms import as_shared
 from featmatch.search.matches import FoundImage, in_order
 
@@ -61,16 +62,19 @@ class CloserLook:
                 best = max(best, *as_shared([closer], [found]), key=lambda each: each.proof.score)
         return best
 
-    def verified(self, found: FoundImage, reference: GreyImage) -> FoundImage | None:
-        """The image with what ``verify`` says of the pair, in all forms that it tries; None where nothing agrees."""
+    def verified(self, reference: GreyImage) -> Proof | None:
+        """What ``verify`` says of the pair, in all forms that it tries; None where nothing agrees."""
         features = extract_grey(reference, self.options)
         proof = Pair(self.query, reference, self.features, features, self.options).best_proof(self.geometry)
-        if proof is None:
-            return None
-        (closer,) = as_shared(
-            [FoundImage(found.id, dataclasses.replace(proof, difference=None), found.damaged)], [found]
-        )
-        return closer
+        return proof and dataclasses.replace(proof, difference=None)
+
+
+def decided(found: FoundImage, proof: Proof | None) -> FoundImage | None:
+    """The image with what ``verify`` says of it in place of its proof; None where nothing agrees."""
+    if proof is None:
+        return None
+    (closer,) = as_shared([FoundImage(found.id, proof, found.damaged)], [found])
+    return closer
 
 
 def rests_on_form(found: FoundImage) -> bool:

@@ -21,9 +21,10 @@ from featmatch.features.sheets import sheets_of
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.decoding import USUAL, DecodingOptions
 from featmatch.images.pixels import GreyImage, ImageSource, load_each, load_grey
+from featmatch.proof.proof import Proof
 from featmatch.proof.whole import on_picture
 from featmatch.search.asked import Asked
-from featmatch.search.closer import CloserLook, rests_on_form
+from featmatch.search.closer import CloserLook, decided, rests_on_form
 from featmatch.search.collection import Collection, Proved
 from featmatch.search.compared import Compared
 from featmatch.search.forms import InForm, Look, as_shared, found_in_forms, without_contradicted, without_related
@@ -70,6 +71,7 @@ class Search:
         forms: of the picture, in rounds: each is looked up, too, where what came before proves nothing.
         clock: times the stages.
         missing: why indexes did not answer, by their places.
+        verified: what ``verify`` said of a query and an image.
     """
 
     shards: Shards
@@ -85,6 +87,7 @@ class Search:
     forms: Sequence[Round] = ()
     clock: StageClock = dataclasses.field(default_factory=StageClock)
     missing: dict[int, str] = dataclasses.field(default_factory=dict)
+    verified: dict[tuple[Query, int], Proof | None] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(
@@ -130,8 +133,9 @@ class Search:
         check_kind(self.geometry, "geometry", GeometryOptions, none=False)
 
     def for_another(self, *, again: bool = False) -> Search:
-        """The same for another picture, or ``again``: times, and what is missing, are counted anew."""
-        return dataclasses.replace(self, shards=self.shards.begun(again=again), clock=StageClock(), missing={})
+        """The same for another picture, or ``again``: what belongs to one picture begins anew."""
+        shards = self.shards.begun(again=again)
+        return dataclasses.replace(self, shards=shards, clock=StageClock(), missing={}, verified={})
 
     def answer(
         self,
@@ -360,12 +364,18 @@ class Search:
         return in_form._replace(found=in_order(one for one in found if one is not None))
 
     def _verified(self, query: Query, compared: Compared, images: Sequence[int]) -> dict[int, FoundImage | None]:
-        """What ``verify`` says of those images whose files are at hand; None where nothing of the two agrees."""
+        """What ``verify`` says of those images whose files are at hand; None where nothing of the two agrees.
+
+        It takes longer than all else, so it is asked once, however many forms claim an image.
+        """
+        wanted = {image: compared.holders[image] for image in images if (query, image) not in self.verified}
         closer = self._closer(query)
-        pictures = self._collection.pictures({image: compared.holders[image] for image in images})
-        at_hand = {image: picture for image, picture in pictures.items() if picture and not picture.is_stored}
-        found = {one.id: one for one in compared.found if one.id in at_hand}
-        return {image: closer.verified(one, at_hand[image]) for image, one in found.items()}
+        for image, picture in self._collection.pictures(wanted).items():
+            if picture is not None and not picture.is_stored:
+                self.verified[query, image] = closer.verified(picture)
+        found = {one.id: one for one in compared.found}
+        said = {image: self.verified[query, image] for image in images if (query, image) in self.verified}
+        return {image: decided(found[image], proof) for image, proof in said.items()}
 
     def _closer(self, query: Query) -> CloserLook:
         return CloserLook(self._part(query), query.features, self.options, self.geometry)

@@ -15,7 +15,7 @@ from featmatch.geometry.matches import GeometryOptions
 from featmatch.images.pixels import GreyImage, load_grey
 from featmatch.proof.pair import verify
 from featmatch.proof.probability import FeatureEvidence
-from featmatch.search.closer import CloserLook, rests_on_form
+from featmatch.search.closer import CloserLook, decided, rests_on_form
 from featmatch.search.matches import FoundImage
 from featmatch.search.verification import compare_pixels
 from tests.proof.proofs import made_proof
@@ -125,7 +125,7 @@ def test_verified_it_says_what_verify_says_in_all_forms(photos: dict[str, NDArra
     before = found(7, FAIR, (reference.width, reference.height))
     closer = look(aside)
     assert not closer.at(before, reference).proof.proven
-    after, verified = closer.verified(before, reference), verify(aside, picture)
+    after, verified = decided(before, closer.verified(reference)), verify(aside, picture)
     assert after is not None
     assert verified.proof is not None
     assert verified.proof.form is not None
@@ -133,8 +133,8 @@ def test_verified_it_says_what_verify_says_in_all_forms(photos: dict[str, NDArra
     assert after.proof.proven
     assert after.proof.difference is None
     shared = found(7, FAIR, (reference.width, reference.height), distinct=1.0)
-    again = closer.verified(shared, reference)
+    again = decided(shared, closer.verified(reference))
     assert again is not None
     assert again.proof.evidence.distinct == 1.0
     blank = GreyImage(np.zeros((300, 400), np.uint8), 400, 300, 1.0, 1.0)
-    assert look(picture[::2, ::2].copy()).verified(before, blank) is None
+    assert decided(before, look(picture[::2, ::2].copy()).verified(blank)) is None

@@ -14,6 +14,7 @@ from featmatch import Index, UsageError, Vocabulary, VotingOptions
 from featmatch.features.extraction import Features
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.probability import FeatureEvidence
+from featmatch.proof.proof import Proof
 from featmatch.search.closer import CloserLook
 from featmatch.search.collection import Collection
 from featmatch.search.compared import Compared
@@ -185,16 +186,16 @@ def test_the_likeliest_is_verified_by_its_file_while_nothing_is_claimed(
     )
     asked: list[int] = []
 
-    def verified(_: CloserLook, found: FoundImage, reference: GreyImage) -> FoundImage:
-        asked.append(found.id)
+    def verified(_: CloserLook, reference: GreyImage) -> Proof:
+        asked.append(reference.width)
         assert not reference.is_stored
-        return FoundImage(found.id, proven)
+        return proven
 
     monkeypatch.setattr(CloserLook, "verified", verified)
     plain = Compared([unsure, other], holders, {}, frozenset())
     found = search.with_verified(query, plain)
     assert [(one.id, one.proof.proven) for one in found.found] == [(1, True), (2, False)]
-    assert asked == [1]
+    assert len(asked) == 1
     sure = Compared([unsure, FoundImage(2, proven)], holders, {}, frozenset())
     assert search.with_verified(query, sure) is sure
     assert Search.of(reader, forms="none").with_verified(query, plain) is plain
@@ -205,8 +206,8 @@ def test_the_likeliest_is_verified_by_its_file_while_nothing_is_claimed(
     stored = GreyImage(np.zeros((128, 96), np.uint8), 96, 128, 1.0, 1.0, is_stored=True)
     for picture in (stored, None):
         monkeypatch.setattr(Collection, "pictures", lambda _, wanted, picture=picture: dict.fromkeys(wanted, picture))
-        assert search.with_verified(query, plain).found == plain.found
-    assert asked == [1]
+        assert search.for_another().with_verified(query, plain).found == plain.found
+    assert len(asked) == 1
 
 
 def test_what_another_form_claims_by_words_is_decided_by_what_verify_says(
@@ -225,8 +226,18 @@ def test_what_another_form_claims_by_words_is_decided_by_what_verify_says(
         )
         return FoundImage(number, dataclasses.replace(proof, evidence=own))
 
-    said = {1: found(1, 90.0, by_descriptors=True), 2: found(2, -5.0, by_descriptors=True), 3: None}
-    monkeypatch.setattr(CloserLook, "verified", lambda _, one, reference: said[one.id])
+    told = {1: found(1, 90.0, by_descriptors=True).proof, 2: found(2, -5.0, by_descriptors=True).proof, 3: None}
+    asked: list[int] = []
+
+    def pictures(_: Collection, wanted: dict[int, Any]) -> dict[int, GreyImage]:
+        return {number: GreyImage(np.full((128, 96), number, np.uint8), 96, 128, 1.0, 1.0) for number in wanted}
+
+    def verified(_: CloserLook, reference: GreyImage) -> Proof | None:
+        asked.append(int(reference.pixels[0, 0]))
+        return told[asked[-1]]
+
+    monkeypatch.setattr(Collection, "pictures", pictures)
+    monkeypatch.setattr(CloserLook, "verified", verified)
     holders = {number: [Holder(number, [f"photos/{number}.png"])] for number in range(7)}
     in_form = [found(number, in_form=True) for number in (1, 2, 3)]
     others = [found(4), found(5, in_form=True, by_descriptors=True), found(6, -6.0, in_form=True)]
@@ -235,13 +246,17 @@ def test_what_another_form_claims_by_words_is_decided_by_what_verify_says(
     decided = {one.id: one for one in search.as_verified(query, seen).found}
     assert list(decided) == [1, 4, 5, 2, 6]
     assert decided[1] is in_form[0]
-    assert decided[2] is said[2]
+    assert decided[2].proof.evidence.by_descriptors
+    assert [one.id for one in search.as_verified(query, seen).found] == list(decided)
+    assert asked == [1, 2, 3]  # once, however many forms claim them
+    search.as_verified(search.read(pixels(reader, 0)), seen)
+    assert asked == [1, 2, 3] * 2  # another picture is another question
     part = Search.of(reader, forms="few", region=QueryRegion(((0, 0), (90, 0), (90, 90))))
     assert part.as_verified(query, seen) is seen
     stored = GreyImage(np.zeros((128, 96), np.uint8), 96, 128, 1.0, 1.0, is_stored=True)
     for picture in (stored, None):
         monkeypatch.setattr(Collection, "pictures", lambda _, wanted, picture=picture: dict.fromkeys(wanted, picture))
-        assert {one.id for one in search.as_verified(query, seen).found} == set(range(1, 7))
+        assert {one.id for one in search.for_another().as_verified(query, seen).found} == set(range(1, 7))
 
 
 def test_forms_of_a_query_are_decided_so(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
