@@ -32,16 +32,9 @@ from featmatch.geometry.exact import exp2, log2
 from featmatch.geometry.homography import FEWEST_MATCHES
 from featmatch.geometry.matches import Keypoints, TentativeMatches
 from featmatch.native.postings import rows_of
+from featmatch.search.candidates import RankedHits, hits_among, hits_of_ranked
 from featmatch.search.query_words import QueryWords
-from featmatch.search.voting import (
-    Ranked,
-    RankedHits,
-    VotingOptions,
-    best_of_segment,
-    hits_among,
-    hits_of_ranked,
-    weights_of_hits,
-)
+from featmatch.search.voting import Ranked, VotingOptions, best_of_segment, weights_of_hits
 from featmatch.store.postings import Postings, restored
 from featmatch.store.segment import MANY_FEATURES, Segment
 from featmatch.words.vocabulary import Vocabulary, Words

@@ -16,6 +16,7 @@ from featmatch.images.sources import buffered
 from featmatch.proof.proof import FEWEST_FEATURES, Proof
 from featmatch.proof.whole_evidence import WholeEvidence
 from featmatch.search.asked import Asked
+from featmatch.search.candidates import Candidate, candidates_of
 from featmatch.search.explanation import RANKED, Explanation, Seen, SharedWords, Stage, Verified, Votes, sentence
 from featmatch.search.many import SearchOptions
 from featmatch.search.matches import Match
@@ -23,7 +24,7 @@ from featmatch.search.merging import Listing
 from featmatch.search.query import Query
 from featmatch.search.query_words import QueryWords
 from featmatch.search.stages import Search
-from featmatch.search.voting import Candidate, VotingOptions, candidates_of, hidden_rows, tally
+from featmatch.search.voting import VotingOptions, hidden_rows, tally
 from featmatch.store.places import name_known
 from featmatch.store.reader import Reader
 from featmatch.store.segment import Segment

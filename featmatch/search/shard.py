@@ -12,9 +12,10 @@ from typing import NamedTuple
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.pixels import GreyImage
 from featmatch.search.asked import Asked
+from featmatch.search.candidates import Candidate, candidates_of
 from featmatch.search.pictures import Pictures
 from featmatch.search.verification import Fitted, fit_candidates
-from featmatch.search.voting import Candidate, Ranked, candidates_of, hidden_rows, tally
+from featmatch.search.voting import Ranked, hidden_rows, tally
 from featmatch.search.whole_search import Nearest, nearest
 from featmatch.store.reader import Reader
 from featmatch.store.segment import Segment

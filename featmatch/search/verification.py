@@ -20,11 +20,11 @@ from featmatch.geometry.significance import Inliers, distinct, weigh_inliers
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.proof.proof import Proof, proof_of_fit
+from featmatch.search.candidates import Candidate
 from featmatch.search.closer import CloserLook
 from featmatch.search.matches import FoundImage, in_order
 from featmatch.search.relatives import NO_CHANCE, is_doubtful
 from featmatch.search.sisters import told_from_sisters
-from featmatch.search.voting import Candidate
 
 # Images whose pixels are compared at most: reading their pictures takes longer than the search. More, if they would be
 # claimed unseen.

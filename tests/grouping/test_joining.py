@@ -15,7 +15,7 @@ from featmatch.geometry.matches import TentativeMatches
 from featmatch.grouping import joining
 from featmatch.grouping.joining import JoiningOptions, Partners, StoredImage, partners, stored_images
 from featmatch.native.postings import Hits
-from featmatch.search import voting
+from featmatch.search import candidates, voting
 from featmatch.search.voting import Ranked
 from featmatch.store.segment import MANY_FEATURES, Segment
 from featmatch.words.vocabulary import Words
@@ -282,7 +282,7 @@ def test_hits_are_the_same_however_few_are_in_memory_at_once(many: int, monkeypa
     one = found_by(segments, 1)
     assert {2, 3, 4, 5} <= {there.id for there in one}
     assert max(len(there.distances) for there in one) < 80 * 80
-    for name, value in ((joining, "_ROOM"), 0), ((voting, "_HITS_AT_ONCE"), 1):
+    for name, value in ((joining, "_ROOM"), 0), ((candidates, "_HITS_AT_ONCE"), 1):
         monkeypatch.setattr(*name, value)
         for there, again in zip(one, found_by(segments, 1), strict=True):
             assert (there.id, there.variant) == (again.id, again.variant)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from featmatch.search.asked import Asked
+from featmatch.search.candidates import Candidate, candidates_of
 from featmatch.search.query import Query
 from featmatch.search.stages import Search
-from featmatch.search.voting import Candidate, candidates_of
 
 
 def candidates(search: Search, query: Query, asked: Asked | None = None) -> list[Candidate]:

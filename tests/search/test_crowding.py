@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from featmatch import Index
 from featmatch.geometry.matches import GeometryOptions, TentativeMatches
 from featmatch.geometry.significance import weigh
-from featmatch.search import crowding, voting
+from featmatch.search import candidates as finding
+from featmatch.search import crowding
 from featmatch.search.crowding import MOST_MATCHES, MOST_OF_WORD, first_of_each, thinned
 from featmatch.search.stages import Search
 from tests.search.searches import candidates
@@ -123,11 +124,11 @@ def dots(tmp_path_factory: pytest.TempPathFactory) -> Index:
     return index
 
 
-@pytest.mark.parametrize("at_once", [1, voting._HITS_AT_ONCE])
+@pytest.mark.parametrize("at_once", [1, finding._HITS_AT_ONCE])
 def test_no_candidate_has_more_matches_than_are_verified(
     dots: Index, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
-    monkeypatch.setattr(voting, "_HITS_AT_ONCE", at_once)
+    monkeypatch.setattr(finding, "_HITS_AT_ONCE", at_once)
     search = Search.of(dots)
     look = search.read(dotted(1))
     words = search.asked(look).words

@@ -10,7 +10,7 @@ import pytest
 from featmatch.features.symmetry import Variant
 from featmatch.search import query_words
 from featmatch.search.query_words import QueryWords, fixed_bits
-from tests.search.test_voting import features_at_random
+from tests.search.votes import features_at_random
 from tests.words.vocabularies import descriptors_for, made
 
 

@@ -16,9 +16,9 @@ from featmatch.geometry.maps import project
 from featmatch.geometry.matches import GeometryOptions, TentativeMatches
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.probability import FeatureEvidence
+from featmatch.search.candidates import Candidate
 from featmatch.search.matches import FoundImage
 from featmatch.search.verification import Matched, compare_pixels, fit_candidates, judge, matched_in_part
-from featmatch.search.voting import Candidate
 from tests.proof.proofs import made_proof
 from tests.proof.test_difference import ANNA, PAUL, form
 from tests.search.test_sisters import EVA, UWE, grey
