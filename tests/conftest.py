@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -17,6 +18,10 @@ from PIL import Image
 from featmatch.features.extraction import FeatureOptions
 from featmatch.words.training import train_vocabulary
 from featmatch.words.vocabulary import Vocabulary
+
+# Tests start hundreds of programs, and each would compile featmatch anew. Here, so that pytest keeps what it compiles.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # These come inside the scikit-image wheel; the others would be downloaded.
 PHOTOS = ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "grass", "rocket")
