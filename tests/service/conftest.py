@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from featmatch import Index, Vocabulary
 from featmatch.service.app import Service
 from featmatch.service.options import ServeOptions
 from featmatch.service.thumbnails import Thumbnails
+from featmatch.system.trust import trust, trusted_paths
 from tools.small_index import draw_pictures, small_index
 
 Serve = Callable[..., TestClient]
@@ -24,12 +26,25 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return draw_pictures(tmp_path_factory.mktemp("drawn") / "photos", 8)
 
 
+@pytest.fixture(scope="session")
+def made(drawn: list[Path], small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index of five pictures. Not to be written to."""
+    folder = tmp_path_factory.mktemp("made") / "photos.fm"
+    assert len(small_index(folder, small_words).add(drawn[:5], jobs=1).added) == 5
+    return folder
+
+
+def copied(made: Path, folder: Path) -> Index:
+    """A copy of an index, whose files are trusted as those of the first."""
+    shutil.copytree(made, folder)
+    trust(folder, trusted_paths(made))
+    return Index.open(folder)
+
+
 @pytest.fixture
-def index(drawn: list[Path], small_words: Vocabulary, tmp_path: Path) -> Index:
+def index(made: Path, tmp_path: Path) -> Index:
     """An index of five pictures, to write to."""
-    index = small_index(tmp_path / "photos.fm", small_words)
-    assert len(index.add(drawn[:5], jobs=1).added) == 5
-    return index
+    return copied(made, tmp_path / "photos.fm")
 
 
 @pytest.fixture
@@ -57,13 +72,10 @@ def client(serve: Serve) -> TestClient:
 
 
 @pytest.fixture(scope="module")
-def lasting(
-    drawn: list[Path], small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[TestClient]:
+def lasting(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """Of a server that only reads, for tests that leave it as it is: they share it."""
     folder = tmp_path_factory.mktemp("lasting")
-    index = small_index(folder / "photos.fm", small_words)
-    assert len(index.add(drawn[:5], jobs=1).added) == 5
+    index = copied(made, folder / "photos.fm")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("featmatch.service.app.Thumbnails", lambda: Thumbnails(folder / "thumbnails"))
         service = Service({"": index}, ServeOptions(searches=2))
