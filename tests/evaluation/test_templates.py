@@ -58,7 +58,7 @@ def test_sisters_share_their_design_and_differ_in_content(kind: str, drawn: Draw
 
 
 def test_no_two_fillings_look_the_same(kind: str, drawn: Drawn) -> None:
-    sisters = [drawn(own, 1) for own in range(4 if kind == "watermark" else 12)]  # one for each photo
+    sisters = [drawn(own, 1) for own in range(4 if kind == "watermark" else 7)]  # one for each photo
     size = (160, 160 * sisters[0].shape[0] // sisters[0].shape[1])
     small = [cv2.resize(one, size, interpolation=cv2.INTER_AREA).astype(float) for one in sisters]
     for place, one in enumerate(small):

@@ -39,12 +39,15 @@ def plan(small_photos: Path) -> Plan:
     return plan_for([str(file) for file in sorted(small_photos.iterdir())], SMALL)
 
 
-@pytest.fixture(scope="module")
-def filled_in(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with the fillings of templates. Not to be written to."""
-    workspace = tmp_path_factory.mktemp("workspace")
-    assert len(write_templates(plan, workspace)) == len(TEMPLATES) * 2
-    return workspace
+@pytest.fixture
+def drawn_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Templates are grey and scanned at once, where only names tell; but for watermarks."""
+    grey = np.full((300, 400, 3), 90, np.uint8)
+    plain = {
+        kind: template if kind == "watermark" else template._replace(draw=lambda *_: grey)
+        for kind, template in TEMPLATES.items()
+    }
+    monkeypatch.setattr(trials, "TEMPLATES", plain)
 
 
 def test_plan_gives_each_photo_one_part(small_photos: Path, plan: Plan) -> None:
@@ -136,12 +139,16 @@ def test_chance_is_all_in_the_seed(small_photos: Path) -> None:
     assert len(set(recipes[0])) > 1
 
 
-def test_decorated_copies_of_one_design_are_of_different_photos(small_photos: Path, tmp_path: Path) -> None:
+def test_decorated_copies_of_one_design_are_of_different_photos(
+    small_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = ("caption", "frame", "text page", "plain border")
+    monkeypatch.setattr(trials, "_KINDS", kinds)
     options = EvaluationOptions(("hard",), designs=2, copies=2)
     names = sorted(map(str, small_photos.iterdir()))
     plan = Plan(tuple(names[:4]), tuple(names[4:8]), tuple(names[8:]), options)
     written = [Path(name) for name in write_decorated(plan, tmp_path)]
-    assert len({path.read_bytes() for path in written}) == len(written) == len(DECORATIONS) * 2 * 2
+    assert len({path.read_bytes() for path in written}) == len(written) == len(kinds) * 2 * 2
     assert {path.parent for path in written} == {tmp_path / "decorated"}
     assert [path.name for path in written[:5]] == [
         "caption-0-0.png", "caption-0-1.png", "caption-1-0.png", "caption-1-1.png", "frame-0-0.png",
@@ -176,8 +183,9 @@ def test_a_query_is_a_mild_edit_of_what_the_index_holds(plan: Plan, tmp_path: Pa
         assert (negative.sources, negative.kin) == ((), ())
 
 
-def test_a_filling_of_a_template_is_one_of_the_index_or_another(plan: Plan, filled_in: Path) -> None:
-    written = {str(path.relative_to(filled_in)) for path in filled_in.rglob("*.png")}
+@pytest.mark.usefixtures("drawn_plainly")
+def test_a_filling_of_a_template_is_one_of_the_index_or_another(plan: Plan, tmp_path: Path) -> None:
+    written = {str(Path(name).relative_to(tmp_path)) for name in write_templates(plan, tmp_path)}
     assert len(written) == len(TEMPLATES) * 2
     for number, (kind, template) in enumerate(TEMPLATES.items()):
         made = make(Trial("templates", number, True), plan)
@@ -193,6 +201,7 @@ def test_a_filling_of_a_template_is_one_of_the_index_or_another(plan: Plan, fill
         assert set(negative.sisters) <= written
 
 
+@pytest.mark.usefixtures("drawn_plainly")
 def test_designs_of_templates_are_scanned_and_photographed_each(small_photos: Path) -> None:
     plan = plan_for(sorted(map(str, small_photos.iterdir())), EvaluationOptions(("templates",), sisters=3))
     made = [make(Trial("templates", 2 + len(TEMPLATES) * turn, True), plan) for turn in range(4)]
@@ -201,11 +210,13 @@ def test_designs_of_templates_are_scanned_and_photographed_each(small_photos: Pa
     assert [one.steps for one in made] == [(("form", 1.0), (way, 1.0)) for _, way in ways]
 
 
-def test_a_scan_shows_the_filling_that_the_index_holds(plan: Plan, filled_in: Path) -> None:
+@pytest.mark.usefixtures("drawn_plainly")
+def test_a_scan_shows_the_filling_that_the_index_holds(plan: Plan, tmp_path: Path) -> None:
+    write_templates(plan, tmp_path)
     watermark = list(TEMPLATES).index("watermark")
     made = make(Trial("templates", watermark, True), plan)
     indexed = [
-        np.asarray(Image.open(filled_in / name).convert("L").resize((64, 64)), np.float64)
+        np.asarray(Image.open(tmp_path / name).convert("L").resize((64, 64)), np.float64)
         for name in (*made.sources, *made.sisters)
     ]
     seen = np.asarray(Image.fromarray(made.picture).convert("L").resize((64, 64)), np.float64)
@@ -213,6 +224,7 @@ def test_a_scan_shows_the_filling_that_the_index_holds(plan: Plan, filled_in: Pa
     assert alike[0] > max(alike[1:]) + 0.2
 
 
+@pytest.mark.usefixtures("drawn_plainly")
 def test_photos_of_negatives_and_backgrounds_are_not_in_the_index(
     small_photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
