@@ -104,8 +104,9 @@ def test_files_are_decoded_elsewhere_and_pictures_here() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no limit of memory here")
-def test_a_nested_pdf_harms_no_one(vocabulary_file: Path, tmp_path: Path) -> None:
+def test_a_nested_pdf_harms_no_one(vocabulary_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pypdfium2")
+    monkeypatch.setattr(DecodingOptions, "memory_bytes", 1 << 30)  # 4 GB take longer to fill
     nested = tmp_path / "nested.pdf"
     nested.write_bytes(nested_pdf())
     index = featmatch.Index.open(tmp_path / "i.fm", create=True, vocabulary=vocabulary_file)

@@ -419,6 +419,9 @@ def cut(one: Scan, parts: int) -> tuple[Scan, NDArray[np.int64]]:
     return replace(one, lists=lists), order
 
 
+SOME_IMAGES = np.arange(0, 90, 7, dtype=np.uint32)
+
+
 @cache
 def whole_lists(fixed: int, all_but_one: bool) -> Scan:
     """Every other entry of the query with these bits fixed. Not to be written to."""
@@ -427,20 +430,30 @@ def whole_lists(fixed: int, all_but_one: bool) -> Scan:
     return replace(one, query=replace(one.query, nearest_first=True, all_but_one=all_but_one))
 
 
+@cache
+def votes_of_the_twin(fixed: int, all_but_one: bool) -> NDArray[np.float32]:
+    return whole_lists(fixed, all_but_one).votes_by(twin.scan)
+
+
+@cache
+def hits_of_the_twin(parts: int, fixed: int, all_but_one: bool) -> list[tuple[int, int, int]]:
+    return cut(whole_lists(fixed, all_but_one), parts)[0].hits_by(twin.hits_of, SOME_IMAGES)
+
+
 @pytest.mark.parametrize("parts", [1, 2, 16, 256])
 @pytest.mark.parametrize("fixed", [0, 0b1, 0b1000_0000, 0b0110_0001, 0b1110_0000, 0xFF])
 @pytest.mark.parametrize("all_but_one", [False, True])
 def test_lists_in_parts_have_the_votes_and_hits_of_whole_ones(parts: int, fixed: int, all_but_one: bool) -> None:
     one = whole_lists(fixed, all_but_one)
-    images = np.arange(0, 90, 7, dtype=np.uint32)
     cut_one, order = cut(one, parts)
-    np.testing.assert_array_equal(cut_one.votes_by(scan), one.votes_by(scan))
-    np.testing.assert_array_equal(cut_one.votes_by(scan), one.votes_by(twin.scan))
-    np.testing.assert_allclose(cut_one.votes_by(scan), one.votes_one_by_one, rtol=1e-4)
-    hits = cut_one.hits_by(hits_of, images)
-    assert sorted(hits) == cut_one.hits_by(twin.hits_of, images)
+    votes = cut_one.votes_by(scan)
+    np.testing.assert_array_equal(votes, one.votes_by(scan))
+    np.testing.assert_array_equal(votes, votes_of_the_twin(fixed, all_but_one))
+    np.testing.assert_allclose(votes, one.votes_one_by_one, rtol=1e-4)
+    hits = cut_one.hits_by(hits_of, SOME_IMAGES)
+    assert sorted(hits) == hits_of_the_twin(parts, fixed, all_but_one)
     assert all_but_one or hits == sorted(hits)
-    whole = [hit for hit in one.hits_one_by_one if one.lists.images[hit[1]] in images]
+    whole = [hit for hit in one.hits_one_by_one if one.lists.images[hit[1]] in SOME_IMAGES]
     assert sorted((entry, int(order[row]), bits) for entry, row, bits in hits) == whole
     assert postings_of(cut_one.lists, cut_one.query) <= postings_of(one.lists, one.query)
 

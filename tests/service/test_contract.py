@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 
 from tests.service.conftest import Serve
 
-EXAMPLES = int(os.environ.get("FEATMATCH_CONTRACT_EXAMPLES", "4"))  # of each operation
+EXAMPLES = int(os.environ.get("FEATMATCH_CONTRACT_EXAMPLES", "2"))  # of each operation
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
