@@ -76,11 +76,13 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.usefixtures("decoded_here")
 @pytest.mark.parametrize("name", ["first-duplicates.md", "find-a-crop.md", "clean-a-collection.md"])
 def test_commands_print_what_the_tutorial_says(
     name: str, home: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(home)
+    monkeypatch.setattr("joblib.cpu_count", lambda: 1)  # so that no command starts processes
     for own in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(own, str(tmp_path_factory.mktemp("own")))
     count = 0
