@@ -1,6 +1,6 @@
 """One of the indexes that are asked as one: what it says of the images that it holds.
 
-Nothing is decided here that depends on the images of another index: ``merging.py`` and ``stages.py`` do that.
+Nothing is decided here that depends on the images of another index: ``merging.py`` and ``retrieval.py`` do that.
 """
 
 from __future__ import annotations
