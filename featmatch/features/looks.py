@@ -194,9 +194,9 @@ def _histogram(colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
     values = colours.reshape(-1, 3) * ((_COLOUR_STEPS - 1) / 255)
     below = np.minimum(values.astype(np.int64), _COLOUR_STEPS - 2)
     nearness = np.stack([1 - (values - below), values - below])
-    shares = np.zeros(_COLOUR_STEPS**3)
+    strides = np.array([_COLOUR_STEPS**2, _COLOUR_STEPS, 1])
+    lowest, shares = below @ strides, np.zeros(_COLOUR_STEPS**3)
     for red, green, blue in np.ndindex(2, 2, 2):
-        places = (below + np.array([red, green, blue])) @ [_COLOUR_STEPS**2, _COLOUR_STEPS, 1]
         weights = nearness[red, :, 0] * nearness[green, :, 1] * nearness[blue, :, 2]
-        shares += np.bincount(places, weights, _COLOUR_STEPS**3)
+        shares += np.bincount(lowest + strides @ [red, green, blue], weights, _COLOUR_STEPS**3)
     return np.asarray(np.rint(np.sqrt(shares / shares.sum()) * 255), np.uint8)

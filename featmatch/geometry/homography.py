@@ -90,7 +90,9 @@ def fit_homography(
     if len(matches) < FEWEST_MATCHES:
         return None
     tolerance = options.tolerance * max(reference_size)
-    enough = _enough(len(distinct(matches.query_rows)), least, reference_size, options)
+    enough = FEWEST_MATCHES
+    if least > -math.inf:
+        enough = _enough(len(distinct(matches.query_rows)), least, reference_size, options)
     if enough > len(matches):
         return None
     best: Fit | None = None
@@ -128,14 +130,18 @@ def may_fit(
     """
     if options.seeds != 1:
         return np.ones(len(reference_sizes), bool)
-    pair = np.repeat(np.arange(len(reference_sizes)), np.diff(ends))
-    features = distinct(pair << _ROW_BITS | matches.query_rows) >> _ROW_BITS
-    tentative = np.bincount(features, minlength=len(reference_sizes)).tolist()
-    enough = [_enough(count, least, size, options) for count, size in zip(tentative, reference_sizes, strict=True)]
+    enough = np.full(len(reference_sizes), FEWEST_MATCHES, np.int64)
+    if least > -math.inf:
+        pair = np.repeat(np.arange(len(reference_sizes)), np.diff(ends))
+        features = distinct(pair << _ROW_BITS | matches.query_rows) >> _ROW_BITS
+        tentative = np.bincount(features, minlength=len(reference_sizes)).tolist()
+        enough[:] = [
+            _enough(count, least, size, options) for count, size in zip(tentative, reference_sizes, strict=True)
+        ]
     tolerances = [options.tolerance * max(size) for size in reference_sizes]
     return kernel.may_fit(
         (matches.query, matches.reference, matches.turns), ends, np.array(tolerances, np.float64),
-        np.array(enough, np.int64), options.hypotheses,
+        enough, options.hypotheses,
         kernel.FitLimits(_LOOSE, _CLOSE, *_bounds(options), _KEYPOINT_ERROR),
     )  # fmt: skip
 

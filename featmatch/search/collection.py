@@ -83,25 +83,25 @@ class Collection:
             [] if asked.whole is None else whole_candidates(listing.nearest, asked.whole, grey)
             for asked, listing in listed
         ]
-        contents = [_contents(listing, alike) for (_, listing), alike in zip(listed, as_whole, strict=True)]
         requests: dict[int, list[ProofRequest]] = {place: [] for place in range(len(self.shards.names))}
-        for (asked, listing), wanted in zip(listed, contents, strict=True):
+        for (asked, listing), alike in zip(listed, as_whole, strict=True):
             own = dict(listing.of_each_shard(len(requests)))
             nothing = listing.ranked.part(slice(0))
-            # All are asked: any may hold another copy of a file that is on the list.
+            images = [one.id for one in alike]
+            if len(requests) > 1:  # any may hold another copy of a file that another one proves
+                images = [*listing.ranked.images.tolist(), *images]
+            wanted = tuple(dict.fromkeys(listing.contents[image] for image in images))
             for place, asked_of_it in requests.items():
-                asked_of_it.append(ProofRequest(asked, own.get(place, nothing), tuple(wanted.values())))
+                asked_of_it.append(ProofRequest(asked, own.get(place, nothing), wanted))
         answers = self._ask(requests)
-        return [
-            Proved(
-                self._judged(
-                    asked, {place: proofs[number] for place, proofs in answers.items()}, known[number] if known else ()
-                ), as_whole[number],
-                self._holders(contents[number], {place: proofs[number].held for place, proofs in answers.items()}),
-                listing.verdicts_of_images,
-            )
-            for number, (asked, listing) in enumerate(listed)
-        ]  # fmt: skip
+        proved = []
+        for number, (asked, listing) in enumerate(listed):
+            proofs = {place: every[number] for place, every in answers.items()}
+            by_features = self._judged(asked, proofs, known[number] if known else ())
+            contents = {one.id: listing.contents[one.id] for one in (*by_features, *as_whole[number])}
+            holders = self._holders(contents, {place: one.held for place, one in proofs.items()})
+            proved.append(Proved(by_features, as_whole[number], holders, listing.verdicts_of_images))
+        return proved
 
     def _judged(self, asked: Asked, proofs: Mapping[int, Proofs], known: Sequence[Matched]) -> list[FoundImage]:
         """What all indexes proved of one query, by their places, judged together."""
@@ -157,9 +157,3 @@ class Collection:
         if len(self.missing) == len(self.shards.names):
             raise StoreError(self.missing[0])
         return answers
-
-
-def _contents(listing: Listing, as_whole: Sequence[FoundImage]) -> dict[int, str]:
-    """The contents of all images that are to be proven, by number."""
-    images = [*listing.ranked.images.tolist(), *(one.id for one in as_whole)]
-    return {image: listing.contents[image] for image in images}

@@ -91,13 +91,15 @@ class QueryWords:
             plain = vocabulary.assign(variants[0].descriptors, count)
             firm = [vocabulary.firm_bits(variants[0].descriptors, plain.ids, fixed)] * len(variants)
             found = [vocabulary.permuted(plain, variant) for variant in list(Variant)[: len(variants)]]
+            # Features of one word have one in each variant.
+            looked_up = [first_of_each(plain.ids.ravel(), MOST_OF_WORD)] * len(found)
         else:
             found = [vocabulary.assign(features.descriptors, count) for features in variants]
             firm = [
                 vocabulary.firm_bits(one.descriptors, words.ids, fixed)
                 for one, words in zip(variants, found, strict=True)
             ]
-        looked_up = [first_of_each(words.ids.ravel(), MOST_OF_WORD) for words in found]
+            looked_up = [first_of_each(words.ids.ravel(), MOST_OF_WORD) for words in found]
         ids = np.concatenate([words.ids.ravel()[rows] for words, rows in zip(found, looked_up, strict=True)])
         return cls(
             ids=ids,

@@ -1,6 +1,6 @@
 """One of the indexes that are asked as one: what it says of the images that it holds.
 
-Nothing is decided here that depends on the images of another index: ``merging.py`` and ``stages.py`` do that.
+Nothing is decided here that depends on the images of another index: ``merging.py`` and ``retrieval.py`` do that.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Proofs(NamedTuple):
 
     Attributes:
         fitted: images that have a homography.
-        held: number and names of each image that was asked for and is there, by its content (SHA-256).
+        held: number and names of each image that has one, or was asked for and is there, by its content (SHA-256).
     """
 
     fitted: list[Fitted]
@@ -95,9 +95,11 @@ class Shard:
         return candidates_of(ranked, asked.words, asked.variants, self.segments, limit, asked.geometry)
 
     def prove(self, asked: Asked, ranked: Ranked, contents: Iterable[str]) -> Proofs:
-        """Fit a homography to images; say which contents are there."""
+        """Fit a homography to images; say which contents are there, and by which names those that have one are."""
         fitted = fit_candidates(self.candidates(asked, ranked), asked.features, asked.geometry)
-        return Proofs(fitted, self.snapshot.catalog.named_with(contents, asked.match))
+        catalog = self.snapshot.catalog
+        proven = catalog.contents_of(one.image.id for one in fitted).values()
+        return Proofs(fitted, catalog.named_with([*contents, *proven], asked.match))
 
     def picture(self, image: int) -> GreyImage | None:
         """The picture of an image: of its file, if it is at hand as it was indexed, or as the index keeps it."""

@@ -46,7 +46,7 @@ class TallyRequest(NamedTuple):
 
 
 class ProofRequest(NamedTuple):
-    """Which of these images have a homography, and which of these contents are there?"""
+    """Which of these images have a homography, and which of these contents are there beside?"""
 
     asked: Asked
     ranked: Ranked  # by the numbers of the index

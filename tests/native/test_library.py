@@ -86,6 +86,11 @@ def test_the_address_is_that_of_the_first_element() -> None:
     array = np.arange(12, dtype=np.float32).reshape(3, 4)
     assert address(array, np.float32, 2) == array.ctypes.data
     assert address(array[1:], np.float32, 2, written=True) == array.ctypes.data + 16
+    nothing, columns = array[:0], np.zeros((2, 3), np.dtype([("x", "f4"), ("row", "i4")]))
+    assert address(nothing, np.float32, 2) == nothing.ctypes.data
+    assert address(columns, columns.dtype, 2) == columns.ctypes.data
+    array.setflags(write=False)
+    assert address(array, np.float32, 2) == array.ctypes.data
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from featmatch import Index, Vocabulary
+from featmatch.store.reader import Reader
 from tools.small_index import draw_pictures, small_index
 
 
@@ -29,3 +30,15 @@ def folder(built: Path, tmp_path: Path) -> Path:
     """The same, to write to."""
     shutil.copytree(built, tmp_path / "moved")
     return tmp_path / "moved"
+
+
+@pytest.fixture(scope="session")
+def reader(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    """An index of five pictures, of which one has words with it."""
+    folder = tmp_path_factory.mktemp("stages")
+    pictures = draw_pictures(folder / "photos", 5)
+    small_index(folder / "index", small_words)
+    index = Index.open(folder / "index", root=folder / "photos")
+    index.add(pictures[:4], jobs=1)
+    index.add(pictures[4:], jobs=1, text="harbour at dawn")
+    return Reader(folder / "index", folder / "photos")

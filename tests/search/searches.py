@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
 from featmatch.search.asked import Asked
 from featmatch.search.candidates import Candidate, candidates_of
 from featmatch.search.query import Query
 from featmatch.search.stages import Search
+from featmatch.store.reader import Reader
 
 
 def candidates(search: Search, query: Query, asked: Asked | None = None) -> list[Candidate]:
@@ -16,3 +22,9 @@ def candidates(search: Search, query: Query, asked: Asked | None = None) -> list
     ranked = search.listed(asked).ranked
     found = candidates_of(ranked, asked.words, asked.variants, segments, asked.voting.hamming_limit)
     return [candidate for _, candidate in found]
+
+
+def pixels(reader: Reader, number: int) -> np.ndarray:
+    """One of the pictures of an index."""
+    assert reader.root is not None
+    return np.asarray(Image.open(Path(reader.root) / f"{number:03d}.png"))

@@ -48,3 +48,24 @@ def test_all_forms_of_a_round_are_asked_together(two: Indexes, forms: Any, rows:
     assert not search.answer(query, limit=10, unproven=False)
     asked = [one for one in heard.rounds if not any(PictureRequest in kinds for kinds in one)]
     assert asked == [{(kind,) * count} for count in counts for kind in (TallyRequest, ProofRequest)]
+
+
+def test_one_index_is_not_asked_for_all_that_it_has_listed(two: Indexes) -> None:
+    first = next(iter(two.readers.values()))
+    search = SearchOptions(forms="none").search_in(first)
+    wanted: list[tuple[str, ...]] = []
+
+    class Kept(LocalShards):
+        def ask(self, requests: Any) -> Any:
+            wanted.extend(one.contents for own in requests.values() for one in own if isinstance(one, ProofRequest))
+            return super().ask(requests)
+
+    assert isinstance(search.shards, LocalShards)
+    object.__setattr__(search, "shards", Kept(search.shards.shards))
+    query = search.read(scene(700))
+    asked = search.asked(query)
+    listing = search.listed(asked)
+    proved = search.proved(query, asked, listing)
+    assert len(listing.ranked.images)
+    assert wanted == [()]
+    assert set(proved.holders) == {one.id for one in proved.by_features}

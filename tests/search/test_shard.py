@@ -45,9 +45,11 @@ def test_an_image_is_proven_wherever_it_stands_on_the_list(shard: Shard, asked: 
     found = shard.tally(asked)
     first = found.ranked.part(found.ranked.images == 1)
     content = found.contents[1]
-    proofs = shard.prove(asked, first._replace(ranks=first.ranks + 30), (content, "00" * 32))
+    other = shard.snapshot.catalog.content_named("001.png")
+    assert other
+    proofs = shard.prove(asked, first._replace(ranks=first.ranks + 30), (other, "00" * 32))
     assert [(one.rank, one.image.id) for one in proofs.fitted] == [(30, 1)]
-    assert proofs.held == {content: (1, ["000.png"])}
+    assert proofs.held == {content: (1, ["000.png"]), other: (2, ["001.png"])}
     elsewhere = shard.prove(asked, first._replace(images=first.images + 1000), ())
     assert (elsewhere.fitted, elsewhere.held) == ([], {})
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from featmatch import Index, UsageError, Vocabulary, VotingOptions
-from featmatch.features.extraction import Features
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.probability import FeatureEvidence
 from featmatch.proof.proof import Proof
@@ -21,64 +17,18 @@ from featmatch.search.compared import Compared
 from featmatch.search.matches import FoundImage, Holder
 from featmatch.search.region import QueryRegion
 from featmatch.search.stages import Search
-from featmatch.store.catalog import Catalog
 from featmatch.store.reader import Reader
-from tests.plain_pictures import blobs, described, gradient
+from tests.plain_pictures import gradient
 from tests.proof.proofs import made_proof
-from tests.search.searches import candidates
-from tools.small_index import draw_pictures, small_index
-
-FEATURES = Features(
-    "sift", 240, 180, np.full((20, 2), 50, np.float32), np.zeros(20, np.float32), np.ones(20, np.float32),
-    np.zeros((20, 128), np.uint8),
-)  # fmt: skip
+from tests.search.searches import candidates, pixels
 
 
-@pytest.fixture(scope="module")
-def reader(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Reader:
-    """An index of five pictures, of which one has words with it."""
-    folder = tmp_path_factory.mktemp("stages")
-    pictures = draw_pictures(folder / "photos", 5)
-    small_index(folder / "index", small_words)
-    index = Index.open(folder / "index", root=folder / "photos")
-    index.add(pictures[:4], jobs=1)
-    index.add(pictures[4:], jobs=1, text="harbour at dawn")
-    return Reader(folder / "index", folder / "photos")
-
-
-def pixels(reader: Reader, number: int) -> np.ndarray:
-    assert reader.root is not None
-    return np.asarray(Image.open(Path(reader.root) / f"{number:03d}.png"))
-
-
-def test_the_stages_lead_to_the_picture(reader: Reader) -> None:
+def test_the_stages_run_in_a_row(reader: Reader) -> None:
     search = Search.of(reader)
     query = search.read(pixels(reader, 2))
-    assert query.enough
-    assert query.features is query.variants[0]
-    assert len(query.variants) == 4
-    asked = search.asked(query)
-    listing = search.listed(asked)
-    assert listing.ranked.images[0] == 3
-    proved = search.proved(query, asked, listing)
-    assert (proved.by_features[0].id, proved.holders[3]) == (3, [Holder(3, ["002.png"])])
-    found, _, _, away = search.compared(query, proved)
-    assert not away
-    assert (found[0].id, found[0].proof.proven) == (3, True)
-    assert found[0].proof.evidence.agreement is not None
-    search.matches(query, asked)
+    search.matches(query, search.asked(query))
     assert list(search.clock.times) == ["features", "words", "votes", "verification", "pixels"]
     assert min(search.clock.times.values()) > 0
-
-
-def test_too_few_features_are_none(reader: Reader) -> None:
-    search = Search.of(reader)
-    soft = search.read(blobs(1))
-    assert len(soft.features) == 0
-    assert soft.enough  # as a whole
-    plain = search.read(gradient(99, 99))
-    assert not plain.enough
-    assert candidates(search, plain) == []
 
 
 def test_words_leave_only_the_images_that_have_them(reader: Reader) -> None:
@@ -88,33 +38,6 @@ def test_words_leave_only_the_images_that_have_them(reader: Reader) -> None:
         assert {one.id for one in candidates(search, query)} <= {5}
     matches, _ = search.matches(query, search.asked(query))
     assert [one.id for one in matches] == [5]
-
-
-def test_accepted_images_are_verified_whatever_their_votes(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    narrow = Search.of(reader, voting=VotingOptions(shortlist=1))
-    query = narrow.read(np.vstack([pixels(reader, 0), pixels(reader, 1)[:50]]))
-    asked = dataclasses.replace(narrow.asked(query), content="00" * 32)
-    content_of = reader.snapshot.catalog.contents_of(range(1, 6))
-
-    def found_with(verdicts: dict[int, bool], among: set[int] | None = None) -> list[int]:
-        judged = {content_of[image]: is_copy for image, is_copy in verdicts.items()}
-        monkeypatch.setattr(Catalog, "verdicts_of", lambda *_: judged)
-        only = None if among is None else frozenset(content_of[image] for image in among)
-        return [one.id for one in candidates(narrow, query, dataclasses.replace(asked, among=only))]
-
-    assert found_with({}) == [1]
-    assert found_with({2: False}) == [1]
-    assert found_with({1: True}) == [1]
-    assert found_with({2: True}) == [1, 2]
-    assert found_with({2: True}, {1, 3}) == [1]
-
-
-def test_options_of_another_kind_are_refused(reader: Reader) -> None:
-    wrong: Any = 5
-    with pytest.raises(UsageError, match="voting"):
-        Search.of(reader, voting=wrong)
-    with pytest.raises(UsageError, match="geometry"):
-        Search.of(reader, geometry=wrong)
 
 
 def test_the_answer_has_what_is_proven_best_first(reader: Reader) -> None:
@@ -160,16 +83,6 @@ def test_without_file_and_stored_picture_pixels_are_not_compared(
 def test_a_name_is_an_answer_only_if_it_has_the_words(reader: Reader) -> None:
     answers = Search.of(reader, match="dawn").answer(pixels(reader, 4), limit=10, unproven=False)
     assert [match.name for match in answers] == ["004.png"]
-
-
-def test_eight_features_are_enough(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    search = Search.of(reader)
-    for count, kept in ((7, 0), (8, 8)):
-        monkeypatch.setattr("featmatch.search.query.extract_grey", lambda *_, count=count: FEATURES[:count])
-        query = search.read(blobs(1))
-        assert len(query.features) == kept
-        assert query.enough
-        assert dataclasses.replace(query, whole=described(gradient(99, 99))).enough is bool(kept)
 
 
 def test_the_likeliest_is_verified_by_its_file_while_nothing_is_claimed(
