@@ -27,12 +27,13 @@ from featmatch.native.difference import (
     laid_parts,
     softened,
 )
-from featmatch.proof.agreement import reduced
+from featmatch.proof.agreement import enlarged, reduced
 from featmatch.proof.registration import COARSE_REACH_PX, FAINT, grid, registered
 
 _opencv: Any = cv2  # its type stubs differ from release to release
 
 SIDE_PX = 640.0  # root of the area at which the shared region is looked at: letters of a page are told apart from here
+_SMALL_PX, _ENLARGED_PX = 96.0, 192.0  # root of the area below which it has hardly a cell; to which it is enlarged then
 _FINE_REACH_PX = 2  # by which a cell is moved in the end
 _BORDER_PX = _FINE_REACH_PX + 1  # around a cell that is compared alone: what its slopes are made of, too
 _STRUCTURED = 5.0  # standard deviation of grey levels from which a cell can contradict
@@ -92,12 +93,14 @@ class Difference(NamedTuple):
         seen: (h, w) int16, the reference as it lies on the query, as ``softened`` makes it; cells of ``CELL_PX`` begin
             ``_FINE_REACH_PX`` in.
         stark: (rows, columns) bool, where both pictures have stark structure; None: nowhere.
+        is_small: whether the region was too small to have cells as it is, and was enlarged.
     """
 
     states: NDArray[np.int8]
     query_from_cells: Matrix
     seen: Soft
     stark: NDArray[np.bool_] | None = None
+    is_small: bool = False
 
     @property
     def agreeing(self) -> int:
@@ -204,7 +207,12 @@ def difference(
         What the cells say, or None where the shared region is too small to have any.
     """
     frame = reduced(query, reference, reference_from_query, SIDE_PX)
-    if frame is None or min(frame.query.shape) < CELL_PX + 2 * COARSE_REACH_PX:
+    if frame is None:
+        return None
+    is_small = frame.query.size < _SMALL_PX**2
+    if is_small:
+        frame = enlarged(frame, _ENLARGED_PX)
+    if min(frame.query.shape) < CELL_PX + 2 * COARSE_REACH_PX:
         return None
     picture = softened(255 - frame.query if negative else frame.query)
     seen, mask = registered(picture, softened(frame.reference), frame.reference_from_frame)
@@ -217,9 +225,7 @@ def difference(
         some = np.flatnonzero(states == state)
         states[some[~_is_plain_around(plain, cells[some])]] = SILENT
     states = states.reshape(corners.shape[:2])
-    return Difference(
-        states, product(frame.query_from_frame, _corner(_FINE_REACH_PX)), seen, stark.reshape(states.shape)
-    )
+    return Difference(states, product(frame.query_from_frame, _corner(_FINE_REACH_PX)), seen, stark, is_small)
 
 
 def _corner(reach: int) -> Matrix:
