@@ -142,7 +142,8 @@ class Proof:
         is_coarse = seen is not None and reference.is_stored and seen.seen.size < _TELLING_PX**2
         if isinstance(evidence, WholeEvidence):
             if seen is not None:
-                agreeing = 0 if is_coarse or seen.is_small else seen.agreeing
+                agreeing = seen.agreeing if evidence.likeness.is_one_layout else seen.agreeing_throughout
+                agreeing = 0 if is_coarse or seen.is_small else agreeing
                 evidence = dataclasses.replace(evidence, contradiction=seen.unlike_share, agreeing=agreeing)
             return dataclasses.replace(self, evidence=evidence)
         differences = None

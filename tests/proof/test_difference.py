@@ -205,6 +205,19 @@ def test_print_that_contradicts_is_stark_where_enough_of_it_agrees() -> None:
     assert seen(form(*PAUL)[195:255, 190:430], page[195:255, 190:430]).stark_share == 0  # hardly anything agrees
 
 
+def test_cells_along_an_outline_do_not_agree_throughout() -> None:
+    states = np.zeros((9, 9), np.int8)
+    states[1:8, 1:8] = AGREEING
+    filled = Difference(states, HERE, np.zeros((8, 8), np.int16))
+    assert (filled.agreeing, filled.agreeing_throughout) == (49, 49)  # of which 25 are inside
+    hollow = states.copy()
+    hollow[2:7, 2:6] = SILENT
+    assert filled._replace(states=hollow).agreeing_throughout == 10  # of 29
+    stripe = np.zeros((9, 9), np.int8)
+    stripe[3:5] = AGREEING
+    assert filled._replace(states=stripe).agreeing_throughout == 0
+
+
 def test_stark_structure_counts_within_what_agrees() -> None:
     states = np.zeros((8, 12), np.int8)
     states[:6, :6], states[:6, 9:] = AGREEING, CONTRADICTING
