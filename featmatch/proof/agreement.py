@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from featmatch.geometry.exact import LN2, exp2, inverse, product
 from featmatch.geometry.maps import Matrix, project, scaling_matrix
 from featmatch.geometry.regions import polygon_area, shared_region
+from featmatch.images.pixels import resized
 from featmatch.native.agreement import laid_over, smooth
 from featmatch.proof.alignment import best_move
 
@@ -24,6 +25,8 @@ _NOISE = 3.0  # grey levels; contrast well below this counts as none
 _ENOUGH_WINDOWS = 18.0  # with contrast; in fewer, one edge or corner agrees with any other
 _A_LITTLE = np.array([0.5, 0.25], np.float32)  # one side of a blur's kernel, before the alignment
 _WHOLE = 0.95  # of the mask, blurred likewise
+_MOST_ENLARGED = 4.0  # times; more is nothing but blur
+_AROUND_PX = 32  # of a reference that is enlarged, around what is seen of it: farther than any cell is moved
 _FARTHEST = 0.2  # that the alignment may move a corner, as a share of the region's longer side
 
 
@@ -153,6 +156,37 @@ def reduced(
         product(inverse(reference_from_small), reference_from_query, query_from_small, small_from_frame),
         product(query_from_small, small_from_frame),
     )
+
+
+def enlarged(frame: Reduced, side_px: float) -> Reduced:
+    """Both pictures scaled up, and of the reference only what is seen, and a little around it.
+
+    Args:
+        frame: both at one scale.
+        side_px: root of the area that the query's picture is to have; it is scaled up four times at most.
+    """
+    height, width = frame.query.shape
+    factor = min(side_px / math.sqrt(height * width), _MOST_ENLARGED)
+    region = shared_region(frame.reference_from_frame, (width, height), frame.reference.shape[::-1])
+    there = project(frame.reference_from_frame, region)
+    left, top = np.maximum(np.floor(there.min(axis=0)).astype(int) - _AROUND_PX, 0)
+    right, bottom = np.ceil(there.max(axis=0)).astype(int) + _AROUND_PX
+    query, frame_from_larger = _enlarged(frame.query, factor)
+    reference, cut_from_larger = _enlarged(frame.reference[top:bottom, left:right], factor)
+    reference_from_cut = np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]])
+    return Reduced(
+        query,
+        reference,
+        product(inverse(product(reference_from_cut, cut_from_larger)), frame.reference_from_frame, frame_from_larger),
+        product(frame.query_from_frame, frame_from_larger),
+    )
+
+
+def _enlarged(picture: NDArray[np.uint8], factor: float) -> tuple[NDArray[np.uint8], Matrix]:
+    """The picture scaled up; and (3, 3): its px to px of the picture."""
+    height, width = picture.shape
+    size = round(width * factor), round(height * factor)
+    return resized(picture, size), scaling_matrix(width / size[0], height / size[1])
 
 
 def _reduced(picture: NDArray[np.uint8], factor: float) -> tuple[NDArray[np.uint8], Matrix]:

@@ -27,12 +27,13 @@ from featmatch.native.difference import (
     laid_parts,
     softened,
 )
-from featmatch.proof.agreement import reduced
+from featmatch.proof.agreement import enlarged, reduced
 from featmatch.proof.registration import COARSE_REACH_PX, FAINT, grid, registered
 
 _opencv: Any = cv2  # its type stubs differ from release to release
 
 SIDE_PX = 640.0  # root of the area at which the shared region is looked at: letters of a page are told apart from here
+_SMALL_PX, _ENLARGED_PX = 96.0, 192.0  # root of the area below which it has hardly a cell; to which it is enlarged then
 _FINE_REACH_PX = 2  # by which a cell is moved in the end
 _BORDER_PX = _FINE_REACH_PX + 1  # around a cell that is compared alone: what its slopes are made of, too
 _STRUCTURED = 5.0  # standard deviation of grey levels from which a cell can contradict
@@ -92,17 +93,28 @@ class Difference(NamedTuple):
         seen: (h, w) int16, the reference as it lies on the query, as ``softened`` makes it; cells of ``CELL_PX`` begin
             ``_FINE_REACH_PX`` in.
         stark: (rows, columns) bool, where both pictures have stark structure; None: nowhere.
+        is_small: whether the region was too small to have cells as it is, and was enlarged.
     """
 
     states: NDArray[np.int8]
     query_from_cells: Matrix
     seen: Soft
     stark: NDArray[np.bool_] | None = None
+    is_small: bool = False
 
     @property
     def agreeing(self) -> int:
         """Number of cells that agree."""
         return int((self.states == AGREEING).sum())
+
+    @property
+    def agreeing_throughout(self) -> int:
+        """The same, but twice those at most that lie within their hull and not at its border.
+
+        Smooth things of one shape agree all along their outline, and hardly within.
+        """
+        inside = _opencv.erode(self._hull, np.ones((3, 3)), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+        return min(self.agreeing, 2 * int((self.states[inside > 0] == AGREEING).sum()))
 
     @property
     def contradicting(self) -> int:
@@ -174,7 +186,12 @@ class Difference(NamedTuple):
 
     @property
     def enclosed(self) -> NDArray[np.int8]:
-        """``states``, and silent outside the hull of what agrees.
+        """``states``, and silent outside the hull of what agrees."""
+        return np.where(self._hull > 0, self.states, np.int8(SILENT))
+
+    @property
+    def _hull(self) -> NDArray[np.uint8]:
+        """(rows, columns) 1 within the hull of what agrees, else 0.
 
         Cells that few others agree beside, which may be chance, do not widen it.
         """
@@ -184,9 +201,8 @@ class Difference(NamedTuple):
         within = np.zeros(agreeing.shape, np.uint8)
         if agreeing.any():
             places = np.ascontiguousarray(np.argwhere(agreeing)[:, ::-1], np.int32)  # columns and rows
-            hull = cv2.convexHull(places)
-            cv2.fillConvexPoly(within, hull, 1)
-        return np.where(within > 0, self.states, np.int8(SILENT))
+            cv2.fillConvexPoly(within, cv2.convexHull(places), 1)
+        return within
 
 
 def difference(
@@ -204,7 +220,12 @@ def difference(
         What the cells say, or None where the shared region is too small to have any.
     """
     frame = reduced(query, reference, reference_from_query, SIDE_PX)
-    if frame is None or min(frame.query.shape) < CELL_PX + 2 * COARSE_REACH_PX:
+    if frame is None:
+        return None
+    is_small = frame.query.size < _SMALL_PX**2
+    if is_small:
+        frame = enlarged(frame, _ENLARGED_PX)
+    if min(frame.query.shape) < CELL_PX + 2 * COARSE_REACH_PX:
         return None
     picture = softened(255 - frame.query if negative else frame.query)
     seen, mask = registered(picture, softened(frame.reference), frame.reference_from_frame)
@@ -217,9 +238,7 @@ def difference(
         some = np.flatnonzero(states == state)
         states[some[~_is_plain_around(plain, cells[some])]] = SILENT
     states = states.reshape(corners.shape[:2])
-    return Difference(
-        states, product(frame.query_from_frame, _corner(_FINE_REACH_PX)), seen, stark.reshape(states.shape)
-    )
+    return Difference(states, product(frame.query_from_frame, _corner(_FINE_REACH_PX)), seen, stark, is_small)
 
 
 def _corner(reach: int) -> Matrix:

@@ -33,6 +33,10 @@ _HARDLY_ANY_AGREE, _MOST_CONTRADICTS = 10.0, 0.6
 # blurred nor noisy there, so that a tenth is another word or face, unless the pixels agree all over, as under halftone.
 _ANOTHER_STARK, _ALL_OVER = 0.12, 0.9
 
+# The same where few agree, in any way, in a region so small that it was enlarged to have cells: these are blurred, so
+# more must contradict. Of 42 edited emoji that were claimed so one has as much, of 21 others 17 (docs/tried.md).
+_ANOTHER_OF_SMALL = 0.45
+
 # Pairs of near places that are moved against one another along one line, from which it is another photo of the scene
 # (docs/tried.md).
 _DEPTH_STEPS = 9
@@ -53,7 +57,7 @@ _MOST_DOUBLINGS = 8.0  # of the number of cells that agree; more say no more
 # What JSON tells of evidence, of any kind.
 _KEYS = (
     "geometry", "distinct", "clarity", "evenness", "agreement", "whole", "detail", "contradiction", "enclosed",
-    "agreeing", "exchanged", "stark", "depth_steps", "is_coarse", "is_sister", "by_descriptors", "in_form",
+    "agreeing", "exchanged", "stark", "depth_steps", "is_coarse", "is_small", "is_sister", "by_descriptors", "in_form",
 )  # fmt: skip
 
 
@@ -77,6 +81,7 @@ class FeatureEvidence:
         stark: as ``enclosed``, among the cells with stark structure in both pictures, if enough of these agree.
         depth_steps: number of near places that are moved against one another, see ``featmatch.proof.parallax``.
         is_coarse: whether they were seen in a small picture only, in which other contents may look the same.
+        is_small: whether the cells are those of a small region, enlarged: these may only speak against.
         is_sister: whether another image explains what this one contradicts, and all else as well.
         by_descriptors: whether each feature was matched with one other, by descriptors, and not by words with all that
             have its word: then only SIFT knows which others look alike, and ``clarity`` is 1 for all else.
@@ -97,6 +102,7 @@ class FeatureEvidence:
     stark: float = 0.0
     depth_steps: int = 0
     is_coarse: bool = False
+    is_small: bool = False
     is_sister: bool = False
     by_descriptors: bool = False
     in_form: bool = False
@@ -107,20 +113,24 @@ class FeatureEvidence:
 
         And else none. Where another content is told, only the design is left to prove, and all of it does.
         """
-        if self.contradiction is None or self.is_coarse:
+        if self.contradiction is None or self.is_coarse or self.is_small:
             return self.distinct
         return self.geometry if self.has_another_content else (self.geometry + 2 * self.distinct) / 3
 
     @property
     def covering(self) -> float:
         """How many cells agree, 0 to 1: twice as many add as much each time; less where some contradict."""
+        if self.is_small:
+            return 0.0
         return min(math.log2(1 + self.agreeing) / _MOST_DOUBLINGS, 1.0) * (1 - (self.contradiction or 0.0))
 
     @property
     def has_another_content(self) -> bool:
         """Whether they are told to share a design only: by another image, or since too much of it contradicts."""
         stark = self.stark >= _ANOTHER_STARK and not self.agrees_all_over
-        if stark and self.geometry < _FEW_AGREE:
+        small = self.is_small and (self.contradiction or 0.0) >= _ANOTHER_OF_SMALL
+        small &= self.clear_agreement < _LOOKS_THE_SAME
+        if (stark and self.geometry < _FEW_AGREE) or (small and self.geometry < _FEW):
             return True
         if self.by_descriptors and self.geometry < _FEW_AGREE:
             contradicts = self.enclosed >= _ANOTHER_OF_FEW and self.agreeing >= _ENOUGH_OF_FEW
@@ -145,7 +155,8 @@ class FeatureEvidence:
         if not (self.by_descriptors or self.in_form) or self.geometry >= _FEW or self.contradiction is None:
             return False
         against = self.clear_agreement < _HARDLY_AGREES and self.contradiction > _MUCH_CONTRADICTS
-        return against or (self.in_form and self.agreeing < _ENOUGH_SAID * (1 - self.contradiction))
+        hardly_said = self.agreeing < _ENOUGH_SAID * (1 - self.contradiction) and not self.is_small
+        return against or (self.in_form and hardly_said)
 
     @property
     def own(self) -> float:
@@ -214,6 +225,7 @@ class WithoutFeatures:
     stark: ClassVar[float] = 0.0
     depth_steps: ClassVar[int] = 0
     is_coarse: ClassVar[bool] = False
+    is_small: ClassVar[bool] = False
     is_sister: ClassVar[bool] = False
     is_another_view: ClassVar[bool] = False
     by_descriptors: ClassVar[bool] = False

@@ -142,20 +142,24 @@ class Proof:
         is_coarse = seen is not None and reference.is_stored and seen.seen.size < _TELLING_PX**2
         if isinstance(evidence, WholeEvidence):
             if seen is not None:
-                agreeing = 0 if is_coarse else seen.agreeing
+                agreeing = seen.agreeing if evidence.likeness.is_one_layout else seen.agreeing_throughout
+                agreeing = 0 if is_coarse or seen.is_small else agreeing
                 evidence = dataclasses.replace(evidence, contradiction=seen.unlike_share, agreeing=agreeing)
             return dataclasses.replace(self, evidence=evidence)
         differences = None
         if seen is not None:
             evidence = dataclasses.replace(
                 evidence, contradiction=seen.share, enclosed=seen.enclosed_share, agreeing=seen.agreeing,
-                exchanged=seen.exchanged, stark=seen.stark_share, is_coarse=is_coarse,
+                exchanged=seen.exchanged, stark=seen.stark_share, is_coarse=is_coarse, is_small=seen.is_small,
             )  # fmt: skip
             if seen.contradicting >= _MAY_BE_MOVED and _shares(evidence):
                 steps = depth_steps(*pair, way, negative=self.relation.negative)
                 evidence = dataclasses.replace(evidence, depth_steps=steps)
-            seen = seen._replace(query_from_cells=product(query.original_from_working, seen.query_from_cells))
-            differences = seen.differences(self.homography)
+            if seen.is_small:
+                seen = None  # blurred cells tell neither which places differ nor which of two images explains more
+            else:
+                seen = seen._replace(query_from_cells=product(query.original_from_working, seen.query_from_cells))
+                differences = seen.differences(self.homography)
         if self.relation.kind in RELATED and evidence.own >= 0:
             evidence = self.evidence  # laid over one another the other way round, they were seen to be no copies
         return dataclasses.replace(self, evidence=evidence, differences=differences, difference=seen).with_kind()

@@ -15,10 +15,13 @@ from featmatch.system.shipped import shipped_file
 _OUTLINE = 4.0
 
 # Log-odds that whole pictures are the same, by their cells: for each doubling of those that agree beyond the first
-# doublings, less for the share of those that do not, and for pixels that do not agree: smooth things may have one
-# outline. Of flat drawings laid over one another true ones have at most 4 % of such cells, others 12 % and more
-# (docs/tried.md); set by hand.
+# doublings, less for the share of those that do not, and for pixels that do not agree. Of flat drawings laid over one
+# another true ones have at most 4 % of such cells, others 12 % and more (docs/tried.md); set by hand.
 _DOUBLING, _NOTHING_YET, _NOT_ALIKE, _UNLIKE_PIXELS = 3.0, 4.0, 60.0, 10.0
+
+# Share of the layout from which all cells that agree count: stripes have theirs at the border of what does. Smooth
+# things of one outline, which agree along it and hardly within, reach 0.25 to 0.6 (docs/tried.md).
+_ONE_LAYOUT = 0.7
 
 
 class Likeness(NamedTuple):
@@ -34,6 +37,11 @@ class Likeness(NamedTuple):
     share: float
     colours: float
 
+    @property
+    def is_one_layout(self) -> bool:
+        """Whether the two are laid out alike, and not only of one outline."""
+        return self.share >= _ONE_LAYOUT
+
 
 @dataclass(frozen=True)
 class WholeEvidence(WithoutFeatures):
@@ -45,7 +53,8 @@ class WholeEvidence(WithoutFeatures):
         detail: likewise.
         contradiction: share of the cells that show something else, or that only one of the two pictures shows; None
             where they were not looked at.
-        agreeing: number of the cells that show the same; 0 where they were seen in a small picture only.
+        agreeing: number of the cells that show the same, or do throughout, where the two are not laid out alike (see
+            ``featmatch.proof.difference``); 0 where they were seen in a small picture only.
     """
 
     likeness: Likeness

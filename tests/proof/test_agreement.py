@@ -236,3 +236,26 @@ def test_an_alignment_that_moves_a_corner_far_is_none(
     assert (aligned is not None) == is_near
     if aligned is not None:
         np.testing.assert_allclose(aligned.reference_from_frame, shift(1, 2 + move_px), atol=1e-5)
+
+
+def test_a_part_of_the_reference_is_enlarged_as_if_it_were_all() -> None:
+    reference = drawn(9)
+    way = shift(150, 90)
+    frame = agreement.reduced(reference[90:150, 150:210], reference, way, 640.0)
+    assert frame is not None
+    larger = agreement.enlarged(frame, 150.0)
+    assert larger.query.shape == (150, 150)
+    assert larger.reference.shape == (312, 312)  # 32 px more on each side, of a region to the half px
+    laid = cv2.warpPerspective(
+        larger.reference, larger.reference_from_frame, (150, 150), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    )
+    assert np.abs(laid[8:-8, 8:-8].astype(int) - larger.query[8:-8, 8:-8]).max() <= 3
+    middle = larger.query_from_frame @ np.array([74.5, 74.5, 1])
+    np.testing.assert_allclose(middle, np.array([29.5, 29.5, 1]))
+
+
+def test_a_picture_is_enlarged_four_times_at_most() -> None:
+    small = drawn(9)[:15, :20]
+    frame = agreement.reduced(small, small, IDENTITY, 640.0)
+    assert frame is not None
+    assert agreement.enlarged(frame, 192.0).query.shape == (60, 80)

@@ -138,8 +138,9 @@ def test_what_lies_around_is_not_enclosed(photos: dict[str, NDArray[np.uint8]]) 
 
 
 def test_a_region_too_small_has_no_cells() -> None:
-    page = form()[:30, :30]
-    assert difference(np.asarray(page), np.asarray(page), HERE, negative=False) is None
+    for height, width in ((11, 300), (14, 600)):  # the latter has 30 px, twice as large
+        page = form()[:height, :width]
+        assert difference(page, page, HERE, negative=False) is None
 
 
 def test_two_references_are_compared_where_a_third_lies() -> None:
@@ -204,6 +205,19 @@ def test_print_that_contradicts_is_stark_where_enough_of_it_agrees() -> None:
     assert seen(form(*PAUL)[195:255, 190:430], page[195:255, 190:430]).stark_share == 0  # hardly anything agrees
 
 
+def test_cells_along_an_outline_do_not_agree_throughout() -> None:
+    states = np.zeros((9, 9), np.int8)
+    states[1:8, 1:8] = AGREEING
+    filled = Difference(states, HERE, np.zeros((8, 8), np.int16))
+    assert (filled.agreeing, filled.agreeing_throughout) == (49, 49)  # of which 25 are inside
+    hollow = states.copy()
+    hollow[2:7, 2:6] = SILENT
+    assert filled._replace(states=hollow).agreeing_throughout == 10  # of 29
+    stripe = np.zeros((9, 9), np.int8)
+    stripe[3:5] = AGREEING
+    assert filled._replace(states=stripe).agreeing_throughout == 0
+
+
 def test_stark_structure_counts_within_what_agrees() -> None:
     states = np.zeros((8, 12), np.int8)
     states[:6, :6], states[:6, 9:] = AGREEING, CONTRADICTING
@@ -219,3 +233,50 @@ def test_stark_structure_counts_within_what_agrees() -> None:
     few[:3] = True  # of these 16 agree
     assert within._replace(stark=few).stark_share == 0
     assert within._replace(stark=None).stark_share == 0
+
+
+# Small regions
+
+
+def face(mouth_deg: int, eye: int) -> Picture:
+    """A face of 64 px, as emoji have: its mouth turned, its eyes at another height."""
+    large = np.full((256, 256), 250, np.uint8)
+    cv2.circle(large, (128, 128), 110, 170, -1, cv2.LINE_AA)
+    for x in (85, 170):
+        cv2.circle(large, (x, eye), 18, 30, -1, cv2.LINE_AA)
+    cv2.ellipse(large, (128, 160), (55, 30), mouth_deg, 0, 180, 40, 14, cv2.LINE_AA)
+    return np.asarray(cv2.resize(large, (64, 64), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def test_a_small_region_is_enlarged_and_has_cells() -> None:
+    edited = cv2.GaussianBlur(face(0, 95), (0, 0), 0.6)
+    same, other = seen(np.asarray(edited, np.uint8), face(0, 95)), seen(face(180, 60), face(0, 95))
+    assert same.is_small
+    assert same.agreeing > 20
+    assert same.contradicting == 0
+    assert other.contradicting > 8
+    assert other.share > 0.3
+
+
+@pytest.mark.parametrize(("side", "is_small"), [(95, True), (97, False)])
+def test_a_larger_region_is_looked_at_as_it_is(side: int, is_small: bool) -> None:
+    page = form(*ANNA)[100 : 100 + side, 40 : 40 + side]
+    found = difference(page, page, HERE, negative=False)
+    assert found is not None
+    assert found.is_small is is_small
+    assert found.states.shape == ((7, 7) if is_small else (3, 3))
+
+
+def test_cells_of_a_small_region_lie_where_it_is() -> None:
+    page = form(*ANNA)
+    moved = np.array([[1.0, 0, 45], [0, 1, 130], [0, 0, 1]])
+    found = difference(page[130:200, 45:125], page, moved, negative=False)
+    assert found is not None
+    assert found.is_small
+    assert found.contradicting == 0
+    assert found.agreeing > 10
+    rows, columns = found.states.shape
+    corners = project(found.query_from_cells, np.array([[0.0, 0], [columns, rows]]))
+    assert (corners >= 0).all()
+    assert (corners <= [80, 70]).all()
+    assert (corners[1] > [60, 50]).all()

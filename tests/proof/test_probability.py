@@ -75,6 +75,7 @@ def test_what_recurs_counts_a_third_if_it_was_seen_where_they_differ_and_else_no
     assert dataclasses.replace(shared, agreement=None).counted == 10
     assert dataclasses.replace(shared, contradiction=0.0).counted == 40
     assert dataclasses.replace(shared, contradiction=0.0, is_coarse=True).counted == 10
+    assert dataclasses.replace(shared, contradiction=0.0, is_small=True).counted == 10
     assert dataclasses.replace(shared, contradiction=0.0, is_sister=True).counted == 100
 
 
@@ -151,6 +152,24 @@ def test_few_features_are_another_content_where_print_contradicts() -> None:
     assert probability_of(told.design_score) > PROVEN
     for other in ({"geometry": 36.0}, {"stark": 0.11}, {"agreement": 0.95}):
         assert not dataclasses.replace(told, **other).has_another_content  # type: ignore[arg-type]
+
+
+def test_few_features_are_another_content_where_half_of_a_small_region_contradicts() -> None:
+    told = features(19.0, evenness=1.0, agreement=0.7, contradiction=0.46, agreeing=12, is_small=True)
+    assert told.has_another_content
+    assert probability(told) < 0.1
+    for other in ({"geometry": 20.0}, {"contradiction": 0.44}, {"agreement": 0.75}, {"is_small": False}):
+        unlike = dataclasses.replace(told, **other)
+        assert not unlike.has_another_content
+        assert probability(unlike) > PROVEN
+
+
+def test_cells_of_a_small_region_only_speak_against() -> None:
+    unseen = features(15.0, distinct=9.0, evenness=0.8, agreement=0.6, in_form=True)
+    seen = dataclasses.replace(unseen, contradiction=0.2, agreeing=40, is_small=True)
+    assert seen.score() == unseen.score()
+    assert dataclasses.replace(seen, is_small=False).score() != unseen.score()
+    assert dataclasses.replace(seen, agreement=0.45, contradiction=0.35).is_unsupported
 
 
 @pytest.mark.parametrize(("by_descriptors", "in_form"), [(True, False), (False, True), (True, True)])
@@ -241,12 +260,13 @@ def test_both_kinds_print_the_same_keys() -> None:
     assert by_features == {
         "geometry": 8.0, "distinct": 7.0, "clarity": 0.5, "evenness": 0.25, "agreement": 0.75, "whole": None,
         "detail": 0.125, "contradiction": None, "enclosed": 0.0, "agreeing": 0, "exchanged": 0, "stark": 0.0,
-        "depth_steps": 0, "is_coarse": False, "is_sister": False, "by_descriptors": False, "in_form": False,
+        "depth_steps": 0, "is_coarse": False, "is_small": False, "is_sister": False, "by_descriptors": False,
+        "in_form": False,
     }  # fmt: skip
     assert json.loads(json.dumps(as_whole)) == {
         "geometry": 0.0, "distinct": 0.0, "clarity": 0.0, "evenness": 0.0, "agreement": 0.75,
         "whole": [90, 0.5, 0.25], "detail": 0.125, "contradiction": None, "enclosed": 0.0, "agreeing": 0,
-        "exchanged": 0, "stark": 0.0, "depth_steps": 0, "is_coarse": False, "is_sister": False, "by_descriptors": False,
-        "in_form": False,
+        "exchanged": 0, "stark": 0.0, "depth_steps": 0, "is_coarse": False, "is_small": False, "is_sister": False,
+        "by_descriptors": False, "in_form": False,
     }  # fmt: skip
     assert list(by_features) == list(as_whole)

@@ -110,6 +110,20 @@ def test_a_small_stored_picture_is_a_coarse_look() -> None:
     assert proof.with_pixels(query, query).evidence.is_coarse is False
 
 
+def test_cells_of_a_small_region_tell_no_places_and_no_sisters() -> None:
+    proof = made_proof(np.eye(3), (64, 64), (64, 64))
+    large = picture(1).pixels[:128, :128]
+    small = GreyImage(np.ascontiguousarray(cv2.resize(large, (64, 64), interpolation=cv2.INTER_AREA)), 64, 64, 1.0, 1.0)
+    found = proof.with_pixels(small, small)
+    assert found.evidence.is_small
+    assert found.evidence.agreeing > 20
+    assert found.differences is None
+    assert found.difference is None
+    larger = GreyImage(large, 64, 64, 0.5, 0.5)
+    assert proof.with_pixels(larger, larger).difference is not None
+    assert not proof.with_pixels(larger, larger).evidence.is_small
+
+
 def test_pictures_that_share_too_little_are_not_compared() -> None:
     proof = made_proof(shift(638, 478), (640, 480), (640, 480))
     assert proof.with_pixels(picture(1), picture(1)) is proof

@@ -102,3 +102,17 @@ def test_cells_speak_for_a_flat_drawing_and_against_another() -> None:
     stored = dataclasses.replace(smile, is_stored=True)
     assert compared(smile, stored).agreeing == 0  # seen coarsely, it speaks for nothing
     assert compared(smile, dataclasses.replace(shut, is_stored=True)).contradiction == other.contradiction
+
+
+def test_cells_along_one_outline_count_where_the_two_are_laid_out_alike() -> None:
+    rows, columns = np.indices((480, 640))
+    inside = ((rows - 240) / 170) ** 2 + ((columns - 320) / 230) ** 2 < 1
+    smooth = cv2.GaussianBlur(np.where(inside, 110, 250).astype(np.uint8), (0, 0), 2)
+    query = load_grey(np.repeat(smooth[..., None], 3, axis=2), longest_px=2000, colours=True)
+    proof = whole_proof(whole_picture(query), query, whole_picture(query), query)
+    agreeing = []
+    for share in (0.9, 0.4):
+        of_share = dataclasses.replace(proof, evidence=WholeEvidence(Likeness(10.0, share, 0.9)))
+        agreeing.append(of_share.with_pixels(query, query).evidence.agreeing)
+    assert agreeing[0] > 60
+    assert 0 < agreeing[1] < agreeing[0] / 2

@@ -55,6 +55,11 @@ def test_drawings_of_which_nearly_all_cells_agree_are_the_same(agreeing: int, co
         assert probability(dataclasses.replace(seen, agreeing=60, **outline)) < PROVEN  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("share", "is_one"), [(0.69, False), (0.7, True)])
+def test_two_of_one_outline_are_not_of_one_layout(share: float, is_one: bool) -> None:
+    assert Likeness(10.0, share, 0.9).is_one_layout is is_one
+
+
 def test_cells_add_nothing_where_the_look_says_more() -> None:
     alike = WholeEvidence(Likeness(150, 0.9, 0.9), 0.9)
     assert dataclasses.replace(alike, agreeing=20, contradiction=0.3).score() == alike.score()
