@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from featmatch.search.asked import Asked
-from featmatch.search.candidates import Candidate, candidates_of
+from featmatch.search.candidates import Candidate, Listed, candidates_of
 from featmatch.search.query import Query
 from featmatch.search.stages import Search
 
@@ -14,5 +14,6 @@ def candidates(search: Search, query: Query, asked: Asked | None = None) -> list
     (snapshot,) = search.snapshots
     segments = tuple(snapshot.segments.values())
     ranked = search.listed(asked).ranked
-    found = candidates_of(ranked, asked.words, asked.variants, segments, asked.voting.hamming_limit)
+    listed = Listed.looked_up(ranked, segments)
+    (found,) = candidates_of([listed], asked.words, asked.variants, asked.voting.hamming_limit)
     return [candidate for _, candidate in found]
