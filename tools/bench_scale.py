@@ -52,7 +52,7 @@ from featmatch.native.postings import parts_read, postings_of
 from featmatch.search.query import Query
 from featmatch.search.query_words import QueryWords
 from featmatch.search.stages import Readers, Search
-from featmatch.search.voting import VotingOptions, lists_of, weights_of_hits
+from featmatch.search.voting import VotingOptions, weights_of_hits
 from featmatch.store.compaction import merge_due
 from featmatch.store.places import Naming
 from featmatch.store.reader import Reader
@@ -265,7 +265,7 @@ def measure(
         right += first == name
         if len(one.features) == features:
             full.append(times | reading_again(segments, query))
-            looked_at.append(sum(postings_of(lists_of(one), query.entries) for one in segments) / len(index))
+            looked_at.append(sum(postings_of(one.for_kernels, query.entries) for one in segments) / len(index))
             read(picture)  # or what was read is still at hand
             plain.append(searched(index, one, plain=True)[1])
             if together:
@@ -332,7 +332,7 @@ def reading_again(segments: Sequence[Segment], query: QueryWords) -> dict[str, f
     tasks = []
     for segment in segments:
         columns = segment.offsets, segment.postings.image, segment.postings.signature
-        words = np.unique(parts_read(lists_of(segment), query.entries)).astype(np.int32)
+        words = np.unique(parts_read(segment.for_kernels, query.entries)).astype(np.int32)
         rows = voting_rows(segment, query, len(weights_of_hits(query, VotingOptions())) - 1)
         tasks += [(columns, words[part::READERS].copy(), rows[part::READERS].copy()) for part in range(READERS)]
     _reader()

@@ -81,13 +81,14 @@ def _damage(random: Random, offsets: NDArray[Any], images: NDArray[Any], words: 
 
 
 def _votes(case: Case, random: Random, distances: int, images: int) -> tuple[Buffer | int, ...]:
-    """The count of distances; room for keys; votes, for fewer images than there are, at times; and room for hits."""
+    """Distances, the limit of hits, room for keys; votes, for too few images at times; and room for hits."""
     images = int(random.integers(0, images + 1)) if one_in(random, 20) else images
     distances = int(random.choice([*ODD_WHOLES[:4], distances])) if one_in(random, 50) else distances
-    room = int(random.choice([1300, 1300, 10, 0]))
+    room = int(random.choice([1300, 1300, 1300, 10, 0]))
     keys = case.scratch(8 * room), case.scratch(8 * room)
     votes, capacity = case.given(np.zeros(VARIANTS * images, np.float32)), int(random.choice([0, 3, 300]))
-    return distances, *keys, room, votes, VARIANTS, images, _room_for_hits(case, capacity)
+    limit = maybe_odd(random, int(random.integers(-1, 66))) if one_in(random, 3) else 0
+    return distances, limit, *keys, room, votes, VARIANTS, images, _room_for_hits(case, capacity)
 
 
 def _best_arguments(case: Case, random: Random, images: int) -> tuple[Buffer | int, ...]:

@@ -7,7 +7,7 @@ to see that a machine cannot be reached.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, NamedTuple, Protocol
@@ -21,7 +21,7 @@ from featmatch.store.open_catalog import Stamp
 from featmatch.system.workers import Lost
 
 _TRIES = 2  # of each replica, as one that begins anew may answer the second time
-_DOWN_SECONDS = 5.0  # that a replica which failed is asked last
+_DOWN_SECONDS = 5.0  # that a replica which failed, or a machine which did not answer, is asked last
 _CHANGED = "changed while it was asked"
 
 
@@ -38,6 +38,9 @@ class Transport(Calls, Protocol):
 
     def send(self, shard: int, replica: int, message: bytes) -> Any:
         """Ask a replica; return a call."""
+
+    def machine(self, shard: int, replica: int) -> Hashable:
+        """Where a replica is: others that are there, too, cannot be reached either if it cannot."""
 
 
 class _Call(NamedTuple):
@@ -65,7 +68,7 @@ class ReplicatedShards:
     _turns: Iterator[int] = field(default_factory=count)
     _states: dict[int, Stamp] = field(default_factory=dict)  # in which shards have answered this search
     _again: bool = False
-    _down: dict[tuple[int, int], float] = field(default_factory=dict)
+    _down: dict[Hashable, float] = field(default_factory=dict)  # replicas and machines, until when they are asked last
 
     @property
     def have_verdicts(self) -> bool:
@@ -104,11 +107,24 @@ class ReplicatedShards:
         turn = next(self._turns)
         turned = [(turn + place) % self.replicas for place in range(self.replicas)]
         now = self.transport.now()
-        return sorted(turned, key=lambda replica: self._down.get((shard, replica), now) > now)
+
+        def troubles(replica: int) -> int:
+            places = [("replica", shard, replica), ("machine", self.transport.machine(shard, replica))]
+            return sum(self._down.get(place, now) > now for place in places)
+
+        return sorted(turned, key=troubles)
 
     def failed(self, shard: int, replica: int) -> None:
         """Ask a replica last for a while."""
-        self._down[shard, replica] = self.transport.now() + _DOWN_SECONDS
+        self._down["replica", shard, replica] = self.transport.now() + _DOWN_SECONDS
+
+    def late(self, shard: int, replica: int) -> None:
+        """Ask a replica last for a while, and all that are on its machine: it may be this that cannot be reached.
+
+        Else a search would wait for each of them in turn, as it asks for one thing after another.
+        """
+        self.failed(shard, replica)
+        self._down["machine", self.transport.machine(shard, replica)] = self.transport.now() + _DOWN_SECONDS
 
 
 class _Round:
@@ -187,7 +203,7 @@ class _Round:
         for shard, at in list(self._asked_at.items()):
             if self._left[shard] and self._transport.now() - at >= self._shards.patience.hedge:
                 for waiting in [call for call in self._pending.values() if call.shard == shard]:
-                    self._shards.failed(*waiting)
+                    self._shards.late(*waiting)
                 self._send(shard)
 
     def _let_go(self, call: Any) -> None:

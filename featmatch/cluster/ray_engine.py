@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -188,6 +188,7 @@ class _RayTransport(_RayCalls):
         self._connecting: dict[tuple[int, int], Connection] = {}
         self._idle: dict[tuple[int, int], list[Connection]] = {}
         self._busy: dict[Connection, tuple[int, int]] = {}
+        self._hosts: dict[tuple[int, int], str] = {}  # of actors that have told their addresses
 
     def knows(self, shard: int, replica: int) -> bool:
         """Whether there is such an actor."""
@@ -205,6 +206,10 @@ class _RayTransport(_RayCalls):
             return connection
         pieces = (message[start : start + _PIECE_BYTES] for start in range(0, len(message), _PIECE_BYTES))
         return actor.answer.remote(*pieces)
+
+    def machine(self, shard: int, replica: int) -> Hashable:
+        """Where a replica is; until it has told, it is alone there."""
+        return self._hosts.get((shard, replica), (shard, replica))
 
     def _connection(self, shard: int, replica: int) -> Connection | None:
         """A connection to an actor that is idle now. None: there is none yet; each request brings it one step closer.
@@ -236,7 +241,10 @@ class _RayTransport(_RayCalls):
             self._addresses[own] = asked
             return None
         address = self.result(asked)
-        return Connection(Address(*address)) if isinstance(address, tuple) else None
+        if not isinstance(address, tuple):
+            return None
+        self._hosts[own] = Address(*address).host
+        return Connection(Address(*address))
 
     def ended(self, calls: Sequence[Any], seconds: float) -> list[Any]:
         """Those calls that have ended."""

@@ -32,7 +32,7 @@ from featmatch.geometry.exact import exp2, log2
 from featmatch.geometry.homography import FEWEST_MATCHES
 from featmatch.geometry.matches import Keypoints, TentativeMatches
 from featmatch.native.postings import rows_of
-from featmatch.search.candidates import RankedHits, hits_among, hits_of_ranked
+from featmatch.search.candidates import Listed, RankedHits, hits_of_ranked
 from featmatch.search.query_words import QueryWords
 from featmatch.search.voting import Ranked, VotingOptions, best_of_segment, weights_of_hits
 from featmatch.store.postings import Postings, restored
@@ -284,13 +284,8 @@ def _best_with_hits(
     ]
     every = Ranked.of(found for found, _ in scanned)
     best = Ranked.best(every.images, every.variants, every.votes, voting.shortlist)
-    hits: list[RankedHits] = []
-    for segment, (_, found) in zip(segments, scanned, strict=True):
-        if found is None:
-            hits += hits_of_ranked(best, query, [segment], voting.hamming_limit)
-        else:
-            hits.append(hits_among(best, query, segment, found))
-    return best, hits
+    listed = Listed(best, segments, [hits for _, hits in scanned])
+    return best, list(hits_of_ranked(listed, query, voting.hamming_limit))
 
 
 def _agreeing_bits(features: int, words: int) -> int:

@@ -51,7 +51,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "featmatch_compare_cells": (_I64, [*[_POINTER] * 3, _I64, _I64, _POINTER, _I64, _I64, _F32, _POINTER]),
     "featmatch_compare_slopes": (_I64, [_POINTER, _POINTER, _I64, _I64, _POINTER, _POINTER, _I64, _POINTER, _POINTER]),
     "featmatch_sift_describe": (_I64, [*_PICTURE, _POINTER, _I64, _POINTER, _POINTER, _I64]),
-    "featmatch_scan": (_I64, [*[_POINTER] * 3, _I64, _POINTER, _POINTER, _I64, _POINTER, _I64, _I64, _POINTER]),
+    "featmatch_scan": (_I64, [*[_POINTER] * 3, _I64, _I64, _POINTER, _POINTER, _I64, _POINTER, _I64, _I64, _POINTER]),
     "featmatch_best": (_I64, [_POINTER, _I64, _POINTER, _I64, _POINTER, _I64, _POINTER, _I64, _POINTER, _I64]),
     "featmatch_hits": (_I64, [_POINTER, _POINTER, _I64, _POINTER, _I64, _POINTER, _I64, _POINTER]),
     "featmatch_rows": (_I64, [_POINTER, _I64, _POINTER, _I64, _POINTER, _I64]),

@@ -285,9 +285,10 @@ static void sort(uint64_t *keys, uint64_t *spare, int64_t count) {
 }
 
 /* Count all hits that wait. The k-th hit of an entry in the same image adds sqrt(k) - sqrt(k - 1) of its weight; the fixed
- * bits are taken as part of the word, so that those which differ in another of them are counted apart. */
-static int64_t count_hits(waiting *hits, const search *own, const float *distance_weights, float *votes, int64_t images,
-                          const hit_columns *found) {
+ * bits are taken as part of the word, so that those which differ in another of them are counted apart. Those at distances
+ * that have no weight have no votes. */
+static int64_t count_hits(waiting *hits, const search *own, const float *distance_weights, int64_t distances, float *votes,
+                          int64_t images, const hit_columns *found) {
     hits->first[hits->entries] = hits->count;
     for (int64_t entry = 0, n = 0; entry < hits->entries; entry++) {
         float *of_variant = votes + own->query->variants[hits->entry[entry]] * images;
@@ -306,6 +307,7 @@ static int64_t count_hits(waiting *hits, const search *own, const float *distanc
         if (hits->is_sorted) sort(keys, hits->spare, count);
         for (int64_t hit = 0; hit < count; hit++) {
             int64_t image = (int64_t)(keys[hit] >> KEPT), key = (int64_t)(keys[hit] >> 8);
+            if ((int64_t)(keys[hit] & 255) >= distances) continue;
             int again = entry == hits->last_entry && key == hits->last_key;
             hits->repeats = again ? hits->repeats + 1 : 1;
             float share = 1;
@@ -329,10 +331,10 @@ static int variants_are_below(const query_entries *query, int64_t variants) {
 /* Adds up the votes for all images, in a row for each variant: a hit is a posting whose signature differs from that of
  * its entry in no fixed bit (or in one), and else in fewer bits than there are distance_weights. keys and spare have room
  * for HITS each; and, if hits are sorted, for all postings of the longest list. Hits are written as featmatch_hits does,
- * as long as there is capacity. Returns their number; or REFUSED, NO_LIST, NO_IMAGE, with a part of the votes counted. */
+ * as long as there is capacity; with them those in at most limit bits, which have no votes. Returns their number; or REFUSED, NO_LIST, NO_IMAGE, with a part of the votes counted. */
 EXPORTED int64_t featmatch_scan(const posting_lists *lists, const query_entries *query, const float *distance_weights,
-                                int64_t distances, uint64_t *keys, uint64_t *spare, int64_t room, float *votes,
-                                int64_t variants, int64_t images, const hit_columns *found) {
+                                int64_t distances, int64_t limit, uint64_t *keys, uint64_t *spare, int64_t room,
+                                float *votes, int64_t variants, int64_t images, const hit_columns *found) {
     search own;
     if (distances < 1 || !begin(&own, lists, query) || !variants_are_below(query, variants)) return REFUSED;
     waiting hits;
@@ -341,21 +343,21 @@ EXPORTED int64_t featmatch_scan(const posting_lists *lists, const query_entries 
     hits.count = hits.entries = hits.repeats = hits.counted = 0;
     hits.last_entry = hits.last_key = -1;
     hits.is_sorted = query->nearest_first || own.bits; /* lists in parts have no other order */
-    int64_t limit = distances - 1 + (query->all_but_one != 0); /* of what may be a hit: one may not count */
+    int64_t most = larger(distances - 1, smaller(limit, 64)), may_be = most + (query->all_but_one != 0); /* one may not count */
     place ahead = BEFORE;
     step asked[AHEAD], now;
     for (int n = 0; n < AHEAD; n++) asked[n] = ask(&own, &ahead);
     for (int64_t n = 0; (now = asked[n % AHEAD]).count > 0; n++) {
         asked[n % AHEAD] = ask(&own, &ahead);
         uint64_t signature = query->signatures[now.entry];
-        for (uint64_t near = near_of_step(lists, now, signature, limit); near; near &= near - 1) {
+        for (uint64_t near = near_of_step(lists, now, signature, may_be); near; near &= near - 1) {
             int64_t row = now.row + __builtin_ctzll(near);
             uint64_t differing = lists->signatures[row] ^ signature;
             int64_t bits = distance(query, now.entry, differing);
-            if (bits >= distances || !is_free(query, now.entry, differing)) continue;
+            if (bits > most || !is_free(query, now.entry, differing)) continue;
             int is_new = !hits.entries || hits.entry[hits.entries - 1] != now.entry;
             if (hits.count >= HITS && (is_new || !hits.is_sorted)) {
-                if (count_hits(&hits, &own, distance_weights, votes, images, found)) return NO_IMAGE;
+                if (count_hits(&hits, &own, distance_weights, distances, votes, images, found)) return NO_IMAGE;
                 is_new = 1;
             }
             if (is_new) {
@@ -374,7 +376,7 @@ EXPORTED int64_t featmatch_scan(const posting_lists *lists, const query_entries 
         }
     }
     if (now.count) return now.count;
-    return count_hits(&hits, &own, distance_weights, votes, images, found) ? NO_IMAGE : hits.counted;
+    return count_hits(&hits, &own, distance_weights, distances, votes, images, found) ? NO_IMAGE : hits.counted;
 }
 
 /* -------------------------------------------------------------------- best */

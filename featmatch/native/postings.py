@@ -107,7 +107,11 @@ class Hits(NamedTuple):
 
     def first(self, count: int) -> Hits:
         """The first so many."""
-        return Hits(self.entries[:count], self.rows[:count], self.images[:count], self.distances[:count])
+        return self.at(slice(count))
+
+    def at(self, places: NDArray[np.intp] | slice) -> Hits:
+        """Some of them, by their places."""
+        return Hits(self.entries[places], self.rows[places], self.images[places], self.distances[places])
 
 
 def scan(
@@ -116,6 +120,7 @@ def scan(
     distance_weights: NDArray[np.float32],
     votes: NDArray[np.float32],
     room: int = 0,
+    limit: int = 0,
 ) -> Hits | None:
     """Scan the posting list of each query word, and add up the votes of the hits.
 
@@ -132,9 +137,10 @@ def scan(
         distance_weights: (D,) float32, weight of a hit at each Hamming distance; 1 or more of them.
         votes: (variants, images) float32, changed in place.
         room: how many hits are wanted at most.
+        limit: bits in which the signature of one that is wanted may differ, where fewer have votes.
 
     Returns:
-        The hits, of all images; None where there are more than ``room``.
+        The hits, of all images, as of ``hits_of``; None where there are more than ``room``.
 
     Raises:
         StoreError: a hit names an image that is not there, or a list is not within the postings; some votes are
@@ -147,7 +153,7 @@ def scan(
     keys = np.empty((2, _WAITING + (_longest(lists, query.words) if is_sorted else 0)), np.uint64)
     first, hits = address(keys, np.uint64, 2, written=True), Hits.room(room)
     found = library().featmatch_scan(
-        *columns, address(distance_weights, np.float32), len(distance_weights),
+        *columns, address(distance_weights, np.float32), len(distance_weights), limit,
         first, first + keys.strides[0], keys.shape[1],
         address(votes, np.float32, 2, written=True), *votes.shape, _columns(hits),
     )  # fmt: skip

@@ -16,7 +16,7 @@ from featmatch.images.sources import buffered
 from featmatch.proof.proof import FEWEST_FEATURES, Proof
 from featmatch.proof.whole_evidence import WholeEvidence
 from featmatch.search.asked import Asked
-from featmatch.search.candidates import Candidate, candidates_of
+from featmatch.search.candidates import Candidate, Listed, candidates_of
 from featmatch.search.explanation import RANKED, Explanation, Seen, SharedWords, Stage, Verified, Votes, sentence
 from featmatch.search.many import SearchOptions
 from featmatch.search.matches import Match
@@ -105,7 +105,8 @@ class _Pair:
         by_votes = solo.listed(dataclasses.replace(self._asked_by(solo), content=None))
         by_votes = dataclasses.replace(by_votes, verdicts=listing.verdicts)
         asked = self.asked
-        ranked = candidates_of(by_votes.ranked, asked.words, asked.variants, segments, voting.hamming_limit)
+        listed = Listed.looked_up(by_votes.ranked, segments)
+        (ranked,) = candidates_of([listed], asked.words, asked.variants, voting.hamming_limit)
         alone = [candidate for _, candidate in ranked]
         found = self._answers(search, listing)
         given = next((one for one in found if (one.id, one.name) == (self.image, self.name)), None)
@@ -126,7 +127,7 @@ class _Pair:
         shown = next((one for one in alone if one.variant == of_match), alone[0])
         longest = dataclasses.replace(voting, shortlist=RANKED)
         hidden = [hidden_rows(one, self.snapshot.removed, None) for one in segments]
-        everyone = tally(asked.words, len(asked.variants), segments, hidden, longest)
+        everyone, _ = tally(asked.words, len(asked.variants), segments, hidden, longest)
         pairs = list(zip(everyone.images.tolist(), everyone.variants.tolist(), strict=True))
         own = (self.image, int(shown.variant))
         dropped = _dropped(shown, match.proof if match else None, told.query.width)

@@ -79,8 +79,9 @@ def merged(tallies: Mapping[int, Tally], count: int, numbering: Numbering = BY_I
     number_by_content: dict[str, int] = {}
     verdicts: dict[str, bool] = {}
     for place in sorted(tallies):
-        for image, content in tallies[place].contents.items():
-            number_by_content.setdefault(content, numbering.number_of(place, image))
+        contents = tallies[place].contents
+        numbers_there = numbering.numbers_of(place, np.fromiter(contents, np.int64)).tolist()
+        number_by_content = {**dict(zip(contents.values(), numbers_there, strict=True)), **number_by_content}
         verdicts = {**tallies[place].verdicts, **verdicts}
     ranked, alike = [], []
     for place in sorted(tallies):

@@ -133,6 +133,11 @@ class QueryWords:
         return self._of_variants[variant]
 
     @cached_property
+    def most_of_variants(self) -> NDArray[np.int64]:
+        """(variants,) int64: how many entries of each look up the same word."""
+        return np.array([own.most for own in self._of_variants])
+
+    @cached_property
     def _of_variants(self) -> list[VariantWords]:
         """What each variant looks up, by number. It is the same in all segments and indexes, so it is made once."""
         ends = np.searchsorted(self.variants, np.arange(len(Variant) + 1)).tolist()

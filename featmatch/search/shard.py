@@ -5,14 +5,16 @@ Nothing is decided here that depends on the images of another index: ``merging.p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.pixels import GreyImage
+from featmatch.native.postings import Hits
 from featmatch.search.asked import Asked
-from featmatch.search.candidates import Candidate, candidates_of
+from featmatch.search.candidates import Listed, candidates_of
 from featmatch.search.pictures import Pictures
 from featmatch.search.verification import Fitted, fit_candidates
 from featmatch.search.voting import Ranked, hidden_rows, tally
@@ -58,11 +60,14 @@ class Shard:
         snapshot: the state.
         pictures: of its images.
         known: images whose names fit words that were asked for.
+        hits: of each segment, of what was asked for and is still, as long as they are few: nearly always it is asked
+            next which images they prove.
     """
 
     snapshot: Snapshot
     pictures: Pictures
     known: dict[str, frozenset[int]] = field(default_factory=dict)
+    hits: WeakKeyDictionary[Asked, Sequence[Hits | None]] = field(default_factory=WeakKeyDictionary)
 
     @classmethod
     def of(cls, reader: Reader, decoding: DecodingOptions) -> Shard:
@@ -80,7 +85,8 @@ class Shard:
         catalog, segments, removed = self.snapshot.catalog, self.segments, self.snapshot.removed
         among = self._among(asked)
         hidden = [hidden_rows(segment, removed, among) for segment in segments]
-        ranked = tally(asked.words, len(asked.variants), segments, hidden, asked.voting)
+        ranked, hits = tally(asked.words, len(asked.variants), segments, hidden, asked.voting)
+        self.hits[asked] = hits
         alike = Nearest.of([])
         if asked.whole is not None:
             few = len(asked.features)
@@ -89,17 +95,15 @@ class Shard:
         verdicts = {} if asked.content is None else catalog.verdicts_of(asked.content)
         return Tally(ranked, alike, contents, verdicts)
 
-    def candidates(self, asked: Asked, ranked: Ranked) -> list[tuple[int, Candidate]]:
-        """Images whose hits may agree on a homography, with these, each with its rank."""
-        limit = asked.voting.hamming_limit
-        return candidates_of(ranked, asked.words, asked.variants, self.segments, limit, asked.geometry)
+    def listed(self, asked: Asked, ranked: Ranked) -> Listed:
+        """Images that may have a homography, with their hits, if these are known."""
+        segments = self.segments
+        return Listed(ranked, segments, self.hits.get(asked) or [None] * len(segments))
 
-    def prove(self, asked: Asked, ranked: Ranked, contents: Iterable[str]) -> Proofs:
+    def prove(self, asked: Asked, ranked: Ranked, contents: Collection[str]) -> Proofs:
         """Fit a homography to images; say which contents are there, and by which names those that have one are."""
-        fitted = fit_candidates(self.candidates(asked, ranked), asked.features, asked.geometry)
-        catalog = self.snapshot.catalog
-        proven = catalog.contents_of(one.image.id for one in fitted).values()
-        return Proofs(fitted, catalog.named_with([*contents, *proven], asked.match))
+        (proofs,) = prove_each([self], asked, [ranked], contents)
+        return proofs
 
     def picture(self, image: int) -> GreyImage | None:
         """The picture of an image: of its file, if it is at hand as it was indexed, or as the index keeps it."""
@@ -122,3 +126,17 @@ class Shard:
             return None if asked.match is None else sorted(self.fitting(asked.match))
         held = {image for image, _ in self.snapshot.catalog.named_with(asked.among).values()}
         return sorted(held if asked.match is None else held & self.fitting(asked.match))
+
+
+def prove_each(
+    shards: Sequence[Shard], asked: Asked, ranked: Sequence[Ranked], contents: Collection[str]
+) -> list[Proofs]:
+    """Of each of several indexes, fit a homography to images of its own and name these; say which contents are there."""
+    listed = [shard.listed(asked, own) for shard, own in zip(shards, ranked, strict=True)]
+    candidates = candidates_of(listed, asked.words, asked.variants, asked.voting.hamming_limit, asked.geometry)
+    proofs = []
+    for shard, own in zip(shards, candidates, strict=True):
+        fitted, catalog = fit_candidates(own, asked.features, asked.geometry), shard.snapshot.catalog
+        proven = catalog.contents_of(one.image.id for one in fitted).values()
+        proofs.append(Proofs(fitted, catalog.named_with([*contents, *proven], asked.match)))
+    return proofs

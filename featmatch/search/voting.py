@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from featmatch.arguments import check_options
 from featmatch.errors import UsageError
 from featmatch.features.symmetry import Variant
-from featmatch.native.postings import Hits, PostingLists, QueryEntries, best, scan
+from featmatch.native.postings import Hits, QueryEntries, best, scan
 from featmatch.search.query_words import QueryWords
 from featmatch.store.segment import Segment
 
 _MORE_BITS, _WIDER = 3, 1.6  # where bits are fixed, fewer hits are by chance, so those that are farther off vote, too
-_WORTH_THREADS = 2_000_000  # postings; fewer are scanned before threads have begun
+_MANY = 2_000_000  # postings; fewer are scanned before threads have begun
+_KEPT_HITS = 1 << 16  # of a segment, 17 bytes each; where there are more, those of the best are looked up
 _SAMPLED = 64  # of so many words the list of one is looked at, to say how many postings are read
 
 
@@ -82,8 +83,8 @@ def tally(
     segments: Sequence[Segment],
     hidden: Sequence[NDArray[np.bool_]] | Sequence[NDArray[np.intp]],
     options: VotingOptions,
-) -> Ranked:
-    """Score all images under the first ``variants`` of ``Variant``, and return the best.
+) -> tuple[Ranked, list[Hits | None]]:
+    """Score all images under the first ``variants`` of ``Variant``, and find the best.
 
     Args:
         query: the words of all variants.
@@ -91,25 +92,32 @@ def tally(
         segments: where to look.
         hidden: of each segment, the images that are not to be found: their rows, or a mask.
         options: the limits.
+
+    Returns:
+        The best; and of each segment the hits of all images, with those that only match, or None where they are many.
     """
     if len(query.ids) == 0:
-        segments = []
+        return Ranked.of([]), [None] * len(segments)
     distance_weights = weights_of_hits(query, options)
     # Votes of a segment and variant are added up by one thread: their sum does not depend on how many there are.
-    looked_up, in_threads = [(0, query.entries, variants)], are_worth_threads(query, segments)
+    looked_up, are_many = [(0, query.entries, variants)], reads_many(query, segments)
+    in_threads = are_many and _cores() > 1
     if in_threads:
         looked_up = [(int(variant), query.of_variant(variant).entries, 1) for variant in list(Variant)[:variants]]
+    kept = (0, 0) if are_many else (_KEPT_HITS, options.hamming_limit)
 
-    def best_of(part: tuple[int, tuple[int, QueryEntries, int]]) -> Ranked:
+    def best_of(part: tuple[int, tuple[int, QueryEntries, int]]) -> tuple[Ranked, Hits | None]:
         number, (first, entries, count) = part
-        found, _ = best_of_segment(
-            segments[number], entries, count, hidden[number], distance_weights, options.shortlist
+        found, hits = best_of_segment(
+            segments[number], entries, count, hidden[number], distance_weights, options.shortlist, *kept
         )
-        return found._replace(variants=found.variants + first)
+        return found._replace(variants=found.variants + first), hits
 
     with threads(in_threads) as each:
-        found = Ranked.of(each(best_of, [(number, one) for number in range(len(segments)) for one in looked_up]))
-    return Ranked.best(found.images, found.variants, found.votes, options.shortlist)
+        parts = list(each(best_of, [(number, one) for number in range(len(segments)) for one in looked_up]))
+    found = Ranked.of(own for own, _ in parts)
+    best_of_all = Ranked.best(found.images, found.variants, found.votes, options.shortlist)
+    return best_of_all, [None] * len(segments) if are_many else [hits for _, hits in parts]
 
 
 def best_of_segment(
@@ -120,6 +128,7 @@ def best_of_segment(
     distance_weights: NDArray[np.float32],
     count: int,
     room: int = 0,
+    limit: int = 0,
 ) -> tuple[Ranked, Hits | None]:
     """The best so many of one segment, and those that are as good as the last; their ranks are not told.
 
@@ -131,12 +140,13 @@ def best_of_segment(
         distance_weights: as of ``weights_of_hits``.
         count: of images to find.
         room: how many hits are wanted at most.
+        limit: bits in which those may differ, where fewer vote.
 
     Returns:
         The best; and the hits of all images, hidden ones too, None where there are more than ``room``.
     """
     votes = np.zeros((variants, len(segment.ids)), np.float32)
-    hits = scan(lists_of(segment), entries, distance_weights, votes, room)
+    hits = scan(segment.for_kernels, entries, distance_weights, votes, room, limit)
     if hidden.dtype == bool:
         np.copyto(votes, 0, where=hidden)  # many times as quick as by index, where nearly all are hidden
     else:
@@ -166,7 +176,12 @@ def threads(in_threads: bool) -> Iterator[Callable[..., Iterator[Any]]]:
 
 def are_worth_threads(query: QueryWords, segments: Sequence[Segment]) -> bool:
     """Whether there is enough to scan, and more than one core."""
-    return _cores() > 1 and sum(_about_read(one, query) for one in segments) > _WORTH_THREADS
+    return _cores() > 1 and reads_many(query, segments)
+
+
+def reads_many(query: QueryWords, segments: Sequence[Segment]) -> bool:
+    """Whether a query reads so many postings that it is worth threads, and that their hits are too many to keep."""
+    return sum(_about_read(one, query) for one in segments) > _MANY
 
 
 def _about_read(segment: Segment, query: QueryWords) -> int:
@@ -174,11 +189,6 @@ def _about_read(segment: Segment, query: QueryWords) -> int:
     lists, ids = segment.lists, query.ids[::_SAMPLED]
     lengths = lists[ids + 1].astype(np.int64) - lists[ids]
     return int((lengths >> np.bitwise_count(query.fixed[::_SAMPLED])).sum()) * _SAMPLED
-
-
-def lists_of(segment: Segment) -> PostingLists:
-    """The posting lists of a segment, for the kernels."""
-    return PostingLists(segment.offsets, segment.postings.image, segment.postings.signature, segment.parts)
 
 
 def _cores() -> int:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from featmatch.errors import StoreError
 from featmatch.features.looks import FEW_FEATURES, LOOK, LookArray
+from featmatch.native.postings import PostingLists
 from featmatch.store.layout import open_index_file
 from featmatch.store.postings import POSTING_COLUMNS, Postings
 from featmatch.store.values import MOST_SIDE, digest, number
@@ -91,6 +92,11 @@ class Segment:
     def lists(self) -> NDArray[np.uint32]:
         """(words + 1,) uint32: where the postings of each word begin."""
         return self.offsets[:: self.parts]
+
+    @cached_property
+    def for_kernels(self) -> PostingLists:
+        """The lists as they are searched."""
+        return PostingLists(self.offsets, self.postings.image, self.postings.signature, self.parts)
 
     @property
     def is_outdated(self) -> bool:

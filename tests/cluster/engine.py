@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,12 @@ class Engine:
         replicas: by shard; those of one shard are the same here.
         fault: what becomes of a call, by the shard, the replica and how many calls there were before: it takes so many
             seconds, or is lost, or other bytes come; None: it is answered at once.
+        machine: where a replica of a shard is.
     """
 
     replicas: Sequence[Replica]
     fault: Callable[[int, int, int], Fault] = lambda *_: None
+    machine: Callable[[int, int], Hashable] = lambda *place: place
     time: float = 0.0
     calls: list[tuple[int, int]] = field(default_factory=list)
     results: dict[int, tuple[float, bytes | Lost]] = field(default_factory=dict)

@@ -78,6 +78,22 @@ def test_a_slow_replica_is_gone_round_after_the_hedge_and_asked_last_then(cluste
     assert sum(times) <= PATIENCE.hedge  # once; then the other one is asked at once
 
 
+def test_a_machine_that_cannot_be_reached_is_waited_for_once(clusters: Clusters) -> None:
+    served = Served(clusters, 7, 2)
+    served.engine.machine = lambda _, replica: replica
+    served.engine.fault = lambda shard, replica, _: NEVER if replica else None
+    for name in ("scene", "two"):
+        assert said(served.answer(name)) == clusters.said_by_one(name)
+    assert 0 < served.engine.time <= PATIENCE.hedge
+
+
+def test_a_replica_that_failed_is_asked_after_others_of_a_machine_that_was_late(clusters: Clusters) -> None:
+    served = Served(clusters, 1, 2)
+    served.engine.machine = lambda *_: "the only one"
+    served.way.late(0, 1)
+    assert [served.way.order(0) for _ in range(2)] == [[0, 1], [0, 1]]
+
+
 def test_a_shard_without_replicas_is_missing_in_time(clusters: Clusters) -> None:
     served = Served(clusters, 2, 2)
     for fault, least, most in ((NEVER, PATIENCE.all, PATIENCE.all), (Lost("its process ended"), 0, 0)):

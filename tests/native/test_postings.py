@@ -196,6 +196,20 @@ def test_a_scan_hands_out_the_hits_of_all_images(name: str) -> None:
         assert scan(one.lists, one.query, one.distance_weights, votes, len(expected.rows) - 1) is None
 
 
+@pytest.mark.parametrize("name", SCANS)
+def test_a_scan_hands_out_hits_that_have_no_votes_too(name: str) -> None:
+    one = SCANS[name]
+    weights = one.distance_weights[:3]
+    few = replace(one, distance_weights=weights)
+    votes, limit = np.zeros((one.variants, one.images), np.float32), len(one.distance_weights) + 9
+    expected = hits_of(one.lists, one.query, limit, np.arange(one.images, dtype=np.uint32))
+    found = scan(one.lists, one.query, weights, votes, len(expected.rows), limit)
+    assert found is not None
+    for column, looked_up in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(column, looked_up, strict=True)
+    np.testing.assert_array_equal(votes, few.votes_by(scan), strict=True)  # to the bit
+
+
 def test_hits_that_differ_in_another_fixed_bit_are_of_another_word() -> None:
     signatures = np.array([0, 1, 1 << 63, 1 << 63 | 1, 1 << 62], np.uint64)
     lists = PostingLists(np.array([0, 5], np.uint32), np.zeros(5, np.uint32), signatures)
@@ -363,11 +377,11 @@ def test_the_kernels_believe_no_caller() -> None:
     keys = np.empty((2, 3), np.uint64)
     spare = *(one.ctypes.data for one in keys), 3
     counted = votes.ctypes.data, 1, 200, _columns(Hits.room(0))
-    assert kernels.featmatch_scan(lists, query, weights.ctypes.data, 0, *spare, *counted) == -1
-    assert kernels.featmatch_scan(lists, query, weights.ctypes.data, 9, *spare, *counted) == -2
+    assert kernels.featmatch_scan(lists, query, weights.ctypes.data, 0, 0, *spare, *counted) == -1
+    assert kernels.featmatch_scan(lists, query, weights.ctypes.data, 9, 0, *spare, *counted) == -2
     for parts in (0, -1, 3, 512):
         wrong = byref(replace(one.lists, parts=parts).for_kernels)
-        assert kernels.featmatch_scan(wrong, query, weights.ctypes.data, 9, *spare, *counted) == -1
+        assert kernels.featmatch_scan(wrong, query, weights.ctypes.data, 9, 0, *spare, *counted) == -1
     assert kernels.featmatch_best(*given, 0, above.ctypes.data, blocks, found.ctypes.data, 300) == -1
     assert kernels.featmatch_best(*given, 3, above.ctypes.data, blocks - 1, found.ctypes.data, 300) == -1
     assert kernels.featmatch_best(*given, 3, above.ctypes.data, blocks, found.ctypes.data, 5) == 200

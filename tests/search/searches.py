@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from featmatch.search.asked import Asked
-from featmatch.search.candidates import Candidate, candidates_of
+from featmatch.search.candidates import Candidate, Listed, candidates_of
 from featmatch.search.query import Query
 from featmatch.search.stages import Search
 from featmatch.store.reader import Reader
@@ -20,7 +20,8 @@ def candidates(search: Search, query: Query, asked: Asked | None = None) -> list
     (snapshot,) = search.snapshots
     segments = tuple(snapshot.segments.values())
     ranked = search.listed(asked).ranked
-    found = candidates_of(ranked, asked.words, asked.variants, segments, asked.voting.hamming_limit)
+    listed = Listed.looked_up(ranked, segments)
+    (found,) = candidates_of([listed], asked.words, asked.variants, asked.voting.hamming_limit)
     return [candidate for _, candidate in found]
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from featmatch.geometry.homography import fit_homography
 from featmatch.geometry.matches import GeometryOptions
 from featmatch.native.postings import PostingLists, QueryEntries, hits_of
-from featmatch.search import candidates, crowding
-from featmatch.search.candidates import candidates_of
+from featmatch.search import candidates, crowding, voting
+from featmatch.search.candidates import Listed, candidates_of
 from featmatch.search.voting import VotingOptions, hidden_rows, tally
 from featmatch.store.postings import Postings, restored
 from tests.search.votes import SIZE, asked, same
@@ -98,10 +98,12 @@ def test_crowded_candidates_say_so_and_the_others_do_not(monkeypatch: pytest.Mon
 def test_candidates_without_a_homography_are_left_out(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     query, options, usual = asked(), VotingOptions(), GeometryOptions()
     hidden = [hidden_rows(segment, frozenset(), None) for segment in query.segments]
-    ranked = tally(query.words, len(query.features), query.segments, hidden, options)
+    ranked, _ = tally(query.words, len(query.features), query.segments, hidden, options)
     monkeypatch.setattr(candidates, "_HITS_AT_ONCE", at_once)
     every, hopeful = (
-        candidates_of(ranked, query.words, query.features, query.segments, options.hamming_limit, geometry)
+        candidates_of(
+            [Listed.looked_up(ranked, query.segments)], query.words, query.features, options.hamming_limit, geometry
+        )[0]
         for geometry in (None, usual)
     )
     ranks = [rank for rank, _ in hopeful]
@@ -110,3 +112,37 @@ def test_candidates_without_a_homography_are_left_out(at_once: int, monkeypatch:
     has_one = [rank for rank, one in every if fit_homography(one.matches, SIZE, SIZE, usual) is not None]
     assert has_one
     assert set(has_one) <= set(ranks) < {rank for rank, _ in every}
+
+
+def test_hits_that_a_scan_kept_lead_to_the_same_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    query, options = asked(), VotingOptions(hamming_limit=22, voting_limit=14)
+    hidden = [hidden_rows(segment, frozenset(), None) for segment in query.segments]
+    ranked, hits = tally(query.words, len(query.features), query.segments, hidden, options)
+    looked_up, kept, partly = (
+        candidates_of([Listed(ranked, query.segments, of_each)], query.words, query.features, options.hamming_limit)[0]
+        for of_each in ([None] * len(hits), hits, [None, *hits[1:]])
+    )
+    assert all(own is not None for own in hits)
+    assert [rank for rank, _ in looked_up] == [rank for rank, _ in kept] == [rank for rank, _ in partly]
+    assert same([one for _, one in kept], [one for _, one in looked_up])
+    assert same([one for _, one in partly], [one for _, one in looked_up])
+    monkeypatch.setattr(voting, "_MANY", 0)
+    again, none = tally(query.words, len(query.features), query.segments, hidden, options)
+    assert none == [None] * len(hits)
+    for column, before in zip(again, ranked, strict=True):
+        np.testing.assert_array_equal(column, before)
+
+
+def test_candidates_of_several_indexes_are_those_of_each() -> None:
+    query, options = asked(), VotingOptions()
+    listed = []
+    for segment in query.segments:
+        ranked, hits = tally(query.words, 2, [segment], [hidden_rows(segment, frozenset(), None)], options)
+        listed.append(Listed(ranked, [segment], hits))
+    together = candidates_of(listed, query.words, query.features, options.hamming_limit, GeometryOptions())
+    assert len(together) == len(listed)
+    for one, found in zip(listed, together, strict=True):
+        (alone,) = candidates_of([one], query.words, query.features, options.hamming_limit, GeometryOptions())
+        assert [rank for rank, _ in found] == [rank for rank, _ in alone]
+        assert same([candidate for _, candidate in found], [candidate for _, candidate in alone])
+    assert sum(map(len, together)) > 0

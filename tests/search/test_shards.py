@@ -61,3 +61,26 @@ def test_a_request_that_comes_twice_is_answered_alike(shard: Shard, built: Path)
     told = [[found.image.proof.to_dict() for found in one.fitted] for one in proofs]
     assert told[0] == told[1]
     assert told[0]
+
+
+def test_what_all_are_asked_to_prove_is_what_each_proves_and_one_that_is_damaged_is_lost_alone(
+    shard: Shard, built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = Search.of(Reader(built / "index"))
+    asked = search.asked(search.read(built / "half.png"))
+    tally = shard.tally(asked)
+    contents = tuple(tally.contents.values())
+    first, rest = (ProofRequest(asked, tally.ranked.part(rows), contents) for rows in (slice(1), slice(1, None)))
+    other = Shard.of(Reader(built / "index", built / "photos"), USUAL)
+    shards = LocalShards([shard, other], ["a", "b"])
+    found = shards.ask({0: [first, rest], 1: [rest, first]})
+    assert str(found) == str({0: [first.answered_by(shard), rest.answered_by(shard)], 1: [
+        rest.answered_by(other), first.answered_by(other)]})  # fmt: skip
+    assert first.answered_by(shard).fitted
+
+    def damaged(*_: object) -> None:
+        raise StoreError("damaged")
+
+    monkeypatch.setattr(other.snapshot.catalog, "named_with", damaged)
+    left = shards.ask({0: [first], 1: [first]})
+    assert (str(left[0]), left[1]) == (str([first.answered_by(shard)]), Lost("damaged"))

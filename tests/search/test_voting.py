@@ -107,11 +107,11 @@ def test_nothing_is_found_in_nothing_and_by_nothing() -> None:
 @pytest.mark.parametrize("cores", [1, 3])
 def test_threads_are_for_long_scans_on_several_cores(monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
     query = asked()
-    length = sum(postings_of(voting.lists_of(segment), query.words.entries) for segment in query.segments)
+    length = sum(postings_of(segment.for_kernels, query.words.entries) for segment in query.segments)
     monkeypatch.setattr(voting, "_cores", lambda: cores)
     monkeypatch.setattr(voting, "_SAMPLED", 1)
     for worth in (length - 1, length):
-        monkeypatch.setattr(voting, "_WORTH_THREADS", worth)
+        monkeypatch.setattr(voting, "_MANY", worth)
         with voting.threads(voting.are_worth_threads(query.words, query.segments)) as each:
             assert (each is not map) == (cores > 1 and worth < length)
 

@@ -14,7 +14,7 @@ from featmatch.features.extraction import Features
 from featmatch.features.looks import LOOK
 from featmatch.features.symmetry import Variant
 from featmatch.images.stored import NO_PICTURE
-from featmatch.search.candidates import Candidate, candidates_of
+from featmatch.search.candidates import Candidate, Listed, candidates_of
 from featmatch.search.query_words import QueryWords
 from featmatch.search.voting import VotingOptions, hidden_rows, tally
 from featmatch.store.postings import quantised
@@ -95,8 +95,9 @@ class Asked:
 
     def candidates_among(self, hidden: Sequence[NDArray[Any]], options: VotingOptions) -> list[Candidate]:
         """The best images with their hits, without those that are hidden."""
-        found = tally(self.words, len(self.features), self.segments, hidden, options)
-        ranked = candidates_of(found, self.words, self.features, self.segments, options.hamming_limit)
+        found, _ = tally(self.words, len(self.features), self.segments, hidden, options)
+        listed = Listed.looked_up(found, self.segments)
+        (ranked,) = candidates_of([listed], self.words, self.features, options.hamming_limit)
         return [one for _, one in ranked]
 
     def scores(self, options: VotingOptions) -> dict[tuple[int, Variant], float]:
@@ -124,7 +125,7 @@ def ranking(
     words: QueryWords, variants: int, segments: Sequence[Segment], removed: frozenset[int], options: VotingOptions
 ) -> list[tuple[int, int]]:
     """The pairs of an image and a variant that ``tally`` finds, best first."""
-    found = tally(words, variants, segments, [hidden_rows(segment, removed, None) for segment in segments], options)
+    found, _ = tally(words, variants, segments, [hidden_rows(segment, removed, None) for segment in segments], options)
     assert found.ranks.tolist() == list(range(len(found.votes)))
     return list(zip(found.images.tolist(), found.variants.tolist(), strict=True))
 
