@@ -131,7 +131,7 @@ class Shard:
 def prove_each(
     shards: Sequence[Shard], asked: Asked, ranked: Sequence[Ranked], contents: Collection[str]
 ) -> list[Proofs]:
-    """Of each of several indexes, fit a homography to images of its own and name these; say which contents are there."""
+    """In each of several indexes, fit a homography to images and name these; say which contents are there."""
     listed = [shard.listed(asked, own) for shard, own in zip(shards, ranked, strict=True)]
     candidates = candidates_of(listed, asked.words, asked.variants, asked.voting.hamming_limit, asked.geometry)
     proofs = []

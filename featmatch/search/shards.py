@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from featmatch.errors import StoreError
 from featmatch.images.pixels import GreyImage
@@ -113,20 +113,24 @@ class LocalShards:
     def ask(self, requests: Mapping[int, Sequence[Request[_Answer]]]) -> Mapping[int, Sequence[_Answer] | Lost]:
         """The answers; one index alone raises what several have lost."""
         # In turn: scanning has threads of its own, and the rest is Python, of which one thread works at a time.
-        every = list(zip(*requests.values(), strict=False))
-        are_all = all(len(own) == len(every) for own in requests.values())
-        if len(requests) > 1 and every and are_all and all(map(_prove_the_same, every)):
+        if len(requests) > 1 and all(isinstance(one, ProofRequest) for own in requests.values() for one in own):
             with contextlib.suppress(StoreError):  # then each says whether it is the one that is damaged
-                return self._proved(list(requests), cast("Any", every))
+                return self._proved(requests)
         return {place: self._answers(place, own) for place, own in requests.items()}
 
-    def _proved(self, places: Sequence[int], requests: Sequence[Sequence[ProofRequest]]) -> Mapping[int, list[Any]]:
-        """The answers to requests, each of which all indexes are asked: what is done of each image is done of all."""
-        shards = [self.shards[place] for place in places]
-        answers = [
-            prove_each(shards, every[0].asked, [one.ranked for one in every], every[0].contents) for every in requests
-        ]
-        return {place: list(own) for place, own in zip(places, zip(*answers, strict=True), strict=True)}
+    def _proved(self, requests: Mapping[int, Sequence[Any]]) -> Mapping[int, Sequence[Any]]:
+        """The answers to what is to be proven: what is done of each image is done of those of all indexes together."""
+        answers: dict[int, dict[int, Proofs]] = {place: {} for place in requests}
+        asked: dict[tuple[Asked, tuple[str, ...]], list[tuple[int, int, Ranked]]] = {}
+        for place, own in requests.items():
+            for number, one in enumerate(own):
+                asked.setdefault((one.asked, one.contents), []).append((place, number, one.ranked))
+        for (question, contents), parts in asked.items():
+            shards = [self.shards[place] for place, _, _ in parts]
+            proved = prove_each(shards, question, [ranked for _, _, ranked in parts], contents)
+            for (place, number, _), proofs in zip(parts, proved, strict=True):
+                answers[place][number] = proofs
+        return {place: [own[number] for number in sorted(own)] for place, own in answers.items()}
 
     def _answers(self, place: int, requests: Sequence[Request[_Answer]]) -> Sequence[_Answer] | Lost:
         try:
@@ -135,9 +139,3 @@ class LocalShards:
             if len(self.shards) == 1:
                 raise
             return Lost(str(error))
-
-
-def _prove_the_same(requests: Sequence[Request[Any]]) -> bool:
-    """Whether indexes are asked to prove the images that they have of one list."""
-    questions = [(one.asked, one.contents) for one in requests if isinstance(one, ProofRequest)]
-    return len(questions) == len(requests) and len(set(questions)) == 1
