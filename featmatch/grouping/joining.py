@@ -279,7 +279,7 @@ def _best_with_hits(
     """The best images and their hits. All hits vote, so where they are not too many, lists are read once."""
     distance_weights = weights_of_hits(query, voting)
     scanned = [
-        best_of_segment(segment, query.entries, variants, closed, distance_weights, voting.shortlist, _ROOM)
+        best_of_segment(segment, query.entries, variants, closed, distance_weights, voting.shortlist, (_ROOM, 0))
         for segment, closed in zip(segments, hidden, strict=True)
     ]
     every = Ranked.of(found for found, _ in scanned)

@@ -104,12 +104,12 @@ def tally(
     in_threads = are_many and _cores() > 1
     if in_threads:
         looked_up = [(int(variant), query.of_variant(variant).entries, 1) for variant in list(Variant)[:variants]]
-    kept = (0, 0) if are_many else (_KEPT_HITS, options.hamming_limit)
+    wanted = (0, 0) if are_many else (_KEPT_HITS, options.hamming_limit)
 
     def best_of(part: tuple[int, tuple[int, QueryEntries, int]]) -> tuple[Ranked, Hits | None]:
         number, (first, entries, count) = part
         found, hits = best_of_segment(
-            segments[number], entries, count, hidden[number], distance_weights, options.shortlist, *kept
+            segments[number], entries, count, hidden[number], distance_weights, options.shortlist, wanted
         )
         return found._replace(variants=found.variants + first), hits
 
@@ -127,8 +127,7 @@ def best_of_segment(
     hidden: NDArray[np.bool_] | NDArray[np.intp],
     distance_weights: NDArray[np.float32],
     count: int,
-    room: int = 0,
-    limit: int = 0,
+    wanted: tuple[int, int],
 ) -> tuple[Ranked, Hits | None]:
     """The best so many of one segment, and those that are as good as the last; their ranks are not told.
 
@@ -139,14 +138,13 @@ def best_of_segment(
         hidden: the images that are not to be found: their rows, or a mask.
         distance_weights: as of ``weights_of_hits``.
         count: of images to find.
-        room: how many hits are wanted at most.
-        limit: bits in which those may differ, where fewer vote.
+        wanted: how many hits at most, and the bits in which these may differ, where fewer vote.
 
     Returns:
-        The best; and the hits of all images, hidden ones too, None where there are more than ``room``.
+        The best; and the hits of all images, hidden ones too, None where there are more than are ``wanted``.
     """
     votes = np.zeros((variants, len(segment.ids)), np.float32)
-    hits = scan(segment.for_kernels, entries, distance_weights, votes, room, limit)
+    hits = scan(segment.for_kernels, entries, distance_weights, votes, *wanted)
     if hidden.dtype == bool:
         np.copyto(votes, 0, where=hidden)  # many times as quick as by index, where nearly all are hidden
     else:
