@@ -609,7 +609,7 @@ def test_geometry_options_reach_the_verification(filled: Index, originals: list[
 def test_answers_do_not_depend_on_the_number_of_threads(
     filled: Index, originals: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(voting, "_WORTH_THREADS", 0)
+    monkeypatch.setattr(voting, "_MANY", 0)
     answers = []
     for threads in (1, 2, 7):
         monkeypatch.setattr(voting, "_cores", lambda threads=threads: threads)
