@@ -5,10 +5,9 @@
 The images are synthetic (`tools/synthetic_images.py`); 5 % are copies of others. Of each index, some blocks of images,
 one in each part, are compared with all that come before them, as `groups` does it, but in this process; and before each
 of them some images that are not counted, as a process compares hundreds of blocks, and opens the pages of an index for
-the first time once. Then the index
-is told that all were compared and that copies are as frequent everywhere as they are in these blocks, and the rest of
-`groups` is run: reading what is remembered, joining, choosing originals, and marking. There are no files, so nothing is
-decoded.
+the first time once. Then the index is told that all were compared and that copies are as frequent everywhere as they
+are in these blocks, and the rest of `groups` is run: reading what is remembered, joining, choosing originals, and
+marking. There are no files, so nothing is decoded.
 
 Processor time for each image, and memory, are taken to grow in a straight line with the number of images: through the
 sizes at which lists are read in part only, or through all where fewer than two are so large. Hours are processor time

@@ -243,8 +243,9 @@ class _RayTransport(_RayCalls):
         address = self.result(asked)
         if not isinstance(address, tuple):
             return None
-        self._hosts[own] = Address(*address).host
-        return Connection(Address(*address))
+        at = Address(*address)
+        self._hosts[own] = at.host
+        return Connection(at)
 
     def ended(self, calls: Sequence[Any], seconds: float) -> list[Any]:
         """Those calls that have ended."""

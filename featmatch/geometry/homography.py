@@ -130,18 +130,16 @@ def may_fit(
     """
     if options.seeds != 1:
         return np.ones(len(reference_sizes), bool)
-    enough = np.full(len(reference_sizes), FEWEST_MATCHES, np.int64)
+    enough = [FEWEST_MATCHES] * len(reference_sizes)
     if least > -math.inf:
-        pair = np.repeat(np.arange(len(reference_sizes)), np.diff(ends))
+        pair = np.repeat(np.arange(len(enough)), np.diff(ends))
         features = distinct(pair << _ROW_BITS | matches.query_rows) >> _ROW_BITS
-        tentative = np.bincount(features, minlength=len(reference_sizes)).tolist()
-        enough[:] = [
-            _enough(count, least, size, options) for count, size in zip(tentative, reference_sizes, strict=True)
-        ]
+        tentative = np.bincount(features, minlength=len(enough)).tolist()
+        enough = [_enough(count, least, size, options) for count, size in zip(tentative, reference_sizes, strict=True)]
     tolerances = [options.tolerance * max(size) for size in reference_sizes]
     return kernel.may_fit(
         (matches.query, matches.reference, matches.turns), ends, np.array(tolerances, np.float64),
-        enough, options.hypotheses,
+        np.array(enough, np.int64), options.hypotheses,
         kernel.FitLimits(_LOOSE, _CLOSE, *_bounds(options), _KEYPOINT_ERROR),
     )  # fmt: skip
 

@@ -331,7 +331,8 @@ static int variants_are_below(const query_entries *query, int64_t variants) {
 /* Adds up the votes for all images, in a row for each variant: a hit is a posting whose signature differs from that of
  * its entry in no fixed bit (or in one), and else in fewer bits than there are distance_weights. keys and spare have room
  * for HITS each; and, if hits are sorted, for all postings of the longest list. Hits are written as featmatch_hits does,
- * as long as there is capacity; with them those in at most limit bits, which have no votes. Returns their number; or REFUSED, NO_LIST, NO_IMAGE, with a part of the votes counted. */
+ * as long as there is capacity, and with them those that differ in at most limit bits, which have no votes. Returns
+ * their number; or REFUSED, NO_LIST, NO_IMAGE, with a part of the votes counted. */
 EXPORTED int64_t featmatch_scan(const posting_lists *lists, const query_entries *query, const float *distance_weights,
                                 int64_t distances, int64_t limit, uint64_t *keys, uint64_t *spare, int64_t room,
                                 float *votes, int64_t variants, int64_t images, const hit_columns *found) {
@@ -343,7 +344,8 @@ EXPORTED int64_t featmatch_scan(const posting_lists *lists, const query_entries 
     hits.count = hits.entries = hits.repeats = hits.counted = 0;
     hits.last_entry = hits.last_key = -1;
     hits.is_sorted = query->nearest_first || own.bits; /* lists in parts have no other order */
-    int64_t most = larger(distances - 1, smaller(limit, 64)), may_be = most + (query->all_but_one != 0); /* one may not count */
+    int64_t most = larger(distances - 1, smaller(limit, 64));
+    int64_t may_be = most + (query->all_but_one != 0); /* one may not count */
     place ahead = BEFORE;
     step asked[AHEAD], now;
     for (int n = 0; n < AHEAD; n++) asked[n] = ask(&own, &ahead);

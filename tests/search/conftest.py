@@ -9,19 +9,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featmatch import Index, Vocabulary
+from featmatch import Vocabulary
 from featmatch.store.reader import Reader
-from tools.small_index import draw_pictures, small_index
+from tests.search.searches import drawn_index
+from tools.small_index import draw_pictures
 
 
 @pytest.fixture(scope="session")
 def built(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six pictures, the names relative to their folder, and a half of the first beside. Not to be written to."""
     folder = tmp_path_factory.mktemp("search")
-    pictures = draw_pictures(folder / "photos", 6)
-    Image.fromarray(np.asarray(Image.open(pictures[0]))[:, :70]).save(folder / "half.png")
-    small_index(folder / "index", small_words)
-    Index.open(folder / "index", root=folder / "photos").add([folder / "photos"], jobs=1)
+    drawn_index(folder, 6, small_words)
+    Image.fromarray(np.asarray(Image.open(folder / "photos/000.png"))[:, :70]).save(folder / "half.png")
     return folder
 
 
@@ -36,9 +35,7 @@ def folder(built: Path, tmp_path: Path) -> Path:
 def reader(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Reader:
     """An index of five pictures, of which one has words with it."""
     folder = tmp_path_factory.mktemp("stages")
-    pictures = draw_pictures(folder / "photos", 5)
-    small_index(folder / "index", small_words)
-    index = Index.open(folder / "index", root=folder / "photos")
-    index.add(pictures[:4], jobs=1)
-    index.add(pictures[4:], jobs=1, text="harbour at dawn")
+    index = drawn_index(folder, 4, small_words)
+    fifth = draw_pictures(folder / "drawn", 5)[4].rename(folder / "photos/004.png")
+    index.add([fifth], jobs=1, text="harbour at dawn")
     return Reader(folder / "index", folder / "photos")

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from featmatch import Index, Vocabulary
 from featmatch.search.asked import Asked
 from featmatch.search.candidates import Candidate, Listed, candidates_of
 from featmatch.search.query import Query
 from featmatch.search.stages import Search
 from featmatch.store.reader import Reader
+from tools.small_index import draw_pictures, small_index
 
 
 def candidates(search: Search, query: Query, asked: Asked | None = None) -> list[Candidate]:
@@ -23,6 +25,15 @@ def candidates(search: Search, query: Query, asked: Asked | None = None) -> list
     listed = Listed.looked_up(ranked, segments)
     (found,) = candidates_of([listed], asked.words, asked.variants, asked.voting.hamming_limit)
     return [candidate for _, candidate in found]
+
+
+def drawn_index(folder: Path, count: int, words: Vocabulary) -> Index:
+    """An index of so many pictures, in ``folder / "index"``; they are in ``folder / "photos"``."""
+    draw_pictures(folder / "photos", count)
+    small_index(folder / "index", words)
+    index = Index.open(folder / "index", root=folder / "photos")
+    index.add([folder / "photos"], jobs=1)
+    return index
 
 
 def pixels(reader: Reader, number: int) -> np.ndarray:

@@ -17,17 +17,12 @@ from featmatch.features.symmetry import Variant
 from featmatch.images.pixels import GreyImage, load_grey
 from featmatch.search.region import QueryRegion
 from featmatch.search.stages import Search
-from tools.small_index import draw_pictures, small_index
+from tests.search.searches import drawn_index
 
 
 @pytest.fixture(scope="module")
 def index(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Index:
-    folder = tmp_path_factory.mktemp("region")
-    pictures = draw_pictures(folder / "photos", 4)
-    small_index(folder / "index", small_words)
-    index = Index.open(folder / "index", root=folder / "photos")
-    index.add(pictures, jobs=1)
-    return index
+    return drawn_index(tmp_path_factory.mktemp("region"), 4, small_words)
 
 
 def halves(index: Index) -> tuple[NDArray[np.uint8], int]:
