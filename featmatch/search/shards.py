@@ -113,7 +113,7 @@ class LocalShards:
     def ask(self, requests: Mapping[int, Sequence[Request[_Answer]]]) -> Mapping[int, Sequence[_Answer] | Lost]:
         """The answers; one index alone raises what several have lost."""
         # In turn: scanning has threads of its own, and the rest is Python, of which one thread works at a time.
-        if len(requests) > 1 and all(isinstance(one, ProofRequest) for own in requests.values() for one in own):
+        if all(isinstance(one, ProofRequest) for own in requests.values() for one in own):
             with contextlib.suppress(StoreError):  # then each says whether it is the one that is damaged
                 return self._proved(requests)
         return {place: self._answers(place, own) for place, own in requests.items()}
