@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
+import io
 import os
 import shutil
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -443,24 +444,22 @@ def test_links_that_add_followed_are_followed_later(index: Path, home: Path, tmp
 
 # An index that someone sent
 
-_opened: list[str] | None = None
-
-
-def _listen(event: str, arguments: tuple[object, ...]) -> None:
-    if _opened is not None and event == "open":
-        _opened.append(str(arguments[0]))
-
-
-sys.addaudithook(_listen)
-
 
 @pytest.fixture
-def opens() -> Iterator[list[str]]:
-    """Paths of all files that this process opens."""
-    global _opened  # noqa: PLW0603  # an audit hook stays for good
-    _opened = []
-    yield _opened
-    _opened = None
+def opens(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Paths of all files that this process opens. An audit hook would stay, and slow down all further tests."""
+    opened: list[str] = []
+
+    def watched(real: Callable[..., Any]) -> Callable[..., Any]:
+        def watching(path: object, *arguments: Any, **options: Any) -> Any:
+            opened.append(os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else "")
+            return real(path, *arguments, **options)
+
+        return watching
+
+    for module in (builtins, io, os):
+        monkeypatch.setattr(module, "open", watched(module.open))
+    return opened
 
 
 def _absolute(received: Path, victim: Path) -> tuple[str, dict[str, str]]:
