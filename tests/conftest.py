@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import IO
 
 import cv2
 import numpy as np
@@ -57,6 +58,21 @@ def nothing_waits_for_disks() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", flush)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def pngs_are_written_quickly() -> Iterator[None]:
+    """Tests write hundreds of pictures, and to pack them well takes three times as long."""
+    Image.preinit()
+    save = Image.SAVE["PNG"]
+
+    def save_quickly(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:
+        image.encoderinfo.setdefault("compress_level", 1)
+        save(image, file, name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(Image.SAVE, "PNG", save_quickly)
         yield
 
 

@@ -113,21 +113,22 @@ def named(path: str, *numbers: int) -> list[str]:
 def test_a_file_that_is_too_much_for_its_decoder_costs_itself_only(
     index: Index, pages: list[Image.Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int
 ) -> None:
-    files = [tmp_path / f"{name}.png" for name in ("a", "crash", "b", "hang", "c", "memory", "d")]
+    waits = ["hang"] if jobs == 2 else []  # the test waits, too: once is enough
+    files = [tmp_path / f"{name}.png" for name in ("a", "crash", "b", *waits, "c", "memory", "d")]
     for number, file in enumerate(files):
         pages[number % 3].rotate(number).save(file)
     monkeypatch.setattr("featmatch.adding.batches.index_file", treacherous)
     report = index.add(files, jobs=jobs, timeout=5.0)
     assert [Path(name).stem for name in report.added] == ["a", "b", "c", "d"]
     assert {Path(failure.name).stem: failure.status for failure in report.failed} == dict.fromkeys(
-        ("crash", "hang", "memory"), "decode_failed"
+        ("crash", *waits, "memory"), "decode_failed"
     )
     reasons = [failure.message for failure in report.failed]
     assert reasons == [
-        "its process ended: SIGSEGV", "took more than 5 seconds", "wants more than 4096 MB of memory",
+        "its process ended: SIGSEGV", *["took more than 5 seconds" for _ in waits], "wants more than 4096 MB of memory",
     ]  # fmt: skip
     monkeypatch.undo()
-    assert len(index.add(files, jobs=jobs).added) == 3
+    assert len(index.add(files, jobs=jobs).added) == len(reasons)
 
 
 @pytest.mark.parametrize("timeout", [0.0, -1.0, float("nan")])

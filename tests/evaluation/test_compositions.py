@@ -16,9 +16,14 @@ def test_steps_read_well() -> None:
     assert ", ".join(map(str, steps)) == "crop 7 %, rotation 131°, JPEG 12, mirror, scale 0.46"
 
 
-def test_compositions_are_drawn_as_they_are_said_to_be(small: Picture) -> None:
-    tiny = edits.scale(small, 0.5)  # 135 x 90
-    drawn = [compose(tiny, random(seed), red) for seed in range(400)]
+@pytest.fixture(scope="module")
+def drawn() -> list[tuple[Picture, list[Step]]]:
+    """Compositions of a small blue picture."""
+    blue = np.full((90, 135, 3), (0, 0, 255), np.uint8)
+    return [compose(blue, random(seed), red) for seed in range(400)]
+
+
+def test_compositions_are_drawn_as_they_are_said_to_be(drawn: list[tuple[Picture, list[Step]]]) -> None:
     counts = Counter(len(steps) for _, steps in drawn)
     for count, share in ((1, 0.25), (2, 0.35), (3, 0.25), (4, 0.15)):
         assert counts[count] / 400 == pytest.approx(share, abs=0.07)
@@ -46,11 +51,9 @@ def test_strengths_fill_their_ranges(name: str, low: float, high: float) -> None
     assert np.median(strengths) == pytest.approx(middle, rel=0.1)
 
 
-def test_enough_of_the_photo_is_left_in_a_composition() -> None:
-    blue = np.full((100, 150, 3), (0, 0, 255), np.uint8)
+def test_enough_of_the_photo_is_left_in_a_composition(drawn: list[tuple[Picture, list[Step]]]) -> None:
     seen = 0
-    for seed in range(300):
-        picture, steps = compose(blue, random(seed), red)
+    for picture, steps in drawn:
         if {step.edit for step in steps} <= {"crop", "paste-in", "mirror", "quarter turn", "collage"} and len(
             steps
         ) > 1:

@@ -60,7 +60,7 @@ def test_boards_have_some_men_or_digits_in_the_middle_of_fields(
 
 def test_signs_can_be_read_and_have_one_word_each(photo: Picture) -> None:
     seen = set()
-    for design in range(30):
+    for design in range(15):
         a, b = (flat.sign(photo, random(design), random(own)).astype(int) for own in (4, 5))
         ground = a[60, 60]
         ink = a[np.abs(a - ground).sum(axis=2) > 0].mean(axis=0)
@@ -69,8 +69,8 @@ def test_signs_can_be_read_and_have_one_word_each(photo: Picture) -> None:
         assert not (a != b).any(axis=2)[:90].any()
         seen.add(tuple(ground.tolist()))
     assert len(seen) > 4
-    signs = {flat.sign(photo, random(1), random(own)).tobytes() for own in range(100)}
-    assert len(signs) >= 99
+    signs = {flat.sign(photo, random(1), random(own)).tobytes() for own in range(50)}
+    assert len(signs) >= 49
 
 
 def test_flags_have_three_colours_and_an_emblem(photo: Picture) -> None:

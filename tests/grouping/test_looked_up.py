@@ -20,12 +20,15 @@ from featmatch.grouping import asking, looked_up
 from featmatch.grouping.asking import asked
 from featmatch.grouping.kept import digests_of
 from featmatch.grouping.placing import ImageSize
+from featmatch.proof.probability import ToldEvidence
 from featmatch.search import voting
 from featmatch.search.many import look_up_each
 from featmatch.search.matches import Matches
 from featmatch.store.joined import reader_of
+from featmatch.store.reader import Reader
 from featmatch.system.shipped import shipped_file
-from tests.grouping.test_asking import blobs
+from tests.grouping.made import scaled
+from tests.grouping.test_asking import blobs, match
 
 pytestmark = pytest.mark.usefixtures("decoded_here")
 
@@ -53,16 +56,39 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "copy"))
 
 
-@pytest.fixture
+def look_up(reader: Reader, files: Sequence[str], *_: Any, jobs: int) -> Iterator[Matches]:
+    """What a search finds of these pictures, in no time: those of one letter are copies of one another."""
+    assert jobs == 1
+    for file in files:
+        found = {
+            record.name: match(record.id, scaled(1 / 3, record.id))
+            for record in reader.images()
+            if Path(record.name).name[0] == Path(file).name[0]
+        }
+        compared = ToldEvidence(5.0, 0.99, agreement=0.9)
+        yield Matches(
+            [
+                dataclasses.replace(one, name=name, proof=dataclasses.replace(one.proof, evidence=compared))
+                for name, one in found.items()
+            ],
+            not_at_hand=tuple(name for name in found if not os.path.exists(reader.path_of(name) or "")),
+        )
+
+
+@pytest.fixture(autouse=True)
 def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are looked up, as it goes on."""
+    return watched(monkeypatch, look_up)
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, search: Callable[..., Iterator[Matches]]) -> list[str]:
     seen: list[str] = []
 
-    def look_up(reader: Any, files: Sequence[str], *given: Any, jobs: int) -> Iterator[Matches]:
+    def watch(reader: Reader, files: Sequence[str], *given: Any, jobs: int) -> Iterator[Matches]:
         seen.extend(Path(file).name for file in files)
-        return look_up_each(reader, files, *given, jobs=jobs)
+        return search(reader, files, *given, jobs=jobs)
 
-    monkeypatch.setattr(asking, "look_up_each", look_up)
+    monkeypatch.setattr(asking, "look_up_each", watch)
     return seen
 
 
@@ -84,7 +110,8 @@ def since(looked: list[str]) -> list[str]:
     return seen
 
 
-def test_what_was_looked_up_is_not_looked_up_again(folder: Path, looked: list[str]) -> None:
+def test_what_was_looked_up_is_not_looked_up_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = watched(monkeypatch, look_up_each)
     first = found(folder)
     assert since(looked) == TURNED
     assert len(json.loads(first)) == 5  # each with its plain picture, and two of them with the smaller copy
@@ -221,13 +248,13 @@ def test_several_indexes_are_one_state(folder: Path, tmp_path: Path, looked: lis
 def test_a_file_that_is_lost_meanwhile_leaves_nothing(
     folder: Path, looked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def look_up(*given: Any, **options: Any) -> Iterator[Matches]:
-        answers = list(look_up_each(*given, **options))
+    def lose_one(*given: Any, **options: Any) -> Iterator[Matches]:
+        answers = list(look_up(*given, **options))
         lose(folder)
         return iter(answers)
 
     with monkeypatch.context() as patch:
-        patch.setattr(asking, "look_up_each", look_up)
+        patch.setattr(asking, "look_up_each", lose_one)
         found(folder)
     found(folder)
     assert since(looked) == ["a-turned.jpg"]
@@ -245,12 +272,12 @@ def test_what_could_not_be_looked_up_is_tried_again(
 
 
 def test_an_answer_of_another_state_is_not_kept(folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def look_up(reader: Any, *given: Any, **options: Any) -> Iterator[Matches]:
+    def add_one(reader: Any, *given: Any, **options: Any) -> Iterator[Matches]:
         add(folder)
         reader.refresh()
-        yield from look_up_each(reader, *given, **options)
+        yield from look_up(reader, *given, **options)
 
-    monkeypatch.setattr(asking, "look_up_each", look_up)
+    monkeypatch.setattr(asking, "look_up_each", add_one)
     found(folder)
     assert not cache.exists() or kept(cache) == 0
 
@@ -261,15 +288,15 @@ def test_a_run_that_is_interrupted_keeps_what_it_found(
 ) -> None:
     monkeypatch.setattr(looked_up, "_AT_ONCE", at_once)
 
-    def look_up(*given: Any, **options: Any) -> Iterator[Matches]:
-        answers = look_up_each(*given, **options)
+    def interrupted(*given: Any, **options: Any) -> Iterator[Matches]:
+        answers = look_up(*given, **options)
         yield next(answers)
         assert kept(cache) == (1 if at_once == 1 else 0)
         yield next(answers)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(asking, "look_up_each", look_up)
+        patch.setattr(asking, "look_up_each", interrupted)
         with pytest.raises(KeyboardInterrupt):
             found(folder)
     found(folder)

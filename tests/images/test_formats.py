@@ -17,6 +17,7 @@ from featmatch.images.formats import MAX_PIXELS
 from featmatch.images.pixels import load_display, load_grey
 from featmatch.images.sources import may_have_pages, page_count
 from featmatch.names import page_name
+from tests.images.bombs import png_that_says
 
 Pixels = NDArray[np.uint8]
 
@@ -300,7 +301,7 @@ def test_bombs_are_refused_by_their_size(content: bytes, monkeypatch: pytest.Mon
 
 
 def test_bomb_in_an_icon(photo: Image.Image) -> None:
-    bomb = encoded(Image.new("1", (20_000, 20_000)), "PNG")
+    bomb = png_that_says(20_000, 20_000)
     entry = struct.pack("<BBBBHHII", 0, 0, 0, 0, 1, 32, len(bomb), 22)
     assert refusal(struct.pack("<HHH", 0, 1, 1) + entry + bomb).status == "too_large"
 

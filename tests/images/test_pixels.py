@@ -15,6 +15,7 @@ from featmatch.errors import ImageError, UsageError
 from featmatch.images import pixels as pixels_module
 from featmatch.images.decoding import DecodingOptions
 from featmatch.images.pixels import GreyImage, load_display, load_grey
+from tests.images.bombs import png_that_says
 
 ORIENTATION = 0x0112
 # What a viewer does to the stored pixels: the definition of the EXIF tag, in NumPy.
@@ -438,7 +439,7 @@ def test_path_with_a_null_character_is_an_image_error() -> None:
 @pytest.mark.usefixtures("decoded_here")
 def test_huge_picture_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.png"
-    Image.new("1", (20_000, 20_000)).save(path, compress_level=1)
+    path.write_bytes(png_that_says(20_000, 20_000))
 
     def no_decoding(*_: Any) -> None:
         raise AssertionError("decoded")

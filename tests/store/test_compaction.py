@@ -40,11 +40,9 @@ def index(pictures: list[Path], small_words: Vocabulary, tmp_path: Path) -> Inde
 
 
 def answers(index: Index, pictures: list[Path]) -> list[str]:
-    """To the bit: JSON has all digits of a float."""
-    return [
-        json.dumps([match.to_dict() | {"score": match.score} for match in index.query(picture, unproven=True)])
-        for picture in pictures
-    ]
+    """To the bit: JSON has all digits of a float. Other forms of a picture would read the same lists."""
+    found = [index.query(picture, unproven=True, forms="none") for picture in pictures]
+    return [json.dumps([match.to_dict() | {"score": match.score} for match in matches]) for matches in found]
 
 
 def record(number: int, features: int, removed: int = 0) -> SegmentRecord:
@@ -128,7 +126,7 @@ def test_compact_cuts_lists_as_is_due_and_keeps_all_answers(
     first = [json.loads(answer)[0]["name"] for answer in before if json.loads(answer)]
     assert len(first) > 5
     assert index.snapshot.features == sum(record.features for record in index.images())
-    for parts in (64, 256) if many else (64, 1, 256, 256):
+    for parts in (64, 256) if many else (64, 1, 256):
         for module in ("segment", "segment_writer"):
             monkeypatch.setattr(f"featmatch.store.{module}.parts_for", lambda *_, parts=parts: parts)
         index.compact()
@@ -226,12 +224,12 @@ def test_adding_merges_by_itself(
     index = small_index(tmp_path / "index", small_words)
     one_go = small_index(tmp_path / "one go", small_words)
     counts = []
-    for picture in pictures:
+    for picture in pictures[:8]:
         index.add([picture], jobs=1)
         counts.append(index.info().segments)
     assert max(counts) < 3
-    one_go.add(pictures, jobs=1)
-    assert answers(index, pictures) == answers(one_go, pictures)
+    one_go.add(pictures[:8], jobs=1)
+    assert answers(index, pictures[:8]) == answers(one_go, pictures[:8])
     assert check(tmp_path / "index")
     assert len(os.listdir(tmp_path / "index" / "segments")) == counts[-1]
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import ctypes
 import functools
 import shutil
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from featmatch.native import library as libraries
+from tests.tools import kept_programs
 from tools import build_backend, fuzz_kernels, kernel_cases
 from tools.fuzz_kernels import GENERATORS, Build, CannotBuildError, Program, builds, case_of, compare, usual_builds
 from tools.kernel_cases import SCRATCH, WRITTEN, Case
@@ -24,17 +27,26 @@ Built = Callable[[str], Program]
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """Builds by name, made once; those without sanitizers take the kernels that are installed: compiled already."""
+def built(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Built:
+    """Builds by name, made once; those without sanitizers take the kernels that are installed: compiled already.
+
+    The others are kept in pytest's cache until a source changes: sanitizers take seconds to compile.
+    """
     folder, ways = tmp_path_factory.mktemp("builds"), builds()
+    keeping: list[str] = []
+    if request.config.pluginmanager.hasplugin("cacheprovider"):
+        keeping = [sys.executable, kept_programs.__file__, str(request.config.cache.mkdir("kernels"))]
 
     @functools.cache
     def program(name: str) -> Program | CannotBuildError:
+        way = ways[name]
         with pytest.MonkeyPatch.context() as patch:
             if name in LEVELS:
                 patch.setattr(fuzz_kernels, "SOURCES", [str(libraries._path(name))])
+            elif way.compiler:
+                way = replace(way, compiler=[*keeping, *way.compiler])
             try:
-                return Program(ways[name], folder)
+                return Program(way, folder)
             except CannotBuildError as error:
                 return error
 
