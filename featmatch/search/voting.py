@@ -21,9 +21,7 @@ from featmatch.store.segment import Segment
 
 _MORE_BITS, _WIDER = 3, 1.6  # where bits are fixed, fewer hits are by chance, so those that are farther off vote, too
 _MANY = 2_000_000  # postings; fewer are scanned before threads have begun
-_KEPT_HITS = (
-    1 << 20
-)  # of all segments, 17 bytes each; where one has more than its share, those of the best are looked up
+_KEPT_HITS = 1 << 20  # of all segments, 17 bytes each; where one has more than its share, they are looked up again
 _KEPT_ANYWAY = 1 << 12  # of each call: hits are not spread evenly, and those of a small collection are few
 _SAMPLED = 64  # of so many words the list of one is looked at, to say how many postings are read
 
@@ -209,12 +207,7 @@ def threads(in_threads: bool) -> Iterator[Callable[..., Iterator[Any]]]:
 
 def are_worth_threads(query: QueryWords, segments: Sequence[Segment]) -> bool:
     """Whether there is enough to scan, and more than one core."""
-    return _cores() > 1 and reads_many(query, segments)
-
-
-def reads_many(query: QueryWords, segments: Sequence[Segment]) -> bool:
-    """Whether a query reads so many postings that it is worth threads."""
-    return sum(_about_read(one, query) for one in segments) > _MANY
+    return _cores() > 1 and sum(_about_read(one, query) for one in segments) > _MANY
 
 
 def _about_read(segment: Segment, query: QueryWords) -> int:
