@@ -7,7 +7,7 @@ to see that a machine cannot be reached.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, NamedTuple, Protocol
@@ -66,6 +66,7 @@ class ReplicatedShards:
     numbering: Numbering
     patience: Patience = Patience()
     _turns: Iterator[int] = field(default_factory=count)
+    _turn: int = 0  # of this search: all of it is asked of the same replicas, which keep what they have found
     _states: dict[int, Stamp] = field(default_factory=dict)  # in which shards have answered this search
     _again: bool = False
     _down: dict[Hashable, float] = field(default_factory=dict)  # replicas and machines, until when they are asked last
@@ -77,16 +78,15 @@ class ReplicatedShards:
 
     def begun(self, *, again: bool = False) -> ReplicatedShards:
         """The way for another search, which no state binds yet."""
-        return replace(self, _states={}, _again=again)
+        return replace(self, _states={}, _again=again, _turn=next(self._turns))
 
-    def ask(self, requests: Mapping[int, Sequence[Any]]) -> dict[int, Any]:
-        """The answers of shards to all that each is asked, or why there are none.
+    def send(self, requests: Mapping[int, Sequence[Any]]) -> Callable[[], dict[int, Any]]:
+        """Ask shards; what waits for the answers of each to all that it is asked, or for why there are none.
 
-        Raises:
-            StaleError: a shard has left the state in which it answered this search before. Asked ``again``, that is a
-                reason why there are none.
+        Waiting raises StaleError where a shard has left the state in which it answered this search before. Asked
+        ``again``, that is a reason why there are none.
         """
-        return _Round(self, requests).answers()
+        return _Round(self, requests).answers
 
     def state(self, shard: int) -> Stamp:
         """The state in which a shard has answered this search; nothing: it has not yet."""
@@ -103,9 +103,8 @@ class ReplicatedShards:
         return Lost(_CHANGED)
 
     def order(self, shard: int) -> list[int]:
-        """The replicas of a shard, in the order in which they are asked: in turn, and last those that failed."""
-        turn = next(self._turns)
-        turned = [(turn + place) % self.replicas for place in range(self.replicas)]
+        """The replicas of a shard, in the order in which this search asks them; last are those that failed."""
+        turned = [(self._turn + place) % self.replicas for place in range(self.replicas)]
         now = self.transport.now()
 
         def troubles(replica: int) -> int:
@@ -141,12 +140,14 @@ class _Round:
         self._answers: dict[int, Any] = {}
         self._reasons: dict[int, str] = {}
         self._changed: set[int] = set()  # shards of which a replica has left the state that is meant
+        for shard in requests:
+            self._send(shard)
 
     def answers(self) -> dict[int, Any]:
+        """Wait for them. Nobody is late while nobody waits."""
         now, patience = self._transport.now, self._shards.patience
         end = now() + patience.all
-        for shard in self._requests:
-            self._send(shard)
+        self._asked_at = dict.fromkeys(self._asked_at, now())
         while self._pending and now() < end:
             hedges = [at + patience.hedge for shard, at in self._asked_at.items() if self._left[shard]]
             for call in self._transport.ended(list(self._pending), max(min([end, *hedges]) - now(), 0)):

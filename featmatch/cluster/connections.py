@@ -23,6 +23,7 @@ _HEADER = struct.Struct("<?Q")  # whether this is why there is no answer; bytes 
 _TOKEN_BYTES = 32
 _TOKEN_SECONDS = 5.0  # for a stranger to show that it is none
 _CHUNK = 1 << 18
+_SENT_AT_ONCE = 1 << 20  # bytes of requests that go out while nobody waits for the answers, if the system allows
 
 
 class Address(NamedTuple):
@@ -48,6 +49,7 @@ class Connection:
         self._received = bytearray()
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENT_AT_ONCE)
         with contextlib.suppress(OSError):  # ``is_open`` tells
             self._socket.connect((address.host, address.port))
 

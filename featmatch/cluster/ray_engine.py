@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from featmatch.cluster import connections
 from featmatch.cluster.asking import Patience, ReplicatedShards
@@ -187,7 +188,7 @@ class _RayTransport(_RayCalls):
         self._addresses: dict[tuple[int, int], Any] = {}
         self._connecting: dict[tuple[int, int], Connection] = {}
         self._idle: dict[tuple[int, int], list[Connection]] = {}
-        self._busy: dict[Connection, tuple[int, int]] = {}
+        self._busy: WeakKeyDictionary[Connection, tuple[int, int]] = WeakKeyDictionary()  # ends with whoever asked
         self._hosts: dict[tuple[int, int], str] = {}  # of actors that have told their addresses
 
     def knows(self, shard: int, replica: int) -> bool:

@@ -37,7 +37,8 @@ enum {
     LISTS = 32,     /* bisected side by side, at most */
     SPREAD = 1,     /* roots of a list's length: so far an image stands from where it is looked for, mostly */
     FEW = 4,        /* postings of a list for each image that is looked for, up to which it is quicker to read them all */
-    SCORED = 64     /* images whose scores are looked at together */
+    SCORED = 64,    /* images whose scores are looked at together */
+    NAMED = 32      /* hits whose images are asked for before these are written */
 };
 static const float LEAST = 0x1p-149f; /* there is nothing between this and 0 */
 
@@ -262,7 +263,6 @@ typedef struct {
     int64_t count, entries;
     int64_t entry[HITS], first[HITS + 1];      /* whose they are, and where those of each begin */
     int64_t last_entry, last_key, repeats; /* of the last hit that was counted */
-    int64_t counted;                       /* before those that wait */
     int is_sorted;                         /* whether they are counted by key, all of an entry at once */
 } waiting;
 
@@ -285,17 +285,14 @@ static void sort(uint64_t *keys, uint64_t *spare, int64_t count) {
 }
 
 /* Count all hits that wait. The k-th hit of an entry in the same image adds sqrt(k) - sqrt(k - 1) of its weight; the fixed
- * bits are taken as part of the word, so that those which differ in another of them are counted apart. Those at distances
- * that have no weight have no votes. */
-static int64_t count_hits(waiting *hits, const search *own, const float *distance_weights, int64_t distances, float *votes,
-                          int64_t images, const hit_columns *found) {
+ * bits are taken as part of the word, so that those which differ in another of them are counted apart. */
+static int64_t count_hits(waiting *hits, const search *own, const float *distance_weights, float *votes, int64_t images) {
     hits->first[hits->entries] = hits->count;
     for (int64_t entry = 0, n = 0; entry < hits->entries; entry++) {
         float *of_variant = votes + own->query->variants[hits->entry[entry]] * images;
         for (; n < hits->first[entry + 1]; n++) {
             int64_t image = own->lists->images[hits->keys[n] >> KEPT];
             if (image >= images) return NO_IMAGE;
-            if (hits->counted + n < found->capacity) found->images[hits->counted + n] = (uint32_t)image;
             hits->keys[n] = (uint64_t)image << KEPT | (hits->keys[n] & ((1 << KEPT) - 1));
             __builtin_prefetch(of_variant + image, 1, 2);
         }
@@ -307,7 +304,6 @@ static int64_t count_hits(waiting *hits, const search *own, const float *distanc
         if (hits->is_sorted) sort(keys, hits->spare, count);
         for (int64_t hit = 0; hit < count; hit++) {
             int64_t image = (int64_t)(keys[hit] >> KEPT), key = (int64_t)(keys[hit] >> 8);
-            if ((int64_t)(keys[hit] & 255) >= distances) continue;
             int again = entry == hits->last_entry && key == hits->last_key;
             hits->repeats = again ? hits->repeats + 1 : 1;
             float share = 1;
@@ -317,9 +313,18 @@ static int64_t count_hits(waiting *hits, const search *own, const float *distanc
             hits->last_key = key;
         }
     }
-    hits->counted += hits->count;
     hits->count = hits->entries = 0;
     return 0;
+}
+
+/* Write which images the first so many hits are of, as their rows have them. */
+static int64_t name_images(const posting_lists *lists, int64_t images, const hit_columns *found, int64_t count) {
+    for (int64_t n = 0; n < count; n++) {
+        if (n + NAMED < count) __builtin_prefetch(lists->images + found->rows[n + NAMED], 0, 3);
+        found->images[n] = lists->images[found->rows[n]];
+        if (found->images[n] >= images) return NO_IMAGE;
+    }
+    return count;
 }
 
 static int variants_are_below(const query_entries *query, int64_t variants) {
@@ -332,7 +337,8 @@ static int variants_are_below(const query_entries *query, int64_t variants) {
  * its entry in no fixed bit (or in one), and else in fewer bits than there are distance_weights. keys and spare have room
  * for HITS each; and, if hits are sorted, for all postings of the longest list. Hits are written as featmatch_hits does,
  * as long as there is capacity, and with them those that differ in at most limit bits, which have no votes. Returns
- * their number; or REFUSED, NO_LIST, NO_IMAGE, with a part of the votes counted. */
+ * their number; where that is above the capacity, their images were not written. Or REFUSED, NO_LIST, NO_IMAGE, with a
+ * part of the votes counted. */
 EXPORTED int64_t featmatch_scan(const posting_lists *lists, const query_entries *query, const float *distance_weights,
                                 int64_t distances, int64_t limit, uint64_t *keys, uint64_t *spare, int64_t room,
                                 float *votes, int64_t variants, int64_t images, const hit_columns *found) {
@@ -341,11 +347,12 @@ EXPORTED int64_t featmatch_scan(const posting_lists *lists, const query_entries 
     waiting hits;
     hits.keys = keys;
     hits.spare = spare;
-    hits.count = hits.entries = hits.repeats = hits.counted = 0;
+    hits.count = hits.entries = hits.repeats = 0;
     hits.last_entry = hits.last_key = -1;
     hits.is_sorted = query->nearest_first || own.bits; /* lists in parts have no other order */
     int64_t most = larger(distances - 1, smaller(limit, 64));
     int64_t may_be = most + (query->all_but_one != 0); /* one may not count */
+    int64_t written = 0;
     place ahead = BEFORE;
     step asked[AHEAD], now;
     for (int n = 0; n < AHEAD; n++) asked[n] = ask(&own, &ahead);
@@ -357,9 +364,16 @@ EXPORTED int64_t featmatch_scan(const posting_lists *lists, const query_entries 
             uint64_t differing = lists->signatures[row] ^ signature;
             int64_t bits = distance(query, now.entry, differing);
             if (bits > most || !is_free(query, now.entry, differing)) continue;
+            if (written < found->capacity) {
+                found->entries[written] = (int32_t)now.entry;
+                found->rows[written] = row;
+                found->distances[written] = (uint8_t)bits;
+            }
+            written++;
+            if (bits >= distances) continue;
             int is_new = !hits.entries || hits.entry[hits.entries - 1] != now.entry;
             if (hits.count >= HITS && (is_new || !hits.is_sorted)) {
-                if (count_hits(&hits, &own, distance_weights, distances, votes, images, found)) return NO_IMAGE;
+                if (count_hits(&hits, &own, distance_weights, votes, images)) return NO_IMAGE;
                 is_new = 1;
             }
             if (is_new) {
@@ -368,17 +382,12 @@ EXPORTED int64_t featmatch_scan(const posting_lists *lists, const query_entries 
             }
             if (hits.count >= room) return NO_LIST; /* lists overlap */
             __builtin_prefetch(lists->images + row, 0, 3);
-            int64_t place = hits.counted + hits.count;
-            if (place < found->capacity) {
-                found->entries[place] = (int32_t)now.entry;
-                found->rows[place] = row;
-                found->distances[place] = (uint8_t)bits;
-            }
             hits.keys[hits.count++] = (uint64_t)row << KEPT | which_fixed(query, now.entry, differing) << 8 | (uint64_t)bits;
         }
     }
     if (now.count) return now.count;
-    return count_hits(&hits, &own, distance_weights, distances, votes, images, found) ? NO_IMAGE : hits.counted;
+    if (count_hits(&hits, &own, distance_weights, votes, images)) return NO_IMAGE;
+    return written > found->capacity ? written : name_images(lists, images, found, written);
 }
 
 /* -------------------------------------------------------------------- best */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -104,6 +105,15 @@ class Hits(NamedTuple):
         return cls(
             np.empty(count, np.int32), np.empty(count, np.int64), np.empty(count, np.uint32), np.empty(count, np.uint8)
         )
+
+    @classmethod
+    def joined(cls, parts: Sequence[tuple[int, Hits]]) -> Hits:
+        """The hits of several runs of a query's entries, which ascend, each with the number of its first entry."""
+        if len(parts) == 1 and parts[0][0] == 0:
+            return parts[0][1]
+        entries = [hits.entries + np.int32(first) for first, hits in parts]
+        _, *columns = zip(*(hits for _, hits in parts), strict=True)
+        return cls(np.concatenate(entries), *map(np.concatenate, columns))
 
     def first(self, count: int) -> Hits:
         """The first so many."""

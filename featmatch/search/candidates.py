@@ -300,8 +300,8 @@ def _looked_up(part: _Part, query: QueryWords, limit: int) -> Hits:
         if begin < end:
             entries, first = query.of_variant(variant).entries, np.searchsorted(query.variants, variant)
             hits = hits_of(part.segment.for_kernels, entries, limit, part.rows[begin:end].astype(np.uint32))
-            found.append(hits._replace(entries=hits.entries + np.int32(first)))
-    return found[0] if len(found) == 1 else Hits(*map(np.concatenate, zip(*found, strict=True)))
+            found.append((int(first), hits))
+    return Hits.joined(found)
 
 
 def _with_hits(part: _Part, query: QueryWords, features: _OfVariants, limit: int) -> _Matched:

@@ -5,7 +5,7 @@ What several forms of a query ask is asked together, so that it costs no more ro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -56,15 +56,24 @@ class Collection:
 
     def tallied(self, questions: Sequence[Asked]) -> list[Listing]:
         """The best of all indexes, for several questions that are asked together."""
+        return self.tallying(questions)()
+
+    def tallying(self, questions: Sequence[Asked]) -> Callable[[], list[Listing]]:
+        """As ``tallied``: asks, and returns what waits for the answers."""
         requests = [TallyRequest(asked) for asked in questions]
-        answers = self._ask(dict.fromkeys(range(len(self.shards.names)), requests))
-        return [
-            merged(
-                {place: tallies[number] for place, tallies in answers.items()}, asked.voting.shortlist,
-                self.shards.numbering,
-            )
-            for number, asked in enumerate(questions)
-        ]  # fmt: skip
+        answers_of_all = self._asking(dict.fromkeys(range(len(self.shards.names)), requests))
+
+        def listings() -> list[Listing]:
+            answers = answers_of_all()
+            return [
+                merged(
+                    {place: tallies[number] for place, tallies in answers.items()}, asked.voting.shortlist,
+                    self.shards.numbering,
+                )
+                for number, asked in enumerate(questions)
+            ]  # fmt: skip
+
+        return listings
 
     def proved(
         self,
@@ -79,6 +88,15 @@ class Collection:
             listed: questions, and what is listed for each; their proofs are asked for together.
             known: for each question, where other looks at the query have found images, px of its features.
         """
+        return self.proving(grey, listed, known)()
+
+    def proving(
+        self,
+        grey: GreyImage,
+        listed: Sequence[tuple[Asked, Listing]],
+        known: Sequence[Sequence[Matched]] | None = None,
+    ) -> Callable[[], list[Proved]]:
+        """As ``proved``: asks, and returns what waits for the answers."""
         as_whole = [
             [] if asked.whole is None else whole_candidates(listing.nearest, asked.whole, grey)
             for asked, listing in listed
@@ -93,14 +111,18 @@ class Collection:
             wanted = tuple(dict.fromkeys(listing.contents[image] for image in images))
             for place, asked_of_it in requests.items():
                 asked_of_it.append(ProofRequest(asked, own.get(place, nothing), wanted))
-        answers = self._ask(requests)
-        proved = []
-        for number, (asked, listing) in enumerate(listed):
-            proofs = {place: every[number] for place, every in answers.items()}
-            by_features = self._judged(asked, proofs, known[number] if known else ())
-            contents = {one.id: listing.contents[one.id] for one in (*by_features, *as_whole[number])}
-            holders = self._holders(contents, {place: one.held for place, one in proofs.items()})
-            proved.append(Proved(by_features, as_whole[number], holders, listing.verdicts_of_images))
+        answers_of_all = self._asking(requests)
+
+        def proved() -> list[Proved]:
+            answers, every = answers_of_all(), []
+            for number, (asked, listing) in enumerate(listed):
+                proofs = {place: own[number] for place, own in answers.items()}
+                by_features = self._judged(asked, proofs, known[number] if known else ())
+                contents = {one.id: listing.contents[one.id] for one in (*by_features, *as_whole[number])}
+                holders = self._holders(contents, {place: one.held for place, one in proofs.items()})
+                every.append(Proved(by_features, as_whole[number], holders, listing.verdicts_of_images))
+            return every
+
         return proved
 
     def _judged(self, asked: Asked, proofs: Mapping[int, Proofs], known: Sequence[Matched]) -> list[FoundImage]:
@@ -130,7 +152,7 @@ class Collection:
             wanted: dict[int, list[int]] = {}
             for holder in asked.values():
                 wanted.setdefault(holder.place, []).append(holder.id)
-            answers = self._ask({place: [PictureRequest(tuple(images))] for place, images in wanted.items()})
+            answers = self._asking({place: [PictureRequest(tuple(images))] for place, images in wanted.items()})()
             for image, holder in asked.items():
                 (pictures,) = answers.get(holder.place, [{}])
                 picture = pictures.get(holder.id)
@@ -141,19 +163,22 @@ class Collection:
                     found[image] = found[image] or picture
         return found
 
-    def _ask(self, requests: Mapping[int, Sequence[Request[_Answer]]]) -> dict[int, Sequence[_Answer]]:
-        """The answers of indexes to all that each is asked; one that misses a request is asked no more.
+    def _asking(self, requests: Mapping[int, Sequence[Request[_Answer]]]) -> Callable[[], dict[int, Sequence[_Answer]]]:
+        """Ask indexes; return what waits for the answers of each to all that it is asked.
 
-        Raises:
-            StoreError: none is left.
+        One that misses a request is asked no more. Waiting raises StoreError where none is left.
         """
-        open_ = {place: own for place, own in requests.items() if place not in self.missing}
-        answers: dict[int, Sequence[_Answer]] = {}
-        for place, answer in self.shards.ask(open_).items():
-            if isinstance(answer, Lost):
-                self.missing[place] = answer.reason
-            else:
-                answers[place] = answer
-        if len(self.missing) == len(self.shards.names):
-            raise StoreError(self.missing[0])
+        sent = self.shards.send({place: own for place, own in requests.items() if place not in self.missing})
+
+        def answers() -> dict[int, Sequence[_Answer]]:
+            there: dict[int, Sequence[_Answer]] = {}
+            for place, answer in sent().items():
+                if isinstance(answer, Lost):
+                    self.missing[place] = answer.reason
+                else:
+                    there[place] = answer
+            if len(self.missing) == len(self.shards.names):
+                raise StoreError(self.missing[0])
+            return there
+
         return answers

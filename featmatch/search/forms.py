@@ -57,22 +57,24 @@ class InForm(NamedTuple):
 
 
 def found_in_forms(
-    look: Look, forms: Sequence[Form], found_by: Callable[[Sequence[InForm]], Iterable[Sequence[FoundImage]]]
+    look: Look,
+    forms: Sequence[Form],
+    found_by: Callable[[Iterable[InForm]], Iterable[tuple[SeenForm, Sequence[FoundImage]]]],
 ) -> list[FoundImage]:
     """Images that any form of a query agrees with by geometry, each once, with the best proof; in no order.
 
     Args:
         look: what is looked at.
         forms: all of which are tried.
-        found_by: the search for all of them together: the proofs of each, in px of the form.
+        found_by: the search for all of them, which takes each as soon as it is made: the proofs of each, in px of the
+            form.
 
     Returns:
         Proofs in px of the query; what they say of geometry allows for the number of looks.
     """
     best: dict[int, FoundImage] = {}
-    asked = [InForm(seen, _variants(look, seen)) for seen in seen_in(look.query, forms)]
-    asked = [one for one in asked if one.variants]
-    for (seen, _), found in zip(asked, found_by(asked) if asked else [], strict=True):
+    every = (InForm(seen, _variants(look, seen)) for seen in seen_in(look.query, forms))
+    for seen, found in found_by(one for one in every if one.variants):
         for one in found:
             proof = one.proof.carried_over(seen, (look.query.width, look.query.height), look.looks)
             if one.id not in best or best[one.id].score < proof.score:

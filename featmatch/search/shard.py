@@ -60,8 +60,8 @@ class Shard:
         snapshot: the state.
         pictures: of its images.
         known: images whose names fit words that were asked for.
-        hits: of each segment, of what was asked for and is still, as long as they are few: nearly always it is asked
-            next which images they prove.
+        hits: of each segment, of what was asked for, if they are not too many: nearly always it is asked next which
+            images they prove, and that once.
     """
 
     snapshot: Snapshot
@@ -98,7 +98,7 @@ class Shard:
     def listed(self, asked: Asked, ranked: Ranked) -> Listed:
         """Images that may have a homography, with their hits, if these are known."""
         segments = self.segments
-        return Listed(ranked, segments, self.hits.get(asked) or [None] * len(segments))
+        return Listed(ranked, segments, self.hits.pop(asked, [None] * len(segments)))
 
     def prove(self, asked: Asked, ranked: Ranked, contents: Collection[str]) -> Proofs:
         """Fit a homography to images; say which contents are there, and by which names those that have one are."""

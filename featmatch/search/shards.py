@@ -7,7 +7,8 @@ state of the index alone.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from featmatch.errors import StoreError
@@ -88,8 +89,14 @@ class Shards(Protocol):
     def begun(self, *, again: bool = False) -> Shards:
         """The way for another search; ``again``: for one that did not come to its end (``StaleError``)."""
 
-    def ask(self, requests: Mapping[int, Sequence[Request[_Answer]]]) -> Mapping[int, Sequence[_Answer] | Lost]:
-        """The answers of some of them, by the places of their names, to what each is asked, or why there are none."""
+    def send(
+        self, requests: Mapping[int, Sequence[Request[_Answer]]]
+    ) -> Callable[[], Mapping[int, Sequence[_Answer] | Lost]]:
+        """Ask some of them, by the places of their names; others may be asked before the answers are there.
+
+        Returns:
+            What waits for the answers of each to all that it is asked, or for why there are none.
+        """
 
 
 class LocalShards:
@@ -109,6 +116,12 @@ class LocalShards:
     def begun(self, *, again: bool = False) -> Shards:
         """The same: the states stay."""
         return self
+
+    def send(
+        self, requests: Mapping[int, Sequence[Request[_Answer]]]
+    ) -> Callable[[], Mapping[int, Sequence[_Answer] | Lost]]:
+        """Ask, once the answers are wanted."""
+        return functools.partial(self.ask, requests)
 
     def ask(self, requests: Mapping[int, Sequence[Request[_Answer]]]) -> Mapping[int, Sequence[_Answer] | Lost]:
         """The answers; one index alone raises what several have lost."""

@@ -6,12 +6,12 @@ First comes a look at the query as it is (``retrieval.py``); while it proves not
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from featmatch.features.extraction import Features
-from featmatch.features.forms import Form, Forms, Round, forms_of
+from featmatch.features.forms import Form, Forms, Round, SeenForm, forms_of
 from featmatch.features.given import geometry_of
 from featmatch.features.looks import whole_picture
 from featmatch.features.sheets import sheets_of
@@ -38,6 +38,8 @@ from featmatch.search.verification import Matched, matched_in_part
 from featmatch.search.voting import VotingOptions
 from featmatch.search.whole_search import preferred
 from featmatch.store.reader import Reader
+
+_Item = TypeVar("_Item")
 
 _FORM_SHORTLIST = 50  # candidates of another form of the query
 _SHEET_STRETCH = 1.3498588075760032  # e to the 0.3; ratio by which the shape of what is seen from the side may be off
@@ -258,15 +260,25 @@ class Search(Retrieval):
         """Prove images by geometry in other forms of the query, each of which is asked for like a query."""
         holders: dict[int, list[Holder]] = {}
         verdicts: dict[int, bool] = {}
+        collection = self._collection
 
-        def found_by(every: Sequence[InForm]) -> Iterator[Sequence[FoundImage]]:
-            questions = [self._asked_in(one, asked) for one in every]
-            listings = self._collection.tallied(questions)
-            there = [[one.seen_in(form.seen) for one in known] for form in every]
-            for proved in self._collection.proved(query.grey, list(zip(questions, listings, strict=True)), there):
+        def asked_in_turn(every: Iterable[InForm]) -> Iterator[tuple[SeenForm, Asked, Callable[[], list[Listing]]]]:
+            for one in every:
+                question = self._asked_in(one, asked)
+                yield one.seen, question, collection.tallying([question])
+
+        def found_by(every: Iterable[InForm]) -> Iterator[tuple[SeenForm, Sequence[FoundImage]]]:
+            # Indexes on other machines are busy with one form while the next is made.
+            proofs = []
+            for seen, question, listings in _one_behind(asked_in_turn(every)):
+                there = [one.seen_in(seen) for one in known]
+                (listing,) = listings()
+                proofs.append((seen, collection.proving(query.grey, [(question, listing)], [there])))
+            for seen, proved_of_each in proofs:
+                (proved,) = proved_of_each()
                 holders.update(proved.holders)
                 verdicts.update(proved.verdicts)
-                yield proved.by_features
+                yield seen, proved.by_features
 
         look = Look(self._part(query), self.region, self.options, looks)
         return Proved(found_in_forms(look, forms, found_by), [], holders, verdicts)
@@ -276,3 +288,17 @@ class Search(Retrieval):
         words, places = self._words_and_places(one.variants)
         few = dataclasses.replace(asked.voting, shortlist=min(asked.voting.shortlist, _FORM_SHORTLIST))
         return dataclasses.replace(asked, words=words, variants=places, whole=None, voting=few)
+
+
+def _one_behind(items: Iterable[_Item]) -> Iterator[_Item]:
+    """Each of them, once the next is there.
+
+    >>> made = []
+    >>> [(one, list(made)) for one in _one_behind(made.append(n) or n for n in range(3))]
+    [(0, [0, 1]), (1, [0, 1, 2]), (2, [0, 1, 2])]
+    """
+    before: list[_Item] = []
+    for one in items:
+        yield from before
+        before = [one]
+    yield from before

@@ -21,7 +21,8 @@ from featmatch.store.segment import Segment
 
 _MORE_BITS, _WIDER = 3, 1.6  # where bits are fixed, fewer hits are by chance, so those that are farther off vote, too
 _MANY = 2_000_000  # postings; fewer are scanned before threads have begun
-_KEPT_HITS = 1 << 16  # of a segment, 17 bytes each; where there are more, those of the best are looked up
+_KEPT_HITS = 1 << 20  # of all segments, 17 bytes each; where one has more than its share, they are looked up again
+_KEPT_ANYWAY = 1 << 12  # of each call: hits are not spread evenly, and those of a small collection are few
 _SAMPLED = 64  # of so many words the list of one is looked at, to say how many postings are read
 
 
@@ -94,30 +95,62 @@ def tally(
         options: the limits.
 
     Returns:
-        The best; and of each segment the hits of all images, with those that only match, or None where they are many.
+        The best; and of each segment the hits of all images, with those that only match, or None where they are too
+        many to keep.
     """
     if len(query.ids) == 0:
         return Ranked.of([]), [None] * len(segments)
     distance_weights = weights_of_hits(query, options)
     # Votes of a segment and variant are added up by one thread: their sum does not depend on how many there are.
-    looked_up, are_many = [(0, query.entries, variants)], reads_many(query, segments)
-    in_threads = are_many and _cores() > 1
+    looked_up, in_threads = [_LookedUp(0, 0, query.entries, variants)], are_worth_threads(query, segments)
     if in_threads:
-        looked_up = [(int(variant), query.of_variant(variant).entries, 1) for variant in list(Variant)[:variants]]
-    wanted = (0, 0) if are_many else (_KEPT_HITS, options.hamming_limit)
+        looked_up = [_LookedUp.of(query, variant) for variant in list(Variant)[:variants]]
+    images = sum(len(segment.ids) for segment in segments)
 
-    def best_of(part: tuple[int, tuple[int, QueryEntries, int]]) -> tuple[Ranked, Hits | None]:
-        number, (first, entries, count) = part
+    def best_of(part: tuple[int, _LookedUp]) -> tuple[Ranked, Hits | None]:
+        number, one = part
+        share = len(segments[number].ids) / max(images, 1) / len(looked_up)
+        wanted = int(_KEPT_HITS * share) + _KEPT_ANYWAY, options.hamming_limit
         found, hits = best_of_segment(
-            segments[number], entries, count, hidden[number], distance_weights, options.shortlist, wanted
+            segments[number], one.entries, one.variants, hidden[number], distance_weights, options.shortlist, wanted
         )
-        return found._replace(variants=found.variants + first), hits
+        return found._replace(variants=found.variants + one.variant), hits
 
     with threads(in_threads) as each:
         parts = list(each(best_of, [(number, one) for number in range(len(segments)) for one in looked_up]))
     found = Ranked.of(own for own, _ in parts)
     best_of_all = Ranked.best(found.images, found.variants, found.votes, options.shortlist)
-    return best_of_all, [None] * len(segments) if are_many else [hits for _, hits in parts]
+    calls = len(looked_up)  # for each segment
+    hits = [[own for _, own in parts[begin : begin + calls]] for begin in range(0, len(parts), calls)]
+    return best_of_all, [_hits_of_all(looked_up, own) for own in hits]
+
+
+class _LookedUp(NamedTuple):
+    """What one call looks up in a segment.
+
+    Attributes:
+        variant: the first of those that it is for.
+        first: the number of its first entry among those of the query.
+        entries: one variant after the other.
+        variants: how many they are for.
+    """
+
+    variant: int
+    first: int
+    entries: QueryEntries
+    variants: int
+
+    @classmethod
+    def of(cls, query: QueryWords, variant: Variant) -> _LookedUp:
+        """What one variant looks up."""
+        first = int(np.searchsorted(query.variants, variant))
+        return cls(int(variant), first, query.of_variant(variant).entries, 1)
+
+
+def _hits_of_all(looked_up: Sequence[_LookedUp], hits: Sequence[Hits | None]) -> Hits | None:
+    """The hits of a segment, by what several calls found; None where one of them found too many."""
+    found = [(one.first, own) for one, own in zip(looked_up, hits, strict=True) if own is not None]
+    return Hits.joined(found) if len(found) == len(looked_up) else None
 
 
 def best_of_segment(
@@ -174,12 +207,7 @@ def threads(in_threads: bool) -> Iterator[Callable[..., Iterator[Any]]]:
 
 def are_worth_threads(query: QueryWords, segments: Sequence[Segment]) -> bool:
     """Whether there is enough to scan, and more than one core."""
-    return _cores() > 1 and reads_many(query, segments)
-
-
-def reads_many(query: QueryWords, segments: Sequence[Segment]) -> bool:
-    """Whether a query reads so many postings that it is worth threads, and that their hits are too many to keep."""
-    return sum(_about_read(one, query) for one in segments) > _MANY
+    return _cores() > 1 and sum(_about_read(one, query) for one in segments) > _MANY
 
 
 def _about_read(segment: Segment, query: QueryWords) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from featmatch import Index, Indexes, Matches, StoreError
 from featmatch.cluster.asking import Patience, ReplicatedShards
 from featmatch.cluster.layout import Layout
+from featmatch.features.forms import Form, Round, SeenForm
+from featmatch.search.shards import PictureRequest
 from featmatch.store.numbers import BY_AGE, BY_INDEX
 from featmatch.store.reader import Reader
 from featmatch.system.workers import Lost
@@ -121,12 +124,47 @@ def test_one_that_begins_anew_is_asked_again(clusters: Clusters) -> None:
 
 def test_replicas_take_turns(clusters: Clusters) -> None:
     served = Served(clusters, 1, 3)
-    firsts = [served.way.order(0) for _ in range(3)]
+    firsts = [served.way.begun().order(0) for _ in range(3)]
     assert sorted(order[0] for order in firsts) == [0, 1, 2]
     served.way.failed(0, 1)
-    assert [served.way.order(0)[-1] for _ in range(3)] == [1, 1, 1]
+    assert [served.way.begun().order(0)[-1] for _ in range(3)] == [1, 1, 1]
     served.engine.time += 6
-    assert {served.way.order(0)[0] for _ in range(3)} == {0, 1, 2}
+    assert {served.way.begun().order(0)[0] for _ in range(3)} == {0, 1, 2}
+
+
+def test_a_search_stays_with_its_replicas_as_they_keep_what_they_found(clusters: Clusters) -> None:
+    served = Served(clusters, 2, 2)
+    served.answer("scene")
+    first = set(served.engine.calls)
+    served.engine.calls.clear()
+    served.answer("scene")
+    assert (len(first), first & set(served.engine.calls)) == (2, set())
+
+
+def test_nobody_is_late_while_nobody_waits(clusters: Clusters) -> None:
+    served = Served(clusters, 2, 2)
+    answers = served.way.begun().send({0: [PictureRequest(())], 1: [PictureRequest(())]})
+    served.engine.time += 30
+    assert answers() == {0: ({},), 1: ({},)}
+    assert len(served.engine.calls) == 2
+
+
+def test_a_form_is_made_while_the_one_before_is_asked(clusters: Clusters, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = Served(clusters, 2, 1)
+    calls: list[int] = []
+
+    def form_of(self: Form, *arguments: Any) -> SeenForm:
+        calls.append(len(served.engine.calls))
+        return of(self, *arguments)
+
+    of = Form.of
+    monkeypatch.setattr(Form, "of", form_of)
+    forms = [Form(), Form(filter="blur"), Form(filter="sharpen")]
+    monkeypatch.setattr("featmatch.search.stages.forms_of", lambda _: [Round(tuple(forms))])
+    noise = np.random.default_rng(0).integers(0, 255, (200, 200), np.uint8)
+    assert not served.indexes.query(noise)
+    tallies = np.diff(calls).tolist()
+    assert tallies == [2, 4]  # of two shards each: votes for one form; for the next, and proofs of the one before
 
 
 @pytest.mark.parametrize(("forgotten", "removed"), [(False, 1), (True, 1), (True, 2)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import os
@@ -168,6 +169,14 @@ def test_a_connection_that_was_ended_is_made_anew(asker: Askers) -> None:
     client.way.give_up(given_up)
     assert given_up.is_open is False
     assert client.connect() is not given_up
+
+
+def test_a_request_that_nobody_waits_for_any_more_keeps_no_connection(asker: Askers) -> None:
+    client = asker(_listening())
+    client.connect()
+    client.way.send(0, 0, b"two")
+    gc.collect()
+    assert (len(client.way._busy), client.way._idle[0, 0]) == (0, [])
 
 
 def test_requests_at_the_same_time_have_connections_of_their_own(asker: Askers) -> None:

@@ -262,6 +262,14 @@ def test_a_vote_for_an_image_that_is_not_there_is_damage(images: int) -> None:
         scan(one.lists, one.query, one.distance_weights, np.zeros((1, images), np.float32))
 
 
+def test_a_kept_hit_of_an_image_that_is_not_there_is_damage() -> None:
+    one = one_list([0, 1, 2], [0, 0, 7])  # the last one has no votes
+    votes = np.zeros((1, 2), np.float32)
+    scan(one.lists, one.query, np.ones(1, np.float32), votes)
+    with pytest.raises(StoreError, match="a posting names an image that is not there"):
+        scan(one.lists, one.query, np.ones(1, np.float32), votes, 3, 3)
+
+
 @pytest.mark.parametrize(
     ("offsets", "word"),
     [

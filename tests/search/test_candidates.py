@@ -127,10 +127,30 @@ def test_hits_that_a_scan_kept_lead_to_the_same_candidates(monkeypatch: pytest.M
     assert same([one for _, one in kept], [one for _, one in looked_up])
     assert same([one for _, one in partly], [one for _, one in looked_up])
     monkeypatch.setattr(voting, "_MANY", 0)
-    again, none = tally(query.words, len(query.features), query.segments, hidden, options)
-    assert none == [None] * len(hits)
-    for column, before in zip(again, ranked, strict=True):
-        np.testing.assert_array_equal(column, before)
+    monkeypatch.setattr(voting, "_cores", lambda: 2)
+    in_threads = tally(query.words, len(query.features), query.segments, hidden, options)
+    for again, before in zip([in_threads[0], *in_threads[1]], [ranked, *hits], strict=True):
+        assert again is not None
+        assert before is not None
+        for column, other in zip(again, before, strict=True):
+            np.testing.assert_array_equal(column, other, strict=True)
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_too_many_hits_are_not_kept(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    query, options = asked(), VotingOptions()
+    hidden = [hidden_rows(segment, frozenset(), None) for segment in query.segments]
+    monkeypatch.setattr(voting, "_MANY", 0)
+    monkeypatch.setattr(voting, "_cores", lambda: cores)
+    monkeypatch.setattr(voting, "_KEPT_ANYWAY", 0)
+    ranked, hits = tally(query.words, len(query.features), query.segments, hidden, options)
+    of_all = sum(len(own.rows) for own in hits if own is not None)
+    for kept, are_kept in ((of_all * 9, True), (of_all // 9, False)):
+        monkeypatch.setattr(voting, "_KEPT_HITS", kept)
+        again, hits = tally(query.words, len(query.features), query.segments, hidden, options)
+        assert [own is not None for own in hits] == [are_kept] * len(hits)
+        for column, before in zip(again, ranked, strict=True):
+            np.testing.assert_array_equal(column, before)
 
 
 def test_candidates_of_several_indexes_are_those_of_each() -> None:

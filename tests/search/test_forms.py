@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -134,11 +134,13 @@ def test_places_that_images_match_in_the_query_as_it_is_are_known_in_its_forms(
     search = Search.of(Reader(built / "index", built / "photos"))
     search = dataclasses.replace(search, forms=[Round(FORMS[:1]), Round(FORMS)])
     query, known, looked_at = search.read(squeezed(built)), [], []
-    proved = Collection.proved
+    proving = Collection.proving
 
-    def spied(self: Collection, grey: GreyImage, listed: Sequence[Any], there: Any = None) -> list[Proved]:
+    def spied(
+        self: Collection, grey: GreyImage, listed: Sequence[Any], there: Any = None
+    ) -> Callable[[], list[Proved]]:
         known.append(there)
-        return proved(self, grey, listed, there)
+        return proving(self, grey, listed, there)
 
     def matched_in_part(found: Sequence[FoundImage]) -> list[Matched]:
         looked_at.append(list(found))
@@ -146,15 +148,15 @@ def test_places_that_images_match_in_the_query_as_it_is_are_known_in_its_forms(
 
     monkeypatch.setattr(stages, "matched_in_part", matched_in_part)
     monkeypatch.setattr(Compared, "is_claimed", False)  # so that all rounds are tried
-    monkeypatch.setattr(Collection, "proved", spied)
+    monkeypatch.setattr(Collection, "proving", spied)
     search.matches(query, search.asked(query))
-    as_it_is, _, in_forms = known
+    as_it_is, _, *in_forms = known
     first, second = looked_at
     assert [one.proof.form for one in second] == [None] * len(first) + [FORMS[0]] * (len(second) - len(first))
     assert len(second) > len(first)  # what the first round has seen counts in the second
     assert as_it_is is None
     assert len(in_forms) == len(FORMS)
-    for form, (matched,) in zip(FORMS, in_forms, strict=True):
+    for form, ((matched,),) in zip(FORMS, in_forms, strict=True):
         assert matched.image == 5
         assert project(form.of(query.grey).original_from_form, matched.points) == pytest.approx(places)
 
