@@ -13,7 +13,7 @@ import cv2
 from featmatch.arguments import check_kind
 from featmatch.errors import ImageError, UsageError
 from featmatch.features.extraction import FeatureOptions, Features, extract_grey, features_wanted
-from featmatch.features.forms import Form, Forms, Round, SeenForm, forms_to_verify
+from featmatch.features.forms import Form, Forms, Round, SeenForm, forms_to_verify, seen_in
 from featmatch.features.looks import FEW_FEATURES, LEAST_DETAIL, whole_picture
 from featmatch.features.sheets import sheets_of
 from featmatch.features.symmetry import Variant, variants_of
@@ -296,8 +296,7 @@ class _Look(NamedTuple):
 
 def _in_forms(plain: _Look, forms: Sequence[Form], looks: int) -> Iterator[Proof]:
     """The evidence of each variant of each of the forms of one round."""
-    for form in forms:
-        seen = form.of(plain.pair.grey)
+    for seen in seen_in(plain.pair.grey, forms):
         features = extract_grey(seen.grey, plain.pair.taking)
         yield from plain._replace(features=features, seen=seen, looks=looks).proofs()
 

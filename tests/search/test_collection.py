@@ -37,7 +37,7 @@ def two(small_words: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> In
 
 @pytest.mark.parametrize(
     ("forms", "rows", "counts"),
-    [("none", 150, [1]), ("few", 150, [1, 3]), ("few", 90, [1, 1]), ("all", 150, [1, 3, 11])],
+    [("none", 150, [1]), ("few", 150, [1, 3]), ("few", 90, [1, 1]), ("all", 150, [1, 5, 12])],
 )
 def test_each_form_of_a_round_is_asked_for_by_itself(two: Indexes, forms: Any, rows: int, counts: list[int]) -> None:
     search = SearchOptions(forms=forms).search_in(two.readers)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from featmatch.features.extraction import Features
-from featmatch.features.forms import Form
+from featmatch.features.forms import Form, seen_in
 from featmatch.features.symmetry import Variant
 from featmatch.geometry.maps import project
 from featmatch.geometry.matches import GeometryOptions, TentativeMatches
@@ -95,7 +95,7 @@ def test_what_another_look_found_is_shared_as_well(points: NDArray[np.float64]) 
 
 
 def test_places_of_the_query_are_found_again_in_its_forms() -> None:
-    seen = Form(stretch=2.0, area_px=100_000).of(grey(form("")))
+    (seen,) = seen_in(grey(form("")), [Form(stretch=2.0, area_px=100_000)])
     places = np.array([[3.0, 4.0], [50.0, 20.0]])
     there = Matched(1, places).seen_in(seen)
     assert there.image == 1
