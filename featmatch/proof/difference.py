@@ -7,7 +7,7 @@ Where one is plain, and the other clearly is not, something is *added* to the qu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -44,6 +44,9 @@ _AGREES, _CONTRADICTS = 0.6, 0.4  # correlation from which a cell agrees, and be
 _TELLING = 0.4  # of the edges of the stronger direction: a direction with fewer says nothing
 _FEWEST_STARK = 18  # stark cells that agree, or the map may lie badly
 _FEWEST_TOGETHER = 3  # agreeing cells among nine, or they may do so by chance
+# Range that holds half of a cell's px where print or a flat drawing lies on a plain ground, and the same in standard
+# deviations of the cell: haze is as plain, but nothing is drawn on it.
+_GROUND, _GROUND_OF_DRAWN = 24 * STEPS, 0.7
 
 SILENT, AGREEING, CONTRADICTING, ADDED, LACKING = 0, 1, 2, 3, 4
 
@@ -94,6 +97,7 @@ class Difference(NamedTuple):
             ``_FINE_REACH_PX`` in.
         stark: (rows, columns) bool, where both pictures have stark structure; None: nowhere.
         is_small: whether the region was too small to have cells as it is, and was enlarged.
+        is_drawn: whether most of what agrees lies on a plain ground, as print does, in both pictures.
     """
 
     states: NDArray[np.int8]
@@ -101,6 +105,7 @@ class Difference(NamedTuple):
     seen: Soft
     stark: NDArray[np.bool_] | None = None
     is_small: bool = False
+    is_drawn: bool = False
 
     @property
     def agreeing(self) -> int:
@@ -158,6 +163,11 @@ class Difference(NamedTuple):
         stark = self.enclosed[self.stark] if self.stark is not None else self.states[:0]
         agreeing, against = (int((stark == state).sum()) for state in (AGREEING, CONTRADICTING))
         return against / (agreeing + against) if agreeing >= _FEWEST_STARK else 0.0
+
+    @property
+    def redrawn_share(self) -> float:
+        """``enclosed_share`` where what agrees is print or a drawing, and not enlarged; else 0."""
+        return self.enclosed_share if self.is_drawn and not self.is_small else 0.0
 
     @property
     def exchanged(self) -> int:
@@ -237,8 +247,10 @@ def difference(
     for state, plain in ((ADDED, seen), (LACKING, picture)):
         some = np.flatnonzero(states == state)
         states[some[~_is_plain_around(plain, cells[some])]] = SILENT
+    agreeing = cells[states == AGREEING]
+    is_drawn = bool((states == CONTRADICTING).any()) and _are_on_ground((picture, seen), agreeing)
     states = states.reshape(corners.shape[:2])
-    return Difference(states, product(frame.query_from_frame, _corner(_FINE_REACH_PX)), seen, stark, is_small)
+    return Difference(states, product(frame.query_from_frame, _corner(_FINE_REACH_PX)), seen, stark, is_small, is_drawn)
 
 
 def _corner(reach: int) -> Matrix:
@@ -272,10 +284,34 @@ def _states(cells: Cells) -> NDArray[np.int8]:
 
 def _is_plain_around(picture: Soft, corners: Places) -> NDArray[np.bool_]:
     """(N,) whether a picture is plain in some cells, and as far around them as one may be off."""
-    around = np.arange(-_FINE_REACH_PX, CELL_PX + _FINE_REACH_PX)
-    rows, columns = (corners[:, [axis]] + around for axis in (0, 1))
-    parts = picture[rows[:, :, None], columns[:, None, :]].astype(np.int64)
+    parts = _parts(picture, corners, _FINE_REACH_PX).astype(np.int64)
     return np.asarray(parts.max(axis=(1, 2)) - parts.min(axis=(1, 2)) <= _PLAIN)
+
+
+def _are_on_ground(pictures: Sequence[Soft], corners: Places) -> bool:
+    """Whether half of most cells is as good as one grey level in all pictures, and the rest stands out from it.
+
+    So it is between lines, letters and shapes. The shortest range that holds half of the px does not mind how far the
+    others are off (Rousseeuw, Journal of the American Statistical Association, 1984).
+    """
+    if not len(corners):
+        return False
+    on_ground = np.ones(len(corners), np.bool_)
+    for picture in pictures:
+        parts = _parts(picture, corners)[:, ::2, ::2]  # px beside these are much the same, softened as they are
+        levels = np.sort(parts.reshape(len(corners), -1).astype(np.int64), axis=1)
+        count = levels.shape[1]
+        half = (levels[:, count // 2 :] - levels[:, : -(count // 2)]).min(axis=1)
+        squares = count * (levels * levels).sum(axis=1) - levels.sum(axis=1) ** 2  # of count times the deviation
+        on_ground &= (half <= _GROUND) & ((half * count) ** 2 <= _GROUND_OF_DRAWN**2 * squares)
+    return bool(2 * on_ground.sum() >= len(corners))
+
+
+def _parts(picture: Soft, corners: Places, margin: int = 0) -> Soft:
+    """(N, h, w) some cells of a picture, and so many px around each."""
+    around = np.arange(-margin, CELL_PX + margin)
+    rows, columns = (corners[:, [axis]] + around for axis in (0, 1))
+    return np.asarray(picture[rows[:, :, None], columns[:, None, :]])
 
 
 class Parts(NamedTuple):

@@ -25,6 +25,7 @@ from featmatch.images.pixels import GreyImage, ImageSource, load_grey
 from featmatch.images.sources import buffered
 from featmatch.proof.given import proofs_of_features
 from featmatch.proof.matching import DescriptorMatcher, MatchingOptions
+from featmatch.proof.probability import FeatureEvidence
 from featmatch.proof.proof import FEWEST_FEATURES, Proof, proof_of_fit
 from featmatch.proof.verified import Verification
 from featmatch.proof.whole import on_picture, whole_proof
@@ -248,11 +249,16 @@ def _least_of_form(plain: Proof | None) -> float:
     """The least geometry of what a form shows, after what the picture as it is shows.
 
     Of a caption that is all that two photos share, a form that shows less may show a part that looks even. Where the
-    picture as it is shows another content, there is no doubt of a part, and a form may show that it is none.
+    picture as it is shows another content, there is no doubt of a part, and a form may show that it is none; but a form
+    of print is no sharper than print.
     """
-    if plain is None or plain.relation.kind == "same template":
+    if plain is None or (plain.relation.kind == "same template" and not _is_redrawn(plain)):
         return -math.inf
     return _LEAST_OF_PLAIN * plain.evidence.geometry
+
+
+def _is_redrawn(proof: Proof) -> bool:
+    return isinstance(proof.evidence, FeatureEvidence) and proof.evidence.is_redrawn
 
 
 def _best_of(proofs: Iterable[Proof]) -> Proof | None:
