@@ -47,6 +47,7 @@ _FEWEST_TOGETHER = 3  # agreeing cells among nine, or they may do so by chance
 # Range that holds half of a cell's px where print or a flat drawing lies on a plain ground, and the same in standard
 # deviations of the cell: haze is as plain, but nothing is drawn on it.
 _GROUND, _GROUND_OF_DRAWN = 24 * STEPS, 0.7
+_AS_MUCH = 4 / 3  # times the structure of the other picture: another text is as strong, what was laid over it is not
 
 SILENT, AGREEING, CONTRADICTING, ADDED, LACKING = 0, 1, 2, 3, 4
 
@@ -98,6 +99,8 @@ class Difference(NamedTuple):
         stark: (rows, columns) bool, where both pictures have stark structure; None: nowhere.
         is_small: whether the region was too small to have cells as it is, and was enlarged.
         is_drawn: whether most of what agrees lies on a plain ground, as print does, in both pictures.
+        as_strong: (rows, columns) bool, where both pictures have as much structure, but for what they differ by all
+            over; None: nowhere.
     """
 
     states: NDArray[np.int8]
@@ -106,6 +109,7 @@ class Difference(NamedTuple):
     stark: NDArray[np.bool_] | None = None
     is_small: bool = False
     is_drawn: bool = False
+    as_strong: NDArray[np.bool_] | None = None
 
     @property
     def agreeing(self) -> int:
@@ -166,8 +170,14 @@ class Difference(NamedTuple):
 
     @property
     def redrawn_share(self) -> float:
-        """``enclosed_share`` where what agrees is print or a drawing, and not enlarged; else 0."""
-        return self.enclosed_share if self.is_drawn and not self.is_small else 0.0
+        """``enclosed_share`` where a drawing agrees, and most of what contradicts is as strong in both; else 0.
+
+        What was laid over print, a sticker or large letters, is stronger or weaker than what it hides.
+        """
+        if self.as_strong is None or not self.is_drawn or self.is_small:
+            return 0.0
+        against = self.enclosed == CONTRADICTING
+        return self.enclosed_share if 2 * (against & self.as_strong).sum() >= against.sum() else 0.0
 
     @property
     def exchanged(self) -> int:
@@ -247,10 +257,11 @@ def difference(
     for state, plain in ((ADDED, seen), (LACKING, picture)):
         some = np.flatnonzero(states == state)
         states[some[~_is_plain_around(plain, cells[some])]] = SILENT
-    agreeing = cells[states == AGREEING]
-    is_drawn = bool((states == CONTRADICTING).any()) and _are_on_ground((picture, seen), agreeing)
-    states = states.reshape(corners.shape[:2])
-    return Difference(states, product(frame.query_from_frame, _corner(_FINE_REACH_PX)), seen, stark, is_small, is_drawn)
+    agrees = states == AGREEING
+    is_drawn = bool((states == CONTRADICTING).any()) and _are_on_ground((picture, seen), cells[agrees])
+    as_strong = _are_as_strong(compared, agrees).reshape(corners.shape[:2]) if is_drawn else None
+    states, way = states.reshape(corners.shape[:2]), product(frame.query_from_frame, _corner(_FINE_REACH_PX))
+    return Difference(states, way, seen, stark, is_small, is_drawn, as_strong)
 
 
 def _corner(reach: int) -> Matrix:
@@ -305,6 +316,13 @@ def _are_on_ground(pictures: Sequence[Soft], corners: Places) -> bool:
         squares = count * (levels * levels).sum(axis=1) - levels.sum(axis=1) ** 2  # of count times the deviation
         on_ground &= (half <= _GROUND) & ((half * count) ** 2 <= _GROUND_OF_DRAWN**2 * squares)
     return bool(2 * on_ground.sum() >= len(corners))
+
+
+def _are_as_strong(cells: Cells, agrees: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(N,) whether both pictures have as much structure, where one has more or less of it all over."""
+    ratios = cells.contrast / np.maximum(cells.seen_contrast, np.float32(FAINT))
+    usual = np.sort(ratios[agrees])[agrees.sum() // 2]
+    return np.asarray((ratios <= _AS_MUCH * usual) & (usual <= _AS_MUCH * ratios))
 
 
 def _parts(picture: Soft, corners: Places, margin: int = 0) -> Soft:

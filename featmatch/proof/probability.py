@@ -35,8 +35,9 @@ _ANOTHER_STARK, _ALL_OVER = 0.12, 0.9
 
 # The same where print or a drawing on a plain ground agrees, by less geometry a cell: a photo under text or stickers
 # agrees by two to six; one that blur or glare left with less has no plain ground, or few features, which may map it
-# badly. Of true copies of forms, cards and signs 2 % contradict at most, of fillings 7 % and more (docs/tried.md).
-_REDRAWN, _OF_A_CELL = 0.06, 1.0
+# badly. Of true copies of forms, cards and signs 2 % contradict at most, of fillings mostly 8 % and more
+# (docs/tried.md).
+_REDRAWN, _OF_A_CELL = 0.08, 1.0
 
 # The same where few agree, in any way, in a region so small that it was enlarged to have cells: these are blurred, so
 # more must contradict. Of 42 edited emoji that were claimed so one has as much, of 21 others 17 (docs/tried.md).
@@ -85,7 +86,8 @@ class FeatureEvidence:
         agreeing: number of the cells that show the same.
         exchanged: number of the cells in which one picture shows what the other lacks, of that which lacks fewer.
         stark: as ``enclosed``, among the cells with stark structure in both pictures, if enough of these agree.
-        redrawn: as ``enclosed``, where most of what agrees is print or a drawing on a plain ground; else 0.
+        redrawn: as ``enclosed``, where most of what agrees is print or a drawing on a plain ground, and most of what
+            contradicts is as strong in both pictures; else 0.
         depth_steps: number of near places that are moved against one another, see ``featmatch.proof.parallax``.
         is_coarse: whether they were seen in a small picture only, in which other contents may look the same.
         is_small: whether the cells are those of a small region, enlarged: these may only speak against.

@@ -226,6 +226,31 @@ def test_print_is_redrawn_where_most_of_it_lies_on_a_plain_ground_in_both_pictur
     assert seen(page, page).redrawn_share == 0
 
 
+def test_what_was_laid_over_print_is_not_as_strong_as_what_it_hides() -> None:
+    page, covered = form(*ANNA), form(*ANNA)
+    for number in range(6):
+        cv2.circle(covered, (110 + 90 * number, 180 + 70 * number), 40, 140, -1)
+    for pair in ((covered, page), (page, covered)):
+        found = seen(*pair)
+        assert found.is_drawn
+        assert found.enclosed_share > 0.02
+        assert found.redrawn_share == 0
+    faint = (form(*PAUL) // 2 + 100).astype(np.uint8)
+    assert seen(faint, page).redrawn_share == seen(faint, page).enclosed_share > 0.02
+
+
+def test_most_of_what_contradicts_within_what_agrees_must_be_as_strong() -> None:
+    states = np.full((6, 8), AGREEING, np.int8)
+    states[2:4, 1:3] = CONTRADICTING
+    strong = np.zeros(states.shape, bool)
+    strong[2, 1:3] = True
+    found = Difference(states, HERE, np.zeros((8, 8), np.int16), is_drawn=True, as_strong=strong)
+    assert found.redrawn_share == found.enclosed_share == 4 / 48
+    assert found._replace(as_strong=strong & (np.arange(8) != 1)).redrawn_share == 0
+    for less in ({"is_drawn": False}, {"is_small": True}, {"as_strong": None}):
+        assert found._replace(**less).redrawn_share == 0
+
+
 def test_nothing_is_drawn_on_haze() -> None:
     haze = rough(np.full((600, 600), 200, np.uint8), deviation=9.0)
     other = haze.copy()

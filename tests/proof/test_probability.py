@@ -155,12 +155,12 @@ def test_few_features_are_another_content_where_print_contradicts() -> None:
 
 
 def test_print_that_contradicts_is_another_content_where_few_features_a_cell_agree() -> None:
-    told = features(99.0, evenness=1.0, agreement=0.85, contradiction=0.07, agreeing=100, redrawn=0.06)
+    told = features(99.0, evenness=1.0, agreement=0.85, contradiction=0.09, agreeing=100, redrawn=0.09)
     assert told.has_another_content
     assert probability(told) < 0.1
     assert probability_of(told.design_score) > PROVEN
     assert dataclasses.replace(told, geometry=20.0).has_another_content
-    for other in ({"geometry": 101.0}, {"geometry": 19.0}, {"agreeing": 98}, {"redrawn": 0.05}, {"agreement": 0.95}):
+    for other in ({"geometry": 101.0}, {"geometry": 19.0}, {"agreeing": 98}, {"redrawn": 0.07}, {"agreement": 0.95}):
         copy = dataclasses.replace(told, **other)
         assert not copy.has_another_content
         assert probability(copy) > PROVEN
