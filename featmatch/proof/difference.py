@@ -47,6 +47,7 @@ _FEWEST_TOGETHER = 3  # agreeing cells among nine, or they may do so by chance
 # Range that holds half of a cell's px where print or a flat drawing lies on a plain ground, and the same in standard
 # deviations of the cell: haze is as plain, but nothing is drawn on it.
 _GROUND, _GROUND_OF_DRAWN = 24 * STEPS, 0.7
+_MOST_ON_GROUND, _SOME_ON_GROUND = 0.5, 0.1  # shares of what agrees and contradicts: bars and faces have little ground
 _AS_MUCH = 4 / 3  # times the structure of the other picture: another text is as strong, what was laid over it is not
 
 SILENT, AGREEING, CONTRADICTING, ADDED, LACKING = 0, 1, 2, 3, 4
@@ -98,7 +99,8 @@ class Difference(NamedTuple):
             ``_FINE_REACH_PX`` in.
         stark: (rows, columns) bool, where both pictures have stark structure; None: nowhere.
         is_small: whether the region was too small to have cells as it is, and was enlarged.
-        is_drawn: whether most of what agrees lies on a plain ground, as print does, in both pictures.
+        is_drawn: whether most of what agrees, and some of what contradicts, lies on a plain ground in both pictures, as
+            print does.
         as_strong: (rows, columns) bool, where both pictures have as much structure, but for what they differ by all
             over; None: nowhere.
     """
@@ -257,8 +259,11 @@ def difference(
     for state, plain in ((ADDED, seen), (LACKING, picture)):
         some = np.flatnonzero(states == state)
         states[some[~_is_plain_around(plain, cells[some])]] = SILENT
-    agrees = states == AGREEING
-    is_drawn = bool((states == CONTRADICTING).any()) and _are_on_ground((picture, seen), cells[agrees])
+    agrees, against = states == AGREEING, states == CONTRADICTING
+    is_drawn = all(
+        some.any() and _are_on_ground((picture, seen), cells[some]).mean() >= share
+        for some, share in ((against, _SOME_ON_GROUND), (agrees, _MOST_ON_GROUND))
+    )
     as_strong = _are_as_strong(compared, agrees).reshape(corners.shape[:2]) if is_drawn else None
     states, way = states.reshape(corners.shape[:2]), product(frame.query_from_frame, _corner(_FINE_REACH_PX))
     return Difference(states, way, seen, stark, is_small, is_drawn, as_strong)
@@ -299,14 +304,12 @@ def _is_plain_around(picture: Soft, corners: Places) -> NDArray[np.bool_]:
     return np.asarray(parts.max(axis=(1, 2)) - parts.min(axis=(1, 2)) <= _PLAIN)
 
 
-def _are_on_ground(pictures: Sequence[Soft], corners: Places) -> bool:
-    """Whether half of most cells is as good as one grey level in all pictures, and the rest stands out from it.
+def _are_on_ground(pictures: Sequence[Soft], corners: Places) -> NDArray[np.bool_]:
+    """(N,) whether half of a cell is as good as one grey level in all pictures, and the rest stands out from it.
 
     So it is between lines, letters and shapes. The shortest range that holds half of the px does not mind how far the
     others are off (Rousseeuw, Journal of the American Statistical Association, 1984).
     """
-    if not len(corners):
-        return False
     on_ground = np.ones(len(corners), np.bool_)
     for picture in pictures:
         parts = _parts(picture, corners)[:, ::2, ::2]  # px beside these are much the same, softened as they are
@@ -315,7 +318,7 @@ def _are_on_ground(pictures: Sequence[Soft], corners: Places) -> bool:
         half = (levels[:, count // 2 :] - levels[:, : -(count // 2)]).min(axis=1)
         squares = count * (levels * levels).sum(axis=1) - levels.sum(axis=1) ** 2  # of count times the deviation
         on_ground &= (half <= _GROUND) & ((half * count) ** 2 <= _GROUND_OF_DRAWN**2 * squares)
-    return bool(2 * on_ground.sum() >= len(corners))
+    return on_ground
 
 
 def _are_as_strong(cells: Cells, agrees: NDArray[np.bool_]) -> NDArray[np.bool_]:

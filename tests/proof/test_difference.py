@@ -251,6 +251,16 @@ def test_most_of_what_contradicts_within_what_agrees_must_be_as_strong() -> None
         assert found._replace(**less).redrawn_share == 0
 
 
+def test_another_drawing_has_a_ground_as_well() -> None:
+    page, covered = form(*ANNA), form(*ANNA)
+    mosaic = np.random.default_rng(3).integers(0, 255, (50, 70), dtype=np.uint8)
+    covered[450:850, 60:620] = np.kron(mosaic, np.ones((8, 8), np.uint8))
+    for pair in ((covered, page), (page, covered)):
+        found = seen(*pair)
+        assert found.enclosed_share > 0.3
+        assert not found.is_drawn
+
+
 def test_nothing_is_drawn_on_haze() -> None:
     haze = rough(np.full((600, 600), 200, np.uint8), deviation=9.0)
     other = haze.copy()
