@@ -236,7 +236,7 @@ def _evidence(pair: Pair, options: _Comparing) -> tuple[Proof | None, bool]:
         best = _proven_as_whole(pair) or _proven_as_sheet(pair, options) or best
     looks, least = plain.looks, _least_of_form(best)
     for round_ in options.forms:
-        if best and (best.proven or best.relation.kind == "same scene"):
+        if best and (best.proven or best.relation.kind == "same scene" or _is_redrawn(best)):
             break  # that is told from the pixels, and any form of them has the same
         if round_.is_for(pair.grey, best.probability if best else 0.0):
             looks += len(round_.forms)
@@ -249,10 +249,9 @@ def _least_of_form(plain: Proof | None) -> float:
     """The least geometry of what a form shows, after what the picture as it is shows.
 
     Of a caption that is all that two photos share, a form that shows less may show a part that looks even. Where the
-    picture as it is shows another content, there is no doubt of a part, and a form may show that it is none; but a form
-    of print is no sharper than print.
+    picture as it is shows another content, there is no doubt of a part, and a form may show that it is none.
     """
-    if plain is None or (plain.relation.kind == "same template" and not _is_redrawn(plain)):
+    if plain is None or plain.relation.kind == "same template":
         return -math.inf
     return _LEAST_OF_PLAIN * plain.evidence.geometry
 

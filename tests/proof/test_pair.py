@@ -152,14 +152,14 @@ EXCHANGED, REDRAWN = {"exchanged": 9}, {"redrawn": 0.1, "agreeing": 100}
 
 @pytest.mark.parametrize(
     ("share", "against", "claimed"),
-    [(0.6, {}, True), (0.4, {}, False), (0.4, EXCHANGED, True), (0.4, REDRAWN, False), (0.6, REDRAWN, True)],
+    [(0.6, {}, True), (0.4, {}, False), (0.4, EXCHANGED, True), (0.9, REDRAWN, False)],
 )
 def test_a_form_that_shows_less_than_half_of_the_picture_counts_only_against_another_content(
     share: float, against: dict[str, Any], claimed: bool, coffee: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A caption that two photos share is most of what they have in common; a few letters of it may lie evenly.
 
-    So may a few letters of print.
+    What is print is told from the pixels, and any form of them has the same.
     """
     made = made_proof(np.eye(3), (600, 400), (600, 400))
     part = FeatureEvidence(90.0, 90.0, 0.9, 0.0, "sift", agreement=0.3, contradiction=0.7, **against)
