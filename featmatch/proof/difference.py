@@ -7,7 +7,7 @@ Where one is plain, and the other clearly is not, something is *added* to the qu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -44,6 +44,11 @@ _AGREES, _CONTRADICTS = 0.6, 0.4  # correlation from which a cell agrees, and be
 _TELLING = 0.4  # of the edges of the stronger direction: a direction with fewer says nothing
 _FEWEST_STARK = 18  # stark cells that agree, or the map may lie badly
 _FEWEST_TOGETHER = 3  # agreeing cells among nine, or they may do so by chance
+# Range that holds half of a cell's px where print or a flat drawing lies on a plain ground, and the same in standard
+# deviations of the cell: haze is as plain, but nothing is drawn on it.
+_GROUND, _GROUND_OF_DRAWN = 24 * STEPS, 0.7
+_MOST_ON_GROUND, _SOME_ON_GROUND = 0.5, 0.1  # shares of what agrees and contradicts: bars and faces have little ground
+_AS_MUCH = 4 / 3  # times the structure of the other picture: another text is as strong, what was laid over it is not
 
 SILENT, AGREEING, CONTRADICTING, ADDED, LACKING = 0, 1, 2, 3, 4
 
@@ -94,6 +99,10 @@ class Difference(NamedTuple):
             ``_FINE_REACH_PX`` in.
         stark: (rows, columns) bool, where both pictures have stark structure; None: nowhere.
         is_small: whether the region was too small to have cells as it is, and was enlarged.
+        is_drawn: whether most of what agrees, and some of what contradicts, lies on a plain ground in both pictures, as
+            print does.
+        as_strong: (rows, columns) bool, where both pictures have as much structure, but for what they differ by all
+            over; None: nowhere.
     """
 
     states: NDArray[np.int8]
@@ -101,6 +110,8 @@ class Difference(NamedTuple):
     seen: Soft
     stark: NDArray[np.bool_] | None = None
     is_small: bool = False
+    is_drawn: bool = False
+    as_strong: NDArray[np.bool_] | None = None
 
     @property
     def agreeing(self) -> int:
@@ -158,6 +169,17 @@ class Difference(NamedTuple):
         stark = self.enclosed[self.stark] if self.stark is not None else self.states[:0]
         agreeing, against = (int((stark == state).sum()) for state in (AGREEING, CONTRADICTING))
         return against / (agreeing + against) if agreeing >= _FEWEST_STARK else 0.0
+
+    @property
+    def redrawn_share(self) -> float:
+        """``enclosed_share`` where a drawing agrees, and most of what contradicts is as strong in both; else 0.
+
+        What was laid over print, a sticker or large letters, is stronger or weaker than what it hides.
+        """
+        if self.as_strong is None or not self.is_drawn or self.is_small:
+            return 0.0
+        against = self.enclosed == CONTRADICTING
+        return self.enclosed_share if 2 * (against & self.as_strong).sum() >= against.sum() else 0.0
 
     @property
     def exchanged(self) -> int:
@@ -237,8 +259,14 @@ def difference(
     for state, plain in ((ADDED, seen), (LACKING, picture)):
         some = np.flatnonzero(states == state)
         states[some[~_is_plain_around(plain, cells[some])]] = SILENT
-    states = states.reshape(corners.shape[:2])
-    return Difference(states, product(frame.query_from_frame, _corner(_FINE_REACH_PX)), seen, stark, is_small)
+    agrees, against = states == AGREEING, states == CONTRADICTING
+    is_drawn = all(
+        some.any() and _are_on_ground((picture, seen), cells[some]).mean() >= share
+        for some, share in ((against, _SOME_ON_GROUND), (agrees, _MOST_ON_GROUND))
+    )
+    as_strong = _are_as_strong(compared, agrees).reshape(corners.shape[:2]) if is_drawn else None
+    states, way = states.reshape(corners.shape[:2]), product(frame.query_from_frame, _corner(_FINE_REACH_PX))
+    return Difference(states, way, seen, stark, is_small, is_drawn, as_strong)
 
 
 def _corner(reach: int) -> Matrix:
@@ -272,10 +300,39 @@ def _states(cells: Cells) -> NDArray[np.int8]:
 
 def _is_plain_around(picture: Soft, corners: Places) -> NDArray[np.bool_]:
     """(N,) whether a picture is plain in some cells, and as far around them as one may be off."""
-    around = np.arange(-_FINE_REACH_PX, CELL_PX + _FINE_REACH_PX)
-    rows, columns = (corners[:, [axis]] + around for axis in (0, 1))
-    parts = picture[rows[:, :, None], columns[:, None, :]].astype(np.int64)
+    parts = _parts(picture, corners, _FINE_REACH_PX).astype(np.int64)
     return np.asarray(parts.max(axis=(1, 2)) - parts.min(axis=(1, 2)) <= _PLAIN)
+
+
+def _are_on_ground(pictures: Sequence[Soft], corners: Places) -> NDArray[np.bool_]:
+    """(N,) whether half of a cell is as good as one grey level in all pictures, and the rest stands out from it.
+
+    So it is between lines, letters and shapes. The shortest range that holds half of the px does not mind how far the
+    others are off (Rousseeuw, Journal of the American Statistical Association, 1984).
+    """
+    on_ground = np.ones(len(corners), np.bool_)
+    for picture in pictures:
+        parts = _parts(picture, corners)[:, ::2, ::2]  # px beside these are much the same, softened as they are
+        levels = np.sort(parts.reshape(len(corners), -1).astype(np.int64), axis=1)
+        count = levels.shape[1]
+        half = (levels[:, count // 2 :] - levels[:, : -(count // 2)]).min(axis=1)
+        squares = count * (levels * levels).sum(axis=1) - levels.sum(axis=1) ** 2  # of count times the deviation
+        on_ground &= (half <= _GROUND) & ((half * count) ** 2 <= _GROUND_OF_DRAWN**2 * squares)
+    return on_ground
+
+
+def _are_as_strong(cells: Cells, agrees: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(N,) whether both pictures have as much structure, where one has more or less of it all over."""
+    ratios = cells.contrast / np.maximum(cells.seen_contrast, np.float32(FAINT))
+    usual = np.sort(ratios[agrees])[agrees.sum() // 2]
+    return np.asarray((ratios <= _AS_MUCH * usual) & (usual <= _AS_MUCH * ratios))
+
+
+def _parts(picture: Soft, corners: Places, margin: int = 0) -> Soft:
+    """(N, h, w) some cells of a picture, and so many px around each."""
+    around = np.arange(-margin, CELL_PX + margin)
+    rows, columns = (corners[:, [axis]] + around for axis in (0, 1))
+    return np.asarray(picture[rows[:, :, None], columns[:, None, :]])
 
 
 class Parts(NamedTuple):

@@ -25,6 +25,7 @@ from featmatch.images.pixels import GreyImage, ImageSource, load_grey
 from featmatch.images.sources import buffered
 from featmatch.proof.given import proofs_of_features
 from featmatch.proof.matching import DescriptorMatcher, MatchingOptions
+from featmatch.proof.probability import FeatureEvidence
 from featmatch.proof.proof import FEWEST_FEATURES, Proof, proof_of_fit
 from featmatch.proof.verified import Verification
 from featmatch.proof.whole import on_picture, whole_proof
@@ -235,7 +236,7 @@ def _evidence(pair: Pair, options: _Comparing) -> tuple[Proof | None, bool]:
         best = _proven_as_whole(pair) or _proven_as_sheet(pair, options) or best
     looks, least = plain.looks, _least_of_form(best)
     for round_ in options.forms:
-        if best and (best.proven or best.relation.kind == "same scene"):
+        if best and (best.proven or best.relation.kind == "same scene" or _is_redrawn(best)):
             break  # that is told from the pixels, and any form of them has the same
         if round_.is_for(pair.grey, best.probability if best else 0.0):
             looks += len(round_.forms)
@@ -253,6 +254,10 @@ def _least_of_form(plain: Proof | None) -> float:
     if plain is None or plain.relation.kind == "same template":
         return -math.inf
     return _LEAST_OF_PLAIN * plain.evidence.geometry
+
+
+def _is_redrawn(proof: Proof) -> bool:
+    return isinstance(proof.evidence, FeatureEvidence) and proof.evidence.is_redrawn
 
 
 def _best_of(proofs: Iterable[Proof]) -> Proof | None:

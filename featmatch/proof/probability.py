@@ -33,6 +33,12 @@ _HARDLY_ANY_AGREE, _MOST_CONTRADICTS = 10.0, 0.6
 # blurred nor noisy there, so that a tenth is another word or face, unless the pixels agree all over, as under halftone.
 _ANOTHER_STARK, _ALL_OVER = 0.12, 0.9
 
+# The same where print or a drawing on a plain ground agrees, by less geometry a cell: a photo under text or stickers
+# agrees by two to six; one that blur or glare left with less has no plain ground, or few features, which may map it
+# badly. Of true copies of forms, cards and signs 2 % contradict at most, of fillings mostly 8 % and more
+# (docs/tried.md).
+_REDRAWN, _OF_A_CELL = 0.08, 1.0
+
 # The same where few agree, in any way, in a region so small that it was enlarged to have cells: these are blurred, so
 # more must contradict. Of 42 edited emoji that were claimed so one has as much, of 21 others 17 (docs/tried.md).
 _ANOTHER_OF_SMALL = 0.45
@@ -57,7 +63,8 @@ _MOST_DOUBLINGS = 8.0  # of the number of cells that agree; more say no more
 # What JSON tells of evidence, of any kind.
 _KEYS = (
     "geometry", "distinct", "clarity", "evenness", "agreement", "whole", "detail", "contradiction", "enclosed",
-    "agreeing", "exchanged", "stark", "depth_steps", "is_coarse", "is_small", "is_sister", "by_descriptors", "in_form",
+    "agreeing", "exchanged", "stark", "redrawn", "depth_steps", "is_coarse", "is_small", "is_sister", "by_descriptors",
+    "in_form",
 )  # fmt: skip
 
 
@@ -79,6 +86,8 @@ class FeatureEvidence:
         agreeing: number of the cells that show the same.
         exchanged: number of the cells in which one picture shows what the other lacks, of that which lacks fewer.
         stark: as ``enclosed``, among the cells with stark structure in both pictures, if enough of these agree.
+        redrawn: as ``enclosed``, where most of what agrees is print or a drawing on a plain ground, and most of what
+            contradicts is as strong in both pictures; else 0.
         depth_steps: number of near places that are moved against one another, see ``featmatch.proof.parallax``.
         is_coarse: whether they were seen in a small picture only, in which other contents may look the same.
         is_small: whether the cells are those of a small region, enlarged: these may only speak against.
@@ -100,6 +109,7 @@ class FeatureEvidence:
     agreeing: int = 0
     exchanged: int = 0
     stark: float = 0.0
+    redrawn: float = 0.0
     depth_steps: int = 0
     is_coarse: bool = False
     is_small: bool = False
@@ -130,7 +140,7 @@ class FeatureEvidence:
         stark = self.stark >= _ANOTHER_STARK and not self.agrees_all_over
         small = self.is_small and (self.contradiction or 0.0) >= _ANOTHER_OF_SMALL
         small &= self.clear_agreement < _LOOKS_THE_SAME
-        if (stark and self.geometry < _FEW_AGREE) or (small and self.geometry < _FEW):
+        if self.is_redrawn or (stark and self.geometry < _FEW_AGREE) or (small and self.geometry < _FEW):
             return True
         if self.by_descriptors and self.geometry < _FEW_AGREE:
             contradicts = self.enclosed >= _ANOTHER_OF_FEW and self.agreeing >= _ENOUGH_OF_FEW
@@ -140,6 +150,12 @@ class FeatureEvidence:
         contradicts &= self.clear_agreement < _LOOKS_THE_SAME
         fewest = max(_EXCHANGED, _EXCHANGED_SHARE * (self.agreeing + self.exchanged))
         return self.is_sister or contradicts or self.exchanged >= fewest
+
+    @property
+    def is_redrawn(self) -> bool:
+        """Whether print or a drawing on a plain ground is told to have another content."""
+        enough = _FEW <= self.geometry < _OF_A_CELL * self.agreeing
+        return enough and self.redrawn >= _REDRAWN and not self.agrees_all_over
 
     @property
     def is_another_view(self) -> bool:
@@ -223,6 +239,7 @@ class WithoutFeatures:
     enclosed: ClassVar[float] = 0.0
     exchanged: ClassVar[int] = 0
     stark: ClassVar[float] = 0.0
+    redrawn: ClassVar[float] = 0.0
     depth_steps: ClassVar[int] = 0
     is_coarse: ClassVar[bool] = False
     is_small: ClassVar[bool] = False

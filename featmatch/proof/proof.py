@@ -109,7 +109,7 @@ class Proof:
         if not isinstance(best, ToldEvidence):
             best = dataclasses.replace(best, contradiction=0.0, agreeing=256)
         if isinstance(best, FeatureEvidence):
-            best = dataclasses.replace(best, enclosed=0.0, exchanged=0, stark=0.0, depth_steps=0)
+            best = dataclasses.replace(best, enclosed=0.0, exchanged=0, stark=0.0, redrawn=0.0, depth_steps=0)
         enough = isinstance(best, WholeEvidence) or best.geometry > 0
         return enough and probability_of(best.score()) >= PROVEN
 
@@ -150,7 +150,8 @@ class Proof:
         if seen is not None:
             evidence = dataclasses.replace(
                 evidence, contradiction=seen.share, enclosed=seen.enclosed_share, agreeing=seen.agreeing,
-                exchanged=seen.exchanged, stark=seen.stark_share, is_coarse=is_coarse, is_small=seen.is_small,
+                exchanged=seen.exchanged, stark=seen.stark_share, redrawn=seen.redrawn_share, is_coarse=is_coarse,
+                is_small=seen.is_small,
             )  # fmt: skip
             if seen.contradicting >= _MAY_BE_MOVED and _shares(evidence):
                 steps = depth_steps(*pair, way, negative=self.relation.negative)

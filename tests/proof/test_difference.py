@@ -205,6 +205,84 @@ def test_print_that_contradicts_is_stark_where_enough_of_it_agrees() -> None:
     assert seen(form(*PAUL)[195:255, 190:430], page[195:255, 190:430]).stark_share == 0  # hardly anything agrees
 
 
+def rough(page: Picture, rows: slice = slice(None), deviation: float = 25.0) -> Picture:
+    """A page that lies on rough stone in some rows."""
+    stone = cv2.GaussianBlur(np.random.default_rng(1).normal(0, 1, page.shape), (0, 0), 3.0)
+    stone = np.clip(page - 60 + deviation * stone / stone.std(), 0, 255).astype(np.uint8)
+    on_stone = page.copy()
+    on_stone[rows] = stone[rows]
+    return on_stone
+
+
+def test_print_is_redrawn_where_most_of_it_lies_on_a_plain_ground_in_both_pictures() -> None:
+    page, other = form(*ANNA), form(*PAUL)
+    for head in (slice(0, 0), slice(0, 90), slice(None)):
+        pairs = [(rough(other, head), rough(page, head))]
+        pairs += [(rough(other, head), page), (other, rough(page, head))] if head.stop is None else []
+        for found in (seen(*pair) for pair in pairs):
+            assert found.enclosed_share > 0.01
+            assert found.redrawn_share == (0 if head.stop is None else found.enclosed_share)
+    assert seen(other, page)._replace(is_small=True).redrawn_share == 0
+    assert seen(page, page).redrawn_share == 0
+
+
+def test_what_was_laid_over_print_is_not_as_strong_as_what_it_hides() -> None:
+    page, covered = form(*ANNA), form(*ANNA)
+    for number in range(6):
+        cv2.circle(covered, (110 + 90 * number, 180 + 70 * number), 40, 140, -1)
+    for pair in ((covered, page), (page, covered)):
+        found = seen(*pair)
+        assert found.is_drawn
+        assert found.enclosed_share > 0.02
+        assert found.redrawn_share == 0
+    faint = (form(*PAUL) // 2 + 100).astype(np.uint8)
+    assert seen(faint, page).redrawn_share == seen(faint, page).enclosed_share > 0.02
+
+
+def test_most_of_what_contradicts_within_what_agrees_must_be_as_strong() -> None:
+    states = np.full((6, 8), AGREEING, np.int8)
+    states[2:4, 1:3] = CONTRADICTING
+    strong = np.zeros(states.shape, bool)
+    strong[2, 1:3] = True
+    found = Difference(states, HERE, np.zeros((8, 8), np.int16), is_drawn=True, as_strong=strong)
+    assert found.redrawn_share == found.enclosed_share == 4 / 48
+    assert found._replace(as_strong=strong & (np.arange(8) != 1)).redrawn_share == 0
+    for less in ({"is_drawn": False}, {"is_small": True}, {"as_strong": None}):
+        assert found._replace(**less).redrawn_share == 0
+
+
+def test_another_drawing_has_a_ground_as_well() -> None:
+    page, covered = form(*ANNA), form(*ANNA)
+    mosaic = np.random.default_rng(3).integers(0, 255, (50, 70), dtype=np.uint8)
+    covered[450:850, 60:620] = np.kron(mosaic, np.ones((8, 8), np.uint8))
+    for pair in ((covered, page), (page, covered)):
+        found = seen(*pair)
+        assert found.enclosed_share > 0.3
+        assert not found.is_drawn
+
+
+def test_nothing_is_drawn_on_haze() -> None:
+    haze = rough(np.full((600, 600), 200, np.uint8), deviation=9.0)
+    other = haze.copy()
+    other[200:320, 200:320] = haze[400:520, 400:520]
+    found = seen(other, haze)
+    assert found.enclosed_share > 0.01
+    assert found.redrawn_share == 0
+
+
+@pytest.mark.parametrize(("slope", "drawn"), [(0, True), (3, False)])
+def test_what_is_drawn_on_shades_is_not_on_a_plain_ground(slope: int, drawn: bool) -> None:
+    rows, columns = np.indices((600, 600))
+    page = (240 - slope * np.abs(columns % 40 - 20)).astype(np.uint8)
+    other = page.copy()
+    page[rows % 18 < 5] = other[rows % 18 < 5] = 10
+    part = np.s_[200:320, 200:320]
+    other[part] = np.where(columns % 18 < 5, 10, page.max(initial=0))[part]
+    found = seen(other, page)
+    assert found.enclosed_share > 0.01
+    assert (found.redrawn_share > 0) is drawn
+
+
 def test_cells_along_an_outline_do_not_agree_throughout() -> None:
     states = np.zeros((9, 9), np.int8)
     states[1:8, 1:8] = AGREEING

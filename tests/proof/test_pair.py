@@ -147,16 +147,25 @@ def test_only_pairs_with_few_features_are_tried_as_a_whole(chelsea: Picture, mon
     assert len(tried) == 1
 
 
-@pytest.mark.parametrize(("share", "told", "claimed"), [(0.6, False, True), (0.4, False, False), (0.4, True, True)])
+EXCHANGED, REDRAWN = {"exchanged": 9}, {"redrawn": 0.1, "agreeing": 100}
+
+
+@pytest.mark.parametrize(
+    ("share", "against", "claimed"),
+    [(0.6, {}, True), (0.4, {}, False), (0.4, EXCHANGED, True), (0.9, REDRAWN, False)],
+)
 def test_a_form_that_shows_less_than_half_of_the_picture_counts_only_against_another_content(
-    share: float, told: bool, claimed: bool, coffee: Picture, monkeypatch: pytest.MonkeyPatch
+    share: float, against: dict[str, Any], claimed: bool, coffee: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A caption that two photos share is most of what they have in common; a few letters of it may lie evenly."""
+    """A caption that two photos share is most of what they have in common; a few letters of it may lie evenly.
+
+    What is print is told from the pixels, and any form of them has the same.
+    """
     made = made_proof(np.eye(3), (600, 400), (600, 400))
-    part = FeatureEvidence(90.0, 90.0, 0.9, 0.0, "sift", agreement=0.3, contradiction=0.7, exchanged=9 * told)
+    part = FeatureEvidence(90.0, 90.0, 0.9, 0.0, "sift", agreement=0.3, contradiction=0.7, **against)
     even = FeatureEvidence(90.0 * share, 90.0 * share, 1.0, 1.0, "sift", agreement=0.9, contradiction=0.0, agreeing=90)
     plain, in_form = (dataclasses.replace(made, evidence=one).with_kind() for one in (part, even))
-    assert (plain.relation.kind == "same template") is told
+    assert (plain.relation.kind == "same template") is bool(against)
     assert not plain.proven
     assert in_form.proven
     monkeypatch.setattr(pair._Look, "proofs", lambda _: iter([plain]))

@@ -154,6 +154,18 @@ def test_few_features_are_another_content_where_print_contradicts() -> None:
         assert not dataclasses.replace(told, **other).has_another_content  # type: ignore[arg-type]
 
 
+def test_print_that_contradicts_is_another_content_where_few_features_a_cell_agree() -> None:
+    told = features(99.0, evenness=1.0, agreement=0.85, contradiction=0.09, agreeing=100, redrawn=0.09)
+    assert told.has_another_content
+    assert probability(told) < 0.1
+    assert probability_of(told.design_score) > PROVEN
+    assert dataclasses.replace(told, geometry=20.0).has_another_content
+    for other in ({"geometry": 101.0}, {"geometry": 19.0}, {"agreeing": 98}, {"redrawn": 0.07}, {"agreement": 0.95}):
+        copy = dataclasses.replace(told, **other)
+        assert not copy.has_another_content
+        assert probability(copy) > PROVEN
+
+
 def test_few_features_are_another_content_where_half_of_a_small_region_contradicts() -> None:
     told = features(19.0, evenness=1.0, agreement=0.7, contradiction=0.46, agreeing=12, is_small=True)
     assert told.has_another_content
@@ -260,13 +272,13 @@ def test_both_kinds_print_the_same_keys() -> None:
     assert by_features == {
         "geometry": 8.0, "distinct": 7.0, "clarity": 0.5, "evenness": 0.25, "agreement": 0.75, "whole": None,
         "detail": 0.125, "contradiction": None, "enclosed": 0.0, "agreeing": 0, "exchanged": 0, "stark": 0.0,
-        "depth_steps": 0, "is_coarse": False, "is_small": False, "is_sister": False, "by_descriptors": False,
-        "in_form": False,
+        "redrawn": 0.0, "depth_steps": 0, "is_coarse": False, "is_small": False, "is_sister": False,
+        "by_descriptors": False, "in_form": False,
     }  # fmt: skip
     assert json.loads(json.dumps(as_whole)) == {
         "geometry": 0.0, "distinct": 0.0, "clarity": 0.0, "evenness": 0.0, "agreement": 0.75,
         "whole": [90, 0.5, 0.25], "detail": 0.125, "contradiction": None, "enclosed": 0.0, "agreeing": 0,
-        "exchanged": 0, "stark": 0.0, "depth_steps": 0, "is_coarse": False, "is_small": False, "is_sister": False,
-        "by_descriptors": False, "in_form": False,
+        "exchanged": 0, "stark": 0.0, "redrawn": 0.0, "depth_steps": 0, "is_coarse": False, "is_small": False,
+        "is_sister": False, "by_descriptors": False, "in_form": False,
     }  # fmt: skip
     assert list(by_features) == list(as_whole)
