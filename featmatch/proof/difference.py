@@ -44,6 +44,11 @@ _AGREES, _CONTRADICTS = 0.6, 0.4  # correlation from which a cell agrees, and be
 _TELLING = 0.4  # of the edges of the stronger direction: a direction with fewer says nothing
 _FEWEST_STARK = 18  # stark cells that agree, or the map may lie badly
 _FEWEST_TOGETHER = 3  # agreeing cells among nine, or they may do so by chance
+_TWO_TONES = 0.8  # share of the variance in a cell that two tones explain, below which it is no print
+_MOST_CELLS = 64  # of which that is asked
+_FEWEST_OF_PHOTO = 40  # cells of a photograph that agree
+_NEARLY_ALL = 0.7  # share of the cells within what agrees that agree, where it is a photograph throughout
+_OVERLAID = 0.25  # share of those that say anything that something on it may take
 
 SILENT, AGREEING, CONTRADICTING, ADDED, LACKING = 0, 1, 2, 3, 4
 
@@ -153,6 +158,14 @@ class Difference(NamedTuple):
         return against / said if said else 1.0
 
     @property
+    def enclosed_unlike_share(self) -> float:
+        """The same, counting what the reference lacks as well."""
+        enclosed = self.enclosed
+        against = int(((enclosed == CONTRADICTING) | (enclosed == ADDED)).sum())
+        said = int((enclosed == AGREEING).sum()) + against
+        return against / said if said else 1.0
+
+    @property
     def stark_share(self) -> float:
         """The same among those of them with stark structure; 0 where few of these agree: the map may lie badly."""
         stark = self.enclosed[self.stark] if self.stark is not None else self.states[:0]
@@ -164,6 +177,28 @@ class Difference(NamedTuple):
         """Cells within what agrees where one picture shows what the other lacks: their number, of that with fewer."""
         enclosed = self.enclosed
         return min(int((enclosed == ADDED).sum()), int((enclosed == LACKING).sum()))
+
+    @property
+    def is_print(self) -> bool:
+        """Whether what agrees has two tones in a cell, paper and ink; a photograph has all that lie between.
+
+        By the share of the variance that lies between the two (the criterion of Otsu, IEEE Trans. SMC 1979).
+        """
+        places = np.argwhere(self.enclosed == AGREEING)
+        if len(places) == 0:
+            return True
+        corners = places[:: -(-len(places) // _MOST_CELLS)] * CELL_PX + _FINE_REACH_PX
+        return float(np.median(_in_two_tones(_parts_at(self.seen, corners, CELL_PX)))) >= _TWO_TONES
+
+    @property
+    def is_photograph(self) -> bool:
+        """Whether what agrees is one photograph, whole but for some places that are written over.
+
+        Between print there is nothing, or what is filled in, so less of the whole agrees.
+        """
+        agreeing, within = int((self.enclosed == AGREEING).sum()), int((self._hull > 0).sum())
+        is_whole = agreeing >= max(_FEWEST_OF_PHOTO, _NEARLY_ALL * within)
+        return is_whole and self.enclosed_unlike_share <= _OVERLAID and not self.is_print
 
     def differences(self, reference_from_query: Matrix) -> Differences:
         """Where the pictures differ: rectangles around contradicting cells that hang together within what agrees.
@@ -272,10 +307,25 @@ def _states(cells: Cells) -> NDArray[np.int8]:
 
 def _is_plain_around(picture: Soft, corners: Places) -> NDArray[np.bool_]:
     """(N,) whether a picture is plain in some cells, and as far around them as one may be off."""
-    around = np.arange(-_FINE_REACH_PX, CELL_PX + _FINE_REACH_PX)
-    rows, columns = (corners[:, [axis]] + around for axis in (0, 1))
-    parts = picture[rows[:, :, None], columns[:, None, :]].astype(np.int64)
-    return np.asarray(parts.max(axis=(1, 2)) - parts.min(axis=(1, 2)) <= _PLAIN)
+    parts = _parts_at(picture, corners - _FINE_REACH_PX, CELL_PX + 2 * _FINE_REACH_PX)
+    return np.asarray(parts.max(axis=1) - parts.min(axis=1) <= _PLAIN)
+
+
+def _parts_at(picture: Soft, corners: NDArray[np.integer], side: int) -> NDArray[np.int64]:
+    """(N, side * side): squares of a picture with their upper left corners, (N, 2) rows and columns, there."""
+    along = np.arange(side)
+    rows, columns = (corners[:, [axis]] + along for axis in (0, 1))
+    return np.asarray(picture[rows[:, :, None], columns[:, None, :]], np.int64).reshape(len(corners), side * side)
+
+
+def _in_two_tones(parts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(N,) share of the variance of each part that the best two tones explain: between classes, of all."""
+    sums = np.cumsum(np.sort(parts, axis=1), axis=1)
+    count, total = parts.shape[1], sums[:, -1:]
+    first = np.arange(1, count)
+    # All whole numbers up to the division: the same on each machine.
+    between = ((count * sums[:, :-1] - first * total) ** 2 / (first * (count - first))).max(axis=1)
+    return np.asarray(between / np.maximum(count * (parts * parts).sum(axis=1) - total[:, 0] ** 2, 1))
 
 
 class Parts(NamedTuple):
