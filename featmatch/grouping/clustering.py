@@ -70,6 +70,7 @@ def cluster(
     detector: str,
     verdicts: Mapping[tuple[int, int], bool],
     choose: Callable[[Sequence[Cluster]], Sequence[int]] | None = None,
+    are_sisters: Callable[[Pair], bool] | None = None,
 ) -> list[Cluster]:
     """Join pairs into groups of at least two images. The result does not depend on the ids of the images.
 
@@ -79,8 +80,10 @@ def cluster(
         detector: of the index.
         verdicts: user verdicts by pair, the lower id first: True = copy.
         choose: groups -> the id of each one's original; None: the finest or largest image of each.
+        are_sisters: whether a pair is of one design with two contents: asked of those that would join two groups, and
+            of the originals of these. None: none is.
     """
-    joining = _Joining(images, pairs, detector, verdicts)
+    joining = _Joining(images, pairs, detector, verdicts, are_sisters)
     for pair in joining.in_order():
         joining.join(pair)
     joining.join_accepted()
@@ -101,7 +104,10 @@ class _Joining:
         pairs: Mapping[tuple[int, int], Pair],
         detector: str,
         verdicts: Mapping[tuple[int, int], bool],
+        are_sisters: Callable[[Pair], bool] | None,
     ) -> None:
+        self._are_sisters = are_sisters
+        self._verdicts = verdicts
         self._images = images
         self._pairs = pairs
         self._probability = {
@@ -151,7 +157,8 @@ class _Joining:
         if decision is None:
             return
         kept, lost, way = (first, second, way) if decision.keeps_first else (second, first, way.back())
-        if decision.zoom and not self._overlaps_zooms(kept, lost.original, way):
+        apart = decision.zoom and not self._overlaps_zooms(kept, lost.original, way)
+        if apart or any(map(self._told_sisters, (pair.key, _key(first.original, second.original)))):
             return
         for image, placed in lost.members.items():
             found = placed.then(way)
@@ -201,6 +208,12 @@ class _Joining:
 
     def _contents(self, key: tuple[int, int]) -> tuple[str, str]:
         return self._images[key[0]].content, self._images[key[1]].content
+
+    def _told_sisters(self, key: tuple[int, int]) -> bool:
+        """Whether a pair, if it is proven, is of sisters; what the user accepted is not."""
+        if self._are_sisters is None or self._verdicts.get(key) or self._probability.get(key, 0.0) < PROVEN:
+            return False
+        return self._are_sisters(self._pairs[key])
 
     def _parted(self, first: Cluster, second: Cluster) -> bool:
         """Whether the user rejected a pair that joining these groups would bring together."""

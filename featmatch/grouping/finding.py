@@ -31,6 +31,7 @@ from featmatch.grouping.pairs import Collection, Pair, pairs_of
 from featmatch.grouping.placing import ImageSize, Placed
 from featmatch.grouping.remembered import Remembered, pairs_folder, recall, remember
 from featmatch.grouping.standing import Standings
+from featmatch.grouping.telling import sisters_in
 from featmatch.proof.relation import relation_of
 from featmatch.store.catalog import Catalog
 from featmatch.store.joined import reader_of
@@ -82,7 +83,10 @@ def find_groups(reader: Reader, *, jobs: int, progress: Progress, elsewhere: Els
         return [choice.original for choice in chosen]
 
     pairs = known.pairs | _asked(reader, known.pairs, sizes, standings, jobs)
-    clusters = cluster(sizes, pairs, reader.options.detector, catalog.verdicts(), originals)
+    detector, verdicts = reader.options.detector, catalog.verdicts()
+    likely = [found.members for found in cluster(sizes, pairs, detector, verdicts)]
+    told = sisters_in(reader, likely, sizes, pairs, jobs=jobs)
+    clusters = cluster(sizes, pairs, detector, verdicts, originals, lambda pair: pair.key in told)
     joined = {image for found in clusters for image in found.members}
     groups = [_group(found, chosen_of[found.original].by, sizes, records) for found in clusters]
     groups += [Group((_original(records[image]),)) for image in records.keys() - joined]

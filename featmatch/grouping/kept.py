@@ -12,8 +12,16 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import cv2
+import PIL
+
+from featmatch.system.shipped import shipped_file
+
+_FITS = ("probability.json", "whole.json")
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS texts (key BLOB PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID"
 # What a damaged file, and a text that is not as it was written, raise.
@@ -23,6 +31,14 @@ BROKEN = (OSError, sqlite3.Error, ValueError, KeyError, TypeError, AttributeErro
 def key_of(*depends_on: Any) -> bytes:
     """SHA-256 of what can be written as JSON."""
     return hashlib.sha256(json.dumps(depends_on).encode()).digest()
+
+
+@cache
+def code_of_all() -> list[str]:
+    """Versions of all code that looks at pictures and compares them."""
+    package = Path(__file__).parents[1]
+    sources = sorted([*package.rglob("*.py"), *package.rglob("*.so"), *map(shipped_file, _FITS)])
+    return [cv2.__version__, PIL.__version__, *digests_of(sources)]
 
 
 def digests_of(sources: Iterable[Path]) -> list[str]:

@@ -15,14 +15,11 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-import PIL
 
-from featmatch.grouping.kept import BROKEN, KeptTexts, digests_of, key_of
+from featmatch.grouping.kept import BROKEN, KeptTexts, code_of_all, key_of
 from featmatch.grouping.pairs import Pair
 from featmatch.grouping.placing import ImageSize
 from featmatch.grouping.repeating import Repeated
@@ -33,11 +30,9 @@ from featmatch.search.pictures import Pictures
 from featmatch.store.catalog import Catalog
 from featmatch.store.joined_catalog import JoinedCatalog
 from featmatch.store.reader import Reader
-from featmatch.system.shipped import shipped_file
 
 _KEPT = KeptTexts("look-ups", most=1_000_000)
 _AT_ONCE = 100  # look-ups that are kept at a time
-_FITS = ("probability.json", "whole.json")
 
 
 class LookedUp:
@@ -56,7 +51,7 @@ class LookedUp:
         self._pictures = Pictures(reader.snapshot, reader.places)
         self._places = [os.path.realpath(folder) for _, folder in reader.folders]
         made_with = reader.vocabulary.fingerprint, repr(reader.options)
-        self._state = key_of(_ways(), made_with, _found_in(reader.snapshot.catalog)).hex()
+        self._state = key_of(code_of_all(), made_with, _found_in(reader.snapshot.catalog)).hex()
         self._waiting: dict[bytes, str] = {}
 
     def recall(self) -> dict[int, list[Pair]]:
@@ -119,14 +114,6 @@ def _found_in(catalog: Catalog) -> list[Any]:
     """What can be found in an index, or in several that are read as one."""
     parts = catalog.parts if isinstance(catalog, JoinedCatalog) else [catalog]
     return [[[one.manifest.hex() for one in part.segments()], sorted(part.removed())] for part in parts]
-
-
-@cache
-def _ways() -> list[str]:
-    """Versions of the code that looks up: nearly all of it has a part in that."""
-    package = Path(__file__).parents[1]
-    sources = sorted([*package.rglob("*.py"), *package.rglob("*.so"), *map(shipped_file, _FITS)])
-    return [cv2.__version__, PIL.__version__, *digests_of(sources)]
 
 
 def _written(depends_on: str, files: Mapping[int, list[int] | None], pairs: Sequence[Pair]) -> str:

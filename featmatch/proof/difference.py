@@ -49,6 +49,11 @@ _FEWEST_TOGETHER = 3  # agreeing cells among nine, or they may do so by chance
 _GROUND, _GROUND_OF_DRAWN = 24 * STEPS, 0.7
 _MOST_ON_GROUND, _SOME_ON_GROUND = 0.5, 0.1  # shares of what agrees and contradicts: bars and faces have little ground
 _AS_MUCH = 4 / 3  # times the structure of the other picture: another text is as strong, what was laid over it is not
+_TWO_TONES = 0.8  # share of the variance in a cell that two tones explain, below which it is no print
+_MOST_CELLS = 64  # of which that is asked
+_FEWEST_OF_PHOTO = 40  # cells of a photograph that agree
+_NEARLY_ALL = 0.7  # share of the cells within what agrees that agree, where it is a photograph throughout
+_OVERLAID = 0.25  # share of those that say anything that something on it may take
 
 SILENT, AGREEING, CONTRADICTING, ADDED, LACKING = 0, 1, 2, 3, 4
 
@@ -164,6 +169,14 @@ class Difference(NamedTuple):
         return against / said if said else 1.0
 
     @property
+    def enclosed_unlike_share(self) -> float:
+        """The same, counting what the reference lacks as well."""
+        enclosed = self.enclosed
+        against = int(((enclosed == CONTRADICTING) | (enclosed == ADDED)).sum())
+        said = int((enclosed == AGREEING).sum()) + against
+        return against / said if said else 1.0
+
+    @property
     def stark_share(self) -> float:
         """The same among those of them with stark structure; 0 where few of these agree: the map may lie badly."""
         stark = self.enclosed[self.stark] if self.stark is not None else self.states[:0]
@@ -186,6 +199,28 @@ class Difference(NamedTuple):
         """Cells within what agrees where one picture shows what the other lacks: their number, of that with fewer."""
         enclosed = self.enclosed
         return min(int((enclosed == ADDED).sum()), int((enclosed == LACKING).sum()))
+
+    @property
+    def is_print(self) -> bool:
+        """Whether what agrees has two tones in a cell, paper and ink; a photograph has all that lie between.
+
+        By the share of the variance that lies between the two (the criterion of Otsu, IEEE Trans. SMC 1979).
+        """
+        places = np.argwhere(self.enclosed == AGREEING)
+        if len(places) == 0:
+            return True
+        corners = places[:: -(-len(places) // _MOST_CELLS)] * CELL_PX + _FINE_REACH_PX
+        return float(np.median(_in_two_tones(_parts(self.seen, corners)))) >= _TWO_TONES
+
+    @property
+    def is_photograph(self) -> bool:
+        """Whether what agrees is one photograph, whole but for some places that are written over.
+
+        Between print there is nothing, or what is filled in, so less of the whole agrees.
+        """
+        agreeing, within = int((self.enclosed == AGREEING).sum()), int((self._hull > 0).sum())
+        is_whole = agreeing >= max(_FEWEST_OF_PHOTO, _NEARLY_ALL * within)
+        return is_whole and self.enclosed_unlike_share <= _OVERLAID and not self.is_print
 
     def differences(self, reference_from_query: Matrix) -> Differences:
         """Where the pictures differ: rectangles around contradicting cells that hang together within what agrees.
@@ -302,6 +337,17 @@ def _is_plain_around(picture: Soft, corners: Places) -> NDArray[np.bool_]:
     """(N,) whether a picture is plain in some cells, and as far around them as one may be off."""
     parts = _parts(picture, corners, _FINE_REACH_PX).astype(np.int64)
     return np.asarray(parts.max(axis=(1, 2)) - parts.min(axis=(1, 2)) <= _PLAIN)
+
+
+def _in_two_tones(cells: Soft) -> NDArray[np.float64]:
+    """(N,) share of the variance of each cell that the best two tones explain: between classes, of all."""
+    parts = cells.reshape(len(cells), -1).astype(np.int64)
+    sums = np.cumsum(np.sort(parts, axis=1), axis=1)
+    count, total = parts.shape[1], sums[:, -1:]
+    first = np.arange(1, count)
+    # All whole numbers up to the division: the same on each machine.
+    between = ((count * sums[:, :-1] - first * total) ** 2 / (first * (count - first))).max(axis=1)
+    return np.asarray(between / np.maximum(count * (parts * parts).sum(axis=1) - total[:, 0] ** 2, 1))
 
 
 def _are_on_ground(pictures: Sequence[Soft], corners: Places) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from featmatch.names import split_page
 from featmatch.store.places import Places
 from featmatch.store.snapshot import Snapshot
 
-_COMPARED_PX = 1024  # longer side at which they are read: letters of a page are told apart
+COMPARED_PX = 1024  # longer side at which they are read: letters of a page are told apart
 
 
 class Pictures:
@@ -35,7 +35,7 @@ class Pictures:
         """
         for path in self.paths_of(image):
             with contextlib.suppress(OSError, ImageError):
-                return load_grey(path, longest_px=_COMPARED_PX, decoding=self._decoding)
+                return load_grey(path, longest_px=COMPARED_PX, decoding=self._decoding)
         return self._snapshot.stored_picture(image)
 
     def paths_of(self, image: int) -> Iterator[str]:

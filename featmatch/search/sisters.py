@@ -7,12 +7,14 @@ explains.
 
 A small picture may be too coarse to show what is filled in. Where a sister was told, the design is known to come with
 several contents; then an image that was seen coarsely counts as a sister too, unless it explains the query best.
+
+A photograph is no design: what several images have written over it, each in its way, was put there.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -42,14 +44,15 @@ def told_from_sisters(found: Sequence[FoundImage]) -> list[FoundImage]:
             from those that come back.
     """
     seen = [one.proof.difference for one in found if one.proof.difference is not None]
-    sisters = [own for own in seen if _is_sister(own, [other for other in seen if other is not own])]
+    sisters = [own for own in seen if is_sister(own, seen) and not own.is_photograph]
     known = [one for one in found if any(one.proof.difference is sister for sister in sisters)]
     told = []
     for one in found:
         proof, own = one.proof, one.proof.difference
         if own is not None:
             of_design = [other for other in known if _agrees_with(other, own, _DESIGN)]
-            if one in known or explains_less(one, of_design) or _may_be_sister(one, own, found, sisters):
+            is_like_one = explains_less(one, of_design) or _may_be_sister(one, own, found, sisters)
+            if one in known or (is_like_one and not own.is_photograph):
                 proof = proof.as_sister()
             proof = dataclasses.replace(proof, difference=None)  # its pictures are large
         told.append(FoundImage(one.id, proof, one.damaged))
@@ -96,17 +99,21 @@ def _may_be_sister(
     )
 
 
-def _is_sister(own: Difference, others: Sequence[Difference]) -> bool:
-    """Whether another explains what this one contradicts, or hardly less, and the design holds several contents.
+def is_sister(own: Difference, seen: Iterable[Difference]) -> bool:
+    """Whether another image explains what this one contradicts, or hardly less, and the design holds several contents.
 
     What an edit brought in, or a camera spoiled, no sister explains. But the unedited picture does not explain it
     either, where its edited copy is found as well; so three images must differ from one another in one place, which
     one picture and its copies hardly do.
+
+    Args:
+        own: the look at this image.
+        seen: the looks at others of the same query; this one may be among them.
     """
     fewest = max(_FEWEST_CELLS, _LEAST_SHARE * (own.agreeing + own.contradicting))
     if _is_against(own.states).sum() < fewest:
         return False
-    sharing = [other for other in others if _shared_design(own, other) >= _DESIGN]
+    sharing = [other for other in seen if other is not own and _shared_design(own, other) >= _DESIGN]
     if not any(_is_rival(own, other, fewest) for other in sharing):
         return False
     said = np.argwhere((own.states == AGREEING) | _is_against(own.states))

@@ -153,7 +153,7 @@ def test_a_form_is_made_while_the_one_before_is_asked(clusters: Clusters, monkey
     served = Served(clusters, 2, 1)
     calls: list[int] = []
 
-    def form_of(self: Form, *arguments: Any) -> SeenForm:
+    def form_of(self: Form, *arguments: Any) -> SeenForm | None:
         calls.append(len(served.engine.calls))
         return of(self, *arguments)
 

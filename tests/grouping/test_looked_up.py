@@ -18,7 +18,7 @@ from PIL import Image
 from featmatch import Index, Vocabulary
 from featmatch.grouping import asking, looked_up
 from featmatch.grouping.asking import asked
-from featmatch.grouping.kept import digests_of
+from featmatch.grouping.kept import code_of_all, digests_of
 from featmatch.grouping.placing import ImageSize
 from featmatch.proof.probability import ToldEvidence
 from featmatch.search import voting
@@ -189,13 +189,13 @@ def test_another_version_of_the_code_looks_up_again(
 ) -> None:
     found(folder)
     since(looked)
-    monkeypatch.setattr(looked_up, "_ways", lambda: ["another"])
+    monkeypatch.setattr(looked_up, "code_of_all", lambda: ["another"])
     found(folder)
     assert since(looked) == TURNED
 
 
 def test_the_code_that_finds_and_the_fits_that_weigh_are_told() -> None:
-    ways = looked_up._ways()
+    ways = code_of_all()
     assert set(
         digests_of([Path(str(voting.__file__)), Path(str(looked_up.__file__)), shipped_file("whole.json")])
     ) <= set(ways)
