@@ -169,14 +169,6 @@ class Difference(NamedTuple):
         return against / said if said else 1.0
 
     @property
-    def enclosed_unlike_share(self) -> float:
-        """The same, counting what the reference lacks as well."""
-        enclosed = self.enclosed
-        against = int(((enclosed == CONTRADICTING) | (enclosed == ADDED)).sum())
-        said = int((enclosed == AGREEING).sum()) + against
-        return against / said if said else 1.0
-
-    @property
     def stark_share(self) -> float:
         """The same among those of them with stark structure; 0 where few of these agree: the map may lie badly."""
         stark = self.enclosed[self.stark] if self.stark is not None else self.states[:0]
@@ -220,7 +212,7 @@ class Difference(NamedTuple):
         """
         agreeing, within = int((self.enclosed == AGREEING).sum()), int((self._hull > 0).sum())
         is_whole = agreeing >= max(_FEWEST_OF_PHOTO, _NEARLY_ALL * within)
-        return is_whole and self.enclosed_unlike_share <= _OVERLAID and not self.is_print
+        return is_whole and self.unlike_share <= _OVERLAID and not self.is_print
 
     def differences(self, reference_from_query: Matrix) -> Differences:
         """Where the pictures differ: rectangles around contradicting cells that hang together within what agrees.

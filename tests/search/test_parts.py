@@ -28,9 +28,9 @@ LEFT, TOP, WIDTH, HEIGHT = SLOT = (20, 260, 180, 90)  # of a page, px: squeezed,
 
 
 def page(print_: Image.Image, content: Image.Image) -> Image.Image:
-    """A page of one design, with another picture squeezed into its slot."""
+    """A page of one design, which is printed in black, with another picture squeezed into its slot."""
     drawn = Image.new("RGB", (240, 380), "white")
-    drawn.paste(print_.resize((200, 220)), (20, 20))
+    drawn.paste(print_.resize((200, 220)).convert("1", dither=Image.Dither.NONE), (20, 20))
     drawn.paste(content.resize((WIDTH, HEIGHT)), (LEFT, TOP))
     return drawn
 
