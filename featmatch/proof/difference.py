@@ -7,7 +7,7 @@ Where one is plain, and the other clearly is not, something is *added* to the qu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import cv2
@@ -29,6 +29,7 @@ from featmatch.native.difference import (
 )
 from featmatch.proof.agreement import enlarged, reduced
 from featmatch.proof.registration import COARSE_REACH_PX, FAINT, grid, registered
+from featmatch.proof.tones import are_on_ground, look_printed
 
 _opencv: Any = cv2  # its type stubs differ from release to release
 
@@ -44,13 +45,9 @@ _AGREES, _CONTRADICTS = 0.6, 0.4  # correlation from which a cell agrees, and be
 _TELLING = 0.4  # of the edges of the stronger direction: a direction with fewer says nothing
 _FEWEST_STARK = 18  # stark cells that agree, or the map may lie badly
 _FEWEST_TOGETHER = 3  # agreeing cells among nine, or they may do so by chance
-# Range that holds half of a cell's px where print or a flat drawing lies on a plain ground, and the same in standard
-# deviations of the cell: haze is as plain, but nothing is drawn on it.
-_GROUND, _GROUND_OF_DRAWN = 24 * STEPS, 0.7
 _MOST_ON_GROUND, _SOME_ON_GROUND = 0.5, 0.1  # shares of what agrees and contradicts: bars and faces have little ground
 _AS_MUCH = 4 / 3  # times the structure of the other picture: another text is as strong, what was laid over it is not
-_TWO_TONES = 0.8  # share of the variance in a cell that two tones explain, below which it is no print
-_MOST_CELLS = 64  # of which that is asked
+_MOST_CELLS = 64  # of which it is asked whether they are print
 _FEWEST_OF_PHOTO = 40  # cells of a photograph that agree
 _NEARLY_ALL = 0.7  # share of the cells within what agrees that agree, where it is a photograph throughout
 _OVERLAID = 0.25  # share of those that say anything that something on it may take
@@ -194,15 +191,12 @@ class Difference(NamedTuple):
 
     @property
     def is_print(self) -> bool:
-        """Whether what agrees has two tones in a cell, paper and ink; a photograph has all that lie between.
-
-        By the share of the variance that lies between the two (the criterion of Otsu, IEEE Trans. SMC 1979).
-        """
+        """Whether what agrees looks printed (``tones.look_printed``); not a photograph."""
         places = np.argwhere(self.enclosed == AGREEING)
         if len(places) == 0:
             return True
         corners = places[:: -(-len(places) // _MOST_CELLS)] * CELL_PX + _FINE_REACH_PX
-        return float(np.median(_in_two_tones(_parts(self.seen, corners)))) >= _TWO_TONES
+        return look_printed(_parts(self.seen, corners))
 
     @property
     def is_photograph(self) -> bool:
@@ -288,7 +282,7 @@ def difference(
         states[some[~_is_plain_around(plain, cells[some])]] = SILENT
     agrees, against = states == AGREEING, states == CONTRADICTING
     is_drawn = all(
-        some.any() and _are_on_ground((picture, seen), cells[some]).mean() >= share
+        some.any() and _on_ground(picture, seen, cells[some]).mean() >= share
         for some, share in ((against, _SOME_ON_GROUND), (agrees, _MOST_ON_GROUND))
     )
     as_strong = _are_as_strong(compared, agrees).reshape(corners.shape[:2]) if is_drawn else None
@@ -331,32 +325,9 @@ def _is_plain_around(picture: Soft, corners: Places) -> NDArray[np.bool_]:
     return np.asarray(parts.max(axis=(1, 2)) - parts.min(axis=(1, 2)) <= _PLAIN)
 
 
-def _in_two_tones(cells: Soft) -> NDArray[np.float64]:
-    """(N,) share of the variance of each cell that the best two tones explain: between classes, of all."""
-    parts = cells.reshape(len(cells), -1).astype(np.int64)
-    sums = np.cumsum(np.sort(parts, axis=1), axis=1)
-    count, total = parts.shape[1], sums[:, -1:]
-    first = np.arange(1, count)
-    # All whole numbers up to the division: the same on each machine.
-    between = ((count * sums[:, :-1] - first * total) ** 2 / (first * (count - first))).max(axis=1)
-    return np.asarray(between / np.maximum(count * (parts * parts).sum(axis=1) - total[:, 0] ** 2, 1))
-
-
-def _are_on_ground(pictures: Sequence[Soft], corners: Places) -> NDArray[np.bool_]:
-    """(N,) whether half of a cell is as good as one grey level in all pictures, and the rest stands out from it.
-
-    So it is between lines, letters and shapes. The shortest range that holds half of the px does not mind how far the
-    others are off (Rousseeuw, Journal of the American Statistical Association, 1984).
-    """
-    on_ground = np.ones(len(corners), np.bool_)
-    for picture in pictures:
-        parts = _parts(picture, corners)[:, ::2, ::2]  # px beside these are much the same, softened as they are
-        levels = np.sort(parts.reshape(len(corners), -1).astype(np.int64), axis=1)
-        count = levels.shape[1]
-        half = (levels[:, count // 2 :] - levels[:, : -(count // 2)]).min(axis=1)
-        squares = count * (levels * levels).sum(axis=1) - levels.sum(axis=1) ** 2  # of count times the deviation
-        on_ground &= (half <= _GROUND) & ((half * count) ** 2 <= _GROUND_OF_DRAWN**2 * squares)
-    return on_ground
+def _on_ground(picture: Soft, seen: Soft, corners: Places) -> NDArray[np.bool_]:
+    """(N,) whether some cells lie on a plain ground in both pictures."""
+    return are_on_ground(_parts(picture, corners)) & are_on_ground(_parts(seen, corners))
 
 
 def _are_as_strong(cells: Cells, agrees: NDArray[np.bool_]) -> NDArray[np.bool_]:
