@@ -358,3 +358,44 @@ def test_cells_of_a_small_region_lie_where_it_is() -> None:
     assert (corners >= 0).all()
     assert (corners <= [80, 70]).all()
     assert (corners[1] > [60, 50]).all()
+
+
+def photograph(*words: str) -> Picture:
+    """Smooth noise with words written over it."""
+    noise = cv2.GaussianBlur(np.random.default_rng(2).normal(0, 1, (480, 640)), (0, 0), 3.0)
+    picture = np.clip(110 + 40 * noise / noise.std(), 0, 255).astype(np.uint8)
+    for number, text in enumerate(words):
+        place = (60, 120 + 90 * number)
+        cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 1.6, 0, 12, cv2.LINE_AA)
+        cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 1.6, 255, 4, cv2.LINE_AA)
+    return picture
+
+
+def test_a_photograph_is_one_whatever_is_written_over_a_part_of_it() -> None:
+    whole, over = photograph(), photograph("WHAT A DAY")
+    for pair in ((whole, over), (over, whole), (whole, whole), (photograph("NOT TODAY"), over)):
+        found = seen(*pair)
+        assert found.is_photograph
+        assert not found.is_print
+    assert seen(over, whole).contradicting > 3
+
+
+def test_no_photograph_where_much_of_it_differs_or_little_agrees() -> None:
+    whole = photograph()
+    covered = whole.copy()
+    covered[240:] = whole[240:][::-1]
+    assert not seen(covered, whole).is_photograph
+    assert not seen(whole[:150, :150], whole).is_photograph
+    states = np.full((8, 10), AGREEING, np.int8)
+    states[1:6, 2:8] = SILENT  # print has nothing between
+    found = seen(whole, whole)._replace(states=states)
+    assert not found.is_photograph
+    states[1:6, 2:8] = AGREEING
+    assert found.is_photograph
+
+
+def test_a_form_is_print_and_no_photograph() -> None:
+    found = seen(form(*PAUL), form(*ANNA))
+    assert found.is_print
+    assert not found.is_photograph
+    assert found._replace(states=np.full_like(found.states, SILENT)).is_print

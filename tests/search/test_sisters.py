@@ -14,7 +14,7 @@ from featmatch.proof.proof import Proof
 from featmatch.search.matches import FoundImage
 from featmatch.search.sisters import explains_less, told_from_sisters
 from tests.proof.proofs import made_proof
-from tests.proof.test_difference import ANNA, PAUL, form
+from tests.proof.test_difference import ANNA, PAUL, form, photograph
 
 Picture = NDArray[np.uint8]
 EVA = ("Eva Gruber", "2 May 2001", "Wels 4600", "teacher", "1370046")
@@ -164,3 +164,24 @@ def test_what_lies_beyond_what_agrees_is_no_content() -> None:
     query, true = form(*ANNA), form(*ANNA)
     query[700:], true[700:] = texture(0, 200), texture(1, 200)
     assert sisters(query, true, label(2, *PAUL), label(3, *EVA))[0] is False
+
+
+def test_a_photograph_with_words_of_many_over_it_is_no_design() -> None:
+    words = ("WHAT A DAY", "SO IT GOES", "NOT TODAY", "SAYS WHO")
+    query, *others = (photograph(text) for text in words)
+    assert sisters(query, *others) == [False] * 3
+    assert sisters(query, photograph(), *others) == [False] * 4
+
+
+def test_a_photograph_is_no_sister_of_those_that_are_half_covered() -> None:
+    query, size = photograph("WHAT A DAY", "FOR A RIDE"), (640, 480)
+    half = [query.copy() for _ in range(3)]
+    for number, one in enumerate(half):
+        mosaic = np.random.default_rng(number).integers(0, 255, (14, 40), dtype=np.uint8)
+        one[240:464] = np.kron(mosaic, np.ones((16, 16), np.uint8))
+    found = []
+    for number, (picture, geometry) in enumerate([*((one, 99.0) for one in half), (photograph("NOT TODAY", "SAYS MUM"), 5.0)]):
+        proof = made_proof(np.eye(3), size, size).with_pixels(grey(query), grey(picture))
+        found.append(FoundImage(number, with_geometry(proof, geometry)))
+    told = [one.proof.relation.kind == "same template" for one in told_from_sisters(found)]
+    assert told == [True, True, True, False]
