@@ -1,6 +1,6 @@
 """Which pairs of a group are of one design with several contents: two fillings of a form, the cards of two people.
 
-Two pictures alone cannot tell another filling from an edited copy; others of the design can (``search/sisters.py``). So
+Two pictures alone seldom tell another filling from an edited copy; others of the design do (``search/sisters.py``). So
 a pair is looked at from either image, beside all that this image is paired with.
 """
 
@@ -17,23 +17,26 @@ from featmatch.geometry.maps import Matrix
 from featmatch.grouping.pairs import Pair
 from featmatch.images.pixels import GreyImage
 from featmatch.proof.difference import Difference, difference
+from featmatch.proof.probability import FeatureEvidence
 from featmatch.search.sisters import is_sister
 
 _WITNESSES = 24  # images of the strongest pairs beside which one is looked at
-_LEAST_STARK = 0.05  # share of stark print that contradicts: no tone, blur or poor map of an edit makes it another
+_LEAST_STARK = 0.03  # share of stark print that contradicts: no tone, blur or poor map of an edit makes it another
 _VIEWS_KEPT, _PICTURES_KEPT = 4, 128
 
 
 class Designs:
     """Tells the sisters among images that are paired with one another."""
 
-    def __init__(self, pairs: Iterable[Pair], picture_of: Callable[[int], GreyImage | None]) -> None:
+    def __init__(self, pairs: Iterable[Pair], picture_of: Callable[[int], GreyImage | None], detector: str) -> None:
         """Look at nothing yet.
 
         Args:
             pairs: proven ones. Those without a feature that agrees are of no design.
             picture_of: id of an image -> its picture, or None.
+            detector: whose features they are paired by.
         """
+        self._detector = detector
         self._of: dict[int, list[Pair]] = defaultdict(list)
         for pair in pairs:
             if pair.inliers:
@@ -55,14 +58,26 @@ class Designs:
         return self._told[pair.key]
 
     def _are_told(self, pair: Pair) -> bool:
-        """Whether print contradicts print, as it looks from both, and others tell so from either."""
-        looks = []
-        for image in pair.key:
-            own = self._look(image, pair)
-            if own is None or own.stark_share < _LEAST_STARK or not own.is_print:
-                return False
-            looks.append(own)
-        return any(is_sister(own, self._beside(image, pair)) for image, own in zip(pair.key, looks, strict=True))
+        """Whether print contradicts print as it looks from both: by the pictures alone, or as others tell."""
+        looks = [(image, own) for image in pair.key if (own := self._look(image, pair)) is not None]
+        if len(looks) < len(pair.key):
+            return False
+        if all(self._has_another_content(own, pair) for _, own in looks):
+            return True
+        if not all(own.stark_share >= _LEAST_STARK and own.is_print for _, own in looks):
+            return False
+        return any(is_sister(own, self._beside(image, pair)) for image, own in looks)
+
+    def _has_another_content(self, own: Difference, pair: Pair) -> bool:
+        """Whether the two pictures alone tell it, by print that is another, or is only in one or the other.
+
+        How much contradicts in all is left out: where a picture was bent, the map lies badly.
+        """
+        evidence = FeatureEvidence(
+            pair.geometry, pair.geometry, 1.0, pair.evenness, self._detector,
+            agreeing=own.agreeing, exchanged=own.exchanged, redrawn=own.redrawn_share,
+        )  # fmt: skip
+        return evidence.has_another_content
 
     def _beside(self, image: int, pair: Pair) -> list[Difference]:
         """An image itself, and all but the other one of a pair, as they look from it."""

@@ -1,6 +1,6 @@
 """Groups -> the pairs of sisters in them, told in other processes: the files of their images are decoded.
 
-Groups of fewer than three images have none. Pictures are those of files that are at hand, else those that the index
+Pictures are those of files that are at hand, else those that the index
 keeps. What was told is kept in the user's cache folder.
 """
 
@@ -31,7 +31,6 @@ from featmatch.system.workers import in_order, processes_for
 
 Key: TypeAlias = "tuple[int, int]"
 
-_FEWEST = 3  # images of a design that tell it
 _SECONDS = 60.0  # to look at a group, and as much again for each ten images of it
 _KEPT = KeptTexts("designs")
 
@@ -107,7 +106,7 @@ def sisters_in(
 def _asked(
     reader: Reader, groups: Sequence[Collection[int]], images: Mapping[int, ImageSize], pairs: Mapping[Key, Pair]
 ) -> list[_Group]:
-    group_of = {image: number for number, group in enumerate(groups) if len(group) >= _FEWEST for image in group}
+    group_of = {image: number for number, group in enumerate(groups) for image in group}
     pairs_of: dict[int, dict[Key, Pair]] = defaultdict(dict)
     for key, pair in sorted(pairs.items()):
         one, other = (group_of.get(image) for image in key)
@@ -139,7 +138,7 @@ def _told(folders: Folders, group: _Group) -> list[Key]:
         return reader.snapshot.stored_picture(image)
 
     proven = [pair for pair in group.pairs.values() if pair.probability(group.detector) >= PROVEN]
-    designs = Designs(proven, picture)
+    designs = Designs(proven, picture, group.detector)
     cluster(group.images, group.pairs, group.detector, group.verdicts, are_sisters=designs.are_sisters)
     return designs.told
 

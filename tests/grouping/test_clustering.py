@@ -70,6 +70,22 @@ def test_verdicts_part_and_join() -> None:
     assert joined(3, verdicts={(0, 2): True}) == [[0, 2]]
 
 
+def test_pairs_of_sisters_join_no_groups_unless_the_user_says_so() -> None:
+    images = {number: ImageSize(*SIZE, f"{number:064x}") for number in range(4)}
+    given = {one.key: one for one in (pair(*key, np.eye(3)) for key in ((0, 1), (0, 2), (1, 2), (2, 3)))}
+
+    def joined_but_for(*told: tuple[int, int], accepted: tuple[int, int] | None = None) -> list[list[int]]:
+        verdicts = {accepted: True} if accepted else {}
+        found = cluster(images, given, "sift", verdicts, are_sisters=lambda one: one.key in told)
+        return [sorted(group.members) for group in found]
+
+    assert joined_but_for() == [[0, 1, 2, 3]]
+    assert joined_but_for((0, 2)) == [[0, 1], [2, 3]]  # 0 and 2 are the originals; 1 and 2 do not join them either
+    assert joined_but_for((1, 2)) == [[0, 1, 2, 3]]  # some other pair joins them
+    assert joined_but_for(*given) == []
+    assert joined_but_for(*given, accepted=(0, 2)) == [[0, 2]]
+
+
 def original(*given: Pair, sizes: dict[int, tuple[int, int]] | None = None) -> int:
     (found,) = clusters(1 + max(max(one.key) for one in given), *given, sizes=sizes)
     return found.original

@@ -363,7 +363,7 @@ def test_cells_of_a_small_region_lie_where_it_is() -> None:
 def photograph(*words: str) -> Picture:
     """Smooth noise with words written over it."""
     noise = cv2.GaussianBlur(np.random.default_rng(2).normal(0, 1, (480, 640)), (0, 0), 3.0)
-    picture = np.clip(110 + 40 * noise / noise.std(), 0, 255).astype(np.uint8)
+    picture: Picture = np.clip(110 + 40 * noise / noise.std(), 0, 255).astype(np.uint8)
     for number, text in enumerate(words):
         place = (60, 120 + 90 * number)
         cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 1.6, 0, 12, cv2.LINE_AA)

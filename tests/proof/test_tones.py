@@ -18,7 +18,8 @@ def printed(count: int, paper: int = 240, ink: int = 40) -> Cells:
     cells = np.full((count, CELL_PX, CELL_PX), paper, np.uint8)
     for number, cell in enumerate(cells):
         cv2.putText(cell, "AKRHEMBWT"[number % 9], (3, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.7, ink, 2, cv2.LINE_AA)
-    return np.stack([cv2.GaussianBlur(cell, (0, 0), 0.7) for cell in cells]).astype(np.int16) * np.int16(STEPS)
+    blurred = np.stack([cv2.GaussianBlur(cell, (0, 0), 0.7) for cell in cells])
+    return np.asarray(blurred.astype(np.int16) * STEPS, np.int16)
 
 
 def photographed(count: int) -> Cells:
@@ -26,7 +27,7 @@ def photographed(count: int) -> Cells:
     noise = np.random.default_rng(5).normal(0, 1, (count * CELL_PX, CELL_PX))
     soft = cv2.GaussianBlur(noise, (0, 0), 3.0)
     grey = np.clip(128 + 40 * soft / soft.std(), 0, 255)
-    return (grey * STEPS).astype(np.int16).reshape(count, CELL_PX, CELL_PX)
+    return np.asarray(grey * STEPS, np.int16).reshape(count, CELL_PX, CELL_PX)
 
 
 @pytest.mark.parametrize(("paper", "ink"), [(240, 40), (40, 240), (120, 90)])

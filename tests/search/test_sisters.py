@@ -180,7 +180,9 @@ def test_a_photograph_is_no_sister_of_those_that_are_half_covered() -> None:
         mosaic = np.random.default_rng(number).integers(0, 255, (14, 40), dtype=np.uint8)
         one[240:464] = np.kron(mosaic, np.ones((16, 16), np.uint8))
     found = []
-    for number, (picture, geometry) in enumerate([*((one, 99.0) for one in half), (photograph("NOT TODAY", "SAYS MUM"), 5.0)]):
+    for number, (picture, geometry) in enumerate(
+        [*((one, 99.0) for one in half), (photograph("NOT TODAY", "SAYS MUM"), 5.0)]
+    ):
         proof = made_proof(np.eye(3), size, size).with_pixels(grey(query), grey(picture))
         found.append(FoundImage(number, with_geometry(proof, geometry)))
     told = [one.proof.relation.kind == "same template" for one in told_from_sisters(found)]
