@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from PIL import Image
 
 from featmatch import Index, Vocabulary
 from featmatch.grouping import telling
-from featmatch.system.workers import Lost
+from featmatch.system.workers import Lost, in_order
 from tests.grouping.test_designs import EVA
 from tests.proof.test_difference import ANNA, PAUL, form
 
@@ -41,7 +42,6 @@ def grouped(folder: Path) -> list[list[str]]:
 def looked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """How many groups were looked at, each time that any were asked for."""
     counts: list[int] = []
-    in_order = telling.in_order
 
     def counted(function: Any, tasks: Any, **options: Any) -> Any:
         given = list(tasks)
@@ -71,9 +71,7 @@ def test_what_the_user_accepts_is_together(folder: Path) -> None:
     assert grouped(folder) == [["anna", "copy", "paul"]]
 
 
-def test_a_lost_process_tells_nothing_and_nothing_is_kept_of_it(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lost_process_tells_nothing_and_nothing_is_kept_of_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(telling, "in_order", lambda function, tasks, **options: (Lost("gone") for _ in tasks))
         assert grouped(folder) == TOGETHER
@@ -88,5 +86,5 @@ def test_where_files_are_away_the_pictures_in_the_index_tell_what_they_can(folde
 
 
 def test_text_that_is_kept_and_damaged_tells_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telling.json, "dumps", lambda told: "no json")
+    monkeypatch.setattr(json, "dumps", lambda told: "no json")
     assert grouped(folder) == TOGETHER
