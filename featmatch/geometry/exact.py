@@ -127,10 +127,20 @@ def inverse(matrix: Array) -> Array:
         [f * g - d * i, a * i - c * g, c * d - a * f],
         [d * h - e * g, b * g - a * h, a * e - b * d],
     ]
-    determinant = a * adjugate[0][0] + b * adjugate[1][0] + c * adjugate[2][0]
-    if determinant == 0:
+    whole = determinants_of_maps(matrix)
+    if whole == 0:
         raise np.linalg.LinAlgError("the matrix has no inverse")
-    return np.asarray(np.array(adjugate) / determinant + 0.0)  # no zero is negative
+    return np.asarray(np.array(adjugate) / whole + 0.0)  # no zero is negative
+
+
+def determinants_of_maps(matrices: Array) -> Array:
+    """(...) of matrices (..., 3, 3): 0 for just those that ``inverse`` refuses.
+
+    >>> determinants_of_maps(np.array([np.eye(3), np.ones((3, 3)), np.diag([2.0, 3, 4])])).tolist()
+    [1.0, 0.0, 24.0]
+    """
+    (a, b, c), (d, e, f), (g, h, i) = (np.moveaxis(row, -1, 0) for row in np.moveaxis(matrices, -2, 0))
+    return np.asarray(a * (e * i - f * h) + b * (f * g - d * i) + c * (d * h - e * g))
 
 
 def determinants(matrices: Array) -> Array:

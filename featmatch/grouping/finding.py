@@ -9,7 +9,6 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
@@ -31,10 +30,9 @@ from featmatch.grouping.pairs import Collection, Pair, pairs_of
 from featmatch.grouping.placing import ImageSize, Placed
 from featmatch.grouping.remembered import Remembered, pairs_folder, recall, remember
 from featmatch.grouping.standing import Standings
-from featmatch.grouping.telling import sisters_in
+from featmatch.grouping.telling import reader_in_process, sisters_in
 from featmatch.proof.relation import relation_of
 from featmatch.store.catalog import Catalog
-from featmatch.store.joined import reader_of
 from featmatch.store.reader import Folders, Reader
 from featmatch.store.records import ImageRecord
 from featmatch.store.writing import hold_writer_lock
@@ -280,17 +278,9 @@ def _collection(reader: Reader) -> Collection:
 
 
 def _compare_in_process(folders: Folders, block: Sequence[int], earlier: NDArray[np.int64]) -> list[Pair]:
-    reader = _reader(folders)
+    reader = reader_in_process(folders)
     reader.refresh()
     return compare_block(reader, block, earlier)
-
-
-@lru_cache(maxsize=1)
-def _reader(folders: Folders) -> Reader:
-    import cv2
-
-    cv2.setNumThreads(1)  # the processes share the cores already
-    return reader_of(folders)
 
 
 def _group(

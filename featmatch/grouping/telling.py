@@ -14,17 +14,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
-from featmatch.errors import ImageError
 from featmatch.grouping.clustering import cluster
 from featmatch.grouping.designs import Designs
 from featmatch.grouping.kept import BROKEN, KeptTexts, code_of_all, key_of
 from featmatch.grouping.pairs import Pair
 from featmatch.grouping.placing import ImageSize
 from featmatch.images.contents import stamp_of
-from featmatch.images.pixels import GreyImage, load_grey
+from featmatch.images.pixels import GreyImage
 from featmatch.names import split_page
 from featmatch.proof.proof import PROVEN
-from featmatch.search.pictures import COMPARED_PX, Pictures
+from featmatch.search.pictures import Pictures, picture_of
 from featmatch.store.joined import reader_of
 from featmatch.store.reader import Folders, Reader
 from featmatch.system.workers import in_order, processes_for
@@ -43,25 +42,24 @@ class _Group:
         images: by id.
         pairs: between these, by both ids, the lower first.
         verdicts: of the user, by pair: what was accepted is no sister.
-        paths: files of the images, None where none is at hand.
+        paths: files of the images that are at hand.
         detector: of the index.
     """
 
     images: Mapping[int, ImageSize]
     pairs: Mapping[Key, Pair]
     verdicts: Mapping[Key, bool]
-    paths: Mapping[int, str | None]
+    paths: Mapping[int, Sequence[str]]
     detector: str
 
     def key(self, folders: Folders) -> bytes:
         """Of all that the answer depends on."""
         seen = []
         for image, size in self.images.items():
-            path = self.paths[image]
-            stamp: tuple[int, ...] = ()
+            stamps: list[tuple[int, ...]] = []
             with contextlib.suppress(OSError):
-                stamp = () if path is None else stamp_of(split_page(path)[0])
-            seen.append((image, size.content, path, stamp))
+                stamps += [stamp_of(split_page(path)[0]) for path in self.paths[image]]
+            seen.append((image, size.content, self.paths[image], stamps))
         paired = [(key, pair.homography.tobytes().hex(), pair.inliers) for key, pair in self.pairs.items()]
         where = [str(folder) for _, folder in folders]
         return key_of(code_of_all(), where, seen, paired, sorted(self.verdicts.items()))
@@ -119,7 +117,7 @@ def _asked(
             {image: images[image] for image in sorted(groups[number])},
             own,
             {key: verdicts[key] for key in own if key in verdicts},
-            {image: next(pictures.paths_of(image), None) for image in sorted(groups[number])},
+            {image: list(pictures.paths_of(image)) for image in sorted(groups[number])},
             reader.options.detector,
         )
         for number, own in pairs_of.items()
@@ -127,15 +125,11 @@ def _asked(
 
 
 def _told(folders: Folders, group: _Group) -> list[Key]:
-    reader = _reader(folders)
+    reader = reader_in_process(folders)
     reader.refresh()
 
     def picture(image: int) -> GreyImage | None:
-        path = group.paths[image]
-        if path is not None:
-            with contextlib.suppress(OSError, ImageError):
-                return load_grey(path, longest_px=COMPARED_PX)
-        return reader.snapshot.stored_picture(image)
+        return picture_of(image, group.paths[image], reader.snapshot)
 
     proven = [pair for pair in group.pairs.values() if pair.probability(group.detector) >= PROVEN]
     designs = Designs(proven, picture, group.detector)
@@ -144,8 +138,9 @@ def _told(folders: Folders, group: _Group) -> list[Key]:
 
 
 @lru_cache(maxsize=1)
-def _reader(folders: Folders) -> Reader:
+def reader_in_process(folders: Folders) -> Reader:
+    """An index, opened once by a process that shares the cores with others."""
     import cv2
 
-    cv2.setNumThreads(1)  # the processes share the cores already
+    cv2.setNumThreads(1)
     return reader_of(folders)

@@ -137,9 +137,11 @@ def reduced(
     query_size, reference_size = query.shape[::-1], reference.shape[::-1]
     region = shared_region(reference_from_query, query_size, reference_size)
     area = polygon_area(region)
-    if area < _SMALLEST_PX**2:
+    if not area >= _SMALLEST_PX**2:
         return None
     growth = math.sqrt(polygon_area(project(reference_from_query, region)) / area)
+    if not 0 < growth < math.inf:  # a map from a stranger's index may lead to a line, or nowhere
+        return None
     factor = min(1.0, side_px / math.sqrt(area), growth)
     small_query, query_from_small = _reduced(query, factor)
     small_reference, reference_from_small = _reduced(reference, factor / growth)
@@ -158,8 +160,8 @@ def reduced(
     )
 
 
-def enlarged(frame: Reduced, side_px: float) -> Reduced:
-    """Both pictures scaled up, and of the reference only what is seen, and a little around it.
+def enlarged(frame: Reduced, side_px: float) -> Reduced | None:
+    """Both pictures scaled up, and of the reference only what is seen, and a little around it; None if that is nothing.
 
     Args:
         frame: both at one scale.
@@ -169,10 +171,15 @@ def enlarged(frame: Reduced, side_px: float) -> Reduced:
     factor = min(side_px / math.sqrt(height * width), _MOST_ENLARGED)
     region = shared_region(frame.reference_from_frame, (width, height), frame.reference.shape[::-1])
     there = project(frame.reference_from_frame, region)
+    if len(there) == 0:
+        return None
     left, top = np.maximum(np.floor(there.min(axis=0)).astype(int) - _AROUND_PX, 0)
     right, bottom = np.ceil(there.max(axis=0)).astype(int) + _AROUND_PX
+    cut = frame.reference[top:bottom, left:right]
+    if cut.size == 0:
+        return None
     query, frame_from_larger = _enlarged(frame.query, factor)
-    reference, cut_from_larger = _enlarged(frame.reference[top:bottom, left:right], factor)
+    reference, cut_from_larger = _enlarged(cut, factor)
     reference_from_cut = np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]])
     return Reduced(
         query,

@@ -268,7 +268,7 @@ def difference(
     is_small = frame.query.size < _SMALL_PX**2
     if is_small:
         frame = enlarged(frame, _ENLARGED_PX)
-    if min(frame.query.shape) < CELL_PX + 2 * COARSE_REACH_PX:
+    if frame is None or min(frame.query.shape) < CELL_PX + 2 * COARSE_REACH_PX:
         return None
     picture = softened(255 - frame.query if negative else frame.query)
     seen, mask = registered(picture, softened(frame.reference), frame.reference_from_frame)

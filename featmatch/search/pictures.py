@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from featmatch.errors import ImageError
 from featmatch.images.decoding import USUAL, DecodingOptions
@@ -13,7 +13,7 @@ from featmatch.names import split_page
 from featmatch.store.places import Places
 from featmatch.store.snapshot import Snapshot
 
-COMPARED_PX = 1024  # longer side at which they are read: letters of a page are told apart
+_COMPARED_PX = 1024  # longer side at which they are read: letters of a page are told apart
 
 
 class Pictures:
@@ -33,15 +33,26 @@ class Pictures:
         Raises:
             StoreError: the index is damaged.
         """
-        for path in self.paths_of(image):
-            with contextlib.suppress(OSError, ImageError):
-                return load_grey(path, longest_px=COMPARED_PX, decoding=self._decoding)
-        return self._snapshot.stored_picture(image)
+        return picture_of(image, self.paths_of(image), self._snapshot, self._decoding)
 
     def paths_of(self, image: int) -> Iterator[str]:
         """Where there are files of an image, by its number, that have the size and the time that were indexed."""
         for name, stamp in self._snapshot.catalog.files_of(image):
             yield from (path for path in self._places.paths_of(name) if _size_and_time(path) == stamp)
+
+
+def picture_of(
+    image: int, paths: Iterable[str], snapshot: Snapshot, decoding: DecodingOptions = USUAL
+) -> GreyImage | None:
+    """The picture of an image by the first of its files that can be read, else as the index keeps it, or None.
+
+    Raises:
+        StoreError: the index is damaged.
+    """
+    for path in paths:
+        with contextlib.suppress(OSError, ImageError):
+            return load_grey(path, longest_px=_COMPARED_PX, decoding=decoding)
+    return snapshot.stored_picture(image)
 
 
 def _size_and_time(path: str) -> tuple[int, int] | None:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featmatch.errors import StoreError
+from featmatch.geometry.exact import determinants_of_maps
 from featmatch.store.layout import PAIRS, open_index_file
 from featmatch.system.arrays import read_archive
 from featmatch.system.files import flush_folder, replace_file
@@ -158,7 +159,7 @@ def _checked_columns(content: bytes) -> Columns:
         or not (np.abs(homographies[:, 2, 2]) * _MOST_OF_MAP >= 1).all()
     ):
         raise ValueError("a homography maps nothing")
-    if not (np.abs(np.linalg.det(homographies)) * _MOST_OF_MAP >= 1).all():
+    if not (np.abs(determinants_of_maps(homographies)) * _MOST_OF_MAP >= 1).all():
         raise ValueError("a homography maps a picture to a line")
     shares = evidence[:, 3:]
     if not np.isfinite(evidence[:, :2]).all() or not (evidence[:, 2] < np.inf).all():

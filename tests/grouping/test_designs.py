@@ -89,3 +89,13 @@ def test_pictures_lie_as_the_pairs_say_in_px_of_the_files() -> None:
     assert [designs.are_sisters(one) for one in pairs] == [True] * 3
     same = Designs(pairs, {**grey, 2: GreyImage(np.asarray(255 - anna, np.uint8), 1050, 1350, 1.5, 1.5)}.get, "sift")
     assert [same.are_sisters(one) for one in pairs] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    "way", [np.array([[1.0, 0, 0], [1e-3, 1, -1e12], [1e12, 0, 1]]), np.array([[1.0, 0, 0], [0, 1, 0], [1, 1, 1e-12]])]
+)
+def test_a_map_from_a_stranger_that_leads_nowhere_tells_nothing(way: Matrix) -> None:
+    page = form(*ANNA)
+    forged = paired(1, 2, way=way)
+    with np.errstate(all="ignore"):
+        assert not Designs([forged], lambda _: GreyImage(page, 700, 900, 1.0, 1.0), "sift").are_sisters(forged)

@@ -244,6 +244,7 @@ def test_a_part_of_the_reference_is_enlarged_as_if_it_were_all() -> None:
     frame = agreement.reduced(reference[90:150, 150:210], reference, way, 640.0)
     assert frame is not None
     larger = agreement.enlarged(frame, 150.0)
+    assert larger is not None
     assert larger.query.shape == (150, 150)
     assert larger.reference.shape == (312, 312)  # 32 px more on each side, of a region to the half px
     laid = cv2.warpPerspective(
@@ -258,4 +259,26 @@ def test_a_picture_is_enlarged_four_times_at_most() -> None:
     small = drawn(9)[:15, :20]
     frame = agreement.reduced(small, small, IDENTITY, 640.0)
     assert frame is not None
-    assert agreement.enlarged(frame, 192.0).query.shape == (60, 80)
+    larger = agreement.enlarged(frame, 192.0)
+    assert larger is not None
+    assert larger.query.shape == (60, 80)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        np.array([[1.0, 0, 0], [1e-3, 1, -1e12], [1e12, 0, 1]]),
+        np.array([[1e-150, 0, 0], [0, 1e-150, 0], [0, 0, 1]]),
+        np.array([[1.0, 0, 0], [0, 1, 0], [1, 1, 1e-12]]),
+        np.diag([1e300, 1e300, 1.0]),
+    ],
+)
+def test_a_map_that_leads_nowhere_shares_nothing(way: Matrix) -> None:
+    """A stranger's index may say so of two images."""
+    with np.errstate(all="ignore"):
+        assert agreement.reduced(drawn(9), drawn(9), way, 640.0) is None
+
+
+@pytest.mark.parametrize("way", [shift(-1e4, 0), np.array([[0.0, 1, 500], [0, 0, 0], [0, 0, 1]])])
+def test_nothing_is_enlarged_of_a_reference_that_is_not_seen(way: Matrix) -> None:
+    assert agreement.enlarged(agreement.Reduced(drawn(9)[:40, :40], drawn(9), way, IDENTITY), 150.0) is None

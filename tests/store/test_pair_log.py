@@ -130,6 +130,7 @@ NONSENSE: dict[str, dict[str, Any]] = {
     "by an endless number": {"homography": np.full((1, 3, 3), np.inf)},
     "by too much": {"homography": np.array([[[1.01e12, 0, 0], [0, 1, 0], [0, 0, 1]]])},
     "by nothing": {"homography": np.zeros((1, 3, 3))},
+    "onto a line, but for rounding": {"homography": np.array([[[1e3, 0, 1e12], [0, 1e3, 0], [1e-6, 0, 1e3]]])},
     "onto a line": {"homography": np.array([[[1.0, 0, 0], [0, 0, 0], [0, 0, 1]]])},
     "onto nearly a line": {"homography": np.array([[[1.0, 0, 0], [0, 9e-13, 0], [0, 0, 1]]])},
     "without a last number": {"homography": np.array([[[1.0, 0, 0], [0, 0, 1], [0, 1, 0]]])},
